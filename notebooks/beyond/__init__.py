@@ -1,0 +1,1 @@
+"""The library behind the course "Beyond Prompting": what its lessons import."""

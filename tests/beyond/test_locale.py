@@ -1,0 +1,63 @@
+"""beyond.locale: the language switch that everything readable goes through."""
+
+import gettext
+from io import BytesIO
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+
+from beyond import locale
+
+
+@pytest.fixture(autouse=True)
+def english_afterwards():
+    yield
+    locale.set_language("en")
+
+
+@pytest.fixture
+def esperanto(tmp_path, monkeypatch):
+    """A catalogue of one message, in a folder of the test's own."""
+    catalogue = Catalog(locale="eo")
+    catalogue.add("Run", "Ruli")
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    folder = tmp_path / "eo" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    (folder / "beyond.mo").write_bytes(compiled.getvalue())
+    monkeypatch.setattr(locale, "_FOLDER", tmp_path)
+    gettext._translations.clear()
+    return "eo"
+
+
+def test_english_needs_no_catalogue():
+    locale.set_language("en")
+    assert locale.language() == "en"
+    assert locale._("Run") == "Run"
+
+
+def test_language_is_looked_up_at_call_time(esperanto):
+    translate = locale._  # bound before the switch, as `from beyond.locale import _` binds it
+    assert translate("Run") == "Run"
+    locale.set_language(esperanto)
+    assert (locale.language(), translate("Run")) == ("eo", "Ruli")
+    locale.set_language("en")
+    assert translate("Run") == "Run"
+
+
+def test_missing_message_stays_english(esperanto):
+    locale.set_language(esperanto)
+    assert locale._("No such message") == "No such message"
+    assert locale._("") == ""
+
+
+def test_available_lists_english_first(esperanto):
+    assert locale.available() == ("en", "eo")
+
+
+def test_unknown_language_is_refused_and_changes_nothing():
+    locale.set_language("en")
+    with pytest.raises(ValueError, match="no language 'xx'"):
+        locale.set_language("xx")
+    assert locale.language() == "en"
