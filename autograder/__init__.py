@@ -1,0 +1,1 @@
+"""Build, release, collect, grade and report the assignments of Beyond Prompting."""
