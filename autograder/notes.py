@@ -1,0 +1,75 @@
+"""What was decided about a submission, told to its student in the student's language.
+
+A note is data (a message and its values), so that it can be stored beside a submission and
+put into words later, in whatever language the feedback is written in.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from beyond.locale import _
+
+from autograder.course import Course
+from autograder.files import write_file
+
+
+def N_(message: str) -> str:
+    """Mark a message for translation without translating it yet."""
+    return message
+
+
+@dataclass(frozen=True)
+class Note:
+    """One decision: `message` is a gettext msgid with named places, `values` fill them."""
+
+    message: str
+    values: dict[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The note in the current language."""
+        return _(self.message).format(**self.values)
+
+
+def note(message: str, **values: object) -> Note:
+    """A note from a message marked with `N_` and the values of its places."""
+    return Note(message, {name: str(value) for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What collecting recorded of a submission: outside the submission, so out of its reach.
+
+    Attributes:
+        received: when it came in, ISO 8601 in UTC, from the exchange or the LMS.
+        origin: "exchange", "canvas", "moodle" or "folder".
+        name: the name it came under.
+        notes: what collecting decided.
+    """
+
+    received: str
+    origin: str
+    name: str
+    notes: list[Note] = field(default_factory=list)
+
+
+def _place(course: Course, student: str, assignment: str) -> Path:
+    return course.collected / student / assignment / "receipt.json"
+
+
+def record_receipt(course: Course, student: str, assignment: str, receipt: Receipt) -> None:
+    """Store the receipt of the submission that is now in `term/submitted`."""
+    content = json.dumps(asdict(receipt), ensure_ascii=False, indent=1) + "\n"
+    write_file(_place(course, student, assignment), content.encode("utf-8"))
+
+
+def find_receipt(course: Course, student: str, assignment: str) -> Receipt | None:
+    """The receipt recorded when the submission was collected; None if nbgrader collected it."""
+    place = _place(course, student, assignment)
+    if not place.is_file():
+        return None
+    data = json.loads(place.read_text(encoding="utf-8"))
+    data["notes"] = [Note(**entry) for entry in data["notes"]]
+    return Receipt(**data)
