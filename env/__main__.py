@@ -1,0 +1,28 @@
+"""The course's launcher: `python3 env lab`, `python3 env test`, `python3 env run COMMAND`.
+
+This file is kept to what any Python understands, so that one which is too old can say so.
+"""
+import sys
+
+OLDEST = (3, 11)
+
+
+def too_old(version):
+    """The sentence for a Python of this (major, minor, …) version, or None if it will do."""
+    if tuple(version[:2]) >= OLDEST:
+        return None
+    return (
+        "This is Python %d.%d, but the course needs Python %d.%d or newer; "
+        "install one (python.org, or your system's packages) and start with it, "
+        "for example: python3.12 env lab" % (tuple(version[:2]) + OLDEST)
+    )
+
+
+if __name__ == "__main__":
+    sentence = too_old(sys.version_info)
+    if sentence:
+        sys.stderr.write(sentence + "\n")
+        sys.exit(3)
+    from launcher import main
+
+    sys.exit(main(sys.argv[1:]))

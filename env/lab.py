@@ -1,0 +1,169 @@
+"""JupyterLab as the course sets it up: for a student, or for an instructor."""
+
+from __future__ import annotations
+
+import argparse
+import locale
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import faults
+from environment import Environment, plain_environ
+from faults import Fault
+
+START_PAGE = "notebooks/START.md"
+
+
+def languages(root: Path) -> list[str]:
+    """The languages there are lessons in."""
+    return sorted(path.parent.name for path in root.glob("notebooks/*/00-*.ipynb")) or ["en"]
+
+
+def check(options: argparse.Namespace) -> None:
+    """What can be told before anything is installed.
+
+    Raises:
+        Fault: these options can't work.
+    """
+    if options.course:
+        if not options.instructor:
+            raise Fault("--course goes with --instructor; add that.", faults.USAGE)
+        if not options.course.is_dir():
+            raise Fault(f"There is no folder {options.course}; give --course one that a course is "
+                        "in, such as `autograder demo` makes.", faults.USAGE)
+        options.course = options.course.resolve()
+    if options.port is not None:
+        _check_port(options.port)
+
+
+def prepare(
+    environment: Environment, options: argparse.Namespace, say: Callable[[str], None]
+) -> tuple[list[str], dict[str, str]]:
+    """The command that starts JupyterLab, and its variables; makes the folders it needs.
+
+    Raises:
+        Fault: a folder can't be written.
+    """
+    root = options.course or environment.root
+    variables = environ(environment)
+    variables["BEYOND_COURSE"] = str(root)
+    try:
+        variables["BEYOND_LANGUAGE"] = _language(environment, options.language)
+        variables |= _jupyter(environment, "instructor" if options.instructor else "student")
+        exchange = Path(variables.get("BEYOND_EXCHANGE") or root / "exchange")
+        if os.name != "nt":  # nbgrader's exchange needs Unix's file owners
+            exchange.mkdir(parents=True, exist_ok=True)
+        if not options.instructor:
+            for language in languages(root):
+                (root / "work" / language).mkdir(parents=True, exist_ok=True)
+            new = copy_missing(root / "release", root / "work")
+            if new:
+                say(f"New in work/: {', '.join(new)}.")
+    except OSError as error:
+        raise faults.from_os(error, "preparing JupyterLab") from error
+
+    command = [str(environment.python), "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
+    if (root / START_PAGE).is_file():
+        command.append(f"--LabApp.default_url=/lab/tree/{START_PAGE}")
+    if options.port is not None:
+        command += [f"--ServerApp.port={options.port}", "--ServerApp.port_retries=0"]
+    if options.no_browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    say("Starting JupyterLab; stop it here with Ctrl-C.")
+    return command + options.jupyter, variables
+
+
+def environ(environment: Environment) -> dict[str, str]:
+    """The variables of everything that runs in the environment.
+
+    What Jupyter, IPython and matplotlib keep for a user goes to the project's `.cache`, so
+    neither disturbs the user's own settings nor is disturbed by them.
+    """
+    variables = plain_environ()
+    cache = environment.cache
+    variables["VIRTUAL_ENV"] = str(environment.folder)
+    variables["PATH"] = os.pathsep.join([str(environment.scripts), variables.get("PATH", "")])
+    variables["JUPYTER_DATA_DIR"] = str(cache / "jupyter" / "data")
+    variables["JUPYTER_RUNTIME_DIR"] = str(cache / "jupyter" / "runtime")
+    variables["JUPYTER_PLATFORM_DIRS"] = "1"
+    variables["IPYTHONDIR"] = str(cache / "ipython")
+    variables["MPLCONFIGDIR"] = str(cache / "matplotlib")
+    variables.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    return variables
+
+
+def copy_missing(release: Path, work: Path) -> list[str]:
+    """Copy to `work` what `release` has and `work` hasn't; never touch what is there.
+
+    Each file is written beside its place and renamed, so a full disk leaves no half of one.
+
+    Returns:
+        The assignments that got a file, as "en/quiz".
+    """
+    new: dict[str, None] = {}
+    for path in sorted(release.glob("*/*/**/*")):
+        parts = path.relative_to(release).parts
+        target = work.joinpath(*parts)
+        if not path.is_file() or target.exists() or ".ipynb_checkpoints" in parts:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.new")
+        try:
+            shutil.copyfile(path, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+        new["/".join(parts[:2])] = None
+    return list(new)
+
+
+def _jupyter(environment: Environment, role: str) -> dict[str, str]:
+    """Jupyter's settings: the project's for this role, then what this user changes in the menus."""
+    settings = environment.pins / "jupyter"
+    own = environment.cache / "jupyter" / role
+    own.mkdir(parents=True, exist_ok=True)
+    folders = [settings / role, settings / "all"]
+    if os.name == "nt":
+        folders.insert(0, settings / "windows")
+    return {
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(map(str, folders)),
+        "JUPYTER_CONFIG_DIR": str(own),
+    }
+
+
+def _language(environment: Environment, chosen: str | None) -> str:
+    """The chosen language, which is remembered; else the remembered one; else the system's."""
+    memory = environment.cache / "language"
+    known = languages(environment.root)
+    if chosen:
+        environment.cache.mkdir(parents=True, exist_ok=True)
+        memory.write_text(chosen, encoding="utf-8")
+        return chosen
+    if memory.is_file() and memory.read_text(encoding="utf-8") in known:
+        return memory.read_text(encoding="utf-8")
+    system = os.environ.get("LC_ALL") or os.environ.get("LANG") or locale.getlocale()[0] or ""
+    code = "ko" if system.lower().startswith(("ko", "korean")) else "en"
+    return code if code in known else known[0]
+
+
+def _check_port(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise Fault(f"{port} is no port; choose one from 1024 to 65535.", faults.USAGE)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if sys.platform != "win32":
+            # A port that was closed a moment ago is free; without this it looks taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError as error:
+            raise Fault(f"Port {port} is reserved for the system; choose one from 1024 on, "
+                        "for example --port 8889.", faults.USAGE) from error
+        except OSError as error:
+            raise Fault(f"Port {port} is taken by another program; choose another, for example "
+                        f"--port {port + 1 if port < 65535 else 8889}.") from error

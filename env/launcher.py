@@ -1,0 +1,138 @@
+"""The launcher's verbs and their command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import faults
+import lab
+from environment import Environment
+from faults import Fault
+
+ROOT = Path(__file__).resolve().parent.parent
+HELP = """\
+python3 env lab [--instructor] …    open the course in JupyterLab (lab --help tells the rest)
+python3 env run COMMAND ARGS…       run a command in the course's environment
+python3 env test [PYTEST ARGS…]     run every test
+python3 env install [--fresh]       only make the environment
+
+The first start makes the environment, in .venv; later ones take seconds. The course's own
+command is `autograder`: python3 env run autograder --help"""
+VERBS = ("lab", "run", "test", "install")
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one verb; the exit code."""
+    _speak_unicode()
+    try:
+        return _main(arguments)
+    except Fault as fault:
+        print(fault, file=sys.stderr)
+        return fault.exit_code
+    except KeyboardInterrupt:
+        print("\nStopped. Start again any time; nothing half-made is used.", file=sys.stderr)
+        return faults.INTERRUPTED
+
+
+def _main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0 if arguments else faults.USAGE
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        raise Fault(
+            f"There is no {verb!r}; use one of {', '.join(VERBS)} (python3 env --help tells more).",
+            faults.USAGE,
+        )
+    environment = Environment(ROOT, _say)
+    if verb == "lab":
+        options = _lab_options(rest)
+        lab.check(options)
+        environment.ensure()
+        return _become(*lab.prepare(environment, options, _say), cwd=options.course or ROOT)
+    if verb == "run":
+        if not rest:
+            raise Fault("run needs a command, as in: python3 env run autograder --help", faults.USAGE)
+        environment.ensure()
+        environ = lab.environ(environment)
+        return _become([_find(rest[0], environ["PATH"]), *rest[1:]], environ)
+    if verb == "test":
+        environment.ensure(test=True)
+        command = [str(environment.python), "-m", "pytest", *rest]
+        return _become(command, lab.environ(environment), cwd=ROOT)
+    environment.ensure(fresh=_parse_install(rest).fresh)
+    print(f"The environment in {environment.folder} is ready.")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Fault(f"{message}; {self.prog} --help tells what there is.", faults.USAGE)
+
+
+def _lab_options(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser("python3 env lab", description="Open the course in JupyterLab.",
+                     allow_abbrev=False)
+    parser.add_argument("--instructor", action="store_true",
+                        help="with Formgrader and Create Assignment, on the course's gradebook")
+    parser.add_argument("--course", type=Path, metavar="FOLDER",
+                        help="with --instructor: another course folder, as `autograder demo` makes")
+    parser.add_argument("--language", choices=lab.languages(ROOT), metavar="CODE",
+                        help="the language of your assignments in the Assignment List (%(choices)s)")
+    parser.add_argument("--port", type=int, metavar="N", help="listen there (otherwise any free port)")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument("jupyter", nargs="*", metavar="-- ARGS", help="passed on to JupyterLab")
+    return parser.parse_args(arguments)
+
+
+def _parse_install(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser("python3 env install", description="Make the environment.", allow_abbrev=False)
+    parser.add_argument("--fresh", action="store_true", help="from nothing, even if it is ready")
+    return parser.parse_args(arguments)
+
+
+def _find(command: str, path: str) -> str:
+    found = shutil.which(command, path=path)
+    if not found:
+        raise Fault(
+            f"There is no command {command!r} in the course's environment or on this machine; "
+            "the course's own is called autograder.",
+            faults.NOT_FOUND,
+        )
+    return found
+
+
+def _become(command: list[str], environ: Mapping[str, str], cwd: Path | None = None) -> int:
+    """Run `command` in this process's place, so that signals and the exit code are its own."""
+    if cwd:
+        os.chdir(cwd)
+    sys.stdout.flush()
+    if os.name != "nt":
+        try:
+            os.execve(command[0], command, dict(environ))
+        except OSError as error:
+            raise faults.from_os(error, f"starting {command[0]}") from error
+    # Windows has no exec: the child shares the console and gets Ctrl-C itself.
+    with subprocess.Popen(command, env=dict(environ)) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _speak_unicode() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a C or CP949 terminal must not stop us
