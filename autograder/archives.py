@@ -1,0 +1,424 @@
+"""Reading zips and folders that came from outside, without trusting anything they say.
+
+A source (`ZipSource`, `FolderSource`) lists its members under names that are safe to use and
+hands out their bytes under limits. Nothing is extracted: bytes reach the disk only when a
+caller that has judged them writes them.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from autograder.errors import UserError
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that is read from a source.
+
+    Attributes:
+        members: files.
+        member_bytes: bytes of one file, uncompressed.
+        total_bytes: bytes of all files together, uncompressed.
+    """
+
+    members: int
+    member_bytes: int
+    total_bytes: int
+
+
+CLASS_LIMITS = Limits(members=20_000, member_bytes=128 * MIB, total_bytes=8 * 1024 * MIB)
+"""For a download of a whole class."""
+
+STUDENT_LIMITS = Limits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
+"""For what one student handed in."""
+
+IGNORED = frozenset(
+    {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
+)
+"""Files and folders that systems and JupyterLab leave behind; no student means to hand them in."""
+
+_DRIVE = re.compile(r"^[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UTF8_NAME = 0x800
+_ENCRYPTED = 0x1 | 0x40
+# What zipfile raises on damaged input, by reading its code and by feeding it damaged zips.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    struct.error,
+    UnicodeDecodeError,
+    ValueError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+)
+
+
+class BadArchive(UserError):
+    """The archive can't be used."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a source.
+
+    Attributes:
+        name: path in the source: composed Unicode, "/" between parts, never leading outside.
+        modified: when the source says it was last changed, in UTC; None where it doesn't say.
+        key: how the source finds it again.
+    """
+
+    name: str
+    modified: datetime | None
+    key: object
+
+    @property
+    def base(self) -> str:
+        """The last part of the name."""
+        return PurePosixPath(self.name).name
+
+
+def decode_name(raw: bytes, utf8_flag: bool) -> str:
+    """A member's name as the student saw it, composed to NFC.
+
+    Without the UTF-8 flag a zip doesn't say how its names are written: macOS and Linux write
+    UTF-8 all the same, Korean Windows writes CP949, old DOS tools CP437. They are tried in
+    this order; the last one never fails.
+
+    Raises:
+        BadArchive: the name is flagged as UTF-8 and isn't.
+    """
+    if utf8_flag:
+        try:
+            name = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadArchive(
+                "The zip holds a file name that isn't valid text; pack it again."
+            ) from None
+        return unicodedata.normalize("NFC", name)
+    for encoding in ("utf-8", "cp949", "cp437"):
+        try:
+            return unicodedata.normalize("NFC", raw.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    raise AssertionError("cp437 decodes every byte")
+
+
+def safe_name(name: str, archive: str) -> str:
+    """`name` as a relative path with "/" between its parts.
+
+    Raises:
+        BadArchive: the name leads outside, is absolute, or holds a character no path may.
+    """
+    path = name.replace("\\", "/")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    shown = ascii(name[:80])
+    if path.startswith("/") or _DRIVE.match(path) or ".." in parts:
+        raise BadArchive(
+            f"{archive} holds a file named {shown}, which leads outside the archive, "
+            "so nothing was taken from it; pack the files themselves again."
+        )
+    if _CONTROL.search(path) or len(path) > 1_000 or not parts:
+        raise BadArchive(
+            f"{archive} holds a file named {shown}, which can't be a file's name, "
+            "so nothing was taken from it; rename the file and pack it again."
+        )
+    return "/".join(parts)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a member is something a system left behind rather than somebody's file."""
+    parts = name.casefold().split("/")
+    return any(part in IGNORED or part.startswith("._") for part in parts)
+
+
+class Source:
+    """Files from outside, with limits. Use it in a `with` block.
+
+    Attributes:
+        name: what to call it in a message.
+        members: the files there are, in the source's order.
+        left_out: the names of links and devices, which are never read.
+    """
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.limits = limits
+        self.members: list[Member] = []
+        self.left_out: list[str] = []
+        self._read_so_far = 0
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files behind it."""
+
+    def read(self, member: Member) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            BadArchive: it is damaged, or larger than the limits, whatever its header says.
+        """
+        limits = self.limits
+        allowed = min(limits.member_bytes, limits.total_bytes - self._read_so_far)
+        content = self._read(member, allowed + 1)
+        if len(content) > limits.member_bytes:
+            raise BadArchive(
+                f"{self.name}: {member.base} has more than the "
+                f"{limits.member_bytes // MIB:,} MiB a file may have; leave it out or make it "
+                "smaller."
+            )
+        if len(content) > allowed:
+            raise BadArchive(
+                f"{self.name} holds more than the {limits.total_bytes // MIB:,} MiB it may hold "
+                "when unpacked; pack only the files the assignment asks for."
+            )
+        self._read_so_far += len(content)
+        return content
+
+    def _read(self, member: Member, limit: int) -> bytes:
+        raise NotImplementedError
+
+    def _add(self, member: Member) -> None:
+        if is_ignored(member.name):
+            return
+        if len(self.members) >= self.limits.members:
+            raise BadArchive(
+                f"{self.name} holds more than the {self.limits.members:,} files it may hold; "
+                "pack only the files the assignment asks for."
+            )
+        self.members.append(member)
+
+
+class ZipSource(Source):
+    """A zip file, or a zip inside another one given as bytes.
+
+    Raises:
+        BadArchive: not a zip, damaged, encrypted, too many members, or a name leads outside.
+    """
+
+    def __init__(self, origin: Path | bytes, name: str, limits: Limits) -> None:
+        super().__init__(name, limits)
+        stream: IO[bytes]
+        stream = io.BytesIO(origin) if isinstance(origin, bytes) else open(origin, "rb")
+        self._stream = stream
+        try:
+            self._require_small_directory(stream)
+            with self._plain_errors():
+                self._zip = zipfile.ZipFile(stream)
+            for info in self._zip.infolist():
+                self._take(info)
+        except BaseException:
+            stream.close()
+            raise
+
+    def close(self) -> None:
+        self._zip.close()
+        self._stream.close()
+
+    def _plain_errors(self) -> _DamageTranslated:
+        return _DamageTranslated(self.name)
+
+    def _require_small_directory(self, stream: IO[bytes]) -> None:
+        """Refuse a zip that lists more files than allowed before zipfile reads the whole list."""
+        end = stream.seek(0, os.SEEK_END)
+        tail_start = max(0, end - 22 - 20 - 65_535)
+        stream.seek(tail_start)
+        tail = stream.read()
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) < at + 22:
+            raise BadArchive(f"{self.name} isn't a zip, or its end is missing; pack it again.")
+        (size,) = struct.unpack_from("<L", tail, at + 12)
+        if at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07":
+            (place,) = struct.unpack_from("<Q", tail, at - 12)
+            stream.seek(min(place, end))
+            record = stream.read(56)
+            if len(record) == 56:
+                (size,) = struct.unpack_from("<Q", record, 40)
+        stream.seek(0)
+        # An entry takes 46 bytes and its name; 512 leave room for long Hangul names and extras.
+        if size > self.limits.members * 512 + 65_536:
+            raise BadArchive(
+                f"{self.name} lists more than the {self.limits.members:,} files it may hold; "
+                "pack only the files the assignment asks for."
+            )
+
+    def _take(self, info: zipfile.ZipInfo) -> None:
+        flagged = bool(info.flag_bits & _UTF8_NAME)
+        if flagged:
+            name = unicodedata.normalize("NFC", info.orig_filename)
+        else:
+            # zipfile decoded the name as CP437, which maps every byte to one character.
+            name = decode_name(info.orig_filename.encode("cp437"), utf8_flag=False)
+            name = _unicode_path(info) or name
+        folder = name.endswith(("/", "\\"))
+        name = safe_name(name, self.name)
+        if folder:
+            return
+        kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
+        if kind == stat.S_IFDIR:
+            return
+        if kind not in (0, stat.S_IFREG):
+            self.left_out.append(name)
+            return
+        if is_ignored(name):
+            return
+        if info.flag_bits & _ENCRYPTED:
+            raise BadArchive(
+                f"{self.name} is protected by a password; pack it again without one."
+            )
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # bzip2 and LZMA members can't be read in bounded pieces.
+            raise BadArchive(
+                f"{self.name} is packed in an unusual way; pack it again as an ordinary zip."
+            )
+        self._add(Member(name, _zip_time(info), info))
+
+    def _read(self, member: Member, limit: int) -> bytes:
+        assert isinstance(member.key, zipfile.ZipInfo)
+        with self._plain_errors(), self._zip.open(member.key) as stream:
+            return stream.read(limit)
+
+
+class _DamageTranslated:
+    """What zipfile raises on damaged input, as one sentence."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _DAMAGED) and not isinstance(error, UserError):
+            raise BadArchive(
+                f"{self.name} is a damaged zip ({str(error)[:80]}); pack it again."
+            ) from None
+
+
+class FolderSource(Source):
+    """A folder on disk. Links and devices are listed in `left_out`, never followed.
+
+    Raises:
+        BadArchive: too many files.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        super().__init__(folder.name or str(folder), limits)
+        self.folder = Path(folder)
+        self._walk(self.folder, "")
+
+    def _walk(self, folder: Path, prefix: str) -> None:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            raw = prefix + entry.name
+            name = unicodedata.normalize("NFC", os.fsencode(raw).decode("utf-8", "replace"))
+            if is_ignored(name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if raw.count("/") >= 20:
+                    raise BadArchive(f"{self.name} holds folders nested too deep; flatten it.")
+                self._walk(Path(entry.path), raw + "/")
+            elif entry.is_file(follow_symlinks=False):
+                seconds = entry.stat(follow_symlinks=False).st_mtime
+                modified = datetime.fromtimestamp(seconds, timezone.utc)
+                self._add(Member(name, modified, Path(entry.path)))
+            else:
+                self.left_out.append(name)
+
+    def _read(self, member: Member, limit: int) -> bytes:
+        assert isinstance(member.key, Path)
+        # The file may be swapped for a link or a pipe after it was listed: opened without
+        # following links or waiting, and looked at again once open.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            handle = os.open(member.key, flags | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise BadArchive(
+                f"{member.name} can't be read ({error.strerror}); check its permissions."
+            ) from None
+        with os.fdopen(handle, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise BadArchive(f"{member.name} isn't a plain file; hand in the file itself.")
+            return stream.read(limit)
+
+
+def open_source(path: Path, limits: Limits) -> Source:
+    """The folder or zip at `path`.
+
+    Raises:
+        UserError: there is nothing, or neither a folder nor a zip.
+        BadArchive: as `ZipSource` and `FolderSource`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return FolderSource(path, limits)
+    if not path.exists():
+        raise UserError(f"{path} doesn't exist; check the name and the folder.")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is neither a folder nor a zip; name the download as it came.")
+    return ZipSource(path, path.name, limits)
+
+
+def _extras(info: zipfile.ZipInfo) -> dict[int, bytes]:
+    """The extra fields of a member, by their number; a damaged tail is ignored."""
+    found: dict[int, bytes] = {}
+    rest = info.extra
+    while len(rest) >= 4:
+        number, length = struct.unpack_from("<HH", rest)
+        found.setdefault(number, rest[4 : 4 + length])
+        rest = rest[4 + length :]
+    return found
+
+
+def _unicode_path(info: zipfile.ZipInfo) -> str | None:
+    """The name in Info-ZIP's Unicode Path field (0x7075), if it belongs to the name given."""
+    field = _extras(info).get(0x7075, b"")
+    if len(field) < 6 or field[0] != 1:
+        return None
+    (checksum,) = struct.unpack_from("<L", field, 1)
+    if checksum != zlib.crc32(info.orig_filename.encode("cp437")):
+        return None
+    try:
+        return unicodedata.normalize("NFC", field[5:].decode("utf-8"))
+    except UnicodeDecodeError:
+        return None
+
+
+def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
+    """When a member was changed, in UTC.
+
+    The extended timestamp (0x5455) is exact. Without it the zip holds a wall-clock time
+    without a zone, read as the time zone of this machine.
+    """
+    field = _extras(info).get(0x5455, b"")
+    try:
+        if len(field) >= 5 and field[0] & 1:
+            (seconds,) = struct.unpack_from("<l", field, 1)
+            return datetime.fromtimestamp(seconds, timezone.utc)
+        return datetime(*info.date_time).astimezone(timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
