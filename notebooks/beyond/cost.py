@@ -270,7 +270,7 @@ def sensitivity(
     return sorted(swings, key=lambda swing: swing.width, reverse=True)
 
 
-def dollars(amount: float, digits: int = 2) -> str:
+def dollars(amount: float, digits: int = 3) -> str:
     """`amount` for a reader: "$1,234.50"; below a cent `digits` significant digits instead."""
     if not math.isfinite(amount):
         return "∞" if amount > 0 else str(amount)

@@ -201,7 +201,9 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
             fontsize=9,
         )
     rows = [
-        _("{name} from {low:,.6g} to {high:,.6g} moves the result from {at_low} to {at_high}").format(
+        _(
+            "{name} from {low:,.6g} to {high:,.6g} moves the result from {at_low} to {at_high}"
+        ).format(
             name=s.name, low=s.low, high=s.high, at_low=_count(s.at_low), at_high=_count(s.at_high)
         )
         for s in swings

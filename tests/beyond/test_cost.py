@@ -121,7 +121,9 @@ def test_month_has_hosting_and_retraining_in_it(calls, call, hosting, training, 
 
 
 def test_option_is_the_same_formula():
-    option = cost.Option(cost.Price(1, 4), 1_000, 250, hosting=30, training=600, trainings_per_year=4)
+    option = cost.Option(
+        cost.Price(1, 4), 1_000, 250, hosting=30, training=600, trainings_per_year=4
+    )
     assert option.call == pytest.approx(0.002)
     assert option.fixed == pytest.approx(230)
     assert option.monthly(10_000) == pytest.approx(250)
@@ -179,7 +181,7 @@ def test_sensitivity_names_a_range_without_a_base():
     ("amount", "shown"),
     [
         (0, "$0.00"),
-        (0.000228, "$0.00023"),
+        (0.000228, "$0.000228"),
         (0.01, "$0.01"),
         (1234.5, "$1,234.50"),
         (-3, "−$3.00"),

@@ -18,8 +18,11 @@ AFTER = cost.Option(
 def test_the_pinned_font_has_every_syllable_of_the_standard_set():
     figures._font_family()
     font = FT2Font(font_manager.findfont(figures.HANGUL_FONT, fallback_to_default=False))
-    standard = {bytes((row, cell)).decode("euc-kr") for row in range(0xB0, 0xC9)
-                for cell in range(0xA1, 0xFF)}
+    standard = {
+        bytes((row, cell)).decode("euc-kr")
+        for row in range(0xB0, 0xC9)
+        for cell in range(0xA1, 0xFF)
+    }
     assert len(standard) == 2_350
     assert all(font.get_char_index(ord(syllable)) for syllable in standard)
 

@@ -4,11 +4,15 @@ Notebooks call `set_language` once, in their first code cell. Library modules an
 wrap every text that a reader may see in `_("…")`, with a literal string, so that the texts
 can be extracted. `_` looks the language up each time it is called; a text without a
 translation stays English.
+
+A program started from a shell, or by a lesson, begins in the language that the environment
+variable BEYOND_LANGUAGE names, if the course has it.
 """
 
 from __future__ import annotations
 
 import gettext
+import os
 from pathlib import Path
 
 DOMAIN = "beyond"
@@ -50,3 +54,7 @@ def _(message: str) -> str:
     """`message` in the language that is set now; unchanged where there is no translation."""
     # gettext("") returns the catalogue's header, which no reader should ever see.
     return _catalogue.gettext(message) if message else ""
+
+
+if os.environ.get("BEYOND_LANGUAGE") in available():
+    set_language(os.environ["BEYOND_LANGUAGE"])

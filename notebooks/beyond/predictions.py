@@ -1,0 +1,33 @@
+"""Guesses: a lesson asks for one before each experiment, and sets it beside the result."""
+
+from __future__ import annotations
+
+from beyond.locale import _
+
+
+def against(guess: float | None, measured: float, unit: str = "") -> None:
+    """Print the learner's guess beside what was measured; None means that there is no guess yet.
+
+    Args:
+        guess: the learner's number, in `unit`.
+        measured: the number that came out.
+        unit: what both count, in the reader's language.
+    """
+    shown = f"{measured:,.6g} {unit}".rstrip()
+    if guess is None:
+        print(
+            _("Measured: {measured}. You have not guessed yet; guess before the next one.").format(
+                measured=shown
+            )
+        )
+        return
+    line = _("Your guess: {guess:,.6g}. Measured: {measured}.").format(guess=guess, measured=shown)
+    if measured and guess > 0:
+        ratio = guess / measured
+        if 0.8 <= ratio <= 1.25:
+            line += " " + _("That is close.")
+        elif ratio > 1:
+            line += " " + _("The guess was {ratio:.1f} times too high.").format(ratio=ratio)
+        else:
+            line += " " + _("The guess was {ratio:.1f} times too low.").format(ratio=1 / ratio)
+    print(line)
