@@ -138,6 +138,11 @@ class Course:
         config.ClearSolutions.text_stub = "YOUR ANSWER HERE · 여기에 답을 쓰세요"
         config.ClearSolutions.enforce_metadata = False
         config.Execute.timeout = self.cell_seconds
+        # nbgrader's own default, and a kernel that keeps its advice about transports to itself.
+        config.Execute.extra_arguments = [
+            "--HistoryManager.hist_file=:memory:",
+            "--IPKernelApp.log_level=ERROR",
+        ]
         config.GenerateAssignment.preprocessors = list(RELEASE_STEPS)
         config.Autograde.sanitize_preprocessors = list(SANITIZE_STEPS)
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)

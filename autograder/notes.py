@@ -33,6 +33,28 @@ class Note:
         return _(self.message).format(**self.values)
 
 
+def texts(notes: list[Note]) -> list[str]:
+    """Notes in the current language; the same decision about several cells is said once."""
+    groups: dict[tuple, list[str]] = {}
+    for one in notes:
+        others = {name: value for name, value in one.values.items() if name != "cell"}
+        cells = groups.setdefault((one.message, *sorted(others.items())), [])
+        cells.extend([one.values["cell"]] if "cell" in one.values else [])
+    said = []
+    for (message, *others), cells in groups.items():
+        joined = {"cell": listed(cells)} if cells else {}
+        said.append(Note(message, {**dict(others), **joined}).text())
+    return said
+
+
+def listed(names: list[str], most: int = 4) -> str:
+    """Some names in a row, the first few in full."""
+    shown = ", ".join(names[:most])
+    if len(names) <= most:
+        return shown
+    return _("{names} and {count} more").format(names=shown, count=len(names) - most)
+
+
 def note(message: str, **values: object) -> Note:
     """A note from a message marked with `N_` and the values of its places."""
     return Note(message, {name: str(value) for name, value in values.items()})

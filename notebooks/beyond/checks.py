@@ -208,7 +208,7 @@ def score(record: dict[str, Any], points: float) -> float:
     Returns:
         Points, from 0 to `points`; never NaN. 0 if `points` is negative or not finite.
     """
-    if not _is_amount(points) or not _is_record(record):
+    if not _is_amount(points) or not is_record(record):
         return 0.0
     checks = record["checks"]
     if all(one["passed"] for one in checks):
@@ -264,7 +264,7 @@ def _is_amount(value: object) -> bool:
         return False
 
 
-def _is_record(record: object) -> bool:
+def is_record(record: object) -> bool:
     """Whether `report` could have written this record."""
     if not isinstance(record, dict) or record.get("version") != RECORD_VERSION:
         return False
@@ -353,6 +353,7 @@ def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
                 "weight": outcome.weight,
                 "passed": outcome.passed,
                 "hidden": outcome.hidden,
+                "unanswered": outcome.unanswered is not None,
                 "message": outcome.message,
             }
             for outcome in outcomes

@@ -1,0 +1,342 @@
+"""The `autograder` command: each verb reads its words, calls one function and prints the result.
+
+What a verb does lives in the module of the same name; modules are imported when their verb
+runs, because nbgrader and babel take seconds to load and `--help` should not.
+
+Exit codes: 0 all is well · 1 the answer is no (problems found, a test fails, somebody was left
+out) · 2 the input can't be used · 3 something in the surroundings is in the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from autograder.course import Course
+from autograder.errors import EnvironmentFault, UserError
+
+app = typer.Typer(
+    help="Build, release, collect, grade and report the assignments of Beyond Prompting.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Assignment = Annotated[str, typer.Argument(help="The assignment's name, such as quiz.")]
+Students = Annotated[
+    Optional[list[str]],  # noqa: UP007 - typer reads this form on every Python it supports
+    typer.Option("--student", "-s", help="Only this student; may be given several times."),
+]
+CourseFolder = Annotated[
+    Optional[Path],  # noqa: UP007
+    typer.Option("--course", help="The course's folder, when it isn't this one's."),
+]
+
+
+def _course(folder: Path | None, **changes: object) -> Course:
+    if folder is None:
+        here = Course.here()
+        return Course(here.root, **changes) if changes else here
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}; name the course's folder.")
+    return Course(folder.resolve(), **changes)
+
+
+def main() -> None:
+    """Run the command; errors become one sentence on stderr and an exit code."""
+    # nbgrader starts alembic by name, and it lies beside the Python that runs this.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore")
+    try:
+        app()
+    except UserError as error:
+        err.print(f"autograder: {escape(str(error))}", style="red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("autograder: stopped; what was finished is kept, run the same command to go on.")
+        sys.exit(130)
+    except OSError as error:
+        fault = EnvironmentFault(
+            f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
+        )
+        err.print(f"autograder: {escape(str(fault))}", style="red")
+        sys.exit(fault.exit_code)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[object]:
+    """A bar with students done and time left, on stderr so that output can be piped."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[at]}"),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=None, at="")
+
+        def show(done: int, total: int, at: str) -> None:
+            bar.update(task, completed=done, total=total, at=at)
+
+        yield show
+
+
+def print_verdicts(verdicts: list, console: Console = out) -> None:
+    """The class's table: who, score, why."""
+    table = Table(show_lines=False, expand=False)
+    table.add_column("Student", overflow="fold")
+    table.add_column("Score", justify="right", no_wrap=True)
+    table.add_column("Why", overflow="fold")
+    for one in sorted(verdicts, key=lambda one: (one.assignment, one.student)):
+        late = " · late" if one.late_seconds else ""
+        waits = " · waits for a person" if one.needs_manual else ""
+        table.add_row(
+            escape(one.student),
+            f"{one.score:g} / {one.max_score:g}",
+            escape("\n".join(one.reasons)) + late + waits,
+        )
+    console.print(table)
+
+
+@app.command()
+def build(course: CourseFolder = None) -> None:
+    """Make everything that is made from the masters: translated notebooks, release/, catalogues.
+
+    The same masters give the same bytes each time. No gradebook is touched.
+    """
+    from autograder.build import build as build_course
+
+    where = _course(course)
+    changed = build_course(where)
+    for path in changed:
+        out.print(path.relative_to(where.root), markup=False)
+    out.print(f"{len(changed)} files changed." if changed else "Everything was up to date.")
+
+
+@app.command()
+def check(course: CourseFolder = None) -> None:
+    """Check masters and what is built from them: ids, translations, leaks, boundary, trial runs.
+
+    Ends with exit code 1 and a line for each problem, naming file and cell.
+    """
+    from autograder.check import check as check_course
+
+    problems = check_course(_course(course), lambda title: err.print(f"checking {title} …"))
+    for problem in problems:
+        out.print(str(problem), markup=False)
+    if problems:
+        out.print(f"{len(problems)} problems.")
+        raise typer.Exit(1)
+    out.print("No problems.")
+
+
+@app.command()
+def release(
+    assignment: Assignment,
+    language: Annotated[str, typer.Option(help="The language nbgrader hands out.")] = "en",
+    due: Annotated[
+        Optional[datetime],  # noqa: UP007
+        typer.Option(help="The due date; in this machine's time zone unless it names one."),
+    ] = None,
+    exchange: Annotated[bool, typer.Option("--exchange", help="Also into the exchange.")] = False,
+    course: CourseFolder = None,
+) -> None:
+    """Register an assignment in the gradebook and make it ready to hand out."""
+    from autograder.release import release as release_assignment
+
+    where = _course(course, language=language)
+    where.require_language(language)
+    folder = release_assignment(where, assignment, due.astimezone() if due else None, exchange)
+    out.print(f"{assignment} is released: {folder}", markup=False)
+
+
+@app.command()
+def bundle(
+    to: Annotated[Optional[Path], typer.Option("--to", help="The zip to write.")] = None,  # noqa: UP007
+    course: CourseFolder = None,
+) -> None:
+    """Pack what students get: lessons, released assignments, environment, start page."""
+    from autograder.bundle import bundle as bundle_course
+
+    out.print(f"The students' bundle: {bundle_course(_course(course), to)}", markup=False)
+
+
+@app.command()
+def submit(
+    path: Annotated[Path, typer.Argument(help="Your notebook, or the assignment's folder.")],
+    student: Annotated[str, typer.Option("--student", "-s", help="Your student id.")],
+    to: Annotated[Optional[Path], typer.Option("--to", help="The folder for the zip.")] = None,  # noqa: UP007
+    exchange: Annotated[bool, typer.Option("--exchange", help="Into nbgrader's exchange.")] = False,
+    course: CourseFolder = None,
+) -> None:
+    """Pack your answer as a zip with a receipt, for the LMS (or hand it in to the exchange)."""
+    from autograder.submit import submit as submit_work
+
+    result = submit_work(path, student, _course(course), to, exchange=exchange)
+    out.print(str(result), markup=False)
+
+
+@app.command()
+def collect(
+    assignment: Assignment,
+    origin: Annotated[
+        Optional[Path],  # noqa: UP007
+        typer.Argument(help="A folder or zip of LMS downloads; the exchange when left out."),
+    ] = None,
+    roster: Annotated[
+        Optional[Path],  # noqa: UP007
+        typer.Option(help="CSV: id, first_name, last_name, email, lms_user_id."),
+    ] = None,
+    received: Annotated[
+        Optional[datetime],  # noqa: UP007
+        typer.Option(help="When these came in, where the LMS's download doesn't say."),
+    ] = None,
+    course: CourseFolder = None,
+) -> None:
+    """Take in submissions from nbgrader's exchange or from LMS downloads (Canvas, Moodle)."""
+    from autograder.collect import collect as collect_submissions
+
+    result = collect_submissions(
+        _course(course),
+        assignment,
+        origin,
+        roster=roster,
+        received=received.astimezone() if received else None,
+    )
+    out.print(str(result), markup=False)
+    if result.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    assignment: Assignment,
+    student: Students = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what hasn't changed.")] = False,
+    course: CourseFolder = None,
+) -> None:
+    """Grade what was collected, and show who has how many points and why."""
+    from autograder.grade import grade as grade_submissions
+
+    with _progress(f"grading {assignment}") as show:
+        verdicts = grade_submissions(_course(course), assignment, student, again, show)
+    print_verdicts(verdicts)
+
+
+@app.command()
+def feedback(
+    assignment: Assignment,
+    student: Students = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Explain the answers before the due date too.")
+    ] = False,
+    course: CourseFolder = None,
+) -> None:
+    """Write a feedback page for every graded submission; answers are explained after the due date."""
+    from autograder.feedback import feedback as write_feedback
+
+    with _progress(f"feedback on {assignment}") as show:
+        pages = write_feedback(_course(course), assignment, student, explain, show)
+    out.print(f"{len(pages)} pages in {_course(course).feedback}.", markup=False)
+
+
+@app.command()
+def report(
+    assignment: Assignment,
+    to: Annotated[Optional[Path], typer.Option("--to", help="The folder to write to.")] = None,  # noqa: UP007
+    language: Annotated[str, typer.Option(help="The page's language.")] = "en",
+    course: CourseFolder = None,
+) -> None:
+    """One page about the class (scores, questions, discrimination), and CSV files for an LMS."""
+    from autograder.report import report as write_report
+
+    result = write_report(_course(course), assignment, to, language)
+    out.print(str(result), markup=False)
+
+
+@app.command()
+def validate(
+    path: Annotated[Path, typer.Argument(help="Your notebook.")],
+    course: CourseFolder = None,
+) -> None:
+    """Run the visible checks of your notebook, as Validate does in JupyterLab."""
+    from autograder.validate import validate as validate_notebook
+
+    result = validate_notebook(path, _course(course))
+    out.print(str(result), markup=False)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def translate(
+    path: Annotated[Path, typer.Argument(help="The notebook to switch, in place.")],
+    to: Annotated[Optional[str], typer.Option("--to", help="en or ko.")] = None,  # noqa: UP007
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="For authors: this translation fits the English of now."),
+    ] = False,
+    cell: Annotated[
+        Optional[list[str]],  # noqa: UP007
+        typer.Option("--cell", help="With --confirm: only this cell."),
+    ] = None,
+    course: CourseFolder = None,
+) -> None:
+    """Switch a student's notebook to the other language; answers and own cells stay."""
+    from autograder.translate import confirm_translation
+    from autograder.translate import translate as translate_notebook
+
+    where = _course(course)
+    if confirm:
+        changed = confirm_translation(where, path, cell)
+        out.print(f"{len(changed)} cells confirmed: {', '.join(changed) or 'none'}", markup=False)
+        return
+    if to is None:
+        raise UserError("Say which language to switch to, for example --to ko.")
+    result = translate_notebook(where, path, to)
+    out.print(f"{path.name} is now in {to}: {result.switched} cells switched.", markup=False)
+    if result.kept:
+        out.print(f"Left as you wrote them: {', '.join(result.kept)}.", markup=False)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Optional[Path],  # noqa: UP007
+        typer.Option("--keep", help="Play in this empty folder and keep it."),
+    ] = None,
+) -> None:
+    """Play a term with a small class that ships as test data; your own course isn't touched."""
+    import tempfile
+
+    from autograder.demo import play
+
+    def say(text: str) -> None:
+        err.print(text, markup=False)
+
+    if folder is not None:
+        if folder.exists() and any(folder.iterdir()):
+            raise UserError(f"{folder} isn't empty; name a new folder.")
+        print_verdicts(play(folder, Course.here(), say))
+        return
+    with tempfile.TemporaryDirectory(prefix="autograder-demo-") as place:
+        print_verdicts(play(Path(place), Course.here(), say))

@@ -1,0 +1,61 @@
+"""Running a submission's cells: the one place where that happens.
+
+nbgrader's own execution in a Jupyter kernel, told what to do when a kernel dies or hangs, so
+that every submission ends with an outcome for every cell.
+"""
+
+from __future__ import annotations
+
+from nbclient.exceptions import DeadKernelError
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from nbgrader.preprocessors.execute import UnresponsiveKernelError
+
+TIMED_OUT = "CellTimeoutError"
+NOT_RUN = "NotRun"
+DIED = "KernelDied"
+
+_TIMEOUTS_ALLOWED = 2
+
+
+class ExecuteSubmission(Execute):
+    """Execute every cell; after a dead kernel or a second time-out, leave the rest alone.
+
+    A cell that wasn't run gets an error output named `NotRun`, so it can't pass for a test
+    without complaints.
+    """
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict, km: object = None
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        self._stopped: str | None = None
+        self._timeouts = 0
+        return super().preprocess(nb, resources, km)
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        if cell.cell_type != "code":
+            return cell, resources
+        if self._stopped:
+            cell.outputs = [_error(NOT_RUN, self._stopped)]
+            return cell, resources
+        try:
+            cell, resources = super().preprocess_cell(cell, resources, index)
+        except DeadKernelError:
+            self._stopped = "an earlier cell ended the Python process"
+            cell.outputs.append(_error(DIED, "this cell ended the Python process"))
+        except UnresponsiveKernelError:
+            self._stopped = "an earlier cell could not be stopped"
+            cell.outputs.append(_error(TIMED_OUT, "this cell could not be stopped"))
+        if any(out.output_type == "error" and out.ename == TIMED_OUT for out in cell.outputs):
+            self._timeouts += 1
+            if self._timeouts >= _TIMEOUTS_ALLOWED and not self._stopped:
+                self._stopped = "two earlier cells ran into the time limit"
+        return cell, resources
+
+
+def _error(name: str, value: str) -> NotebookNode:
+    return new_output("error", ename=name, evalue=value, traceback=[f"{name}: {value}"])

@@ -1,0 +1,265 @@
+"""What a test can't do once student code runs in another process, said to its author now.
+
+Test cells reach the student's work in two ways: the value of a variable and a call of a
+function, both by plain value. Whatever needs the object itself (a class, an identity, a side
+effect on an argument) goes through a `@probe` in a read-only cell. This lint reads the
+instructor's notebook and names each place that would not survive the boundary.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import symtable
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nbformat import NotebookNode
+
+from autograder.notebooks import grader_metadata, is_solution, is_test
+
+_PEEKING = {
+    "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
+    "id", "compile", "__import__", "setattr", "delattr",
+}  # fmt: skip
+_BUILTINS = set(dir(builtins))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that can't cross, in one cell."""
+
+    cell: str
+    text: str
+
+
+@dataclass
+class _Names:
+    """Who binds which name at the top level of the notebook."""
+
+    functions: set[str] = field(default_factory=set)  # bound by solution cells with def
+    classes: set[str] = field(default_factory=set)
+    values: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
+    probes: set[str] = field(default_factory=set)
+    tests: set[str] = field(default_factory=set)
+
+    @property
+    def students(self) -> set[str]:
+        return self.functions | self.classes | self.values
+
+
+def lint(notebook: NotebookNode) -> list[Finding]:
+    """Everything in an instructor's notebook that would not survive the trust boundary."""
+    findings: list[Finding] = []
+    cells = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or not grader_metadata(cell):
+            continue
+        try:
+            cells.append((cell, ast.parse(cell.source)))
+        except SyntaxError as error:
+            findings.append(Finding(cell.id, f"isn't plain Python (line {error.lineno})"))
+    names = _names(cells)
+    for cell, tree in cells:
+        if is_solution(cell):
+            texts = _solution_findings(cell, tree, names)
+        elif is_test(cell):
+            texts = _test_findings(cell, tree, names)
+        else:
+            texts = _given_findings(cell, tree, names)
+        findings.extend(Finding(cell.id, text) for text in dict.fromkeys(texts))
+    return findings
+
+
+def _names(cells: list[tuple[NotebookNode, ast.Module]]) -> _Names:
+    names = _Names()
+    for cell, tree in cells:
+        bound = _bound(tree)
+        if is_solution(cell):
+            for node in tree.body:
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    names.functions.add(node.name)
+                elif isinstance(node, ast.ClassDef):
+                    names.classes.add(node.name)
+            names.values |= bound - names.functions - names.classes
+        elif is_test(cell):
+            names.tests |= bound
+        else:
+            names.given |= bound
+            names.probes |= {node.name for node in _probes(tree)}
+    return names
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """The names that a cell binds at its top level."""
+    found = set()
+    stack: list[ast.AST] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+            continue
+        if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            found.add(node.id)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {(name.asname or name.name).split(".")[0] for name in node.names}
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            found.add(node.name)
+        stack.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def _probes(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            for mark in node.decorator_list:
+                called = mark.func if isinstance(mark, ast.Call) else mark
+                if isinstance(called, ast.Name) and called.id == "probe":
+                    yield node
+
+
+def _used(source: str) -> set[str]:
+    """The notebook's names that a piece of code reads, not its own locals."""
+
+    def walk(table: symtable.SymbolTable) -> Iterator[str]:
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
+                yield symbol.get_name()
+        for child in table.get_children():
+            yield from walk(child)
+
+    return set(walk(symtable.symtable(source, "cell", "exec")))
+
+
+def _solution_findings(cell: NotebookNode, tree: ast.Module, names: _Names) -> Iterator[str]:
+    for name in sorted(_used(cell.source) & (names.tests - names.students - names.given)):
+        if name not in _bound(tree) and name not in _BUILTINS:
+            yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
+    for name in sorted(_bound(tree) & (_BUILTINS | names.given)):
+        # Builtins and given names win over the student's, so a test could never reach it.
+        yield f"binds {name}, which is a builtin or a given name; choose another name"
+
+
+def _given_findings(cell: NotebookNode, tree: ast.Module, names: _Names) -> Iterator[str]:
+    probes = list(_probes(tree))
+    rest = ast.Module([node for node in tree.body if node not in probes], type_ignores=[])
+    used = _used(ast.unparse(ast.fix_missing_locations(rest)))
+    for name in sorted(used & names.students):
+        yield f"uses {name}, the student's, in given code; move the use into a @probe or a test"
+    for probe in probes:
+        body = ast.unparse(probe)
+        for name in sorted(_used(body) & (names.tests - names.students - names.given)):
+            yield f"the probe {probe.name} uses {name}, which only a test cell binds; pass it in"
+
+
+def _test_findings(cell: NotebookNode, tree: ast.Module, names: _Names) -> Iterator[str]:
+    for name in sorted(_bound(tree) & names.students):
+        yield f"binds {name}, the student's name; a test must not change the student's work"
+    for name in sorted(_bound(tree) & names.given):
+        yield f"binds {name}, which a read-only cell gives; choose another name"
+    yield from _use_findings(tree, names)
+    yield from _shape_findings(cell, tree)
+
+
+def _use_findings(tree: ast.Module, names: _Names) -> Iterator[str]:
+    """How a test uses the student's names and what it passes to them."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    local = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    }
+    remote = names.functions | names.probes
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if node.id in names.classes:
+                yield f"uses the student's class {node.id}; ask what it does through a @probe"
+            elif node.id in remote and id(node) not in called:
+                yield f"passes {node.id} itself; only its results can cross, so call it"
+            elif node.id in _PEEKING:
+                yield f"uses {node.id}, which can't see into the student's process"
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules = [name.name for name in node.names] + [getattr(node, "module", None) or ""]
+            for module in sorted({name.split(".")[0] for name in modules} & _PEEKING):
+                yield f"uses {module}, which can't see into the student's process"
+        elif isinstance(node, ast.Expr) and _calls(node.value, remote):
+            yield (
+                f"calls {node.value.func.id} for an effect; effects on arguments don't cross, "
+                "so look at what it returns"
+            )
+        elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
+            targets = node.targets if hasattr(node, "targets") else [node.target]
+            for name in sorted(_roots(targets) & names.students):
+                yield f"changes {name}, the student's value; the change stays on this side"
+        elif isinstance(node, ast.Compare) and any(
+            isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops
+        ):
+            sides = [node.left, *node.comparators]
+            if not any(isinstance(side, ast.Constant) for side in sides):
+                yield "compares identity with `is`; values cross as copies, so compare with =="
+        if _calls(node, remote):
+            for argument in [*node.args, *(word.value for word in node.keywords)]:
+                if isinstance(argument, (ast.Lambda, ast.GeneratorExp)) or (
+                    isinstance(argument, ast.Name) and argument.id in local
+                ):
+                    yield f"passes a function to {node.func.id}; only plain values can cross"
+
+
+def _calls(node: ast.AST, names: set[str]) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
+def _roots(targets: list[ast.expr]) -> set[str]:
+    """The names whose parts are assigned to: `x` in `x.a = 1`, `x[0] += 1`."""
+    found = set()
+    for target in targets:
+        node = target
+        while isinstance(node, (ast.Attribute, ast.Subscript)):
+            node = node.value
+        if isinstance(node, ast.Name) and node is not target:
+            found.add(node.id)
+    return found
+
+
+def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
+    """How a test cell is built: checks with literal names, asserts inside them, `report()` last."""
+    last = tree.body[-1] if tree.body else None
+    if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
+        yield "doesn't end with report()"
+    hidden = _hidden_lines(cell.source)
+    inside: set[int] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.With):
+            continue
+        calls = [item.context_expr for item in node.items if _calls(item.context_expr, {"check"})]
+        for call in calls:
+            inside |= {id(part) for part in ast.walk(node)}
+            if not (call.args and isinstance(call.args[0], ast.Constant)):
+                yield "has a check whose name isn't a literal text, so it can't be translated"
+            is_hidden = any(
+                word.arg == "hidden" and getattr(word.value, "value", False) is True
+                for word in call.keywords
+            )
+            if is_hidden and node.lineno not in hidden:
+                yield "has a hidden check outside BEGIN/END HIDDEN TESTS: students would get it"
+            if not is_hidden and node.lineno in hidden:
+                yield "has a check in its hidden part that isn't hidden=True: it would tell values"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert) and id(node) not in inside:
+            yield "asserts outside a check, so the assert has no part of the points"
+
+
+def _hidden_lines(source: str) -> set[int]:
+    lines: set[int] = set()
+    hidden = False
+    for number, line in enumerate(source.splitlines(), 1):
+        if "### BEGIN HIDDEN TESTS" in line:
+            hidden = True
+        elif "### END HIDDEN TESTS" in line:
+            hidden = False
+        elif hidden:
+            lines.add(number)
+    return lines

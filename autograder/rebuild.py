@@ -1,0 +1,200 @@
+"""A submission rebuilt on the instructor's version before anything of it runs.
+
+From the submission come two things: the source of the answer cells and the source of the
+student's own extra cells. Order, tags, points, tests, given code and everything else come from
+the instructor's notebook, so a deleted test is back, a doubled one is single, and an edited one
+is itself again. Each decision becomes a note to the student.
+
+| in the submission                         | what counts                                        |
+|-------------------------------------------|----------------------------------------------------|
+| an answer cell once                       | its source                                         |
+| an answer cell several times              | the last one that isn't the empty stub             |
+| an answer cell gone                       | the empty stub: not answered                       |
+| an answer in an own cell below the stub   | it runs where it stands, after the stub            |
+| a test or given cell changed, gone, moved | the instructor's, in the instructor's place        |
+| an own cell                               | it runs after the course's cell that it stood after|
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from autograder import notebooks
+from autograder.build import through_steps
+from autograder.course import MASTER_LANGUAGE, Course
+from autograder.notebooks import grade_id, is_solution, is_test
+from autograder.notes import N_, Note, find_receipt, note
+
+_TEMPLATE_STEPS = (
+    "nbgrader.preprocessors.LockCells",
+    "nbgrader.preprocessors.ClearSolutions",
+    "nbgrader.preprocessors.ClearOutput",
+    "autograder.release_steps.DropExplanations",
+    "nbgrader.preprocessors.ComputeChecksums",
+)
+_RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
+
+
+def template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
+    """The instructor's notebook without solutions but with whole tests."""
+    path = course.source(language) / assignment / f"{notebook}.ipynb"
+    return through_steps(course, notebooks.read(path), assignment, _TEMPLATE_STEPS)
+
+
+def released(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
+    """The notebook as the student got it: what an untouched cell looks like."""
+    path = course.source(language) / assignment / f"{notebook}.ipynb"
+    return through_steps(course, notebooks.read(path), assignment, _RELEASED_STEPS)
+
+
+def rebuild(
+    base: NotebookNode, given: NotebookNode, submission: NotebookNode
+) -> tuple[NotebookNode, list[Note]]:
+    """The notebook to run, and what was decided.
+
+    Args:
+        base: the instructor's notebook (`template`).
+        given: the same as the student got it (`released`), to tell what was changed.
+        submission: what came back.
+
+    Returns:
+        The rebuilt notebook, without outputs, and the notes for the student.
+    """
+    matched, own = _matched(base, given, submission)
+    untouched = {cell.id: cell.source for cell in given.cells}
+    result = notebooks.copied(base)
+    notes: list[Note] = []
+    cells = list(_own_cells(own.get(None, []), base))
+    for cell in result.cells:
+        found = matched.get(cell.id, [])
+        if is_solution(cell):
+            cell.source, said = _answer(cell, untouched[cell.id], found, own.get(cell.id, []))
+        else:
+            said = _restored(cell, untouched[cell.id], found)
+        notes.extend(said)
+        cells.append(cell)
+        cells.extend(_own_cells(own.get(cell.id, []), base))
+    _unique_ids(cells, {cell.id for cell in base.cells})
+    result.cells = cells
+    return result, notes
+
+
+def _matched(
+    base: NotebookNode, given: NotebookNode, submission: NotebookNode
+) -> tuple[dict[str, list[NotebookNode]], dict[str | None, list[NotebookNode]]]:
+    """Which submitted cells stand for which cell of ours, and which are the student's own.
+
+    nbgrader's grade_id decides, then the cell's id, then (for editors that drop both) a source
+    equal to what was given. The own cells are filed under the course's cell they stand after.
+    """
+    by_grade_id = {grade_id(cell): cell.id for cell in base.cells if grade_id(cell)}
+    ids = {cell.id for cell in base.cells}
+    by_source: dict[str, str] = {}
+    for cell in given.cells:
+        by_source.setdefault(cell.source.strip(), cell.id)
+    matched: dict[str, list[NotebookNode]] = {}
+    own: dict[str | None, list[NotebookNode]] = {}
+    last: str | None = None
+    for cell in submission.cells:
+        name = by_grade_id.get(grade_id(cell))
+        if name is None and cell.get("id") in ids:
+            name = cell.get("id")
+        if name is None and cell.source.strip():
+            name = by_source.get(cell.source.strip())
+        if name is None:
+            own.setdefault(last, []).append(cell)
+        else:
+            matched.setdefault(name, []).append(cell)
+            last = name
+    return matched, own
+
+
+def _answer(
+    cell: NotebookNode, stub: str, found: list[NotebookNode], below: list[NotebookNode]
+) -> tuple[str, list[Note]]:
+    """The source that counts as the answer in one answer cell."""
+    name = grade_id(cell)
+    if not found:
+        text = N_("Missing answer cells count as not answered: {cell}.")
+        return stub, [note(text, cell=name)]
+    written = [one.source for one in found if one.source.strip() != stub.strip()]
+    notes = []
+    if len(set(written)) > 1:
+        text = N_("Of answer cells that stood there several times the last one counts: {cell}.")
+        notes.append(note(text, cell=name))
+    if not written and any(one.cell_type == "code" and one.source.strip() for one in below):
+        text = N_(
+            "Answer cells are as they were given; your own cells below them ran after them: {cell}."
+        )
+        notes.append(note(text, cell=name))
+    return (written[-1] if written else stub), notes
+
+
+def _restored(cell: NotebookNode, given: str, found: list[NotebookNode]) -> list[Note]:
+    """What to tell about a cell of ours that isn't the student's to change."""
+    name = grade_id(cell)
+    if name is None:
+        return []
+    if not found:
+        text = (
+            N_("Missing test cells were put back: {cell}.")
+            if is_test(cell)
+            else N_("Missing given cells were put back: {cell}.")
+        )
+        return [note(text, cell=name)]
+    notes = []
+    if len(found) > 1:
+        notes.append(note(N_("Cells that stood there several times ran once: {cell}."), cell=name))
+    if any(one.source.strip() != given.strip() for one in found):
+        text = N_("Changed cells ran in their original form: {cell}.")
+        notes.append(note(text, cell=name))
+    return notes
+
+
+_NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+
+
+def _own_cells(found: list[NotebookNode], base: NotebookNode) -> list[NotebookNode]:
+    """The student's own cells: their source and nothing else of them."""
+    return [_NEW_CELL[cell.cell_type](cell.source, id="own") for cell in found]
+
+
+def _unique_ids(cells: list[NotebookNode], taken: set[str]) -> None:
+    """Number the student's own cells, the same way each time."""
+    number = 0
+    for cell in cells:
+        if cell.id == "own":
+            number += 1
+            while f"own-{number}" in taken:
+                number += 1
+            cell.id = f"own-{number}"
+
+
+class Rebuild(NbGraderPreprocessor):
+    """The first step of autograding, for `autograder grade` and Formgrader's button alike."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        course = Course(Path(self.config.CourseDirectory.root))
+        names = resources["nbgrader"]
+        assignment, notebook = names["assignment"], names["notebook"]
+        language = notebooks.language_of(nb)
+        if not (course.source(language) / assignment / f"{notebook}.ipynb").is_file():
+            language = MASTER_LANGUAGE
+        result, notes = rebuild(
+            template(course, assignment, notebook, language),
+            released(course, assignment, notebook, language),
+            nb,
+        )
+        receipt = find_receipt(course, names["student"], assignment)
+        mark = result.metadata.setdefault("beyond", NotebookNode())
+        mark["language"] = language
+        mark["notes"] = [asdict(one) for one in [*(receipt.notes if receipt else []), *notes]]
+        return result, resources
