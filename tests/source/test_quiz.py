@@ -1,0 +1,234 @@
+"""The quiz: its key scores, nothing else does, and nothing tells the key."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from autograder import translation
+from autograder.lint import lint
+
+LETTERS = "ABCD"
+QUESTIONS = 16
+
+# The page that the course grew from, word for word.
+PAGE = {
+    "q1-question": (
+        "When does the course recommend proceeding with fine-tuning over prompt engineering?",
+        "When the benefits in quality and cost (reduced token usage) outweigh compute effort.",
+        "Whenever you need the model to sound more human-like.",
+        "As the very first step before trying RAG or prompt engineering.",
+        "Only when deploying to an edge device.",
+    ),
+    "q2-question": (
+        "Which model architecture allows scaling model size while maintaining computational "
+        "efficiency?",
+        "Supervised Fine-Tuning (SFT)",
+        "Retrieval-Augmented Generation (RAG)",
+        "Mixture of Experts (MoE)",
+        "Multimodality",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def quiz(assignments):
+    return assignments.master("quiz")
+
+
+@pytest.fixture(scope="module")
+def key(quiz, assignments):
+    """The right letters: {1: "A", …}."""
+    found = {}
+    for cell_id, source in assignments.solutions(quiz).items():
+        number, letter = re.search(r'^q(\d+) = "([A-D])"$', source, re.MULTILINE).groups()
+        assert cell_id == f"q{number}-answer"
+        found[int(number)] = letter
+    return found
+
+
+def choices(source: str) -> list[str]:
+    return re.findall(r"^- \*\*[A-D]\.\*\* (.+)$", source, re.MULTILINE)
+
+
+def written(letters: dict[int, str]) -> dict[str, str]:
+    """Answer cells from {1: "A", …}."""
+    return {f"q{n}-answer": f'q{n} = "{letter}"' for n, letter in letters.items()}
+
+
+def cells(notebook) -> dict:
+    return {cell.id: cell for cell in notebook.cells}
+
+
+# --- what it asks ------------------------------------------------------------------------
+
+
+def test_the_pages_two_questions_stand_word_for_word(quiz):
+    for cell_id, (question, *page_choices) in PAGE.items():
+        source = cells(quiz)[cell_id].source
+        assert question in source.split("\n\n")
+        assert choices(source) == page_choices
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_each_question_has_four_choices_and_an_explanation_of_each(assignments, key, language):
+    found = cells(assignments.master("quiz", language))
+    assert sorted(key) == list(range(1, QUESTIONS + 1))
+    for number, letter in key.items():
+        offered = choices(found[f"q{number}-question"].source)
+        assert len(set(offered)) == 4
+        explanation = found[f"q{number}-explanation"]
+        assert explanation.metadata["beyond"]["reveal"] == "after-due"
+        assert len(choices(explanation.source)) == 4
+        heading = explanation.source.split("\n")[0]
+        assert re.search(r"\b([A-D])(?=[.입])", heading).group(1) == letter
+        right = {"en": "Right", "ko": "맞습니다"}[language]
+        praised = [text.startswith(right) for text in choices(explanation.source)]
+        assert praised == [one == letter for one in LETTERS]
+
+
+def test_each_question_is_one_point(quiz, assignments):
+    points = [assignments.grader(cell)["points"] for cell in assignments.tests(quiz).values()]
+    assert points == [1] * QUESTIONS
+
+
+def test_every_lesson_is_asked_about(quiz):
+    text = "".join(cell.source for cell in quiz.cells if cell.id.endswith("-question"))
+    assert set(re.findall(r"\*Lesson (\d)\*", text)) == set("0123456")
+
+
+def test_korean_is_in_step(quiz, assignments):
+    assert translation.differences(quiz, assignments.master("quiz", "ko"), "ko") == []
+
+
+def test_the_tests_keep_to_the_trust_boundary(quiz):
+    assert lint(quiz) == []
+
+
+# --- what tells the key ------------------------------------------------------------------
+
+
+def test_the_letters_are_spread_evenly(key):
+    assert set(Counter(key.values()).values()) == {QUESTIONS // 4}
+    sequence = "".join(key[number] for number in sorted(key))
+    assert not re.search(r"(.)\1\1", sequence)
+    for period in range(1, QUESTIONS // 2 + 1):  # ABCDABCD… would be a key of its own
+        assert sequence[period:] != sequence[:-period]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_neither_the_longest_nor_the_shortest_choice_is_a_good_guess(assignments, key, language):
+    found = cells(assignments.master("quiz", language))
+    for extreme in (max, min):
+        hits = 0
+        for number, letter in key.items():
+            lengths = [len(choice) for choice in choices(found[f"q{number}-question"].source)]
+            ends = [i for i, length in enumerate(lengths) if length == extreme(lengths)]
+            hits += (LETTERS.index(letter) in ends) / len(ends)
+        assert hits <= QUESTIONS * 3 / 8, extreme.__name__
+
+
+def test_the_release_says_the_same_of_every_question(quiz, assignments):
+    """Apart from its number: so no cell of the release can tell one answer from another."""
+    release = assignments.released(quiz)
+    for kind in ("answer", "test"):
+        sources = {
+            re.sub(r"q\d+", "q", str((cell.source, cell.metadata)))
+            for cell in release.cells
+            if cell.id.endswith(f"-{kind}")
+        }
+        assert len(sources) == 1
+    assert not [cell.id for cell in release.cells if cell.id.endswith("-explanation")]
+    assert "hidden" not in str(release.cells).lower()
+
+
+# --- what scores -------------------------------------------------------------------------
+
+
+def test_the_key_scores_everything(quiz, assignments):
+    ran = assignments.run_in_kernel(quiz)
+    assert assignments.total(ran) == QUESTIONS
+    assert not [cell_id for cell_id, cell in ran.items() if cell.error or cell.stderr]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_every_wrong_letter_scores_nothing(quiz, assignments, run, key, step):
+    wrong = {n: LETTERS[(LETTERS.index(letter) + step) % 4] for n, letter in key.items()}
+    ran = run(assignments.answered(quiz, written(wrong)))
+    assert assignments.total(ran) == 0
+    for number in key:
+        assert ran[f"q{number}-test"].failed == {f"q{number} is answered correctly"}
+
+
+def test_one_wrong_answer_costs_one_point(quiz, assignments, run, key):
+    other = "A" if key[7] != "A" else "B"
+    ran = run(assignments.answered(quiz, written({7: other})))
+    assert assignments.total(ran) == QUESTIONS - 1
+
+
+@pytest.mark.parametrize("change", [str, str.lower])
+def test_a_small_letter_or_a_stray_space_counts_the_same(quiz, assignments, run, key, change):
+    forms = ['"{}"', "'{}'", '" {} "', '"{}\\n"', 'str("{}")']
+    answers = {
+        f"q{n}-answer": f"q{n} = " + forms[n % len(forms)].format(change(letter))
+        for n, letter in key.items()
+    }
+    assert assignments.total(run(assignments.answered(quiz, answers))) == QUESTIONS
+
+
+def test_a_new_line_below_the_stub_counts(quiz, assignments, run, key):
+    stub = assignments.without_solutions(quiz)
+    answers = {
+        cell_id: f'{source}\nq{n} = "{key[n]}"'
+        for n, (cell_id, source) in enumerate(assignments.solutions(stub).items(), 1)
+    }
+    assert assignments.total(run(assignments.answered(stub, answers))) == QUESTIONS
+
+
+def test_any_other_form_scores_nothing_and_is_told(quiz, assignments, run, key):
+    forms = ['"{0}{0}"', '"ABCD"', '"{0})"', '["{0}"]', '("{0}",)', '""', "1", "True", 'b"{0}"']
+    answers = {
+        f"q{n}-answer": f"q{n} = " + form.format(key[n]) for n, form in enumerate(forms, 1)
+    }
+    for notebook in (quiz, assignments.released(quiz)):
+        ran = run(assignments.answered(notebook, answers))
+        for number, form in enumerate(forms, 1):
+            test = ran[f"q{number}-test"]
+            assert (test.points, test.error) == (0, "CheckFailed"), form
+            assert "Replace None by one letter in quotes." in test.text
+
+
+def test_validate_calls_no_letter_wrong(quiz, assignments, run):
+    release = assignments.released(quiz)
+    for letter in LETTERS:
+        answers = {
+            cell_id: source.replace("None", f'"{letter}"')
+            for cell_id, source in assignments.solutions(release).items()
+        }
+        ran = run(assignments.answered(release, answers))
+        assert not [cell_id for cell_id, cell in ran.items() if cell.error or cell.stderr]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_an_untouched_notebook_stops_nowhere_and_scores_nothing(assignments, run, language):
+    quiz = assignments.master("quiz", language)
+    for notebook in (assignments.released(quiz), assignments.without_solutions(quiz)):
+        ran = run(notebook)
+        assert assignments.total(ran) == 0
+        assert not [cell_id for cell_id, cell in ran.items() if cell.error]
+        assert "q3" in ran["q3-test"].stderr
+
+
+def test_an_untouched_notebook_in_a_kernel(quiz, assignments):
+    ran = assignments.run_in_kernel(assignments.released(quiz))
+    assert not [cell_id for cell_id, cell in ran.items() if cell.error]
+    assert ran["q3-test"].stderr == "Not answered yet: q3\n"
+
+
+def test_a_wrong_answer_is_not_told_the_right_one(quiz, assignments, run, key):
+    wrong = {n: LETTERS[LETTERS.index(letter) - 1] for n, letter in key.items()}
+    ran = run(assignments.answered(quiz, written(wrong)))
+    said = {re.sub(r"q\d+", "q", str(ran[f"q{n}-test"].record)) for n in key}
+    assert len(said) == 1  # the same words for every question, whatever its answer is
