@@ -366,6 +366,15 @@ class FolderSource(Source):
             return stream.read(limit)
 
 
+class FileSource(FolderSource):
+    """A single file on disk, as if it lay alone in its folder."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        Source.__init__(self, path.name, limits)
+        modified = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+        self._add(Member(unicodedata.normalize("NFC", path.name), modified, path))
+
+
 def open_source(path: Path, limits: Limits) -> Source:
     """The folder or zip at `path`.
 

@@ -1,0 +1,375 @@
+"""Which of the files a student handed in is the assignment's notebook.
+
+| What came in | What is taken |
+|---|---|
+| the assignment's name, in any case or Unicode form, also `quiz.ipynb.txt` | that file |
+| `quiz (1).ipynb`, `quiz-1.ipynb` (browsers, Canvas) | that file; a higher number is later |
+| `quiz copy.ipynb`, `quiz-Copy1.ipynb`, `quiz 복사본.ipynb`, `Copy of quiz.ipynb` | that file |
+| `quiz.ipynb의 사본`, `quiz_ipynb의_사본.ipynb` (Google Drive) | that file |
+| another name, but the assignment's cells inside | that file |
+| the same bytes more than once | one of them |
+| different versions | the first difference in this list decides |
+
+Between versions: one that can be read; one that holds cells of the assignment; one with
+answers (a fresh copy of the assignment never beats work); one with the assignment's name;
+one numbered by a browser or LMS over the plain name, and the plain name over a copy made by
+hand; the highest number; the one in the outermost folder; the one that comes last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nbformat import NotebookNode
+
+from autograder.course import Course
+from autograder.errors import UserError
+from autograder.notebooks import (
+    CELL_LIMIT,
+    SIZE_LIMIT,
+    BadNotebook,
+    course_metadata,
+    grade_id,
+    is_solution,
+    parse,
+    read,
+)
+from autograder.notes import N_, Note, note
+
+BY_HAND, PLAIN, NUMBERED = 0, 1, 2
+"""How a file's name stands to the assignment's: a copy made by hand, the name, a numbered one."""
+
+_ENDING = re.compile(r"\.ipynb(?:\.(?:txt|json))?$|(?<=[._]ipynb의[ _]사본)$", re.IGNORECASE)
+_NUMBERED = re.compile(r" ?\((\d{1,6})\)|[-_](\d{1,6})")
+_COPIED = re.compile(
+    r"[ _-]*(?:[._]ipynb)?(?:copy|복사본|사본|의[ _]사본|의[ _]복사본)[ _-]*\(?(\d{0,6})\)?"
+)
+_COPY_OF = re.compile(r"^(?:copy of|사본|복사본)[ _-]+")
+
+TOO_LARGE = N_(
+    "{name} is larger than the {limit} MiB a notebook may have, so it could not be graded: "
+    "clear its outputs, save it and hand it in again."
+)
+TOO_MANY_CELLS = N_(
+    "{name} has more than the {limit} cells a notebook may have, so it could not be graded: "
+    "delete cells and hand it in again."
+)
+NOT_JSON = N_(
+    "{name} is not a notebook, or only a part of one (its content is not JSON), so it could not "
+    "be graded: save it from JupyterLab and hand it in again."
+)
+OLD_FORMAT = N_(
+    "{name} is in an old notebook format, so it could not be graded: "
+    "open it in JupyterLab, save it and hand it in again."
+)
+NOT_VALID = N_(
+    "{name} does not have the form of a notebook, so it could not be graded: "
+    "save it from JupyterLab and hand it in again."
+)
+TAKEN_AS = N_("{name} was taken as {notebook}.")
+NO_CELLS = N_("{name} holds none of the assignment's cells.")
+SAME_TWICE = N_("{others}: the same content as {name}, so one of them was graded.")
+CHOSEN_READABLE = N_("{name} was graded; left out, because they can't be read: {others}.")
+CHOSEN_CELLS = N_(
+    "{name} was graded; left out, because they hold no cells of the assignment: {others}."
+)
+CHOSEN_ANSWERED = N_("{name} was graded; left out, because they hold no answers: {others}.")
+CHOSEN_NAMED = N_(
+    "{name} was graded, because it bears the assignment's name; left out: {others}."
+)
+CHOSEN_NUMBERED = N_(
+    "{name} was graded, because the highest number is the latest version; left out: {others}."
+)
+CHOSEN_ORIGINAL = N_(
+    "{name} was graded, because it is the original and not a copy; left out: {others}."
+)
+CHOSEN_PLACE = N_("{name} was graded; other versions left out: {others}.")
+# In the order of `Candidate.standing`.
+_REASONS = (
+    CHOSEN_READABLE,
+    CHOSEN_CELLS,
+    CHOSEN_ANSWERED,
+    CHOSEN_NAMED,
+    CHOSEN_NUMBERED,
+    CHOSEN_NUMBERED,
+    CHOSEN_PLACE,
+    CHOSEN_PLACE,
+)
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What is known of an assignment on either side, from its release or source.
+
+    Attributes:
+        grade_ids: of all its cells.
+        given: the texts of its cells as released, in every language; empty if not released.
+        asked: the files, besides the notebook, that belong to a submission.
+    """
+
+    assignment: str
+    grade_ids: frozenset[str]
+    given: frozenset[str]
+    asked: frozenset[str]
+
+    @property
+    def notebook(self) -> str:
+        """The notebook's file name."""
+        return f"{self.assignment}.ipynb"
+
+
+def blueprints(course: Course) -> dict[str, Blueprint]:
+    """Every assignment of the course: from `release/`, and from `source/` where there is one."""
+    names: set[str] = set()
+    folders = [
+        folder
+        for part in ("release", "source")
+        if (course.root / part).is_dir()
+        for folder in sorted((course.root / part).iterdir())
+        if folder.is_dir()
+    ]
+    for folder in folders:
+        for path in folder.iterdir():
+            if (path / f"{path.name}.ipynb").is_file():
+                names.add(path.name)
+    return {name: _blueprint(course, folders, name) for name in sorted(names)}
+
+
+def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
+    grade_ids: set[str] = set()
+    given: set[str] = set()
+    asked: set[str] = set()
+    for folder in folders:
+        place = folder / name
+        if not (place / f"{name}.ipynb").is_file():
+            continue
+        notebook = read(place / f"{name}.ipynb")
+        grade_ids.update(filter(None, map(grade_id, notebook.cells)))
+        if folder.parent.name == "release":
+            given.update(cell.source.strip() for cell in notebook.cells)
+        listed = course_metadata(notebook).get("files", [])
+        asked.update(file for file in listed if isinstance(file, str))
+        asked.update(
+            unicodedata.normalize("NFC", path.relative_to(place).as_posix())
+            for path in place.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.parts)
+        )
+    asked.discard(f"{name}.ipynb")
+    return Blueprint(name, frozenset(grade_ids), frozenset(given), frozenset(asked))
+
+
+def is_notebook_name(file: str) -> bool:
+    """Whether a file is named as notebooks are."""
+    return _ENDING.search(file) is not None
+
+
+def name_standing(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | None:
+    """How a file's name stands to the assignment's: its kind and its numbers.
+
+    None if the name isn't the assignment's nor a copy's of it.
+    """
+    base = unicodedata.normalize("NFC", PurePosixPath(file).name).casefold()
+    if not is_notebook_name(base):
+        return None
+    stem = _ENDING.sub("", base).strip()
+    kind = PLAIN
+    if opening := _COPY_OF.match(stem):
+        kind, stem = BY_HAND, stem[opening.end() :]
+    wanted = unicodedata.normalize("NFC", assignment).casefold()
+    if not stem.startswith(wanted):
+        return None
+    rest = stem[len(wanted) :]
+    numbers: list[int] = []
+    while rest:
+        if found := _NUMBERED.match(rest):
+            kind = max(kind, NUMBERED) if kind != BY_HAND else BY_HAND
+            numbers.append(int(found[1] or found[2]))
+        elif found := _COPIED.match(rest):
+            kind = BY_HAND
+            numbers.append(int(found[1] or 1))
+        else:
+            return None
+        rest = rest[found.end() :]
+    return kind, tuple(numbers)
+
+
+def cells_known(notebook: NotebookNode, blueprint: Blueprint) -> set[str]:
+    """The assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
+
+    A cell's id equals its grade_id in this course, so an editor that drops one of the two
+    still leaves it recognisable; Colab moves the id into the cell's metadata.
+    """
+    found: set[str] = set()
+    for cell in notebook.cells:
+        for mark in (grade_id(cell), cell.get("id"), cell.metadata.get("id")):
+            if isinstance(mark, str) and mark in blueprint.grade_ids:
+                found.add(mark)
+    return found
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may be the assignment's notebook.
+
+    Attributes:
+        name: as handed in.
+        notebook: None if it can't be read; `problem` then says why.
+        standing: the higher one wins; see the module's text for the order.
+    """
+
+    name: str
+    content: bytes
+    notebook: NotebookNode | None
+    problem: Note | None
+    standing: tuple
+    named: bool
+    known: frozenset[str]
+
+
+def examine(
+    name: str, content: bytes, order: int, blueprint: Blueprint, others: Iterable[Blueprint]
+) -> Candidate | None:
+    """The file as a candidate; None if nothing speaks for its being the assignment's notebook.
+
+    Args:
+        order: its place among the files handed in.
+        others: the course's other assignments, whose notebooks are not taken for this one's.
+    """
+    others = [other for other in others if other.assignment != blueprint.assignment]
+    by_name = name_standing(name, blueprint.assignment)
+    if by_name and any(name_standing(name, other.assignment) == (PLAIN, ()) for other in others):
+        by_name = None  # `quiz-2.ipynb`, where there is an assignment `quiz-2`
+    if by_name is None and not is_notebook_name(name):
+        return None
+    notebook, problem = None, None
+    try:
+        notebook = parse(content, PurePosixPath(name).name)
+    except BadNotebook:
+        problem = why_unreadable(name, content)
+    known = cells_known(notebook, blueprint) if notebook is not None else set()
+    if by_name is None:
+        best = max((len(cells_known(notebook, other)) for other in others), default=0) if (
+            notebook is not None
+        ) else 0
+        if not known or len(known) <= best or 2 * len(known) < len(blueprint.grade_ids):
+            return None
+    kind, numbers = by_name or (BY_HAND, ())
+    standing = (
+        notebook is not None,
+        bool(known),
+        notebook is not None and _has_answers(notebook, blueprint),
+        by_name is not None,
+        kind,
+        numbers,
+        -name.count("/"),
+        order,
+    )
+    return Candidate(
+        name, content, notebook, problem, standing, by_name is not None, frozenset(known)
+    )
+
+
+def _has_answers(notebook: NotebookNode, blueprint: Blueprint) -> bool:
+    """Whether a notebook differs from the release where a student may write."""
+    return any(
+        cell.source.strip() and cell.source.strip() not in blueprint.given
+        for cell in notebook.cells
+        if cell.cell_type == "code" or is_solution(cell)
+    )
+
+
+def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candidate, list[Note]]:
+    """The candidate that is graded, and what the student is told about the choice.
+
+    Raises:
+        ValueError: there are no candidates.
+    """
+    winner = max(candidates, key=lambda candidate: candidate.standing)
+    notes: list[Note] = []
+    shown = _shown(winner.name)
+    if unicodedata.normalize("NFC", shown) != blueprint.notebook and winner.notebook is not None:
+        notes.append(note(TAKEN_AS, name=shown, notebook=blueprint.notebook))
+    same = [c for c in candidates if c is not winner and c.content == winner.content]
+    if same:
+        notes.append(note(SAME_TWICE, name=shown, others=_listed(same)))
+    losers = [c for c in candidates if c is not winner and c.content != winner.content]
+    by_reason: dict[str, list[Candidate]] = {}
+    for loser in losers:
+        by_reason.setdefault(_reason(winner, loser), []).append(loser)
+    notes.extend(
+        note(reason, name=shown, others=_listed(group)) for reason, group in by_reason.items()
+    )
+    if winner.notebook is not None and not winner.known:
+        notes.append(note(NO_CELLS, name=shown))
+    return winner, notes
+
+
+def _reason(winner: Candidate, loser: Candidate) -> str:
+    for place, (won, lost) in enumerate(zip(winner.standing, loser.standing)):
+        if won != lost:
+            if place == 4 and winner.standing[4] == PLAIN:
+                return CHOSEN_ORIGINAL
+            return _REASONS[place]
+    return CHOSEN_PLACE
+
+
+def _shown(name: str) -> str:
+    return PurePosixPath(name).name if name.count("/") == 0 else name
+
+
+def _listed(candidates: Iterable[Candidate]) -> str:
+    return ", ".join(_shown(candidate.name) for candidate in candidates)
+
+
+def why_unreadable(name: str, content: bytes) -> Note:
+    """What a student is told about a file that `notebooks.parse` refused."""
+    if len(content) > SIZE_LIMIT:
+        return note(TOO_LARGE, name=name, limit=SIZE_LIMIT // (1024 * 1024))
+    try:
+        data = json.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        return note(NOT_JSON, name=name)
+    if isinstance(data, dict):
+        version = data.get("nbformat")
+        if isinstance(version, int) and (version < 4 or "worksheets" in data):
+            return note(OLD_FORMAT, name=name)
+        cells = data.get("cells")
+        if isinstance(cells, list) and len(cells) > CELL_LIMIT:
+            return note(TOO_MANY_CELLS, name=name, limit=CELL_LIMIT)
+    return note(NOT_VALID, name=name)
+
+
+def find_assignment(
+    files: Sequence[tuple[str, bytes]], known: dict[str, Blueprint]
+) -> tuple[Blueprint, list[Candidate]]:
+    """The assignment that files belong to: by the notebook's name, else by its cells.
+
+    Raises:
+        UserError: to none, or to more than one.
+    """
+    found: dict[str, list[Candidate]] = {}
+    for blueprint in known.values():
+        candidates = [
+            candidate
+            for order, (name, content) in enumerate(files)
+            if (candidate := examine(name, content, order, blueprint, known.values()))
+        ]
+        if candidates:
+            found[blueprint.assignment] = candidates
+    if not found:
+        raise UserError(
+            "There is no notebook of an assignment here; name the notebook of one of: "
+            f"{', '.join(known) or '(no assignments are known)'}."
+        )
+    if len(found) > 1:
+        raise UserError(
+            f"There are notebooks of several assignments here ({', '.join(found)}); "
+            "name the file of the one to hand in."
+        )
+    [(assignment, candidates)] = found.items()
+    return known[assignment], candidates

@@ -1,0 +1,224 @@
+"""Whose a file in a download is: read from the name, looked up in the class, never guessed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from autograder.archives import Member
+from autograder.course import Course
+from autograder.errors import UserError
+from autograder.lms import (
+    Owner,
+    Person,
+    UnknownOwner,
+    class_list,
+    deliveries,
+    enrol,
+    find_person,
+    read_roster,
+    recognise,
+)
+
+CLASS = [
+    Person("s01", "Minjun", "Kim", lms_user_id="123"),
+    Person("s02", "민준", "김"),
+    Person("s03", "Seoyeon", "Lee"),
+    Person("s04", "Seoyeon", "Lee", lms_user_id="77"),
+    Person("s05", "Ada", "Lovelace"),
+    Person("900"),
+]
+
+
+def members(*names: str) -> list[Member]:
+    return [Member(name, None, None) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "name", "late", "sequence"),
+    [
+        ("kimminjun_123_4567_quiz.ipynb", ("canvas", "kimminjun", "123"), "quiz.ipynb", False, 4567),
+        (
+            "kimminjun_LATE_123_4567_quiz-1.ipynb",
+            ("canvas", "kimminjun", "123"),
+            "quiz-1.ipynb",
+            True,
+            4567,
+        ),
+        ("김민준_5_6_내_퀴즈.ipynb", ("canvas", "김민준", "5"), "내_퀴즈.ipynb", False, 6),
+        # What the student names can't pass for an owner.
+        ("kim_123_4567_lee_77_1_quiz.ipynb", ("canvas", "kim", "123"), "lee_77_1_quiz.ipynb", False, 4567),
+        (
+            "Minjun Kim_98_assignsubmission_file_/quiz.ipynb",
+            ("moodle", "Minjun Kim", "98"),
+            "quiz.ipynb",
+            False,
+            0,
+        ),
+        (
+            "Minjun Kim_98_assignsubmission_file_quiz.ipynb",
+            ("moodle", "Minjun Kim", "98"),
+            "quiz.ipynb",
+            False,
+            0,
+        ),
+        (
+            "A B_1_assignsubmission_file_/C D_2_assignsubmission_file_/quiz.ipynb",
+            ("moodle", "A B", "1"),
+            "C D_2_assignsubmission_file_/quiz.ipynb",
+            False,
+            0,
+        ),
+        (
+            "A B_1_assignsubmission_file_C D_2_assignsubmission_file_quiz.ipynb",
+            ("moodle", "A B", "1"),
+            "C D_2_assignsubmission_file_quiz.ipynb",
+            False,
+            0,
+        ),
+        ("s01/kim_77_1_quiz.ipynb", ("folder", "s01", ""), "kim_77_1_quiz.ipynb", False, 0),
+    ],
+)
+def test_namings(path, owner, name, late, sequence):
+    assert recognise(path, "quiz") == (Owner(*owner), name, late, sequence)
+
+
+def test_our_own_zips():
+    name = "cost-formula-kim-min-20250301T101500Z.zip"
+    found = recognise(name, "cost-formula")
+    assert found == (Owner("folder", "kim-min", claim="20250301T101500Z"), name, False, 0)
+    # A browser's second download of it is still it; another assignment's isn't ours.
+    assert recognise(name.replace(".zip", " (1).zip"), "cost-formula")[0] == found[0]
+    assert isinstance(recognise(name, "quiz"), str)
+
+
+@pytest.mark.parametrize("path", ["quiz.ipynb", "anon_4TxPq_88_quiz.ipynb", "kim_x_1_quiz.ipynb"])
+def test_a_name_without_an_owner_is_a_sentence(path):
+    assert recognise(path, "quiz").startswith(path)
+
+
+@given(st.text(st.characters(exclude_characters="/"), min_size=1, max_size=60))
+def test_what_a_student_names_never_changes_the_owner(name):
+    canvas = recognise(f"kimminjun_123_4567_{name}", "quiz")
+    assert canvas[0] == Owner("canvas", "kimminjun", "123") and canvas[1] == name
+    moodle = recognise(f"Min Kim_9_assignsubmission_file_/{name}", "quiz")
+    assert moodle[0] == Owner("moodle", "Min Kim", "9") and moodle[1] == name
+    assert recognise(f"s01/{name}", "quiz")[0] == Owner("folder", "s01")
+
+
+def test_a_folder_around_everything_is_passed_over():
+    found, ownerless = deliveries(
+        members("submissions/a_1_2_quiz.ipynb", "submissions/b_3_4_quiz.ipynb"), "quiz", CLASS
+    )
+    assert [delivery.owner.number for delivery in found] == ["1", "3"] and not ownerless
+    found, _ = deliveries(members("term 1/quiz/s01/quiz.ipynb", "term 1/quiz/s02/a.ipynb"), "quiz", CLASS)
+    assert [delivery.owner.label for delivery in found] == ["s01", "s02"]
+
+
+def test_one_student_alone_is_not_passed_over():
+    found, _ = deliveries(members("s01/quiz.ipynb", "s01/data.csv"), "quiz", CLASS)
+    assert [delivery.owner.label for delivery in found] == ["s01"]
+    found, _ = deliveries(members("s01/quiz/quiz.ipynb"), "quiz", CLASS)
+    assert [delivery.owner.label for delivery in found] == ["s01"]
+    found, _ = deliveries(members("stranger/quiz.ipynb"), "quiz", CLASS)
+    assert [delivery.owner.label for delivery in found] == ["stranger"]
+
+
+def test_files_of_one_owner_come_together():
+    found, _ = deliveries(
+        members("a_1_10_quiz.ipynb", "a_LATE_1_12_quiz-1.ipynb", "b_2_11_quiz.ipynb"), "quiz", CLASS
+    )
+    assert [len(delivery.files) for delivery in found] == [2, 1]
+    assert (found[0].late, found[0].sequence, found[1].late) == (True, 12, False)
+
+
+@pytest.mark.parametrize(
+    ("owner", "student"),
+    [
+        (Owner("canvas", "renamed", "123"), "s01"),
+        (Owner("canvas", "김민준", "555"), "s02"),
+        (Owner("canvas", "lovelaceada", "556"), "s05"),
+        (Owner("canvas", "whoever", "900"), "900"),
+        (Owner("canvas", "leeseoyeon", "78"), "s03"),
+        (Owner("moodle", "Ada Lovelace", "1"), "s05"),
+        (Owner("moodle", "김 민준", "1"), "s02"),
+        (Owner("moodle", "Seoyeon Lee", "77"), "s04"),
+        (Owner("folder", "s05"), "s05"),
+    ],
+)
+def test_owners_that_are_known(owner, student):
+    assert find_person(owner, CLASS).id == student
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        Owner("canvas", "kimminjun", "124"),  # the name of s01, whose Canvas id is another
+        Owner("canvas", "nobody", "5"),
+        Owner("moodle", "Seoyeon Lee", "5"),  # two of them
+        Owner("moodle", "Nobody", "123"),  # Moodle's number is not a person's
+        Owner("folder", "S01"),
+        Owner("folder", "Ada Lovelace"),
+    ],
+)
+def test_owners_that_are_not(owner):
+    with pytest.raises(UnknownOwner, match="nothing was taken"):
+        find_person(owner, CLASS)
+
+
+ROSTER = "id,first_name,last_name,email,lms_user_id\ns01,민준,김,k@x.kr,12\ns02,Ada,\"Love, lace\",,\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_rosters_as_spreadsheets_write_them(tmp_path, encoding, ending):
+    path = tmp_path / "class.csv"
+    path.write_bytes(ROSTER.replace("\n", ending).encode(encoding))
+    assert read_roster(path) == [
+        Person("s01", "민준", "김", "k@x.kr", "12"),
+        Person("s02", "Ada", "Love, lace"),
+    ]
+
+
+def test_semicolons_and_other_columns(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_text(" ID ;Group;lms_user_id\ns01;A;7\n;;\n", "utf-8")
+    assert read_roster(path) == [Person("s01", lms_user_id="7")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("name\nx\n", "no column 'id'"),
+        ("id\n", "no students"),
+        ("", "no column 'id'"),
+        ("id,email\n,a@b\n", "line 2: the id is missing"),
+        ("id\ns01\na/b\n", "line 3: 'a/b' can't be a student id"),
+        ("id\ns01\ns01\n", "twice"),
+        ("id,lms_user_id\ns01,5\ns02,5\n", "same lms_user_id"),
+        ("id\n..\n", "can't be a student id"),
+        ("a\x00b", "isn't text"),
+    ],
+)
+def test_rosters_that_can_not_be_used(tmp_path, text, why):
+    path = tmp_path / "class.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(UserError, match=why):
+        read_roster(path)
+
+
+def test_a_roster_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="doesn't exist"):
+        read_roster(tmp_path / "class.csv")
+
+
+def test_enrolling_keeps_what_the_list_leaves_empty(tmp_path):
+    course = Course(tmp_path)
+    enrol(course, [Person("s01", "Ada", "Lovelace", lms_user_id="5")])
+    enrol(course, [Person("s01", email="a@b"), Person("s02")])
+    assert class_list(course) == [
+        Person("s01", "Ada", "Lovelace", "a@b", "5"),
+        Person("s02"),
+    ] or {person.id for person in class_list(course)} == {"s01", "s02"}
+    [ada] = [person for person in class_list(course) if person.id == "s01"]
+    assert ada == Person("s01", "Ada", "Lovelace", "a@b", "5")
