@@ -363,7 +363,14 @@ def test_kernel_one_output_carries_text_html_and_data(ran):
     assert output.output_type == "display_data"
     assert output.data["text/plain"] == "Checks passed: 1 of 1\n✓ fine <b>"
     assert "fine &lt;b&gt;" in output.data["text/html"]
-    expected = {"name": "fine <b>", "weight": 1, "passed": True, "hidden": False, "message": ""}
+    expected = {
+        "name": "fine <b>",
+        "weight": 1,
+        "passed": True,
+        "hidden": False,
+        "unanswered": False,
+        "message": "",
+    }
     assert data(ran["passed"]) == {"version": 1, "checks": [expected]}
     assert score(data(ran["passed"]), 2) == 2
 
@@ -386,6 +393,7 @@ def test_kernel_unanswered_is_one_line_on_stderr(ran):
     assert not errors(ran["unanswered"])
     (line,) = [o.text for o in ran["unanswered"] if o.get("name") == "stderr"]
     assert line == "Not answered yet: q1\n"
+    assert [one["unanswered"] for one in data(ran["unanswered"])["checks"]] == [True]
     assert score(data(ran["unanswered"]), 1) == 0
 
 

@@ -1,0 +1,319 @@
+"""The assignment on the cost formula: right functions score, each mistake costs its checks."""
+
+from __future__ import annotations
+
+import pytest
+
+from autograder import translation
+from autograder.lint import lint
+
+POINTS = {
+    "call-cost-test": 2,
+    "monthly-cost-test": 3,
+    "break-even-test": 3,
+    "tornado-test": 4,
+}
+
+# The checks of each test cell, by what a mistake breaks.
+CALL = {
+    "million": "a million input tokens cost the input price",
+    "own price": "input and output each have their own price",
+    "negative": "a negative count is refused",
+    "others": "other counts and prices",
+    "extremes": "very small and very large amounts",
+    "bad": "every bad number is refused",
+}
+MONTH = {
+    "hosting": "hosting is paid once a month",
+    "spread": "a training run is spread over the months up to the next",
+    "no time": "no time between two training runs is refused",
+    "others": "other months",
+    "zeros": "months without calls, hosting or training",
+    "bad": "every bad number is refused",
+}
+BREAK_EVEN = {
+    "saving": "the saving per call pays the fixed cost back",
+    "same": "never, when the cost of a call stays the same",
+    "dearer": "never, when a call gets dearer",
+    "others": "other costs",
+    "zeros": "nothing to pay back, and calls that become free",
+    "bad": "every bad number is refused",
+}
+TORNADO = {
+    "one": "one input moves at a time",
+    "widest": "the widest bar comes first",
+    "falls": "a bar is as wide when the cost falls",
+    "unknown": "an unknown input is refused",
+    "others": "other cases and ranges",
+    "few": "one range, no range, and a range upside down",
+    "bad": "bad names and bad numbers are refused",
+}
+
+# A mistake: the solution cell, what is replaced in the solution, and the checks it breaks.
+# Replacing None means that the whole body is replaced.
+RESULT = "(input_tokens * input_price + output_tokens * output_price) / 1_000_000"
+MISTAKES = {
+    "one price for all tokens": (
+        "call-cost", RESULT, "(input_tokens + output_tokens) * input_price / 1_000_000",
+        {"own price", "others", "extremes"},
+    ),
+    "prices swapped": (
+        "call-cost", RESULT, "(input_tokens * output_price + output_tokens * input_price) / 1e6",
+        {"million", "own price", "others", "extremes"},
+    ),
+    "prices per thousand": (
+        "call-cost", "1_000_000", "1_000", {"million", "own price", "others", "extremes"},
+    ),
+    "rounded to cents": (
+        "call-cost", RESULT, f"round({RESULT}, 2)", {"own price", "others", "extremes"},
+    ),
+    "only output": (
+        "call-cost", RESULT, "output_tokens * output_price / 1e6",
+        {"million", "own price", "others", "extremes"},
+    ),
+    "nothing refused": (
+        "call-cost", "raise ValueError", "print", {"negative", "bad"},
+    ),
+    "nan let through": (
+        "call-cost", "not math.isfinite(number) or number < 0", "number < 0 or number == math.inf",
+        {"bad"},
+    ),
+    "only counts looked at": (
+        "call-cost", "in (input_tokens, output_tokens, input_price, output_price)",
+        "in (input_tokens, output_tokens)", {"bad"},
+    ),
+    "another exception": ("call-cost", "ValueError", "TypeError", {"negative", "bad"}),
+    "zero for everything": ("call-cost", None, "return 0.0", set(CALL)),
+    "always refused": ("call-cost", None, "raise ValueError('no')", set(CALL)),
+    "a text": ("call-cost", None, "return '0.004'", set(CALL)),
+    "computed, not returned": ("call-cost", "return ", "cost = ", set(CALL)),
+    "hosting paid per call": (
+        "monthly-cost", "calls * cost_per_call + hosting", "calls * (cost_per_call + hosting)",
+        {"hosting", "others", "zeros"},
+    ),
+    "training multiplied": (
+        "monthly-cost", "training / months", "training * months", {"spread", "others", "zeros"},
+    ),
+    "training paid whole": (
+        "monthly-cost", "training / months_between", "training", {"spread", "others", "zeros"},
+    ),
+    "training forgotten": (
+        "monthly-cost", " + training / months_between", "", {"spread", "others", "zeros"},
+    ),
+    "division by zero": (
+        "monthly-cost", "if months_between == 0", "if False", {"no time"},
+    ),
+    "only whole months": (
+        "monthly-cost", "training / months", "training // months", {"others"},
+    ),
+    "a constant month": ("monthly-cost", None, "return 60.0", set(MONTH) - {"hosting"}),
+    "no case distinction": (
+        "break-even", " if saving > 0 else math.inf", "", {"same", "dearer", "others", "zeros"},
+    ),
+    "distance instead of saving": (
+        "break-even", "cost_before - cost_after", "abs(cost_before - cost_after)",
+        {"dearer", "others", "zeros"},
+    ),
+    "divided by the new cost": (
+        "break-even", "fixed_cost / saving", "fixed_cost / (cost_after or 1)",
+        {"saving", "others", "zeros"},
+    ),
+    "rounded up": (
+        "break-even", "fixed_cost / saving if", "math.ceil(fixed_cost / saving) if",
+        {"others"},
+    ),
+    "always never": ("break-even", None, "return math.inf", set(BREAK_EVEN)),
+    "base is changed": (
+        "tornado", "cost({**base, name: low}), cost({**base, name: high})",
+        "cost(base.update({name: low}) or base), cost(base.update({name: high}) or base)",
+        {"one", "others"},
+    ),
+    "width with a sign": (
+        "tornado", "abs(bar[2] - bar[1])", "bar[2] - bar[1]", {"falls", "others"},
+    ),
+    "narrowest first": (
+        "tornado", ", reverse=True", "", {"widest", "falls", "others"},
+    ),
+    "not sorted": (
+        "tornado", "sorted(bars, key=lambda bar: abs(bar[2] - bar[1]), reverse=True)", "bars",
+        {"widest", "falls", "others"},
+    ),
+    "low and high swapped": (
+        "tornado", "cost({**base, name: low}), cost({**base, name: high})",
+        "cost({**base, name: high}), cost({**base, name: low})", {"one", "others", "few"},
+    ),
+    "unknown names let through": (
+        "tornado", "if name not in base", "if False", {"unknown", "bad"},
+    ),
+    "KeyError": ("tornado", "raise ValueError(", "raise KeyError(", {"unknown", "bad"}),
+    "no bars": ("tornado", None, "return []", set(TORNADO)),
+    "names only": ("tornado", None, "return list(ranges)", set(TORNADO)),
+}  # fmt: skip
+CHECKS = {"call-cost": CALL, "monthly-cost": MONTH, "break-even": BREAK_EVEN, "tornado": TORNADO}
+
+HONEST = {
+    "call-cost": """
+def call_cost(input_tokens, output_tokens, input_price, output_price):
+    import warnings
+    import numpy as np
+
+    warnings.warn("한글 경고")
+    print("계산합니다", input_tokens)
+    amounts = np.array([input_tokens, output_tokens, input_price, output_price], dtype=float)
+    if not np.isfinite(amounts).all() or amounts.min() < 0:
+        raise ValueError
+    return float(np.dot(amounts[:2] / 1e6, amounts[2:]))
+""",
+    "monthly-cost": """
+from fractions import Fraction
+
+def monthly_cost(calls, cost_per_call, hosting, training, months_between):
+    for number in (calls, cost_per_call, hosting, training, months_between):
+        if not 0 <= number < float("inf"):
+            raise ValueError(f"{number} won't do")
+    if not months_between:
+        raise ValueError("no months")
+    parts = [Fraction(calls) * Fraction(cost_per_call), Fraction(hosting),
+             Fraction(training) / Fraction(months_between)]
+    return float(sum(parts))
+""",
+    "break-even": """
+def break_even_calls(fixed_cost, cost_before, cost_after):
+    if any(math.isnan(x) or math.isinf(x) or x < 0 for x in (fixed_cost, cost_before, cost_after)):
+        raise ValueError
+    if cost_after >= cost_before:
+        return float("inf")
+    return 1 / (cost_before - cost_after) * fixed_cost
+""",
+    "tornado": """
+def tornado(base, ranges):
+    rows = []
+    for name in ranges:
+        if name not in base:
+            raise ValueError(name)
+        row = [name]
+        before = base[name]
+        for value in ranges[name]:
+            base[name] = value
+            prices = (base["input_price"], base["output_price"])
+            one = call_cost(base["input_tokens"], base["output_tokens"], *prices)
+            rest = (base["hosting"], base["training"], base["months_between"])
+            row.append(monthly_cost(base["calls"], one, *rest))
+        base[name] = before
+        rows.append(row)
+    rows.sort(key=lambda row: -abs(row[1] - row[2]))
+    return rows
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def master(assignments):
+    return assignments.master("cost-formula")
+
+
+def with_mistake(source: str, old: str | None, new: str) -> str:
+    """A solution cell with one mistake; old None replaces the whole body."""
+    if old is None:
+        signature = source.split("\n")[0]
+        return f"{signature}\n    {new}\n"
+    assert old in source
+    return source.replace(old, new)
+
+
+def test_points_and_cells(master, assignments):
+    tests = assignments.tests(master)
+    assert {name: assignments.grader(cell)["points"] for name, cell in tests.items()} == POINTS
+
+
+def test_korean_is_in_step(master, assignments):
+    korean = assignments.master("cost-formula", "ko")
+    assert translation.differences(master, korean, "ko") == []
+
+
+def test_the_tests_keep_to_the_trust_boundary(master):
+    assert lint(master) == []
+
+
+def test_the_solution_scores_everything(master, assignments):
+    ran = assignments.run_in_kernel(master)
+    assert {name: ran[name].points for name in POINTS} == POINTS
+    assert not [name for name, cell in ran.items() if cell.error or cell.stderr]
+
+
+def test_the_checks_listed_here_are_all_there_are(master, run):
+    ran = run(master)
+    for name, checks in CHECKS.items():
+        found = [one["name"] for one in ran[f"{name}-test"].record["checks"]]
+        assert found == list(checks.values())
+
+
+@pytest.mark.filterwarnings("ignore:한글")
+def test_other_ways_to_be_right_score_everything(master, assignments, run):
+    """numpy, fractions, warnings, Korean output, lists for tuples, base put back afterwards."""
+    ran = run(assignments.answered(master, HONEST))
+    assert {name: ran[name].points for name in POINTS} == POINTS
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_fails_the_checks_it_breaks_and_no_other(master, assignments, run, mistake):
+    cell, old, new, broken = MISTAKES[mistake]
+    source = with_mistake(assignments.solutions(master)[cell], old, new)
+    ran = run(assignments.answered(master, {cell: source}))
+    test = ran[f"{cell}-test"]
+    assert test.failed == {CHECKS[cell][one] for one in broken}
+    unanswered = mistake == "computed, not returned"  # the function returns None, as the stub does
+    assert test.error == (None if unanswered else "CheckFailed")
+    record = test.record["checks"]
+    earned = sum(one["weight"] for one in record if one["passed"])
+    share = earned / sum(one["weight"] for one in record)
+    assert test.points == pytest.approx(share * POINTS[f"{cell}-test"])
+    if len(broken) == len(CHECKS[cell]):
+        assert test.points == 0
+
+
+def test_a_mistake_in_one_function_spares_the_independent_ones(master, assignments, run):
+    source = with_mistake(assignments.solutions(master)["call-cost"], None, "return 0.0")
+    ran = run(assignments.answered(master, {"call-cost": source}))
+    assert ran["monthly-cost-test"].points == POINTS["monthly-cost-test"]
+    assert ran["break-even-test"].points == POINTS["break-even-test"]
+    assert 0 < ran["tornado-test"].points < POINTS["tornado-test"]
+
+
+def test_hidden_failures_tell_no_numbers(master, assignments, run):
+    source = with_mistake(
+        assignments.solutions(master)["call-cost"],
+        None,
+        "print('seen', input_tokens); raise RuntimeError(f'seen {input_tokens}')",
+    )
+    ran = run(assignments.answered(master, {"call-cost": source}))
+    test = ran["call-cost-test"]
+    hidden = [one for one in test.record["checks"] if one["hidden"]]
+    assert len(hidden) == 3 and not any(one["message"] for one in hidden)
+    seen = {line for line in test.text.replace("\\n", "\n").splitlines() if "seen" in line}
+    allowed = ("1000000", "2000", "seen 1")  # what the visible checks pass
+    assert seen and all(any(value in line for value in allowed) for line in seen)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_an_untouched_notebook_stops_nowhere_and_scores_nothing(assignments, run, language):
+    notebook = assignments.master("cost-formula", language)
+    for version in (assignments.released(notebook), assignments.without_solutions(notebook)):
+        ran = run(version)
+        assert assignments.total(ran) == 0
+        assert not [name for name, cell in ran.items() if cell.error]
+        assert "call_cost" in ran["call-cost-test"].stderr
+
+
+def test_an_untouched_notebook_in_a_kernel(master, assignments):
+    ran = assignments.run_in_kernel(assignments.released(master))
+    assert not [name for name, cell in ran.items() if cell.error]
+    assert ran["tornado-test"].stderr == "Not answered yet: tornado\n"
+
+
+def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
+    text = str(assignments.released(master).cells)
+    assert text.count("# YOUR CODE HERE") == len(POINTS)
+    for told in ("saving =", "saving >", "hidden=", "HIDDEN", "seeded(", "abs(bar", "isfinite(num"):
+        assert told not in text
+        assert told in str(master.cells)
