@@ -90,6 +90,21 @@ class ReportResult:
     moodle: Path
     figures: Figures
 
+    def __str__(self) -> str:
+        found = self.figures
+        return "\n".join(
+            [
+                _("{submitted} submitted, {missing} missing, {waiting} waiting for manual grading, "
+                  "{late} late; mean {mean} of {most} points.").format(
+                    submitted=found.submitted, missing=found.missing, waiting=found.waiting,
+                    late=found.late, mean=_points(found.mean), most=_points(found.max_score)),
+                _("The page: {path}").format(path=self.html),
+                _("For a spreadsheet: {path}").format(path=self.csv),
+                _("For Canvas: {path}").format(path=self.canvas),
+                _("For Moodle: {path}").format(path=self.moodle),
+            ]
+        )
+
 
 def report(
     course: Course,
