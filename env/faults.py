@@ -83,6 +83,13 @@ def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
         if re.search(pattern, text, re.IGNORECASE):
             return Fault(sentence.format(gigabytes=gigabytes))
     missing = re.search(r"No matching distribution found for (\S+)", text)
+    if missing and "(from versions: none)" in text:
+        # What pip says without retries when nothing answers, and for a system without any wheel.
+        return Fault(
+            f"The package index offered no {missing[1]}: either it did not answer (check the "
+            "network), or the package isn't made for this Python and system (use Python 3.11, 3.12 "
+            "or 3.13 on 64-bit Linux, Windows or a Mac of this decade); then start again."
+        )
     if missing:
         return Fault(
             f"There is no ready-made package {missing[1]} for this Python and system; "

