@@ -271,15 +271,16 @@ def sensitivity(
 
 
 def dollars(amount: float, digits: int = 3) -> str:
-    """`amount` for a reader: "$1,234.50"; below a cent `digits` significant digits instead."""
+    """`amount` for a reader: "$1,234.50"; below a dollar up to `digits` significant digits."""
     if not math.isfinite(amount):
         return "∞" if amount > 0 else str(amount)
     sign = "−" if amount < 0 else ""
     amount = abs(amount)
-    if amount == 0 or amount >= 0.01:
+    if amount == 0 or amount >= 1:
         return f"{sign}${amount:,.2f}"
-    places = digits - 1 - math.floor(math.log10(amount))
-    return f"{sign}${amount:.{places}f}"
+    places = max(2, digits - 1 - math.floor(math.log10(amount)))
+    whole, _point, cents = f"{amount:.{places}f}".partition(".")
+    return f"{sign}${whole}.{cents.rstrip('0'):0<2}"
 
 
 @cache

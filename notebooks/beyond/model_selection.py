@@ -250,7 +250,7 @@ def walk(case: Case) -> Advice:
     pays = sums.payback <= case.assume.patience_months
     enough = case.examples >= case.assume.enough_examples
     rungs = [_prompt(case, gap), _retrieval(case, gap), _fine_tune(case, sums, enough)]
-    choice, text = _choose(case, gap, enough and pays)
+    choice, text = _choose(case, gap, pays, enough)
     model = None
     if case.device != "cloud":
         model, rung = _device(case)
@@ -259,9 +259,9 @@ def walk(case: Case) -> Advice:
     return Advice(choice, text, tuple(rungs), sums.break_even, model)
 
 
-def _choose(case: Case, gap: float, tuning_pays: bool) -> tuple[str, str]:
+def _choose(case: Case, gap: float, pays: bool, enough: bool) -> tuple[str, str]:
     if gap <= 0:
-        if tuning_pays:
+        if pays and enough:
             return "fine-tune", _(
                 "The quality is there, and fine-tuning pays by what it saves. Do it last: "
                 "measure the fine-tuned model on held-out items before you switch."
@@ -280,14 +280,19 @@ def _choose(case: Case, gap: float, tuning_pays: bool) -> tuple[str, str]:
             "The answers need facts, and there are no documents to retrieve them from: collect "
             "them first. Fine-tuning is no reliable way to add facts."
         )
-    if tuning_pays:
+    if pays and not enough:
+        return "none", _(
+            "The arithmetic speaks for fine-tuning, but there are too few examples: collect and "
+            "check more of them, hold some back for measuring, then walk again."
+        )
+    if pays:
         return "fine-tune", _(
             "What comes before has been tried, and the gain outweighs the effort: fine-tune. "
             "Hold examples back and check that the quality you want is reached."
         )
     return "none", _(
-        "Fine-tuning isn't worth it yet: improve the prompt, try a stronger model, or collect "
-        "examples and put a price on wrong answers; then walk again."
+        "Fine-tuning isn't worth it yet: improve the prompt, try a stronger model, or put a price "
+        "on wrong answers; then walk again."
     )
 
 
@@ -329,8 +334,8 @@ def _fine_tune(case: Case, sums: Tuning, enough: bool) -> Rung:
         lines.append(
             _("with wrong answers at {each} each: {before} per task before, {after} after").format(
                 each=dollars(case.wrong_answer),
-                before=dollars(sums.before),
-                after=dollars(sums.after),
+                before=dollars(sums.before, 4),
+                after=dollars(sums.after, 4),
             )
         )
     else:
@@ -343,8 +348,8 @@ def _fine_tune(case: Case, sums: Tuning, enough: bool) -> Rung:
         )
         star = star.format(
             fixed=dollars(sums.fixed),
-            before=dollars(sums.before),
-            after=dollars(sums.after),
+            before=dollars(sums.before, 4),
+            after=dollars(sums.after, 4),
             calls=sums.break_even,
             now=case.calls_per_month,
         )

@@ -13,7 +13,7 @@ def against(guess: float | None, measured: float, unit: str = "") -> None:
         measured: the number that came out.
         unit: what both count, in the reader's language.
     """
-    shown = f"{measured:,.6g} {unit}".rstrip()
+    shown = f"{_readable(measured)} {unit}".rstrip()
     if guess is None:
         print(
             _("Measured: {measured}. You have not guessed yet; guess before the next one.").format(
@@ -21,7 +21,9 @@ def against(guess: float | None, measured: float, unit: str = "") -> None:
             )
         )
         return
-    line = _("Your guess: {guess:,.6g}. Measured: {measured}.").format(guess=guess, measured=shown)
+    line = _("Your guess: {guess}. Measured: {measured}.").format(
+        guess=_readable(guess), measured=shown
+    )
     if measured and guess > 0:
         ratio = guess / measured
         if 0.8 <= ratio <= 1.25:
@@ -31,3 +33,7 @@ def against(guess: float | None, measured: float, unit: str = "") -> None:
         else:
             line += " " + _("The guess was {ratio:.1f} times too low.").format(ratio=1 / ratio)
     print(line)
+
+
+def _readable(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 1_000 else f"{number:.4g}"

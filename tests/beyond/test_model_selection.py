@@ -75,7 +75,7 @@ def test_the_arithmetic_is_printed():
     text = str(walk(BASE))
     assert "(1,200 × 0.15 + 80 × 0.6) / 1,000,000 = $0.000228" in text
     assert "250,000 × $0.000228 = $57.00" in text
-    assert "N* = $50.00 / ($0.00923 - $0.00419) = 9,917 calls a month" in text
+    assert "N* = $50.00 / ($0.009228 - $0.004186) = 9,917 calls a month" in text
     assert text.splitlines()[-1].startswith("=> ")
 
 
