@@ -1,0 +1,110 @@
+"""A whole term in a folder of its own, on the small class that ships as test data.
+
+The end-to-end test is this same function. Nothing of it touches the instructor's own course:
+only its `source/` and the test data are read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autograder.build import build
+from autograder.collect import CollectResult, collect
+from autograder.course import Course
+from autograder.errors import UserError
+from autograder.feedback import feedback
+from autograder.files import plain_disk_errors
+from autograder.grade import grade
+from autograder.release import release
+from autograder.verdict import Verdict
+
+CLASS = Path("tests") / "data" / "class"
+CELL_SECONDS = 5
+_FOLDER_CAME_IN = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
+
+# A plain folder has no record of when its files came in (copying changes their times), so the
+# instructor says it.
+_DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
+    "quiz": [
+        ("quiz-canvas.zip", None),
+        ("quiz-moodle.zip", None),
+        ("quiz-folder", _FOLDER_CAME_IN),
+    ],
+    "cost-formula": [("cost-formula-canvas.zip", None)],
+}
+
+
+def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> list[Verdict]:
+    """Build, release, collect, grade and give feedback, all below `folder`.
+
+    Args:
+        folder: an empty folder, or one still to be made.
+        course: whose `source/` and test data to read.
+        say: is told what happens.
+
+    Returns:
+        The verdict on every submission, by assignment and student.
+
+    Raises:
+        UserError: the class isn't there (a student's bundle), or the folder isn't empty.
+        EnvironmentFault: the disk is full.
+    """
+    own, _collected = prepare(Path(folder), course, say)
+    results: list[Verdict] = []
+    for assignment in _DELIVERIES:
+        say(f"grading {assignment}")
+        results += grade(own, assignment, progress=_teller(say))
+        written = feedback(own, assignment)
+        say(f"wrote {len(written)} pages of feedback below {own.feedback}")
+    return results
+
+
+def prepare(
+    folder: Path, course: Course, say: Callable[[str], None] = print
+) -> tuple[Course, dict[str, list[CollectResult]]]:
+    """The term up to grading: a course of its own in `folder`, released and collected."""
+    data = course.root / CLASS
+    if not (data / "roster.csv").is_file() or not course.assignments():
+        raise UserError(
+            f"The demo needs the course's own repository: {data} or source/ is missing; "
+            "a bundle for students does not have them."
+        )
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} isn't empty; name a new folder for the demo.")
+    with plain_disk_errors(folder):
+        shutil.copytree(
+            course.root / "source",
+            folder / "source",
+            ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"),
+        )
+    # An exchange of its own too, whatever the environment says.
+    own = Course(folder.resolve(), cell_seconds=CELL_SECONDS, exchange=folder / "exchange")
+    say(f"built {len(build(own))} files in {own.root}")
+    due = datetime.fromisoformat(
+        json.loads((data / "expected.json").read_text(encoding="utf-8"))["due"]
+    )
+    collected: dict[str, list[CollectResult]] = {}
+    for assignment, deliveries in _DELIVERIES.items():
+        release(own, assignment, due=due)
+        say(f"released {assignment}, due {due:%Y-%m-%d %H:%M} UTC")
+        for name, received in deliveries:
+            result = collect(
+                own, assignment, data / name, roster=data / "roster.csv", received=received
+            )
+            collected.setdefault(assignment, []).append(result)
+            say(f"collected {name}: {len(result.taken)} taken, {len(result.refused)} refused")
+            for sentence in result.refused:
+                say(f"  {sentence}")
+    return own, collected
+
+
+def _teller(say: Callable[[str], None]) -> Callable[[int, int, str], None]:
+    def tell(done: int, of: int, student: str) -> None:
+        if student:
+            say(f"  {done + 1}/{of} {student}")
+
+    return tell
