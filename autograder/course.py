@@ -148,6 +148,8 @@ class Course:
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
+        config.SanitizeHTML.enabled = True
+        config.SanitizeHTML.strip = True
         return config
 
     def api(self) -> NbGraderAPI:
@@ -269,5 +271,7 @@ FEEDBACK_STEPS = (
     "autograder.feedback_steps.ReduceHiddenTests",
     "autograder.feedback_steps.RevealExplanations",
     "autograder.feedback_steps.ShowNotes",
+    # Nothing that a student wrote or displayed may run in a reader's browser.
+    "nbconvert.preprocessors.sanitize.SanitizeHTML",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 )

@@ -38,14 +38,15 @@ class ReduceHiddenTests(ClearHiddenTests):
             cell.outputs = [out for out in cell.outputs if _is_said_to_student(out)]
             for out in cell.outputs:
                 if out.output_type == "error":
-                    # CheckFailed carries nothing but the messages; others carry our code.
+                    # A traceback quotes the lines around the error, hidden ones too.
                     out.traceback = [f"{out.ename}: {out.evalue}"]
         return cell, resources
 
 
 def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
-        return True
+        # What CheckFailed says stands in the record's own output already.
+        return output.ename != "CheckFailed"
     return output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
 
 

@@ -173,6 +173,10 @@ def _use_findings(tree: ast.Module, names: _Names) -> Iterator[str]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
     remote = names.functions | names.probes
+    # `try: f(-1)` asks whether it raises, and exceptions do cross.
+    expected_to_raise = {
+        id(line) for node in ast.walk(tree) if isinstance(node, ast.Try) for line in node.body
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             if node.id in names.classes:
@@ -185,7 +189,11 @@ def _use_findings(tree: ast.Module, names: _Names) -> Iterator[str]:
             modules = [name.name for name in node.names] + [getattr(node, "module", None) or ""]
             for module in sorted({name.split(".")[0] for name in modules} & _PEEKING):
                 yield f"uses {module}, which can't see into the student's process"
-        elif isinstance(node, ast.Expr) and _calls(node.value, remote):
+        elif (
+            isinstance(node, ast.Expr)
+            and _calls(node.value, remote)
+            and id(node) not in expected_to_raise
+        ):
             yield (
                 f"calls {node.value.func.id} for an effect; effects on arguments don't cross, "
                 "so look at what it returns"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from nbformat import NotebookNode
-from nbgrader.nbgraderformat import MetadataValidator
+from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 from nbgrader.nbgraderformat.common import ValidationError
 
 from autograder.notebooks import LANGUAGE_CELL, grade_id, grader_metadata, is_test
@@ -50,7 +50,7 @@ def _grader_faults(cell: NotebookNode) -> Iterator[str]:
         yield f"has the grade id {grade_id(cell)!r}; make it the same as the cell's id"
     try:
         MetadataValidator().validate_cell(cell)
-    except (ValidationError, RuntimeError, ValueError, KeyError) as error:
+    except (ValidationError, SchemaTooOldError, SchemaTooNewError, KeyError) as error:
         yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
         return
     if meta.get("cell_type", cell.cell_type) != cell.cell_type:

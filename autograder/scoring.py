@@ -104,9 +104,20 @@ def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
         points, _most = utils.determine_grade(quiet)
     except (ValueError, KeyError):
         points = math.nan
+    for out in quiet.outputs:
+        if out.output_type == "execute_result":
+            # nbgrader gives full marks for a negative number or nan.
+            points = _number(out.data.get("text/plain"), otherwise=points)
     if points is None or not math.isfinite(points) or not 0 <= points <= most:
         return Outcome(0.0, (_("the test gave no points that count"),))
     return Outcome(points, () if points >= most else (_("partly right"),))
+
+
+def _number(text: object, otherwise: float | None) -> float | None:
+    try:
+        return float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return otherwise
 
 
 class SaveScores(SaveAutoGrades):

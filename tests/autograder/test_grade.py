@@ -1,0 +1,120 @@
+"""Grading through nbgrader's pipeline: scores as they stand in the gradebook, and why."""
+
+import sqlite3
+
+import pytest
+
+from autograder import grade as grading
+from autograder.errors import EnvironmentFault, UserError
+from autograder.grade import grade
+from autograder.verdict import verdicts
+
+
+@pytest.fixture
+def by_student(term, kit):
+    """A small class, graded once."""
+    right = kit.RIGHT
+    kit.hand_in(term, "right", kit.answered(term, **right))
+    kit.hand_in(term, "korean", kit.answered(term, "ko", **right))
+    kit.hand_in(term, "blank", kit.answered(term))
+    kit.hand_in(term, "square", kit.answered(term, a_answer="a = 42", double="def double(x):\n    return x ** 2"))
+    kit.hand_in(term, "loud", kit.answered(term, **{**right, "a_answer": "import sys\nprint('경고', file=sys.stderr)\na = 42"}))
+    kit.hand_in(term, "loops", kit.answered(term, **{**right, "a_answer": "while True: pass"}))
+    kit.hand_in(term, "dies", kit.answered(term, **{**right, "double": "import os\nos._exit(0)"}))
+    kit.hand_in(term, "unreadable", b'{"nbformat": 4, "cel')
+    return {one.student: one for one in grade(term, "mini")}
+
+
+def test_everyone_ends_with_a_definite_score_and_a_reason(by_student, term):
+    scores = {name: (one.score, one.max_score) for name, one in by_student.items()}
+    assert scores == {
+        "right": (6, 6),
+        "korean": (6, 6),
+        "blank": (0, 6),
+        "square": (5, 6),
+        "loud": (6, 6),
+        "loops": (4, 6),
+        "dies": (2, 6),
+        "unreadable": (0, 6),
+    }
+    why = {name: " | ".join(one.reasons) for name, one in by_student.items()}
+    assert why["right"] == why["korean"] == why["loud"] == "everything passed"
+    assert why["blank"] == "a-test, double-test: no answer yet"
+    assert why["square"] == "double-test: not passed: other numbers"
+    assert "a-test" in why["loops"]
+    assert "was not run" in why["dies"]
+    assert "isn't JSON" in why["unreadable"]
+    assert by_student["korean"].language == "ko"
+
+    with term.gradebook() as gradebook:
+        stored = {s.student_id: s.score for s in gradebook.assignment_submissions("mini")}
+    assert stored == {name: score for name, (score, _most) in scores.items()}
+    assert {one.student: one for one in verdicts(term, "mini")} == by_student
+
+    kept = term.collected / "unreadable" / "mini" / "unreadable" / "mini.ipynb"
+    assert kept.read_bytes() == b'{"nbformat": 4, "cel'
+
+
+def test_what_has_not_changed_is_left_alone(term, kit, monkeypatch):
+    kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
+    kit.hand_in(term, "b", kit.answered(term))
+    grade(term, "mini")
+    ran = []
+    one = grading._grade_one
+    monkeypatch.setattr(
+        grading, "_grade_one", lambda course, student, name: (ran.append(student), one(course, student, name))
+    )
+    assert [v.score for v in grade(term, "mini")] == [6, 0]
+    assert ran == []
+    kit.hand_in(term, "b", kit.answered(term, **kit.RIGHT))
+    assert [v.score for v in grade(term, "mini")] == [6, 6]
+    assert ran == ["b"]
+    grade(term, "mini", ["a"], again=True)
+    assert ran == ["b", "a"]
+
+
+def test_progress_is_told(term, kit):
+    kit.hand_in(term, "a", kit.answered(term))
+    seen = []
+    grade(term, "mini", progress=lambda *told: seen.append(told))
+    assert seen == [(0, 1, "a"), (1, 1, "")]
+
+
+def test_unknown_names_are_sentences(term, kit):
+    with pytest.raises(UserError, match="no assignment 'nix'"):
+        grade(term, "nix")
+    with pytest.raises(UserError, match="collect mini"):
+        grade(term, "mini")
+    kit.hand_in(term, "a", kit.answered(term))
+    with pytest.raises(UserError, match="zoe has no collected mini"):
+        grade(term, "mini", ["zoe"])
+    with pytest.raises(UserError, match="student id"):
+        grade(term, "mini", ["../a"])
+
+
+def test_an_unreleased_assignment_is_a_sentence(course, kit):
+    kit.hand_in(course, "a", kit.answered(course))
+    with pytest.raises(UserError, match="release mini"):
+        grade(course, "mini")
+
+
+def test_a_gradebook_in_use_stops_before_anything_runs(term, kit):
+    kit.hand_in(term, "a", kit.answered(term))
+    connection = sqlite3.connect(term.term / "gradebook.db")
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(EnvironmentFault, match="in use"):
+            grade(term, "mini")
+    finally:
+        connection.close()
+    assert not term.autograded.exists()
+
+
+def test_late_comes_from_the_recorded_time(term, kit):
+    from datetime import datetime
+
+    with term.gradebook() as gradebook:
+        gradebook.update_or_create_assignment("mini", duedate=datetime(2026, 11, 20, 9, 0))
+    kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))  # recorded at 10:00 UTC
+    (one,) = grade(term, "mini")
+    assert one.late_seconds == 3600

@@ -1,0 +1,157 @@
+"""What counts of a submission: the source of answers and own cells, and nothing else."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell
+
+from autograder import notebooks
+from autograder.rebuild import rebuild, released, template
+
+
+@pytest.fixture
+def parts(course):
+    return (template(course, "mini", "mini", "en"), released(course, "mini", "mini", "en"))
+
+
+def sources(notebook):
+    return {cell.id: cell.source for cell in notebook.cells}
+
+
+def cell(notebook, name):
+    return next(one for one in notebook.cells if one.id == name)
+
+
+def said(notes):
+    return [note.text() for note in notes]
+
+
+def test_an_untouched_notebook_is_the_template(parts):
+    base, given = parts
+    result, notes = rebuild(base, given, given)
+    assert result == base
+    assert notes == []
+
+
+def test_answers_are_taken_and_nothing_else_of_their_cells(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    answer = cell(work, "a-answer")
+    answer.metadata["tags"] = ["skip-execution"]
+    answer.metadata.nbgrader["points"] = 999
+    answer.cell_type = "raw"
+    result, notes = rebuild(base, given, work)
+    assert cell(result, "a-answer").source == "a = 42"
+    assert cell(result, "a-answer").metadata == cell(base, "a-answer").metadata
+    assert cell(result, "a-answer").cell_type == "code"
+    assert notes == []
+
+
+def test_tests_come_back_whatever_happened_to_them(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    cell(work, "a-test").source = "pass"
+    work.cells = [one for one in work.cells if one.id not in ("double-test", "imports")]
+    result, notes = rebuild(base, given, work)
+    assert [c.id for c in result.cells] == [c.id for c in base.cells]
+    assert "HIDDEN" in cell(result, "a-test").source
+    assert said(notes) == [
+        "Missing given cells were put back: imports.",
+        "Changed cells ran in their original form: a-test.",
+        "Missing test cells were put back: double-test.",
+    ]
+
+
+def test_doubled_cells_collapse(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    position = [c.id for c in work.cells].index("a-answer")
+    stub = notebooks.copied(cell(given, "a-answer"))
+    other = notebooks.copied(cell(work, "a-answer"))
+    other.source = "a = 7"
+    work.cells[position + 1 : position + 1] = [other, stub, notebooks.copied(cell(work, "a-test"))]
+    result, notes = rebuild(base, given, work)
+    assert cell(result, "a-answer").source == "a = 7"
+    assert len(result.cells) == len(base.cells)
+    assert said(notes) == [
+        "Of answer cells that stood there several times the last one counts: a-answer.",
+        "Cells that stood there several times ran once: a-test.",
+    ]
+
+
+def test_a_missing_answer_is_the_stub(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    work.cells = [one for one in work.cells if one.id != "a-answer"]
+    result, notes = rebuild(base, given, work)
+    assert cell(result, "a-answer").source == cell(given, "a-answer").source
+    assert said(notes) == ["Missing answer cells count as not answered: a-answer."]
+
+
+def test_an_answer_below_the_stub_runs_there(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course)
+    position = [c.id for c in work.cells].index("a-answer")
+    work.cells.insert(position + 1, new_code_cell("a = 42"))
+    result, notes = rebuild(base, given, work)
+    ids = [c.id for c in result.cells]
+    assert ids[ids.index("a-answer") + 1] == "own-1"
+    assert cell(result, "own-1").source == "a = 42"
+    assert "own cells below them ran after them: a-answer" in said(notes)[0]
+
+
+def test_editors_that_drop_ids_and_metadata_lose_nobody_a_point(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    for one in work.cells:  # as nbformat 4.0 has it, with nbgrader's metadata kept
+        one.pop("id")
+    result, notes = rebuild(base, given, work)
+    assert sources(result)["double"] == kit.RIGHT["double"]
+    assert notes == []
+    for one in work.cells:  # and with all metadata gone
+        one.metadata = {}
+    result, _notes = rebuild(base, given, work)
+    ordered = "\n".join(c.source for c in result.cells if c.cell_type == "code")
+    assert ordered.index("a = 42") < ordered.index('check("a is a number"')
+
+
+def test_own_cells_keep_their_source_only(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course)
+    own = new_code_cell("x = 1", metadata={"tags": ["skip-execution"], "nbgrader": {"grade": True}})
+    own.id = "a-tes"
+    work.cells.insert(0, own)
+    result, _notes = rebuild(base, given, work)
+    assert result.cells[0].id == "own-1"
+    assert result.cells[0].metadata == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
+    from autograder.course import Course
+
+    course = Course(released_course)
+    base = template(course, "mini", "mini", "en")
+    given_notebook = released(course, "mini", "mini", "en")
+    shuffled = notebooks.copied(given_notebook).cells
+    extra = [new_code_cell(data.draw(st.text(max_size=20))) for _ in range(data.draw(st.integers(0, 3)))]
+    pool = shuffled + extra
+    chosen = data.draw(st.lists(st.sampled_from(range(len(pool))), max_size=12))
+    work = notebooks.copied(given_notebook)
+    work.cells = [notebooks.copied(pool[index]) for index in chosen]
+    for one in work.cells:
+        if data.draw(st.booleans()):
+            one.source = data.draw(st.text(max_size=20))
+        if data.draw(st.booleans()):
+            one.metadata = {}
+    random.Random(1).shuffle(work.cells)
+    result, _notes = rebuild(base, given_notebook, work)
+    ours = [c for c in result.cells if not c.id.startswith("own-")]
+    assert [c.id for c in ours] == [c.id for c in base.cells]
+    for mine, wanted in zip(ours, base.cells, strict=True):
+        assert mine.metadata == wanted.metadata
+        assert notebooks.is_solution(mine) or mine.source == wanted.source
+    assert len({c.id for c in result.cells}) == len(result.cells)
