@@ -21,6 +21,8 @@ from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
 
+from beyond.locale import _
+
 TOKENS_PER_PRICE = 1_000_000
 """Providers quote prices for this many tokens."""
 
@@ -142,12 +144,15 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
             limits.extend(tier.start for tier in amount.tiers)
             amount = amount.base
         amounts.append(float(amount))
-    label = next((row["label"] for row in _SNAPSHOT["models"] if row["model"] == model), None)
+    quoted = next((row for row in _SNAPSHOT["models"] if row["model"] == model), {})
+    label = quoted.get("label") or info.name or info.id
+    if quoted.get("tuned"):
+        label = _("{model}, fine-tuned").format(model=label)
     return Price(
         input=amounts[0],
         output=amounts[1],
         model=model,
-        label=label or info.name or info.id,
+        label=label,
         source=(provider.pricing_urls or [""])[0],
         up_to=min(limits, default=None),
     )

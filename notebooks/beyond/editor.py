@@ -176,10 +176,10 @@ class Editor(PlainBox):
         return ""
 
     def _show(self, text: str) -> None:
+        label = html.escape(_("Terminal"))
         self.terminal.value = (
             '<div class="beyond-terminal"><div>TERMINAL &nbsp; bash — 80x24</div>'
-            f'<pre tabindex="0" role="log" aria-label="{html.escape(_("Terminal"))}">'
-            f"{html.escape(text)}</pre></div>"
+            f'<pre tabindex="0" role="log" aria-label="{label}">{html.escape(text)}</pre></div>'
         )
 
 
@@ -188,8 +188,9 @@ _STYLE = """<style>
 .beyond-editor textarea { font-family: monospace; line-height: 1.35; }
 .beyond-terminal { background: #1e1e1e; color: #e8e8e8; border-radius: 4px; padding: 0.5em 0.8em;
   font-family: monospace; }
-.beyond-terminal pre { color: inherit; background: inherit; margin: 0.4em 0 0; white-space: pre-wrap;
-  overflow-wrap: anywhere; max-width: 80ch; max-height: 32em; overflow-y: auto; line-height: 1.33; }
+.beyond-terminal pre { color: inherit; background: inherit; margin: 0.4em 0 0;
+  white-space: pre-wrap; overflow-wrap: anywhere; max-width: 80ch; max-height: 32em;
+  overflow-y: auto; line-height: 1.33; }
 </style>"""
 
 

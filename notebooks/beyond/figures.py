@@ -251,7 +251,8 @@ def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
         axes.set_xlabel(_("calls per month"))
         axes.set_ylabel(_("dollars per month"))
         axes.set_title(_("What a month costs, and where the lines cross"))
-        axes.legend(loc="upper left")
+        # opaque, so that no line runs through the words
+        axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="none")
     alt = _(
         "Dollars per month against calls per month. {before} starts at {before_fixed} and rises by "
         "{before_call} per call; {after} starts at {after_fixed} and rises by {after_call} per "

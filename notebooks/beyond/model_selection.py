@@ -61,7 +61,7 @@ class Assumptions:
     bits: float = 4.0
     """Bits per weight on a device."""
     weights_share: float = 0.6
-    """Share of a device's memory that weights may take; the rest is the system's and the cache's."""
+    """Share of a device's memory for weights; the rest is the system's and the cache's."""
     bandwidth: float = 30.0
     """GB that a device reads from memory in a second."""
 
@@ -116,10 +116,10 @@ class Case:
     assume: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
-        _one_of(_("task"), self.task, TASKS)
-        _one_of(_("device"), self.device, DEVICES)
+        _one_of("task", self.task, TASKS)
+        _one_of("device", self.device, DEVICES)
         for rung in self.tried:
-            _one_of(_("tried"), rung, RUNGS)
+            _one_of("tried", rung, RUNGS)
         for name in ("quality_now", "quality_wanted"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(

@@ -13,7 +13,8 @@ def against(guess: float | None, measured: float, unit: str = "") -> None:
         measured: the number that came out.
         unit: what both count, in the reader's language.
     """
-    shown = f"{_readable(measured)} {unit}".rstrip()
+    # a text of its own, because not every language puts a space before the unit
+    shown = _("{number} {unit}").format(number=_readable(measured), unit=unit).rstrip()
     if guess is None:
         print(
             _("Measured: {measured}. You have not guessed yet; guess before the next one.").format(

@@ -288,6 +288,7 @@ class _PlainQuestions:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        show = html.escape(_("Show the answers"))
         parts = []
         for number, question in enumerate(self._questions, start=1):
             choices = "".join(f"<li>{html.escape(c.text)}</li>" for c in question.choices)
@@ -297,7 +298,7 @@ class _PlainQuestions:
             parts.append(
                 f"<p><b>{number}. {html.escape(question.text)}</b></p>"
                 f'<ol type="A">{choices}</ol>'
-                f"<details><summary>{html.escape(_('Show the answers'))}</summary>"
+                f"<details><summary>{show}</summary>"
                 f'<ol type="A">{why}</ol></details>'
             )
         return "".join(parts)

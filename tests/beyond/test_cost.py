@@ -25,7 +25,8 @@ def test_snapshot_is_what_the_pinned_package_says():
     for row in SNAPSHOT["models"]:
         found = cost.price(row["model"])
         assert (found.input, found.output) == (row["input"], row["output"]), row["model"]
-        assert found.label == row["label"]
+        assert found.label.startswith(row["label"])
+        assert found.label.endswith(", fine-tuned") == row.get("tuned", False)
         assert found.source.startswith("https://")
         assert found.up_to is None, "a lesson's row should not depend on the prompt's length"
 

@@ -80,7 +80,8 @@ def questions() -> list[Question]:
                 Choice(
                     _("When B has more parameters."),
                     _(
-                        "Parameters aren't in the formula; the provider's price already covers them."
+                        "Parameters aren't in the formula; the provider's price already "
+                        "covers them."
                     ),
                 ),
                 Choice(
