@@ -91,7 +91,7 @@ def _progress(title: str) -> Iterator[object]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[at]}"),
     )
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, total=None, at="")
 
         def show(done: int, total: int, at: str) -> None:
@@ -119,9 +119,9 @@ def print_verdicts(verdicts: list, console: Console = out) -> None:
 
 @app.command()
 def build(course: CourseFolder = None) -> None:
-    """Make everything that is made from the masters: translated notebooks, release/, catalogues.
+    """Write what the masters make: release/, Korean, texts.
 
-    The same masters give the same bytes each time. No gradebook is touched.
+    Code of translated notebooks, both languages' releases and the compiled catalogues. The same masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.build import build as build_course
 
@@ -134,7 +134,10 @@ def build(course: CourseFolder = None) -> None:
 
 @app.command()
 def check(course: CourseFolder = None) -> None:
-    """Check masters and what is built from them: ids, translations, leaks, boundary, trial runs.
+    """Find what would go wrong before students do.
+
+    Ids, outputs, translations, built files, leaks, the trust boundary, and trial runs of the
+    solution and of the untouched release.
 
     Ends with exit code 1 and a line for each problem, naming file and cell.
     """
@@ -160,7 +163,7 @@ def release(
     exchange: Annotated[bool, typer.Option("--exchange", help="Also into the exchange.")] = False,
     course: CourseFolder = None,
 ) -> None:
-    """Register an assignment in the gradebook and make it ready to hand out."""
+    """Register an assignment, ready to hand out."""
     from autograder.release import release as release_assignment
 
     where = _course(course, language=language)
@@ -174,7 +177,7 @@ def bundle(
     to: Annotated[Optional[Path], typer.Option("--to", help="The zip to write.")] = None,  # noqa: UP007
     course: CourseFolder = None,
 ) -> None:
-    """Pack what students get: lessons, released assignments, environment, start page."""
+    """Pack what students get into one zip."""
     from autograder.bundle import bundle as bundle_course
 
     out.print(f"The students' bundle: {bundle_course(_course(course), to)}", markup=False)
@@ -188,7 +191,7 @@ def submit(
     exchange: Annotated[bool, typer.Option("--exchange", help="Into nbgrader's exchange.")] = False,
     course: CourseFolder = None,
 ) -> None:
-    """Pack your answer as a zip with a receipt, for the LMS (or hand it in to the exchange)."""
+    """Pack your answers with a receipt, for the LMS."""
     from autograder.submit import submit as submit_work
 
     result = submit_work(path, student, _course(course), to, exchange=exchange)
@@ -212,7 +215,7 @@ def collect(
     ] = None,
     course: CourseFolder = None,
 ) -> None:
-    """Take in submissions from nbgrader's exchange or from LMS downloads (Canvas, Moodle)."""
+    """Take in submissions: exchange, Canvas, Moodle."""
     from autograder.collect import collect as collect_submissions
 
     result = collect_submissions(
@@ -234,7 +237,7 @@ def grade(
     again: Annotated[bool, typer.Option("--again", help="Also what hasn't changed.")] = False,
     course: CourseFolder = None,
 ) -> None:
-    """Grade what was collected, and show who has how many points and why."""
+    """Grade everyone; show who has what and why."""
     from autograder.grade import grade as grade_submissions
 
     with _progress(f"grading {assignment}") as show:
@@ -251,7 +254,10 @@ def feedback(
     ] = False,
     course: CourseFolder = None,
 ) -> None:
-    """Write a feedback page for every graded submission; answers are explained after the due date."""
+    """Write a feedback page for every student.
+
+    Answers are explained once the due date has passed.
+    """
     from autograder.feedback import feedback as write_feedback
 
     with _progress(f"feedback on {assignment}") as show:
@@ -266,7 +272,7 @@ def report(
     language: Annotated[str, typer.Option(help="The page's language.")] = "en",
     course: CourseFolder = None,
 ) -> None:
-    """One page about the class (scores, questions, discrimination), and CSV files for an LMS."""
+    """One page about the class, and CSVs for an LMS."""
     from autograder.report import report as write_report
 
     result = write_report(_course(course), assignment, to, language)
@@ -278,7 +284,7 @@ def validate(
     path: Annotated[Path, typer.Argument(help="Your notebook.")],
     course: CourseFolder = None,
 ) -> None:
-    """Run the visible checks of your notebook, as Validate does in JupyterLab."""
+    """Run your notebook's visible checks, as Validate."""
     from autograder.validate import validate as validate_notebook
 
     result = validate_notebook(path, _course(course))
@@ -301,7 +307,10 @@ def translate(
     ] = None,
     course: CourseFolder = None,
 ) -> None:
-    """Switch a student's notebook to the other language; answers and own cells stay."""
+    """Switch a notebook to the other language in place.
+
+    Answers, own cells and prose that you have edited stay.
+    """
     from autograder.translate import confirm_translation
     from autograder.translate import translate as translate_notebook
 
@@ -325,7 +334,10 @@ def demo(
         typer.Option("--keep", help="Play in this empty folder and keep it."),
     ] = None,
 ) -> None:
-    """Play a term with a small class that ships as test data; your own course isn't touched."""
+    """Play a whole term with a small class.
+
+    The class ships as test data; your own course isn't touched.
+    """
     import tempfile
 
     from autograder.demo import play

@@ -1,0 +1,114 @@
+"""The command: help on every verb, exit codes that mean something, one sentence for an error."""
+
+import subprocess
+import sys
+
+import pytest
+
+from autograder import cli
+
+VERBS = "build check release bundle submit collect grade feedback report validate translate demo".split()
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["autograder", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    # rich keeps the stream it was made with; the tests capture another.
+    monkeypatch.setattr(cli, "out", cli.Console(soft_wrap=True, highlight=False, width=200))
+    monkeypatch.setattr(cli, "err", cli.Console(stderr=True, soft_wrap=True, highlight=False))
+    return call
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(run, verb):
+    code, out, _err = run(verb, "--help")
+    assert code == 0
+    assert "Usage:" in out
+
+
+def test_help_lists_every_verb(run):
+    _code, out, _err = run("--help")
+    assert all(f"  {verb} " in out for verb in VERBS)
+
+
+def test_help_does_not_load_what_takes_seconds():
+    heavy = "import sys, autograder.cli; print([m for m in ('nbgrader', 'torch', 'nbconvert', 'babel') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["grade", "nix"], "There is no assignment 'nix'; choose one of: mini."),
+        (["grade", "mini"], "run `autograder collect mini` first"),
+        (["feedback", "mini"], "run `autograder grade mini`"),
+        (["release", "mini", "--language", "fr"], "choose one of: en, ko"),
+        (["release", "../mini"], "There is no assignment"),
+        (["translate", "gone.ipynb", "--to", "ko"], "doesn't exist"),
+        (["translate", "gone.ipynb"], "Say which language"),
+    ],
+)
+def test_an_error_is_one_sentence_and_code_2(run, term, words, says):
+    code, out, err = run(*words, "--course", term.root)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+
+
+def test_a_wrong_course_folder(run, tmp_path):
+    code, _out, err = run("build", "--course", tmp_path / "nix")
+    assert code == 2
+    assert "There is no folder" in err
+    code, _out, err = run("build", "--course", tmp_path)
+    assert code == 2
+    assert "nothing to build" in err
+
+
+def test_a_busy_gradebook_is_code_3(run, term, kit):
+    import sqlite3
+
+    kit.hand_in(term, "a", kit.answered(term))
+    connection = sqlite3.connect(term.term / "gradebook.db")
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        code, _out, err = run("grade", "mini", "--course", term.root)
+    finally:
+        connection.close()
+    assert code == 3
+    assert "in use by another program" in err
+
+
+def test_a_term_from_the_shell(run, course, kit):
+    assert run("build", "--course", course.root)[1] == "Everything was up to date.\n"
+    code, out, _err = run("release", "mini", "--due", "2026-12-01 09:00", "--course", course.root)
+    assert (code, "mini is released" in out) == (0, True)
+    kit.hand_in(course, "ada", kit.answered(course, **kit.RIGHT))
+    kit.hand_in(course, "ben", kit.answered(course))
+    code, out, _err = run("grade", "mini", "--course", course.root)
+    assert code == 0
+    rows = {line.split("│")[1].strip(): line for line in out.splitlines() if "│" in line}
+    assert "6 / 6" in rows["ada"] and "everything passed" in rows["ada"]
+    assert "0 / 6" in rows["ben"] and "no answer yet" in rows["ben"]
+    code, out, _err = run("feedback", "mini", "--course", course.root)
+    assert (code, "2 pages" in out) == (0, True)
+
+
+def test_check_ends_with_1_when_there_are_problems(run, course):
+    (course.release("en") / "mini" / "mini.ipynb").unlink()
+    code, out, _err = run("check", "--course", course.root)
+    assert code == 1
+    assert "release/en/mini/mini.ipynb: isn't built yet" in out
+    assert "1 problems." in out
