@@ -6,8 +6,9 @@ comes from students is disarmed (`disarmed`), so that no spreadsheet takes it fo
 Canvas's layout is the one its gradebook exports and imports: the columns Student, ID,
 SIS User ID, SIS Login ID and Section, then a column an assignment, and a second line
 "Points Possible" (Canvas, lib/gradebook_importer.rb). Canvas looks a student up by ID (its own
-number), then by either SIS column. Moodle lets you choose the columns when you import (docs.moodle.org,
-"Grade import"): map `Email address` to the email address, or `ID number` to the ID number.
+number), then by either SIS column. Moodle lets you choose the columns when you import
+(docs.moodle.org, "Grade import"): map `Email address` to the email address, or `ID number` to
+the ID number.
 
 Neither gets a line for a student who handed nothing in, so the LMS's own rule for missing
 work applies, nor for one whose written answers still wait, so that no half score is shown.

@@ -228,7 +228,7 @@ class Secrets:
 
     @cached_property
     def _key_pattern(self) -> re.Pattern[str] | None:
-        """A name and its answer: assigned, compared or in a dict, whatever the spaces and quotes."""
+        """A name and its answer: assigned, compared or in a dict, however it is spaced or quoted."""
         parts = []
         for name, values in self._keys.items():
             for value in values:
@@ -260,12 +260,14 @@ class Secrets:
         from nbgrader.preprocessors import ClearSolutions
 
         step = ClearSolutions(config=self._course.nbgrader_config())
-        stubs = {}
+        stubs: dict[tuple[str, str], str] = {}
         for path, notebook in self._masters.items():
             for cell in notebooks.copied(notebook).cells:
                 if is_solution(cell) and grade_id(cell):
                     cell, _resources = step.preprocess_cell(cell, {"language": "python"}, 0)
                     stubs[path, grade_id(cell)] = cell.source
+                    # The same without the language, for when one language's folder is searched.
+                    stubs.setdefault((path.split("/", 1)[1], grade_id(cell)), cell.source)
         return stubs
 
     def in_file(self, name: str, content: bytes, released: bool) -> Iterator[Leak]:
@@ -309,11 +311,12 @@ class Secrets:
     def _in_released_cell(self, name: str, place: str, cell: NotebookNode) -> Iterator[Leak]:
         from nbgrader.utils import compute_checksum
 
-        path = "/".join(PurePosixPath(name).parts[-3:])
+        path = "/".join(PurePosixPath(name).parts[-3:])  # language/assignment/notebook
         if is_solution(cell) and grade_id(cell):
             stub = self._stubs.get((path, grade_id(cell)))
             if stub is not None and cell.source != stub:
-                yield Leak(name, place, "an answer cell that isn't its empty form", _short(cell.source))
+                kind = "an answer cell that isn't its empty form"
+                yield Leak(name, place, kind, _short(cell.source))
         checksum = grader_metadata(cell).get("checksum")
         if checksum is not None and grade_id(cell):
             try:
@@ -338,7 +341,8 @@ class Secrets:
             yield Leak(name, place or _line(text, match.group()), "a key", _short(match.group()))
         for digest in re.findall(r"[0-9a-f]{32,128}", text):
             if of := self._guessable.get(digest[:16]):
-                yield Leak(name, place or _line(text, digest), "a hash of a key", f"{of}, {digest[:16]}…")
+                part = f"{of}, {digest[:16]}…"
+                yield Leak(name, place or _line(text, digest), "a hash of a key", part)
 
     def _answers(self, name: str, place: str, text: str, released: bool) -> Iterator[Leak]:
         """Whole answers in a lesson or in code: three telling lines, and most of them all."""

@@ -169,7 +169,9 @@ def _question_figures(question: Question, sheet: GradeSheet) -> QuestionFigures:
     # out of everybody's.
     pending = set().union(*(row.waiting for row in submitted))
     counted = [
-        other.key for other in sheet.questions if other.key != question.key and other.key not in pending
+        other.key
+        for other in sheet.questions
+        if other.key != question.key and other.key not in pending
     ]
     below = [score for score in scores if score < question.points - 1e-9]
     return QuestionFigures(

@@ -25,7 +25,8 @@ from autograder.notebooks import grade_id, grader_metadata, is_solution, is_test
 from autograder.notes import Note
 from autograder.speaking import speaking
 
-PASSED, FAILED, UNANSWERED, NOT_RUN, WRITTEN = "passed", "failed", "unanswered", "not run", "written"
+PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
+NOT_RUN, WRITTEN = "not run", "written"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LONGEST_MESSAGE = 300
@@ -292,7 +293,9 @@ def _test_result(name: str, cell: NotebookNode, seconds: int) -> CellResult:
     checks = _record(cell)
     error, message = _error_message(cell, seconds)
     shown = tuple(
-        CheckResult(_(str(one.get("name", ""))), one.get("passed") is True, str(one.get("message", "")))
+        CheckResult(
+            _(str(one.get("name", ""))), one.get("passed") is True, str(one.get("message", ""))
+        )
         for one in checks
     )
     if error == execution.NOT_RUN:

@@ -83,8 +83,9 @@ def test_where_it_goes(course):
 
 
 def test_leftovers_stay_behind(course):
-    (course.root / "notebooks" / "en" / ".ipynb_checkpoints").mkdir()
-    (course.root / "notebooks" / "en" / ".ipynb_checkpoints" / "00-checkpoint.ipynb").write_text("x")
+    checkpoints = course.root / "notebooks" / "en" / ".ipynb_checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "00-checkpoint.ipynb").write_text("x")
     (course.root / "autograder" / "__pycache__").mkdir()
     (course.root / "autograder" / "__pycache__" / "a.pyc").write_bytes(b"x")
     (course.root / "notebooks" / ".env").write_text("SECRET=1")

@@ -41,14 +41,17 @@ def master(language="en"):
             id="bird", metadata=meta("bird", solution=True),
         ),
         new_code_cell(
-            'with check("one of the letters", weight=0):\n    assert given(bird) in ("A", "B", "C")\n'
+            'with check("one of the letters", weight=0):\n'
+            '    assert given(bird) in ("A", "B", "C")\n'
             '### BEGIN HIDDEN TESTS\nwith check("the right one", hidden=True):\n'
             '    canary_of_hidden_tests = given(bird).lower() + "canary"\n'
             '    assert canary_of_hidden_tests == "ccanary", "It is the third bird of the list."\n'
             "### END HIDDEN TESTS\nreport()",
             id="bird-test", metadata=meta("bird-test", grade=True, locked=True, points=1),
         ),
-        new_markdown_cell(EXPLANATION, id="bird-explained", metadata={"beyond": {"reveal": "after-due"}}),
+        new_markdown_cell(
+            EXPLANATION, id="bird-explained", metadata={"beyond": {"reveal": "after-due"}}
+        ),
         new_code_cell(
             "def cost(calls):\n    \"\"\"US dollars.\"\"\"\n    ### BEGIN SOLUTION\n"
             "    canary_price = price_of_a_token * 1_000\n"
@@ -64,7 +67,9 @@ def master(language="en"):
     ]
     notebook = new_notebook(cells=cells)
     notebook.metadata = nbformat.from_dict({
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "kernelspec": {
+            "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
+        },
         "language_info": {"name": "python"}, "beyond": {"language": language},
     })
     return notebook
@@ -140,7 +145,8 @@ def test_canary_in_a_release(course, released, line, kind, place):
     elif place == "test cell":
         change(released, "cost-test", source=lambda source: f"{source}\n{line}")
     elif place == "output":
-        change(released, "imports", outputs=[new_output("stream", name="stdout", text=f"a\n{line}\n")])
+        printed = new_output("stream", name="stdout", text=f"a\n{line}\n")
+        change(released, "imports", outputs=[printed])
     elif place == "metadata":
         change(released, "imports", metadata=lambda own: {**own, "note": line})
     else:
@@ -154,7 +160,9 @@ def test_canary_in_a_release(course, released, line, kind, place):
     }.get(place, "imports")
 
 
-@pytest.mark.parametrize("mark", ["### BEGIN HIDDEN TESTS", "# END SOLUTION", "=== BEGIN MARK SCHEME ==="])
+@pytest.mark.parametrize(
+    "mark", ["### BEGIN HIDDEN TESTS", "# END SOLUTION", "=== BEGIN MARK SCHEME ==="]
+)
 def test_marks(course, released, mark):
     change(released, "cost-test", source=lambda source: f"{source}\n{mark}")
     assert "a mark" in kinds(find_leaks(course))
@@ -171,7 +179,8 @@ def test_a_kept_back_explanation(course, released):
 
 def test_an_answer_cell_must_be_its_stub(course, released):
     change(released, "cost", source="def cost(calls):\n    return 42")
-    assert "an answer cell that isn't its empty form" in kinds(find_leaks(course))
+    for target in (None, course.root / "release", course.release("en")):
+        assert "an answer cell that isn't its empty form" in kinds(find_leaks(course, target))
 
 
 def test_a_checksum_of_the_whole_test(course, released):
@@ -187,7 +196,8 @@ def test_a_checksum_of_the_whole_test(course, released):
 def test_an_answer_without_marks(course, released):
     """nbgrader clears the whole cell then, so the whole cell is secret."""
     path = course.source("en") / "birds" / "birds.ipynb"
-    change(path, "cost", source="def cost(calls):\n    canary_whole = calls * 17 - 4\n    return canary_whole")
+    answer = "def cost(calls):\n    canary_whole = calls * 17 - 4\n    return canary_whole"
+    change(path, "cost", source=answer)
     build(course)
     assert find_leaks(course) == []
     (released.parent / "prices.csv").write_text("canary_whole = calls * 17 - 4\n", "utf-8")
@@ -252,7 +262,8 @@ def test_marks_in_code_that_handles_them_are_fine(course):
 
 def test_everyday_code_is_no_leak(course):
     everyday = (
-        "import math\nfrom beyond.checks import check, given, report\nprice_of_a_token = 0.000_002\n"
+        "import math\nfrom beyond.checks import check, given, report\n"
+        "price_of_a_token = 0.000_002\n"
         "def cost(calls):\n    return calls\nfor x in range(3):\n    pass\nreport()\n"
         'bird = "A"  # how to write an answer\n'
     )
@@ -279,8 +290,9 @@ def test_no_masters_no_secrets(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "pass", "else:", "try:", "return x", "return None", "import math", "from a import b", "x = 0",
-     "total = []", "for name in names:", "if name:", "report()", "### ---", '"""', "})", "q1 = None"],
+    ["", "pass", "else:", "try:", "return x", "return None", "import math", "from a import b",
+     "x = 0", "total = []", "for name in names:", "if name:", "report()", "### ---", '"""', "})",
+     "q1 = None"],
 )
 def test_lines_that_say_nothing(line):
     assert not says_something(line)

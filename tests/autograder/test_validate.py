@@ -1,4 +1,4 @@
-"""Validate outside JupyterLab: what passes, what fails, what isn't answered, and what is left alone."""
+"""Validate outside JupyterLab: what passes, fails or isn't answered, and what is left alone."""
 
 import hashlib
 import json
@@ -40,7 +40,8 @@ def assignment(language="en"):
         solution("letter", "q1 = None\n# YOUR CODE HERE"),
         test_cell("letter-test",
                   'with check("one of the letters", weight=0):\n'
-                  '    assert given(q1, "q1") in ("A", "B"), "Replace None by a letter."\nreport()'),
+                  '    assert given(q1, "q1") in ("A", "B"), "Replace None by a letter."\n'
+                  "report()"),
         solution("double", "def double(x):\n    # YOUR CODE HERE\n    pass"),
         test_cell("double-test",
                   'with check("two becomes four", hint="Is it a square?"):\n'
@@ -86,7 +87,9 @@ def states(result):
 
 
 RIGHT = {
-    "letter": 'q1 = "B"', "double": "def double(x):\n    return 2 * x", "why": "Because it doubles.",
+    "letter": 'q1 = "B"',
+    "double": "def double(x):\n    return 2 * x",
+    "why": "Because it doubles.",
 }
 
 
