@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,7 @@ class Environment:
         self.log = self.cache / "install.log"
         self._stamp = self.folder / "made-by-env.json"
         self._say = say
+        self._held: tuple[int, ...] = ()  # the lock's file, while this process holds it
 
     @property
     def scripts(self) -> Path:
@@ -213,7 +215,7 @@ class Environment:
         try:
             with self.log.open("a", encoding="utf-8") as log:
                 log.write("$ " + " ".join(command) + "\n")
-                for line in _lines_of(command, environ, self._say):
+                for line in _lines_of(command, environ, self._say, self._held):
                     log.write(line + "\n")
                     said.append(line)
                     short = _worth_showing(line)
@@ -315,7 +317,12 @@ class Environment:
                     self._say("Another terminal is making the environment; waiting for it.")
                     told = True
                 time.sleep(0.5)
-            yield  # closing the file, even by the process's death, gives the lock back
+            # pip inherits the lock: if this process is killed, the next start waits for its pip.
+            self._held = (lock.fileno(),) if os.name != "nt" else ()
+            try:
+                yield  # closing the file, even by the process's death, gives the lock back
+            finally:
+                self._held = ()
 
 
 _NO_VENV = (
@@ -367,7 +374,10 @@ def _remove(folder: Path) -> None:
 
 
 def _lines_of(
-    command: list[str], environ: dict[str, str], say: Callable[[str], None]
+    command: list[str],
+    environ: dict[str, str],
+    say: Callable[[str], None],
+    inherit: tuple[int, ...] = (),
 ) -> Iterator[str]:
     """The command's output line by line; in long silences a word that it is still at work.
 
@@ -376,7 +386,7 @@ def _lines_of(
     """
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        env=environ, text=True, encoding="utf-8", errors="replace",
+        env=environ, text=True, encoding="utf-8", errors="replace", pass_fds=inherit,
     )
     lines: queue.Queue[str | None] = queue.Queue()
 
@@ -408,7 +418,7 @@ def _lines_of(
 
 def _worth_showing(line: str) -> str:
     """What of a line of pip's is worth a line on screen: big downloads and the last step."""
-    if line.lstrip().startswith("Downloading") and "kB)" not in line:
+    if re.match(r"\s*Downloading .*\((\d{2,}\.\d|\d+) [MG]B", line):
         name = line.split()[1].rsplit("/", 1)[-1]
         return f"downloading {name} {line[line.rfind('('):]}" if "(" in line else ""
     if line.startswith("Installing collected packages"):
