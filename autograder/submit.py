@@ -17,15 +17,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from beyond.locale import _
+from beyond.locale import SOURCE_LANGUAGE, _, available
 
 from autograder.archives import STUDENT_LIMITS, FolderSource
 from autograder.course import Course, require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import read_file, write_file
-from autograder.notebooks import SIZE_LIMIT, parse
+from autograder.notebooks import SIZE_LIMIT, language_of, parse
 from autograder.notes import N_, Note, note
-from autograder.recognition import PLAIN, Blueprint, Candidate, blueprints, find_assignment
+from autograder.recognition import (
+    PLAIN,
+    Blueprint,
+    Candidate,
+    blueprints,
+    find_assignment,
+    is_notebook_name,
+)
+from autograder.speaking import speaking
 
 RECEIPT = "receipt.json"
 STAMP = "%Y%m%dT%H%M%SZ"
@@ -47,6 +55,7 @@ class SubmitResult:
         files: each file with its SHA-256.
         sha256: over the whole; what a student may write down as proof.
         notes: what the student should know.
+        language: the notebook's, in which its student is spoken to.
     """
 
     path: Path
@@ -57,8 +66,14 @@ class SubmitResult:
     sha256: str
     notes: list[Note] = field(default_factory=list)
     exchange: bool = False
+    language: str = SOURCE_LANGUAGE
 
     def __str__(self) -> str:
+        known = self.language in available()
+        with speaking(self.language if known else SOURCE_LANGUAGE):
+            return self._words()
+
+    def _words(self) -> str:
         lines = [one.text() for one in self.notes]
         if self.exchange:
             text = _("{assignment} was handed in for {student} at {time}.")
@@ -99,9 +114,11 @@ def submit(
     student = require_student_id(student)
     course = course or Course.here()
     folder, files = _found(path)
+    if len(files) == 1 and is_notebook_name(files[0][0]):
+        parse(files[0][1], files[0][0])  # says what is wrong with it
     blueprint, candidates = find_assignment(files, blueprints(course))
     chosen, notes = _chosen(candidates, blueprint, path)
-    parse(chosen.content, chosen.name)  # says what is wrong with it
+    notebook = parse(chosen.content, chosen.name)
     if not chosen.known:
         raise UserError(
             f"{chosen.name} holds none of {blueprint.assignment}'s cells; "
@@ -134,6 +151,7 @@ def submit(
         sha256=receipt["sha256"],
         notes=notes,
         exchange=exchange,
+        language=language_of(notebook),
     )
 
 
@@ -256,8 +274,6 @@ def _to_exchange(course: Course, assignment: str, student: str, files: dict[str,
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.exchange import ExchangeError, ExchangeFactory
 
-    if "+" in student or "*" in student:
-        raise UserError(f"{student!r} can't be used in the exchange; it may hold no '+' or '*'.")
     config = course.nbgrader_config()
     coursedir = CourseDirectory(config=config)
     coursedir.assignment_id = assignment

@@ -1,0 +1,568 @@
+"""Taking submissions in: whose, when, which file, and nothing lost when something goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import stat
+import unicodedata
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from nbformat.v4 import new_code_cell, new_notebook
+
+from autograder import collect as collecting, notebooks
+from autograder.collect import collect
+from autograder.course import Course
+from autograder.errors import EnvironmentFault, UserError
+from autograder.lms import Person, enrol
+from autograder.notes import find_receipt
+from autograder.submit import submit
+
+EARLY = datetime(2025, 3, 10, 12, 0, 0, tzinfo=UTC)
+LATER = datetime(2025, 3, 11, 12, 0, 0, tzinfo=UTC)
+DUE = datetime(2025, 3, 14, 18, 0, 0, tzinfo=UTC)
+CELLS = ("q1-answer", "q1-test", "q2-answer", "q2-test")
+
+
+def notebook(answer: str = "q1 = 'A'", cells: tuple[str, ...] = CELLS) -> bytes:
+    made = [
+        new_code_cell(
+            answer if name == "q1-answer" else "",
+            id=name,
+            metadata={"nbgrader": {"grade_id": name, "solution": name.endswith("answer")}},
+        )
+        for name in cells
+    ]
+    return notebooks.to_bytes(new_notebook(cells=made))
+
+
+BLANK = notebook("q1 = None")
+
+
+def put(path: Path, content: bytes, time: datetime = EARLY) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (time.timestamp(), time.timestamp()))
+    return path
+
+
+def zipped(files: dict[str, bytes], time: datetime = EARLY, links: tuple[str, ...] = ()) -> bytes:
+    target = io.BytesIO()
+    local = time.astimezone().timetuple()[:6]
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, local)
+            if name in links:
+                info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(info, content)
+    return target.getvalue()
+
+
+@pytest.fixture(scope="session")
+def empty_gradebook(tmp_path_factory) -> bytes:
+    """A gradebook with the class; making one takes a second, so it is copied."""
+    course = Course(tmp_path_factory.mktemp("gradebook"))
+    people = [
+        Person("s01", "Minjun", "Kim", lms_user_id="101"),
+        Person("s02", "Ada", "Lovelace", lms_user_id="102"),
+        Person("s03", "서연", "이"),
+    ]
+    enrol(course, people)
+    with course.gradebook() as gradebook:
+        gradebook.add_assignment("quiz", duedate=DUE.replace(tzinfo=None))
+    return (course.term / "gradebook.db").read_bytes()
+
+
+@pytest.fixture
+def course(tmp_path, empty_gradebook) -> Course:
+    root = tmp_path / "course"
+    for part in ("source", "release"):
+        put(root / part / "en/quiz/quiz.ipynb", BLANK)
+        put(root / part / "en/moe/moe.ipynb", notebook("", ("gate", "gate-test")))
+        put(root / part / "en/moe/prices.csv", b"1\n")
+    put(root / "term/gradebook.db", empty_gradebook)
+    return Course(root, exchange=tmp_path / "exchange")
+
+
+@pytest.fixture
+def inbox(tmp_path) -> Path:
+    return tmp_path / "in"
+
+
+def answer(course: Course, student: str = "s01", assignment: str = "quiz") -> str:
+    """What now stands in the answer cell that will be graded."""
+    path = course.submitted / student / assignment / f"{assignment}.ipynb"
+    return notebooks.read(path).cells[0].source
+
+
+def notes(course: Course, student: str = "s01", assignment: str = "quiz") -> str:
+    return " ".join(n.text() for n in find_receipt(course, student, assignment).notes)
+
+
+def received(course: Course, student: str = "s01") -> datetime:
+    return datetime.fromisoformat(find_receipt(course, student, "quiz").received)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "gradebook.db"
+    }
+
+
+def test_a_folder_a_student(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    put(inbox / "s02/quiz.ipynb", notebook("q1 = 2"), LATER)
+    result = collect(course, "quiz", inbox)
+    assert [one.student for one in result.taken] == ["s01", "s02"] and not result.refused
+    assert (answer(course), answer(course, "s02")) == ("q1 = 1", "q1 = 2")
+    assert received(course) == EARLY and received(course, "s02") == LATER
+    assert notes(course) == ""
+    stamp = (course.submitted / "s01/quiz/timestamp.txt").read_text()
+    assert stamp == "2025-03-10 12:00:00.000000 UTC"
+    kept = course.collected / "s01/quiz/20250310T120000Z/quiz.ipynb"
+    assert kept.read_bytes() == notebook("q1 = 1")
+    assert "2 taken" in str(result)
+
+
+def test_nbgrader_reads_the_time(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook())
+    collect(course, "quiz", inbox)
+    found = course.api().coursedir.get_existing_timestamp(str(course.submitted / "s01/quiz"))
+    assert found == EARLY.replace(tzinfo=None)
+
+
+def test_canvas(course, inbox):
+    content = zipped(
+        {
+            "kimminjun_101_9001_quiz.ipynb": notebook("q1 = 1"),
+            "lovelaceada_LATE_102_9002_quiz-1.ipynb": notebook("q1 = 2"),
+            "이서연_103_9003_quiz.ipynb": notebook("q1 = 3"),
+            "stranger_104_9004_quiz.ipynb": notebook("q1 = 4"),
+        },
+        LATER,
+    )
+    result = collect(course, "quiz", put(inbox / "submissions.zip", content))
+    assert {one.student for one in result.taken} == {"s01", "s02", "s03"}
+    assert len(result.refused) == 1 and "stranger" in result.refused[0]
+    assert received(course) == LATER
+    # The archive was packed before the due date, and yet Canvas says late: so it is.
+    assert received(course, "s02") == DUE + timedelta(seconds=1)
+    assert "late" in notes(course, "s02") and "taken as quiz.ipynb" in notes(course, "s02")
+
+
+def test_canvas_archives_packed_after_the_due_date(course, inbox):
+    after = DUE + timedelta(days=3)
+    files = {
+        "kimminjun_101_9001_quiz.ipynb": notebook(),
+        "lovelaceada_LATE_102_9002_quiz.ipynb": notebook(),
+    }
+    collect(course, "quiz", put(inbox / "submissions.zip", zipped(files, after)))
+    assert received(course) == DUE and received(course, "s02") == after
+
+
+def test_moodle(course, inbox):
+    files = {
+        "Minjun Kim_7_assignsubmission_file_/quiz.ipynb": notebook("q1 = 1"),
+        "Ada Lovelace_8_assignsubmission_file_quiz.ipynb": notebook("q1 = 2"),
+    }
+    result = collect(course, "quiz", put(inbox / "quiz.zip", zipped(files, LATER)))
+    assert {one.student for one in result.taken} == {"s01", "s02"}
+    assert received(course) == LATER
+
+
+def test_zips_of_our_own(course, inbox, tmp_path):
+    path = put(tmp_path / "quiz.ipynb", notebook("q1 = 1"))
+    packed = submit(path, "s01", course, inbox, now=EARLY).path
+    os.utime(packed, (EARLY.timestamp(),) * 2)
+    later = submit(put(path, notebook("q1 = 2")), "s01", course, inbox, now=LATER).path
+    os.utime(later, (LATER.timestamp(),) * 2)
+    result = collect(course, "quiz", inbox)
+    assert len(result.taken) == 1 and not result.refused
+    assert answer(course) == "q1 = 2" and received(course) == LATER
+    # One zip alone may be named too.
+    assert collect(course, "quiz", later).unchanged == ["s01"]
+
+
+def test_a_time_inside_a_submission_counts_for_nothing(course, inbox, tmp_path):
+    path = put(tmp_path / "quiz.ipynb", notebook())
+    long_ago = datetime(2001, 1, 1, tzinfo=UTC)
+    packed = submit(path, "s01", course, inbox / "s01", now=long_ago).path
+    os.utime(packed, (LATER.timestamp(),) * 2)
+    put(inbox / "s02/quiz.ipynb", notebook(), LATER)
+    put(inbox / "s02/timestamp.txt", b"2001-01-01 00:00:00 UTC", LATER)
+    put(inbox / "s02/submission_secret.txt", b"mine", LATER)
+    collect(course, "quiz", inbox)
+    for student in ("s01", "s02"):
+        assert received(course, student) == LATER
+        folder = course.submitted / student / "quiz"
+        assert (folder / "timestamp.txt").read_text().startswith("2025-03-11 12:00:00")
+        assert {one.name for one in folder.iterdir()} == {"quiz.ipynb", "timestamp.txt"}
+
+
+def test_a_time_the_instructor_gives(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook())
+    collect(course, "quiz", inbox)
+    collect(course, "quiz", inbox, received=LATER)
+    assert received(course) == LATER and "replaces" not in notes(course)
+    collect(course, "quiz", inbox, received=EARLY)
+    assert received(course) == EARLY
+    before = everything(course.term)
+    assert collect(course, "quiz", inbox, received=EARLY).unchanged == ["s01"]
+    assert everything(course.term) == before
+
+
+def test_collecting_twice_changes_nothing(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    put(inbox / "s02/quiz.ipynb", b"{")
+    collect(course, "quiz", inbox)
+    before = everything(course.term)
+    result = collect(course, "quiz", inbox)
+    assert result.taken == [] and result.unchanged == ["s01", "s02"]
+    assert everything(course.term) == before
+
+
+def test_a_newer_one_replaces_and_the_older_stays(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    collect(course, "quiz", inbox)
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 2"), LATER)
+    assert collect(course, "quiz", inbox, update=False).unchanged == ["s01"]
+    assert answer(course) == "q1 = 1"
+    assert len(collect(course, "quiz", inbox).taken) == 1
+    assert answer(course) == "q1 = 2" and "replaces" in notes(course)
+    kept = sorted(path.name for path in (course.collected / "s01/quiz").iterdir() if path.is_dir())
+    assert kept == ["20250310T120000Z", "20250311T120000Z"]
+
+
+def test_an_older_one_changes_nothing_but_is_kept(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 2"), LATER)
+    collect(course, "quiz", inbox)
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"), EARLY)
+    for _again in range(2):
+        assert collect(course, "quiz", inbox).unchanged == ["s01"]
+        assert answer(course) == "q1 = 2" and received(course) == LATER
+    assert (course.collected / "s01/quiz/20250310T120000Z/quiz.ipynb").is_file()
+
+
+def test_an_earlier_version_handed_in_again_is_the_newest(course, inbox):
+    for number, time in ((1, EARLY), (2, LATER), (1, LATER + timedelta(days=1))):
+        put(inbox / "s01/quiz.ipynb", notebook(f"q1 = {number}"), time)
+        collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 1" and received(course) == LATER + timedelta(days=1)
+
+
+def test_canvas_file_ids_order_what_times_can_not(course, inbox):
+    def archive(number: int, value: int, time: datetime) -> Path:
+        name = f"kimminjun_101_{number}_quiz.ipynb"
+        return put(inbox / f"{number}.zip", zipped({name: notebook(f"q1 = {value}")}, time))
+
+    old, new = archive(9001, 1, LATER), archive(9002, 2, EARLY)
+    collect(course, "quiz", old)
+    collect(course, "quiz", new)
+    assert answer(course) == "q1 = 2"
+    collect(course, "quiz", old)
+    assert answer(course) == "q1 = 2"
+
+
+def test_which_notebook_is_told(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    put(inbox / "s01/quiz (1).ipynb", notebook("q1 = 2"))
+    put(inbox / "s01/todo.txt", b"x")
+    name = unicodedata.normalize("NFD", "퀴즈_이서연.ipynb")
+    put(inbox / "s03" / name, notebook("q1 = 3"))
+    collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 2" and answer(course, "s03") == "q1 = 3"
+    assert "highest number" in notes(course) and "todo.txt: left out" in notes(course)
+    assert notes(course, "s03") == "퀴즈_이서연.ipynb was taken as quiz.ipynb."
+    stored = course.collected / "s01/quiz/20250310T120000Z"
+    assert set(everything(stored)) == {"quiz.ipynb", "quiz (1).ipynb", "todo.txt"}
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"quiz.ipynb": b"{"}, "not JSON"),
+        ({"퀴즈.ipynb": b"{"}, "not JSON"),
+        ({"quiz.ipynb": b'{"nbformat": 3, "worksheets": []}'}, "old notebook format"),
+        ({"quiz.ipynb": b" " * (20 * 1024 * 1024 + 1)}, "larger than"),
+        ({"quiz.py": b"q1 = 1"}, "no notebook of the assignment"),
+        ({"essay.ipynb": notebook(cells=("x",))}, "no notebook of the assignment"),
+        ({"quiz.zip": b"PK\x03\x04 broken"}, "could not be unpacked"),
+        ({"quiz.zip": zipped({"../quiz.ipynb": notebook()})}, "could not be unpacked"),
+        ({"quiz.zip": zipped({"/quiz.ipynb": notebook()})}, "could not be unpacked"),
+        ({"quiz.zip": zipped({"quiz.zip": zipped({"quiz.ipynb": notebook()})})}, "zip inside a zip"),
+        ({"quiz.zip": zipped({"quiz.ipynb": b"/etc/passwd"}, links=("quiz.ipynb",))}, "a link"),
+    ],
+)
+def test_what_can_not_be_read_ends_with_the_release_and_a_reason(course, inbox, files, why):
+    for name, content in files.items():
+        put(inbox / "s01" / name, content)
+    result = collect(course, "quiz", inbox)
+    assert [one.student for one in result.taken] == ["s01"]
+    assert answer(course) == "q1 = None" and why in notes(course)
+    kept = everything(course.collected / "s01/quiz/20250310T120000Z")
+    assert kept == files
+
+
+def test_a_zip_bomb_is_not_unpacked(course, inbox):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(5):
+            archive.writestr(f"{number}.bin", b"0" * 30_000_000)
+    put(inbox / "s01/quiz.zip", target.getvalue())
+    put(inbox / "s02/quiz.ipynb", notebook())
+    result = collect(course, "quiz", inbox)
+    assert len(result.taken) == 2 and "could not be unpacked" in notes(course)
+    assert sum(path.stat().st_size for path in course.term.rglob("*.bin")) == 0
+
+
+def test_a_students_zip_is_opened(course, inbox):
+    files = {"quiz/quiz.ipynb": notebook("q1 = 7"), "__MACOSX/quiz/._quiz.ipynb": b"\x00"}
+    put(inbox / "s01/quiz.zip", zipped(files))
+    collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 7"
+    assert notes(course) == "quiz/quiz.ipynb was taken as quiz.ipynb."
+
+
+@pytest.mark.parametrize("name", ["../x.ipynb", "/x.ipynb", "C:\\x.ipynb", "a\\..\\..\\x.ipynb"])
+def test_an_archive_that_leads_outside_is_refused_whole(course, inbox, name):
+    path = put(inbox / "class.zip", zipped({"s01/quiz.ipynb": notebook(), name: b"x"}))
+    before = everything(inbox.parent)
+    with pytest.raises(UserError, match="leads outside"):
+        collect(course, "quiz", path)
+    assert everything(inbox.parent) == before
+
+
+def test_links_in_a_folder_are_left_out(course, inbox, tmp_path):
+    put(inbox / "s01/quiz.ipynb", notebook())
+    secret = put(tmp_path / "secret.csv", b"key")
+    (inbox / "s01/data.csv").symlink_to(secret)
+    (inbox / "s02").symlink_to(tmp_path)
+    (inbox / "s03").mkdir()
+    (inbox / "s03/quiz.ipynb").symlink_to(put(tmp_path / "x.ipynb", notebook()))
+    result = collect(course, "quiz", inbox)
+    assert [one.student for one in result.taken] == ["s01"] and "data.csv" in notes(course)
+    assert any("links only" in sentence for sentence in result.refused)
+    assert b"key" not in everything(course.term).values()
+
+
+def test_asked_files_are_kept_under_their_names(course, inbox):
+    put(inbox / "s01/my/moe.ipynb", notebook("", ("gate", "gate-test")))
+    put(inbox / "s01/my/prices.csv", b"2\n")
+    put(inbox / "s01/my/other.csv", b"3\n")
+    collect(course, "moe", inbox)
+    folder = course.submitted / "s01/moe"
+    assert set(everything(folder)) == {"moe.ipynb", "prices.csv", "timestamp.txt"}
+    assert (folder / "prices.csv").read_bytes() == b"2\n"
+    assert "my/other.csv: left out" in notes(course, assignment="moe")
+
+
+def test_receipts_that_do_not_fit_are_refused_and_the_rest_goes_on(course, inbox, tmp_path):
+    path = put(tmp_path / "quiz.ipynb", notebook())
+    stolen = submit(path, "s02", course, tmp_path, now=EARLY).path
+    put(inbox / "s01/work.zip", stolen.read_bytes())
+    with zipfile.ZipFile(stolen) as archive:
+        changed = {"quiz.ipynb": notebook("q1 = 'D'"), "receipt.json": archive.read("receipt.json")}
+    put(inbox / "s02/work.zip", zipped(changed))
+    put(inbox / "s03/quiz.ipynb", notebook())
+    result = collect(course, "quiz", inbox)
+    assert [one.student for one in result.taken] == ["s03"]
+    assert "names the student 's02'" in result.refused[0]
+    assert "was changed after its receipt" in result.refused[1]
+    assert not (course.submitted / "s01").exists()
+
+
+@pytest.mark.parametrize("name", ["S01", "nobody", "s01 ", "s.", "s01-copy"])
+def test_unknown_owners_are_left_out(course, inbox, name):
+    put(inbox / name / "quiz.ipynb", notebook())
+    put(inbox / "s02/quiz.ipynb", notebook())
+    result = collect(course, "quiz", inbox)
+    assert [one.student for one in result.taken] == ["s02"] and len(result.refused) == 1
+
+
+def test_what_collect_can_not_start_with(course, inbox):
+    with pytest.raises(UserError, match="no assignment 'exam'"):
+        collect(course, "exam", inbox)
+    with pytest.raises(UserError, match="doesn't exist"):
+        collect(course, "quiz", inbox)
+    with pytest.raises(UserError, match="neither a folder nor a zip"):
+        collect(course, "quiz", put(inbox / "a.txt", b"x"))
+    with pytest.raises(UserError, match="no exchange"):
+        collect(course, "quiz")
+    (course.term / "gradebook.db").unlink()
+    with pytest.raises(UserError, match="--roster"):
+        collect(course, "quiz", inbox)
+
+
+def test_a_roster_comes_first(course, inbox, tmp_path):
+    put(inbox / "s99/quiz.ipynb", notebook())
+    roster = put(tmp_path / "class.csv", "id,last_name\ns99,김\n".encode("cp949"))
+    assert [one.student for one in collect(course, "quiz", inbox, roster=roster).taken] == ["s99"]
+    bad = put(tmp_path / "bad.csv", b"id\na/b\n")
+    with pytest.raises(UserError, match="can't be a student id"):
+        collect(course, "quiz", inbox, roster=bad)
+
+
+@pytest.mark.parametrize("step", ["replace", "rename", "write"])
+def test_a_full_disk_loses_nothing(course, inbox, monkeypatch, step):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    collect(course, "quiz", inbox)
+    before = everything(course.submitted)
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 2"), LATER)
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if step == "write":
+            patch.setattr(Path, "write_bytes", full)
+        else:
+            patch.setattr(os, step, full)
+        with pytest.raises(EnvironmentFault, match="disk is full"):
+            collect(course, "quiz", inbox)
+    if step != "replace":  # the receipt comes after the submission, and is made good below
+        assert everything(course.submitted) == before
+    assert not [path for path in course.term.rglob(".*") if path.is_dir()]
+    assert len(collect(course, "quiz", inbox).taken) == 1
+    assert answer(course) == "q1 = 2" and received(course) == LATER
+
+
+def test_a_gradebook_in_use_is_a_sentence(course, inbox):
+    import sqlite3
+
+    put(inbox / "s01/quiz.ipynb", notebook())
+    holder = sqlite3.connect(course.term / "gradebook.db")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(EnvironmentFault, match="in use"):
+            collect(course, "quiz", inbox)
+    finally:
+        holder.close()
+    assert not course.submitted.exists()
+
+
+def test_names_that_clash_or_are_too_long_are_all_kept(course, inbox):
+    long = "가" * 80 + ".txt"
+    files = {"a": b"1", "a/b": b"2", "A": b"3", long: b"4", "quiz.ipynb": notebook()}
+    content = zipped({f"s01/{name}": data for name, data in files.items()})
+    collect(course, "quiz", put(inbox / "class.zip", content))
+    kept = everything(course.collected / "s01/quiz/20250310T120000Z")
+    assert sorted(kept.values()) == sorted(files.values())
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.text("aAb/.~", min_size=1, max_size=6).filter(lambda n: n.strip("/.")), max_size=9))
+def test_stored_names_never_clash(names):
+    used: set[str] = set()
+    safe = ["/".join(p for p in name.split("/") if p not in ("", ".", "..")) for name in names]
+    places = [collecting._storable(name, used) for name in safe if name]
+    folded = [place.casefold() for place in places]
+    assert len(set(folded)) == len(folded)
+    parents = {str(p) for place in folded for p in Path(place).parents}
+    assert not parents & set(folded)
+
+
+# nbgrader's exchange
+
+
+def hand_in(course: Course, student: str, content: bytes, time: datetime, **more: bytes) -> Path:
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+    folder = course.exchange / f"beyond-prompting/inbound/{student}+quiz+{stamp}+xyz"
+    put(folder / "quiz.ipynb", content)
+    put(folder / "timestamp.txt", b"2001-01-01 00:00:00 UTC")
+    put(folder / "submission_secret.txt", b"key")
+    for name, data in more.items():
+        put(folder / name, data)
+    return folder
+
+
+def test_the_exchange(course):
+    hand_in(course, "s01", notebook("q1 = 1"), EARLY)
+    hand_in(course, "s01", notebook("q1 = 2"), LATER)
+    hand_in(course, "newone", notebook("q1 = 3"), EARLY)
+    result = collect(course, "quiz")
+    assert {one.student for one in result.taken} == {"s01", "newone"}
+    assert answer(course) == "q1 = 2" and received(course) == LATER
+    folder = course.submitted / "s01/quiz"
+    assert (folder / "timestamp.txt").read_text() == "2025-03-11 12:00:00.000000 UTC"
+    assert (folder / "submission_secret.txt").read_bytes() == b"key"
+    assert any("newone wasn't in the class list" in sentence for sentence in result.warnings)
+    # The folder was made just now, so the time its name claims deserves a look.
+    assert any(sentence.startswith("s01: the exchange says") for sentence in result.warnings)
+    assert collect(course, "quiz").unchanged == ["newone", "s01"]
+
+
+def test_nbgraders_own_names_are_read():
+    for name, expected in {
+        "s01+quiz+2025-03-10 12:00:00.000000 UTC+abc": ("s01", "2025-03-10 12:00:00.000000 UTC"),
+        "s01+quiz+2025-03-10 12:00:00 UTC": ("s01", "2025-03-10 12:00:00 UTC"),
+        "a+b+quiz+2025-03-10 12:00:00.5 KST+x_-9": ("a+b", "2025-03-10 12:00:00.5 KST"),
+        "s01+quiz+2025-03-10 12:00:00 +0900+abc": ("s01", "2025-03-10 12:00:00 +0900"),
+        "s01+quiz-2+2025-03-10 12:00:00 UTC": None,
+        "s01+quiz+yesterday+abc": None,
+        "quiz+2025-03-10 12:00:00 UTC": None,
+    }.items():
+        assert collecting._inbound_name(name, "quiz") == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "chown") or os.getuid() != 0, reason="needs another owner")
+def test_the_wrong_owner_is_refused(course):
+    folder = hand_in(course, "s01", notebook(), EARLY)
+    os.chown(folder, 65_534, 65_534)
+    hand_in(course, "s02", notebook(), EARLY)
+    result = collect(course, "quiz")
+    assert [one.student for one in result.taken] == ["s02"]
+    assert "claims to be of s01 but belongs to" in result.refused[0]
+
+
+def test_the_wrong_owner_is_refused_without_root(course, monkeypatch):
+    hand_in(course, "s01", notebook(), EARLY)
+    uid = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    result = collect(course, "quiz")
+    assert not result.taken and "claims to be of s01" in result.refused[0]
+    import pwd
+
+    name = pwd.getpwuid(uid).pw_name
+    hand_in(course, name, notebook(), EARLY)
+    assert [one.student for one in collect(course, "quiz").taken] == [name]
+
+
+def test_a_link_in_place_of_a_folder_is_refused(course, tmp_path):
+    folder = hand_in(course, "s01", notebook(), EARLY)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "key").write_bytes(b"secret")
+    other = hand_in(course, "s02", notebook(), EARLY)
+    (other / "data.csv").symlink_to(tmp_path / "key")
+    result = collect(course, "quiz")
+    assert [one.student for one in result.taken] == ["s02"] and len(result.refused) == 1
+    assert "data.csv" in notes(course, "s02")
+    assert b"secret" not in everything(course.term).values()
+
+
+def test_what_was_submitted_here_is_collected_here(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    put(course.exchange / "beyond-prompting/outbound/quiz/quiz.ipynb", BLANK)
+    inbound = course.exchange / "beyond-prompting/inbound"
+    inbound.mkdir()
+    course.exchange.chmod(0o777)
+    submit(put(tmp_path / "quiz (1).ipynb", notebook("q1 = 5")), "s01", course, exchange=True)
+    result = collect(course, "quiz")
+    assert answer(course) == "q1 = 5" and not result.refused and not result.warnings
+    assert notes(course) == ""
+
+
+def test_history_changed_by_hand_is_a_sentence(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook())
+    collect(course, "quiz", inbox)
+    put(course.collected / "s01/quiz/history.json", json.dumps([1]).encode())
+    with pytest.raises(UserError, match="changed by hand"):
+        collect(course, "quiz", inbox)
