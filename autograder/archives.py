@@ -351,11 +351,8 @@ class FolderSource(Source):
 
     def _read(self, member: Member, limit: int) -> bytes:
         assert isinstance(member.key, Path)
-        # The file may be swapped for a link or a pipe after it was listed: opened without
-        # following links or waiting, and looked at again once open.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            handle = os.open(member.key, flags | getattr(os, "O_BINARY", 0))
+            handle = _opened_beneath(self.folder, member.key.relative_to(self.folder))
         except OSError as error:
             raise BadArchive(
                 f"{member.name} can't be read ({error.strerror}); check its permissions."
@@ -366,11 +363,33 @@ class FolderSource(Source):
             return stream.read(limit)
 
 
+def _opened_beneath(folder: Path, name: Path) -> int:
+    """Open a file without following a link anywhere below `folder`, and without waiting.
+
+    A student may swap a file or folder for a link or a pipe after it was listed; so each part
+    of the path is opened from the one before.
+    """
+    nofollow = getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_RDONLY | nofollow | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if os.open not in os.supports_dir_fd:
+        return os.open(folder / name, flags)
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in name.parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | nofollow, dir_fd=at)
+            os.close(at)
+            at = inner
+        return os.open(name.parts[-1], flags, dir_fd=at)
+    finally:
+        os.close(at)
+
+
 class FileSource(FolderSource):
     """A single file on disk, as if it lay alone in its folder."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         Source.__init__(self, path.name, limits)
+        self.folder = path.parent
         modified = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
         self._add(Member(unicodedata.normalize("NFC", path.name), modified, path))
 

@@ -273,6 +273,18 @@ def test_a_file_swapped_for_a_link_is_not_followed(tmp_path):
             source.read(source.members[0])
 
 
+def test_a_folder_swapped_for_a_link_is_not_followed(tmp_path):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private/a").write_text("key")
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "in/sub/a").write_text("x")
+    with FolderSource(tmp_path / "in", SMALL) as source:
+        (tmp_path / "in/sub").rename(tmp_path / "gone")
+        (tmp_path / "in/sub").symlink_to(tmp_path / "private")
+        with pytest.raises(BadArchive):
+            source.read(source.members[0])
+
+
 def test_opening_what_is_neither(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(UserError, match="neither a folder nor a zip"):

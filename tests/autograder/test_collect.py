@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder import collect as collecting, notebooks
@@ -297,7 +297,7 @@ def test_which_notebook_is_told(course, inbox):
         ({"quiz.zip": b"PK\x03\x04 broken"}, "could not be unpacked"),
         ({"quiz.zip": zipped({"../quiz.ipynb": notebook()})}, "could not be unpacked"),
         ({"quiz.zip": zipped({"/quiz.ipynb": notebook()})}, "could not be unpacked"),
-        ({"quiz.zip": zipped({"quiz.zip": zipped({"quiz.ipynb": notebook()})})}, "zip inside a zip"),
+        ({"a.zip": zipped({"b.zip": zipped({"quiz.ipynb": notebook()})})}, "zip inside a zip"),
         ({"quiz.zip": zipped({"quiz.ipynb": b"/etc/passwd"}, links=("quiz.ipynb",))}, "a link"),
     ],
 )
@@ -457,8 +457,7 @@ def test_names_that_clash_or_are_too_long_are_all_kept(course, inbox):
     assert sorted(kept.values()) == sorted(files.values())
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.text("aAb/.~", min_size=1, max_size=6).filter(lambda n: n.strip("/.")), max_size=9))
+@given(st.lists(st.text("aAb/.~", min_size=1, max_size=6), max_size=9))
 def test_stored_names_never_clash(names):
     used: set[str] = set()
     safe = ["/".join(p for p in name.split("/") if p not in ("", ".", "..")) for name in names]

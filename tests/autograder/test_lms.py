@@ -37,7 +37,13 @@ def members(*names: str) -> list[Member]:
 @pytest.mark.parametrize(
     ("path", "owner", "name", "late", "sequence"),
     [
-        ("kimminjun_123_4567_quiz.ipynb", ("canvas", "kimminjun", "123"), "quiz.ipynb", False, 4567),
+        (
+            "kimminjun_123_4567_quiz.ipynb",
+            ("canvas", "kimminjun", "123"),
+            "quiz.ipynb",
+            False,
+            4567,
+        ),
         (
             "kimminjun_LATE_123_4567_quiz-1.ipynb",
             ("canvas", "kimminjun", "123"),
@@ -47,7 +53,13 @@ def members(*names: str) -> list[Member]:
         ),
         ("김민준_5_6_내_퀴즈.ipynb", ("canvas", "김민준", "5"), "내_퀴즈.ipynb", False, 6),
         # What the student names can't pass for an owner.
-        ("kim_123_4567_lee_77_1_quiz.ipynb", ("canvas", "kim", "123"), "lee_77_1_quiz.ipynb", False, 4567),
+        (
+            "kim_123_4567_lee_77_1_quiz.ipynb",
+            ("canvas", "kim", "123"),
+            "lee_77_1_quiz.ipynb",
+            False,
+            4567,
+        ),
         (
             "Minjun Kim_98_assignsubmission_file_/quiz.ipynb",
             ("moodle", "Minjun Kim", "98"),
@@ -111,7 +123,8 @@ def test_a_folder_around_everything_is_passed_over():
         members("submissions/a_1_2_quiz.ipynb", "submissions/b_3_4_quiz.ipynb"), "quiz", CLASS
     )
     assert [delivery.owner.number for delivery in found] == ["1", "3"] and not ownerless
-    found, _ = deliveries(members("term 1/quiz/s01/quiz.ipynb", "term 1/quiz/s02/a.ipynb"), "quiz", CLASS)
+    nested = members("term 1/quiz/s01/quiz.ipynb", "term 1/quiz/s02/a.ipynb")
+    found, _ = deliveries(nested, "quiz", CLASS)
     assert [delivery.owner.label for delivery in found] == ["s01", "s02"]
 
 
@@ -166,7 +179,10 @@ def test_owners_that_are_not(owner):
         find_person(owner, CLASS)
 
 
-ROSTER = "id,first_name,last_name,email,lms_user_id\ns01,민준,김,k@x.kr,12\ns02,Ada,\"Love, lace\",,\n"
+ROSTER = """id,first_name,last_name,email,lms_user_id
+s01,민준,김,k@x.kr,12
+s02,Ada,"Love, lace",,
+"""
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
@@ -216,9 +232,6 @@ def test_enrolling_keeps_what_the_list_leaves_empty(tmp_path):
     course = Course(tmp_path)
     enrol(course, [Person("s01", "Ada", "Lovelace", lms_user_id="5")])
     enrol(course, [Person("s01", email="a@b"), Person("s02")])
-    assert class_list(course) == [
-        Person("s01", "Ada", "Lovelace", "a@b", "5"),
-        Person("s02"),
-    ] or {person.id for person in class_list(course)} == {"s01", "s02"}
+    assert {person.id for person in class_list(course)} == {"s01", "s02"}
     [ada] = [person for person in class_list(course) if person.id == "s01"]
     assert ada == Person("s01", "Ada", "Lovelace", "a@b", "5")
