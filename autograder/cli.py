@@ -37,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Console(highlight=False, soft_wrap=True)
+REASONS_SHOWN = 4
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Assignment = Annotated[str, typer.Argument(help="The assignment's name, such as quiz.")]
@@ -101,20 +102,27 @@ def _progress(title: str) -> Iterator[object]:
 
 
 def print_verdicts(verdicts: list, console: Console = out) -> None:
-    """The class's table: who, score, why."""
-    table = Table(show_lines=False, expand=False)
-    table.add_column("Student", overflow="fold")
-    table.add_column("Score", justify="right", no_wrap=True)
-    table.add_column("Why", overflow="fold")
-    for one in sorted(verdicts, key=lambda one: (one.assignment, one.student)):
-        late = " · late" if one.late_seconds else ""
-        waits = " · waits for a person" if one.needs_manual else ""
-        table.add_row(
-            escape(one.student),
-            f"{one.score:g} / {one.max_score:g}",
-            escape("\n".join(one.reasons)) + late + waits,
-        )
-    console.print(table)
+    """The class's table, one for each assignment: who, score, why."""
+    for assignment in sorted({one.assignment for one in verdicts}):
+        table = Table(title=assignment, title_justify="left")
+        table.add_column("Student", overflow="fold")
+        table.add_column("Score", justify="right", no_wrap=True)
+        table.add_column("Why", overflow="fold")
+        for one in sorted(verdicts, key=lambda one: one.student):
+            if one.assignment == assignment:
+                score = f"{round(one.score, 2):g} / {one.max_score:g}"
+                table.add_row(escape(one.student), score, escape("\n".join(_why(one))))
+        console.print(table)
+
+
+def _why(verdict: object) -> list[str]:
+    """The reasons that fit a table; the feedback page has them all."""
+    lines = list(verdict.reasons)
+    if len(lines) > REASONS_SHOWN:
+        lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]
+    if verdict.late_seconds:
+        lines.append("handed in late")
+    return lines
 
 
 @app.command()
@@ -270,12 +278,13 @@ def report(
     assignment: Assignment,
     to: Annotated[Optional[Path], typer.Option("--to", help="The folder to write to.")] = None,  # noqa: UP007
     language: Annotated[str, typer.Option(help="The page's language.")] = "en",
+    excel: Annotated[bool, typer.Option("--excel", help="Mark the CSV for Excel.")] = False,
     course: CourseFolder = None,
 ) -> None:
     """One page about the class, and CSVs for an LMS."""
     from autograder.report import report as write_report
 
-    result = write_report(_course(course), assignment, to, language)
+    result = write_report(_course(course), assignment, to, language, excel=excel)
     out.print(str(result), markup=False)
 
 

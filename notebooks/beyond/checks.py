@@ -150,6 +150,8 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
         if not isinstance(error, AssertionError):
             reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         hint = _("Hint: {hint}").format(hint=_(self.hint)) if self.hint else ""
+        if reason and hint and reason[-1] not in ".?!…":
+            reason += "."
         return " ".join(part for part in (reason, hint) if part)
 
 

@@ -53,3 +53,16 @@ def test_unknown_and_unreleased_assignments_are_sentences(course):
         release(course, "nix")
     with pytest.raises(UserError, match="autograder release mini"):
         require_released(course, "mini")
+
+
+def test_a_wrong_test_can_be_mended_after_grading(term, kit):
+    kit.hand_in(term, "a", kit.answered(term, **{**kit.RIGHT, "a_answer": "a = 43"}))
+    assert [one.score for one in grade(term, "mini")] == [4]
+    for code in ("en", "ko"):
+        path = term.source(code) / "mini" / "mini.ipynb"
+        master = notebooks.read(path)
+        test = next(one for one in master.cells if one.id == "a-test")
+        test.source = test.source.replace("a == 42", "a in (42, 43)")
+        notebooks.write(path, master)
+    release(term, "mini")
+    assert [one.score for one in grade(term, "mini")] == [6]

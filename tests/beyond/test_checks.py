@@ -62,7 +62,7 @@ def test_the_message_lists_every_failed_check_and_no_passed_one():
         "✗ apples",
         "    too few",
         "✗ plums",
-        "    ZeroDivisionError: division by zero Hint: Is it ripe?",
+        "    ZeroDivisionError: division by zero. Hint: Is it ripe?",
     ]
 
 
