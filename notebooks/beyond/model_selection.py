@@ -341,19 +341,18 @@ def _fine_tune(case: Case, sums: Tuning, enough: bool) -> Rung:
     else:
         lines.append(_("no price is put on wrong answers, so only tokens count"))
     if math.isinf(sums.break_even):
-        star = _("N* = ∞: a task gets no cheaper, so no number of calls pays for it")
+        lines.append(_("N* = ∞: a task gets no cheaper, so no number of calls pays for it"))
     else:
-        star = _(
-            "N* = {fixed} / ({before} - {after}) = {calls:,.0f} calls a month; you have {now:,.0f}"
+        star = _("N* = {fixed} / ({before} - {after}) = {calls:,.0f} calls a month")
+        lines.append(
+            star.format(
+                fixed=dollars(sums.fixed),
+                before=dollars(sums.before, 4),
+                after=dollars(sums.after, 4),
+                calls=sums.break_even,
+            )
         )
-        star = star.format(
-            fixed=dollars(sums.fixed),
-            before=dollars(sums.before, 4),
-            after=dollars(sums.after, 4),
-            calls=sums.break_even,
-            now=case.calls_per_month,
-        )
-    lines.append(star)
+        lines.append(_("today: {now:,.0f} calls a month").format(now=case.calls_per_month))
     if math.isinf(sums.payback):
         lines.append(
             _("{once} for data and the first run: never earned back").format(

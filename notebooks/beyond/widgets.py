@@ -105,27 +105,23 @@ class Explorer(PlainBox):
                 value=calls, min=2, max=8, step=0.05, readout_format=",.0f"
             ),
             "price_before": ipywidgets.Dropdown(options=choices, value=before.price),
-            "input_before": _whole(before.input_tokens, 20_000, 50),
-            "output_before": _whole(before.output_tokens, 4_000, 10),
+            "input_before": _whole(before.input_tokens, 2_000, 10),
+            "output_before": _whole(before.output_tokens, 500, 2),
             "price_after": ipywidgets.Dropdown(options=choices, value=after.price),
-            "input_after": _whole(after.input_tokens, 20_000, 50),
-            "output_after": _whole(after.output_tokens, 4_000, 10),
-            "hosting_after": _whole(after.hosting, 3_000, 10),
-            "training_after": _whole(after.training, 10_000, 50),
+            "input_after": _whole(after.input_tokens, 2_000, 10),
+            "output_after": _whole(after.output_tokens, 500, 2),
+            "hosting_after": _whole(after.hosting, 1_000, 5),
+            "training_after": _whole(after.training, 5_000, 50),
             "trainings_after": _whole(after.trainings_per_year, 52, 1),
         }
-        for name, label in self._descriptions().items():
-            control = self.controls[name]
-            control.description = label
-            control.tooltip = label  # the whole label, where a narrow page cuts it
-            control.style.description_width = "19em"
-            control.layout.width = "min(44em, 100%)"
+        self._name_controls()
+        for control in self.controls.values():
             if not isinstance(control, ipywidgets.Dropdown):
                 control.continuous_update = False  # draw once, when the slider comes to rest
             control.observe(self._changed, names="value")
         self._figure = ipywidgets.HTML()
         self._numbers = ipywidgets.HTML()
-        super().__init__([*self.controls.values(), self._figure, self._numbers], lambda: self.table)
+        super().__init__([*self._columns(), self._figure, self._numbers], lambda: self.table)
         self._changed()
 
     @property
@@ -160,20 +156,34 @@ class Explorer(PlainBox):
         # polite: a screen reader reads the new numbers when the slider has come to rest
         self._numbers.value = f'<div aria-live="polite">{self.table._repr_html_()}</div>'
 
-    def _descriptions(self) -> dict[str, str]:
-        before, after = self._labels
-        return {
+    def _name_controls(self) -> None:
+        labels = {
             "calls": _("calls per month"),
-            "price_before": _("{option}: price").format(option=before),
-            "input_before": _("{option}: input tokens").format(option=before),
-            "output_before": _("{option}: output tokens").format(option=before),
-            "price_after": _("{option}: price").format(option=after),
-            "input_after": _("{option}: input tokens").format(option=after),
-            "output_after": _("{option}: output tokens").format(option=after),
-            "hosting_after": _("{option}: hosting, $ per month").format(option=after),
-            "training_after": _("{option}: one training run, $").format(option=after),
-            "trainings_after": _("{option}: retrainings per year").format(option=after),
+            "price": _("$ per million tokens"),
+            "input": _("input tokens"),
+            "output": _("output tokens"),
+            "hosting": _("hosting, $ a month"),
+            "training": _("one training run, $"),
+            "trainings": _("retrainings a year"),
         }
+        options = dict(zip(("before", "after"), self._labels, strict=True))
+        for name, control in self.controls.items():
+            what, _underscore, which = name.partition("_")
+            control.description = labels[what]
+            # the whole name, for whoever doesn't see in which column a control stands
+            control.tooltip = f"{options[which]}: {labels[what]}" if which else labels[what]
+            control.style.description_width = "11em"
+            control.layout.width = "min(29em, 100%)"
+
+    def _columns(self) -> list[ipywidgets.Widget]:
+        """The calls on top, below them a column for each way; on a narrow page they wrap."""
+        columns = []
+        for which, label in zip(("before", "after"), self._labels, strict=True):
+            title = ipywidgets.HTML(f"<b>{html.escape(label)}</b>")
+            own = [c for name, c in self.controls.items() if name.endswith(f"_{which}")]
+            columns.append(ipywidgets.VBox([title, *own]))
+        wrap = ipywidgets.Layout(flex_flow="row wrap")
+        return [self.controls["calls"], ipywidgets.HBox(columns, layout=wrap)]
 
 
 class SelfCheck(PlainBox):
@@ -309,13 +319,14 @@ def _verdict(right: bool) -> str:
 
 
 def _whole(value: float, highest: int, step: int) -> ipywidgets.IntSlider:
+    start = round(value)
     return ipywidgets.IntSlider(
-        value=round(value), min=0, max=max(highest, round(value)), step=step, readout_format=",d"
+        value=start, min=0, max=max(highest, 4 * start), step=step, readout_format=",d"
     )
 
 
 def _price_label(price: Price) -> str:
-    return _("{model}: ${input:g} in, ${output:g} out").format(
+    return _("{model}: {input:g} in, {output:g} out").format(
         model=price.label or price.model or _("your own price"),
         input=price.input,
         output=price.output,

@@ -49,8 +49,10 @@ def test_moving_a_control_changes_table_and_chart(explorer, control, value):
 
 
 def test_every_control_has_a_label_and_a_keyboard(explorer):
+    names = [control.tooltip for control in explorer.controls.values()]
+    assert len(set(names)) == len(names)
     for control in explorer.controls.values():
-        assert control.description and control.tooltip == control.description
+        assert control.description and control.description in control.tooltip
         # these are the ipywidgets that take arrow keys
         assert isinstance(
             control, ipywidgets.IntSlider | ipywidgets.FloatLogSlider | ipywidgets.Dropdown
