@@ -57,7 +57,9 @@ def prepare(
         exchange = Path(variables.get("BEYOND_EXCHANGE") or root / "exchange")
         if os.name != "nt":  # nbgrader's exchange needs Unix's file owners
             exchange.mkdir(parents=True, exist_ok=True)
-        if not options.instructor:
+        if options.instructor:
+            (root / "term").mkdir(exist_ok=True)  # Formgrader makes the gradebook, not its folder
+        else:
             for language in languages(root):
                 (root / "work" / language).mkdir(parents=True, exist_ok=True)
             new = copy_missing(root / "release", root / "work")

@@ -149,15 +149,18 @@ def start_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 
 
 @pytest.fixture(scope="module")
-def student_lab(
-    start_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory
-) -> Lab:
-    return start_lab(copy_course(tmp_path_factory.mktemp("student")), instructor=False)
+def fresh_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_course(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module")
+def student_lab(start_lab: Callable[..., Lab], fresh_course: Path) -> Lab:
+    return start_lab(fresh_course, instructor=False)
 
 
 @pytest.fixture
-def page(browser: object, request: pytest.FixtureRequest) -> Iterator[object]:
-    """A fresh page, as of a user who was never here; its picture is kept when the test fails."""
+def page(browser: object) -> Iterator[object]:
+    """A fresh page, as of a user who was never here."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()

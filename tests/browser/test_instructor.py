@@ -61,3 +61,34 @@ def assignments(root: Path) -> list[str]:
     from autograder.course import Course
 
     return Course(root).assignments()
+
+
+def test_formgraders_autograde_button_is_the_same_engine(demo_lab, page) -> None:
+    """Grading again from the browser changes no score."""
+    from autograder.course import Course
+
+    def scores() -> dict[str, float]:
+        with Course(demo_lab.root).gradebook() as gradebook:
+            return {one["student"]: one["score"] for one in gradebook.submission_dicts("quiz")}
+
+    before = scores()
+    student = max(before, key=before.get)
+    page.goto(demo_lab.address("formgrader"))
+    page.goto(f"{demo_lab.url}formgrader/manage_submissions/quiz")
+    row = page.locator("table tbody tr").filter(
+        has=page.get_by_role("gridcell", name=student, exact=True)
+    )
+    row.locator(".autograde a").click()
+    expect(page.locator(".modal-dialog")).to_contain_text("Successfully autograded", timeout=50_000)
+    assert scores() == before
+
+
+def test_a_fresh_course_has_its_assignments_in_formgrader(
+    start_lab: Callable, fresh_course: Path, page
+) -> None:
+    """Before anything was released there is no gradebook, and none need be made by hand."""
+    lab = start_lab(fresh_course, instructor=True)
+    page.goto(lab.address("formgrader"))
+    page.goto(f"{lab.url}formgrader/manage_assignments")
+    for name in assignments(lab.root):
+        expect(page.get_by_role("link", name=name, exact=True).first).to_be_visible()
