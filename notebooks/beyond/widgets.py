@@ -173,7 +173,7 @@ class Explorer(PlainBox):
             # the whole name, for whoever doesn't see in which column a control stands
             control.tooltip = f"{options[which]}: {labels[what]}" if which else labels[what]
             control.style.description_width = "11em"
-            control.layout.width = "min(29em, 100%)"
+            control.layout.width = "98%"
 
     def _columns(self) -> list[ipywidgets.Widget]:
         """The calls on top, below them a column for each way; on a narrow page they wrap."""
@@ -182,8 +182,10 @@ class Explorer(PlainBox):
             title = ipywidgets.HTML(f"<b>{html.escape(label)}</b>")
             own = [c for name, c in self.controls.items() if name.endswith(f"_{which}")]
             columns.append(ipywidgets.VBox([title, *own]))
-        wrap = ipywidgets.Layout(flex_flow="row wrap")
-        return [self.controls["calls"], ipywidgets.HBox(columns, layout=wrap)]
+        side_by_side = ipywidgets.Layout(
+            width="100%", grid_template_columns="repeat(auto-fit, minmax(24em, 1fr))"
+        )
+        return [self.controls["calls"], ipywidgets.GridBox(columns, layout=side_by_side)]
 
 
 class SelfCheck(PlainBox):

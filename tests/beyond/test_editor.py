@@ -57,6 +57,15 @@ def test_same_python_library_and_language():
     assert run_program(code).output.split() == [sys.executable, "en", "한글"]
 
 
+def test_a_program_speaks_the_language_of_its_notebook():
+    assert "ko" in locale.available()
+    locale.set_language("ko")
+    try:
+        assert run_program("from beyond.locale import language\nprint(language())").output == "ko\n"
+    finally:
+        locale.set_language("en")
+
+
 def test_the_terminal_starts_ready_and_runs_what_stands_in_the_editor():
     editor = Editor("hello.py", "print('<b>hi</b>')")
     assert "&gt; Ready. Click &quot;Run&quot; to execute." in editor.terminal.value
