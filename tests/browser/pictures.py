@@ -39,7 +39,8 @@ def main() -> None:
             slider.get_by_role("slider").first.focus()
             page.keyboard.press("ArrowRight")
             page.wait_for_timeout(1500)  # the chart is drawn anew; nothing in the page says when
-            slider.locator("table").last.scroll_into_view_if_needed()
+            slider.locator("img").evaluate("chart => chart.scrollIntoView({block: 'end'})")
+            page.wait_for_timeout(500)
             page.screenshot(path=FOLDER / "cost-explorer.png")
         browser.close()
 
