@@ -289,18 +289,24 @@ def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candi
     Raises:
         ValueError: there are no candidates.
     """
-    winner = max(candidates, key=lambda candidate: candidate.standing)
+    best = max(candidates, key=lambda candidate: candidate.standing)
+    # Of files with the same content, the one that needs the least explaining.
+    winner = max(
+        (one for one in candidates if one.content == best.content),
+        key=lambda one: (PurePosixPath(one.name).name == blueprint.notebook, one.standing),
+    )
     notes: list[Note] = []
     shown = _shown(winner.name)
-    if unicodedata.normalize("NFC", shown) != blueprint.notebook and winner.notebook is not None:
-        notes.append(note(TAKEN_AS, name=shown, notebook=blueprint.notebook))
     same = [c for c in candidates if c is not winner and c.content == winner.content]
     if same:
         notes.append(note(SAME_TWICE, name=shown, others=_listed(same)))
     losers = [c for c in candidates if c is not winner and c.content != winner.content]
+    renamed = unicodedata.normalize("NFC", shown) != blueprint.notebook
+    if renamed and winner.notebook is not None and not losers:
+        notes.insert(0, note(TAKEN_AS, name=shown, notebook=blueprint.notebook))
     by_reason: dict[str, list[Candidate]] = {}
     for loser in losers:
-        by_reason.setdefault(_reason(winner, loser), []).append(loser)
+        by_reason.setdefault(_reason(best, loser), []).append(loser)
     notes.extend(
         note(reason, name=shown, others=_listed(group)) for reason, group in by_reason.items()
     )

@@ -115,8 +115,12 @@ def test_the_name_of_another_assignment_is_not_a_numbered_copy():
 
 def test_the_same_twice_is_one():
     name, notes = pick(("quiz.ipynb", notebook()), ("quiz (1).ipynb", notebook()))
-    assert name == "quiz (1).ipynb"
-    assert any("quiz.ipynb: the same content" in note for note in notes)
+    assert name == "quiz.ipynb"
+    assert notes == ["quiz (1).ipynb: the same content as quiz.ipynb, so one of them was graded."]
+    # Numbers still decide between that content and another.
+    files = [("quiz.ipynb", notebook()), ("quiz (1).ipynb", notebook("q1 = 2"))]
+    name, notes = pick(*files, ("quiz (2).ipynb", notebook()))
+    assert name == "quiz.ipynb" and "highest number" in notes[-1]
 
 
 def test_the_highest_number_wins():
@@ -147,7 +151,7 @@ def test_the_assignments_name_wins_over_another():
 
 
 def test_the_outermost_folder_wins():
-    name, notes = pick(("old/quiz.ipynb", notebook("q1 = 1")), ("quiz.ipynb", notebook("q1 = 2")))
+    name, notes = pick(("quiz.ipynb", notebook("q1 = 2")), ("old/quiz.ipynb", notebook("q1 = 1")))
     assert name == "quiz.ipynb" and "old/quiz.ipynb" in notes[0]
 
 
