@@ -421,7 +421,7 @@ def _worth_showing(line: str) -> str:
     if re.match(r"\s*Downloading .*\((\d{2,}\.\d|\d+) [MG]B", line):
         name = line.split()[1].rsplit("/", 1)[-1]
         return f"downloading {name} {line[line.rfind('('):]}" if "(" in line else ""
-    if line.startswith("Installing collected packages"):
+    if line.startswith("Installing collected packages") and "," in line:
         return f"unpacking {line.count(',') + 1} packages"
     if line.startswith("WARNING: Retrying"):
         return "no answer from the package index; trying again"

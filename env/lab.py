@@ -46,7 +46,7 @@ def prepare(
     """The command that starts JupyterLab, and its variables; makes the folders it needs.
 
     Raises:
-        Fault: a folder can't be written.
+        Fault: a folder can't be written, or this is a student's bundle and no instructor's course.
     """
     root = options.course or environment.root
     variables = environ(environment)
@@ -128,6 +128,9 @@ def copy_missing(release: Path, work: Path) -> list[str]:
 def _jupyter(environment: Environment, role: str) -> dict[str, str]:
     """Jupyter's settings: the project's for this role, then what this user changes in the menus."""
     settings = environment.pins / "jupyter"
+    if not (settings / role).is_dir():
+        raise Fault("These are a student's files, without what --instructor needs; "
+                    "start without it, or start the instructor's course.", faults.USAGE)
     own = environment.cache / "jupyter" / role
     own.mkdir(parents=True, exist_ok=True)
     folders = [settings / role, settings / "all"]

@@ -64,6 +64,9 @@ def _main(arguments: list[str]) -> int:
         environ = lab.environ(environment)
         return _become([_find(rest[0], environ["PATH"]), *rest[1:]], environ)
     if verb == "test":
+        if not (ROOT / "tests").is_dir():
+            raise Fault("There are no tests in a student's files; they are in the instructor's "
+                        "course.", faults.USAGE)
         environment.ensure(test=True)
         command = [str(environment.python), "-m", "pytest", *rest]
         return _become(command, lab.environ(environment), cwd=ROOT)

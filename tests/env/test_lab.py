@@ -34,6 +34,8 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
         lessons.mkdir(parents=True)
         (lessons / "00-start-here.ipynb").touch()
     (tmp_path / lab.START_PAGE).touch()
+    for role in ("student", "instructor"):
+        (tmp_path / "env" / "jupyter" / role).mkdir(parents=True)
     return Environment(tmp_path, lambda line: None)
 
 
@@ -71,6 +73,12 @@ def test_a_full_disk_leaves_no_half_copy(
 def test_an_instructor_gets_no_copies(env: Environment) -> None:
     lab.prepare(env, options(instructor=True), print)
     assert not (env.root / "work").exists()
+
+
+def test_a_students_bundle_has_no_instructors_mode(env: Environment) -> None:
+    (env.pins / "jupyter" / "instructor").rmdir()  # as `autograder bundle` leaves it out
+    with pytest.raises(Fault, match="student's files"):
+        lab.prepare(env, options(instructor=True), print)
 
 
 def test_the_start_page_opens(env: Environment) -> None:

@@ -89,6 +89,14 @@ def test_ctrl_c_is_no_traceback(
     assert "Start again any time" in capsys.readouterr().err
 
 
+def test_a_students_bundle_has_no_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launcher, "ROOT", tmp_path)
+    assert launcher.main(["test"]) == 2
+    assert "no tests in a student's files" in capsys.readouterr().err
+
+
 def test_run_becomes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[object] = []
     monkeypatch.setattr(Environment, "ensure", lambda self: None)
