@@ -57,11 +57,10 @@ def prepare(
         exchange = Path(variables.get("BEYOND_EXCHANGE") or root / "exchange")
         if os.name != "nt":  # nbgrader's exchange needs Unix's file owners
             exchange.mkdir(parents=True, exist_ok=True)
+        (root / "work" / variables["BEYOND_LANGUAGE"]).mkdir(parents=True, exist_ok=True)
         if options.instructor:
             (root / "term").mkdir(exist_ok=True)  # Formgrader makes the gradebook, not its folder
         else:
-            for language in languages(root):
-                (root / "work" / language).mkdir(parents=True, exist_ok=True)
             new = copy_missing(root / "release", root / "work")
             if new:
                 say(f"New in work/: {', '.join(new)}.")

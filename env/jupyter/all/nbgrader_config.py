@@ -1,6 +1,11 @@
 """nbgrader in JupyterLab, on this course (or the one that BEYOND_COURSE names)."""
 
+import os
+
 from autograder.course import Course
 
+course = Course.here()
 c = get_config()  # noqa: F821  (traitlets puts it there)
-c.merge(Course.here().nbgrader_config())
+c.merge(course.nbgrader_config())
+# The Assignment List fetches to, and submits from, work/<language>/.
+c.Exchange.assignment_dir = str(course.root / "work" / os.environ.get("BEYOND_LANGUAGE", "en"))
