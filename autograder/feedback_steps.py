@@ -6,7 +6,7 @@ import html
 from datetime import UTC, datetime
 from pathlib import Path
 
-from beyond.locale import _, available, set_language
+from beyond.locale import SOURCE_LANGUAGE, _, available
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
@@ -19,6 +19,7 @@ from autograder.course import COURSE_ID, Course
 from autograder.notebooks import course_metadata, is_test
 from autograder.notes import Note, texts
 from autograder.release_steps import is_explanation
+from autograder.speaking import speaking
 
 
 class ReduceHiddenTests(ClearHiddenTests):
@@ -94,12 +95,11 @@ class ShowNotes(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         language = notebooks.language_of(nb)
-        if language in available():
-            set_language(language)
-        said = texts([Note(**entry) for entry in course_metadata(nb).get("notes", [])])
+        with speaking(language if language in available() else SOURCE_LANGUAGE):
+            said = texts([Note(**entry) for entry in course_metadata(nb).get("notes", [])])
+            title = html.escape(_("About your submission"))
         if said:
             # Names of files and cells in here come from the student: they are text, not HTML.
             items = "".join(f"<li>{html.escape(text)}</li>" for text in said)
-            title = html.escape(_("About your submission"))
             nb.cells.insert(0, new_markdown_cell(f"<h2>{title}</h2>\n<ul>{items}</ul>"))
         return nb, resources

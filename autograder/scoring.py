@@ -55,9 +55,9 @@ def outcome(cell: NotebookNode) -> Outcome:
         if failed and all(one.get("unanswered") is True for one in failed):
             return Outcome(points, (), answered=False)
         return Outcome(points, tuple(_words(one) for one in failed))
-    stopped = _stopped(cell)
-    if stopped is not None:
-        return Outcome(0.0, (stopped,))
+    why = stopped(cell)
+    if why is not None:
+        return Outcome(0.0, (why,))
     if "report()" in cell.source or cell.get("execution_count") is None:
         return Outcome(0.0, (_("the test did not come to its end"),))
     return _plain_assert_outcome(cell, most)
@@ -78,8 +78,8 @@ def _words(failed: dict) -> str:
     return f"{said} ({message})" if message else said
 
 
-def _stopped(cell: NotebookNode) -> str | None:
-    """Why a test ended with an exception of its own, in words."""
+def stopped(cell: NotebookNode) -> str | None:
+    """Why a cell ended with an exception, in words; None if it didn't."""
     for output in cell.outputs:
         if output.output_type != "error":
             continue

@@ -11,9 +11,10 @@ from nbgrader.api import MissingEntry
 from autograder import notebooks
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.notebooks import course_metadata, grade_id, grader_metadata, is_solution
+from autograder.execution import NOT_RUN
+from autograder.notebooks import course_metadata, grade_id, grader_metadata
 from autograder.notes import Note, listed, texts
-from autograder.scoring import outcome
+from autograder.scoring import outcome, stopped
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Verdict:
         late_seconds: how late it came in; 0 when in time.
         needs_manual: whether an answer waits for a person.
         notes: what was decided about the submission, in the current language.
+        stopped: which of the student's cells ended with an error, and with which.
         cells: the graded cells in their order.
     """
 
@@ -51,6 +53,7 @@ class Verdict:
     needs_manual: bool
     language: str
     notes: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
     cells: tuple[CellVerdict, ...] = field(default=(), repr=False)
 
     @property
@@ -68,7 +71,8 @@ class Verdict:
                 why = "; ".join(cell.messages)
             lines.setdefault(why, []).append(cell.grade_id)
         found = [f"{listed(cells)}: {why}" for why, cells in lines.items()]
-        return [*self.notes, *found] or [_("everything passed")]
+        # A cell that stopped explains failures; where nothing failed it explains nothing.
+        return [*self.notes, *(self.stopped if found else ()), *found] or [_("everything passed")]
 
 
 def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path]:
@@ -90,6 +94,18 @@ def cell_verdicts(notebook: notebooks.NotebookNode) -> tuple[CellVerdict, ...]:
             )
         )
     return tuple(found)
+
+
+def _stopped_cells(notebook: notebooks.NotebookNode) -> list[str]:
+    """The student's cells that ended with an error; those not run say nothing of their own."""
+    found: dict[str, list[str]] = {}
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or grader_metadata(cell).get("locked"):
+            continue
+        if not any(out.output_type == "error" and out.ename == NOT_RUN for out in cell.outputs):
+            why = stopped(cell)
+            found.setdefault(why, []).append(cell.id) if why else None
+    return [f"{listed(cells)}: {why}" for why, cells in found.items()]
 
 
 def verdict(course: Course, student: str, assignment: str) -> Verdict:
@@ -123,6 +139,7 @@ def verdict(course: Course, student: str, assignment: str) -> Verdict:
             needs_manual=bool(submission.needs_manual_grade),
             language=notebooks.language_of(graded[0]),
             notes=tuple(texts(notes)),
+            stopped=tuple(one for nb in graded for one in _stopped_cells(nb)),
             cells=tuple(one for nb in graded for one in cell_verdicts(nb)),
         )
 
