@@ -9,20 +9,18 @@ instructor's notebook and names each place that would not survive the boundary.
 from __future__ import annotations
 
 import ast
-import builtins
-import symtable
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from autograder.names import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.notebooks import grader_metadata, is_solution, is_test
 
 _PEEKING = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
     "id", "compile", "__import__", "setattr", "delattr",
 }  # fmt: skip
-_BUILTINS = set(dir(builtins))
 
 
 @dataclass(frozen=True)
@@ -31,22 +29,6 @@ class Finding:
 
     cell: str
     text: str
-
-
-@dataclass
-class _Names:
-    """Who binds which name at the top level of the notebook."""
-
-    functions: set[str] = field(default_factory=set)  # bound by solution cells with def
-    classes: set[str] = field(default_factory=set)
-    values: set[str] = field(default_factory=set)
-    given: set[str] = field(default_factory=set)
-    probes: set[str] = field(default_factory=set)
-    tests: set[str] = field(default_factory=set)
-
-    @property
-    def students(self) -> set[str]:
-        return self.functions | self.classes | self.values
 
 
 def lint(notebook: NotebookNode) -> list[Finding]:
@@ -60,7 +42,7 @@ def lint(notebook: NotebookNode) -> list[Finding]:
             cells.append((cell, ast.parse(cell.source)))
         except SyntaxError as error:
             findings.append(Finding(cell.id, f"isn't plain Python (line {error.lineno})"))
-    names = _names(cells)
+    names = names_of(cells)
     for cell, tree in cells:
         if is_solution(cell):
             texts = _solution_findings(cell, tree, names)
@@ -72,99 +54,37 @@ def lint(notebook: NotebookNode) -> list[Finding]:
     return findings
 
 
-def _names(cells: list[tuple[NotebookNode, ast.Module]]) -> _Names:
-    names = _Names()
-    for cell, tree in cells:
-        bound = _bound(tree)
-        if is_solution(cell):
-            for node in tree.body:
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    names.functions.add(node.name)
-                elif isinstance(node, ast.ClassDef):
-                    names.classes.add(node.name)
-            names.values |= bound - names.functions - names.classes
-        elif is_test(cell):
-            names.tests |= bound
-        else:
-            names.given |= bound
-            names.probes |= {node.name for node in _probes(tree)}
-    return names
-
-
-def _bound(tree: ast.Module) -> set[str]:
-    """The names that a cell binds at its top level."""
-    found = set()
-    stack: list[ast.AST] = list(tree.body)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-            continue
-        if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            found.add(node.id)
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            found |= {(name.asname or name.name).split(".")[0] for name in node.names}
-        if isinstance(node, ast.ExceptHandler) and node.name:
-            found.add(node.name)
-        stack.extend(ast.iter_child_nodes(node))
-    return found
-
-
-def _probes(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            for mark in node.decorator_list:
-                called = mark.func if isinstance(mark, ast.Call) else mark
-                if isinstance(called, ast.Name) and called.id == "probe":
-                    yield node
-
-
-def _used(source: str) -> set[str]:
-    """The notebook's names that a piece of code reads, not its own locals."""
-
-    def walk(table: symtable.SymbolTable) -> Iterator[str]:
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
-                yield symbol.get_name()
-        for child in table.get_children():
-            yield from walk(child)
-
-    return set(walk(symtable.symtable(source, "cell", "exec")))
-
-
-def _solution_findings(cell: NotebookNode, tree: ast.Module, names: _Names) -> Iterator[str]:
-    for name in sorted(_used(cell.source) & (names.tests - names.students - names.given)):
-        if name not in _bound(tree) and name not in _BUILTINS:
+def _solution_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.given)):
+        if name not in bound_in(tree) and name not in BUILTINS:
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
-    for name in sorted(_bound(tree) & (_BUILTINS | names.given)):
+    for name in sorted(bound_in(tree) & (BUILTINS | names.given)):
         # Builtins and given names win over the student's, so a test could never reach it.
         yield f"binds {name}, which is a builtin or a given name; choose another name"
 
 
-def _given_findings(cell: NotebookNode, tree: ast.Module, names: _Names) -> Iterator[str]:
-    probes = list(_probes(tree))
+def _given_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+    probes = [node for node, _fresh in probes_in(tree)]
     rest = ast.Module([node for node in tree.body if node not in probes], type_ignores=[])
-    used = _used(ast.unparse(ast.fix_missing_locations(rest)))
+    used = used_in(ast.unparse(ast.fix_missing_locations(rest)))
     for name in sorted(used & names.students):
         yield f"uses {name}, the student's, in given code; move the use into a @probe or a test"
     for probe in probes:
         body = ast.unparse(probe)
-        for name in sorted(_used(body) & (names.tests - names.students - names.given)):
+        for name in sorted(used_in(body) & (names.tests - names.students - names.given)):
             yield f"the probe {probe.name} uses {name}, which only a test cell binds; pass it in"
 
 
-def _test_findings(cell: NotebookNode, tree: ast.Module, names: _Names) -> Iterator[str]:
-    for name in sorted(_bound(tree) & names.students):
+def _test_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+    for name in sorted(bound_in(tree) & names.students):
         yield f"binds {name}, the student's name; a test must not change the student's work"
-    for name in sorted(_bound(tree) & names.given):
+    for name in sorted(bound_in(tree) & names.given):
         yield f"binds {name}, which a read-only cell gives; choose another name"
     yield from _use_findings(tree, names)
     yield from _shape_findings(cell, tree)
 
 
-def _use_findings(tree: ast.Module, names: _Names) -> Iterator[str]:
+def _use_findings(tree: ast.Module, names: Names) -> Iterator[str]:
     """How a test uses the student's names and what it passes to them."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     local = {
