@@ -24,6 +24,7 @@ def demo_lab(start_lab: Callable, tmp_path_factory: pytest.TempPathFactory):
 
 def test_an_instructor_has_all_of_nbgraders_menu(demo_lab, page) -> None:
     page.goto(demo_lab.address("lab"))
+    expect(page.locator(".jp-Launcher")).to_be_visible()
     page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
     menu = page.locator(".lm-Menu-content")
     expect(menu.get_by_role("menuitem", name="Formgrader")).to_be_visible()
