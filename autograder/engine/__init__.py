@@ -1,0 +1,1 @@
+"""Running a submission: student code behind walls, tests on the trusted side."""
