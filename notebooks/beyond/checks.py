@@ -21,7 +21,7 @@ import os
 import random
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -367,14 +367,38 @@ def _show(outcomes: list[_Outcome]) -> None:
     """One display output with text, HTML and data; the text alone outside IPython."""
     heading = _summary(outcomes)
     text = "\n".join(_lines(outcomes, heading))
-    if not _shell():
-        print(text)
-        return
-    from IPython.display import display
-
     bundle = {
         "text/plain": text,
         "text/html": _html(outcomes, heading),
         MIME_TYPE: _record(outcomes),
     }
-    display(bundle, raw=True)
+    if _listener is not None:
+        _listener(bundle)
+    elif _shell():
+        from IPython.display import display
+
+        display(bundle, raw=True)
+    else:
+        print(text)
+
+
+_listener: Callable[[dict[str, Any]], None] | None = None
+
+
+@contextlib.contextmanager
+def listening(listener: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Inside the block `report` hands its output to `listener` instead of showing it.
+
+    For whoever runs test cells outside a notebook. What an earlier cell left is dropped first.
+
+    Args:
+        listener: gets one bundle for each report: text/plain, text/html and `MIME_TYPE`.
+    """
+    global _listener
+    before, _listener = _listener, listener
+    _cell.close()
+    try:
+        yield
+    finally:
+        _listener = before
+        _cell.close()
