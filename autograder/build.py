@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbformat import NotebookNode
+from nbgrader.nbgraderformat.common import ValidationError
 from traitlets.utils.importstring import import_item
 
 from autograder import catalogues, notebooks, translation
@@ -80,8 +81,11 @@ def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -
     steps = tuple(step for step in RELEASE_STEPS if not step.endswith(".SaveCells"))
     try:
         return through_steps(course, notebook, assignment, steps)
-    except RuntimeError as error:
-        raise UserError(f"{assignment} can't be released: {error}") from error
+    except (RuntimeError, ValidationError) as error:
+        raise UserError(
+            f"{assignment} can't be released ({str(error).splitlines()[0]}); "
+            "`autograder check` names the cells."
+        ) from error
 
 
 def planned(course: Course) -> dict[Path, bytes]:

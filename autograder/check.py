@@ -41,7 +41,14 @@ def check(course: Course, progress: Callable[[str], None] | None = None) -> list
     for title, step in STEPS.items():
         if progress:
             progress(title)
-        found.extend(step(course))
+        try:
+            found.extend(step(course))
+        except UserError as error:
+            # What was found before says which cell; the later steps need masters that build.
+            if not found:
+                raise
+            found.append(Problem("the rest", None, f"could not be looked at: {error}"))
+            break
     return found
 
 
@@ -60,7 +67,7 @@ def master_problems(course: Course) -> Iterator[Problem]:
         for code in (MASTER_LANGUAGE, *build.other_languages(course)):
             path = course.root / folder / code / relative
             if path.exists():
-                yield from _problems(course, path, masters.faults(notebooks.read(path), code))
+                yield from _problems(course, path, masters.file_faults(path, code))
 
 
 def translation_problems(course: Course) -> Iterator[Problem]:

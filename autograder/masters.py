@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 from nbgrader.nbgraderformat.common import ValidationError
 
-from autograder.notebooks import LANGUAGE_CELL, grade_id, grader_metadata, is_test
+from autograder.files import read_file
+from autograder.notebooks import (
+    LANGUAGE_CELL,
+    SIZE_LIMIT,
+    grade_id,
+    grader_metadata,
+    is_test,
+    parse,
+)
 from autograder.translation import Difference, language_cell_source
 
 _SPEAKING_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
+
+
+def file_faults(path: Path, code: str) -> list[Difference]:
+    """What is wrong with the master notebook in a file, by cell.
+
+    Raises:
+        UserError: the file can't be read or isn't a notebook.
+    """
+    content = read_file(path, SIZE_LIMIT)
+    notebook = parse(content, path.name)
+    return [*_written_id_faults(content), *faults(notebook, code)]
+
+
+def _written_id_faults(content: bytes) -> Iterator[Difference]:
+    # Reading mends missing and doubled ids, since students' editors make them; a master must
+    # not need that, or its releases would carry ids that change when a cell is inserted.
+    cells = json.loads(content.decode("utf-8-sig"))["cells"]
+    names = [cell.get("id") for cell in cells]
+    for name, count in Counter(name for name in names if isinstance(name, str)).items():
+        if count > 1:
+            yield Difference(name, f"has an id that {count} cells share")
+    for number, name in enumerate(names, 1):
+        if not isinstance(name, str):
+            yield Difference("-", f"has no id for its cell {number}; save it from JupyterLab")
 
 
 def faults(notebook: NotebookNode, code: str) -> list[Difference]:
@@ -29,9 +63,7 @@ def faults(notebook: NotebookNode, code: str) -> list[Difference]:
 
 
 def _id_faults(notebook: NotebookNode) -> Iterator[Difference]:
-    for name, count in Counter(cell.id for cell in notebook.cells).items():
-        if count > 1:
-            yield Difference(name, f"has an id that {count} cells share")
+    for name in dict.fromkeys(cell.id for cell in notebook.cells):
         if not _SPEAKING_ID.fullmatch(name) or _RANDOM_ID.fullmatch(name):
             yield Difference(
                 name, "has an id that says nothing; give it a speaking one like plot-tornado"

@@ -89,6 +89,27 @@ def test_an_output_a_random_id_and_a_boundary_fault(course, said):
     assert "source/en/mini/mini.ipynb: a-test doesn't end with report()" in texts
 
 
+def test_a_doubled_id_in_every_language(course, said):
+    for code in ("en", "ko"):
+        path = course.source(code) / "mini" / "mini.ipynb"
+        content = path.read_text()
+        assert content.count('"id": "imports"') == 1
+        path.write_text(content.replace('"id": "imports"', '"id": "title"'))
+    build(course)
+    assert "source/en/mini/mini.ipynb: title has an id that 2 cells share" in said()
+
+
+def test_a_master_that_does_not_build_hides_nothing(course, said):
+    path = course.source("en") / "mini" / "mini.ipynb"
+    notebook = notebooks.read(path)
+    cells = {cell.id: cell for cell in notebook.cells}
+    cells["double-test"].metadata.nbgrader["grade_id"] = "a-test"
+    notebooks.write(path, notebook)
+    texts = said()
+    assert "source/en/mini/mini.ipynb: a-test has a grade id that 2 cells share" in texts
+    assert texts[-1].startswith("the rest: could not be looked at: mini can't be released (")
+
+
 def test_a_solution_in_the_release(course, said):
     path = course.release("en") / "mini" / "mini.ipynb"
     edit(course, path, "double", lambda cell: cell.update(source="def double(x):\n    return x + x"))

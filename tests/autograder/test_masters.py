@@ -1,9 +1,11 @@
 """What a master must keep to, each with a notebook that doesn't."""
 
+import json
+
 import pytest
 from nbformat.v4 import new_output
 
-from autograder.masters import faults
+from autograder.masters import faults, file_faults
 
 
 def said(notebook, code="en"):
@@ -26,12 +28,21 @@ def test_ids_must_speak(kit, name):
     assert any("says nothing" in text for text in said(notebook))
 
 
-def test_doubled_ids_and_grade_ids(kit):
+def test_ids_that_reading_would_mend(kit, tmp_path):
     notebook = kit.master()
     cell(notebook, "double").id = "title"
+    notebook.cells[2].pop("id")
+    path = tmp_path / "mini.ipynb"
+    path.write_text(json.dumps(notebook))
+    texts = [f"{one.cell} {one.text}" for one in file_faults(path, "en")]
+    assert "title has an id that 2 cells share" in texts
+    assert "- has no id for its cell 3; save it from JupyterLab" in texts
+
+
+def test_doubled_grade_ids(kit):
+    notebook = kit.master()
     cell(notebook, "double-test").metadata.nbgrader["grade_id"] = "a-test"
     texts = said(notebook)
-    assert "title has an id that 2 cells share" in texts
     assert "a-test has a grade id that 2 cells share" in texts
     assert any("has the grade id 'a-test'" in text for text in texts)
 
