@@ -1,0 +1,144 @@
+"""The student's process: runs cells, tells values, makes calls, as the door asks.
+
+It stands behind its walls when this begins. Student code shares the process, so nothing that
+it says is more than a claim; the order kept here serves honest students only.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from autograder.engine import wire
+from autograder.engine.limits import Limits
+from autograder.engine.shell import CellShell, Outputs, warm
+
+_LONGEST_MESSAGE = 300
+_LONGEST_NAME = 80
+
+
+class CannotCross(Exception):
+    """What was asked for isn't a plain value."""
+
+
+def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
+    """Answer requests until the door closes."""
+    child = _Child(warm(), limits)
+    child.seed(seed)
+    while True:
+        try:
+            sequence, verb, *words = wire.receive_frame(channel)
+        except wire.WireError:
+            return
+        reply = child.answer(verb, words)
+        try:
+            wire.send_frame(channel, [sequence, *reply])
+        except wire.Closed:
+            return
+        except wire.WireError as error:
+            wire.send_frame(channel, [sequence, *_error(CannotCross(str(error)))])
+
+
+class _Child:
+    def __init__(self, shell: CellShell, limits: Limits) -> None:
+        self._shell = shell
+        self._limits = limits
+        self._probes: dict[str, Any] = {}
+        shell.redirect()
+        sys.path.insert(0, "")  # the working folder, as in a notebook
+
+    def answer(self, verb: str, words: list[Any]) -> list[Any]:
+        """The reply to one request, whatever student code does meanwhile."""
+        try:
+            return getattr(self, f"_answer_{verb}")(*words)
+        except BaseException as error:
+            return _error(error)
+
+    def seed(self, seed: int) -> None:
+        """Give the usual generators a start of their own."""
+        random.seed(seed)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(seed % 2**32)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(seed % 2**63)
+
+    def _answer_run(self, _cell: str, source: str, seconds: float, seed: int) -> list[Any]:
+        self.seed(seed)
+        with self._shell.gathering(self._limits.output_bytes) as outputs:
+            error = self._run(source, seconds)
+        shown = outputs.finished()
+        return ["ran", error is None, _type_and_message(error) if error else None, shown]
+
+    def _answer_define(self, source: str) -> list[Any]:
+        before = {name: id(value) for name, value in self._shell.user_ns.items()}
+        with self._silence():
+            error = self._run(source)
+        for name, value in self._shell.user_ns.items():
+            # Kept aside: the name is the student's to bind anew, the probe stays.
+            if before.get(name) != id(value) and hasattr(value, "__probe__"):
+                self._probes[name] = value
+        return _error(error) if error else ["value", None]
+
+    def _answer_value(self, name: str) -> list[Any]:
+        return ["value", self._named(name)]
+
+    def _answer_call(self, name: str, args: list, kwargs: dict, seconds: float) -> list[Any]:
+        function = self._probes[name] if name in self._probes else self._named(name)
+        with self._silence(), _soft_limit(seconds):
+            return ["value", function(*args, **kwargs)]
+
+    def _named(self, name: str) -> Any:
+        try:
+            return self._shell.user_ns[name]
+        except KeyError:
+            raise NameError(f"name {name!r} is not defined") from None
+
+    def _run(self, source: str, seconds: float | None = None) -> BaseException | None:
+        with _soft_limit(seconds):
+            result = self._shell.run_cell(source, store_history=True)
+        return result.error_before_exec or result.error_in_exec
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        """Drop what is shown, and the figures that would be shown with the next cell."""
+        with self._shell.gathering(0):
+            try:
+                yield
+            finally:
+                if "matplotlib.pyplot" in sys.modules:
+                    sys.modules["matplotlib.pyplot"].close("all")
+
+
+@contextmanager
+def _soft_limit(seconds: float | None) -> Iterator[None]:
+    """Raise TimeoutError in the code that runs too long; the door has the hard limit."""
+
+    def late(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"this took more than {seconds:g} seconds")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _error(error: BaseException) -> list[Any]:
+    return ["error", *_type_and_message(error)]
+
+
+def _type_and_message(error: BaseException) -> list[str]:
+    """The name of an exception's type and its message, on one line and not too long."""
+    name = "".join(ch for ch in type(error).__name__ if ch.isalnum() or ch == "_")[:_LONGEST_NAME]
+    try:
+        text = str(error)[: 10 * _LONGEST_MESSAGE]
+        message = " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
+    except BaseException:  # a student's exception class may fail even at this
+        message = ""
+    return [name, message[:_LONGEST_MESSAGE]]

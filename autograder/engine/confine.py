@@ -1,0 +1,93 @@
+"""A child's own walls, which a fork of the warm parent raises around itself.
+
+It runs before any student code, as PID 1 of a new PID namespace, and can't be undone from
+within: afterwards the process has no capability in any namespace and can get none.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from autograder.engine import kernel
+from autograder.engine.limits import Limits
+from autograder.engine.places import BEHIND, SCRATCH, WORK
+
+_UID = 1000
+"""What the child sees as its own user and group."""
+
+
+def confine(limits: Limits, uid: int | None, behind: list[str]) -> None:
+    """Shut the calling process in.
+
+    Args:
+        uid: the unprivileged user to become, if the caller is root.
+        behind: the folders under /tmp that must stay visible, in the order of `BEHIND`.
+
+    Raises:
+        OSError: a wall could not be raised; the message says which.
+    """
+    os.setsid()
+    kernel.unshare("mnt", "ipc", "net", "uts")
+    socket.sethostname("sandbox")
+    _mount(limits, behind)
+    _bound_shared_memory(limits)
+    limits.apply()
+    _become_nobody(uid)
+    kernel.give_up_privileges()
+    kernel.die_with_parent()  # last: a change of user forgets it
+    os.chdir(WORK)
+
+
+def _mount(limits: Limits, behind: list[str]) -> None:
+    """The child's own /proc, terminals and scratch; the rest is read-only already."""
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    guarded = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("proc", "/proc", "proc", guarded | kernel.MS_NOEXEC)
+    terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
+    kernel.mount("devpts", "/dev/pts", "devpts", terminals, "newinstance,ptmxmode=0666,mode=620")
+    # One file system for everything writable, so that one size limits it all.
+    size = f"size={limits.scratch_bytes},nr_inodes={limits.scratch_files},mode=755"
+    kernel.mount("scratch", SCRATCH, "tmpfs", guarded, size)
+    for name, place in (("work", None), ("tmp", "/tmp"), ("shm", "/dev/shm")):
+        folder = f"{SCRATCH}/{name}"
+        os.mkdir(folder)
+        os.chmod(folder, 0o1777)
+        if place:
+            kernel.mount(folder, place, flags=kernel.MS_BIND)
+    for number, folder in enumerate(behind):
+        Path(folder).mkdir(parents=True)
+        kernel.mount(f"{BEHIND}/{number}", folder, flags=kernel.MS_BIND | kernel.MS_REC)
+
+
+def _bound_shared_memory(limits: Limits) -> None:
+    """System V shared memory that nobody has attached counts against no process."""
+    pages = limits.scratch_bytes // os.sysconf("SC_PAGE_SIZE")
+    for name, most in (("shmall", pages), ("shmmni", 64)):
+        # Older kernels keep this to root; there the control group counts it.
+        with suppress(OSError):
+            Path("/proc/sys/kernel", name).write_text(str(most))
+
+
+def _become_nobody(uid: int | None) -> None:
+    """An unprivileged user in a user namespace in which no further one can be made."""
+    if uid is None:
+        uid, gid = os.geteuid(), os.getegid()
+    else:
+        gid = uid
+        os.setgroups([])
+        # Making a user namespace may be kept to root (Ubuntu); so stay able to until it is made.
+        kernel.keep_capabilities()
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+        kernel.own_proc()
+        kernel.use_capabilities(kernel.SYS_ADMIN)
+    kernel.unshare("user")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{_UID} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{_UID} {gid} 1")
+    os.setresgid(_UID, _UID, _UID)
+    os.setresuid(_UID, _UID, _UID)
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")

@@ -1,0 +1,101 @@
+"""The system calls behind the walls that Python 3.11 has no function for.
+
+Each raises OSError, with what was tried in its message.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+NEW_NAMESPACE = {
+    "mnt": 0x00020000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+}
+
+SYS_ADMIN = 1 << 21
+"""The capability to make namespaces and mounts, as a bit."""
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITY_COUNT = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
+
+
+def unshare(*namespaces: str) -> None:
+    """Leave these namespaces for new ones; a new "pid" is that of the children to come."""
+    flags = sum(NEW_NAMESPACE[name] for name in namespaces)
+    _check(_libc.unshare(flags), f"new namespaces ({', '.join(namespaces)})")
+
+
+def children_in(namespace: int) -> None:
+    """Have children start in this PID namespace again (an open /proc/self/ns/pid)."""
+    _check(_libc.setns(namespace, NEW_NAMESPACE["pid"]), "back to the own PID namespace")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """mount(2)."""
+    words = [word.encode() or None for word in (source, target, kind)]
+    done = _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None)
+    _check(done, f"mount {kind or source} on {target}")
+
+
+def die_with_parent() -> None:
+    """Be killed when the process that forked this one ends."""
+    _prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def own_proc() -> None:
+    """Own /proc/self again, which a change of user gives to root."""
+    _prctl(_PR_SET_DUMPABLE, 1)
+
+
+def keep_capabilities() -> None:
+    """Keep the permitted capabilities through the next change of user."""
+    _prctl(_PR_SET_KEEPCAPS, 1)
+
+
+def use_capabilities(wanted: int) -> None:
+    """Have exactly these capabilities (a bit mask), of those permitted."""
+    header = _CapHeader(_CAPABILITY_VERSION_3, 0)
+    data = (_CapData * 2)()
+    for half in range(2):
+        data[half].effective = data[half].permitted = (wanted >> (32 * half)) & 0xFFFFFFFF
+    _check(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "set capabilities")
+
+
+def give_up_privileges() -> None:
+    """No capability now or after any exec, and none to be had from a setuid program."""
+    for capability in range(_CAPABILITY_COUNT):
+        # Numbers that this kernel doesn't know are refused: there is nothing to drop.
+        _libc.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_ulong, (capability, 0, 0, 0)))
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    use_capabilities(0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))), f"prctl {option}")
+
+
+def _check(result: int, tried: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{tried}: {os.strerror(number)}")

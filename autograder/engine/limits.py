@@ -1,0 +1,64 @@
+"""How much one submission may use, and the part of it that the kernel counts for each process."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use. Totals hold where control groups can be made.
+
+    Attributes:
+        memory_bytes: memory beyond what the warm parent shares; for each process, and for all
+            of them together.
+        cpu_seconds: processor time of one process.
+        wall_seconds: from the start of the child to its end, whatever it does.
+        cores: processor cores, for all processes together.
+        processes: processes and threads at a time.
+        file_bytes: the size of one file.
+        scratch_bytes: all files together; they are kept in memory.
+        scratch_files: files and folders at a time.
+        open_files: descriptors of one process.
+        output_bytes: what one cell may show; the rest is cut, and the output says so.
+    """
+
+    memory_bytes: int = 1536 * MIB
+    cpu_seconds: int = 600
+    wall_seconds: int = 900
+    cores: int = 1
+    processes: int = 64
+    file_bytes: int = 128 * MIB
+    scratch_bytes: int = 256 * MIB
+    scratch_files: int = 10_000
+    open_files: int = 256
+    output_bytes: int = MIB
+
+    def apply(self) -> None:
+        """Limit the calling process and all it will start; only root could lift that again."""
+        limits = {
+            resource.RLIMIT_AS: _address_space() + self.memory_bytes,
+            resource.RLIMIT_CPU: self.cpu_seconds,
+            resource.RLIMIT_NPROC: self.processes,
+            resource.RLIMIT_FSIZE: self.file_bytes,
+            resource.RLIMIT_NOFILE: self.open_files,
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_MEMLOCK: 0,
+            resource.RLIMIT_MSGQUEUE: 0,
+        }
+        for which, most in limits.items():
+            hard = resource.getrlimit(which)[1]
+            if hard != resource.RLIM_INFINITY:
+                most = min(most, hard)
+            with suppress(ValueError):  # never more than this process was allowed itself
+                resource.setrlimit(which, (most, most))
+
+
+def _address_space() -> int:
+    """Bytes of address space that the process has now: the imports take most of a gigabyte."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
