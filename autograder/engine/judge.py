@@ -8,6 +8,8 @@ student's work, it asks through the door.
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import types
 from typing import Any
 
@@ -63,7 +65,12 @@ class Judge:
         def keep(bundle: dict[str, Any]) -> None:
             outputs.append(new_output("display_data", data=bundle))
 
-        with checks.listening(keep):
+        said = io.StringIO()
+        with (
+            checks.listening(keep),
+            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             try:
                 exec(code, self._namespace)
             except ChildGone:
@@ -73,6 +80,8 @@ class Judge:
         if self._door.gone:
             # A check swallows exceptions, so look again: an outcome without a child is none.
             raise ChildGone(self._door.gone)
+        if said.getvalue():  # report's "Not answered yet: …"
+            outputs.append(new_output("stream", name="stderr", text=said.getvalue()))
         return outputs
 
 

@@ -65,12 +65,22 @@ def run(notebook: NotebookNode, door: Door, judge: Judge, budget: Budget, seed: 
             elif is_test(cell):
                 cell.outputs = judge.test(cell)
             else:
-                judge.define(cell)
-                door.define(cell.source)
+                _define(cell, door, judge)
         except ChildGone as end:
             gone = str(end)
             cell.outputs = [error_output(*_ENDED_BECAUSE[gone])]
     return gone
+
+
+def _define(cell: NotebookNode, door: Door, judge: Judge) -> None:
+    """Run a given cell on both sides; where student code has broken its own side, tests will tell."""
+    judge.define(cell)
+    try:
+        door.define(cell.source)
+    except ChildGone:
+        raise
+    except Exception as error:
+        cell.outputs = [error_output(type(error).__name__, str(error))]
 
 
 _ENDED_BECAUSE = {
