@@ -148,8 +148,10 @@ class Course:
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
-        config.SanitizeHTML.enabled = True
-        config.SanitizeHTML.strip = True
+        config.GenerateFeedback.exporter_class = "autograder.feedback_page.FeedbackPage"
+        # Formgrader shows what the feedback page shows of a student's work, made as harmless.
+        config.HTMLExporter.preprocessors = ["autograder.outputs.ReadableOutputs"]
+        config.HTMLExporter.filters = {"markdown2html": "autograder.sanitize.markdown_filter"}
         return config
 
     def api(self) -> NbGraderAPI:
@@ -267,11 +269,9 @@ AUTOGRADE_STEPS = (
 )
 
 FEEDBACK_STEPS = (
-    "nbgrader.preprocessors.GetGrades",
+    "autograder.feedback_steps.ReadGrades",
     "autograder.feedback_steps.ReduceHiddenTests",
     "autograder.feedback_steps.RevealExplanations",
-    "autograder.feedback_steps.ShowNotes",
     # Nothing that a student wrote or displayed may run in a reader's browser.
-    "nbconvert.preprocessors.sanitize.SanitizeHTML",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    "autograder.outputs.ReadableOutputs",
 )

@@ -47,10 +47,8 @@ def feedback(
             progress(number, len(chosen), student)
         result = api.generate_feedback(assignment, student, force=True)
         if not result["success"]:
-            said = result.get("log", "") or result.get("error", "")
-            last = [line for line in said.splitlines() if line.strip()][-1:] or ["no reason given"]
             raise UserError(
-                f"The feedback for {student} could not be written ({last[0].strip()[:200]}); "
+                f"The feedback for {student} could not be written ({_reason(result)}); "
                 "mend that and run the same command again."
             )
         folder = course.feedback / student / assignment
@@ -60,3 +58,11 @@ def feedback(
     if progress:
         progress(len(chosen), len(chosen), "")
     return pages
+
+
+def _reason(result: dict) -> str:
+    """What went wrong, from nbgrader's log: the last line of the traceback in it."""
+    said = result.get("log", "") or result.get("error", "")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    plain = [line for line in lines if not line.startswith("[")] or lines
+    return plain[-1][:200] if plain else "no reason given"

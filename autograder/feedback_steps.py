@@ -2,24 +2,95 @@
 
 from __future__ import annotations
 
-import html
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from beyond.locale import SOURCE_LANGUAGE, _, available
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool
 
 from autograder import notebooks
 from autograder.course import COURSE_ID, Course
-from autograder.notebooks import course_metadata, is_test
-from autograder.notes import Note, texts
+from autograder.notebooks import is_test
+from autograder.outputs import shown_language
 from autograder.release_steps import is_explanation
-from autograder.speaking import speaking
+
+GRADES = "beyond_grades"
+"""Where in nbconvert's resources `ReadGrades` leaves a `Grades`."""
+
+
+@dataclass(frozen=True)
+class CellGrade:
+    """What the gradebook has on one graded cell.
+
+    Attributes:
+        by_hand: whether a person gave the points.
+        waiting: whether it waits for a person.
+    """
+
+    points: float
+    max_points: float
+    by_hand: bool
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class Grades:
+    """What the gradebook has on one notebook of a submission.
+
+    Attributes:
+        received: when it came in, in UTC.
+        due: the due date in UTC, if there is one.
+        late_seconds: how late it came in; 0 when in time.
+        penalty: the points taken for that.
+        cells: by grade id.
+        comments: of graders, by the grade id of the answer they are on.
+    """
+
+    received: datetime | None
+    due: datetime | None
+    late_seconds: float
+    penalty: float
+    cells: dict[str, CellGrade] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
+
+
+class ReadGrades(NbGraderPreprocessor):
+    """Fetch what the gradebook has, in one go."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        names = resources["nbgrader"]
+        with Gradebook(names["db_url"], COURSE_ID) as gradebook:
+            resources[GRADES] = _grades(
+                gradebook, names["notebook"], names["assignment"], names["student"]
+            )
+        return nb, resources
+
+
+def _grades(gradebook: Gradebook, notebook: str, assignment: str, student: str) -> Grades:
+    found = gradebook.find_submission_notebook(notebook, assignment, student)
+    submission = found.assignment
+    return Grades(
+        received=submission.timestamp,
+        due=submission.assignment.duedate,
+        late_seconds=max(0.0, submission.total_seconds_late),
+        penalty=float(found.late_submission_penalty or 0),
+        cells={
+            grade.name: CellGrade(
+                points=float(grade.score or 0),
+                max_points=float(grade.max_score or 0),
+                by_hand=grade.manual_score is not None,
+                waiting=bool(grade.needs_manual_grade),
+            )
+            for grade in found.grades
+        },
+        comments={one.name: one.comment for one in found.comments if one.comment},
+    )
 
 
 class ReduceHiddenTests(ClearHiddenTests):
@@ -62,10 +133,11 @@ class RevealExplanations(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         names = resources["nbgrader"]
-        if not (self.always or _is_past_due(names["db_url"], names["assignment"])):
+        due = resources[GRADES].due
+        if not (self.always or (due and datetime.now(UTC).replace(tzinfo=None) > due)):
             return nb, resources
         course = Course(Path(self.config.CourseDirectory.root))
-        folder = course.source(notebooks.language_of(nb)) / names["assignment"]
+        folder = course.source(shown_language(nb)) / names["assignment"]
         master = notebooks.read(folder / f"{names['notebook']}.ipynb")
         after: dict[str | None, list[NotebookNode]] = {}
         last = None
@@ -79,27 +151,4 @@ class RevealExplanations(NbGraderPreprocessor):
             cells.append(cell)
             cells.extend(after.get(cell.get("id"), []))
         nb.cells = cells
-        return nb, resources
-
-
-def _is_past_due(database: str, assignment: str) -> bool:
-    with Gradebook(database, COURSE_ID) as gradebook:
-        due = gradebook.find_assignment(assignment).duedate
-    return due is not None and datetime.now(UTC).replace(tzinfo=None) > due
-
-
-class ShowNotes(NbGraderPreprocessor):
-    """Open the page with what was decided about the submission, in its language."""
-
-    def preprocess(
-        self, nb: NotebookNode, resources: ResourcesDict
-    ) -> tuple[NotebookNode, ResourcesDict]:
-        language = notebooks.language_of(nb)
-        with speaking(language if language in available() else SOURCE_LANGUAGE):
-            said = texts([Note(**entry) for entry in course_metadata(nb).get("notes", [])])
-            title = html.escape(_("About your submission"))
-        if said:
-            # Names of files and cells in here come from the student: they are text, not HTML.
-            items = "".join(f"<li>{html.escape(text)}</li>" for text in said)
-            nb.cells.insert(0, new_markdown_cell(f"<h2>{title}</h2>\n<ul>{items}</ul>"))
         return nb, resources

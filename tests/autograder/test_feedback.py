@@ -1,9 +1,12 @@
 """The feedback page: messages and explanations, no hidden line, nothing that runs."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from nbformat.v4 import new_output, new_raw_cell
 
+from autograder import notebooks
 from autograder.errors import UserError
 from autograder.feedback import feedback
 from autograder.grade import grade
@@ -43,10 +46,100 @@ def test_hidden_tests_are_reduced_to_their_messages(graded):
         assert secret not in text
 
 
+def graded_notebook(course):
+    return course.autograded / "min" / "mini" / "mini.ipynb"
+
+
+def change(course, edit):
+    """Put something into the graded notebook, as if grading had left it there."""
+    path = graded_notebook(course)
+    nb = notebooks.read(path)
+    edit({cell.id: cell for cell in nb.cells}, nb)
+    path.chmod(0o644)
+    notebooks.write(path, nb)
+
+
 def test_student_output_can_not_run_in_the_page(graded):
     text = page(graded)
-    assert "<script>canary" not in text
+    assert "<script" not in text
     assert "onerror=canary>" not in text.replace("&#39;)", "")  # escaped source may quote it
+
+
+def test_the_page_loads_nothing(graded):
+    text = page(graded)
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert not re.search(r"<(?:link|script|iframe|object|base)\b", text)
+    assert not re.search(r'(?:src|href)="(?!data:image|#|https?://example|mailto:)', text)
+
+
+def test_points_reasons_and_checks_are_on_the_page(graded):
+    text = page(graded)
+    assert "0 / 2" in text and "0 / 4" in text and "0 / 6" in text
+    assert 'href="#q-a-test"' in text and 'id="q-a-test"' in text
+    assert text.index("제출물에 대하여") < text.index('id="scores"') < text.index('id="notebook"')
+
+
+def test_a_raw_cell_and_an_attachment_that_is_gone_do_no_harm(graded):
+    def edit(cells, nb):
+        nb.cells.insert(1, new_raw_cell("<script>canary()</script>", id="own-8"))
+        cells["title"].source += "\n\n![그림](attachment:missing.png)"
+
+    change(graded, edit)
+    text = page(graded)
+    assert "<script" not in text and "&lt;script&gt;canary()" in text and "그림" in text
+
+
+def test_ten_megabytes_on_a_line(graded):
+    def edit(cells, _nb):
+        cells["a-answer"].outputs = [new_output("stream", name="stdout", text="x" * 10_000_000)]
+
+    change(graded, edit)
+    text = page(graded)
+    assert len(text) < 100_000 and "9,998,000" in text
+
+
+def test_formulas_are_mathml(graded):
+    assert "<msup><mi>x</mi><mn>2</mn></msup>" in page(graded)
+
+
+def test_comments_and_points_of_a_person(graded):
+    with graded.gradebook() as gradebook:
+        comment = gradebook.find_comment("a-answer", "mini", "mini", "min")
+        comment.manual_comment = "잘했어요 **거의** <script>canary()</script>"
+        for name, points in (("a-test", 1.5), ("double-test", None)):
+            grade = gradebook.find_grade(name, "mini", "mini", "min")
+            grade.manual_score = points
+            grade.needs_manual_grade = points is None
+        gradebook.db.commit()
+    text = page(graded)
+    assert "<strong>거의</strong>" in text and "<script" not in text
+    assert "1.5 / 2" in text and "– / 4" in text and "1.5 / 6" in text
+
+
+def test_lateness_is_told_with_its_penalty(graded):
+    due(graded, datetime(2026, 11, 20, 7, 30, tzinfo=UTC))  # came in at 10:00
+    with graded.gradebook() as gradebook:
+        gradebook.find_grade("a-test", "mini", "mini", "min").manual_score = 2
+        gradebook.find_submission_notebook("mini", "mini", "min").late_submission_penalty = 0.5
+        gradebook.db.commit()
+    text = page(graded)
+    assert "−0.5" in text and "1.5 / 6" in text and "2026-11-20 10:00 UTC" in text
+
+
+def test_no_cell_chooses_the_language_of_the_page(graded):
+    def edit(cells, nb):
+        nb.cells.insert(0, cells["title"].copy())
+        nb.cells[0].update(cell_type="code", id="own-9", outputs=[], execution_count=1,
+                           source='set_language("xx")')
+
+    change(graded, edit)
+    assert '<html lang="ko">' in page(graded, explain=True)
+
+
+def test_an_error_of_ours_names_its_reason(graded):
+    change(graded, lambda cells, nb: nb.metadata["beyond"].update(notes=[{"nope": 1}]))
+    with pytest.raises(UserError, match="min could not be written .*nope"):
+        page(graded)
 
 
 def test_decisions_are_told_in_the_students_language(graded):

@@ -1,0 +1,243 @@
+"""The page that a student gets back: one file, in the notebook's language, that loads nothing.
+
+The template (`templates/feedback.html.j2`) escapes by itself; what it takes as HTML comes from
+`sanitize` and `outputs` only. A Content-Security-Policy in the page is the second wall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+from beyond.checks import MIME_TYPE, is_record
+from beyond.locale import _
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from nbconvert.exporters import Exporter
+from nbformat import NotebookNode
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from autograder.feedback_steps import GRADES, CellGrade, Grades
+from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
+from autograder.notes import Note, texts
+from autograder.outputs import shown_language
+from autograder.release_steps import is_explanation
+from autograder.sanitize import lowered, markdown_to_html
+from autograder.shorten import readable
+from autograder.speaking import speaking
+from autograder.verdict import CellVerdict, cell_verdicts
+
+_HEADINGS_DOWN = 2  # the page's own headings are of levels 1 and 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """A line of the table of scores."""
+
+    name: str
+    grade: CellGrade
+    words: str
+
+    @property
+    def state(self) -> str:
+        """"waiting", "full", "part" or "none"."""
+        if self.grade.waiting:
+            return "waiting"
+        if self.grade.points >= self.grade.max_points:
+            return "full"
+        return "part" if self.grade.points > 0 else "none"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A line of a test's checks."""
+
+    name: str
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A cell on the page.
+
+    Attributes:
+        kind: "prose", "explanation", "answer", "test", "given" or "own".
+        name: the cell's grade id, or "".
+        prose: markdown as HTML, for a markdown cell.
+        code: highlighted source, for a code cell.
+        checks: what its checks found, for a test.
+        outputs: as `ReadableOutputs` made them, without the record of checks.
+        comment: of a grader, as HTML.
+    """
+
+    kind: str
+    name: str
+    question: Question | None
+    prose: Markup | None
+    code: Markup | None
+    checks: tuple[Check, ...]
+    outputs: tuple[NotebookNode, ...]
+    comment: Markup | None
+
+
+class FeedbackPage(Exporter):
+    """nbconvert's way to the page, so that Formgrader and the command share it."""
+
+    file_extension = ".html"
+    output_mimetype = "text/html"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict | None = None, **options: object
+    ) -> tuple[str, dict]:
+        # Points and reasons come from the whole tests, before they are reduced.
+        with speaking(shown_language(nb)):
+            verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
+        nb, resources = super().from_notebook_node(nb, resources, **options)
+        return render(nb, resources[GRADES], verdicts, resources["nbgrader"]), resources
+
+
+def render(
+    nb: NotebookNode, grades: Grades, verdicts: dict[str, CellVerdict], names: dict[str, str]
+) -> str:
+    """The page of a notebook that went through the steps of feedback.
+
+    Args:
+        verdicts: by grade id.
+        names: nbgrader's "student", "assignment" and "notebook".
+    """
+    language = shown_language(nb)
+    with speaking(language):
+        questions = {
+            name: Question(name, grade, _words(grade, verdicts.get(name)))
+            for name in map(grade_id, nb.cells)
+            if name is not None and (grade := grades.cells.get(name)) is not None
+        }
+        points = sum(one.grade.points for one in questions.values())
+        notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
+        return _template().render(
+            _=_,
+            language=language,
+            names=names,
+            grades=grades,
+            questions=list(questions.values()),
+            waiting=any(one.grade.waiting for one in questions.values()),
+            points=points,
+            score=max(0.0, points - grades.penalty),
+            max_score=sum(one.grade.max_points for one in questions.values()),
+            notes=[readable(one, 1_000, 10) for one in texts(notes)],
+            parts=[_part(cell, questions, grades.comments) for cell in nb.cells],
+            highlighting=Markup(_highlighting_styles()),
+        )
+
+
+def _words(grade: CellGrade, verdict: CellVerdict | None) -> str:
+    """What the table says beside the points."""
+    if grade.waiting:
+        return _("waits for a person to grade it")
+    if grade.by_hand:
+        return _("graded by a person")
+    if grade.points >= grade.max_points:
+        return _("everything passed")
+    if verdict is None:
+        return ""
+    if not verdict.answered:
+        return _("no answer yet")
+    return "; ".join(readable(one, 500, 3) for one in verdict.messages)
+
+
+def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str, str]) -> Part:
+    name = grade_id(cell) or ""
+    code = cell.cell_type == "code"
+    comment = comments.get(name)
+    if comment == "No response.":  # what nbgrader itself writes
+        comment = _("No answer.")
+    outputs = cell.get("outputs", []) if code else []
+    return Part(
+        kind=_kind(cell),
+        name=name,
+        question=questions.get(name),
+        prose=None if code else Markup(markdown_to_html(
+            cell.source, _HEADINGS_DOWN, cell.get("attachments")
+        )),
+        code=Markup(_highlighted(cell.source)) if code and cell.source.strip() else None,
+        checks=tuple(check for out in outputs for check in _checks(out)),
+        outputs=tuple(out for out in outputs if MIME_TYPE not in out.get("data", {})),
+        comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
+    )
+
+
+def _kind(cell: NotebookNode) -> str:
+    if is_explanation(cell):
+        return "explanation"
+    if is_solution(cell):
+        return "answer"
+    if is_test(cell):
+        return "test"
+    if cell.id.startswith("own-"):
+        return "own"
+    return "given" if cell.cell_type == "code" else "prose"
+
+
+def _checks(output: NotebookNode) -> list[Check]:
+    record = output.get("data", {}).get(MIME_TYPE)
+    if not is_record(record):
+        return []
+    return [
+        Check(
+            readable(_(str(one.get("name", ""))), 300, 2),
+            one["passed"],
+            readable(one.get("message", ""), 500, 5),
+        )
+        for one in record["checks"][:200]
+    ]
+
+
+# How the page says it.
+
+
+def _points(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _duration(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return _("{minutes} min").format(minutes=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    return _("{days} days {hours} h").format(days=hours // 24, hours=hours % 24)
+
+
+def _moment(value: datetime) -> str:
+    return f"{value:%Y-%m-%d %H:%M} UTC"
+
+
+def _harmless(cleaned: str) -> Markup:
+    """An output's HTML, which `ReadableOutputs` made harmless."""
+    return Markup(lowered(cleaned, _HEADINGS_DOWN))
+
+
+def _highlighted(source: str) -> str:
+    return highlight(source, PythonLexer(stripnl=False), HtmlFormatter())
+
+
+def _highlighting_styles() -> str:
+    return HtmlFormatter(style="vs").get_style_defs(".highlight")
+
+
+@cache
+def _template():
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        points=_points, duration=_duration, moment=_moment, harmless=_harmless
+    )
+    source = files("autograder").joinpath("templates/feedback.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)

@@ -1,0 +1,217 @@
+"""What cells displayed, reduced to what every reader can be shown.
+
+One way for both readers: the student on the feedback page, the instructor in Formgrader. Each
+output becomes text, a PNG or JPEG picture, or harmless HTML, and nothing else; what is left out
+is said where it was.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from beyond.checks import MIME_TYPE, is_record
+from beyond.locale import SOURCE_LANGUAGE, _, available
+from nbconvert.exporters.exporter import ResourcesDict
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from autograder.mathml import mathml
+from autograder.notebooks import course_metadata, grader_metadata
+from autograder.pictures import checked
+from autograder.sanitize import clean_html, markdown_to_html
+from autograder.shorten import TEXT, plain, readable
+from autograder.speaking import speaking
+
+OUTPUTS = 30
+"""The most outputs of one cell."""
+
+SOURCE_LINES = 1_000
+"""The most lines of a cell's source."""
+
+PAGE_TEXT = 1_000_000
+"""The most characters of text and HTML in all outputs of a page, pictures not counted."""
+
+PAGE_PICTURES = 16 * 1024 * 1024
+"""The most characters of encoded pictures in all outputs of a page."""
+
+_PICTURES = ("image/png", "image/jpeg")
+_RUNNING = ("application/javascript", "text/javascript")
+
+
+def shown_language(nb: NotebookNode) -> str:
+    """The language of a graded notebook, as rebuilding wrote it down; no cell has a say in it."""
+    language = course_metadata(nb).get("language")
+    return language if language in available() else SOURCE_LANGUAGE
+
+
+@dataclass
+class _Room:
+    """What a page still has room for."""
+
+    text: int = PAGE_TEXT
+    pictures: int = PAGE_PICTURES
+
+    def takes(self, output: NotebookNode) -> bool:
+        """Whether the output fits; then its place is taken."""
+        data = output.get("data", {})
+        pictures = sum(len(data[mime]) for mime in _PICTURES if mime in data)
+        shown = data.get("text/html", "")
+        if "data:image/" in shown:
+            pictures += len(shown)
+        text = len(output.get("text", "")) + sum(map(len, output.get("traceback", [])))
+        text += 0 if pictures else len(shown) + len(data.get("text/plain", ""))
+        if text > self.text or pictures > self.pictures:
+            return False
+        self.text -= text
+        self.pictures -= pictures
+        return True
+
+
+class ReadableOutputs(Preprocessor):
+    """Make a notebook's outputs, raw cells and overlong sources fit to be shown.
+
+    For what is shown only: the graded notebook itself keeps what it has.
+    """
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)
+        self.enabled = True
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        room = _Room()
+        # Widgets are code that a page would load and run.
+        nb.metadata.pop("widgets", None)
+        with speaking(shown_language(nb)):
+            for cell in nb.cells:
+                _make_readable(cell, room)
+        return nb, resources
+
+
+def _make_readable(cell: NotebookNode, room: _Room) -> None:
+    if not grader_metadata(cell).get("locked"):
+        cell.source = readable(cell.source, 2 * TEXT, SOURCE_LINES)
+    if cell.cell_type == "raw":
+        # nbconvert puts a raw cell into the page as it is.
+        cell.cell_type = "markdown"
+        cell.source = f"<pre>{html.escape(cell.source)}</pre>"
+    elif cell.cell_type == "code":
+        cell.outputs = _in_room(_joined(cell.outputs), room)
+
+
+def _in_room(outputs: list[NotebookNode], room: _Room) -> list[NotebookNode]:
+    shown, left_out = [], max(0, len(outputs) - OUTPUTS)
+    for output in outputs[:OUTPUTS]:
+        made = list(_shown(output))
+        if all(room.takes(one) for one in made):
+            shown.extend(made)
+        else:
+            left_out += 1
+    if left_out:
+        shown.append(_said(_("{count:,} more outputs are left out here.").format(count=left_out)))
+    return shown
+
+
+def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Outputs with what was printed in pieces put together."""
+    found: list[NotebookNode] = []
+    pieces: list[str] = []
+    for output in outputs:
+        stream = output.output_type == "stream"
+        text = output.get("text", "") if stream else ""
+        if stream and found and found[-1].get("name") == output.name:
+            pieces.append("".join(text))
+            continue
+        if pieces:
+            found[-1].text = "".join(pieces)
+        pieces = ["".join(text)] if stream else []
+        found.append(new_output("stream", name=output.name) if stream else output)
+    if pieces:
+        found[-1].text = "".join(pieces)
+    return found
+
+
+def _shown(output: NotebookNode) -> Iterable[NotebookNode]:
+    """One output as a reader gets it, and a word on what of it is missing."""
+    if output.output_type == "stream":
+        yield new_output("stream", name=output.name, text=readable(output.text))
+    elif output.output_type == "error":
+        yield _error(output)
+    elif output.output_type in ("display_data", "execute_result"):
+        yield from _displayed(output)
+
+
+def _error(output: NotebookNode) -> NotebookNode:
+    name, value = readable(output.ename, 200, 1), readable(output.evalue, 2_000, 20)
+    lines = readable("\n".join(map(str, output.get("traceback", []))), lines=60).split("\n")
+    return new_output("error", ename=name, evalue=value, traceback=lines)
+
+
+def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
+    data = output.get("data", {})
+    record = data.get(MIME_TYPE)
+    kept = {MIME_TYPE: record} if is_record(record) else {}
+    made, missing = _best(data, output.get("metadata", {}))
+    if made is None and "text/plain" in data:
+        made = _display({"text/plain": readable(data["text/plain"])})
+    if made is not None:
+        made.data.update(kept)
+        yield made
+    if missing:
+        yield _said(missing)
+
+
+def _best(data: dict, metadata: dict) -> tuple[NotebookNode | None, str]:
+    """The richest form of a display that can be shown, and what to say if that isn't all."""
+    if "text/html" in data:
+        cleaned = clean_html(data["text/html"])
+        if cleaned is None:
+            return None, _("A display is left out here: it is too long.")
+        if cleaned:
+            return _display({"text/html": cleaned}), ""
+    if "text/markdown" in data:
+        return _display({"text/html": markdown_to_html(data["text/markdown"])}), ""
+    for mime in _PICTURES:
+        if mime in data:
+            picture = checked(mime, plain(data[mime]))
+            if picture is not None:
+                return _display({mime: picture}, {mime: _picture_metadata(mime, metadata)}), ""
+            return None, _("A picture is left out here: it is too large, or not a picture.")
+    if "text/latex" in data:
+        tex = plain(data["text/latex"]).strip()
+        return _display({"text/html": f"<p>{mathml(tex.strip('$'), block=True)}</p>"}), ""
+    if "image/svg+xml" in data:
+        return None, _("An SVG picture is left out here: shown as PNG it would stay.")
+    if "text/html" in data or any(mime in data for mime in _RUNNING) or _is_widget(data):
+        return None, _("An interactive part is left out here: it only works in the notebook.")
+    return None, ""
+
+
+def _is_widget(data: dict) -> bool:
+    return any(mime.startswith("application/vnd.jupyter.widget") for mime in data)
+
+
+def _picture_metadata(mime: str, metadata: dict) -> dict:
+    """The size that a picture is meant to be shown at, and its words."""
+    own = metadata.get(mime)
+    found = {**metadata, **(own if isinstance(own, dict) else {})}
+    sizes = {
+        name: found[name]
+        for name in ("width", "height")
+        if type(found.get(name)) is int and 0 < found[name] <= 5_000
+    }
+    alt = found.get("alt")
+    return {**sizes, **({"alt": readable(alt, 1_000, 5)} if isinstance(alt, str) else {})}
+
+
+def _display(data: dict, metadata: dict | None = None) -> NotebookNode:
+    return new_output("display_data", data=data, metadata=metadata or {})
+
+
+def _said(text: str) -> NotebookNode:
+    """A remark of ours among a cell's outputs."""
+    return _display({"text/html": f"<p><em>{html.escape(text)}</em></p>"})

@@ -1,0 +1,77 @@
+"""Which pictures may stand in a page: PNG and JPEG, whole, and not too large to show."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+
+LARGEST = 4 * 1024 * 1024
+"""The most bytes one picture may have."""
+
+MOST_PIXELS = 40_000_000
+"""The most pixels: a picture of a few bytes can unpack to more than a browser holds."""
+
+_DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]+)")
+_NO_SIZE = {0xD8, *range(0xD0, 0xD8), 0x01}
+_SIZES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def checked(mime: str, encoded: object) -> str | None:
+    """The picture's base64 in canonical form; None if it isn't such a picture or too large.
+
+    Args:
+        mime: "image/png" or "image/jpeg"; the bytes must agree.
+        encoded: base64, as a notebook or a data URL has it.
+    """
+    if not isinstance(encoded, str) or len(encoded) > LARGEST * 3 // 2:
+        return None
+    try:
+        content = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(content) > LARGEST:
+        return None
+    size = {"image/png": _png_size, "image/jpeg": _jpeg_size}.get(mime, lambda _content: None)(
+        content
+    )
+    if size is None or not 0 < size[0] * size[1] <= MOST_PIXELS:
+        return None
+    return base64.b64encode(content).decode("ascii")
+
+
+def checked_url(url: str) -> str | None:
+    """A data URL of such a picture in canonical form; None for every other URL."""
+    if len(url) > LARGEST * 3 // 2:
+        return None
+    found = _DATA_URL.fullmatch(url.strip())
+    encoded = checked(found.group(1), found.group(2)) if found else None
+    return f"data:{found.group(1)};base64,{encoded}" if found and encoded else None
+
+
+def _png_size(content: bytes) -> tuple[int, int] | None:
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR" or len(content) < 24:
+        return None
+    return struct.unpack(">II", content[16:24])
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    """The size in the frame header, found by stepping over the segments before it."""
+    if content[:2] != b"\xff\xd8":
+        return None
+    place = 2
+    while place + 9 <= len(content):
+        if content[place] != 0xFF:
+            return None
+        marker = content[place + 1]
+        if marker == 0xFF or marker in _NO_SIZE:
+            place += 1 if marker == 0xFF else 2
+        elif marker in _SIZES:
+            height, width = struct.unpack(">HH", content[place + 5 : place + 9])
+            return width, height
+        elif marker == 0xDA:  # the picture itself begins, without a size
+            return None
+        else:
+            place += 2 + max(2, struct.unpack(">H", content[place + 2 : place + 4])[0])
+    return None

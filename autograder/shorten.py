@@ -1,0 +1,64 @@
+"""Text as a reader can use it: without control characters, cut where it is too long.
+
+What is cut is said in the place where it was, in the current language.
+"""
+
+from __future__ import annotations
+
+import re
+
+from beyond.locale import _
+
+LINES = 200
+"""The most lines of one text; of a longer one the beginning and the end stay."""
+
+LINE = 2_000
+"""The most characters of one line."""
+
+TEXT = 20_000
+"""The most characters of one text."""
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: object) -> str:
+    """Text without terminal escapes and control characters; half characters become `?`.
+
+    A line that was written over, as progress bars do, is as it was at the end.
+    """
+    text = "".join(map(str, text)) if isinstance(text, list) else str(text)
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n")
+    if "\r" in text:
+        text = "\n".join(_last_written(line) for line in text.split("\n"))
+    return _CONTROLS.sub("", text).encode("utf-8", "replace").decode("utf-8")
+
+
+def _last_written(line: str) -> str:
+    return next((part for part in reversed(line.split("\r")) if part), "")
+
+
+def shortened(text: str, most: int = TEXT, lines: int = LINES) -> str:
+    """At most about `most` characters, beginning and end, with a word on what is left out."""
+    found = text.split("\n")
+    if len(found) > lines:
+        head = max(1, lines * 2 // 3)
+        tail = lines - head
+        said = _("… {count:,} lines left out here …").format(count=len(found) - lines)
+        found = [*found[:head], said, *found[len(found) - tail :]]
+    kept = [_cut(line, LINE) for line in found]
+    return _cut("\n".join(kept), most)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most + 100:  # the words that say it are as long
+        return text
+    head = most * 2 // 3
+    gone = len(text) - most
+    said = _(" … {count:,} characters left out here … ").format(count=gone)
+    return text[:head] + said + text[len(text) - (most - head) :]
+
+
+def readable(text: object, most: int = TEXT, lines: int = LINES) -> str:
+    """`plain`, then `shortened`."""
+    return shortened(plain(text), most, lines)
