@@ -30,15 +30,17 @@ from autograder.errors import EnvironmentFault, UserError
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of Beyond Prompting.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Console(highlight=False, soft_wrap=True)
-REASONS_SHOWN = 4
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+REASONS_SHOWN = 4
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+# A wrong word on the command line. Typer carries a click of its own and names this class nowhere.
+UsageError = typer.BadParameter.__base__
 
 Assignment = Annotated[str, typer.Argument(help="The assignment's name, such as quiz.")]
 Students = Annotated[
@@ -67,19 +69,24 @@ def main() -> None:
     logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore")
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except UsageError as error:
+        where = error.ctx.command_path if error.ctx else "autograder"
+        said = error.format_message().strip().rstrip(".")
+        err.print(f"autograder: {escape(said)}; {where} --help tells what there is.", style="red")
+        sys.exit(error.exit_code)
     except UserError as error:
         err.print(f"autograder: {escape(str(error))}", style="red")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("autograder: stopped; what was finished is kept, run the same command to go on.")
-        sys.exit(130)
     except OSError as error:
         fault = EnvironmentFault(
             f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
         )
         err.print(f"autograder: {escape(str(fault))}", style="red")
         sys.exit(fault.exit_code)
+    if code == INTERRUPTED:
+        err.print("autograder: stopped; what was finished is kept, run the same command to go on.")
+    sys.exit(code if sys.argv[1:] else UserError.exit_code)
 
 
 @contextmanager
@@ -361,3 +368,4 @@ def demo(
         return
     with tempfile.TemporaryDirectory(prefix="autograder-demo-") as place:
         print_verdicts(play(Path(place), Course.here(), say))
+    say("The folder was deleted again; `autograder demo --keep FOLDER` leaves it for a look.")

@@ -170,7 +170,6 @@ def collect(
     origin: Path | None = None,
     roster: Path | None = None,
     received: datetime | None = None,
-    update: bool = True,
 ) -> CollectResult:
     """Take in the submissions of an assignment.
 
@@ -178,7 +177,6 @@ def collect(
         origin: a folder or zip of LMS downloads; nbgrader's exchange when None.
         roster: a CSV of the class, written into the gradebook first (`lms.read_roster`).
         received: when these came in, with its time zone, where the download can't know.
-        update: whether a newer submission replaces one collected before.
 
     Raises:
         UserError: unknown assignment, nothing at `origin`, an unusable archive or roster.
@@ -199,7 +197,6 @@ def collect(
         enrol(course, read_roster(roster))
     result = CollectResult(assignment)
     due = _due(course, assignment)
-    before = {path.parent.name for path in course.submitted.glob(f"*/{assignment}")}
     if origin is None:
         arrivals = _from_exchange(course, assignment, result)
     else:
@@ -209,9 +206,6 @@ def collect(
             arrival = replace(
                 arrival, arrived=received.astimezone(UTC), late=None, stamp="", told=True
             )
-        if not update and arrival.student in before:
-            result.unchanged.append(arrival.student)
-            continue
         try:
             taken = _take(course, known[assignment], known.values(), arrival, due)
         except Refused as error:
@@ -248,6 +242,10 @@ def _from_download(
     with (FileSource if single else open_source)(origin, CLASS_LIMITS) as source:
         found, ownerless = deliveries(source.members, assignment, people, source.left_out)
         result.refused += ownerless
+        if not found and not ownerless:
+            raise UserError(
+                f"There are no submissions in {origin}; name the folder or zip that the LMS gave you."
+            )
         long_ago = datetime.min.replace(tzinfo=UTC)
         # Several zips of one student are submissions of their own, the latest last.
         for delivery in sorted(found, key=lambda one: (_newest(one) or long_ago, one.owner.claim)):
@@ -304,7 +302,7 @@ def _from_exchange(course: Course, assignment: str, result: CollectResult) -> It
     inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
     if not inbound.is_dir():
         raise UserError(
-            f"There is no exchange at {inbound}; release with --to-exchange first, "
+            f"There is no exchange at {inbound}; release with --exchange first, "
             "or name the folder or zip that the LMS gave you."
         )
     newest: dict[str, tuple[datetime, str, Path]] = {}

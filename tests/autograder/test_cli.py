@@ -68,6 +68,38 @@ def test_an_error_is_one_sentence_and_code_2(run, term, words, says):
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nix"], "No such command 'nix'"),
+        (["submit", "quiz.ipynb"], "Missing option '--student' / '-s'"),
+        (["grade"], "Missing argument"),
+        (["release", "mini", "--due", "soon"], "Invalid value for '--due'"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence_too(run, words, says):
+    code, _out, err = run(*words)
+    assert code == 2
+    assert says in err and "--help tells what there is." in err
+    assert err.count("\n") == 1
+
+
+def test_the_bare_command_tells_its_verbs(run):
+    code, out, _err = run()
+    assert code == 2
+    assert all(f"  {verb} " in out for verb in VERBS)
+
+
+def test_ctrl_c_is_said_and_code_130(run, course, monkeypatch):
+    def interrupted(_course):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autograder.build.build", interrupted)
+    code, _out, err = run("build", "--course", course.root)
+    assert code == 130
+    assert "stopped; what was finished is kept" in err
+
+
 def test_a_wrong_course_folder(run, tmp_path):
     code, _out, err = run("build", "--course", tmp_path / "nix")
     assert code == 2
