@@ -34,12 +34,15 @@ class Course:
         language: the language whose source and release nbgrader itself works on.
         cell_seconds: the longest a cell of a submission may run, in seconds.
         exchange: nbgrader's exchange, when it isn't `exchange/` in the course.
+        db: the gradebook's address, when it isn't the file in `term/`: an SQLAlchemy URL such as
+            postgresql://user@host/name.
     """
 
     root: Path
     language: str = MASTER_LANGUAGE
     cell_seconds: int = 30
     exchange: Path | None = None
+    db: str | None = None
 
     @classmethod
     def here(cls) -> Course:
@@ -75,7 +78,7 @@ class Course:
     @property
     def database(self) -> str:
         """The gradebook's address."""
-        return f"sqlite:///{self.term / 'gradebook.db'}"
+        return self.db or f"sqlite:///{self.term / 'gradebook.db'}"
 
     def source(self, language: str) -> Path:
         return self.root / "source" / language
@@ -170,24 +173,42 @@ class Course:
         """The gradebook, open.
 
         Raises:
-            EnvironmentFault: another program holds it.
+            EnvironmentFault: another program holds it, or it can't be reached.
         """
-        import sqlalchemy.exc
         from nbgrader.api import Gradebook
 
         self.term.mkdir(parents=True, exist_ok=True)
+        with self.plain_gradebook_errors(), Gradebook(self.database, COURSE_ID) as gradebook:
+            yield gradebook
+
+    @contextmanager
+    def plain_gradebook_errors(self) -> Iterator[None]:
+        """Turn a database's errors about the gradebook into one sentence."""
+        import sqlalchemy.exc
+
         try:
-            with Gradebook(self.database, COURSE_ID) as gradebook:
-                yield gradebook
-        except (sqlalchemy.exc.OperationalError, sqlite3.OperationalError) as error:
+            yield
+        except (
+            sqlalchemy.exc.OperationalError,
+            sqlalchemy.exc.ArgumentError,
+            sqlalchemy.exc.NoSuchModuleError,
+            sqlite3.OperationalError,
+            ModuleNotFoundError,
+        ) as error:
+            if isinstance(error, ModuleNotFoundError) and error.name not in _DRIVERS:
+                raise
             raise self._gradebook_fault(error) from error
 
     def require_free_gradebook(self) -> None:
         """Nothing, if the gradebook can be written now.
 
         Raises:
-            EnvironmentFault: another program holds it.
+            EnvironmentFault: another program holds it, or it can't be reached.
         """
+        if self.db is not None:
+            # A server lets many write at once; what can go wrong is that it doesn't answer.
+            with self.gradebook():
+                return
         path = self.term / "gradebook.db"
         if not path.exists():
             return
@@ -201,7 +222,13 @@ class Course:
             connection.close()
 
     def _gradebook_fault(self, error: Exception) -> EnvironmentFault:
-        path = self.term / "gradebook.db"
+        if self.db is not None and not self.db.startswith("sqlite:"):
+            return EnvironmentFault(
+                f"The gradebook at {_without_password(self.db)} can't be used "
+                f"({_last_line(error)}); check the address, and that the server runs and "
+                "lets you in."
+            )
+        path = self.db or self.term / "gradebook.db"
         text = str(error)
         if "locked" in text or "busy" in text:
             return EnvironmentFault(
@@ -217,6 +244,19 @@ class Course:
             f"The gradebook {path} can't be used ({text.splitlines()[0][:120]}); "
             "check that the file is a gradebook and may be written."
         )
+
+
+_DRIVERS = frozenset({"psycopg", "psycopg2"})
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", address)
+
+
+def _last_line(error: Exception) -> str:
+    """What the database's driver says, without SQLAlchemy's advice below it."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
+    return lines[-1].strip()[:200]
 
 
 def require_student_id(name: str) -> str:

@@ -17,7 +17,8 @@ is itself again. Each decision becomes a note to the student.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -38,6 +39,8 @@ _TEMPLATE_STEPS = (
     "autograder.release_steps.DropExplanations",
     "nbgrader.preprocessors.ComputeChecksums",
 )
+_OWN = "own"
+"""How the id of a student's own cell begins in a rebuilt notebook."""
 _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 
 
@@ -162,22 +165,78 @@ _NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_ra
 
 def _own_cells(found: list[NotebookNode], base: NotebookNode) -> list[NotebookNode]:
     """The student's own cells: their source and nothing else of them."""
-    return [_NEW_CELL[cell.cell_type](cell.source, id="own") for cell in found]
+    return [_NEW_CELL[cell.cell_type](cell.source, id=_OWN) for cell in found]
 
 
 def _unique_ids(cells: list[NotebookNode], taken: set[str]) -> None:
     """Number the student's own cells, the same way each time."""
     number = 0
     for cell in cells:
-        if cell.id == "own":
+        if cell.id == _OWN:
             number += 1
-            while f"own-{number}" in taken:
+            while f"{_OWN}-{number}" in taken:
                 number += 1
-            cell.id = f"own-{number}"
+            cell.id = f"{_OWN}-{number}"
+
+
+@dataclass(frozen=True)
+class Base:
+    """The instructor's notebook, as it takes submissions in.
+
+    Attributes:
+        template: without solutions but with whole tests.
+        given: as students got it.
+        language: which of the course's languages it is in.
+    """
+
+    template: NotebookNode
+    given: NotebookNode
+    language: str
+
+
+class Bases:
+    """The instructor's notebooks of one assignment; each is worked out once."""
+
+    def __init__(self, course: Course, assignment: str) -> None:
+        self._course = course
+        self._assignment = assignment
+        self._made: dict[tuple[str, str], Base] = {}
+
+    def base(self, notebook: str, submission: NotebookNode) -> Base:
+        """The one in the submission's language, or in the master's where there is no such one."""
+        language = notebooks.language_of(submission)
+        folder = self._course.source(language) / self._assignment
+        if not (folder / f"{notebook}.ipynb").is_file():
+            language = MASTER_LANGUAGE
+        made = self._made.get((notebook, language))
+        if made is None:
+            where = (self._course, self._assignment, notebook, language)
+            made = self._made[notebook, language] = Base(
+                template(*where), released(*where), language
+            )
+        return made
+
+
+def rebuilt(base: Base, submission: NotebookNode, notes: Iterable[Note] = ()) -> NotebookNode:
+    """The notebook to run, which carries the notes for its student.
+
+    Args:
+        notes: what was decided before, when the submission was collected.
+    """
+    result, said = rebuild(base.template, base.given, submission)
+    mark = result.metadata.setdefault("beyond", NotebookNode())
+    mark["language"] = base.language
+    mark["notes"] = [asdict(one) for one in [*notes, *said]]
+    return result
+
+
+def is_students(cell: NotebookNode) -> bool:
+    """Whether a cell of a rebuilt notebook has its source from the student."""
+    return is_solution(cell) or cell.id.startswith(f"{_OWN}-")
 
 
 class Rebuild(NbGraderPreprocessor):
-    """The first step of autograding, for `autograder grade` and Formgrader's button alike."""
+    """The first step of autograding, for Formgrader's button."""
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
@@ -185,16 +244,6 @@ class Rebuild(NbGraderPreprocessor):
         course = Course(Path(self.config.CourseDirectory.root))
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]
-        language = notebooks.language_of(nb)
-        if not (course.source(language) / assignment / f"{notebook}.ipynb").is_file():
-            language = MASTER_LANGUAGE
-        result, notes = rebuild(
-            template(course, assignment, notebook, language),
-            released(course, assignment, notebook, language),
-            nb,
-        )
         receipt = find_receipt(course, names["student"], assignment)
-        mark = result.metadata.setdefault("beyond", NotebookNode())
-        mark["language"] = language
-        mark["notes"] = [asdict(one) for one in [*(receipt.notes if receipt else []), *notes]]
-        return result, resources
+        base = Bases(course, assignment).base(notebook, nb)
+        return rebuilt(base, nb, receipt.notes if receipt else ()), resources

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from beyond.locale import _
-from nbgrader.api import MissingEntry
+from nbgrader.api import Gradebook, MissingEntry
 
 from autograder import notebooks
 from autograder.course import Course
@@ -108,8 +109,13 @@ def _stopped_cells(notebook: notebooks.NotebookNode) -> list[str]:
     return [f"{listed(cells)}: {why}" for why, cells in found.items()]
 
 
-def verdict(course: Course, student: str, assignment: str) -> Verdict:
+def verdict(
+    course: Course, student: str, assignment: str, gradebook: Gradebook | None = None
+) -> Verdict:
     """The outcome of one graded submission.
+
+    Args:
+        gradebook: the course's, if it is open already.
 
     Raises:
         UserError: the submission hasn't been graded.
@@ -121,9 +127,9 @@ def verdict(course: Course, student: str, assignment: str) -> Verdict:
         )
     graded = [notebooks.read(path) for path in paths]
     notes = [Note(**entry) for nb in graded for entry in course_metadata(nb).get("notes", [])]
-    with course.gradebook() as gradebook:
+    with nullcontext(gradebook) if gradebook else course.gradebook() as book:
         try:
-            submission = gradebook.find_submission(assignment, student)
+            submission = book.find_submission(assignment, student)
         except MissingEntry:
             raise UserError(
                 f"The gradebook has no {assignment} of {student}; "

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from sqlalchemy import text
 
 from autograder import notebooks
 from autograder.build import build
@@ -153,7 +154,49 @@ def hand_in(course: Course, student: str, work: nbformat.NotebookNode | bytes) -
     return path
 
 
+def rows(course: Course) -> dict[str, list[tuple]]:
+    """Every row of the gradebook with names in place of its random ids."""
+    with course.gradebook() as book:
+        ask = lambda query: sorted(map(tuple, book.db.execute(text(query))), key=repr)  # noqa: E731
+        return {
+            "students": ask("SELECT id, first_name, last_name, email, lms_user_id FROM student"),
+            "submissions": ask(
+                "SELECT a.name, s.student_id, s.timestamp, s.extension"
+                " FROM submitted_assignment s JOIN assignment a ON a.id = s.assignment_id"
+            ),
+            "notebooks": ask(
+                "SELECT n.name, s.student_id, x.flagged, x.late_submission_penalty"
+                " FROM submitted_notebook x JOIN notebook n ON n.id = x.notebook_id"
+                " JOIN submitted_assignment s ON s.id = x.assignment_id"
+            ),
+            "grades": ask(
+                "SELECT c.name, c.type, n.name, s.student_id, g.auto_score, g.manual_score,"
+                " g.extra_credit, g.needs_manual_grade FROM grade g"
+                " JOIN base_cell c ON c.id = g.cell_id"
+                " JOIN submitted_notebook x ON x.id = g.notebook_id"
+                " JOIN notebook n ON n.id = x.notebook_id"
+                " JOIN submitted_assignment s ON s.id = x.assignment_id"
+            ),
+            "comments": ask(
+                "SELECT c.name, c.type, n.name, s.student_id, g.auto_comment, g.manual_comment"
+                " FROM comment g JOIN base_cell c ON c.id = g.cell_id"
+                " JOIN submitted_notebook x ON x.id = g.notebook_id"
+                " JOIN notebook n ON n.id = x.notebook_id"
+                " JOIN submitted_assignment s ON s.id = x.assignment_id"
+            ),
+        }
+
+
 @pytest.fixture
+def stand_ins(monkeypatch):
+    """The runner without walls, importable here and in the processes that are started."""
+    import importlib
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "stand_ins"))
+    return importlib.import_module("plain_runner")
+
+
+@pytest.fixture(scope="session")
 def kit():
     """The helpers above, for tests in this folder."""
     import types
@@ -164,6 +207,7 @@ def kit():
         meta=meta,
         answered=answered,
         hand_in=hand_in,
+        rows=rows,
         RIGHT=RIGHT,
         new_code_cell=new_code_cell,
         new_markdown_cell=new_markdown_cell,

@@ -1,0 +1,36 @@
+"""What tells whether a submission has to be graded again: a hash over it and the assignment."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from autograder.course import MASTER_LANGUAGE, Course
+
+
+class Fingerprints:
+    """The fingerprints of an assignment's submissions; the assignment itself is read once."""
+
+    def __init__(self, course: Course, assignment: str) -> None:
+        self._course = course
+        self._assignment = assignment
+        self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
+
+    def of(self, student: str) -> str:
+        """SHA-256 over the submitted files and the instructor's."""
+        submitted = _contents(self._course.submitted / student / self._assignment)
+        return hashlib.sha256(submitted + self._instructors).hexdigest()
+
+
+def _contents(folder: Path) -> bytes:
+    """A digest of every plain file below a folder, links not followed."""
+    seen = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        name = str(path.relative_to(folder)).encode("utf-8", "surrogateescape")
+        seen.update(name + f"\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                seen.update(part)
+    return seen.digest()

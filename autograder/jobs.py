@@ -1,0 +1,308 @@
+"""From a collected submission to the job that a worker runs, and from its outcome to the result.
+
+Nothing of the submission runs here. What comes back from a worker is put into the notebook that
+was sent: of a cell its outputs are taken and nothing else, so points, tests and marks are always
+those of the instructor's notebook.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_notebook, new_output
+from nbgrader.preprocessors import LimitOutput
+from nbgrader.utils import parse_utc
+
+from autograder import notebooks
+from autograder.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
+from autograder.course import Course
+from autograder.engine.job import Job, Outcome
+from autograder.errors import UserError
+from autograder.execution import NOT_RUN
+from autograder.files import read_file
+from autograder.fingerprints import Fingerprints
+from autograder.gradebook_writer import GradebookNotebook
+from autograder.graded_folder import Mark
+from autograder.notebooks import grade_id, grader_metadata
+from autograder.notes import N_, Note, find_receipt, note
+from autograder.rebuild import Base, Bases, rebuilt
+from autograder.recognition import blueprints
+from autograder.stand_in import stand_in
+from autograder.submit import RECEIPT
+
+SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
+TOO_BIG = N_("{names}: left out, because it is too big or can't be read.")
+GIVEN_UP = N_(
+    "Your work ended the process that graded it, twice; so no test of it could be counted."
+)
+
+_BOOKKEEPING = (TIMESTAMP, SECRET)
+_SAME_TIME = timedelta(seconds=1)
+_MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One submission, ready to run.
+
+    Attributes:
+        rebuilt: the notebooks to run, by name.
+        files: what stands beside them in the graded folder, by path.
+        mark: which submission and assignment this is, and when it came in.
+        jobs: what a worker gets, one for each notebook in `rebuilt`.
+    """
+
+    student: str
+    rebuilt: dict[str, NotebookNode]
+    files: dict[str, bytes]
+    mark: Mark
+    jobs: list[bytes]
+
+
+class WorkMaker:
+    """Makes the work of one assignment; what all submissions share is worked out once."""
+
+    def __init__(
+        self, course: Course, assignment: str, registered: dict[str, GradebookNotebook]
+    ) -> None:
+        """`registered` are the assignment's notebooks as the gradebook has them."""
+        self._course = course
+        self._assignment = assignment
+        self._registered = registered
+        self._names = sorted(registered)
+        self._bases = Bases(course, assignment)
+        self._fingerprints = Fingerprints(course, assignment)
+        self._asked = blueprints(course)[assignment].asked
+        self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
+        self._masters: dict[tuple[str, str], NotebookNode] = {}
+        self._given: dict[str, dict[str, bytes]] = {}
+        self._checked: set[tuple[str, str]] = set()
+        self._limit = LimitOutput(config=course.nbgrader_config())
+
+    def work(self, student: str) -> Work:
+        """One student's submission.
+
+        A notebook that can't be read, or isn't there, is an untouched one with a note.
+        """
+        submitted = self._submitted(student)
+        receipt = find_receipt(self._course, student, self._assignment)
+        received = self._received(student, receipt.received if receipt else "")
+        mark = Mark(self._fingerprints.of(student), received)
+        own, notes = self._files(student, list(receipt.notes) if receipt else [])
+        made: dict[str, NotebookNode] = {}
+        jobs = []
+        files: dict[str, bytes] = {}
+        for name, notebook in submitted.items():
+            base = self._base(name, notebook)
+            made[name] = rebuilt(base, notebook, notes)
+            files = {**own, **self._given_files(base.language)}
+            job = Job(
+                student=student,
+                assignment=self._assignment,
+                notebook=made[name],
+                master=self._master(name, base.language),
+                files=files,
+                cell_seconds=self._course.cell_seconds,
+                seed=self._seed,
+            )
+            jobs.append(job.to_bytes())
+        return Work(student, made, {**files, **self._bookkeeping(student)}, mark, jobs)
+
+    def results(self, work: Work, outcomes: list[bytes]) -> dict[str, NotebookNode]:
+        """The graded notebooks, by name.
+
+        Raises:
+            ValueError: an outcome isn't of the notebook that was sent.
+        """
+        return {
+            name: self._limited(_with_outputs(sent, Outcome.from_bytes(content).notebook))
+            for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True)
+        }
+
+    def given_up(self, work: Work) -> dict[str, NotebookNode]:
+        """The graded notebooks of a submission that no worker survives: nothing was run."""
+        results = {}
+        for name, sent in work.rebuilt.items():
+            result = results[name] = notebooks.copied(sent)
+            for cell in result.cells:
+                if cell.cell_type == "code":
+                    why = "the process that graded it ended"
+                    cell.outputs = [
+                        new_output("error", ename=NOT_RUN, evalue=why, traceback=[why])
+                    ]
+            said = result.metadata["beyond"]["notes"]
+            said.insert(0, {"message": GIVEN_UP, "values": {}})
+        return results
+
+    def _limited(self, notebook: NotebookNode) -> NotebookNode:
+        return self._limit.preprocess(notebook, {})[0]
+
+    def _submitted(self, student: str) -> dict[str, NotebookNode]:
+        """The submitted notebooks that the assignment has; at least one."""
+        folder = self._course.submitted / student / self._assignment
+        found = {}
+        for name in self._names:
+            path = folder / f"{name}.ipynb"
+            if path.is_symlink() or not path.is_file():
+                continue
+            try:
+                found[name] = notebooks.read(path)
+            except UserError as error:
+                stand_in(self._course, student, self._assignment, path, str(error))
+                found[name] = notebooks.read(path)
+        if not found:
+            # Collecting always leaves one; other ways of putting files there may not.
+            found[self._names[0]] = notebooks.copied(self._blank(self._names[0]))
+        return found
+
+    def _blank(self, name: str) -> NotebookNode:
+        """The notebook as students got it, in the master's language."""
+        return self._base(name, new_notebook()).given
+
+    def _base(self, name: str, submission: NotebookNode) -> Base:
+        """The instructor's notebook for a submission, which is the one that was released.
+
+        Raises:
+            UserError: it has been changed since.
+        """
+        base = self._bases.base(name, submission)
+        if (name, base.language) not in self._checked:
+            changed = _changed_cells(base.template, self._registered[name])
+            if changed:
+                raise UserError(
+                    f"{self._assignment} was changed after its release "
+                    f"({', '.join(changed[:5])}); run `autograder release {self._assignment}` to "
+                    "put the change into the gradebook, then grade."
+                )
+            self._checked.add((name, base.language))
+        return base
+
+    def _received(self, student: str, receipt: str) -> datetime | None:
+        """When the submission came in, as collecting recorded it."""
+        recorded = parse_utc(receipt) if receipt else None
+        path = self._course.submitted / student / self._assignment / TIMESTAMP
+        try:
+            written = parse_utc(read_file(path, 1000).decode("ascii").strip())
+        except (UserError, ValueError, OverflowError):
+            return recorded
+        # The receipt has whole seconds; where the two disagree, it is the one out of reach.
+        if recorded is None or abs(written - recorded) < _SAME_TIME:
+            return written
+        return recorded
+
+    def _bookkeeping(self, student: str) -> dict[str, bytes]:
+        """What nbgrader looks for beside a graded notebook."""
+        folder = self._course.submitted / student / self._assignment
+        return {
+            name: read_file(folder / name, 10_000)
+            for name in _BOOKKEEPING
+            if (folder / name).is_file() and not (folder / name).is_symlink()
+        }
+
+    def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
+        """The files the assignment asks for, and the notes with what is said about the others."""
+        taken: dict[str, bytes] = {}
+        left_out: dict[str, list[str]] = {}
+        folder = self._course.submitted / student / self._assignment
+        try:
+            with FolderSource(folder, STUDENT_LIMITS) as source:
+                left_out[LINKS] = list(source.left_out)
+                for member in source.members:
+                    name = member.name
+                    if self._is_ours(name):
+                        continue
+                    if name not in self._asked:
+                        left_out.setdefault(NOT_ASKED, []).append(name)
+                    elif _shadows(name):
+                        left_out.setdefault(SHADOWS, []).append(name)
+                    else:
+                        try:
+                            taken[name] = source.read(member)
+                        except BadArchive:
+                            left_out.setdefault(TOO_BIG, []).append(name)
+        except BadArchive:
+            left_out[TOO_BIG] = ["*"]
+        said = list(notes)
+        for message, names in left_out.items():
+            new = note(message, names=", ".join(sorted(names)[:10]))
+            if names and new not in said:
+                said.append(new)
+        return taken, said
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a file in the submitted folder is no file for the student's code."""
+        return name in (*_BOOKKEEPING, RECEIPT) or name in [f"{one}.ipynb" for one in self._names]
+
+    def _given_files(self, language: str) -> dict[str, bytes]:
+        """The instructor's own files, which win over a submission's."""
+        if language not in self._given:
+            folder = self._course.source(language) / self._assignment
+            self._given[language] = {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+                and path.suffix != ".ipynb"
+                and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+            }
+        return self._given[language]
+
+    def _master(self, name: str, language: str) -> NotebookNode:
+        if (name, language) not in self._masters:
+            path = self._course.source(language) / self._assignment / f"{name}.ipynb"
+            self._masters[name, language] = notebooks.read(path)
+        return self._masters[name, language]
+
+
+def _with_outputs(sent: NotebookNode, executed: NotebookNode) -> NotebookNode:
+    """What was sent, with the outputs of what came back.
+
+    Raises:
+        ValueError: it isn't the same notebook.
+    """
+    if [cell.id for cell in sent.cells] != [cell.id for cell in executed.cells]:
+        raise ValueError("the outcome isn't of the notebook that was sent")
+    result = notebooks.copied(sent)
+    for cell, ran in zip(result.cells, executed.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs = ran.outputs
+            cell.execution_count = ran.execution_count
+    return result
+
+
+def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> list[str]:
+    """The cells that aren't in the gradebook as they are in the instructor's notebook.
+
+    Prose differs between languages, so of a markdown cell only its points count.
+    """
+    here = {
+        grade_id(cell): (cell.cell_type, grader_metadata(cell))
+        for cell in template.cells
+        if "checksum" in grader_metadata(cell)
+    }
+    changed = here.keys() ^ registered.checksums.keys()
+    for name in here.keys() & registered.checksums.keys():
+        kind, marks = here[name]
+        points = float(marks["points"]) if "points" in marks else None
+        if points != registered.points.get(name):
+            changed.add(name)
+        if kind == "code" and marks["checksum"] != registered.checksums[name]:
+            changed.add(name)
+    return sorted(changed)
+
+
+def _shadows(name: str) -> bool:
+    """Whether a file would be imported in place of an installed module."""
+    path = PurePosixPath(name)
+    if len(path.parts) == 1 and path.suffix not in _MODULE_ENDINGS:
+        return False
+    top = path.parts[0].split(".")[0]
+    try:
+        return top.isidentifier() and importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return True
