@@ -15,14 +15,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.engine.limits import Limits
+from autograder.engine.limits import MIB, Limits
 
 PREFIX = "beyond-grading-"
 _STALE_SECONDS = 60
+_MEMORY_BESIDES = 256 * MIB
+"""What a group may hold beyond its limit: the pages that a child copies of those it shares with
+the warm parent. Python's own MemoryError then comes before the kernel's kill."""
+
 _PERIOD = 100_000  # microseconds, for the share of processor time
 
-_PROBING = {1: {"memory": "memory.limit_in_bytes", "pids": "pids.max", "cpu": "cpu.cfs_quota_us"},
-            2: {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max"}}
+_PROBING = {
+    1: {"memory": "memory.limit_in_bytes", "pids": "pids.max", "cpu": "cpu.cfs_quota_us"},
+    2: {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max"},
+}
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,7 @@ class Group:
 
 def _settings(version: int, kind: str, limits: Limits) -> list[tuple[str, str, bool]]:
     """Files to write, what, and whether the limit depends on it (not every kernel has swap)."""
-    memory, quota = str(limits.memory_bytes), str(limits.cores * _PERIOD)
+    memory, quota = str(limits.memory_bytes + _MEMORY_BESIDES), str(limits.cores * _PERIOD)
     return {
         (1, "memory"): [
             ("memory.limit_in_bytes", memory, True),

@@ -20,6 +20,7 @@ from autograder.engine.shell import CellShell, Outputs, warm
 
 _LONGEST_MESSAGE = 300
 _LONGEST_NAME = 80
+_AGAIN_SECONDS = 0.3
 
 
 class CannotCross(Exception):
@@ -70,7 +71,10 @@ class _Child:
     def _answer_run(self, _cell: str, source: str, seconds: float, seed: int) -> list[Any]:
         self.seed(seed)
         with self._shell.gathering(self._limits.output_bytes) as outputs:
-            error = self._run(source, seconds)
+            try:
+                error = self._run(source, seconds)
+            except TimeoutError as late:  # it came while IPython was showing another error
+                error = late
         shown = outputs.finished()
         return ["ran", error is None, _type_and_message(error) if error else None, shown]
 
@@ -116,13 +120,17 @@ class _Child:
 
 @contextmanager
 def _soft_limit(seconds: float | None) -> Iterator[None]:
-    """Raise TimeoutError in the code that runs too long; the door has the hard limit."""
+    """Raise TimeoutError in the code that runs too long; the door has the hard limit.
+
+    Again and again until then, since the code may have been where exceptions are swallowed: in
+    a formatter or a finaliser.
+    """
 
     def late(_signal: int, _frame: object) -> None:
         raise TimeoutError(f"this took more than {seconds:g} seconds")
 
     signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0, _AGAIN_SECONDS)
     try:
         yield
     finally:

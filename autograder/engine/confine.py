@@ -36,6 +36,7 @@ def confine(limits: Limits, uid: int | None, behind: list[str]) -> None:
     _bound_shared_memory(limits)
     limits.apply()
     _become_nobody(uid)
+    kernel.new_session_keyring()
     kernel.give_up_privileges()
     kernel.die_with_parent()  # last: a change of user forgets it
     os.chdir(WORK)

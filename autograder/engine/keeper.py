@@ -64,8 +64,6 @@ class Keeper:
 
     def run(self) -> None:
         """Serve until the worker closes the control socket or ends."""
-        gc.collect()
-        gc.freeze()  # or a collection in a child would copy every page it looks at
         while True:
             ready = self._wait()
             if self._owner in ready:
@@ -234,6 +232,8 @@ def main(argument: str) -> None:
     if "numpy" in sys.modules:
         _imported("numpy.random")  # loaded late otherwise, when the first child is given its seed
     shell.warm()
+    gc.collect()
+    gc.freeze()  # or a collection in a child would copy every page that it looks at
     with socket.socket(fileno=start["control"]) as control:
         control.send(json.dumps({"missing": missing}).encode())
         Keeper(control, start["owner"], start).run()

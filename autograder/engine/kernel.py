@@ -25,6 +25,8 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 163
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITY_COUNT = 64
 
@@ -55,6 +57,13 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
     words = [word.encode() or None for word in (source, target, kind)]
     done = _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None)
     _check(done, f"mount {kind or source} on {target}")
+
+
+def new_session_keyring() -> None:
+    """Have keys of one's own, not those of the login session that all children came from."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number is not None:  # else, or without keys in the kernel, there is nothing to share
+        _libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def die_with_parent() -> None:

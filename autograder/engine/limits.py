@@ -46,7 +46,8 @@ class Limits:
             resource.RLIMIT_NPROC: self.processes,
             resource.RLIMIT_FSIZE: self.file_bytes,
             resource.RLIMIT_NOFILE: self.open_files,
-            resource.RLIMIT_CORE: 0,
+            # Not 0: that would still start the program that a distribution has for crashes.
+            resource.RLIMIT_CORE: 1,
             resource.RLIMIT_MEMLOCK: 0,
             resource.RLIMIT_MSGQUEUE: 0,
         }

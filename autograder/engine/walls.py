@@ -10,9 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import site
 import sys
-import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -119,10 +117,14 @@ def raise_walls_argv(
     """
     argv = [str(find_bwrap()), "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts"]
     argv += ["--unshare-cgroup-try"]
+    capabilities = [*_CAPABILITIES]
     if os.geteuid() != 0:
-        argv += ["--unshare-user"]
+        # As 0 inside, or bubblewrap would put a second user namespace within the first, in
+        # which the warm parent could not make a child's namespaces.
+        argv += ["--unshare-user", "--uid", "0", "--gid", "0"]
+        capabilities += ["CAP_SETFCAP"]  # without it no child may map that 0
     argv += ["--cap-drop", "ALL"]
-    for capability in _CAPABILITIES:
+    for capability in capabilities:
         argv += ["--cap-add", capability]
     argv += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
     argv += ["--dir", "/tmp", "--tmpfs", SCRATCH]
@@ -152,9 +154,7 @@ def raise_walls_argv(
 def needed_folders() -> list[str]:
     """The folders that Python and its packages are in, none inside another."""
     wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, "/usr"}
-    wanted |= {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    if site.ENABLE_USER_SITE:
-        wanted.add(site.getusersitepackages())
+    wanted |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
     for folder in _SYSTEM_FOLDERS:
         if not os.path.islink(folder):
             wanted.add(folder)

@@ -40,6 +40,7 @@ from autograder.engine.walls import (
 _START_SECONDS = 180.0  # imports from a slow disk
 _FORK_SECONDS = 30.0
 _END_SECONDS = 10.0
+_DYING_SECONDS = 0.5  # between a process's closing its files and its end; mostly under 0.01
 
 _LOWEST_UID, _UIDS = 60_600, 500  # in no distribution's range for users or services
 
@@ -71,6 +72,9 @@ class Child:
             "the warm parent died".
         """
         if self._why is None:
+            if _hung_up(self.socket):
+                # It has ended by itself, or is about to: what it died of is what we want to know.
+                _wait_for_word(self._leash, _DYING_SECONDS)
             with suppress(OSError):
                 self._leash.shutdown(socket.SHUT_WR)
             try:
@@ -88,6 +92,21 @@ class Child:
 
     def __exit__(self, *_error: object) -> None:
         self.end()
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other end is closed everywhere."""
+    if connection.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def _wait_for_word(connection: socket.socket, seconds: float) -> None:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    poll.poll(seconds * 1000)
 
 
 class WarmParent:
@@ -186,11 +205,7 @@ class WarmParent:
     @property
     def alive(self) -> bool:
         """Whether it can still fork."""
-        if self._control.fileno() < 0:
-            return False
-        poll = select.poll()
-        poll.register(self._control, select.POLLRDHUP)
-        return not poll.poll(0)
+        return self._control.fileno() >= 0 and not _hung_up(self._control)
 
     def fork(self, files: Mapping[str, bytes] | None = None, seed: int = 0) -> Child:
         """A new child behind walls of its own.

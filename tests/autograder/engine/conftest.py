@@ -41,9 +41,9 @@ class Talk:
         assert reply[0] == self._count
         return reply[1:]
 
-    def run(self, source, seconds=10.0):
+    def run(self, source, seconds=10.0, hard=HARD_SECONDS):
         """The error and the outputs of a cell."""
-        word, ok, error, outputs = self.ask("run", "cell", source, seconds, 1)
+        word, ok, error, outputs = self.ask("run", "cell", source, seconds, 1, seconds=hard)
         assert word == "ran" and ok is (error is None)
         return error, outputs
 
