@@ -568,10 +568,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = parser()
     given = vars(made.parse_args(arguments))
     given.pop("language")
-    assume = Assumptions(**{each.name: given.pop(each.name) for each in fields(Assumptions)})
+    assumed = {each.name: given.pop(each.name) for each in fields(Assumptions)}
     given["languages"], given["tried"] = tuple(given["languages"]), tuple(given["tried"])
     try:
-        advice = walk(Case(**given, assume=assume))
+        advice = walk(Case(**given, assume=Assumptions(**assumed)))
     except (ValueError, LookupError) as error:
         made.error(str(error))
     print(advice)

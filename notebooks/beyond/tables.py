@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_LEFT = ' style="text-align:left"'
+
 
 @dataclass(frozen=True)
 class Table:
@@ -35,15 +37,19 @@ class Table:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.header)
+        # JupyterLab sets every cell to the right, which suits numbers; the names go left.
+        head = "".join(
+            f'<th scope="col"{_LEFT if i == 0 else ""}>{html.escape(name)}</th>'
+            for i, name in enumerate(self.header)
+        )
         body = "".join(
-            f'<tr><th scope="row" style="text-align:left">{html.escape(row[0])}</th>'
+            f'<tr><th scope="row"{_LEFT}>{html.escape(row[0])}</th>'
             + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
             + "</tr>"
             for row in self.rows
         )
         return (
-            f'<table><caption style="text-align:left">{html.escape(self.caption)}</caption>'
+            f"<table><caption{_LEFT}>{html.escape(self.caption)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 

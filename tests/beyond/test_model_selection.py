@@ -140,7 +140,7 @@ def test_a_multilingual_laptop_gets_mistral_nemo():
 @pytest.mark.parametrize(
     ("changes", "model"),
     [
-        ({"languages": ("ko",), "memory": 8.0}, "Phi-3.5-mini (SentencePiece, 32k)"),
+        ({"languages": ("ko",), "memory": 8.0}, "Phi-3.5-mini (SentencePiece)"),
         ({"languages": ("en",), "memory": 2.0}, "Llama 3.2 1B (Llama 3 (tiktoken-based))"),
         ({"languages": ("ko",), "memory": 2.0}, None),
         ({"languages": ("en",), "latency": 2.0}, "Llama 3.2 1B (Llama 3 (tiktoken-based))"),
