@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +114,28 @@ def test_the_korean_lesson_sets_its_language_and_shows_its_widgets(name):
     # A widget cell needs what stands above it, so everything up to the last one runs.
     notebook.cells = notebook.cells[: last + 1]
     assert execute(notebook, f"ko-{name}") == []
+
+
+def shown_texts(tokens):
+    for token in tokens:
+        if token.children:
+            yield from shown_texts(token.children)
+        elif token.type == "text":
+            yield token.content
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "source"])
+def test_no_prose_shows_its_asterisks(folder):
+    """Bold that ends in a bracket right before a Hangul letter isn't bold: **검색(RAG)**을."""
+    markdown = MarkdownIt("commonmark").enable("table")
+    formula = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
+    found = [
+        (path.relative_to(ROOT).as_posix(), cell.id, text)
+        for path in sorted((ROOT / folder).glob("??/**/*.ipynb"))
+        if ".ipynb_checkpoints" not in path.parts
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+        for text in shown_texts(markdown.parse(formula.sub("x", cell.source)))
+        if "*" in text
+    ]
+    assert found == []
