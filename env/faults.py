@@ -95,6 +95,13 @@ def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
             f"There is no ready-made package {missing[1]} for this Python and system; "
             "start with Python 3.11, 3.12 or 3.13 on 64-bit Linux, Windows or a Mac of this decade."
         )
+    pinned = re.search(r"The user requested \(constraint\) (\S+)", text)
+    if pinned and "ResolutionImpossible" in text:
+        return Fault(
+            f"The package index doesn't offer {pinned[1]}, which the course is pinned to: either "
+            "it did not answer (check the network), or it is a mirror that lacks it (ask whoever "
+            "runs it); then start again."
+        )
     errors = [line for line in text.splitlines() if line.startswith("ERROR:")]
     reason = errors[-1].removeprefix("ERROR:").strip() if errors else "it gave no reason"
     return Fault(f"pip could not install the packages ({reason[:160]}); all it said is in {log}.")

@@ -40,6 +40,11 @@ PIP = {
         "ERROR: Could not find a version that satisfies the requirement jupyterlab (from versions: none)",
         "ERROR: No matching distribution found for jupyterlab",
     ],
+    "doesn't offer jupyterlab==4.6.6": [
+        "    The user requested jupyterlab",
+        "    The user requested (constraint) jupyterlab==4.6.6",
+        "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/",
+    ],
     "something new": ["Collecting x", "ERROR: something new"],
 }
 
