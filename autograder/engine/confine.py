@@ -32,21 +32,30 @@ def confine(limits: Limits, uid: int | None, behind: list[str]) -> None:
     os.setsid()
     kernel.unshare("mnt", "ipc", "net", "uts")
     socket.sethostname("sandbox")
-    _mount(limits, behind)
-    _bound_shared_memory(limits)
+    settings = _mount(limits, behind)
     limits.apply()
-    _become_nobody(uid)
+    _become_nobody(uid, settings)
+    os.close(settings)
     kernel.new_session_keyring()
     kernel.give_up_privileges()
     kernel.die_with_parent()  # last: a change of user forgets it
     os.chdir(WORK)
 
 
-def _mount(limits: Limits, behind: list[str]) -> None:
-    """The child's own /proc, terminals and scratch; the rest is read-only already."""
+def _mount(limits: Limits, behind: list[str]) -> int:
+    """The child's own /proc, terminals and scratch; the rest is read-only already.
+
+    Returns:
+        A descriptor of /proc/sys, through which it can still be written.
+    """
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     guarded = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", "proc", guarded | kernel.MS_NOEXEC)
+    _bound_shared_memory(limits)
+    settings = os.open("/proc/sys", os.O_PATH | os.O_DIRECTORY)
+    kernel.mount("/proc/sys", "/proc/sys", flags=kernel.MS_BIND)
+    sealed = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOEXEC | guarded
+    kernel.mount("none", "/proc/sys", flags=sealed)
     terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
     kernel.mount("devpts", "/dev/pts", "devpts", terminals, "newinstance,ptmxmode=0666,mode=620")
     # One file system for everything writable, so that one size limits it all.
@@ -61,6 +70,7 @@ def _mount(limits: Limits, behind: list[str]) -> None:
     for number, folder in enumerate(behind):
         Path(folder).mkdir(parents=True)
         kernel.mount(f"{BEHIND}/{number}", folder, flags=kernel.MS_BIND | kernel.MS_REC)
+    return settings
 
 
 def _bound_shared_memory(limits: Limits) -> None:
@@ -72,7 +82,7 @@ def _bound_shared_memory(limits: Limits) -> None:
             Path("/proc/sys/kernel", name).write_text(str(most))
 
 
-def _become_nobody(uid: int | None) -> None:
+def _become_nobody(uid: int | None, settings: int) -> None:
     """An unprivileged user in a user namespace in which no further one can be made."""
     if uid is None:
         uid, gid = os.geteuid(), os.getegid()
@@ -91,4 +101,7 @@ def _become_nobody(uid: int | None) -> None:
     Path("/proc/self/gid_map").write_text(f"{_UID} {gid} 1")
     os.setresgid(_UID, _UID, _UID)
     os.setresuid(_UID, _UID, _UID)
-    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    # Found from here, so that it is the setting of the new user namespace.
+    setting = os.open("user/max_user_namespaces", os.O_WRONLY, dir_fd=settings)
+    os.write(setting, b"0")
+    os.close(setting)

@@ -228,12 +228,12 @@ class WarmParent:
         leash, keepers = socket.socketpair()
         child = Child(connection, leash)
         deadline = time.monotonic() + _FORK_SECONDS
-        with channel, keepers:
-            try:
+        try:
+            with channel, keepers:
                 socket.send_fds(self._control, [b"fork"], [channel.fileno(), keepers.fileno()])
-            except OSError:
-                child.end()
-                raise WarmParentDied("the warm parent has ended") from None
+        except OSError:
+            child.end()
+            raise WarmParentDied("the warm parent has ended") from None
         try:
             wire.send_frame(leash, {"files": files, "seed": seed}, deadline)
             word, *rest = wire.receive_frame(leash, deadline)

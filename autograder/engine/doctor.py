@@ -1,0 +1,145 @@
+"""What this machine has and lacks for grading, told before a class waits for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+
+from autograder.engine import cgroups, wire
+from autograder.engine.limits import MIB, Limits
+from autograder.engine.walls import WallsFault, find_bwrap
+from autograder.engine.warm import WarmParent
+
+_TRIAL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        name: what it is.
+        ok: whether grading can rely on it.
+        text: what was found and, if that is not good enough, what to do.
+    """
+
+    name: str
+    ok: bool
+    text: str
+
+
+def doctor() -> list[Finding]:
+    """Look at everything that the walls need, and raise them once for a trial."""
+    looks = (_bubblewrap, _user_namespaces, _control_groups, _memory, _trial)
+    return [look() for look in looks]
+
+
+def can_grade(findings: list[Finding]) -> bool:
+    """Whether the walls stand; the rest is advice."""
+    return all(one.ok for one in findings if one.name in (_BUBBLEWRAP, _TRIAL))
+
+
+_BUBBLEWRAP, _TRIAL = "bubblewrap", "trial"
+
+
+def _bubblewrap() -> Finding:
+    try:
+        path = find_bwrap()
+    except WallsFault as fault:
+        return Finding(_BUBBLEWRAP, False, str(fault))
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
+    return Finding(_BUBBLEWRAP, said.returncode == 0, f"{said.stdout.strip()} ({path})")
+
+
+def _user_namespaces() -> Finding:
+    name = "user namespaces"
+    for setting, bad, advice in (
+        ("user/max_user_namespaces", 0, "allow some: `sysctl -w user.max_user_namespaces=10000`"),
+        ("kernel/unprivileged_userns_clone", 0, "permit them: `sysctl -w {}=1`"),
+        ("kernel/apparmor_restrict_unprivileged_userns", 1, "permit them: `sysctl -w {}=0`"),
+    ):
+        if _setting(setting) == bad and (os.geteuid() != 0 or setting.startswith("user/")):
+            dotted = setting.replace("/", ".")
+            return Finding(
+                name,
+                False,
+                f"{dotted} is {bad}; as root {advice.format(dotted)}, and put it into "
+                "/etc/sysctl.d to last.",
+            )
+    who = "as root" if os.geteuid() == 0 else "as an ordinary user"
+    return Finding(name, True, f"nothing forbids them; grading runs {who}")
+
+
+def _control_groups() -> Finding:
+    kinds = {kind for base in cgroups.find_bases() for kind in base.kinds}
+    if {"memory", "pids"} <= kinds:
+        return Finding("control groups", True, f"a submission's {', '.join(sorted(kinds))} can be limited")
+    return Finding(
+        "control groups",
+        False,
+        "No control group for memory can be made here, so memory is limited for each process "
+        "of a submission, not for all together. Grade under `systemd-run --user --scope -p "
+        "Delegate=yes`, or as root, to have them.",
+    )
+
+
+def _memory() -> Finding:
+    with open("/proc/meminfo", encoding="ascii") as file:
+        fields = dict(line.split(":") for line in file)
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    workers = max(1, free // Limits().memory_bytes)
+    cores = len(os.sched_getaffinity(0))
+    text = f"{free // MIB:,} MiB are free; a submission may take {Limits().memory_bytes // MIB:,}"
+    if workers < cores:
+        text += f"; use --workers {workers} rather than a worker for each of the {cores} cores"
+    return Finding("memory", workers >= cores, text)
+
+
+def _trial() -> Finding:
+    """Run one cell behind the walls and look around from there."""
+    try:
+        began = time.monotonic()
+        with WarmParent() as parent:
+            warm = time.monotonic()
+            with parent.fork() as child:
+                forked = time.monotonic()
+                deadline = forked + _TRIAL_SECONDS
+                wire.send_frame(child.socket, [1, "run", "trial", _LOOK, 10.0, 0], deadline)
+                reply = wire.receive_frame(child.socket, deadline)
+                seen = "".join(output.get("text", "") for output in reply[4])
+    except (WallsFault, RuntimeError, wire.WireError) as error:
+        return Finding(_TRIAL, False, str(error))
+    if seen.strip() != "closed":
+        return Finding(_TRIAL, False, f"A wall has a hole: {seen.strip() or reply[3]}")
+    text = f"the walls stand; {warm - began:.1f} s to start, {(forked - warm) * 1000:.0f} ms a child"
+    return Finding(_TRIAL, True, text)
+
+
+_LOOK = """
+import ctypes, os, socket
+holes = []
+if [p for p in os.listdir("/proc") if p.isdigit()] != ["1"]:
+    holes.append("other processes can be seen")
+try:
+    socket.create_connection(("192.0.2.1", 9), 0.2)
+    holes.append("there is a network")
+except TimeoutError:
+    holes.append("there is a network")
+except OSError:
+    pass
+if ctypes.CDLL(None).unshare(0x10000000) == 0:
+    holes.append("namespaces can be made")
+if os.path.exists("/home") or os.path.exists("/etc/passwd"):
+    holes.append("the machine's files can be seen")
+print(", ".join(holes) or "closed")
+"""
+
+
+def _setting(name: str) -> int | None:
+    try:
+        with open(f"/proc/sys/{name}", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,38 @@
+"""What the doctor finds here, and what it says where something is missing."""
+
+from autograder.engine import doctor as module
+from autograder.engine.doctor import can_grade, doctor
+from autograder.engine.walls import WallsFault
+
+
+def test_a_machine_that_can_grade(bubblewrap):
+    findings = doctor()
+    assert can_grade(findings), findings
+    assert [one.name for one in findings] == [
+        "bubblewrap",
+        "user namespaces",
+        "control groups",
+        "memory",
+        "trial",
+    ]
+    assert all(one.text for one in findings)
+
+
+def test_a_machine_without_bubblewrap(monkeypatch):
+    def nowhere(*_args, **_more):
+        raise WallsFault("Grading needs bubblewrap; install it.")
+
+    monkeypatch.setattr(module, "find_bwrap", nowhere)
+    monkeypatch.setattr(module, "WarmParent", nowhere)
+    findings = {one.name: one for one in doctor()}
+    assert not can_grade(list(findings.values()))
+    assert "install" in findings["bubblewrap"].text
+    assert not findings["trial"].ok
+
+
+def test_a_kernel_that_keeps_user_namespaces_to_root(monkeypatch):
+    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(module, "_setting", lambda name: 1 if "apparmor" in name else None)
+    finding = module._user_namespaces()
+    assert not finding.ok
+    assert "kernel.apparmor_restrict_unprivileged_userns=0" in finding.text
