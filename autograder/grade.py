@@ -8,15 +8,20 @@ class of ten. It can be stopped at any moment, by Ctrl-C or by force; the same c
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from autograder.course import Course, require_student_id
+from autograder import notebooks
+from autograder.course import MASTER_LANGUAGE, Course, require_student_id
+from autograder.engine.job import imports_in
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import write_file
 from autograder.fingerprints import Fingerprints
@@ -24,6 +29,8 @@ from autograder.graded_folder import MARK, GradedFolder, Mark, interrupted
 from autograder.workers import WorkerDied, executor, run_each
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from autograder.gradebook_writer import GradebookWriter
     from autograder.jobs import Work, WorkMaker
     from autograder.verdict import Verdict
@@ -36,9 +43,6 @@ Progress = Callable[[int, int, str], None]
 
 Runner = Callable[[bytes], bytes]
 """Runs one job (`engine.job.Job`) and returns its outcome (`engine.job.Outcome`)."""
-
-_AHEAD = 2
-"""Submissions on their way for each worker: one that runs and one that waits for it to end."""
 
 _WORKER_GRACE = 240.0
 """Seconds beyond a job's own limits before its process counts as hung."""
@@ -79,13 +83,11 @@ def grade(
     course.require_assignment(assignment)
     course.require_free_gradebook()
     found = submitted_students(course, assignment)
-    runner = _runner()
-    if runner is None or not found:
+    if not found:
         # Says what is missing, if it is the release, before what else is.
         from autograder.release import require_released
 
         require_released(course, assignment)
-    if not found:
         raise UserError(
             f"No submission of {assignment} has been collected; "
             f"run `autograder collect {assignment}` first."
@@ -97,15 +99,25 @@ def grade(
             )
     chosen = students or found
     tell = progress or (lambda *_told: None)
-    if runner is None:
-        return _in_this_process(course, assignment, chosen, again, tell)
+    runner = _runner()
     with _alone(course):
         return _on_workers(course, assignment, chosen, again, tell, runner, workers, scheduler)
 
 
-def _runner() -> Runner | None:
-    """What runs a submission on a worker; None: nbgrader's own pipeline does, in this process."""
-    return None
+def _runner() -> Runner:
+    """What runs a submission on a worker.
+
+    Raises:
+        EnvironmentFault: the walls around student code need Linux.
+    """
+    if sys.platform != "linux":
+        raise EnvironmentFault(
+            "Grading runs students' code behind walls that only Linux has; "
+            "grade in the container that env/container describes."
+        )
+    from autograder.engine.worker import run_submission
+
+    return run_submission
 
 
 def _on_workers(
@@ -120,10 +132,12 @@ def _on_workers(
 ) -> list[Verdict]:
     with ExitStack() as stack:
 
+        warm = _warm_up(runner, course, assignment)
+
         def start(jobs: int) -> object:
             seconds = _SUBMISSION_SECONDS + course.cell_seconds + _WORKER_GRACE
             return stack.enter_context(
-                executor(workers, scheduler, jobs=jobs, warm=_warm_up(runner), seconds=seconds)
+                executor(workers, scheduler, jobs=jobs, warm=warm, seconds=seconds)
             )
 
         prints = Fingerprints(course, assignment)
@@ -166,32 +180,44 @@ class _Coordinator:
         self._chosen = chosen
         self._verdicts: dict[str, Verdict] = {}
         self._failed: dict[str, BaseException] = {}
+        self._told = 0
 
     def tell_untouched(self, todo: set[str]) -> None:
         """Take the verdicts of those that need no grading."""
         for student in self._chosen:
             if student not in todo:
-                self._tell(self._done(), len(self._chosen), student)
+                self._tell_of(student)
                 self._take_verdict(student)
 
     def run(self, todo: list[str], maker: WorkMaker, pool: object, runner: Runner) -> None:
         """Grade these, writing each as it comes."""
-        waiting = iter(todo)
+        waiting = (maker.work(student) for student in todo)
+        ready: deque[Work] = deque()
         on_the_way: dict[Future, Work] = {}
         while True:
-            while len(on_the_way) < _AHEAD * pool.width:
-                student = next(waiting, None)
-                if student is None:
+            while len(on_the_way) < pool.ahead * pool.width:
+                work = ready.popleft() if ready else next(waiting, None)
+                if work is None:
                     break
-                work = maker.work(student)
                 on_the_way[pool.submit(run_each, runner, work.jobs)] = work
             if not on_the_way:
                 return
-            for future in wait(on_the_way, return_when=FIRST_COMPLETED).done:
-                self._settle(on_the_way.pop(future), future, maker)
+            # Made while the workers are busy, so that none waits for the next.
+            if len(ready) < pool.width:
+                ready.extend(islice(waiting, 1))
+            done = wait(on_the_way, return_when=FIRST_COMPLETED).done
+            came = {future: on_the_way[future] for future in on_the_way if future in done}
+            # All are safe on disk before the first of them can meet a gradebook in use.
+            finished = [self._finished(came[future], future, maker) for future in came]
+            for future, folder in zip(came, finished, strict=True):
+                self._tell_of(came[future].student)
+                if folder is not None:
+                    _into_gradebook(folder, came[future].mark, self._writer)
+                    self._take_verdict(folder.student)
+                del on_the_way[future]
 
-    def _settle(self, work: Work, future: Future, maker: WorkMaker) -> None:
-        self._tell(self._done(), len(self._chosen), work.student)
+    def _finished(self, work: Work, future: Future, maker: WorkMaker) -> GradedFolder | None:
+        """The result of one submission, complete on disk; None if it could not be graded."""
         try:
             results = maker.results(work, future.result())
         except WorkerDied:
@@ -201,11 +227,10 @@ class _Coordinator:
         except Exception as error:
             # Not the submission's doing as far as one can tell: no score may come of it.
             self._failed[work.student] = error
-            return
+            return None
         folder = GradedFolder(self._course, work.student, self._assignment)
         folder.finish(results, work.files, work.mark)
-        _into_gradebook(folder, work.mark, self._writer)
-        self._take_verdict(work.student)
+        return folder
 
     def end(self) -> list[Verdict]:
         """The verdicts, in the order asked for.
@@ -230,8 +255,9 @@ class _Coordinator:
             )
         return [self._verdicts[student] for student in self._chosen]
 
-    def _done(self) -> int:
-        return len(self._verdicts) + len(self._failed)
+    def _tell_of(self, student: str) -> None:
+        self._tell(self._told, len(self._chosen), student)
+        self._told += 1
 
     def _take_verdict(self, student: str) -> None:
         from autograder.verdict import verdict
@@ -278,9 +304,15 @@ def _is_graded(course: Course, student: str, assignment: str, prints: Fingerprin
     return False
 
 
-def _warm_up(runner: Runner) -> Callable[[], object] | None:
-    """What a worker can do before its first job: the runner's module may have a `warm_up`."""
-    return getattr(sys.modules[runner.__module__], "warm_up", None)
+def _warm_up(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
+    """What a worker can do before its first job: import what the assignment imports."""
+    warm_up = getattr(sys.modules[runner.__module__], "warm_up", None)
+    if warm_up is None:
+        return None
+    imports = set()
+    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+        imports |= imports_in(notebooks.read(path))
+    return functools.partial(warm_up, tuple(sorted(imports)))
 
 
 @contextmanager
@@ -304,57 +336,24 @@ def _alone(course: Course) -> Iterator[None]:
         yield
 
 
-def _in_this_process(
-    course: Course, assignment: str, chosen: list[str], again: bool, tell: Progress
-) -> list[Verdict]:
-    """Grade through nbgrader's own pipeline, one after the other."""
-    from autograder.verdict import verdict
+def run_one(course: Course, student: str, assignment: str) -> dict[str, NotebookNode]:
+    """Run one collected submission and write nothing: the graded notebooks, by name.
 
-    prints = Fingerprints(course, assignment)
-    results = []
-    for number, student in enumerate(chosen):
-        tell(number, len(chosen), student)
-        if again or not _is_graded(course, student, assignment, prints):
-            _grade_one(course, student, assignment)
-        results.append(verdict(course, student, assignment))
-    tell(len(chosen), len(chosen), "")
-    return results
+    For Formgrader's button, whose own steps write the results.
 
+    Raises:
+        UserError: the assignment isn't released.
+        EnvironmentFault: the gradebook can't be used, or the walls can't be raised.
+    """
+    from autograder.gradebook_writer import GradebookWriter
+    from autograder.jobs import WorkMaker
 
-def _grade_one(course: Course, student: str, assignment: str) -> None:
-    """Grade one submission; what can't be read is graded as an untouched notebook, with a note."""
-    from autograder import notebooks
-    from autograder.stand_in import stand_in
-
-    for path in sorted((course.submitted / student / assignment).glob("*.ipynb")):
+    with GradebookWriter(course, assignment) as writer:
+        maker = WorkMaker(course, assignment, writer.notebooks)
+    work = maker.work(student)
+    with executor(1, jobs=1) as pool:
         try:
-            notebooks.read(path)
-        except UserError as error:
-            stand_in(course, student, assignment, path, str(error))
-    result = course.api().autograde(assignment, student, force=True)
-    if not result["success"]:
-        raise _fault(course, student, assignment, result)
-    mark = {"graded": Fingerprints(course, assignment).of(student)}
-    write_file(
-        course.autograded / student / assignment / MARK, json.dumps(mark).encode("ascii")
-    )
-
-
-def _fault(course: Course, student: str, assignment: str, result: dict) -> UserError:
-    said = result.get("error", "") + result.get("log", "")
-    if "database is locked" in said:
-        return EnvironmentFault(
-            f"The gradebook {course.term / 'gradebook.db'} came into use by another program while "
-            f"{student} was graded; close it and run the same command again to go on."
-        )
-    if "No space left" in said or "disk is full" in said:
-        return EnvironmentFault(
-            f"The disk is full, so {student} wasn't graded; "
-            "free some space and run the same command again to go on."
-        )
-    log = course.term / "last-error.log"
-    write_file(log, said.encode("utf-8", "replace"))
-    return UserError(
-        f"{assignment} of {student} could not be graded; the details are in {log}; "
-        "mend the cause and run the same command again to go on."
-    )
+            outcomes = pool.submit(run_each, _runner(), work.jobs).result()
+        except WorkerDied:
+            return maker.given_up(work)
+    return maker.results(work, outcomes)

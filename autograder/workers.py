@@ -1,6 +1,7 @@
 """Who runs submissions: processes on this machine, or a Dask cluster.
 
-Both are a `concurrent.futures.Executor` with a `width` (how many run at a time). A worker that
+Both are a `concurrent.futures.Executor` with a `width` (how many run at a time) and an `ahead`
+(how many for each of those to have on their way). A worker that
 dies costs only the submission it had, which is tried once more; when that one's worker dies
 too, its future ends with `WorkerDied`. Everything else goes on meanwhile.
 """
@@ -82,6 +83,8 @@ class LocalWorkers(Executor):
     One pool for all would be simpler, but when one of its processes dies it ends all of them and
     doesn't say which had which submission.
     """
+
+    ahead = 2  # one runs and one waits for it to end
 
     def __init__(
         self,
@@ -239,6 +242,9 @@ class ClusterWorkers(Executor):
     Start the cluster's workers with one thread each: a worker runs one submission at a time.
     """
 
+    # Dask suspects everything that a dying worker had; so each has the one that it runs.
+    ahead = 1
+
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client
@@ -289,8 +295,7 @@ class ClusterWorkers(Executor):
 
     def abandon(self) -> None:
         """Leave the cluster; it drops what nobody waits for."""
-        self._client.close()
+        self.shutdown()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._executor.shutdown(wait=False)
         self._client.close()

@@ -53,7 +53,7 @@ def on_workers(monkeypatch, stand_ins):
 class Here(Executor):
     """Workers that are this process."""
 
-    width = 2
+    width, ahead = 2, 1
 
     def submit(self, function, /, *args):
         future = Future()
