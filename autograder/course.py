@@ -8,7 +8,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,18 @@ class Course:
         if not root.is_dir():
             raise UserError(f"There is no course folder at {root}; set BEYOND_COURSE to one.")
         return cls(root.resolve())
+
+    @classmethod
+    def of(cls, config: Config) -> Course:
+        """The course that a configuration made by `nbgrader_config` describes."""
+        folders = config.CourseDirectory
+        own = cls(
+            Path(folders.root),
+            language=Path(folders.source_directory).name,
+            cell_seconds=config.Execute.timeout,
+            exchange=Path(config.Exchange.root),
+        )
+        return own if own.database == folders.db_url else replace(own, db=folders.db_url)
 
     @property
     def term(self) -> Path:
@@ -301,7 +313,8 @@ SANITIZE_STEPS = (
 )
 
 AUTOGRADE_STEPS = (
-    "autograder.execution.ExecuteSubmission",
+    # Tests never run where student code runs.
+    "autograder.behind_walls.RunBehindWalls",
     "nbgrader.preprocessors.LimitOutput",
     "autograder.scoring.SaveScores",
     "nbgrader.preprocessors.AssignLatePenalties",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -136,7 +135,7 @@ class RevealExplanations(NbGraderPreprocessor):
         due = resources[GRADES].due
         if not (self.always or (due and datetime.now(UTC).replace(tzinfo=None) > due)):
             return nb, resources
-        course = Course(Path(self.config.CourseDirectory.root))
+        course = Course.of(self.config)
         folder = course.source(shown_language(nb)) / names["assignment"]
         master = notebooks.read(folder / f"{names['notebook']}.ipynb")
         after: dict[str | None, list[NotebookNode]] = {}

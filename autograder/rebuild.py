@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -241,7 +240,7 @@ class Rebuild(NbGraderPreprocessor):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        course = Course(Path(self.config.CourseDirectory.root))
+        course = Course.of(self.config)
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]
         receipt = find_receipt(course, names["student"], assignment)

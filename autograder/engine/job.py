@@ -70,20 +70,25 @@ class Job:
 
     def imports(self) -> tuple[str, ...]:
         """The modules that the instructor's cells import: what a warm parent should have ready."""
-        found: set[str] = set()
-        for cell in self.master.cells:
-            if cell.cell_type != "code":
-                continue
-            try:
-                tree = ast.parse(cell.source)
-            except SyntaxError:
-                continue
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Import):
-                    found |= {name.name for name in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found.add(node.module)
-        return tuple(sorted(found))
+        return tuple(sorted(imports_in(self.master)))
+
+
+def imports_in(notebook: NotebookNode) -> set[str]:
+    """The modules that a notebook's cells import, by full name."""
+    found: set[str] = set()
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        try:
+            tree = ast.parse(cell.source)
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return found
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,15 @@ def run_submission(content: bytes) -> bytes:
     ).to_bytes()
 
 
+def warm_up(imports: tuple[str, ...] = ()) -> None:
+    """Start the warm parent before the first job, with these modules imported on both sides.
+
+    Raises:
+        WallsFault: the walls can't be raised on this machine.
+    """
+    _warm_parent(imports)
+
+
 def _warm_parent(imports: tuple[str, ...]) -> WarmParent:
     """The warm parent of this worker, with at least these modules imported on both sides."""
     global _parent, _imports

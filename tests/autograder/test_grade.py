@@ -4,7 +4,6 @@ import sqlite3
 
 import pytest
 
-from autograder import grade as grading
 from autograder.errors import EnvironmentFault, UserError
 from autograder.grade import grade
 from autograder.verdict import verdicts
@@ -55,22 +54,22 @@ def test_everyone_ends_with_a_definite_score_and_a_reason(by_student, term):
     assert kept.read_bytes() == b'{"nbformat": 4, "cel'
 
 
-def test_what_has_not_changed_is_left_alone(term, kit, monkeypatch):
+def test_what_has_not_changed_is_left_alone(term, kit):
+    def graded_at(student):
+        return (term.autograded / student / "mini" / "mini.ipynb").stat().st_mtime_ns
+
     kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
     kit.hand_in(term, "b", kit.answered(term))
     grade(term, "mini")
-    ran = []
-    one = grading._grade_one
-    monkeypatch.setattr(
-        grading, "_grade_one", lambda course, student, name: (ran.append(student), one(course, student, name))
-    )
+    before = {student: graded_at(student) for student in "ab"}
     assert [v.score for v in grade(term, "mini")] == [6, 0]
-    assert ran == []
+    assert {student: graded_at(student) for student in "ab"} == before
     kit.hand_in(term, "b", kit.answered(term, **kit.RIGHT))
     assert [v.score for v in grade(term, "mini")] == [6, 6]
-    assert ran == ["b"]
+    assert graded_at("a") == before["a"]
+    assert graded_at("b") > before["b"]
     grade(term, "mini", ["a"], again=True)
-    assert ran == ["b", "a"]
+    assert graded_at("a") > before["a"]
 
 
 def test_progress_is_told(term, kit):
@@ -118,3 +117,16 @@ def test_late_comes_from_the_recorded_time(term, kit):
     kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))  # recorded at 10:00 UTC
     (one,) = grade(term, "mini")
     assert one.late_seconds == 3600
+
+
+def test_formgraders_button_is_another_door_to_the_same_engine(term, kit):
+    cheat = "from IPython import get_ipython\nget_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])\na = 41"
+    kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
+    kit.hand_in(term, "b", kit.answered(term, **{**kit.RIGHT, "a_answer": cheat}))
+    graded = grade(term, "mini")
+    # The transformer empties the cheat's own cells; the tests never meet it.
+    assert [one.score for one in graded] == [6, 0]
+    for student in "ab":
+        result = term.api().autograde("mini", student, force=True)
+        assert result["success"], result
+    assert verdicts(term, "mini") == graded
