@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Optional
@@ -53,10 +54,19 @@ CourseFolder = Annotated[
 ]
 
 
+Database = Annotated[
+    Optional[str],  # noqa: UP007
+    typer.Option(
+        "--db",
+        envvar="BEYOND_GRADEBOOK",
+        help="The gradebook's address, such as postgresql+psycopg://user@host/name.",
+    ),
+]
+
+
 def _course(folder: Path | None, **changes: object) -> Course:
     if folder is None:
-        here = Course.here()
-        return Course(here.root, **changes) if changes else here
+        return replace(Course.here(), **changes)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; name the course's folder.")
     return Course(folder.resolve(), **changes)
@@ -176,12 +186,13 @@ def release(
         typer.Option(help="The due date; in this machine's time zone unless it names one."),
     ] = None,
     exchange: Annotated[bool, typer.Option("--exchange", help="Also into the exchange.")] = False,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Register an assignment, ready to hand out."""
     from autograder.release import release as release_assignment
 
-    where = _course(course, language=language)
+    where = _course(course, language=language, db=db)
     where.require_language(language)
     folder = release_assignment(where, assignment, due.astimezone() if due else None, exchange)
     out.print(f"{assignment} is released: {folder}", markup=False)
@@ -228,13 +239,14 @@ def collect(
         Optional[datetime],  # noqa: UP007
         typer.Option(help="When these came in, where the LMS's download doesn't say."),
     ] = None,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Take in submissions: exchange, Canvas, Moodle."""
     from autograder.collect import collect as collect_submissions
 
     result = collect_submissions(
-        _course(course),
+        _course(course, db=db),
         assignment,
         origin,
         roster=roster,
@@ -250,13 +262,24 @@ def grade(
     assignment: Assignment,
     student: Students = None,
     again: Annotated[bool, typer.Option("--again", help="Also what hasn't changed.")] = False,
+    workers: Annotated[
+        Optional[int],  # noqa: UP007
+        typer.Option(min=1, help="Processes on this machine; one a core when left out."),
+    ] = None,
+    scheduler: Annotated[
+        Optional[str],  # noqa: UP007
+        typer.Option(help="A Dask scheduler whose workers grade, such as tcp://host:8786."),
+    ] = None,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Grade everyone; show who has what and why."""
     from autograder.grade import grade as grade_submissions
 
     with _progress(f"grading {assignment}") as show:
-        verdicts = grade_submissions(_course(course), assignment, student, again, show)
+        verdicts = grade_submissions(
+            _course(course, db=db), assignment, student, again, show, workers, scheduler
+        )
     print_verdicts(verdicts)
 
 
@@ -267,6 +290,7 @@ def feedback(
     explain: Annotated[
         bool, typer.Option("--explain", help="Explain the answers before the due date too.")
     ] = False,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Write a feedback page for every student.
@@ -276,8 +300,8 @@ def feedback(
     from autograder.feedback import feedback as write_feedback
 
     with _progress(f"feedback on {assignment}") as show:
-        pages = write_feedback(_course(course), assignment, student, explain, show)
-    out.print(f"{len(pages)} pages in {_course(course).feedback}.", markup=False)
+        pages = write_feedback(_course(course, db=db), assignment, student, explain, show)
+    out.print(f"{len(pages)} pages in {_course(course, db=db).feedback}.", markup=False)
 
 
 @app.command()
@@ -286,12 +310,13 @@ def report(
     to: Annotated[Optional[Path], typer.Option("--to", help="The folder to write to.")] = None,  # noqa: UP007
     language: Annotated[str, typer.Option(help="The page's language.")] = "en",
     excel: Annotated[bool, typer.Option("--excel", help="Mark the CSV for Excel.")] = False,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """One page about the class, and CSVs for an LMS."""
     from autograder.report import report as write_report
 
-    result = write_report(_course(course), assignment, to, language, excel=excel)
+    result = write_report(_course(course, db=db), assignment, to, language, excel=excel)
     out.print(str(result), markup=False)
 
 
@@ -341,6 +366,26 @@ def translate(
     out.print(f"{path.name} is now in {to}: {result.switched} cells switched.", markup=False)
     if result.kept:
         out.print(f"Left as you wrote them: {', '.join(result.kept)}.", markup=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell whether this machine can grade, and what to do if not.
+
+    Ends with exit code 1 where it can't.
+    """
+    if sys.platform != "linux":
+        raise UserError(
+            "Grading needs Linux; grade in the container that env/container describes."
+        )
+    from autograder.engine.doctor import can_grade
+    from autograder.engine.doctor import doctor as look
+
+    findings = look()
+    for one in findings:
+        out.print(f"{'✓' if one.ok else '✗'} {one.name}: {one.text}", markup=False)
+    if not can_grade(findings):
+        raise typer.Exit(1)
 
 
 @app.command()

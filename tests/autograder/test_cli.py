@@ -7,7 +7,7 @@ import pytest
 
 from autograder import cli
 
-VERBS = "build check release bundle submit collect grade feedback report validate translate demo".split()
+VERBS = "build check release bundle submit collect grade feedback report validate translate doctor demo".split()
 
 
 @pytest.fixture
