@@ -118,9 +118,14 @@ class Course:
             UserError: it isn't; the message lists those there are.
         """
         known = self.assignments()
+        if not known:
+            raise UserError(
+                f"There are no assignments in {self.root}: it has no source/{MASTER_LANGUAGE}; "
+                "run this in the course's own repository, not in a student's bundle."
+            )
         if name not in known:
             raise UserError(
-                f"There is no assignment {name!r}; choose one of: {', '.join(known) or '(none)'}."
+                f"There is no assignment {name!r}; choose one of: {', '.join(known)}."
             )
         return name
 
@@ -131,6 +136,11 @@ class Course:
             UserError: there is none.
         """
         known = self.languages()
+        if not known:
+            raise UserError(
+                f"There are no sources in {self.root}; "
+                "run this in the course's own repository, not in a student's bundle."
+            )
         if code not in known:
             raise UserError(f"There is no language {code!r}; choose one of: {', '.join(known)}.")
         return code

@@ -30,6 +30,7 @@ def feedback(
         UserError: unknown assignment or student, or nothing graded yet.
     """
     course.require_assignment(assignment)
+    course.require_free_gradebook()
     found = sorted(path.parent.name for path in course.autograded.glob(f"*/{assignment}"))
     for student in students or []:
         if require_student_id(student) not in found:

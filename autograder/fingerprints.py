@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from autograder.course import MASTER_LANGUAGE, Course
+from autograder.notes import receipt_file
 
 
 class Fingerprints:
@@ -17,9 +18,11 @@ class Fingerprints:
         self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
 
     def of(self, student: str) -> str:
-        """SHA-256 over the submitted files and the instructor's."""
+        """SHA-256 over the submitted files, what collecting noted about them, and the instructor's."""
         submitted = _contents(self._course.submitted / student / self._assignment)
-        return hashlib.sha256(submitted + self._instructors).hexdigest()
+        receipt = receipt_file(self._course, student, self._assignment)
+        noted = receipt.read_bytes() if receipt.is_file() else b""
+        return hashlib.sha256(submitted + self._instructors + noted).hexdigest()
 
 
 def _contents(folder: Path) -> bytes:

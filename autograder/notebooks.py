@@ -135,8 +135,11 @@ def read(path: Path) -> NotebookNode:
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
-    """The canonical bytes: sorted keys, one space of indent, UTF-8, a newline at the end."""
-    return (nbformat.writes(notebook, 4) + "\n").encode("utf-8")
+    """The canonical bytes: sorted keys, one space of indent, UTF-8, a newline at the end.
+
+    A lone surrogate, which student code may print and UTF-8 can't hold, becomes a question mark.
+    """
+    return (nbformat.writes(notebook, 4) + "\n").encode("utf-8", "replace")
 
 
 def write(path: Path, notebook: NotebookNode) -> None:

@@ -77,19 +77,20 @@ class Receipt:
     notes: list[Note] = field(default_factory=list)
 
 
-def _place(course: Course, student: str, assignment: str) -> Path:
+def receipt_file(course: Course, student: str, assignment: str) -> Path:
+    """Where the receipt of the submission in `term/submitted` is kept."""
     return course.collected / student / assignment / "receipt.json"
 
 
 def record_receipt(course: Course, student: str, assignment: str, receipt: Receipt) -> None:
     """Store the receipt of the submission that is now in `term/submitted`."""
     content = json.dumps(asdict(receipt), ensure_ascii=False, indent=1) + "\n"
-    write_file(_place(course, student, assignment), content.encode("utf-8"))
+    write_file(receipt_file(course, student, assignment), content.encode("utf-8"))
 
 
 def find_receipt(course: Course, student: str, assignment: str) -> Receipt | None:
     """The receipt recorded when the submission was collected; None if nbgrader collected it."""
-    place = _place(course, student, assignment)
+    place = receipt_file(course, student, assignment)
     if not place.is_file():
         return None
     data = json.loads(place.read_text(encoding="utf-8"))

@@ -160,3 +160,17 @@ def test_nothing_graded_and_unknown_names_are_sentences(term, graded):
         feedback(graded, "mini", ["zoe"])
     with pytest.raises(UserError, match="no assignment"):
         feedback(graded, "nix")
+
+
+def test_a_gradebook_in_use_is_a_sentence(graded):
+    import sqlite3
+
+    from autograder.errors import EnvironmentFault
+
+    connection = sqlite3.connect(graded.term / "gradebook.db")
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(EnvironmentFault, match="in use by another program"):
+            feedback(graded, "mini")
+    finally:
+        connection.close()

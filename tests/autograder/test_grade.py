@@ -130,3 +130,17 @@ def test_formgraders_button_is_another_door_to_the_same_engine(term, kit):
         result = term.api().autograde("mini", student, force=True)
         assert result["success"], result
     assert verdicts(term, "mini") == graded
+
+
+def test_another_unreadable_file_gets_its_own_reason(term, kit):
+    kit.hand_in(term, "a", b"{")
+    assert "isn't JSON" in grade(term, "mini")[0].reasons[0]
+    kit.hand_in(term, "a", b'{"nbformat": 3, "worksheets": []}')
+    (one,) = grade(term, "mini")
+    assert one.score == 0
+    assert any("format 3" in reason for reason in one.reasons)
+
+
+def test_a_lone_surrogate_in_an_output_stops_nothing(term, kit):
+    kit.hand_in(term, "a", kit.answered(term, **{**kit.RIGHT, "a_answer": r"print('\udc80')" + "\na = 42"}))
+    assert grade(term, "mini")[0].score == 6
