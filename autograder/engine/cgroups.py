@@ -44,7 +44,9 @@ def find_bases() -> list[Base]:
     """Where this process may make groups and move processes into them; often nowhere."""
     bases: list[Base] = []
     covered: set[str] = set()
-    for path, version, kinds in _candidates():
+    groups = Path("/proc/self/cgroup").read_text()
+    mounts = Path("/proc/self/mountinfo").read_text()
+    for path, version, kinds in candidates(groups, mounts):
         found = tuple(kind for kind in _usable(path, version) if kind in kinds - covered)
         if found:
             bases.append(Base(path, version, found))
@@ -65,18 +67,22 @@ def remove_left_over(bases: Sequence[Base]) -> None:
                     path.rmdir()
 
 
-def _candidates() -> list[tuple[Path, int, set[str]]]:
-    """Folders to try: the own group, and with version 2 its parent.
+def candidates(groups: str, mounts: str) -> list[tuple[Path, int, set[str]]]:
+    """Folders to try, their version, and what to limit there.
 
-    Version 2 allows no groups with limits inside a group that has processes; a sibling works.
+    That is the own group, and with version 2 its parent: a group that has processes may have no
+    limited groups inside, but it may have siblings.
+
+    Args:
+        groups, mounts: what /proc/self/cgroup and /proc/self/mountinfo say.
     """
     wanted = {"memory", "pids", "cpu"}
     own: dict[str, str] = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in groups.splitlines():
         _number, controllers, path = line.split(":", 2)
         own |= dict.fromkeys(controllers.split(","), path)
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         root, place = before.split()[3:5]
         kind, _source, options = after.split(" ", 2)
@@ -84,7 +90,7 @@ def _candidates() -> list[tuple[Path, int, set[str]]]:
             folder = _folder(place, root, own[""])
             found += [(folder, 2, wanted), (folder.parent, 2, wanted)]
         elif kind == "cgroup":
-            for name in wanted & set(options.split(",")) & set(own):
+            for name in sorted(wanted & set(options.split(",")) & set(own)):
                 found.append((_folder(place, root, own[name]), 1, {name}))
     return found
 

@@ -58,6 +58,9 @@ def _mount(limits: Limits, behind: list[str]) -> int:
     kernel.mount("none", "/proc/sys", flags=sealed)
     terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
     kernel.mount("devpts", "/dev/pts", "devpts", terminals, "newinstance,ptmxmode=0666,mode=620")
+    whole = kernel.MS_BIND | kernel.MS_REC
+    for number, folder in enumerate(behind):
+        kernel.mount(folder, f"{BEHIND}/{number}", flags=whole)
     # One file system for everything writable, so that one size limits it all.
     size = f"size={limits.scratch_bytes},nr_inodes={limits.scratch_files},mode=755"
     kernel.mount("scratch", SCRATCH, "tmpfs", guarded, size)
@@ -69,7 +72,7 @@ def _mount(limits: Limits, behind: list[str]) -> int:
             kernel.mount(folder, place, flags=kernel.MS_BIND)
     for number, folder in enumerate(behind):
         Path(folder).mkdir(parents=True)
-        kernel.mount(f"{BEHIND}/{number}", folder, flags=kernel.MS_BIND | kernel.MS_REC)
+        kernel.mount(f"{BEHIND}/{number}", folder, flags=whole)
     return settings
 
 

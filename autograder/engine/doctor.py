@@ -75,7 +75,8 @@ def _user_namespaces() -> Finding:
 def _control_groups() -> Finding:
     kinds = {kind for base in cgroups.find_bases() for kind in base.kinds}
     if {"memory", "pids"} <= kinds:
-        return Finding("control groups", True, f"a submission's {', '.join(sorted(kinds))} can be limited")
+        text = f"a submission's {', '.join(sorted(kinds))} can be limited"
+        return Finding("control groups", True, text)
     return Finding(
         "control groups",
         False,
@@ -113,8 +114,8 @@ def _trial() -> Finding:
         return Finding(_TRIAL, False, str(error))
     if seen.strip() != "closed":
         return Finding(_TRIAL, False, f"A wall has a hole: {seen.strip() or reply[3]}")
-    text = f"the walls stand; {warm - began:.1f} s to start, {(forked - warm) * 1000:.0f} ms a child"
-    return Finding(_TRIAL, True, text)
+    start, child = f"{warm - began:.1f} s", f"{(forked - warm) * 1000:.0f} ms"
+    return Finding(_TRIAL, True, f"the walls stand; {start} to start, {child} a child")
 
 
 _LOOK = """

@@ -144,7 +144,10 @@ class Keeper:
                 channel, leash = self._only(channel, leash)
                 confine(self._limits, self._start["uid"], self._start["behind"])
                 setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)
-                _put_files(setup["files"])
+                unfit = _put_files(setup["files"])
+                if unfit:
+                    wire.send_frame(leash, ["unfit", unfit], time.monotonic() + 1)
+                    os._exit(1)
                 wire.send_frame(leash, ["ready"], time.monotonic() + _SETUP_SECONDS)
             except Exception as error:
                 with suppress(wire.WireError):
@@ -206,14 +209,18 @@ def _reason(child: _Kept, status: int, cpu_seconds: float) -> str:
     return f"killed by signal {-code}"
 
 
-def _put_files(files: dict[str, bytes]) -> None:
-    """Write the given files into the working folder."""
-    for name, content in files.items():
-        folder = os.path.dirname(name)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        with open(name, "xb") as file:
-            file.write(content)
+def _put_files(files: dict[str, bytes]) -> str:
+    """Write the given files into the working folder; says why one can't be."""
+    try:
+        for name, content in files.items():
+            folder = os.path.dirname(name)
+            if folder:
+                os.makedirs(folder, exist_ok=True)
+            with open(name, "xb") as file:
+                file.write(content)
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _imported(name: str) -> bool:
@@ -237,3 +244,4 @@ def main(argument: str) -> None:
     with socket.socket(fileno=start["control"]) as control:
         control.send(json.dumps({"missing": missing}).encode())
         Keeper(control, start["owner"], start).run()
+        os._exit(0)  # what was imported takes a while to tidy up, for nobody

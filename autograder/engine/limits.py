@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import mmap
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -40,6 +40,8 @@ class Limits:
 
     def apply(self) -> None:
         """Limit the calling process and all it will start; only root could lift that again."""
+        import resource  # Unix has it, and this runs on Linux only
+
         limits = {
             resource.RLIMIT_AS: _address_space() + self.memory_bytes,
             resource.RLIMIT_CPU: self.cpu_seconds,
@@ -61,5 +63,5 @@ class Limits:
 
 def _address_space() -> int:
     """Bytes of address space that the process has now: the imports take most of a gigabyte."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * mmap.PAGESIZE

@@ -10,4 +10,4 @@ WORK = f"{SCRATCH}/work"
 """The working folder and home, with the files that the assignment gives."""
 
 BEHIND = "/behind"
-"""The folders that a child's own /tmp would cover, to be found a second time."""
+"""Where the folders wait that a child's own /tmp would cover, until it is mounted."""

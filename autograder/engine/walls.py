@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,9 @@ _CAPABILITIES = (
     "CAP_KILL",  # children have another uid than root
     "CAP_SYS_RESOURCE",
 )
+
+_CHECKOUT = str(Path(__file__).resolve().parents[2])
+"""Where solutions and tests are: hidden, should it lie within a folder that Python needs."""
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -76,6 +80,11 @@ def find_bwrap() -> Path:
     Raises:
         WallsFault: there is none.
     """
+    if sys.platform != "linux":
+        raise WallsFault(
+            "Grading needs Linux, whose walls keep student code away from everything else; "
+            "elsewhere use the container in env/container."
+        )
     found = shutil.which("bwrap")
     if found:
         return Path(found)
@@ -128,21 +137,12 @@ def raise_walls_argv(
         argv += ["--cap-add", capability]
     argv += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
     argv += ["--dir", "/tmp", "--tmpfs", SCRATCH]
-    binds, needed = [], needed_folders()
-    for folder in needed:
-        binds += ["--ro-bind", os.path.realpath(folder), folder]
-    for path in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"):
-        binds += ["--ro-bind-try", path, path]
-    for folder in hidden:
-        folder = Path(folder).resolve()
-        if any(_is_in(folder, other) for other in needed):
-            binds += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
-    for number, folder in enumerate(behind_tmp(needed)):
-        binds += ["--ro-bind", folder, f"{BEHIND}/{number}"]
+    binds = _python_and_system(hidden)
+    for number, _folder in enumerate(behind_tmp(needed_folders())):
+        binds += ["--dir", f"{BEHIND}/{number}"]
     binds += _course(packages)
-    # Made beforehand: bubblewrap would keep the folders on the way to a bind to root.
-    for folder in _on_the_way(binds):
-        argv += ["--dir", folder]
+    for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
+        argv += _folders_to(place)
     argv += binds
     for path in _SYSTEM_FOLDERS:
         if os.path.islink(path):
@@ -151,16 +151,31 @@ def raise_walls_argv(
     return argv
 
 
+def _python_and_system(hidden: Iterable[Path]) -> list[str]:
+    """Binds for Python, the system's programs and libraries, and a lid on what is hidden."""
+    binds = []
+    for folder in needed_folders():
+        binds += ["--ro-bind", os.path.realpath(folder), folder]
+    for path in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"):
+        binds += ["--ro-bind-try", path, path]
+    for lid in {_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
+        if any(_is_in(lid, folder) for folder in needed_folders()):
+            binds += ["--tmpfs", lid]
+            for folder in sorted(_wanted()):  # an environment inside the course, say
+                if _is_in(folder, lid):
+                    binds += _folders_to(folder, lid)
+                    binds += ["--ro-bind", os.path.realpath(folder), folder]
+            binds += ["--remount-ro", lid]
+    return binds
+
+
 def needed_folders() -> list[str]:
-    """The folders that Python and its packages are in, none inside another."""
-    wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, "/usr"}
-    wanted |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-    for folder in _SYSTEM_FOLDERS:
-        if not os.path.islink(folder):
-            wanted.add(folder)
-    wanted |= {os.path.realpath(folder) for folder in wanted}
-    wanted |= {os.path.dirname(os.path.realpath(sys.executable))}
-    wanted = {os.path.abspath(folder) for folder in wanted if os.path.isdir(folder)}
+    """The folders that Python and its packages are in, none inside another.
+
+    Raises:
+        WallsFault: one of them is the root of the file system.
+    """
+    wanted = _wanted()
     if "/" in wanted:
         raise WallsFault(
             "Python is installed at the root of the file system; grade from a virtual environment."
@@ -173,20 +188,24 @@ def needed_folders() -> list[str]:
     return sorted(outermost)
 
 
+def _wanted() -> set[str]:
+    wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, "/usr"}
+    wanted |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
+    wanted |= {folder for folder in _SYSTEM_FOLDERS if not os.path.islink(folder)}
+    wanted |= {os.path.realpath(folder) for folder in wanted}
+    wanted |= {os.path.dirname(os.path.realpath(sys.executable))}
+    return {os.path.abspath(folder) for folder in wanted if os.path.isdir(folder)}
+
+
 def behind_tmp(folders: Iterable[str]) -> list[str]:
     """Those that a file system mounted on /tmp covers."""
     return [folder for folder in folders if _is_in(folder, "/tmp")]
 
 
-def _on_the_way(binds: list[str]) -> list[str]:
-    """The folders above every place that something is bound to, from the top."""
-    folders = {
-        str(parent)
-        for verb, place in zip(binds, binds[2:])
-        if verb in ("--ro-bind", "--ro-bind-try")
-        for parent in Path(place).parents
-    }
-    return sorted(folders - {"/"})
+def _folders_to(place: str, below: str = "/") -> list[str]:
+    """Make the folders above a place: bubblewrap would, but keep them to root."""
+    above = [path for path in reversed(Path(place).parents) if _is_in(path, below)]
+    return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
 def _course(packages: Iterable[str]) -> list[str]:
@@ -206,19 +225,12 @@ def _is_in(path: object, folder: object) -> bool:
     return Path(str(path)).is_relative_to(str(folder))
 
 
-_HINTS = (
-    (
-        ("No permissions to creat", "setting up uid map", "new namespaces", "Creating new namespace"),
-        "This machine doesn't permit user namespaces. As root: `sysctl -w "
-        "kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 24.04 and later) or `sysctl -w "
-        "kernel.unprivileged_userns_clone=1` (older Debian); in a container: start it with "
-        "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined`.",
-    ),
-    (
-        ("proc",),
-        "A new /proc can't be mounted, as in a container that masks parts of it: start it with "
-        "`--security-opt systempaths=unconfined`.",
-    ),
+_PERMIT = (
+    "This machine doesn't permit what the walls are made of. Grade as root; or, as root, once: "
+    "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 23.10 and later) or "
+    "`sysctl -w kernel.unprivileged_userns_clone=1` (older Debian); in a container, start it with "
+    "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined`. `autograder doctor` looks closer."
 )
 
 
@@ -226,7 +238,6 @@ def explained(said: str) -> str:
     """What bubblewrap or the kernel said, and what to do about it."""
     said = said.strip()
     last = said.splitlines()[-1] if said else "no reason given"
-    for signs, advice in _HINTS:
-        if any(sign in last for sign in signs):
-            return f"The sandbox can't be set up ({last}). {advice}"
+    if re.search("permi(t|ss)", last, re.IGNORECASE):
+        return f"The sandbox can't be set up ({last}). {_PERMIT}"
     return f"The sandbox can't be set up: {last}"

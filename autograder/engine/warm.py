@@ -42,6 +42,8 @@ _FORK_SECONDS = 30.0
 _END_SECONDS = 10.0
 _DYING_SECONDS = 0.5  # between a process's closing its files and its end; mostly under 0.01
 
+_MOST_FILE_BYTES = wire.MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
+
 _LOWEST_UID, _UIDS = 60_600, 500  # in no distribution's range for users or services
 
 _serial = 0
@@ -217,13 +219,16 @@ class WarmParent:
         Raises:
             WarmParentDied: start another one.
             WallsFault: the child's walls can't be raised.
-            ValueError: a file's name leads out of the working folder.
+            ValueError: a file's name leads out of the working folder, or the files are too
+                large or too many for it.
         """
         files = dict(files or {})
         for name in files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or not path.name or "\0" in name:
                 raise ValueError(f"{name!r} is no name for a file in the working folder")
+        if sum(map(len, files.values())) > _MOST_FILE_BYTES:
+            raise ValueError(f"the files have more than {_MOST_FILE_BYTES:,} bytes together")
         connection, channel = socket.socketpair()
         leash, keepers = socket.socketpair()
         child = Child(connection, leash)
@@ -243,6 +248,8 @@ class WarmParent:
         if word == "ready":
             return child
         child.end()
+        if word == "unfit":
+            raise ValueError(f"the files can't be put into the working folder: {rest[0]}")
         if word == "fault":
             raise WallsFault(explained(rest[0]))
         if not self.alive:

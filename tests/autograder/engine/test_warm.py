@@ -1,4 +1,4 @@
-"""The warm parent's life and end: nothing outlives it, and nothing of a child outlives the child."""
+"""The warm parent's life and end: nothing outlives it, nothing of a child outlives the child."""
 
 import os
 import shutil
@@ -217,6 +217,7 @@ def test_walls_that_can_not_be_raised_are_a_fault_with_advice(bubblewrap, monkey
     said = "bwrap: No permissions to create a new namespace, likely because the kernel …"
     assert "apparmor_restrict_unprivileged_userns" in explained(said)
     assert "systempaths" in explained("bwrap: Can't mount proc on /newroot/proc: not permitted")
+    assert "apparmor" not in explained("bwrap: execvp python: No such file or directory")
 
 
 def test_a_childs_wall_that_can_not_be_raised_is_a_fault(bubblewrap):
@@ -224,6 +225,25 @@ def test_a_childs_wall_that_can_not_be_raised_is_a_fault(bubblewrap):
         with pytest.raises(WallsFault, match="mount tmpfs"):
             parent.fork()
         assert parent.alive
+
+
+def test_files_that_do_not_fit_are_no_fault_of_the_machine(bubblewrap):
+    with WarmParent(limits=Limits(scratch_bytes=1 << 20)) as parent:
+        for files in (
+            {"large": b"x" * (2 << 20)},
+            {"a": b"", "a/b": b""},
+            {"huge": bytes(64 << 20)},
+            {"x" * 300: b""},
+        ):
+            with pytest.raises(ValueError, match="files"):
+                parent.fork(files=files)
+        assert parent.fork(files={"small": b"x"}).end() == "ended by us"
+
+
+def test_elsewhere_than_on_linux_it_names_the_container(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(WallsFault, match="env/container"):
+        find_bwrap()
 
 
 def test_the_environment_is_a_short_list():
@@ -237,6 +257,16 @@ def test_hidden_folders_are_absent(bubblewrap, talk):
         folder = Path(socket.__file__).parent / "wsgiref"
     with WarmParent(limits=Limits(), hidden=[folder]) as parent, parent.fork() as child:
         assert talk(child).text(f"import os\nprint(os.listdir({str(folder)!r}))") == "[]\n"
+
+
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="needs an environment of its own")
+def test_an_environment_within_a_hidden_folder_is_there_all_the_same(bubblewrap, talk):
+    # As when the course lies under /usr/local with its environment inside.
+    folder = Path(sys.prefix, "lib").resolve()
+    with WarmParent(limits=Limits(), hidden=[folder]) as parent, parent.fork() as child:
+        assert talk(child).text("import os, numpy\nprint(numpy.arange(3).sum())") == "3\n"
+        seen = talk(child).text(f"print(os.listdir({str(folder)!r}))")
+        assert seen == f"['python{sys.version_info[0]}.{sys.version_info[1]}']\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="these tests run as an ordinary user already")
