@@ -9,7 +9,6 @@ class of ten. It can be stopped at any moment, by Ctrl-C or by force; the same c
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import traceback
 from collections import deque
@@ -209,14 +208,21 @@ class _Coordinator:
             came = {future: on_the_way[future] for future in on_the_way if future in done}
             # All are safe on disk before the first of them can meet a gradebook in use.
             finished = [self._finished(came[future], future, maker) for future in came]
-            for future, folder in zip(came, finished, strict=True):
-                self._tell_of(came[future].student)
-                if folder is not None:
-                    _into_gradebook(folder, came[future].mark, self._writer)
-                    self._take_verdict(folder.student)
-                del on_the_way[future]
+            for future, results in zip(came, finished, strict=True):
+                work = on_the_way.pop(future)
+                self._tell_of(work.student)
+                if results is not None:
+                    _into_gradebook(self._folder(work), results, work.mark, self._writer)
+                    self._take_verdict(work.student)
+            # Nothing of a submission that is done stays in memory while the next ones run.
+            del came, finished, done
 
-    def _finished(self, work: Work, future: Future, maker: WorkMaker) -> GradedFolder | None:
+    def _folder(self, work: Work) -> GradedFolder:
+        return GradedFolder(self._course, work.student, self._assignment)
+
+    def _finished(
+        self, work: Work, future: Future, maker: WorkMaker
+    ) -> dict[str, NotebookNode] | None:
         """The result of one submission, complete on disk; None if it could not be graded."""
         try:
             results = maker.results(work, future.result())
@@ -228,9 +234,8 @@ class _Coordinator:
             # Not the submission's doing as far as one can tell: no score may come of it.
             self._failed[work.student] = error
             return None
-        folder = GradedFolder(self._course, work.student, self._assignment)
-        folder.finish(results, work.files, work.mark)
-        return folder
+        self._folder(work).finish(results, work.files, work.mark)
+        return results
 
     def end(self) -> list[Verdict]:
         """The verdicts, in the order asked for.
@@ -272,11 +277,11 @@ class _Coordinator:
                 self._writer.gradebook.db.remove()
 
 
-def _into_gradebook(folder: GradedFolder, mark: Mark, writer: GradebookWriter) -> None:
+def _into_gradebook(
+    folder: GradedFolder, results: dict[str, NotebookNode], mark: Mark, writer: GradebookWriter
+) -> None:
     """Steps 2 and 3 of a finished result (see `graded_folder`)."""
-    writer.write(
-        folder.student, folder.read(folder.finished), mark.received, folder.read(folder.place)
-    )
+    writer.write(folder.student, results, mark.received, lambda: folder.read(folder.place))
     folder.put()
 
 
@@ -290,7 +295,7 @@ def _recover(
             if folder.is_between_places():
                 folder.put()
             elif mark.graded == prints.of(folder.student):
-                _into_gradebook(folder, mark, writer)
+                _into_gradebook(folder, folder.read(folder.finished), mark, writer)
         folder.discard()
 
 

@@ -15,6 +15,8 @@ sent back to that person unless something changed under it.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -159,14 +161,15 @@ class GradebookWriter:
         student: str,
         graded: dict[str, NotebookNode],
         received: datetime | None,
-        before: dict[str, NotebookNode],
+        before: Callable[[], dict[str, NotebookNode]] = dict,
     ) -> None:
         """Write one result; on return it is in the gradebook, and on an error nothing of it is.
 
         Args:
             graded: the executed notebooks by name; a notebook that is missing scores 0.
             received: when the submission came in, in UTC; None leaves what is recorded.
-            before: the notebooks of the result that this one replaces.
+            before: reads the notebooks of the result that this one replaces. It is called only
+                where a person gave a score, to see whether anything changed under it.
 
         Raises:
             EnvironmentFault: the gradebook can't be written.
@@ -178,6 +181,7 @@ class GradebookWriter:
         ):
             session.connection(execution_options={_WRITES: True})
             submission = self._submission(session, student, received)
+            earlier = functools.cache(before)
             rows = {row.notebook_id: row for row in submission.notebooks}
             for name, cells in self.notebooks.items():
                 row = rows.get(cells.id)
@@ -185,7 +189,7 @@ class GradebookWriter:
                     row = SubmittedNotebook(notebook_id=cells.id, assignment_id=submission.id)
                     session.add(row)
                     session.flush()
-                grades = _write_grades(session, row, cells, graded.get(name), before.get(name))
+                grades = _write_grades(session, row, cells, graded.get(name), earlier)
                 _write_comments(session, row, cells, graded.get(name))
                 row.late_submission_penalty = None
                 if name in graded and submission.total_seconds_late > 0:
@@ -238,7 +242,7 @@ def _write_grades(
     row: SubmittedNotebook,
     cells: GradebookNotebook,
     graded: NotebookNode | None,
-    before: NotebookNode | None,
+    before: Callable[[], dict[str, NotebookNode]],
 ) -> list[Grade]:
     # Held until the end, so that a score that a person saves meanwhile is seen or comes after.
     locked = select(Grade).where(Grade.notebook_id == row.id).with_for_update(of=Grade)
@@ -258,7 +262,8 @@ def _write_grades(
         if grade.manual_score is None:
             grade.needs_manual_grade = grade.auto_score is None
         else:
-            changed = grade.auto_score != old or _answer(before, name) != _answer(graded, name)
+            was = _answer(before().get(cells.name), name)
+            changed = grade.auto_score != old or was != _answer(graded, name)
             grade.needs_manual_grade = bool(grade.needs_manual_grade or changed)
     return list(found.values())
 

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import sys
 import types
+import weakref
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from datetime import datetime
@@ -293,6 +294,27 @@ def test_a_submission_without_any_notebook_is_an_untouched_one(term, kit, here):
     kit.hand_in(term, "a", kit.answered(term)).unlink()
     (one,) = grade(term, "mini")
     assert (one.score, one.reasons) == (0, ["a-test, double-test: no answer yet"])
+
+
+def test_only_so_many_submissions_are_held_at_a_time(term, kit, here, monkeypatch):
+    from autograder.jobs import WorkMaker
+
+    alive, most = weakref.WeakSet(), []
+    work = WorkMaker.work
+
+    def counted(self, student):
+        made = work(self, student)
+        alive.add(made)
+        most.append(len(alive))
+        return made
+
+    monkeypatch.setattr("autograder.jobs.Work.__hash__", object.__hash__)
+    monkeypatch.setattr(WorkMaker, "work", counted)
+    for number in range(20):
+        kit.hand_in(term, f"s{number}", kit.answered(term))
+    assert len(grade(term, "mini")) == 20
+    assert len(most) == 20
+    assert max(most) <= 5  # two run, two are ready, one is being made
 
 
 # Killed at any moment

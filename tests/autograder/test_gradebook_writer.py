@@ -96,16 +96,16 @@ def test_the_rows_are_those_of_nbgraders_own_pipeline(essay, rows, kit, monkeypa
     emptied(essay)
     with GradebookWriter(essay, "mini") as writer:
         for student, found in graded.items():
-            writer.write(student, found, RECEIVED, {})
+            writer.write(student, found, RECEIVED)
         assert rows(essay) == expected
         for student, found in graded.items():  # a second time changes nothing
-            writer.write(student, found, None, found)
+            writer.write(student, found, None, lambda: found)
     assert rows(essay) == expected
 
 
 def test_a_notebook_that_was_not_handed_in_scores_zero(essay, rows):
     with GradebookWriter(essay, "mini") as writer:
-        writer.write("a", {}, None, {})
+        writer.write("a", {}, None)
     found = rows(essay)
     assert {row[4:] for row in found["grades"]} == {(0.0, None, None, 0)}
     assert found["submissions"] == [("mini", "a", None, None)]
@@ -139,26 +139,26 @@ def test_what_a_person_gave_stays_and_is_flagged_only_when_something_changed(ess
         book.find_comment("why", "mini", "mini", "a").manual_comment = "Good."
         book.db.commit()
     with GradebookWriter(essay, "mini") as writer:
-        writer.write("a", graded, RECEIVED, graded)
+        writer.write("a", graded, RECEIVED, lambda: graded)
         assert stored(essay, "why") == (None, 2.5, 0.5, False)
         assert stored(essay, "a-test") == (2.0, 1.0, None, False)
 
         changed = {"mini": notebooks.copied(graded["mini"])}
         changed["mini"].cells[-1].source = "Because of something else."
-        writer.write("a", changed, RECEIVED, graded)
+        writer.write("a", changed, RECEIVED, lambda: graded)
         assert stored(essay, "why") == (None, 2.5, 0.5, True)
         # A flag that nobody has answered yet stays.
-        writer.write("a", changed, RECEIVED, changed)
+        writer.write("a", changed, RECEIVED, lambda: changed)
         assert stored(essay, "why") == (None, 2.5, 0.5, True)
 
         saved(essay, "a-test")
         answer = {"mini": notebooks.copied(changed["mini"])}
         next(cell for cell in answer["mini"].cells if cell.id == "a-answer").source = "a = 6 * 7"
-        writer.write("a", answer, RECEIVED, changed)
+        writer.write("a", answer, RECEIVED, lambda: changed)
         assert stored(essay, "a-test") == (2.0, 1.0, None, True)
         # Nothing to compare with is a change.
         saved(essay, "a-test")
-        writer.write("a", answer, RECEIVED, {})
+        writer.write("a", answer, RECEIVED)
         assert stored(essay, "a-test") == (2.0, 1.0, None, True)
     with essay.gradebook() as book:
         assert book.find_comment("why", "mini", "mini", "a").manual_comment == "Good."
@@ -170,7 +170,7 @@ def test_a_score_that_changes_under_a_manual_one_is_flagged(essay, graded):
     test = next(cell for cell in mended["mini"].cells if cell.id == "a-test")
     test.outputs = []
     with GradebookWriter(essay, "mini") as writer:
-        writer.write("a", mended, RECEIVED, graded)
+        writer.write("a", mended, RECEIVED, lambda: graded)
     assert stored(essay, "a-test") == (0.0, 1.0, None, True)
 
 
@@ -179,7 +179,7 @@ def test_an_extension_stays_and_counts(essay, graded):
     with essay.gradebook() as book:
         book.grant_extension("mini", "a", hours=5)
     with GradebookWriter(essay, "mini") as writer:
-        writer.write("a", graded, RECEIVED, graded)
+        writer.write("a", graded, RECEIVED, lambda: graded)
     with essay.gradebook() as book:
         submission = book.find_submission("mini", "a")
         assert submission.total_seconds_late == 0
@@ -192,7 +192,7 @@ def test_a_result_is_in_the_gradebook_whole_or_not_at_all(essay, rows, graded):
         broken = {"mini": notebooks.copied(graded["mini"])}
         broken["mini"].cells = [cell for cell in broken["mini"].cells if cell.id != "double-test"]
         with pytest.raises(KeyError):
-            writer.write("b", broken, RECEIVED, {})
+            writer.write("b", broken, RECEIVED)
     assert rows(essay) == before
 
 
@@ -202,15 +202,15 @@ def test_a_gradebook_in_use_is_a_sentence(essay, graded, monkeypatch):
         holder.execute("BEGIN EXCLUSIVE")
         try:
             with pytest.raises(EnvironmentFault, match="in use"):
-                writer.write("a", graded, RECEIVED, graded)
+                writer.write("a", graded, RECEIVED, lambda: graded)
         finally:
             holder.close()
-        writer.write("a", graded, RECEIVED, graded)
+        writer.write("a", graded, RECEIVED, lambda: graded)
 
 
 def test_between_two_results_nobody_is_kept_out(essay, graded):
     with GradebookWriter(essay, "mini") as writer:
-        writer.write("a", graded, RECEIVED, graded)
+        writer.write("a", graded, RECEIVED, lambda: graded)
         assert writer.students() == {"a"}
         essay.require_free_gradebook()
 

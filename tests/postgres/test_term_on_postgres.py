@@ -105,7 +105,7 @@ def test_a_score_that_a_person_saves_meanwhile_stays(on_server, kit, on_workers)
 
     def again() -> None:
         with GradebookWriter(on_server, "mini") as writer:
-            writer.write("right", {}, None, {})
+            writer.write("right", {}, None)
         ended.set()
 
     thread = threading.Thread(target=again)
