@@ -100,6 +100,8 @@ def _judged(job: Job) -> tuple[NotebookNode, str]:
             os.close(reader)
             os.setsid()
             _judge_process(job, [child.socket for child in children], writer)
+        except BrokenPipeError:
+            pass  # nobody waits for this outcome any more
         except BaseException:
             # A mistake of ours or of the given cells: the instructor must see it.
             traceback.print_exc()
