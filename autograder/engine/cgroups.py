@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.engine.kernel import is_privileged
 from autograder.engine.limits import MIB, Limits
 
 PREFIX = "beyond-grading-"
@@ -104,6 +105,8 @@ def _usable(path: Path, version: int) -> list[str]:
     """What a group in this folder can limit; nothing if none can be made and entered there."""
     trial = path / f"{PREFIX}{os.getpid()}-trial"
     try:
+        if not is_privileged() and not _is_own(path):
+            return []  # a container's root may here what the warm parent may not
         trial.mkdir()
     except OSError:
         return []
@@ -115,6 +118,12 @@ def _usable(path: Path, version: int) -> list[str]:
         return [kind for kind, name in _PROBING[version].items() if (trial / name).exists()]
     finally:
         _remove(trial)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether an ordinary user owns it who may make groups there."""
+    status = path.stat()
+    return status.st_uid == os.geteuid() != 0 and bool(status.st_mode & 0o200)
 
 
 def _remove(path: str | Path, folder: int | None = None) -> None:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from autograder.engine import cgroups, wire
+from autograder.engine.kernel import is_privileged
 from autograder.engine.limits import MIB, Limits
 from autograder.engine.walls import WallsFault, find_bwrap
 from autograder.engine.warm import WarmParent
@@ -60,7 +61,7 @@ def _user_namespaces() -> Finding:
         ("kernel/unprivileged_userns_clone", 0, "permit them: `sysctl -w {}=1`"),
         ("kernel/apparmor_restrict_unprivileged_userns", 1, "permit them: `sysctl -w {}=0`"),
     ):
-        if _setting(setting) == bad and (os.geteuid() != 0 or setting.startswith("user/")):
+        if _setting(setting) == bad and (not is_privileged() or setting.startswith("user/")):
             dotted = setting.replace("/", ".")
             return Finding(
                 name,
@@ -68,7 +69,7 @@ def _user_namespaces() -> Finding:
                 f"{dotted} is {bad}; as root {advice.format(dotted)}, and put it into "
                 "/etc/sysctl.d to last.",
             )
-    who = "as root" if os.geteuid() == 0 else "as an ordinary user"
+    who = "as root" if is_privileged() else "as an ordinary user"
     return Finding(name, True, f"nothing forbids them; grading runs {who}")
 
 

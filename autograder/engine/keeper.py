@@ -234,6 +234,8 @@ def _imported(name: str) -> bool:
 def main(argument: str) -> None:
     """The entry point inside: import, say so, serve."""
     start = json.loads(argument)
+    # A program that root starts gets all capabilities back that bubblewrap had dropped.
+    kernel.use_capabilities(start["capabilities"])
     sys.path += [path for path in start["path"] if path not in sys.path]
     missing = [name for name in start["imports"] if not _imported(name)]
     if "numpy" in sys.modules:

@@ -17,7 +17,17 @@ NEW_NAMESPACE = {
     "net": 0x40000000,
 }
 
-SYS_ADMIN = 1 << 21
+CAPABILITIES = {
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_SETFCAP": 31,
+}
+
+SYS_ADMIN = 1 << CAPABILITIES["CAP_SYS_ADMIN"]
 """The capability to make namespaces and mounts, as a bit."""
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
@@ -40,6 +50,11 @@ class _CapHeader(ctypes.Structure):
 
 class _CapData(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
+
+
+def is_privileged() -> bool:
+    """Whether this is a root that may mount; in many a container root is an ordinary user."""
+    return os.geteuid() == 0 and bool(_status("CapEff") & SYS_ADMIN)
 
 
 def unshare(*namespaces: str) -> None:
@@ -83,7 +98,8 @@ def keep_capabilities() -> None:
 
 
 def use_capabilities(wanted: int) -> None:
-    """Have exactly these capabilities (a bit mask), of those permitted."""
+    """Have these capabilities (a bit mask) and no others, as far as they are permitted."""
+    wanted &= _status("CapPrm")
     header = _CapHeader(_CAPABILITY_VERSION_3, 0)
     data = (_CapData * 2)()
     for half in range(2):
@@ -99,6 +115,12 @@ def give_up_privileges() -> None:
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     use_capabilities(0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _status(field: str) -> int:
+    """A set of capabilities of this process."""
+    with open("/proc/self/status", "rb") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith(field.encode()))
 
 
 def _prctl(option: int, value: int) -> None:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from autograder.engine.kernel import is_privileged
 from autograder.engine.places import BEHIND, COURSE, SCRATCH, WORK
 from autograder.errors import EnvironmentFault
 
@@ -40,7 +41,6 @@ _CAPABILITIES = (
     "CAP_SETGID",
     "CAP_SETPCAP",  # to empty the bounding set
     "CAP_KILL",  # children have another uid than root
-    "CAP_SYS_RESOURCE",
 )
 
 _CHECKOUT = str(Path(__file__).resolve().parents[2])
@@ -102,6 +102,14 @@ def find_bwrap() -> Path:
     )
 
 
+def capabilities() -> list[str]:
+    """The capabilities of the warm parent."""
+    if is_privileged():
+        # Cgroup's own folders are closed even to root, without this.
+        return [*_CAPABILITIES, "CAP_DAC_OVERRIDE"]
+    return [*_CAPABILITIES, "CAP_SETFCAP"]  # without which no child may map the user that it is
+
+
 def environment() -> dict[str, str]:
     """All that a child's environment holds."""
     return dict(_ENVIRONMENT)
@@ -126,14 +134,12 @@ def raise_walls_argv(
     """
     argv = [str(find_bwrap()), "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts"]
     argv += ["--unshare-cgroup-try"]
-    capabilities = [*_CAPABILITIES]
-    if os.geteuid() != 0:
+    if not is_privileged():
         # As 0 inside, or bubblewrap would put a second user namespace within the first, in
         # which the warm parent could not make a child's namespaces.
         argv += ["--unshare-user", "--uid", "0", "--gid", "0"]
-        capabilities += ["CAP_SETFCAP"]  # without it no child may map that 0
     argv += ["--cap-drop", "ALL"]
-    for capability in capabilities:
+    for capability in capabilities():
         argv += ["--cap-add", capability]
     argv += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
     argv += ["--dir", "/tmp", "--tmpfs", SCRATCH]

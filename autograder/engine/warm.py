@@ -26,11 +26,13 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from autograder.engine import cgroups, wire
+from autograder.engine.kernel import CAPABILITIES, is_privileged
 from autograder.engine.limits import Limits
 from autograder.engine.places import COURSE
 from autograder.engine.walls import (
     WallsFault,
     behind_tmp,
+    capabilities,
     environment,
     explained,
     needed_folders,
@@ -94,6 +96,11 @@ class Child:
 
     def __exit__(self, *_error: object) -> None:
         self.end()
+
+
+def _uid() -> int:
+    """An unprivileged user of this worker's own, for root to become."""
+    return _LOWEST_UID + os.getpid() % _UIDS
 
 
 def _hung_up(connection: socket.socket) -> bool:
@@ -168,8 +175,9 @@ class WarmParent:
             "group": self._group,
             "limits": asdict(self.limits),
             "imports": imports,
-            "uid": _LOWEST_UID + os.getpid() % _UIDS if os.geteuid() == 0 else None,
+            "uid": _uid() if is_privileged() else None,
             "behind": behind_tmp(needed),
+            "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
             "path": [one for one in sys.path if any(Path(one).is_relative_to(x) for x in needed)],
         }
 
@@ -182,6 +190,10 @@ class WarmParent:
         )
         command = [sys.executable, "-I", "-c", bootstrap, json.dumps(start)]
         folders = [entry[0] for entry in start["bases"]]
+        # A root that may not mount (a container's) becomes an ordinary user first: the kernel
+        # doesn't count root's processes.
+        user = {"user": _uid(), "group": _uid(), "extra_groups": ()}
+        is_plain_root = os.geteuid() == 0 and not is_privileged()
         return subprocess.Popen(
             raise_walls_argv(command, packages=packages, hidden=hidden),
             pass_fds=[start["control"], start["owner"], *folders],
@@ -190,6 +202,7 @@ class WarmParent:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C is the coordinator's to handle
+            **(user if is_plain_root else {}),
         )
 
     def _wait_until_warm(self) -> None:

@@ -31,7 +31,7 @@ def test_a_machine_without_bubblewrap(monkeypatch):
 
 
 def test_a_kernel_that_keeps_user_namespaces_to_root(monkeypatch):
-    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(module, "is_privileged", lambda: False)
     monkeypatch.setattr(module, "_setting", lambda name: 1 if "apparmor" in name else None)
     finding = module._user_namespaces()
     assert not finding.ok
