@@ -1,0 +1,159 @@
+"""An attack: how it changes a submission, and what it deserves all the same.
+
+A submission starts with `WRONG` answers, which deserve 0 of 2 and 1 of 3, and a written answer
+that waits for a person. A change that lowers or raises any of these is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+WAITS = None
+"""What a written answer deserves before a person has read it."""
+
+NO_WALLS = "NO-WALLS"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an attacker may know of where grading happens.
+
+    Attributes:
+        course: the course's folder.
+        runtime: where Jupyter keeps its kernels' connection files.
+        tcp, udp: ports on this machine that listen.
+        unix: a socket's path in the file system.
+        abstract: a socket's name outside it.
+        namespace: this machine's own process namespace, to tell a sandbox by.
+    """
+
+    course: Path
+    runtime: Path
+    tcp: int
+    udp: int
+    unix: Path
+    abstract: str
+    namespace: str
+
+
+Change = Callable[[NotebookNode, Place], NotebookNode | bytes | None]
+"""Changes the submission in place, or returns another in its place, be it only bytes."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One row of the table.
+
+    Attributes:
+        name: short, unique, in words joined by dashes.
+        what: what the student does, as a sentence for the table.
+        deserves: the points of the two tests.
+        written: of the written answer; `WAITS` for a person.
+        never: what, besides the secrets, must not come back.
+        says: words that the student reads at the end, in an output or a reason.
+        files: handed in beside the notebook.
+        seconds: how long a cell may take.
+        rough: may take the machine along where there is no sandbox around it.
+        honest: not an attack but right work that other graders punish.
+        wins: what it still gains, while it does; its test then has to fail.
+    """
+
+    name: str
+    what: str
+    change: Change
+    deserves: tuple[float, float] = (0, 1)
+    written: float | None = WAITS
+    never: tuple[str, ...] = ()
+    says: str = ""
+    files: tuple[tuple[str, bytes], ...] = ()
+    seconds: float = 10.0
+    rough: bool = False
+    honest: bool = False
+    wins: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def cases(attacks: list[Attack]) -> list:
+    """The attacks as cases of a test, those that still win marked so."""
+    return [
+        pytest.param(
+            one,
+            id=one.name,
+            marks=[pytest.mark.xfail(strict=True, reason=one.wins)] if one.wins else [],
+        )
+        for one in attacks
+    ]
+
+
+def find(work: NotebookNode, name: str) -> NotebookNode:
+    """The cell with this id."""
+    return next(cell for cell in work.cells if cell.id == name)
+
+
+def _filled(source: str, place: Place) -> str:
+    """`source` with the names in double angle brackets replaced by what they are here."""
+    for name, value in vars(place).items():
+        source = source.replace(f"<<{name}>>", str(value))
+    return source
+
+
+def answers(**sources: str) -> Change:
+    """Give these answers, by cell id."""
+
+    def change(work: NotebookNode, place: Place) -> None:
+        for name, source in sources.items():
+            find(work, name).source = _filled(source, place)
+
+    return change
+
+
+def own_cell(after: str, source: str, kind: str = "code") -> Change:
+    """Add a cell of one's own after a cell of the course."""
+
+    def change(work: NotebookNode, place: Place) -> None:
+        number = work.cells.index(find(work, after)) + 1
+        new = new_code_cell if kind == "code" else new_markdown_cell
+        cell = new(_filled(source, place), id=f"mine-{len(work.cells)}")
+        work.cells.insert(number, cell)
+
+    return change
+
+
+def first(source: str) -> Change:
+    """Run this before anything but the language cell."""
+    return own_cell("language", source)
+
+
+def last(source: str) -> Change:
+    """Run this after everything else."""
+    return own_cell("essay", source)
+
+
+def all_of(*changes: Change) -> Change:
+    """One change after the other."""
+
+    def change(work: NotebookNode, place: Place) -> NotebookNode | bytes | None:
+        found: NotebookNode | bytes | None = None
+        for one in changes:
+            found = one(work, place)
+            assert found is None or one is changes[-1], "only the last may return another notebook"
+        return found
+
+    return change
+
+
+def behind_walls(source: str) -> str:
+    """`source` after a line that stops it where there are no walls around it."""
+    shown = '"-".join(["NO", "WALLS"])'  # so that a quoted line isn't taken for it
+    return (
+        "import os\n"
+        f'assert os.readlink("/proc/self/ns/pid") != "<<namespace>>", {shown}\n' + source
+    )
