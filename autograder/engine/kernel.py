@@ -33,6 +33,9 @@ SYS_ADMIN = 1 << CAPABILITIES["CAP_SYS_ADMIN"]
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 
+_MADV_COLLAPSE = 25  # Linux 6.1
+_HUGE_PAGE = 2 << 20
+
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -73,6 +76,23 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
     words = [word.encode() or None for word in (source, target, kind)]
     done = _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None)
     _check(done, f"mount {kind or source} on {target}")
+
+
+def use_huge_pages() -> None:
+    """Have this process's memory in pages of 2 MiB where it can be: forks of it copy fewer.
+
+    Older kernels refuse, which changes nothing.
+    """
+    with open("/proc/self/maps", "rb") as file:
+        places = [line.split() for line in file]
+    for place in places:
+        is_memory = place[1] == b"rw-p" and (len(place) < 6 or place[5] == b"[heap]")
+        if is_memory:
+            start, end = (int(number, 16) for number in place[0].split(b"-"))
+            start, end = -(-start // _HUGE_PAGE) * _HUGE_PAGE, end // _HUGE_PAGE * _HUGE_PAGE
+            if start < end:
+                size = ctypes.c_size_t(end - start)
+                _libc.madvise(ctypes.c_void_p(start), size, _MADV_COLLAPSE)
 
 
 def new_session_keyring() -> None:
