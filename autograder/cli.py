@@ -58,13 +58,13 @@ Database = Annotated[
     Optional[str],  # noqa: UP007
     typer.Option(
         "--db",
-        envvar="BEYOND_GRADEBOOK",
-        help="The gradebook's address, such as postgresql+psycopg://user@host/name.",
+        help="The gradebook's address, such as postgresql://user@host/name.",
     ),
 ]
 
 
 def _course(folder: Path | None, **changes: object) -> Course:
+    changes = {name: value for name, value in changes.items() if value is not None}
     if folder is None:
         return replace(Course.here(), **changes)
     if not folder.is_dir():

@@ -8,7 +8,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,14 @@ class Course:
         cell_seconds: the longest a cell of a submission may run, in seconds.
         exchange: nbgrader's exchange, when it isn't `exchange/` in the course.
         db: the gradebook's address, when it isn't the file in `term/`: an SQLAlchemy URL such as
-            postgresql://user@host/name.
+            postgresql://user@host/name. BEYOND_GRADEBOOK names it too.
     """
 
     root: Path
     language: str = MASTER_LANGUAGE
     cell_seconds: int = 30
     exchange: Path | None = None
-    db: str | None = None
+    db: str | None = field(default_factory=lambda: os.environ.get("BEYOND_GRADEBOOK") or None)
 
     @classmethod
     def here(cls) -> Course:

@@ -1,7 +1,7 @@
-"""Running a submission's cells: the one place where that happens.
+"""Running a notebook in an ordinary Jupyter kernel, for `validate` and `check`; never for points.
 
-nbgrader's own execution in a Jupyter kernel, told what to do when a kernel dies or hangs, so
-that every submission ends with an outcome for every cell.
+nbgrader's own execution, told what to do when a kernel dies or hangs, so that every cell ends
+with an outcome.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
-TIMED_OUT = "CellTimeoutError"
-NOT_RUN = "NotRun"
-DIED = "KernelDied"
+from autograder.endings import DIED, NOT_RUN, TIMED_OUT
 
 _TIMEOUTS_ALLOWED = 2
 

@@ -24,7 +24,7 @@ from autograder.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
 from autograder.course import Course
 from autograder.engine.job import Job, Outcome
 from autograder.errors import UserError
-from autograder.execution import NOT_RUN
+from autograder.endings import NOT_RUN
 from autograder.files import read_file
 from autograder.fingerprints import Fingerprints
 from autograder.gradebook_writer import GradebookNotebook

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
-from autograder.execution import DIED, NOT_RUN, TIMED_OUT
+from autograder.endings import DIED, NOT_RUN, TIMED_OUT
 from autograder.notebooks import copied, grader_metadata
 
 

@@ -12,7 +12,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from autograder import notebooks
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.execution import NOT_RUN
+from autograder.endings import NOT_RUN
 from autograder.notebooks import course_metadata, grade_id, grader_metadata
 from autograder.notes import Note, listed, texts
 from autograder.scoring import outcome, stopped

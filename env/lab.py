@@ -23,12 +23,15 @@ def languages(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("notebooks/*/00-*.ipynb")) or ["en"]
 
 
-def check(options: argparse.Namespace) -> None:
-    """What can be told before anything is installed.
+def check(options: argparse.Namespace, settings: Path) -> None:
+    """What can be told before anything is installed; `settings` is `env/jupyter`.
 
     Raises:
         Fault: these options can't work.
     """
+    if options.instructor and not (settings / "instructor").is_dir():
+        raise Fault("These are a student's files, without what --instructor needs; "
+                    "start without it, or start the instructor's course.", faults.USAGE)
     if options.course:
         if not options.instructor:
             raise Fault("--course goes with --instructor; add that.", faults.USAGE)
@@ -46,7 +49,7 @@ def prepare(
     """The command that starts JupyterLab, and its variables; makes the folders it needs.
 
     Raises:
-        Fault: a folder can't be written, or this is a student's bundle and no instructor's course.
+        Fault: a folder can't be written.
     """
     root = options.course or environment.root
     variables = environ(environment)
@@ -127,9 +130,6 @@ def copy_missing(release: Path, work: Path) -> list[str]:
 def _jupyter(environment: Environment, role: str) -> dict[str, str]:
     """Jupyter's settings: the project's for this role, then what this user changes in the menus."""
     settings = environment.pins / "jupyter"
-    if not (settings / role).is_dir():
-        raise Fault("These are a student's files, without what --instructor needs; "
-                    "start without it, or start the instructor's course.", faults.USAGE)
     own = environment.cache / "jupyter" / role
     own.mkdir(parents=True, exist_ok=True)
     folders = [settings / role, settings / "all"]

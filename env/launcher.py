@@ -54,7 +54,7 @@ def _main(arguments: list[str]) -> int:
     environment = Environment(ROOT, _say)
     if verb == "lab":
         options = _lab_options(rest)
-        lab.check(options)
+        lab.check(options, environment.pins / "jupyter")
         environment.ensure()
         return _become(*lab.prepare(environment, options, _say), cwd=options.course or ROOT)
     if verb == "run":

@@ -17,7 +17,7 @@ from nbformat.v4 import new_output
 from autograder.engine import door as door_module
 from autograder.engine.door import ChildGone, Door
 from autograder.engine.judge import Judge, error_output
-from autograder.execution import DIED, NOT_RUN, TIMED_OUT
+from autograder.endings import DIED, NOT_RUN, TIMED_OUT
 from autograder.notebooks import is_solution, is_test
 
 OWN = "own-"

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from nbformat import NotebookNode
@@ -23,7 +24,7 @@ from autograder.engine.judge import Judge, error_output
 from autograder.engine.limits import Limits
 from autograder.engine.submission import Budget, run
 from autograder.engine.warm import WarmParent, WarmParentDied
-from autograder.execution import NOT_RUN
+from autograder.endings import NOT_RUN
 from autograder.notebooks import copied
 
 _JUDGE_GRACE = 30.0
@@ -63,12 +64,20 @@ def _warm_parent(imports: tuple[str, ...]) -> WarmParent:
     if _parent is None or not _parent.alive or wanted != _imports:
         if _parent is not None:
             _parent.close()
-        for name in wanted:
-            # A module that is missing here fails in the cell that imports it, with its message.
-            with suppress(ImportError):
-                importlib.import_module(name)
-        _parent, _imports = WarmParent(limits=Limits(), imports=wanted), wanted
+        with ThreadPoolExecutor(1) as beside:
+            # Both sides import the same, so let them do it at the same time. The walls start from
+            # this thread: what ends with its parent ends with the thread that started it.
+            importing = beside.submit(_import, wanted)
+            _parent, _imports = WarmParent(limits=Limits(), imports=wanted), wanted
+            importing.result()
     return _parent
+
+
+def _import(names: tuple[str, ...]) -> None:
+    for name in names:
+        # A module that is missing fails in the cell that imports it, with its message.
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _children(job: Job) -> list:

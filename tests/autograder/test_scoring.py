@@ -6,7 +6,7 @@ import pytest
 from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_output
 
-from autograder.execution import DIED, NOT_RUN, TIMED_OUT
+from autograder.endings import DIED, NOT_RUN, TIMED_OUT
 from autograder.scoring import outcome
 
 

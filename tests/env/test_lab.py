@@ -17,6 +17,9 @@ from faults import Fault
 ROOT = Path(__file__).resolve().parents[2]
 
 
+SETTINGS = Path(lab.__file__).parent / "jupyter"
+
+
 def options(**given: object) -> argparse.Namespace:
     plain = {"instructor": False, "course": None, "language": None, "port": None,
              "no_browser": False, "jupyter": []}
@@ -76,9 +79,11 @@ def test_an_instructor_gets_no_copies(env: Environment) -> None:
 
 
 def test_a_students_bundle_has_no_instructors_mode(env: Environment) -> None:
-    (env.pins / "jupyter" / "instructor").rmdir()  # as `autograder bundle` leaves it out
+    settings = env.pins / "jupyter"
+    lab.check(options(instructor=True), settings)
+    (settings / "instructor").rmdir()  # as `autograder bundle` leaves it out
     with pytest.raises(Fault, match="student's files"):
-        lab.prepare(env, options(instructor=True), print)
+        lab.check(options(instructor=True), settings)
 
 
 def test_the_start_page_opens(env: Environment) -> None:
@@ -136,13 +141,13 @@ def test_a_taken_port() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(Fault, match=f"Port {port} is taken.*--port {port + 1}"):
-            lab.check(options(port=port))
+            lab.check(options(port=port), SETTINGS)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_no_port(port: int) -> None:
     with pytest.raises(Fault, match="is no port"):
-        lab.check(options(port=port))
+        lab.check(options(port=port), SETTINGS)
 
 
 def test_a_given_port_is_kept_to(env: Environment) -> None:
@@ -153,10 +158,10 @@ def test_a_given_port_is_kept_to(env: Environment) -> None:
 
 def test_another_course_is_for_instructors(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="--instructor"):
-        lab.check(options(course=tmp_path))
+        lab.check(options(course=tmp_path), SETTINGS)
     with pytest.raises(Fault, match="no folder"):
-        lab.check(options(course=tmp_path / "none", instructor=True))
-    lab.check(options(course=tmp_path, instructor=True))
+        lab.check(options(course=tmp_path / "none", instructor=True), SETTINGS)
+    lab.check(options(course=tmp_path, instructor=True), SETTINGS)
 
 
 def test_the_environments_commands_come_first(env: Environment) -> None:
