@@ -100,7 +100,10 @@ def _children(job: Job) -> list:
 
 def _judged(job: Job) -> tuple[NotebookNode, str]:
     """The executed notebook, and why the student's process ended early."""
-    children = _children(job)
+    try:
+        children = _children(job)
+    except ValueError as error:  # its files: a name, or more than fits
+        return _without_judge(job.notebook, str(error)), str(error)
     reader, writer = os.pipe()
     judge = os.fork()
     if judge == 0:
@@ -132,7 +135,7 @@ def _judged(job: Job) -> tuple[NotebookNode, str]:
     if content:
         outcome = Outcome.from_bytes(content)
         return outcome.notebook, causes[0] if outcome.ended else ""
-    return _without_judge(job.notebook), "the tests did not come to their end"
+    return _without_judge(job.notebook, _NO_END), _NO_END
 
 
 def _judge_process(job: Job, sockets: list, writer: int) -> None:
@@ -163,10 +166,13 @@ def _read_all(reader: int, deadline: float) -> bytes:
         parts.append(part)
 
 
-def _without_judge(notebook: NotebookNode) -> NotebookNode:
-    """A notebook whose tests have no outcome, each saying so."""
+_NO_END = "the tests did not come to their end"
+
+
+def _without_judge(notebook: NotebookNode, why: str) -> NotebookNode:
+    """A notebook whose tests have no outcome, each saying why."""
     result = copied(notebook)
     for cell in result.cells:
         if cell.cell_type == "code":
-            cell.outputs = [error_output(NOT_RUN, "the tests did not come to their end")]
+            cell.outputs = [error_output(NOT_RUN, why)]
     return result
