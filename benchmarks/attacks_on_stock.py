@@ -21,6 +21,7 @@ import signal
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -169,7 +170,7 @@ def attack_stock(made: Path, attack: Attack, place: Place) -> Result:
         api = _stock_course(root, max(_SECONDS, attack.seconds))
         result = api.autograde(ASSIGNMENT, "attacker", force=True, create=True)
         if not result["success"]:
-            return Result(None, ("the batch stops",))
+            return Result(None, ("not graded",))
         try:
             with Gradebook(f"sqlite:///{root}/term/gradebook.db", "stock") as gradebook:
                 points = tuple(
@@ -200,15 +201,15 @@ def in_own_process(made: Path, attack: Attack, place: Place) -> Result:
         try:
             theirs.send(attack_stock(made, attack, place))
         except Exception as error:
-            theirs.send(Result(None, (f"the batch stops ({type(error).__name__})",)))
+            theirs.send(Result(None, (f"not graded ({type(error).__name__})",)))
 
     process = get_context("fork").Process(target=work)
     process.start()
     theirs.close()
     try:
-        return ours.recv() if ours.poll(_PATIENCE) else Result(None, ("the batch hangs",))
+        return ours.recv() if ours.poll(_PATIENCE) else Result(None, ("hangs",))
     except EOFError:
-        return Result(None, ("the batch stops",))
+        return Result(None, ("not graded",))
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its kernel too
@@ -221,9 +222,15 @@ def _acts_on_stock_page(api, root: Path) -> tuple[str, ...]:
         return ("no feedback can be made",)
     page = root / "term" / "feedback" / "attacker" / ASSIGNMENT / f"{ASSIGNMENT}.html"
     found = test_readers_browser.acting(page.read_text())
-    # nbgrader's own page has scripts and handlers too; what counts is the student's.
-    ours = ("<body>", *(f"<{one}>" for one in test_readers_browser.FORBIDDEN))
-    evil = [one for one in found if test_readers_browser.EVIL in one or one in ours]
+    # nbgrader's own page has scripts, handlers and a body in a body; what counts is the student's.
+    frames = {f"<{tag}>" for tag in test_readers_browser.FORBIDDEN}
+    evil = [
+        one
+        for one in found
+        if one in frames or (test_readers_browser.EVIL in one and " class=" not in one)
+    ]
+    if found.count("<body>") > 1:
+        evil.append("<body>")
     return ("acts on the page",) if evil else ()
 
 
@@ -262,7 +269,12 @@ def pages_here(course, place: Place) -> dict[str, Result]:
 
 def rows(stock: dict[str, str], here: dict[str, str]) -> str:
     """The table as markdown, a heading a family."""
-    lines = []
+    tried = [text for text in stock.values() if text != NOT_TRIED]
+    lines = [
+        f"Something goes wrong in {_bold(tried)} of the {len(tried)} cases tried on nbgrader alone, "
+        f"and in {_bold(here.values())} of {len(here)} here.",
+        "",
+    ]
     for title, attacks in FAMILIES.items():
         lines += [f"### {title}", ""]
         lines += ["| Attack | The student | Deserves | nbgrader alone | Here |"]
@@ -278,6 +290,10 @@ def rows(stock: dict[str, str], here: dict[str, str]) -> str:
 def _cell(result: Result, attack: Attack) -> str:
     text = result.text()
     return text if result.is_well(attack) or NOT_TRIED in text else f"**{text}**"
+
+
+def _bold(texts: Iterable[str]) -> int:
+    return sum(text.startswith("**") for text in texts)
 
 
 def _table_part(page: str) -> re.Match:

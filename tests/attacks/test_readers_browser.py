@@ -23,7 +23,7 @@ from autograder.verdict import Verdict
 EVIL = "evil-canary"
 """In each script, address and style of an attack: as text it may be read, more it may not do."""
 
-RUN = f"fetch('https://{EVIL}.example')"
+RUN = f"fetch(`https://{EVIL}.example`)"  # fits between either kind of quotes
 
 
 def displayed(mime, content):
