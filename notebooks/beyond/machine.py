@@ -143,10 +143,10 @@ def measure() -> Machine:
     """Measure this machine; takes about a second once PyTorch is imported."""
     import torch
 
-    limit, used = _container_memory()
+    limit, _used = _container_memory()
     memory = psutil.virtual_memory()
     total = min(memory.total, limit) if limit else memory.total
-    free = min(memory.available, limit - used) if limit else memory.available
+    free = free_memory()
 
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.rand(MATRIX, MATRIX, generator=generator) for _i in range(2))
@@ -166,6 +166,13 @@ def measure() -> Machine:
         read_gb_s=stream.nbytes / reading / 1e9,
         packages={name: _version(name) for name in PACKAGES},
     )
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process may still take; a container's limit counts."""
+    limit, used = _container_memory()
+    available = psutil.virtual_memory().available
+    return max(min(available, limit - used) if limit else available, 0)
 
 
 def _shortest(work: Callable[[], object], repeats: int) -> float:
