@@ -24,11 +24,10 @@ from pygments.lexers import PythonLexer
 from autograder.feedback_steps import GRADES, CellGrade, Grades
 from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
 from autograder.notes import Note, texts
-from autograder.outputs import shown_language
 from autograder.release_steps import is_explanation
 from autograder.sanitize import lowered, markdown_to_html
 from autograder.shorten import readable
-from autograder.speaking import speaking
+from autograder.speaking import shown_language, speaking
 from autograder.verdict import CellVerdict, cell_verdicts
 
 _HEADINGS_DOWN = 2  # the page's own headings are of levels 1 and 2

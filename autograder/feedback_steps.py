@@ -14,8 +14,8 @@ from traitlets import Bool
 from autograder import notebooks
 from autograder.course import COURSE_ID, Course
 from autograder.notebooks import is_test
-from autograder.outputs import shown_language
 from autograder.release_steps import is_explanation
+from autograder.speaking import shown_language
 
 GRADES = "beyond_grades"
 """Where in nbconvert's resources `ReadGrades` leaves a `Grades`."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from autograder.hidden import hidden_lines
 from autograder.names import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.notebooks import grader_metadata, is_solution, is_test
 
@@ -157,7 +158,7 @@ def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
     last = tree.body[-1] if tree.body else None
     if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
         yield "doesn't end with report()"
-    hidden = _hidden_lines(cell.source)
+    hidden = hidden_lines(cell.source)
     inside: set[int] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.With):
@@ -178,16 +179,3 @@ def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and id(node) not in inside:
             yield "asserts outside a check, so the assert has no part of the points"
-
-
-def _hidden_lines(source: str) -> set[int]:
-    lines: set[int] = set()
-    hidden = False
-    for number, line in enumerate(source.splitlines(), 1):
-        if "### BEGIN HIDDEN TESTS" in line:
-            hidden = True
-        elif "### END HIDDEN TESTS" in line:
-            hidden = False
-        elif hidden:
-            lines.add(number)
-    return lines

@@ -12,18 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import SOURCE_LANGUAGE, _, available
+from beyond.locale import _
 from nbconvert.exporters.exporter import ResourcesDict
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from autograder.mathml import mathml
-from autograder.notebooks import course_metadata, grader_metadata
+from autograder.notebooks import grader_metadata
 from autograder.pictures import checked
 from autograder.sanitize import clean_html, markdown_to_html
 from autograder.shorten import TEXT, plain, readable
-from autograder.speaking import speaking
+from autograder.speaking import shown_language, speaking
 
 OUTPUTS = 30
 """The most outputs of one cell."""
@@ -39,12 +39,6 @@ PAGE_PICTURES = 16 * 1024 * 1024
 
 _PICTURES = ("image/png", "image/jpeg")
 _RUNNING = ("application/javascript", "text/javascript")
-
-
-def shown_language(nb: NotebookNode) -> str:
-    """The language of a graded notebook, as rebuilding wrote it down; no cell has a say in it."""
-    language = course_metadata(nb).get("language")
-    return language if language in available() else SOURCE_LANGUAGE
 
 
 @dataclass

@@ -16,6 +16,7 @@ from autograder.endings import NOT_RUN
 from autograder.notebooks import course_metadata, grade_id, grader_metadata
 from autograder.notes import Note, listed, texts
 from autograder.scoring import outcome, stopped
+from autograder.speaking import shown_language
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def verdict(
             max_score=submission.max_score,
             late_seconds=max(0.0, submission.total_seconds_late),
             needs_manual=bool(submission.needs_manual_grade),
-            language=notebooks.language_of(graded[0]),
+            language=shown_language(graded[0]),
             notes=tuple(texts(notes)),
             stopped=tuple(one for nb in graded for one in _stopped_cells(nb)),
             cells=tuple(one for nb in graded for one in cell_verdicts(nb)),

@@ -99,6 +99,8 @@ class Outcome:
         notebook: executed; a test cell carries its record, or an error that says why it has none.
         seconds: wall time from the job's start to its end in the worker.
         ended: why the student's process had ended early; empty if it had not.
+        told: the id of the first cell in which a hidden test called the student's code; empty
+            if none did.
     """
 
     student: str
@@ -106,6 +108,7 @@ class Outcome:
     notebook: NotebookNode
     seconds: float
     ended: str = ""
+    told: str = ""
 
     def to_bytes(self) -> bytes:
         return json.dumps({one.name: getattr(self, one.name) for one in fields(self)}).encode()

@@ -18,9 +18,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from autograder.engine.door import ChildGone, Door
+from autograder.hidden import hidden_lines
 from autograder.names import Names
 
-_VALUE, _CALL = "__student_value__", "__student_call__"
+_VALUE, _CALL, _HIDDEN = "__student_value__", "__student_call__", "__hidden_part__"
 
 
 class Judge:
@@ -31,6 +32,10 @@ class Judge:
         names: who binds which name, from the instructor's notebook.
         solution: sources of the instructor's given and solution cells, for `reference`.
         fresh: to a process where no student code has run, for `@probe(fresh=True)`.
+
+    Attributes:
+        told: whether a hidden part of a test has called the student's code, which so has seen
+            what it passed.
     """
 
     def __init__(
@@ -44,9 +49,18 @@ class Judge:
         self._namespace["reference"] = Reference(solution)
         self._namespace[_VALUE] = door.value
         self._namespace[_CALL] = self._call
+        self._namespace[_HIDDEN] = self._begin_hidden_part
+        self._in_hidden_part = False
+        self.told = False
 
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        return self._doors.get(name, self._door).call(name, list(args), kwargs)
+        door = self._doors.get(name, self._door)
+        if door is self._door:
+            self.told |= self._in_hidden_part
+        return door.call(name, list(args), kwargs)
+
+    def _begin_hidden_part(self) -> None:
+        self._in_hidden_part = True
 
     def define(self, cell: NotebookNode) -> None:
         """Run a given cell here: imports, data and helpers that tests use."""
@@ -59,6 +73,8 @@ class Judge:
             ChildGone: the student's process ended meanwhile, so the cell has no outcome.
         """
         tree = _StudentWork(self._names.remote).visit(ast.parse(cell.source, filename=cell.id))
+        _mark_hidden_part(tree, hidden_lines(cell.source))
+        self._in_hidden_part = False
         code = compile(ast.fix_missing_locations(tree), cell.id, "exec")
         outputs: list[NotebookNode] = []
 
@@ -88,6 +104,15 @@ class Judge:
 def error_output(name: str, message: str) -> NotebookNode:
     """An error output without a traceback, which would quote the test's lines."""
     return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
+
+
+def _mark_hidden_part(tree: ast.Module, hidden: set[int]) -> None:
+    """Put a call before the first statement that a release leaves out, or a part of."""
+    for place, statement in enumerate(tree.body):
+        if hidden & set(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)):
+            mark = ast.Expr(ast.Call(ast.Name(_HIDDEN, ast.Load()), [], []))
+            tree.body.insert(place, ast.copy_location(mark, statement))
+            return
 
 
 class _StudentWork(ast.NodeTransformer):

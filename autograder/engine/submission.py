@@ -17,7 +17,17 @@ from nbformat.v4 import new_output
 from autograder.engine import door as door_module
 from autograder.engine.door import ChildGone, Door
 from autograder.engine.judge import Judge, error_output
-from autograder.endings import DIED, NOT_RUN, TIMED_OUT
+from autograder.endings import (
+    AFTER_BREAK,
+    AFTER_END,
+    AFTER_LIMIT,
+    AT_LIMIT,
+    BROKE_PROCESS,
+    DIED,
+    ENDED_PROCESS,
+    NOT_RUN,
+    TIMED_OUT,
+)
 from autograder.notebooks import is_solution, is_test
 
 OWN = "own-"
@@ -42,13 +52,16 @@ def is_students(cell: NotebookNode) -> bool:
     return is_solution(cell) or cell.id.startswith(OWN)
 
 
-def run(notebook: NotebookNode, door: Door, judge: Judge, budget: Budget, seed: int) -> str:
+def run(
+    notebook: NotebookNode, door: Door, judge: Judge, budget: Budget, seed: int
+) -> tuple[str, str]:
     """Run every code cell of a rebuilt notebook in place.
 
     Returns:
-        Why the child had ended before the last cell; empty if it had not.
+        Why the child had ended before the last cell, empty if it had not; and the id of the first
+        cell in which a hidden test called the student's code, empty if there is none.
     """
-    gone = ""
+    gone = told = ""
     spent = 0.0
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type != "code":
@@ -69,7 +82,9 @@ def run(notebook: NotebookNode, door: Door, judge: Judge, budget: Budget, seed: 
         except ChildGone as end:
             gone = str(end)
             cell.outputs = [error_output(*_ENDED_BECAUSE[gone])]
-    return gone
+        if judge.told and not told:
+            told = cell.id
+    return gone, told
 
 
 def _define(cell: NotebookNode, door: Door, judge: Judge) -> None:
@@ -84,14 +99,14 @@ def _define(cell: NotebookNode, door: Door, judge: Judge) -> None:
 
 
 _ENDED_BECAUSE = {
-    door_module.TIMED_OUT: (TIMED_OUT, "this cell ran into the time limit and had to be ended"),
-    door_module.ENDED: (DIED, "this cell ended the Python process"),
-    door_module.BROKE_FORM: (DIED, "this cell broke the Python process"),
+    door_module.TIMED_OUT: (TIMED_OUT, AT_LIMIT),
+    door_module.ENDED: (DIED, ENDED_PROCESS),
+    door_module.BROKE_FORM: (DIED, BROKE_PROCESS),
 }
 _NOT_RUN_BECAUSE = {
-    door_module.TIMED_OUT: "the time limit was used up",
-    door_module.ENDED: "an earlier cell ended the Python process",
-    door_module.BROKE_FORM: "an earlier cell broke the Python process",
+    door_module.TIMED_OUT: AFTER_LIMIT,
+    door_module.ENDED: AFTER_END,
+    door_module.BROKE_FORM: AFTER_BREAK,
 }
 
 

@@ -15,6 +15,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from nbformat import NotebookNode
 
@@ -24,7 +25,8 @@ from autograder.engine.judge import Judge, error_output
 from autograder.engine.limits import Limits
 from autograder.engine.submission import Budget, run
 from autograder.engine.warm import WarmParent, WarmParentDied
-from autograder.endings import NOT_RUN
+from autograder.endings import NO_END, NOT_RUN
+from autograder.hidden import has_words, released, retold
 from autograder.notebooks import copied
 
 _JUDGE_GRACE = 30.0
@@ -42,10 +44,21 @@ def run_submission(content: bytes) -> bytes:
     """
     job = Job.from_bytes(content)
     began = time.monotonic()
-    notebook, ended = _judged(job)
-    return Outcome(
-        job.student, job.assignment, notebook, time.monotonic() - began, ended
-    ).to_bytes()
+    outcome = _judged(job)
+    notebook = outcome.notebook
+    if outcome.told and has_words(notebook, outcome.told):
+        left = job.submission_seconds - (time.monotonic() - began)
+        notebook = retold(notebook, _without_hidden_tests(job, left), outcome.told)
+    seconds = time.monotonic() - began
+    return replace(outcome, notebook=notebook, seconds=seconds).to_bytes()
+
+
+def _without_hidden_tests(job: Job, seconds: float) -> NotebookNode | None:
+    """The same submission run with the tests as students have them; None if that can't be."""
+    if seconds <= 0:
+        return None
+    outcome = _judged(replace(job, notebook=released(job.notebook), submission_seconds=seconds))
+    return None if outcome.ended == NO_END else outcome.notebook
 
 
 def warm_up(imports: tuple[str, ...] = ()) -> None:
@@ -98,12 +111,12 @@ def _children(job: Job) -> list:
     raise AssertionError("unreachable")
 
 
-def _judged(job: Job) -> tuple[NotebookNode, str]:
-    """The executed notebook, and why the student's process ended early."""
+def _judged(job: Job) -> Outcome:
+    """What one run of a job leaves, with why the student's process ended early."""
     try:
         children = _children(job)
     except ValueError as error:  # its files: a name, or more than fits
-        return _without_judge(job.notebook, str(error)), str(error)
+        return _without_judge(job, str(error))
     reader, writer = os.pipe()
     judge = os.fork()
     if judge == 0:
@@ -134,8 +147,8 @@ def _judged(job: Job) -> tuple[NotebookNode, str]:
         causes = [child.end() for child in children]
     if content:
         outcome = Outcome.from_bytes(content)
-        return outcome.notebook, causes[0] if outcome.ended else ""
-    return _without_judge(job.notebook, _NO_END), _NO_END
+        return replace(outcome, ended=causes[0] if outcome.ended else "")
+    return _without_judge(job, NO_END)
 
 
 def _judge_process(job: Job, sockets: list, writer: int) -> None:
@@ -147,8 +160,8 @@ def _judge_process(job: Job, sockets: list, writer: int) -> None:
     judge = Judge(doors[0], job.names(), job.solution(), doors[1] if len(doors) > 1 else None)
     notebook = copied(job.notebook)
     budget = Budget(job.cell_seconds, job.submission_seconds)
-    ended = run(notebook, doors[0], judge, budget, job.seed)
-    content = Outcome(job.student, job.assignment, notebook, 0.0, ended).to_bytes()
+    ended, told = run(notebook, doors[0], judge, budget, job.seed)
+    content = Outcome(job.student, job.assignment, notebook, 0.0, ended, told).to_bytes()
     while content:
         content = content[os.write(writer, content) :]
 
@@ -166,13 +179,10 @@ def _read_all(reader: int, deadline: float) -> bytes:
         parts.append(part)
 
 
-_NO_END = "the tests did not come to their end"
-
-
-def _without_judge(notebook: NotebookNode, why: str) -> NotebookNode:
-    """A notebook whose tests have no outcome, each saying why."""
-    result = copied(notebook)
+def _without_judge(job: Job, why: str) -> Outcome:
+    """An outcome in which no test has one, each saying why."""
+    result = copied(job.notebook)
     for cell in result.cells:
         if cell.cell_type == "code":
             cell.outputs = [error_output(NOT_RUN, why)]
-    return result
+    return Outcome(job.student, job.assignment, result, 0.0, why)

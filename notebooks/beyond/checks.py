@@ -183,7 +183,8 @@ def report() -> None:
     outcomes = _cell.close()
     if not outcomes:
         return
-    _show(outcomes)
+    record = _record(outcomes)
+    _show(shown(record))
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if not failed:
         return
@@ -192,7 +193,23 @@ def report() -> None:
         line = _("Not answered yet: {names}").format(names=", ".join(map(str, names)))
         print(line, file=sys.stderr)
         return
-    raise CheckFailed("\n".join(_lines(failed, _summary(outcomes)))) from None
+    raise CheckFailed(failure(record)) from None
+
+
+def shown(record: dict[str, Any]) -> dict[str, Any]:
+    """What `report` displays for a record: text/plain, text/html and the record itself."""
+    checks, heading = record["checks"], _summary(record)
+    return {
+        "text/plain": "\n".join(_lines(checks, heading)),
+        "text/html": _html(checks, heading),
+        MIME_TYPE: record,
+    }
+
+
+def failure(record: dict[str, Any]) -> str:
+    """The message of the `CheckFailed` that `report` raises for a record."""
+    failed = [one for one in record["checks"] if not one["passed"]]
+    return "\n".join(_lines(failed, _summary(record)))
 
 
 def score(record: dict[str, Any], points: float) -> float:
@@ -309,35 +326,36 @@ def _one_line(error: BaseException) -> str:
     return message
 
 
-def _summary(outcomes: list[_Outcome]) -> str:
-    passed = sum(outcome.passed for outcome in outcomes)
-    return _("Checks passed: {passed} of {total}").format(passed=passed, total=len(outcomes))
+def _summary(record: dict[str, Any]) -> str:
+    checks = record["checks"]
+    passed = sum(one["passed"] for one in checks)
+    return _("Checks passed: {passed} of {total}").format(passed=passed, total=len(checks))
 
 
-def _mark(outcome: _Outcome) -> str:
-    return "✓" if outcome.passed else "✗"
+def _mark(check: dict[str, Any]) -> str:
+    return "✓" if check["passed"] else "✗"
 
 
-def _lines(outcomes: list[_Outcome], heading: str) -> list[str]:
-    """A heading and a line for each outcome, its message wrapped below it."""
+def _lines(checks: list[dict[str, Any]], heading: str) -> list[str]:
+    """A heading and a line for each check, its message wrapped below it."""
     lines = [heading]
-    for outcome in outcomes:
-        lines.append(f"{_mark(outcome)} {_(outcome.name)}")
+    for one in checks:
+        lines.append(f"{_mark(one)} {_(one['name'])}")
         lines += textwrap.wrap(
-            outcome.message, _LINE_WIDTH, initial_indent="    ", subsequent_indent="    "
+            one["message"], _LINE_WIDTH, initial_indent="    ", subsequent_indent="    "
         )
     return lines
 
 
-def _html(outcomes: list[_Outcome], heading: str) -> str:
+def _html(checks: list[dict[str, Any]], heading: str) -> str:
     """The same as HTML; the marks have words for those who hear the page."""
     items = []
-    for outcome in outcomes:
-        word = _("passed") if outcome.passed else _("not passed")
-        message = f"<br><small>{html.escape(outcome.message)}</small>" if outcome.message else ""
+    for one in checks:
+        word = _("passed") if one["passed"] else _("not passed")
+        message = f"<br><small>{html.escape(one['message'])}</small>" if one["message"] else ""
         items.append(
-            f'<li><span role="img" aria-label="{html.escape(word)}">{_mark(outcome)}</span> '
-            f"{html.escape(_(outcome.name))}{message}</li>"
+            f'<li><span role="img" aria-label="{html.escape(word)}">{_mark(one)}</span> '
+            f"{html.escape(_(one['name']))}{message}</li>"
         )
     return (
         f"<p>{html.escape(heading)}</p>"
@@ -346,7 +364,7 @@ def _html(outcomes: list[_Outcome], heading: str) -> str:
 
 
 def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
-    """The same as data, for `score` and for whoever grades."""
+    """The cell's outcomes as data, for `score` and for whoever grades."""
     return {
         "version": RECORD_VERSION,
         "checks": [
@@ -363,15 +381,8 @@ def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
     }
 
 
-def _show(outcomes: list[_Outcome]) -> None:
+def _show(bundle: dict[str, Any]) -> None:
     """One display output with text, HTML and data; the text alone outside IPython."""
-    heading = _summary(outcomes)
-    text = "\n".join(_lines(outcomes, heading))
-    bundle = {
-        "text/plain": text,
-        "text/html": _html(outcomes, heading),
-        MIME_TYPE: _record(outcomes),
-    }
     if _listener is not None:
         _listener(bundle)
     elif _shell():
@@ -379,7 +390,7 @@ def _show(outcomes: list[_Outcome]) -> None:
 
         display(bundle, raw=True)
     else:
-        print(text)
+        print(bundle["text/plain"])
 
 
 _listener: Callable[[dict[str, Any]], None] | None = None

@@ -49,8 +49,6 @@ def tag(*tags):
     return change
 
 
-LATER = "what a hidden check passed in can be told by student code that runs later"
-
 ATTACKS = [
     # The test cells' own text and running
     Attack(
@@ -708,7 +706,6 @@ ATTACKS = [
             last("print(kept)\nkept"),
         ),
         deserves=(1, 1),
-        wins=LATER,
     ),
     Attack(
         "remember-and-fail",
@@ -720,7 +717,6 @@ ATTACKS = [
             ),
         ),
         deserves=(1, 1),
-        wins=LATER,
     ),
     Attack(
         "remember-and-tell-next-test",
@@ -730,7 +726,6 @@ ATTACKS = [
             ranked="def ranked(numbers, k):\n    raise ValueError(kept)",
         ),
         deserves=(1, 0),
-        wins=LATER,
     ),
     Attack(
         "remember-in-a-file",
@@ -745,7 +740,6 @@ ATTACKS = [
             last("print(open('kept.txt').read())"),
         ),
         deserves=(1, 1),
-        wins=LATER,
     ),
     Attack(
         "print-later-from-a-thread",
@@ -766,7 +760,68 @@ ATTACKS = [
             last("time.sleep(0.4)"),
         ),
         deserves=(1, 1),
-        wins=LATER,
+    ),
+    Attack(
+        "remember-and-time-out",
+        "Keeps the hidden inputs and raises them as the engine's own kind of time-out",
+        answers(
+            double="kept = []\ndef double(x):\n    kept.append(x)\n    return 4 if x == 2 else 0",
+            essay="why = 'It fails.'\nraise TimeoutError(str(kept))",
+        ),
+        deserves=(1, 1),
+    ),
+    Attack(
+        "remember-and-die",
+        "Keeps the hidden inputs and names its error as the engine names a process's end",
+        answers(
+            double="kept = []\ndef double(x):\n    kept.append(x)\n    return 4 if x == 2 else 0",
+            essay="why = 'It fails.'\nclass KernelDied(Exception):\n    pass\n"
+            "raise KernelDied(str(kept))",
+        ),
+        deserves=(1, 1),
+    ),
+    Attack(
+        "remember-in-a-type",
+        "Keeps the hidden inputs and raises an error whose type has them for its name",
+        answers(
+            double="kept = []\ndef double(x):\n    kept.append(x)\n    return 4 if x == 2 else 0",
+            ranked="def ranked(numbers, k):\n"
+            "    raise type('seen_' + '_'.join(map(str, kept)), (Exception,), {})()",
+        ),
+        deserves=(1, 0),
+    ),
+    Attack(
+        "remember-in-a-value",
+        "Keeps the hidden inputs in the list that a later check reads and quotes",
+        answers(
+            double="shares = []\ndef double(x):\n    shares.append(x)\n    return 4 if x == 2 else 0",
+            shares="",
+        ),
+        deserves=(1, 0),
+    ),
+    Attack(
+        "remember-beside-the-walls",
+        "Leaves the hidden inputs wherever it may write, for the second look to find",
+        all_of(
+            answers(
+                double="import glob, os\n"
+                "places = ['.', '/tmp', '/var/tmp', '/dev/shm', '/dev/mqueue', os.path.expanduser('~')]\n"
+                "def double(x):\n"
+                "    for place in places:\n"
+                "        try:\n"
+                "            with open(f'{place}/seen-by-me', 'a') as file:\n"
+                "                file.write(f'{x} ')\n"
+                "        except OSError:\n"
+                "            pass\n"
+                "    return 4 if x == 2 else 0",
+            ),
+            last(
+                "for place in places:\n"
+                "    if os.path.exists(f'{place}/seen-by-me'):\n"
+                "        print(open(f'{place}/seen-by-me').read())"
+            ),
+        ),
+        deserves=(1, 1),
     ),
 ]
 

@@ -222,7 +222,7 @@ def test_korean_messages():
     locale.set_language("ko")
     with check("x"):
         given(None)
-    lines = checks._lines(checks._cell.close(), "")
+    lines = checks._lines(checks._record(checks._cell.close())["checks"], "")
     assert lines[2].strip().startswith("아직")
 
 
