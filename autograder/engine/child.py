@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from autograder.engine import wire
@@ -96,6 +97,19 @@ class _Child:
         function = self._probes[name] if name in self._probes else self._named(name)
         with self._silence(), _soft_limit(seconds):
             return ["value", function(*args, **kwargs)]
+
+    def _answer_file(self, name: str) -> list[Any]:
+        path = Path(name)
+        return ["value", path.read_bytes() if path.is_file() else None]
+
+    def _answer_put(self, name: str, content: bytes | None) -> list[Any]:
+        path = Path(name)
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return ["value", None]
 
     def _named(self, name: str) -> Any:
         try:

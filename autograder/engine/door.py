@@ -1,6 +1,6 @@
 """The one narrow door: how the trusted side reaches the student's process.
 
-Four requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
+Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
 A reply that is late, malformed or out of step ends the child, and every later request raises
 `ChildGone` with the reason.
 """
@@ -92,6 +92,22 @@ class Door:
         return self._value(
             self._ask("call", [name, args, kwargs, self._call_seconds], self._call_seconds)
         )
+
+    def file(self, name: str) -> bytes | None:
+        """A file from the student's working folder; None if there is none.
+
+        Raises:
+            Exception: what the child says, such as that it is too big.
+            ChildGone: the child has ended.
+        """
+        content = self._value(self._ask("file", [name], self._call_seconds))
+        if content is not None and type(content) is not bytes:
+            self._end(BROKE_FORM)
+        return content
+
+    def put(self, name: str, content: bytes | None) -> None:
+        """Write a file into the working folder, or with None take it away."""
+        self._value(self._ask("put", [name, content], self._call_seconds))
 
     def _ask(self, verb: str, words: list[Any], seconds: float) -> list[Any]:
         if self.gone:

@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.names import Names, names_in
-from autograder.notebooks import is_test
+from autograder.notebooks import course_metadata, is_test
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Job:
             for cell in self.master.cells
             if cell.cell_type == "code" and not is_test(cell)
         ]
+
+    def made_files(self) -> list[str]:
+        """The files that the assignment asks students to make or to hand in."""
+        listed = course_metadata(self.master).get("files", [])
+        return [name for name in listed if isinstance(name, str)]
 
     def imports(self) -> tuple[str, ...]:
         """The modules that the instructor's cells import: what a warm parent should have ready."""

@@ -11,6 +11,7 @@ import ast
 import contextlib
 import io
 import types
+from collections.abc import Iterable
 from typing import Any
 
 from beyond import checks
@@ -32,6 +33,8 @@ class Judge:
         names: who binds which name, from the instructor's notebook.
         solution: sources of the instructor's given and solution cells, for `reference`.
         fresh: to a process where no student code has run, for `@probe(fresh=True)`.
+        files: the names of the files that students make or hand in; a fresh probe finds them as
+            they stand when it is asked.
 
     Attributes:
         told: whether a hidden part of a test has called the student's code, which so has seen
@@ -39,11 +42,17 @@ class Judge:
     """
 
     def __init__(
-        self, door: Door, names: Names, solution: list[str], fresh: Door | None = None
+        self,
+        door: Door,
+        names: Names,
+        solution: list[str],
+        fresh: Door | None = None,
+        files: Iterable[str] = (),
     ) -> None:
         self._names = names
-        self._doors = {name: fresh for name in names.fresh_probes if fresh is not None}
         self._door = door
+        self._fresh = fresh
+        self._files = tuple(files)
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = Reference(solution)
@@ -54,17 +63,29 @@ class Judge:
         self.told = False
 
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        door = self._doors.get(name, self._door)
-        if door is self._door:
-            self.told |= self._in_hidden_part
-        return door.call(name, list(args), kwargs)
+        if self._fresh is not None and name in self._names.fresh_probes:
+            return self._call_fresh(self._fresh, name, list(args), kwargs)
+        self.told |= self._in_hidden_part
+        return self._door.call(name, list(args), kwargs)
+
+    def _call_fresh(self, fresh: Door, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        found = {file: self._door.file(file) for file in self._files}
+        try:
+            for file, content in found.items():
+                fresh.put(file, content)
+            return fresh.call(name, args, kwargs)
+        except ChildGone as end:
+            # The file's doing, not that of the student's process, which goes on.
+            raise RuntimeError(f"reading the file ended a process of its own ({end})") from None
 
     def _begin_hidden_part(self) -> None:
         self._in_hidden_part = True
 
     def define(self, cell: NotebookNode) -> None:
-        """Run a given cell here: imports, data and helpers that tests use."""
+        """Run a given cell here, and where fresh probes run: imports, data and helpers."""
         exec(compile(cell.source, cell.id, "exec"), self._namespace)
+        if self._fresh is not None and not self._fresh.gone:
+            self._fresh.define(cell.source)
 
     def test(self, cell: NotebookNode) -> list[NotebookNode]:
         """Run a test cell; returns the outputs it would have in a notebook.

@@ -157,7 +157,8 @@ def _judge_process(job: Job, sockets: list, writer: int) -> None:
         # One thread, as behind the walls: more gain nothing here and disturb the other workers.
         sys.modules["torch"].set_num_threads(1)
     doors = [Door(one, job.cell_seconds) for one in sockets]
-    judge = Judge(doors[0], job.names(), job.solution(), doors[1] if len(doors) > 1 else None)
+    fresh = doors[1] if len(doors) > 1 else None
+    judge = Judge(doors[0], job.names(), job.solution(), fresh, job.made_files())
     notebook = copied(job.notebook)
     budget = Budget(job.cell_seconds, job.submission_seconds)
     ended, told = run(notebook, doors[0], judge, budget, job.seed)

@@ -1,0 +1,97 @@
+"""`@probe(fresh=True)`: a student's file, judged where none of the student's code has run."""
+
+import pytest
+from beyond.checks import MIME_TYPE
+from nbformat.v4 import new_code_cell, new_notebook
+
+from autograder.engine.job import Job, Outcome
+from autograder.engine.worker import run_submission
+
+GIVEN = """from pathlib import Path
+from beyond.checks import check, given, probe, report
+@probe(fresh=True)
+def content():
+    return Path("model.txt").read_text()
+@probe(fresh=True)
+def knows(name):
+    return name in globals()
+@probe(fresh=True)
+def ends():
+    import os
+    os._exit(3)
+"""
+TEST = """with check("the file is right", hidden=True):
+    assert content() == "right"
+with check("nothing of the student's is there"):
+    assert not knows("make")
+report()"""
+
+
+def run(answer, test=TEST, files=None, listed=("model.txt",)):
+    """Whether each check passed, and the outputs of the test cell."""
+
+    def cell(name, source, **marks):
+        made = new_code_cell(source, id=name)
+        made.metadata.nbgrader = {"grade_id": name, "grade": False, "solution": False, **marks}
+        return made
+
+    cells = [
+        cell("given", GIVEN, locked=True),
+        cell("answer", answer, solution=True),
+        cell("test", test, grade=True, points=2, locked=True),
+    ]
+    notebook = new_notebook(cells=cells, metadata={"beyond": {"files": list(listed)}})
+    job = Job("ada", "files", notebook, notebook, files or {}, cell_seconds=5.0)
+    cells = Outcome.from_bytes(run_submission(job.to_bytes())).notebook.cells
+    records = [out.data[MIME_TYPE] for out in cells[2].outputs if MIME_TYPE in out.get("data", {})]
+    return [one["passed"] for record in records for one in record["checks"]], cells[2].outputs
+
+
+def test_a_file_that_the_answer_makes_is_judged():
+    passed, _outputs = run("def make():\n    open('model.txt', 'w').write('right')\nmake()")
+    assert passed == [True, True]
+
+
+def test_a_file_that_was_handed_in_is_judged():
+    assert run("make = 1", files={"model.txt": b"right"})[0] == [True, True]
+
+
+def test_an_answer_that_replaces_the_file_or_takes_it_away_is_taken_at_its_word():
+    handed_in = {"model.txt": b"right"}
+    assert run("make = open('model.txt', 'w').write('wrong')", files=handed_in)[0] == [False, True]
+    assert run("import os\nmake = os.remove('model.txt')", files=handed_in)[0] == [False, True]
+
+
+def test_what_the_answer_patches_has_no_say():
+    answer = (
+        "import builtins, pathlib\n"
+        "pathlib.Path.read_text = lambda *_words, **_more: 'right'\n"
+        "builtins.open = None\n"
+        "make = 1\n"
+    )
+    assert run(answer)[0] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["other.txt", "../model.txt"])
+def test_only_the_files_that_the_assignment_lists_are_taken(name):
+    answer = f"make = 1\ntry:\n    open({name!r}, 'w').write('right')\nexcept OSError:\n    pass"
+    assert run(answer)[0] == [False, True]
+
+
+def test_a_link_to_elsewhere_shows_what_the_student_could_read_and_no_more():
+    assert run("import os\nmake = os.symlink('/etc/shadow', 'model.txt')")[0] == [False, True]
+
+
+def test_a_file_over_the_limit_is_an_error_of_that_check():
+    answer = "make = open('model.txt', 'wb').truncate(80 * 1024 * 1024)"
+    assert run(answer)[0] == [False, False]
+
+
+def test_a_file_that_ends_its_reader_leaves_the_other_tests_alone():
+    test = (
+        "with check('reads'):\n    ends()\n"
+        "with check('still answers'):\n    assert given(make) == 7\nreport()"
+    )
+    passed, outputs = run("make = 7", test)
+    assert passed == [False, True]
+    assert "ended" in str(outputs)
