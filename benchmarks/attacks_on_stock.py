@@ -1,8 +1,10 @@
-"""Which attacks win on nbgrader alone, and what they get here: the table in autograder/ATTACKS.md.
+"""Which attacks win on nbgrader alone, and what they get here.
+
+Writes the table in autograder/ATTACKS.md and its sums in autograder/README.md.
 
     python benchmarks/attacks_on_stock.py            both columns, about twenty minutes
     python benchmarks/attacks_on_stock.py --here     this autograder's column only
-    python benchmarks/attacks_on_stock.py -k NAME    only these, printed and not written
+    python benchmarks/attacks_on_stock.py -k NAME    only the rows with this in their name
 
 nbgrader alone is its Autograde with its default steps, on the same questions as plain asserts
 and a partial-credit value, as its documentation writes them. Attacks that could take the machine
@@ -43,6 +45,7 @@ from tests.attacks.attack import Attack, Place  # noqa: E402
 from tests.attacks.small_course import ASSIGNMENT, HIDDEN_INPUTS, RIGHT, SECRETS  # noqa: E402
 
 TABLE = ROOT / "autograder" / "ATTACKS.md"
+SUMS = ROOT / "autograder" / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 FAMILIES = {
@@ -287,6 +290,16 @@ def rows(stock: dict[str, str], here: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def sums(stock: dict[str, str], here: dict[str, str]) -> str:
+    """How often something goes wrong, by family, as a markdown table."""
+    lines = ["| Family | Tried | Wrong on nbgrader alone | Wrong here |", "|---|---|---|---|"]
+    for title, attacks in FAMILIES.items():
+        tried = [stock[one.name] for one in attacks if stock[one.name] != NOT_TRIED]
+        wrong = _bold(here[one.name] for one in attacks)
+        lines.append(f"| {title} | {len(attacks)} | {_bold(tried)} of {len(tried)} | {wrong} |")
+    return "\n".join(lines) + "\n"
+
+
 def _cell(result: Result, attack: Attack) -> str:
     text = result.text()
     return text if result.is_well(attack) or NOT_TRIED in text else f"**{text}**"
@@ -298,8 +311,14 @@ def _bold(texts: Iterable[str]) -> int:
 
 def _table_part(page: str) -> re.Match:
     found = re.search(f"{re.escape(BEGIN)}\n(.*?){re.escape(END)}", page, re.DOTALL)
-    assert found, f"{TABLE} has no {BEGIN}"
+    assert found, f"the page has no {BEGIN}"
     return found
+
+
+def _write(path: Path, table: str) -> None:
+    page = path.read_text(encoding="utf-8")
+    part = _table_part(page)
+    path.write_text(page[: part.start(1)] + table + page[part.end(1) :], "utf-8")
 
 
 def column(page: str, number: int) -> dict[str, str]:
@@ -316,7 +335,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--here", action="store_true", help="this autograder's column only")
     parser.add_argument("--stock", action="store_true", help="nbgrader's column only")
-    parser.add_argument("-k", metavar="NAME", help="only attacks with this in their name; print")
+    parser.add_argument("-k", metavar="NAME", help="only attacks with this in their name")
     arguments = parser.parse_args()
     attacks = [one for family in FAMILIES.values() for one in family]
     if arguments.k:
@@ -349,16 +368,12 @@ def main() -> None:
                 stock[attack.name] = _cell(in_own_process(folder / "stock", attack, place), attack)
                 print(f"stock  {attack.name}: {stock[attack.name]}", flush=True)
         listeners.close()
-    if arguments.k:
-        return
     page = TABLE.read_text(encoding="utf-8")
-    stock = stock or column(page, 3)
-    here = here or column(page, 4)
-    for attack in attacks:
-        stock.setdefault(attack.name, "not run yet")
-        here.setdefault(attack.name, "not run yet")
-    part = _table_part(page)
-    TABLE.write_text(page[: part.start(1)] + rows(stock, here) + page[part.end(1) :], "utf-8")
+    unknown = {one.name: "not run yet" for family in FAMILIES.values() for one in family}
+    stock = unknown | column(page, 3) | stock
+    here = unknown | column(page, 4) | here
+    _write(TABLE, rows(stock, here))
+    _write(SUMS, sums(stock, here))
 
 
 if __name__ == "__main__":

@@ -14,3 +14,9 @@ def test_the_table_is_complete():
         assert said[one.name] == one.what
         assert deserved[one.name] == " + ".join(f"{points:g}" for points in one.deserves)
         assert here[one.name].startswith("**") == bool(one.wins)
+
+
+def test_the_sums_are_those_of_the_table():
+    page = table.TABLE.read_text(encoding="utf-8")
+    sums = table.sums(table.column(page, 3), table.column(page, 4))
+    assert sums in table.SUMS.read_text(encoding="utf-8")
