@@ -268,14 +268,18 @@ def _write_grades(
     return list(found.values())
 
 
-def _answer(notebook: NotebookNode | None, name: str) -> list[str] | None:
+def _answer(notebook: NotebookNode | None, name: str) -> list[tuple] | None:
     """What a student wrote that a score for this cell could be about."""
     if notebook is None:
         return None
     for cell in notebook.cells:
         if grade_id(cell) == name and is_solution(cell):
-            return [cell.source]
-    return [cell.source for cell in notebook.cells if is_students(cell)]
+            return [_written(cell)]
+    return [_written(cell) for cell in notebook.cells if is_students(cell)]
+
+
+def _written(cell: NotebookNode) -> tuple[str, object]:
+    return cell.source, cell.get("attachments")
 
 
 def _write_comments(

@@ -1,7 +1,7 @@
 """A submission rebuilt on the instructor's version before anything of it runs.
 
 From the submission come two things: the source of the answer cells and the source of the
-student's own extra cells. Order, tags, points, tests, given code and everything else come from
+student's own extra cells; to prose also belong the pictures pasted into it. Order, tags, points, tests, given code and everything else come from
 the instructor's notebook, so a deleted test is back, a doubled one is single, and an edited one
 is itself again. Each decision becomes a note to the student.
 
@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder import notebooks
+from autograder import notebooks, pictures
 from autograder.build import through_steps
 from autograder.course import MASTER_LANGUAGE, Course
 from autograder.notebooks import grade_id, is_solution, is_test
@@ -40,6 +40,8 @@ _TEMPLATE_STEPS = (
 )
 _OWN = "own"
 """How the id of a student's own cell begins in a rebuilt notebook."""
+_MOST_PICTURES = 10
+_LONGEST_NAME = 100
 _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 
 
@@ -77,6 +79,7 @@ def rebuild(
         found = matched.get(cell.id, [])
         if is_solution(cell):
             cell.source, said = _answer(cell, untouched[cell.id], found, own.get(cell.id, []))
+            _take_pictures(cell, [one for one in found if one.source == cell.source])
         else:
             said = _restored(cell, untouched[cell.id], found)
         notes.extend(said)
@@ -164,7 +167,26 @@ _NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_ra
 
 def _own_cells(found: list[NotebookNode], base: NotebookNode) -> list[NotebookNode]:
     """The student's own cells: their source and nothing else of them."""
-    return [_NEW_CELL[cell.cell_type](cell.source, id=_OWN) for cell in found]
+    made = [_NEW_CELL[cell.cell_type](cell.source, id=_OWN) for cell in found]
+    for cell, theirs in zip(made, found, strict=True):
+        _take_pictures(cell, [theirs])
+    return made
+
+
+def _take_pictures(cell: NotebookNode, found: list[NotebookNode]) -> None:
+    """Keep the pictures that were pasted into prose: whole, not too large, not too many."""
+    if cell.cell_type != "markdown":
+        return
+    kept: dict[str, dict[str, str]] = {}
+    for one in found:
+        attached = one.get("attachments")
+        for name, bundle in attached.items() if isinstance(attached, dict) else ():
+            for mime, encoded in bundle.items() if isinstance(bundle, dict) else ():
+                picture = pictures.checked(mime, encoded)
+                if picture and len(name) <= _LONGEST_NAME and len(kept) < _MOST_PICTURES:
+                    kept[name] = {mime: picture}
+    if kept:
+        cell["attachments"] = kept
 
 
 def _unique_ids(cells: list[NotebookNode], taken: set[str]) -> None:

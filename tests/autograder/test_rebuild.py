@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder import notebooks
 from autograder.rebuild import rebuild, released, template
@@ -155,3 +155,48 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
         assert mine.metadata == wanted.metadata
         assert notebooks.is_solution(mine) or mine.source == wanted.source
     assert len({c.id for c in result.cells}) == len(result.cells)
+
+
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(parts):
+    base, given = parts
+    work = notebooks.copied(given)
+    own = new_markdown_cell("![](attachment:drawn.png)")
+    own["attachments"] = {
+        "drawn.png": {"image/png": PICTURE, "text/html": "<script>1</script>"},
+        "page.html": {"text/html": "<script>1</script>"},
+        "vector.svg": {"image/svg+xml": "<svg/>"},
+        "broken.png": {"image/png": "AAAA"},
+    }
+    work.cells.append(own)
+    result, _notes = rebuild(base, given, work)
+    assert result.cells[-1]["attachments"] == {"drawn.png": {"image/png": PICTURE}}
+
+
+def test_a_picture_pasted_into_a_written_answer_is_kept(parts):
+    base, given = (notebooks.copied(part) for part in parts)
+    for part in (base, given):
+        essay = new_markdown_cell("YOUR ANSWER HERE", id="essay")
+        essay.metadata.nbgrader = {"grade_id": "essay", "grade": True, "solution": True, "points": 1}
+        part.cells.append(essay)
+    work = notebooks.copied(given)
+    work.cells[-1].source = "See ![](attachment:drawn.png)"
+    work.cells[-1]["attachments"] = {"drawn.png": {"image/png": PICTURE}}
+    result, _notes = rebuild(base, given, work)
+    assert result.cells[-1]["attachments"] == {"drawn.png": {"image/png": PICTURE}}
+    notebooks.parse(notebooks.to_bytes(result), "small.ipynb")
+
+
+@pytest.mark.parametrize("attached", [7, ["x"], {"a.png": 3}, {"a.png": {"image/png": 3}}])
+def test_attachments_of_no_such_form_are_left_out(parts, attached):
+    base, given = parts
+    own = new_markdown_cell("x")
+    own["attachments"] = attached
+    work = notebooks.copied(given)
+    work.cells.append(own)
+    result, _notes = rebuild(base, given, work)
+    assert "attachments" not in result.cells[-1]
