@@ -131,7 +131,7 @@ def test_only_what_has_changed_runs_again(term, kit, here, runs):
 
 
 def test_a_test_that_was_wrong_is_mended_and_everyone_graded_again(term, kit, here, runs):
-    """The way that `autograder/README.md` describes: mend the source, release, grade."""
+    """The way that `source/README.md` describes: mend the source, release, grade."""
     kit.hand_in(term, "a", kit.answered(term, a_answer="a = 42"))
     kit.hand_in(term, "b", kit.answered(term, a_answer="a = 43"))
     assert [v.score for v in grade(term, "mini")] == [2, 0]
