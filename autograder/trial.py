@@ -13,9 +13,11 @@ import tempfile
 from pathlib import Path
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from autograder.build import given_files
 from autograder.course import MASTER_LANGUAGE, Course
+from autograder.engine.job import Job
 from autograder.execution import ExecuteSubmission
 from autograder.files import write_file
 from autograder.notebooks import copied, read
@@ -25,12 +27,21 @@ from autograder.translation import Difference
 from autograder.verdict import cell_verdicts
 
 
-def execute(course: Course, notebook: NotebookNode, folder: Path | None = None) -> NotebookNode:
-    """A copy of a notebook, executed as a submission is.
+def execute(
+    course: Course,
+    notebook: NotebookNode,
+    folder: Path | None = None,
+    master: NotebookNode | None = None,
+) -> NotebookNode:
+    """A copy of a notebook, executed in an ordinary kernel.
 
     Args:
         folder: an assignment's folder whose given files lie beside the notebook.
+        master: the instructor's notebook, which hidden checks ask as `reference`.
     """
+    notebook = copied(notebook)
+    if master is not None:
+        notebook.cells.insert(0, _reference_cell(master))
     with tempfile.TemporaryDirectory() as place:
         for path in given_files(folder) if folder else []:
             target = Path(place) / path.relative_to(folder)
@@ -38,7 +49,16 @@ def execute(course: Course, notebook: NotebookNode, folder: Path | None = None) 
             shutil.copyfile(path, target)
         resources = {"metadata": {"path": place}}
         step = ExecuteSubmission(config=course.nbgrader_config())
-        return step.preprocess(copied(notebook), resources)[0]
+        return step.preprocess(notebook, resources)[0]
+
+
+def _reference_cell(master: NotebookNode) -> NotebookNode:
+    """A cell that binds `reference`, as the engine does for test cells."""
+    sources = Job("", "", master, master).solution()
+    return new_code_cell(
+        f"from autograder.engine.judge import Reference\n\nreference = Reference({sources!r})",
+        id="reference",
+    )
 
 
 def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
@@ -48,13 +68,13 @@ def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
     solved, _resources = DropExplanations().preprocess(copied(master), {})
     found = [
         Difference(cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}")
-        for cell in cell_verdicts(execute(course, solved, folder))
+        for cell in cell_verdicts(execute(course, solved, folder, master))
         if cell.points is not None and not cell.passed
     ]
-    stub = execute(course, template(course, assignment, notebook, MASTER_LANGUAGE), folder)
+    stub = template(course, assignment, notebook, MASTER_LANGUAGE)
     found += [
         Difference(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
-        for cell in cell_verdicts(stub)
+        for cell in cell_verdicts(execute(course, stub, folder, master))
         if cell.points
     ]
     for code in course.languages():

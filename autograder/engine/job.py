@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.names import Names, names_in
-from autograder.notebooks import course_metadata, is_test
+from autograder.notebooks import LANGUAGE_CELL, course_metadata, is_test
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,14 @@ class Job:
         return names_in(self.master)
 
     def solution(self) -> list[str]:
-        """The instructor's given and solution cells, in order."""
+        """The instructor's given and solution cells, in order.
+
+        Without the one that sets the language: the master's isn't the submission's.
+        """
         return [
             cell.source
             for cell in self.master.cells
-            if cell.cell_type == "code" and not is_test(cell)
+            if cell.cell_type == "code" and not is_test(cell) and cell.id != LANGUAGE_CELL
         ]
 
     def made_files(self) -> list[str]:

@@ -24,6 +24,11 @@ def test_a_solution_that_its_own_test_refuses(course):
     assert said == ["a-test doesn't give the solution full marks: not passed: a is right"]
 
 
+def test_a_hidden_check_may_ask_the_reference(course):
+    asks = lambda s: s.replace("given(double(7)) == 14", "given(double(7)) == reference.double(7)")
+    assert changed(course, "double-test", asks) == []
+
+
 def test_a_test_that_an_untouched_notebook_passes(course):
     said = changed(course, "double-test", lambda s: s.replace("given(double(2)) == 4", "True"))
     assert said == ["double-test gives an untouched notebook 3 points"]

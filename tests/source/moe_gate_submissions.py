@@ -1,0 +1,574 @@
+"""Submissions to `moe-gate` with one mistake each, and the score that each deserves.
+
+Reasoned out by hand from what the mistake does to each check, and not taken from a run: a check
+that is passed or failed by accident shows as a difference. Everything but the one answer cell is
+right. The written answer waits for a person, so everything right is 19 points here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+# The checks of each test cell with their weights, under a short name.
+CHECKS = {
+    "gate": {
+        "sum": ("a token's probabilities sum to 1", 1),
+        "row": ("a score is a token times an expert's row", 1),
+        "half": ("half precision comes in, float32 comes out", 1),
+        "others": ("other tokens and routers", 3),
+        "large": ("very large scores", 1),
+    },
+    "top-k": {
+        "largest": ("the k largest come first, with their experts", 1),
+        "ratio": ("renormalised weights sum to 1 and keep their ratio", 1),
+        "gradient": ("the gate gets a gradient through the weights", 1),
+        "others": ("other sizes", 3),
+        "gradients": ("other gradients", 2),
+        "untouched": ("what was passed in stays as it was", 1),
+    },
+    "mixture": {
+        "chosen": ("a token's expert is the one that was chosen", 1),
+        "two": ("two experts are added up, each with its weight", 1),
+        "dropped": ("a dropped choice adds nothing", 1),
+        "once": ("each expert is called once, on its own tokens", 1),
+        "others": ("other tokens, weights and experts", 3),
+        "gradients": ("gradients of tokens, weights and experts", 2),
+        "others once": ("other experts work once, on their own tokens", 1),
+    },
+    "balance-loss": {
+        "balanced": ("balanced is 1, whatever k is", 1),
+        "one expert": ("all tokens on one expert", 1),
+        "twice": ("twice the tokens, the same loss", 1),
+        "others": ("other batches", 3),
+        "gradient": ("the gradient of the loss", 2),
+    },
+    "capacity": {
+        "fits": ("no expert takes more than fits", 1),
+        "ranks": ("first choices come before second ones", 1),
+        "untouched": ("the choices passed in stay as they were", 1),
+        "others": ("other choices and capacities", 3),
+        "extremes": ("no room, and room for all", 1),
+    },
+    "layer": {
+        "numbers": ("the output has the input's shape and the right numbers", 1),
+        "parameters": ("parameters() lists the router and every expert", 1),
+        "learns": ("the router learns from the task", 1),
+        "others": ("other layers", 3),
+        "gradients": ("gradients of other layers", 2),
+        "idle": ("experts without tokens learn nothing", 1),
+        "capacity": ("layers with a capacity", 2),
+    },
+}
+POINTS = {"gate": 2, "top-k": 3, "mixture": 4, "balance-loss": 3, "capacity": 3, "layer": 4}
+RIGHT = 19
+
+
+def all_of(cell: str, *but: str) -> set[str]:
+    """Every check of a cell but these."""
+    return set(CHECKS[cell]) - set(but)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in one answer cell.
+
+    Attributes:
+        cell: the answer cell.
+        change: (old, new) pieces of the right answer, or a whole answer cell.
+        broken: the checks that fail, by answer cell; the layer is built on the others.
+        score: the points of the whole submission.
+        why: what the broken checks have seen, where the mistake's name doesn't say it.
+    """
+
+    cell: str
+    change: tuple[str, str] | str
+    broken: dict[str, set[str]]
+    score: Fraction
+    why: str = ""
+
+    def answer(self, right: str) -> str:
+        if isinstance(self.change, str):
+            return self.change.strip()
+        old, new = self.change
+        assert right.count(old) == 1, old
+        return right.replace(old, new)
+
+
+def part(numerator: int, denominator: int) -> Fraction:
+    return Fraction(numerator, denominator)
+
+
+LOOP_OVER_TOKENS = """
+def mixture(x, weights, chosen, experts):
+    rows = []
+    for token, shares, numbers in zip(x, weights, chosen):
+        total = torch.zeros_like(token)
+        for share, number in zip(shares, numbers):
+            if number >= 0:
+                total = total + share * experts[int(number)](token.unsqueeze(0))[0]
+        rows.append(total)
+    return torch.stack(rows)
+"""
+EVERY_EXPERT_ON_EVERY_TOKEN = """
+def mixture(x, weights, chosen, experts):
+    total = torch.zeros_like(x)
+    for number, expert in enumerate(experts):
+        share = (weights * (chosen == number)).sum(dim=-1, keepdim=True)
+        total = total + share * expert(x)
+    return total
+"""
+EACH_PLACE_BY_ITSELF = """
+def mixture(x, weights, chosen, experts):
+    total = torch.zeros_like(x)
+    for place in range(chosen.shape[1]):
+        for number, expert in enumerate(experts):
+            rows = torch.where(chosen[:, place] == number)[0]
+            if len(rows):
+                total = total.index_add(0, rows, weights[rows, place, None] * expert(x[rows]))
+    return total
+"""
+EXPERT_BY_PLACE = """
+def mixture(x, weights, chosen, experts):
+    total = torch.zeros_like(x)
+    for place in range(chosen.shape[1]):
+        total = total + weights[:, place, None] * experts[place](x)
+    return total
+"""
+MARKED_IN_THE_CALLERS_TENSOR = """
+def top_k(probabilities, k, renormalise=True):
+    weights, chosen = [], []
+    for _ in range(k):
+        best = probabilities.argmax(dim=-1, keepdim=True)
+        weights.append(probabilities.gather(-1, best))
+        chosen.append(best)
+        probabilities.scatter_(-1, best, -1.0)
+    weights, chosen = torch.cat(weights, dim=-1), torch.cat(chosen, dim=-1)
+    if renormalise:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return weights, chosen
+"""
+THE_BEST_ONE_ONLY = """
+def top_k(probabilities, k, renormalise=True):
+    chosen = probabilities.argmax(dim=-1, keepdim=True)
+    return torch.ones_like(chosen), chosen
+"""
+CHOSEN_ONLY = """
+def balance_loss(probabilities, chosen):
+    tokens, experts = probabilities.shape
+    kept = torch.zeros_like(probabilities).scatter(1, chosen, probabilities.gather(1, chosen))
+    kept = kept / kept.sum(dim=-1, keepdim=True)
+    fractions = torch.bincount(chosen.flatten(), minlength=experts) / chosen.numel()
+    return experts * (fractions * kept.mean(dim=0)).sum()
+"""
+ON_A_VIEW = """
+def within_capacity(chosen, experts, factor):
+    tokens, k = chosen.shape
+    capacity = math.ceil(factor * tokens * k / experts)
+    room = [capacity] * experts
+    for place in range(k):
+        column = chosen[:, place]
+        for number in range(experts):
+            mine = torch.where(column == number)[0]
+            column[mine[room[number]:]] = -1
+            room[number] = max(0, room[number] - len(mine))
+    return chosen
+"""
+
+MISTAKES = {
+    # gate: weights 1 1 1 3 1, of 7
+    "softmax over the tokens": Mistake(
+        "gate", ("dim=-1", "dim=0"),
+        {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns")},
+        RIGHT - 2 - part(9, 11) * 4,
+        "the columns sum to 1 instead, so even experts that nobody wants are chosen by somebody",
+    ),
+    "no softmax": Mistake(
+        "gate", ("torch.softmax(scores, dim=-1)", "scores"),
+        {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns", "idle")},
+        RIGHT - 2 - part(8, 11) * 4,
+        "the largest scores are still chosen, with weights that mean nothing",
+    ),
+    "softmax after rounding": Mistake(
+        "gate", ("x.float() @ router.float().T", "(x @ router.T).float()"),
+        {"gate": {"half"}}, RIGHT - part(1, 7) * 2,
+    ),
+    "router not transposed": Mistake(
+        "gate", ("router.float().T", "router.float()"), {"gate": all_of("gate"), "layer": all_of("layer")}, RIGHT - 2 - 4,
+        "nothing fits: the shapes don't match",
+    ),
+    "softmax by hand, which overflows": Mistake(
+        "gate", ("torch.softmax(scores, dim=-1)",
+                 "scores.exp() / scores.exp().sum(dim=-1, keepdim=True)"),
+        {"gate": {"large"}}, RIGHT - part(1, 7) * 2,
+    ),
+    "1 for the best": Mistake(
+        "gate", ("torch.softmax(scores, dim=-1)",
+                 "F.one_hot(scores.argmax(dim=-1), len(router)).float()"),
+        {"gate": all_of("gate", "sum"), "layer": all_of("layer", "parameters", "idle")},
+        RIGHT - part(6, 7) * 2 - part(9, 11) * 4,
+        "sums to 1; the loss of the layer has no gradient; the second expert is chosen blindly",
+    ),
+    "uniform": Mistake(
+        "gate", ("torch.softmax(scores, dim=-1)", "torch.softmax(0 * scores, dim=-1)"),
+        {"gate": all_of("gate"), "layer": all_of("layer", "parameters")},
+        RIGHT - 2 - part(10, 11) * 4,
+        "a gate that knows nothing; whom top-k takes among equals is luck",
+    ),
+    # top-k: weights 1 1 1 3 2 1, of 9
+    "never renormalised": Mistake(
+        "top-k", ("if renormalise", "if False"),
+        {
+            "top-k": {"ratio", "others", "gradients"},
+            "layer": {"numbers", "others", "gradients", "capacity"},
+        },
+        RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
+    ),
+    "always renormalised": Mistake(
+        "top-k", ("if renormalise", "if True"),
+        {"top-k": {"largest", "gradient", "others", "gradients"}}, RIGHT - part(7, 9) * 3,
+        "the layer renormalises anyway",
+    ),
+    "softmax over the chosen": Mistake(
+        "top-k", ("weights / weights.sum(dim=-1, keepdim=True)", "weights.softmax(dim=-1)"),
+        {
+            "top-k": {"ratio", "others", "gradients"},
+            "layer": {"numbers", "others", "gradients", "capacity"},
+        },
+        RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
+        "a softmax of probabilities: sums to 1, but at another ratio",
+    ),
+    "keepdim forgotten": Mistake(
+        "top-k", (", keepdim=True", ""),
+        {"top-k": all_of("top-k", "largest", "gradient"), "layer": all_of("layer")},
+        RIGHT - part(7, 9) * 3 - 4,
+        "an error, or worse, none where there are as many tokens as choices",
+    ),
+    "weights and experts swapped": Mistake(
+        "top-k", ("return weights, chosen", "return chosen, weights"),
+        {"top-k": all_of("top-k", "untouched"), "layer": all_of("layer")},
+        RIGHT - part(8, 9) * 3 - 4,
+    ),
+    "marked in the caller's tensor": Mistake(
+        "top-k", MARKED_IN_THE_CALLERS_TENSOR,
+        {"top-k": {"gradient", "gradients", "untouched"}, "layer": all_of("layer")},
+        RIGHT - part(4, 9) * 3 - 4,
+        "the right numbers; but gather and softmax keep that tensor, so backward raises",
+    ),
+    "weights as numbers": Mistake(
+        "top-k", ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
+        {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "capacity"}},
+        RIGHT - part(3, 9) * 3 - part(5, 11) * 4,
+        "the right numbers, and a router that learns from the balance loss alone",
+    ),
+    "the best one only": Mistake(
+        "top-k", THE_BEST_ONE_ONLY,
+        {"top-k": all_of("top-k", "untouched"), "layer": all_of("layer", "parameters", "idle")},
+        RIGHT - part(8, 9) * 3 - part(9, 11) * 4,
+        "argmax without gradient",
+    ),
+    # mixture: weights 1 1 1 1 3 2 1, of 10
+    "a loop over the tokens": Mistake(
+        "mixture", LOOP_OVER_TOKENS, {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4, "right but slow",
+    ),
+    "every expert on every token": Mistake(
+        "mixture", EVERY_EXPERT_ON_EVERY_TOKEN, {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4, "right, and nothing is saved",
+    ),
+    "each place by itself": Mistake(
+        "mixture", EACH_PLACE_BY_ITSELF, {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4, "right, with up to k calls of each expert",
+    ),
+    "-1 taken for the last expert": Mistake(
+        "mixture", LOOP_OVER_TOKENS.replace("if number >= 0:", "if True:"),
+        {
+            "mixture": {"dropped", "once", "others", "gradients", "others once"},
+            "layer": {"capacity"},
+        },
+        RIGHT - part(8, 10) * 4 - part(2, 11) * 4,
+    ),
+    "written over, not added": Mistake(
+        "mixture", ("combined.index_add_(0, rows, answers)", "combined[rows] = answers"),
+        {
+            "mixture": {"two", "others", "gradients"},
+            "layer": {"numbers", "others", "gradients", "capacity"},
+        },
+        RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
+    ),
+    "weights forgotten": Mistake(
+        "mixture", (" * weights[rows, places].unsqueeze(-1)", ""),
+        {
+            "mixture": {"two", "dropped", "others", "gradients"},
+            "layer": {"numbers", "learns", "others", "gradients", "capacity"},
+        },
+        RIGHT - part(7, 10) * 4 - part(9, 11) * 4,
+    ),
+    "the first place's weight for all": Mistake(
+        "mixture", ("weights[rows, places]", "weights[rows, 0]"),
+        {
+            "mixture": {"two", "others", "gradients"},
+            "layer": {"numbers", "others", "gradients", "capacity"},
+        },
+        RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
+    ),
+    "experts by place": Mistake(
+        "mixture", EXPERT_BY_PLACE,
+        {
+            "mixture": all_of("mixture"),
+            "layer": {"numbers", "others", "gradients", "capacity"},
+        },
+        RIGHT - 4 - part(8, 11) * 4,
+        "the layer's idle experts stay idle, because the first k do all the work",
+    ),
+    "tokens detached": Mistake(
+        "mixture", ("expert(x[rows])", "expert(x[rows].detach())"),
+        {"mixture": {"gradients"}}, RIGHT - part(2, 10) * 4,
+        "the layer's own parameters still learn; what lies below it would not",
+    ),
+    "no gradient at all": Mistake(
+        "mixture", ("    return combined", "    return combined.detach()"),
+        {"mixture": {"gradients"}, "layer": {"learns", "gradients", "idle", "capacity"}},
+        RIGHT - part(2, 10) * 4 - part(6, 11) * 4,
+    ),
+    "added to the input": Mistake(
+        "mixture", ("torch.zeros_like(x)", "x"),
+        {"mixture": all_of("mixture"), "layer": all_of("layer")}, RIGHT - 4 - 4,
+        "in place: later experts get tokens that earlier ones have changed, and backward fails",
+    ),
+    # balance loss: weights 1 1 1 3 2, of 8
+    "counts, not fractions": Mistake(
+        "balance-loss", (" / chosen.numel()", ""),
+        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        RIGHT - 3 - part(7, 11) * 4,
+    ),
+    "not divided by k": Mistake(
+        "balance-loss", ("chosen.numel()", "len(chosen)"),
+        {
+            "balance-loss": {"balanced", "others", "gradient"},
+            "layer": {"others", "gradients", "capacity"},
+        },
+        RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
+    ),
+    "sum, not mean": Mistake(
+        "balance-loss", (".mean(dim=0)", ".sum(dim=0)"),
+        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        RIGHT - 3 - part(7, 11) * 4,
+    ),
+    "not times the experts": Mistake(
+        "balance-loss", ("experts * (fractions", "(fractions"),
+        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        RIGHT - 3 - part(7, 11) * 4,
+    ),
+    "mean of the chosen only": Mistake(
+        "balance-loss", CHOSEN_ONLY,
+        {
+            "balance-loss": {"one expert", "others", "gradient"},
+            "layer": {"others", "gradients", "capacity"},
+        },
+        RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
+        "renormalised top-k in place of the full softmax; balanced is still 1",
+    ),
+    "bincount too short": Mistake(
+        "balance-loss", (", minlength=experts", ""),
+        {
+            "balance-loss": {"one expert", "others", "gradient"},
+            "layer": {"numbers", "parameters", "learns", "others", "idle"},
+        },
+        RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
+        "an error whenever the last expert gets nothing, as in one of the other layers",
+    ),
+    "loss without gradient": Mistake(
+        "balance-loss", ("probabilities.mean", "probabilities.detach().mean"),
+        {"balance-loss": {"gradient"}, "layer": {"gradients", "capacity"}},
+        RIGHT - part(2, 8) * 3 - part(4, 11) * 4,
+    ),
+    "always balanced": Mistake(
+        "balance-loss", "def balance_loss(probabilities, chosen):\n    return torch.tensor(1.0)",
+        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        RIGHT - 3 - part(7, 11) * 4,
+    ),
+    # capacity: weights 1 1 1 3 1, of 7
+    "capacity rounded down": Mistake(
+        "capacity", ("math.ceil", "math.floor"),
+        {"capacity": {"fits", "untouched", "others"}, "layer": {"capacity"}},
+        RIGHT - part(5, 7) * 3 - part(2, 11) * 4,
+        "1.5 and 2.5 in the visible checks; 2 is 2 either way",
+    ),
+    "k left out of the capacity": Mistake(
+        "capacity", ("factor * tokens * k", "factor * tokens"),
+        {"capacity": all_of("capacity", "extremes"), "layer": {"capacity"}},
+        RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
+        "room for every token is still enough, since none has an expert twice",
+    ),
+    "served token by token": Mistake(
+        "capacity", """
+def within_capacity(chosen, experts, factor):
+    capacity = math.ceil(factor * chosen.numel() / experts)
+    line = chosen.flatten()
+    place = F.one_hot(line, experts).cumsum(0).gather(1, line[:, None])[:, 0]
+    return torch.where(place <= capacity, line, -1).reshape(chosen.shape)
+""",
+        {"capacity": {"ranks", "others"}, "layer": {"capacity"}},
+        RIGHT - part(4, 7) * 3 - part(2, 11) * 4,
+    ),
+    "-1 written through a view": Mistake(
+        "capacity", ON_A_VIEW, {"capacity": {"untouched"}, "layer": {"capacity"}},
+        RIGHT - part(1, 7) * 3 - part(2, 11) * 4,
+        "right but for the caller's tensor, which top-k's gradient still needs",
+    ),
+    "dropped ones go to expert 0": Mistake(
+        "capacity", ("queue, -1)", "queue, 0)"),
+        {"capacity": all_of("capacity"), "layer": {"capacity"}},
+        RIGHT - 3 - part(2, 11) * 4,
+    ),
+    "one place too few": Mistake(
+        "capacity", ("place <= capacity", "place < capacity"),
+        {"capacity": all_of("capacity", "extremes"), "layer": {"capacity"}},
+        RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
+    ),
+    "nothing is dropped": Mistake(
+        "capacity", "def within_capacity(chosen, experts, factor):\n    return chosen.clone()",
+        {"capacity": all_of("capacity"), "layer": {"capacity"}},
+        RIGHT - 3 - part(2, 11) * 4,
+    ),
+    # layer: weights 1 1 1 3 2 1 2, of 11
+    "experts in a plain list": Mistake(
+        "layer", ("nn.ModuleList(experts)", "experts"), {"layer": {"parameters"}},
+        RIGHT - part(1, 11) * 4,
+    ),
+    "the router a plain tensor": Mistake(
+        "layer", ("nn.Parameter(router)", "router"),
+        {"layer": {"parameters", "learns", "gradients", "capacity"}}, RIGHT - part(6, 11) * 4,
+    ),
+    "not renormalised": Mistake(
+        "layer", ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
+        {"layer": {"numbers", "others", "gradients", "capacity"}}, RIGHT - part(8, 11) * 4,
+    ),
+    "batch and length mixed up": Mistake(
+        "layer", ("x.reshape(-1, x.shape[-1])", "x.transpose(0, 1).reshape(-1, x.shape[-1])"),
+        {"layer": {"numbers", "others", "gradients", "capacity"}}, RIGHT - part(8, 11) * 4,
+        "each output lands on another position, and all shapes are right",
+    ),
+    "left as tokens": Mistake(
+        "layer", (".reshape(x.shape), loss", ", loss"), {"layer": all_of("layer")}, RIGHT - 4,
+    ),
+    "no limit": Mistake(
+        "layer", ("if self.factor is not None", "if False"), {"layer": {"capacity"}},
+        RIGHT - part(2, 11) * 4,
+    ),
+    "the loss after dropping": Mistake(
+        "layer", (
+            "        loss = balance_loss(probabilities, chosen)\n"
+            "        if self.factor is not None:\n"
+            "            chosen = within_capacity(chosen, len(self.experts), self.factor)\n",
+            "        if self.factor is not None:\n"
+            "            chosen = within_capacity(chosen, len(self.experts), self.factor)\n"
+            "        loss = balance_loss(probabilities, chosen.clamp(min=0))\n",
+        ),
+        {"layer": {"capacity"}}, RIGHT - part(2, 11) * 4,
+    ),
+    "the output alone": Mistake(
+        "layer", (".reshape(x.shape), loss", ".reshape(x.shape)"),
+        {"layer": all_of("layer")}, RIGHT - 4,
+    ),
+}  # fmt: skip
+
+HONEST = {
+    "gate": """
+def gate(x, router):
+    print("계산합니다", x.shape)
+    scores = F.linear(x.to(torch.float32), router.to(torch.float32))
+    scores = scores - scores.max(dim=1, keepdim=True).values
+    return scores.exp() / scores.exp().sum(1, keepdim=True)
+""",
+    "top-k": """
+def top_k(probabilities, k, renormalise=True):
+    order = probabilities.argsort(dim=1, descending=True)[:, :k]
+    weights = torch.gather(probabilities, 1, order)
+    if renormalise:
+        weights = F.normalize(weights, p=1, dim=1)
+    return [weights, order]
+""",
+    "mixture": """
+def mixture(x, weights, chosen, experts):
+    k = chosen.shape[1]
+    flat = chosen.flatten()
+    order = flat.argsort(stable=True)
+    order = order[flat[order] >= 0]
+    counts = torch.bincount(flat[order], minlength=len(experts)).tolist()
+    tokens = order // k
+    answers = [expert(batch) for expert, batch in zip(experts, x[tokens].split(counts))]
+    answers = torch.cat(answers) * weights.flatten()[order, None]
+    return torch.zeros_like(x).index_add(0, tokens, answers)
+""",
+    "balance-loss": """
+def balance_loss(probabilities, chosen):
+    tokens, experts = probabilities.size()
+    received = F.one_hot(chosen, experts).sum(dim=(0, 1)).float()
+    mean = probabilities.sum(0) / tokens
+    return torch.dot(received / received.sum(), mean) * experts
+""",
+    "capacity": """
+import numpy as np
+
+def within_capacity(chosen, experts, factor):
+    kept = np.array(chosen)
+    most = -int(-(factor * kept.size / experts) // 1)
+    taken = np.zeros(experts, dtype=int)
+    for place in range(kept.shape[1]):
+        for row in range(kept.shape[0]):
+            expert = kept[row, place]
+            if taken[expert] >= most:
+                kept[row, place] = -1
+            else:
+                taken[expert] += 1
+    return torch.from_numpy(kept)
+""",
+    "layer": """
+class MixtureOfExperts(nn.Module):
+    def __init__(self, router, experts, k, factor=None):
+        super().__init__()
+        self.scores = nn.Linear(*router.shape[::-1], bias=False)
+        with torch.no_grad():
+            self.scores.weight.copy_(router)
+        for number, expert in enumerate(experts):
+            self.add_module(f"expert_{number}", expert)
+        self.count, self.k, self.factor = len(experts), k, factor
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        flat = x.view(batch * length, width)
+        odds = gate(flat, self.scores.weight)
+        shares, numbers = top_k(odds, self.k, renormalise=True)
+        balance = balance_loss(odds, numbers)
+        if self.factor:
+            numbers = within_capacity(numbers, self.count, self.factor)
+        experts = [getattr(self, f"expert_{number}") for number in range(self.count)]
+        return mixture(flat, shares, numbers, experts).view(batch, length, width), balance
+""",
+}
+"""Right, in other ways than the instructor's."""
+
+CONSTANTS = {
+    "gate": "def gate(x, router):\n    return torch.full((len(x), len(router)), 1 / len(router))",
+    "top-k": (
+        "def top_k(probabilities, k, renormalise=True):\n"
+        "    chosen = torch.arange(k).repeat(len(probabilities), 1)\n"
+        "    return probabilities[:, :k] * 0 + 1 / k, chosen"
+    ),
+    "mixture": "def mixture(x, weights, chosen, experts):\n    return 0 * x",
+    "balance-loss": (
+        "def balance_loss(probabilities, chosen):\n    return 0 * probabilities.sum() + 1"
+    ),
+    "capacity": "def within_capacity(chosen, experts, factor):\n    return 0 * chosen - 1",
+    "layer": """
+class MixtureOfExperts(nn.Module):
+    def __init__(self, router, experts, k, factor=None):
+        super().__init__()
+
+    def forward(self, x):
+        return 0 * x, torch.tensor(1.0)
+""",
+}
+"""Of the right shape and nothing else."""

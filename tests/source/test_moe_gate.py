@@ -1,0 +1,168 @@
+"""The assignment on the gate: right work scores, each mistake costs what it deserves.
+
+Everything is graded by the engine itself, with one warm parent for all submissions.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from autograder import notebooks, translation
+from autograder.course import Course
+from autograder.engine.job import Job, Outcome
+from autograder.engine.walls import WallsFault, find_bwrap
+from autograder.engine.worker import run_submission
+from autograder.lint import lint
+from autograder.rebuild import rebuild, released, template
+from autograder.verdict import cell_verdicts
+from tests.source.moe_gate_submissions import (
+    CHECKS,
+    CONSTANTS,
+    HONEST,
+    MISTAKES,
+    POINTS,
+    RIGHT,
+)
+
+COURSE, NAME = Course.here(), "moe-gate"
+
+
+@pytest.fixture(scope="module")
+def master(assignments):
+    return assignments.master(NAME)
+
+
+@pytest.fixture(scope="module")
+def grade(master):
+    """A function that grades the release with some answers, in English or Korean."""
+    try:
+        find_bwrap()
+    except WallsFault as fault:
+        pytest.skip(str(fault))
+    parts = {
+        code: (template(COURSE, NAME, NAME, code), released(COURSE, NAME, NAME, code))
+        for code in ("en", "ko")
+    }
+
+    def grade(answers: dict[str, str], language: str = "en") -> Outcome:
+        base, given = parts[language]
+        work = notebooks.copied(given)
+        for cell in work.cells:
+            cell.source = answers.get(cell.id, cell.source)
+        rebuilt, _notes = rebuild(base, given, work)
+        return Outcome.from_bytes(run_submission(Job("x", NAME, rebuilt, master).to_bytes()))
+
+    return grade
+
+
+def records(outcome: Outcome) -> dict[str, list[dict]]:
+    """What each test cell's report says, by answer cell."""
+    found = {}
+    for cell in outcome.notebook.cells:
+        if notebooks.is_test(cell):
+            [record] = [
+                output.data["application/vnd.beyond.checks+json"]
+                for output in cell.outputs
+                if output.output_type == "display_data"
+            ]
+            found[cell.id.removesuffix("-test")] = record["checks"]
+    return found
+
+
+def points(outcome: Outcome) -> float:
+    return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))
+
+
+def test_points_and_cells(master, assignments):
+    tests = assignments.tests(master)
+    assert {name: assignments.grader(cell)["points"] for name, cell in tests.items()} == {
+        **{f"{cell}-test": worth for cell, worth in POINTS.items()},
+        "words": 3,
+    }
+    assert sum(POINTS.values()) == RIGHT
+
+
+def test_korean_is_in_step(master, assignments):
+    assert translation.differences(master, assignments.master(NAME, "ko"), "ko") == []
+
+
+def test_the_tests_keep_to_the_trust_boundary(master):
+    assert lint(master) == []
+
+
+def test_the_solution_scores_everything_and_the_written_answer_waits(master, assignments, grade):
+    outcome = grade(assignments.solutions(master))
+    assert points(outcome) == RIGHT
+    assert {one.grade_id: one.points for one in cell_verdicts(outcome.notebook)}["words"] is None
+
+
+def test_the_checks_listed_are_all_there_are(master, assignments, grade):
+    for cell, checks in records(grade(assignments.solutions(master))).items():
+        found = {(one["name"], one["weight"]) for one in checks}
+        assert found == set(CHECKS[cell].values())
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_costs_the_checks_it_breaks(master, assignments, grade, mistake):
+    one, right = MISTAKES[mistake], assignments.solutions(master)
+    outcome = grade({**right, one.cell: one.answer(right[one.cell])})
+    names = {name: short for checks in CHECKS.values() for short, (name, _) in checks.items()}
+    broken = {
+        cell: {names[check["name"]] for check in checks if not check["passed"]}
+        for cell, checks in records(outcome).items()
+    }
+    assert {cell: checks for cell, checks in broken.items() if checks} == one.broken
+    assert points(outcome) == pytest.approx(float(one.score))
+    seen = [check for check in records(outcome)[one.cell] if not check["hidden"]]
+    assert all("Hint: " in check["message"] for check in seen if not check["passed"])
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_other_ways_to_be_right_score_everything(grade, language):
+    assert points(grade(HONEST, language)) == RIGHT
+
+
+def test_constants_of_the_right_shape_score_next_to_nothing(grade):
+    outcome = grade(CONSTANTS)
+    passed = {
+        check["name"] for checks in records(outcome).values() for check in checks if check["passed"]
+    }
+    assert passed == {CHECKS["top-k"]["untouched"][0]}
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_an_untouched_notebook_scores_nothing_and_stops_nowhere(grade, language):
+    outcome = grade({}, language)
+    assert points(outcome) == 0
+    for cell in outcome.notebook.cells:
+        outputs = cell.get("outputs", [])
+        assert not [one for one in outputs if one.output_type == "error"], cell.id
+    assert not any(one.answered for one in cell_verdicts(outcome.notebook))
+
+
+def test_what_korean_students_read_stays_korean_after_the_reference_was_asked(
+    master, assignments, grade
+):
+    outcome = grade(assignments.solutions(master), "ko")
+    for cell in outcome.notebook.cells:
+        if notebooks.is_test(cell):
+            [output] = cell.outputs
+            assert "개 통과" in output.data["text/plain"]
+
+
+def test_hidden_failures_tell_nothing(master, assignments, grade):
+    answers = assignments.solutions(master)
+    answers["gate"] = (
+        "def gate(x, router):\n    print('seen', x)\n    raise RuntimeError(f'seen {x}')"
+    )
+    outcome = grade(answers)
+    hidden = [check for check in records(outcome)["gate"] if check["hidden"]]
+    assert len(hidden) == 2 and not any(check["message"] for check in hidden)
+
+
+def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
+    text = str(assignments.released(master).cells)
+    assert text.count("# YOUR CODE HERE") == len(POINTS) + 1  # the layer has two methods
+    for told in ("index_add_(0", "cumsum", "hidden=", "HIDDEN", "seeded(", "reference.", "residual"):
+        assert told not in text
+        assert told in str(master.cells)
