@@ -1,0 +1,108 @@
+"""One question about one picture, to whoever is to answer it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from beyond.locale import _
+from beyond.vision.endpoint import Endpoint
+from beyond.vision.load import Seer
+from beyond.vision.pictures import Picture, open_picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+IMAGE_TOKEN = "<|image|>"
+
+
+class BadPrompt(ValueError):
+    """This text can't be sent to the model; the message says why and what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        # A notebook shows this instead of a page of Python frames.
+        return [str(self)]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered, by whom, and what had to be done to the picture first."""
+
+    text: str
+    by: str
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        line = _("{text}   [answered by {name}]").format(text=self.text, name=self.by)
+        return "\n".join([line, *self.notes])
+
+    __repr__ = __str__
+
+
+def ask(
+    who: Seer | Endpoint,
+    picture: str | os.PathLike | bytes | Image.Image | np.ndarray,
+    question: str,
+) -> Answer:
+    """Ask one question about one picture.
+
+    Args:
+        who: a loaded model (`load`), or an `Endpoint`.
+        picture: anything that `open_picture` takes.
+        question: in words; the image token is put in for you.
+
+    Raises:
+        BadPicture, BadPrompt: if the picture or the question can't be used.
+        NoAnswer: if an endpoint gives none.
+    """
+    shown = _opened(picture)
+    if not question.strip():
+        raise BadPrompt(_("The question is empty; write what you want to know."))
+    if IMAGE_TOKEN in question:
+        raise BadPrompt(
+            _("Leave {token} out of the question: it is put in for you.").format(token=IMAGE_TOKEN)
+        )
+    if isinstance(who, Endpoint):
+        return Answer(who.ask(shown.image, question), who.name, shown.notes)
+    return Answer(who.answer(shown.image, who.prompt_for(question)), who.name, shown.notes)
+
+
+def complete(
+    who: Seer, picture: str | os.PathLike | bytes | Image.Image | np.ndarray, prompt: str
+) -> Answer:
+    """What a loaded model writes after a prompt of your own, which must hold the image token.
+
+    Raises:
+        BadPrompt: if the image token isn't there exactly once.
+    """
+    check_prompt(prompt)
+    shown = _opened(picture)
+    return Answer(who.answer(shown.image, prompt), who.name, shown.notes)
+
+
+def check_prompt(prompt: str) -> None:
+    """One picture needs one image token, or the model answers without having seen it.
+
+    Raises:
+        BadPrompt: if there is none, or more than one.
+    """
+    number = prompt.count(IMAGE_TOKEN)
+    if number == 0:
+        raise BadPrompt(
+            _(
+                "The prompt has no {token}, so the model would not look at the picture; put it "
+                "at the very beginning."
+            ).format(token=IMAGE_TOKEN)
+        )
+    if number > 1:
+        raise BadPrompt(
+            _("The prompt has {number} times {token}, but there is one picture.").format(
+                number=number, token=IMAGE_TOKEN
+            )
+        )
+
+
+def _opened(picture: object) -> Picture:
+    return picture if isinstance(picture, Picture) else open_picture(picture)

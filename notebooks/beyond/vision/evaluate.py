@@ -1,0 +1,118 @@
+"""How often the model's answers are exactly right, kind by kind, and how often guessing would be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import MllamaForConditionalGeneration, MllamaProcessor
+
+from beyond.vision.batches import prompt
+from beyond.vision.questions import KINDS, LANGUAGES, Item, ask
+from beyond.vision.scenes import draw, random_scene
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model answered to each item."""
+
+    items: Sequence[Item]
+    answers: Sequence[str]
+
+    @property
+    def exact(self) -> float:
+        """The share of answers that are right letter by letter."""
+        return float(np.mean(self._right()))
+
+    def by(self, field: str) -> dict[str, float]:
+        """The same for each value of a field of `Item`: "kind" or "language"."""
+        right: dict[str, list[bool]] = {}
+        for item, ok in zip(self.items, self._right(), strict=True):
+            right.setdefault(getattr(item, field), []).append(ok)
+        return {value: float(np.mean(oks)) for value, oks in right.items()}
+
+    def wrong(self) -> list[tuple[Item, str]]:
+        """Each item that was answered wrongly, with the answer."""
+        return [
+            pair for pair in zip(self.items, self.answers, strict=True) if pair[0].answer != pair[1]
+        ]
+
+    def _right(self) -> list[bool]:
+        return [i.answer == a for i, a in zip(self.items, self.answers, strict=True)]
+
+
+def evaluate(
+    model: MllamaForConditionalGeneration,
+    processor: MllamaProcessor,
+    items: Sequence[Item],
+    images: Sequence[Image.Image] | None = None,
+    at_once: int = 50,
+) -> Result:
+    """Ask the model every item's question, through transformers' own processor and `generate`.
+
+    Args:
+        images: what to show with each question; the items' own scenes if None.
+        at_once: how many questions to answer together.
+    """
+    images = [draw(item.scene) for item in items] if images is None else list(images)
+    # Questions as long as each other need no padding, and batches of like answers end together.
+    order = sorted(range(len(items)), key=lambda n: (items[n].kind, len(items[n].question)))
+    answers = [""] * len(items)
+    for start in range(0, len(order), at_once):
+        chosen = order[start : start + at_once]
+        texts = [prompt(processor, items[n].question) for n in chosen]
+        told = generate(model, processor, [images[n] for n in chosen], texts)
+        for n, answer in zip(chosen, told, strict=True):
+            answers[n] = answer
+    return Result(items, answers)
+
+
+def generate(
+    model: MllamaForConditionalGeneration,
+    processor: MllamaProcessor,
+    images: Sequence[Image.Image],
+    texts: Sequence[str],
+    most: int = 64,
+) -> list[str]:
+    """The most probable answers, token by token, to prompts about one image each."""
+    inputs = processor(
+        images=[[image] for image in images],
+        text=list(texts),
+        add_special_tokens=False,
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
+    ).to(model.device)
+    with torch.inference_mode():
+        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=most)
+    new = tokens[:, inputs["input_ids"].shape[1] :]
+    return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]
+
+
+def guessing(items: Sequence[Item], practice: int = 20_000, seed: int = 3) -> float:
+    """The share of items that the best guess from the question alone gets right.
+
+    For each question the guess is the most frequent answer to that very question among
+    `practice` training items, or to its kind and language where the question isn't among them.
+    """
+    rng = np.random.default_rng(seed)
+    by_question: dict[str, Counter[str]] = {}
+    by_kind: dict[tuple[str, str], Counter[str]] = {}
+    made = 0
+    while made < practice:
+        kind, language = str(rng.choice(KINDS)), str(rng.choice(LANGUAGES))
+        item = ask(rng, random_scene(rng, needs_digit=kind == "digit"), kind, language)
+        if item is None:
+            continue
+        made += 1
+        by_question.setdefault(item.question, Counter())[item.answer] += 1
+        by_kind.setdefault((kind, language), Counter())[item.answer] += 1
+    right = 0
+    for item in items:
+        seen = by_question.get(item.question) or by_kind[item.kind, item.language]
+        right += seen.most_common(1)[0][0] == item.answer
+    return right / len(items)

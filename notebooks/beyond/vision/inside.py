@@ -1,0 +1,211 @@
+"""Looking inside an Mllama while it answers: where it attends, what it needs, its gates.
+
+Shapes are named as transformers has them: an image has `tiles` tiles (4, the empty ones masked),
+each of `patches` vectors (one for the whole tile, then one for each patch, row by row).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from beyond.vision.load import Seer
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import BatchFeature
+
+
+def inputs_for(who: Seer, image: Image.Image, text: str) -> BatchFeature:
+    """The tensors for one image and a text that already holds the image token."""
+    return who.processor(images=image, text=text, add_special_tokens=False, return_tensors="pt").to(
+        who.model.device
+    )
+
+
+def cross_layers(who: Seer) -> list[int]:
+    """The numbers of the text model's cross-attention layers."""
+    return list(who.model.config.text_config.cross_attention_layers)
+
+
+def text_layer(who: Seer, number: int) -> nn.Module:
+    """A layer of the text model."""
+    return who.model.model.language_model.layers[number]
+
+
+def image_features(who: Seer, inputs: BatchFeature) -> torch.Tensor:
+    """What the cross-attention layers see: 1 x (tiles · patches) x width, after the projector."""
+    with torch.inference_mode():
+        seen = who.model.model.vision_model(
+            pixel_values=inputs["pixel_values"],
+            aspect_ratio_ids=inputs["aspect_ratio_ids"],
+            aspect_ratio_mask=inputs["aspect_ratio_mask"],
+        ).last_hidden_state
+        return who.model.model.multi_modal_projector(seen).flatten(1, 3)
+
+
+@contextmanager
+def gates(who: Seer, value: float | None = None, layers: Sequence[int] | None = None) -> Iterator:
+    """Within the block, multiply what cross-attention layers add (tanh of their gates) by `value`.
+
+    Args:
+        value: 1 or None leaves the model as it is, 0 closes the gates.
+        layers: which layers; all cross-attention layers if None.
+    """
+    chosen = cross_layers(who) if layers is None else list(layers)
+    names = ("cross_attn_attn_gate", "cross_attn_mlp_gate")
+    parameters = [getattr(text_layer(who, number), name) for number in chosen for name in names]
+    before = [parameter.detach().clone() for parameter in parameters]
+    try:
+        if value is not None:
+            with torch.no_grad():
+                for parameter, old in zip(parameters, before, strict=True):
+                    wanted = (old.tanh() * value).clamp(-0.999999, 0.999999)
+                    parameter.copy_(old if value == 1 else wanted.atanh())
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(old)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where each cross-attention layer and head looks while an answer is written.
+
+    Attributes:
+        weights: layers x heads x tokens x tiles x patches; each token's weights sum to 1.
+        layers: the layers' numbers.
+        tokens: the tokens that were about to be written.
+        tiles: tiles down and across.
+        size: width and height, in pixels, of the tiles together.
+    """
+
+    weights: np.ndarray
+    layers: list[int]
+    tokens: list[str]
+    tiles: tuple[int, int]
+    size: tuple[int, int]
+
+    def map(self, layer: int, head: int | None = None, token: int | None = None) -> np.ndarray:
+        """The attention on each patch of the image, rows x columns; whole-tile vectors left out.
+
+        Args:
+            layer: a place in `layers`.
+            head: one head, or the mean of all if None.
+            token: one token, or the mean of all if None.
+        """
+        weights = self.weights[layer]
+        weights = weights.mean(0) if head is None else weights[head]
+        weights = weights.mean(0) if token is None else weights[token]
+        return lay_out(weights[: self.tiles[0] * self.tiles[1], 1:], self.tiles)
+
+    def by_tile(self, layer: int, head: int | None = None) -> np.ndarray:
+        """The share of the attention that each tile gets, tiles down x tiles across."""
+        weights = self.weights[layer].mean(1)
+        weights = weights.mean(0) if head is None else weights[head]
+        used = self.tiles[0] * self.tiles[1]
+        return weights[:used].sum(-1).reshape(self.tiles)
+
+
+def lay_out(patches: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
+    """Numbers for each patch, tiles x patches, as they lie in the image: rows x columns."""
+    side = round(patches.shape[1] ** 0.5)
+    laid = patches.reshape(*tiles, side, side).transpose(0, 2, 1, 3)
+    return laid.reshape(tiles[0] * side, tiles[1] * side)
+
+
+def attention(who: Seer, image: Image.Image, question: str, answer: str) -> Attention:
+    """Where the cross-attention layers look while the model writes `answer`.
+
+    The library's own weights, from its eager attention; one pass over question and answer.
+    """
+    prompt = who.prompt_for(question)
+    inputs = inputs_for(who, image, prompt + answer)
+    first = len(who.processor.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+    before = who.model.config._attn_implementation
+    who.model.set_attn_implementation("eager")
+    try:
+        with torch.inference_mode():
+            found = who.model(**inputs, output_attentions=True, use_cache=False).attentions
+    finally:
+        who.model.set_attn_implementation(before)
+    layers = cross_layers(who)
+    # the weights with which a token is chosen are those of the token before it
+    chosen = torch.stack([found[number][0, :, first - 1 : -1].float() for number in layers])
+    tile_number = inputs["pixel_values"].shape[2]
+    weights = chosen.reshape(*chosen.shape[:3], tile_number, -1).cpu().numpy()
+    tiles = tiles_of(who, inputs)
+    side = who.model.config.vision_config.image_size
+    pieces = who.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    tokens = [who.processor.tokenizer.decode([piece]) for piece in pieces]
+    return Attention(weights, layers, tokens, tiles, (tiles[1] * side, tiles[0] * side))
+
+
+def tiles_of(who: Seer, inputs: BatchFeature) -> tuple[int, int]:
+    """How many tiles the image has, down and across."""
+    ratios = who.model.config.vision_config.supported_aspect_ratios
+    down, across = ratios[int(inputs["aspect_ratio_ids"][0, 0]) - 1]
+    return down, across
+
+
+def answer_score(who: Seer, inputs: BatchFeature, answer_tokens: int) -> float:
+    """The log-probability that the model gives to the text's last `answer_tokens` tokens."""
+    with torch.inference_mode():
+        logits = who.model(**inputs, use_cache=False).logits[0, -answer_tokens - 1 : -1]
+    wanted = inputs["input_ids"][0, -answer_tokens:, None]
+    return float(logits.float().log_softmax(-1).gather(1, wanted).sum())
+
+
+def occlusion(
+    who: Seer, image: Image.Image, question: str, answer: str, *, at_once: int = 32
+) -> np.ndarray:
+    """How much less probable the answer gets when a place in the image is covered.
+
+    A grey square of two by two patches is moved over the image in steps of one patch.
+
+    Returns:
+        Fall of the answer's log-probability for each patch, rows x columns: the mean over the
+        squares that cover the patch; 0 where covering it changes nothing.
+    """
+    prompt = who.prompt_for(question)
+    tokenizer = who.processor.tokenizer
+    long = len(tokenizer(answer, add_special_tokens=False)["input_ids"])
+    inputs = inputs_for(who, image, prompt + answer)
+    whole = answer_score(who, inputs, long)
+    patch = who.model.config.vision_config.patch_size
+    tiles = tiles_of(who, inputs)
+    side = who.model.config.vision_config.image_size // patch
+    rows, columns = tiles[0] * side, tiles[1] * side
+    corners = [(row, column) for row in range(rows - 1) for column in range(columns - 1)]
+    scores: list[float] = []
+    for start in range(0, len(corners), at_once):
+        some = corners[start : start + at_once]
+        pixels = inputs["pixel_values"].repeat(len(some), 1, 1, 1, 1, 1)
+        for number, (row, column) in enumerate(some):
+            for r in (row, row + 1):
+                for c in (column, column + 1):
+                    tile = (r // side) * tiles[1] + c // side
+                    y, x = (r % side) * patch, (c % side) * patch
+                    pixels[number, 0, tile, :, y : y + patch, x : x + patch] = 0  # mid grey
+        repeated = {
+            name: value.repeat(len(some), *[1] * (value.ndim - 1))
+            for name, value in inputs.items()
+            if name != "pixel_values"
+        }
+        with torch.inference_mode():
+            logits = who.model(pixel_values=pixels, **repeated, use_cache=False).logits
+        logits = logits[:, -long - 1 : -1].float().log_softmax(-1)
+        wanted = repeated["input_ids"][:, -long:, None]
+        scores += logits.gather(2, wanted).sum((1, 2)).tolist()
+    fall, covered = np.zeros((rows, columns)), np.zeros((rows, columns))
+    for (row, column), score in zip(corners, scores, strict=True):
+        fall[row : row + 2, column : column + 2] += whole - score
+        covered[row : row + 2, column : column + 2] += 1
+    return fall / covered

@@ -1,0 +1,288 @@
+"""A model that sees, from wherever it lies: the course's own, a folder, or the hub when asked.
+
+All of them are Mllama models in the hub's folder layout, loaded by the same lines. The course's
+is the small one in `beyond/assets`: the same architecture as Llama 3.2 Vision, and not Llama.
+The environment variable BEYOND_VISION_MODEL names another: a local folder, or a hub id such as
+meta-llama/Llama-3.2-11B-Vision-Instruct. Nothing is fetched unless a learner names a hub id.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beyond.locale import _
+from beyond.machine import free_memory
+from beyond.models import NoModel, memory_needed
+from beyond.vision.quiet import quiet
+
+if TYPE_CHECKING:  # torch and transformers take seconds to import
+    from PIL import Image
+    from transformers import MllamaForConditionalGeneration, MllamaProcessor
+
+COURSE_MODEL = Path(__file__).parent.parent / "assets" / "little-mllama"
+"""The small model that comes with the course."""
+
+VARIABLE = "BEYOND_VISION_MODEL"
+"""The environment variable that names another model."""
+
+FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
+"""What a model's folder must hold, beside weights and how to process images."""
+
+MARGIN = 1.15
+"""Memory a loaded model takes over its weights alone, for what it computes."""
+
+FOUR_BIT_BYTES = 0.6
+"""Bytes a weight takes in 4 bits, scales included; cross-attention and head stay wider."""
+
+
+@dataclass(frozen=True)
+class Seer:
+    """A model that answers questions about an image, here on this machine."""
+
+    model: MllamaForConditionalGeneration
+    processor: MllamaProcessor
+    name: str
+    """Who answers, for the screen."""
+
+    def answer(self, image: Image.Image, prompt: str, most_tokens: int = 64) -> str:
+        """What the model says after `prompt`, always its most probable next token.
+
+        Args:
+            prompt: the whole text, image token included (`prompt_for` makes one).
+            most_tokens: where to stop if the model doesn't.
+        """
+        from beyond.vision.evaluate import generate
+
+        return generate(self.model, self.processor, [image], [prompt], most_tokens)[0]
+
+    def prompt_for(self, question: str) -> str:
+        """The text that asks `question` about one image, by the model's own chat template."""
+        from beyond.vision.batches import prompt
+
+        return prompt(self.processor, question)
+
+
+def load(model: str | Path | None = None, *, four_bit: bool = False) -> Seer:
+    """A model that sees, ready to be asked.
+
+    Args:
+        model: a local folder, or a hub id (then it is fetched, if it isn't there yet); None for
+            what the environment variable BEYOND_VISION_MODEL names, else the course's own.
+        four_bit: store the weights in 4 bits; needs an NVIDIA GPU and the package bitsandbytes.
+
+    Before a large model is loaded, what it needs and what is free is printed.
+
+    Raises:
+        NoModel: if files are missing, the model is of another kind, memory doesn't suffice, or
+            the hub doesn't answer.
+    """
+    chosen = str(model or os.environ.get(VARIABLE) or COURSE_MODEL)
+    folder = Path(chosen).expanduser()
+    is_here = folder.is_dir()
+    if is_here:
+        check_folder(folder)
+    elif not _looks_like_hub_id(chosen):
+        raise NoModel(
+            _("There is no folder {name}; name a model's folder or a hub id.").format(name=chosen)
+        )
+    if four_bit:
+        _require_four_bit()
+    where = str(folder) if is_here else chosen
+    is_ours = is_here and folder.resolve() == COURSE_MODEL.resolve()
+    if not is_ours:
+        print(licence_note())
+        config = _config(where, is_here)
+        parameters = _parameters(folder, config) if is_here else count_parameters(config)
+        print(memory_note(folder.name if is_here else chosen, parameters, four_bit))
+        _check_memory(parameters, four_bit)
+    return Seer(*_load(where, is_here, is_ours, four_bit), name=_name(where, is_ours))
+
+
+def check_folder(folder: Path) -> None:
+    """Name what is missing from a model's folder, or what it is if it isn't an Mllama.
+
+    Raises:
+        NoModel: if something is missing or wrong.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    processors = ("processor_config.json", "preprocessor_config.json")
+    if not any((folder / name).is_file() for name in processors):
+        missing.append(processors[1])
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        wanted = sorted(set(_read_json(index).get("weight_map", {}).values()))
+    else:
+        wanted = ["model.safetensors"]
+    missing += [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise NoModel(
+            _("The folder {folder} lacks {files}; fetch the whole model again.").format(
+                folder=folder.name, files=", ".join(missing)
+            )
+        )
+    kind = _read_json(folder / "config.json").get("model_type", "?")
+    if kind != "mllama":
+        raise NoModel(
+            _("The model in {folder} is of the kind “{kind}”; this lesson runs Mllama.").format(
+                folder=folder.name, kind=kind
+            )
+        )
+
+
+def licence_note() -> str:
+    """What a person who decides to use Llama 3.2 Vision has to know first.
+
+    Sources: the Llama 3.2 Community License and Acceptable Use Policy
+    (https://www.llama.com/llama3_2/use-policy/), the model card.
+    """
+    return _(
+        "Llama 3.2 Vision is not free of conditions: the Llama 3.2 Community License and its "
+        "acceptable-use policy apply; the multimodal models are not licensed to people and "
+        "companies in the EU; with images, English is the only language officially supported."
+    )
+
+
+def memory_note(name: str, parameters: int, four_bit: bool = False) -> str:
+    """What the model needs and what is free, in a sentence."""
+    each = FOUR_BIT_BYTES if four_bit else 2
+    return _(
+        "{name}: {parameters:.2f} billion parameters; needs about {needed:.1f} GB as {form}, "
+        "{free:.1f} GB are free."
+    ).format(
+        name=name,
+        parameters=parameters / 1e9,
+        needed=parameters * each * MARGIN / 1e9,
+        form=_("4 bits") if four_bit else "bf16",
+        free=_free_memory() / 1e9,
+    )
+
+
+def count_parameters(config) -> int:
+    """How many parameters a model of this configuration has; no weights are made."""
+    import torch
+    from transformers import MllamaForConditionalGeneration
+
+    with torch.device("meta"):
+        model = MllamaForConditionalGeneration(config)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _load(where: str, is_here: bool, is_ours: bool, four_bit: bool) -> Sequence:
+    import torch
+    from transformers import AutoProcessor, MllamaForConditionalGeneration
+
+    # The small model is computed in fp32: it is quicker so on a CPU, and comparisons by hand
+    # need the digits.
+    options: dict = {"dtype": torch.float32 if is_ours else torch.bfloat16}
+    if four_bit:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16
+        )
+    elif torch.cuda.is_available() and not is_ours:
+        options["device_map"] = "auto"
+    try:
+        with quiet():
+            processor = AutoProcessor.from_pretrained(where, local_files_only=is_here)
+            model = MllamaForConditionalGeneration.from_pretrained(
+                where, local_files_only=is_here, **options
+            )
+    except (OSError, ValueError) as problem:
+        raise _not_loaded(where, problem) from problem
+    return model.eval(), processor
+
+
+def _config(where: str, is_here: bool):
+    from transformers import AutoConfig
+
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(where, local_files_only=is_here)
+    except (OSError, ValueError) as problem:
+        raise _not_loaded(where, problem) from problem
+    if config.model_type != "mllama":
+        raise NoModel(
+            _("The model in {folder} is of the kind “{kind}”; this lesson runs Mllama.").format(
+                folder=where, kind=config.model_type
+            )
+        )
+    return config
+
+
+def _not_loaded(where: str, problem: Exception) -> NoModel:
+    return NoModel(
+        _(
+            "{name} can't be loaded ({problem}); check its name, the connection, and that your "
+            "account has accepted the licence."
+        ).format(name=where, problem=str(problem).strip().splitlines()[0])
+    )
+
+
+def _parameters(folder: Path, config) -> int:
+    """From the weights' own shapes, which are what will be loaded."""
+    return memory_needed(folder, "int8") or count_parameters(config)
+
+
+def _check_memory(parameters: int, four_bit: bool) -> None:
+    needed = parameters * (FOUR_BIT_BYTES if four_bit else 2) * MARGIN
+    if needed <= _free_memory():
+        return
+    if not four_bit and parameters * FOUR_BIT_BYTES * MARGIN <= _free_memory():
+        advice = _("load(…, four_bit=True) may fit, with an NVIDIA GPU and bitsandbytes.")
+    else:
+        advice = _("Ask it through an endpoint instead (Endpoint), or use the course's model.")
+    raise NoModel(_("That does not fit into memory here. {advice}").format(advice=advice))
+
+
+def _free_memory() -> int:
+    """Bytes free where the model would go: on the GPU where there is one, else in main memory."""
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.mem_get_info()[0]
+    return free_memory()
+
+
+def _require_four_bit() -> None:
+    import torch
+
+    if importlib.util.find_spec("bitsandbytes") is None or not torch.cuda.is_available():
+        raise NoModel(
+            _(
+                "Loading in 4 bits needs an NVIDIA GPU and the package bitsandbytes, and one of "
+                "them is missing here; load without four_bit, or ask an endpoint."
+            )
+        )
+
+
+def _looks_like_hub_id(name: str) -> bool:
+    owner, slash, rest = name.partition("/")
+    return bool(slash and owner and rest) and "/" not in rest and owner[0] not in "./~\\"
+
+
+def _name(where: str, is_ours: bool) -> str:
+    if is_ours:
+        return _("little-mllama (the same architecture, not Llama)")
+    return where if _looks_like_hub_id(where) else Path(where).name
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise NoModel(
+            _("The file {name} in the model's folder can't be read; fetch it again.").format(
+                name=path.name
+            )
+        )
+    return found
