@@ -35,6 +35,7 @@ _DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
         ("quiz-folder", _FOLDER_CAME_IN),
     ],
     "cost-formula": [("cost-formula-canvas.zip", None)],
+    "moe-gate": [("moe-gate-canvas.zip", None)],
 }
 
 

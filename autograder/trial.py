@@ -41,7 +41,7 @@ def execute(
     """
     notebook = copied(notebook)
     if master is not None:
-        notebook.cells.insert(0, _reference_cell(master))
+        notebook.cells.insert(0, reference_cell(master))
     with tempfile.TemporaryDirectory() as place:
         for path in given_files(folder) if folder else []:
             target = Path(place) / path.relative_to(folder)
@@ -52,7 +52,7 @@ def execute(
         return step.preprocess(notebook, resources)[0]
 
 
-def _reference_cell(master: NotebookNode) -> NotebookNode:
+def reference_cell(master: NotebookNode) -> NotebookNode:
     """A cell that binds `reference`, as the engine does for test cells."""
     sources = Job("", "", master, master).solution()
     return new_code_cell(

@@ -25,6 +25,7 @@ from autograder.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / CLASS
 EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
+ASSIGNMENTS = ("quiz", "cost-formula", "moe-gate")
 
 
 def make_class() -> ModuleType:
@@ -93,7 +94,7 @@ def test_everyone_has_the_score_expected(term):
     folder, _said, verdicts = term
     expected = {
         (assignment, student): entry["score"]
-        for assignment in ("quiz", "cost-formula")
+        for assignment in ASSIGNMENTS
         for student, entry in EXPECTED[assignment].items()
     }
     assert {key: one.score for key, one in verdicts.items()} == pytest.approx(expected)
@@ -106,7 +107,7 @@ def test_everyone_has_the_score_expected(term):
 
 @pytest.mark.parametrize(
     ("assignment", "student"),
-    [(name, student) for name in ("quiz", "cost-formula") for student in EXPECTED[name]],
+    [(name, student) for name in ASSIGNMENTS for student in EXPECTED[name]],
 )
 def test_everyone_is_told_why(term, assignment, student):
     folder, _said, verdicts = term

@@ -40,6 +40,10 @@ What the class hands in to `quiz`, by the door it comes through:
 To `cost-formula`, by Canvas: ada everything right; ben `call_cost` only; chloe `call_cost`
 without refusing bad numbers; dana untouched; jisoo everything right, in Korean; leo everything
 right but a break-even that divides without looking, from VS Code.
+
+To `moe-gate`, by Canvas: ada everything right, with a written answer; ben the first two functions;
+chloe everything right but a second softmax where the k weights should be divided by their sum;
+dana untouched; jisoo everything right, in Korean.
 """
 
 from __future__ import annotations
@@ -226,16 +230,37 @@ def break_even_calls(fixed_cost, cost_before, cost_after):
     return fixed_cost / (cost_before - cost_after)"""
 
 
+TOP_K_SOFTMAX_AGAIN = """\
+def top_k(probabilities, k, renormalise=True):
+    weights, chosen = torch.topk(probabilities, k, dim=-1)
+    if renormalise:
+        weights = torch.softmax(weights, dim=-1)
+    return weights, chosen"""
+
+
 def cost_formula(language: str = "en", **answers: str | None) -> NotebookNode:
     """The cost formula with these answers: None for the right one, else the text of it."""
-    notebook = release("cost-formula", language)
+    return answered("cost-formula", language, answers)
+
+
+def moe_gate(language: str = "en", **answers: str | None) -> NotebookNode:
+    """The gate of a mixture of experts, in the same way."""
+    return answered("moe-gate", language, answers)
+
+
+def answered(assignment: str, language: str, answers: dict[str, str | None]) -> NotebookNode:
+    """An assignment with these answers: None for the right one, else the text of it."""
+    notebook = release(assignment, language)
     for name, text in answers.items():
         name = name.replace("_", "-")
-        cell(notebook, name).source = text or solutions("cost-formula")[name]
+        cell(notebook, name).source = text or solutions(assignment)[name]
     return notebook
 
 
 EVERYTHING = {"call_cost": None, "monthly_cost": None, "break_even": None, "tornado": None}
+WHOLE_GATE = dict.fromkeys(
+    ("gate", "top_k", "mixture", "balance_loss", "capacity", "layer", "words")
+)
 
 
 # What programs write ------------------------------------------------------------------------------
@@ -472,6 +497,22 @@ def cost_formula_canvas() -> bytes:
     )
 
 
+def moe_gate_canvas() -> bytes:
+    entries = [
+        ("ada", moe_gate(**WHOLE_GATE)),
+        ("ben", moe_gate(gate=None, top_k=None)),
+        ("chloe", moe_gate(**{**WHOLE_GATE, "top_k": TOP_K_SOFTMAX_AGAIN})),
+        ("dana", release("moe-gate")),
+        ("jisoo", moe_gate("ko", **WHOLE_GATE)),
+    ]
+    return zipped(
+        [
+            (canvas_name(student, 70_001 + number, "moe-gate.ipynb"), as_jupyterlab(work), ON_TIME)
+            for number, (student, work) in enumerate(entries)
+        ]
+    )
+
+
 def roster() -> bytes:
     """The class list as Excel writes it: with a byte order mark and CRLF."""
     text = io.StringIO(newline="")
@@ -489,6 +530,7 @@ def planned() -> dict[str, bytes]:
         "quiz-moodle.zip": quiz_moodle(),
         **{f"quiz-folder/{name}": content for name, content in quiz_folder().items()},
         "cost-formula-canvas.zip": cost_formula_canvas(),
+        "moe-gate-canvas.zip": moe_gate_canvas(),
     }
 
 

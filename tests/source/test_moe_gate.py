@@ -14,6 +14,7 @@ from autograder.engine.walls import WallsFault, find_bwrap
 from autograder.engine.worker import run_submission
 from autograder.lint import lint
 from autograder.rebuild import rebuild, released, template
+from autograder.trial import reference_cell
 from autograder.verdict import cell_verdicts
 from tests.source.moe_gate_submissions import (
     CHECKS,
@@ -115,6 +116,21 @@ def test_each_mistake_costs_the_checks_it_breaks(master, assignments, grade, mis
     assert points(outcome) == pytest.approx(float(one.score))
     seen = [check for check in records(outcome)[one.cell] if not check["hidden"]]
     assert all("Hint: " in check["message"] for check in seen if not check["passed"])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
+    master, assignments, run, mistake
+):
+    """As in a student's own JupyterLab: what passes there must not depend on sharing objects."""
+    one, right = MISTAKES[mistake], assignments.solutions(master)
+    notebook = assignments.answered(master, {one.cell: one.answer(right[one.cell])})
+    notebook.cells.insert(0, reference_cell(master))
+    ran = run(notebook)
+    failed = {cell: ran[f"{cell}-test"].failed for cell in CHECKS}
+    assert {cell: names for cell, names in failed.items() if names} == {
+        cell: {CHECKS[cell][short][0] for short in broken} for cell, broken in one.broken.items()
+    }
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
