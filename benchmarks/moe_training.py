@@ -1,0 +1,129 @@
+"""Train the byte-level language models whose curves lesson 4 shows beside its own.
+
+    python benchmarks/moe_training.py            # all that is still missing; can be interrupted
+    python benchmarks/moe_training.py --corpus   # collect the three texts from this repository
+
+Every finished training is kept under `.cache/`, and `notebooks/beyond/data/moe_curves.json` is
+written from what is there. Training uses one thread, so that the seconds of processor time it
+reports mean the same for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
+import torch
+from babel.messages.pofile import read_po
+from tqdm import tqdm
+
+from beyond.byte_lm import CURVES, FOLDER, SHAPES, WINDOWS, Report, train
+
+ROOT = Path(__file__).parents[1]
+STEPS, EVERY, SEEDS = 400, 25, (0, 1, 2)
+NO_BALANCE = "mixture, no balance"
+RUNS = {name: (shape, 0.01) for name, shape in SHAPES.items()}
+RUNS[NO_BALANCE] = (SHAPES["mixture"], 0.0)
+
+
+def write(path: Path, text: str) -> None:
+    """Write beside and rename, so that a reader never meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def collect() -> None:
+    """The course's own prose in two languages and its own code, the same size each."""
+    catalogue = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
+    with catalogue.open("rb") as file:
+        messages = [(m.id, m.string) for m in read_po(file, locale="ko") if m.id and m.string]
+    code = sorted((ROOT / "notebooks/beyond").rglob("*.py")) + sorted(
+        (ROOT / "autograder").rglob("*.py")
+    )
+    found = {
+        "korean": [*prose("ko"), *(text for _id, text in messages)],
+        "english": [*prose("en"), *(text for text, _translation in messages)],
+        "python": [path.read_text("utf-8") for path in code],
+    }
+    joined = {name: "\n\n".join(texts).encode() for name, texts in found.items()}
+    size = min(len(text) for text in joined.values())
+    for name, text in joined.items():
+        # cut at the end of a line, so that no letter is cut in two
+        write(FOLDER / f"{name}.txt", text[: text.rindex(b"\n", 0, size) + 1].decode())
+        print(f"{name}: {(FOLDER / f'{name}.txt').stat().st_size:,} bytes")
+
+
+def prose(language: str) -> list[str]:
+    """The text cells of all lessons and assignments in one language."""
+    paths = sorted((ROOT / "notebooks" / language).glob("*.ipynb")) + sorted(
+        (ROOT / "source" / language).glob("*/*.ipynb")
+    )
+    cells = [cell for path in paths for cell in nbformat.read(path, as_version=4).cells]
+    return [cell.source for cell in cells if cell.cell_type == "markdown"]
+
+
+def run(name: str, seed: int, folder: Path) -> None:
+    """One training, unless it is there already."""
+    place = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}.json"
+    if place.is_file():
+        return
+    shape, balance = RUNS[name]
+    reports: list[Report] = []
+    with tqdm(total=STEPS, desc=f"{name}, seed {seed}") as bar:
+        for _model, report in train(shape, STEPS, seed, balance, every=EVERY):
+            reports.append(report)
+            bar.update(report.step - bar.n)
+            bar.set_postfix(loss=f"{report.loss:.3f}")
+    record = {"name": name, "seed": seed, "balance": balance, "shape": asdict(shape)}
+    record["reports"] = [asdict(report) for report in reports]
+    write(place, json.dumps(record))
+
+
+def gather(folder: Path) -> None:
+    """All finished trainings in one file, numbers rounded to what the lesson draws."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    about = {
+        "made_by": "benchmarks/moe_training.py",
+        "steps": STEPS,
+        "windows_a_step": WINDOWS,
+        "seconds": "processor time of one thread",
+        "processor": platform.machine(),
+        "torch": torch.__version__.split("+")[0],
+    }
+    lines = [json.dumps(rounded(record), ensure_ascii=False) for record in found]
+    body = ",\n".join(lines)
+    write(CURVES, f'{{"about": {json.dumps(about)},\n"runs": [\n{body}\n]}}\n')
+    print(f"{len(found)} of {len(RUNS) * len(SEEDS)} trainings in {CURVES.relative_to(ROOT)}")
+
+
+def rounded(value):
+    """The same data, its floating-point numbers with four decimals."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", action="store_true", help="collect the texts, train nothing")
+    if parser.parse_args().corpus:
+        return collect()
+    torch.set_num_threads(1)
+    folder = ROOT / ".cache" / "moe_training"
+    for seed in SEEDS:
+        for name in RUNS:
+            run(name, seed, folder)
+            gather(folder)
+
+
+if __name__ == "__main__":
+    main()
