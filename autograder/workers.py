@@ -9,15 +9,19 @@ too, its future ends with `WorkerDied`. Everything else goes on meanwhile.
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import recv_handle, send_handle
 
 from autograder.errors import EnvironmentFault
 
@@ -25,6 +29,7 @@ TRIES = 2
 """How often a submission is given to a worker before it is given up."""
 
 _PR_SET_PDEATHSIG = 1
+_ENDS_IN = 20.0  # seconds that a process without work may take to end
 _SCHEDULER_ANSWERS_IN = 20  # seconds
 
 
@@ -47,7 +52,8 @@ def executor(
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
         jobs: how many submissions there are, so that no more workers start than that.
-        warm: called once in each process on this machine before its first submission.
+        warm: called once on this machine before the first submission; the processes are forks
+            of the one that called it.
         seconds: the longest a process on this machine may have a submission.
 
     Raises:
@@ -78,10 +84,10 @@ def run_each(runner: Callable[[bytes], bytes], jobs: list[bytes]) -> list[bytes]
 
 
 class LocalWorkers(Executor):
-    """Processes on this machine, each with a pool of its own.
+    """Processes on this machine: one that becomes warm (`_Nursery`), and forks of it that work.
 
-    One pool for all would be simpler, but when one of its processes dies it ends all of them and
-    doesn't say which had which submission.
+    A pool of `concurrent.futures` would be simpler, but when one of its processes dies it ends
+    all of them and doesn't say which had which submission.
     """
 
     ahead = 2  # one runs and one waits for it to end
@@ -93,14 +99,14 @@ class LocalWorkers(Executor):
         seconds: float | None = None,
     ) -> None:
         self.width = width
-        self._warm = warm
         self._seconds = seconds
         self._waiting: queue.SimpleQueue[tuple[Future, Callable, tuple] | None] = (
             queue.SimpleQueue()
         )
         self._abandoned = False
         self._closed = False
-        self._workers = [_LocalWorker(warm) for _ in range(width)]
+        self._nursery = _Nursery(warm)
+        self._workers = [_LocalWorker(self._nursery) for _ in range(width)]
         self._threads = [
             threading.Thread(target=self._serve, args=[worker], daemon=True)
             for worker in self._workers
@@ -120,6 +126,7 @@ class LocalWorkers(Executor):
         self._abandoned = True
         for worker in self._workers:
             worker.kill()
+        self._nursery.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
@@ -131,12 +138,10 @@ class LocalWorkers(Executor):
         if wait:
             for thread in self._threads:
                 thread.join()
+            self._nursery.close()
 
     def _serve(self, worker: _LocalWorker) -> None:
         try:
-            # Begin to warm up before there is anything to do; whatever fails, fails again there.
-            with suppress(Exception):
-                worker.start()
             while (task := self._waiting.get()) is not None:
                 future, function, args = task
                 if self._abandoned:
@@ -153,7 +158,7 @@ class LocalWorkers(Executor):
             try:
                 future.set_result(worker.call(function, args, self._seconds))
                 return
-            except BrokenProcessPool:
+            except _Ended:
                 if self._abandoned:
                     break
             except BaseException as error:
@@ -162,77 +167,178 @@ class LocalWorkers(Executor):
         future.set_exception(WorkerDied("the process that ran it ended"))
 
 
+class _Ended(Exception):
+    """A process is no more."""
+
+
 class _LocalWorker:
     """One process, started anew after it has died."""
 
-    def __init__(self, warm: Callable[[], object] | None) -> None:
-        self._warm = warm
-        self._pool: ProcessPoolExecutor | None = None
-        self._pid: int | None = None
-
-    def start(self) -> None:
-        """Have a living, warm process.
-
-        Raises:
-            EnvironmentFault: none stays alive, whatever it is given to do.
-        """
-        if self._pool is not None:
-            return
-        pool = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), _begin_worker, [os.getpid()]
-        )
-        try:
-            self._pid = pool.submit(os.getpid).result()
-            self._pool = pool
-            if self._warm is not None:
-                pool.submit(self._warm).result()
-        except BrokenProcessPool:
-            self.close()
-            pool.shutdown()
-            raise EnvironmentFault(
-                "A grading process ended before it had anything to grade; "
-                "see whether memory is short, and run the same command again."
-            ) from None
+    def __init__(self, nursery: _Nursery) -> None:
+        self._nursery = nursery
+        self._pipe: Connection | None = None
+        self._process = -1  # a pidfd: readable once the process has ended
 
     def call(self, function: Callable, args: tuple, seconds: float | None) -> object:
         """The function's value, computed in the process.
 
         Raises:
-            BrokenProcessPool: the process died.
+            EnvironmentFault: no process can be had.
+            _Ended: the process died.
             WorkerDied: it took too long and was ended.
         """
-        self.start()
-        assert self._pool is not None
-        inner = self._pool.submit(function, *args)
-        if not wait([inner], timeout=seconds).done:
-            self.kill()
-            self.close()
-            raise WorkerDied("the process that ran it hung")
+        if self._pipe is None:
+            self._pipe, self._process = self._nursery.fork()
         try:
-            return inner.result()
-        except BrokenProcessPool:
+            self._pipe.send((function, args))
+            ready = wait([self._pipe, self._process], seconds)
+            if not ready:
+                self.kill()
+                self.close()
+                raise WorkerDied("the process that ran it hung")
+            # Its forks hold the pipe open too, so the end of the pipe isn't the end of it.
+            if self._pipe not in ready and not self._pipe.poll():
+                raise EOFError
+            is_value, answer = self._pipe.recv()
+        except (EOFError, OSError):
             self.close()
-            raise
+            raise _Ended from None
+        if is_value:
+            return answer
+        raise answer
 
     def kill(self) -> None:
-        """End the process now. Whoever waits for it gets `BrokenProcessPool`."""
-        if self._pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+        """End the process now. Whoever waits for it gets `_Ended`."""
+        with suppress(OSError):  # there is none, or it has ended
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def close(self) -> None:
         """Let the process end; the next call starts a new one."""
-        pool, self._pool, self._pid = self._pool, None, None
-        if pool is not None:
-            pool.shutdown()
+        pipe, process = self._pipe, self._process
+        self._pipe, self._process = None, -1
+        if pipe is not None:
+            pipe.close()
+            os.close(process)
 
 
-def _begin_worker(coordinator: int) -> None:
-    """The first thing in a new process: it ends with the coordinator and leaves Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _Nursery:
+    """A process that becomes warm and then only forks: what it has imported, all workers share.
+
+    Everything here happens in one thread that lives as long as the workers do: the process is
+    made to end with the thread that started it.
+    """
+
+    def __init__(self, warm: Callable[[], object] | None) -> None:
+        self._warm = warm
+        self._process: SpawnProcess | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self._thread.submit(self._start)  # so that it becomes warm before there is work
+
+    def fork(self) -> tuple[Connection, int]:
+        """A new worker: the pipe to it and its pidfd.
+
+        Raises:
+            EnvironmentFault: none stays alive, whatever it is given to do.
+        """
+        return self._thread.submit(self._fork).result()
+
+    def kill(self) -> None:
+        """End the process and all its forks now."""
+        if self._process is not None:
+            with suppress(ValueError):  # closed already
+                self._process.kill()
+
+    def close(self) -> None:
+        """Let the process end; its workers have no work any more."""
+        self._thread.submit(self._end).result()
+        self._thread.shutdown()
+
+    def _start(self) -> None:
+        self._requests, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_nurse, args=(theirs, os.getpid(), self._warm))
+        self._process.start()
+        theirs.close()
+
+    def _fork(self) -> tuple[Connection, int]:
+        if self._process is not None and not self._process.is_alive():
+            self._end()  # killed after it had worked: for want of memory, say
+        if self._process is None:
+            self._start()
+        pipe, theirs = multiprocessing.Pipe()
+        try:
+            with theirs:
+                send_handle(self._requests, theirs.fileno(), self._process.pid)
+                return pipe, os.pidfd_open(self._requests.recv())
+        except (EOFError, OSError):
+            pipe.close()
+            self._end()
+            raise EnvironmentFault(
+                "A grading process ended before it had anything to grade; "
+                "see whether memory is short, and run the same command again."
+            ) from None
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            self._requests.close()
+            process.join(_ENDS_IN)
+            process.kill()
+            process.join()
+            process.close()
+
+
+def _nurse(requests: Connection, coordinator: int, warm: Callable[[], object] | None) -> None:
+    """The nursery's process: become warm, fork workers on request, see them end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's
+    _end_with(coordinator)
+    if warm is not None:
+        with suppress(Exception):  # it fails again in the worker that needs it
+            warm()
+    gc.collect()
+    gc.freeze()  # or a collection in a fork would copy every page that it looks at
+    here, workers = os.getpid(), []
+    while True:
+        try:
+            handle = recv_handle(requests)
+        except (EOFError, OSError):
+            break
+        workers = [one for one in workers if not os.waitpid(one, os.WNOHANG)[0]]
+        worker = os.fork()
+        if worker == 0:
+            try:
+                _end_with(here)
+                requests.close()
+                _work(Connection(handle))
+            finally:
+                os._exit(0)
+        os.close(handle)
+        workers.append(worker)
+        requests.send(worker)
+    for worker in workers:
+        os.waitpid(worker, 0)
+
+
+def _work(tasks: Connection) -> None:
+    """A worker's process: call what comes, answer with the value or the exception."""
+    while True:
+        try:
+            function, args = tasks.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer = True, function(*args)
+        except BaseException as error:
+            error.add_note(f"In the grading process:\n{traceback.format_exc()}")
+            answer = False, error
+        tasks.send(answer)
+
+
+def _end_with(parent: int) -> None:
+    """Be killed when the parent ends."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != coordinator:
+    if os.getppid() != parent:
         os._exit(1)
 
 

@@ -18,6 +18,13 @@ from autograder.engine.places import BEHIND, SCRATCH, WORK
 _UID = 1000
 """What the child sees as its own user and group."""
 
+_LOWEST_UID, _UIDS = 60_600, 500  # in no distribution's range for users or services
+
+
+def unprivileged_uid(serial: int) -> int:
+    """A user for root to become; children that run at a time have serial numbers in a row."""
+    return _LOWEST_UID + serial % _UIDS
+
 
 def confine(limits: Limits, uid: int | None, behind: list[str]) -> None:
     """Shut the calling process in.

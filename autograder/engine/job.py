@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import functools
 import json
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -57,7 +58,9 @@ class Job:
             data[name] = nbformat.from_dict(data[name])
         return cls(**data)
 
+    @functools.cached_property
     def names(self) -> Names:
+        """Who binds which name in the instructor's notebook."""
         return names_in(self.master)
 
     def solution(self) -> list[str]:

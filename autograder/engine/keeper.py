@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 from autograder.engine import kernel, shell, wire
 from autograder.engine.cgroups import Group
 from autograder.engine.child import serve
-from autograder.engine.confine import confine
+from autograder.engine.confine import confine, unprivileged_uid
 from autograder.engine.limits import Limits
 
 _SETUP_SECONDS = 20.0
@@ -146,7 +146,9 @@ class Keeper:
             try:
                 group.enter()
                 channel, leash = self._only(channel, leash)
-                confine(self._limits, self._start["uid"], self._start["behind"])
+                serial = self._start["serial"]
+                uid = None if serial is None else unprivileged_uid(serial + self._count)
+                confine(self._limits, uid, self._start["behind"])
                 setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)
                 unfit = _put_files(setup["files"])
                 if unfit:

@@ -26,6 +26,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from autograder.engine import cgroups, wire
+from autograder.engine.confine import unprivileged_uid
 from autograder.engine.kernel import CAPABILITIES, is_privileged
 from autograder.engine.limits import Limits
 from autograder.engine.places import COURSE
@@ -45,8 +46,6 @@ _END_SECONDS = 10.0
 _DYING_SECONDS = 0.5  # between a process's closing its files and its end; mostly under 0.01
 
 _MOST_FILE_BYTES = wire.MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
-
-_LOWEST_UID, _UIDS = 60_600, 500  # in no distribution's range for users or services
 
 _serial = 0
 
@@ -96,11 +95,6 @@ class Child:
 
     def __exit__(self, *_error: object) -> None:
         self.end()
-
-
-def _uid() -> int:
-    """An unprivileged user of this worker's own, for root to become."""
-    return _LOWEST_UID + os.getpid() % _UIDS
 
 
 def _hung_up(connection: socket.socket) -> bool:
@@ -175,7 +169,7 @@ class WarmParent:
             "group": self._group,
             "limits": asdict(self.limits),
             "imports": imports,
-            "uid": _uid() if is_privileged() else None,
+            "serial": os.getpid() if is_privileged() else None,
             "behind": behind_tmp(needed),
             "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
             "path": [one for one in sys.path if any(Path(one).is_relative_to(x) for x in needed)],
@@ -192,7 +186,8 @@ class WarmParent:
         folders = [entry[0] for entry in start["bases"]]
         # A root that may not mount (a container's) becomes an ordinary user first: the kernel
         # doesn't count root's processes.
-        user = {"user": _uid(), "group": _uid(), "extra_groups": ()}
+        uid = unprivileged_uid(os.getpid())
+        user = {"user": uid, "group": uid, "extra_groups": ()}
         is_plain_root = os.geteuid() == 0 and not is_privileged()
         return subprocess.Popen(
             raise_walls_argv(command, packages=packages, hidden=hidden),

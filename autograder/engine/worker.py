@@ -16,8 +16,10 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.util import Finalize
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 
 from autograder.engine.door import Door
 from autograder.engine.job import Job, Outcome
@@ -83,6 +85,8 @@ def _warm_parent(imports: tuple[str, ...]) -> WarmParent:
             importing = beside.submit(_import, wanted)
             _parent, _imports = WarmParent(limits=Limits(), imports=wanted), wanted
             importing.result()
+        # What multiprocessing starts runs nothing of atexit at its end.
+        Finalize(None, _parent.close, exitpriority=0)
     return _parent
 
 
@@ -91,11 +95,12 @@ def _import(names: tuple[str, ...]) -> None:
         # A module that is missing fails in the cell that imports it, with its message.
         with suppress(ImportError):
             importlib.import_module(name)
+    new_output("stream")  # nbformat works out its checks here once, not in every judge
 
 
 def _children(job: Job) -> list:
     """The student's process and, where a probe asks for one, a process without student code."""
-    wanted = 2 if job.names().fresh_probes else 1
+    wanted = 2 if job.names.fresh_probes else 1
     for attempt in range(2):
         parent = _warm_parent(job.imports())
         children: list = []
@@ -158,7 +163,7 @@ def _judge_process(job: Job, sockets: list, writer: int) -> None:
         sys.modules["torch"].set_num_threads(1)
     doors = [Door(one, job.cell_seconds) for one in sockets]
     fresh = doors[1] if len(doors) > 1 else None
-    judge = Judge(doors[0], job.names(), job.solution(), fresh, job.made_files())
+    judge = Judge(doors[0], job.names, job.solution(), fresh, job.made_files())
     notebook = copied(job.notebook)
     budget = Budget(job.cell_seconds, job.submission_seconds)
     ended, told = run(notebook, doors[0], judge, budget, job.seed)
