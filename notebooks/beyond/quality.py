@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from beyond.locale import _
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
@@ -133,6 +135,16 @@ def questions_by_difficulty() -> list[ChoiceQuestion]:
         for level in levels
         for each in level["questions"]
     ]
+
+
+def level_name(level: str) -> str:
+    """The name of a level for a reader."""
+    return {
+        "everyday knowledge": _("everyday knowledge"),
+        "specialist knowledge": _("specialist knowledge"),
+        "reasoning in one step": _("reasoning in one step"),
+        "reasoning in several steps": _("reasoning in several steps"),
+    }[level]
 
 
 def choose(

@@ -1,12 +1,16 @@
 """Count tokens with real tokenizers, offline.
 
-Both tokenizers are Mistral's, and their files come with the package `mistral-common`:
+Two are Mistral's, and their files come with the package `mistral-common`:
 
 - "tekken": based on tiktoken, a vocabulary of 131,072, the tokenizer of Mistral NeMo;
 - "sentencepiece": the older one, version 3, a vocabulary of 32,768.
 
-Other models cut text otherwise, so a count here is exact for Mistral's models and an estimate
-for all others.
+The third is the one of the course's own model, from `beyond.models`:
+
+- "smollm2": byte-level BPE, a vocabulary of 49,152.
+
+Other models cut text otherwise, so a count here is exact for models with these tokenizers and an
+estimate for all others.
 """
 
 from __future__ import annotations
@@ -18,7 +22,10 @@ FILES = {
     "tekken": "tekken_240718.json",
     "sentencepiece": "mistral_instruct_tokenizer_240323.model.v3",
 }
-"""The tokenizers, and the file of each in mistral-common's data folder."""
+"""Mistral's tokenizers, and the file of each in mistral-common's data folder."""
+
+NAMES = {"tekken": "Tekken", "sentencepiece": "SentencePiece", "smollm2": "SmolLM2"}
+"""All tokenizers, and the name of each for a reader."""
 
 
 def encode(text: str, tokenizer: str = "tekken") -> list[int]:
@@ -26,8 +33,12 @@ def encode(text: str, tokenizer: str = "tekken") -> list[int]:
 
     Raises:
         ValueError: if there is no such tokenizer.
+        beyond.models.NoModel: for "smollm2", if the course's model isn't installed.
     """
-    return list(_load(tokenizer).encode(text, bos=False, eos=False))
+    loaded = _load(tokenizer)
+    if tokenizer == "smollm2":
+        return loaded.encode(text, add_special_tokens=False).ids
+    return list(loaded.encode(text, bos=False, eos=False))
 
 
 def count(text: str, tokenizer: str = "tekken") -> int:
@@ -37,7 +48,10 @@ def count(text: str, tokenizer: str = "tekken") -> int:
 
 def decode(ids: list[int], tokenizer: str = "tekken") -> str:
     """The text of token ids: the inverse of `encode`."""
-    return _load(tokenizer).decode(ids)
+    loaded = _load(tokenizer)
+    if tokenizer == "smollm2":
+        return loaded.decode(ids, skip_special_tokens=False)
+    return loaded.decode(ids)
 
 
 def pieces(text: str, tokenizer: str = "tekken") -> list[str]:
@@ -51,6 +65,9 @@ def pieces(text: str, tokenizer: str = "tekken") -> list[str]:
     if tokenizer == "tekken":
         raw = [loaded.id_to_byte_piece(token) for token in encode(text, tokenizer)]
         return [_readable(piece) for piece in raw]
+    if tokenizer == "smollm2":
+        raw = [_bytes_of(loaded.id_to_token(token)) for token in encode(text, tokenizer)]
+        return [_readable(piece) for piece in raw]
     shown = (loaded.id_to_piece(token) for token in encode(text, tokenizer))
     return [piece.replace("▁", "␣").replace("<0x", "<") for piece in shown]
 
@@ -62,11 +79,28 @@ def _readable(piece: bytes) -> str:
         return f"<{piece.hex(' ').upper()}>"
 
 
+def _bytes_of(piece: str) -> bytes:
+    """The bytes behind a token of byte-level BPE, which writes each byte as a letter of its own."""
+    letters = _letters()
+    return bytes(letters[letter] for letter in piece)
+
+
+@cache
+def _letters() -> dict[str, int]:
+    """GPT-2's table: printable bytes stand for themselves, the others for letters from U+0100."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    table = {chr(byte): byte for byte in printable}
+    return table | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
 @cache
 def _load(tokenizer: str):
     # Imported late: mistral-common takes seconds to import.
-    if tokenizer not in FILES:
-        raise ValueError(f"There is no tokenizer {tokenizer!r}; choose one of: {', '.join(FILES)}.")
+    if tokenizer not in NAMES:
+        raise ValueError(f"There is no tokenizer {tokenizer!r}; choose one of: {', '.join(NAMES)}.")
+    if tokenizer == "smollm2":
+        return _smollm2()
     import mistral_common
 
     path = Path(mistral_common.__file__).parent / "data" / FILES[tokenizer]
@@ -77,3 +111,22 @@ def _load(tokenizer: str):
     from mistral_common.tokens.tokenizers.sentencepiece import SentencePieceTokenizer
 
     return SentencePieceTokenizer(path)
+
+
+def _smollm2():
+    """The tokenizer that the model's file carries: no conversion of the model is needed for it."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+
+    from beyond import models
+    from beyond.gguf_header import read_header
+
+    header = read_header(models.gguf_file())
+    vocabulary = header["tokenizer.ggml.tokens"]
+    merges = [tuple(one.split(" ")) for one in header["tokenizer.ggml.merges"]]
+    made = Tokenizer(BPE({token: place for place, token in enumerate(vocabulary)}, merges))
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
+    )
+    made.decoder = decoders.ByteLevel()
+    return made

@@ -46,6 +46,14 @@ def test_empty_text_is_free():
     assert tokens.count("") == 0
 
 
+def test_byte_level_letters_stand_for_every_byte_once():
+    letters = tokens._letters()
+    assert sorted(letters.values()) == list(range(256))
+    # GPT-2's table: a space is written Ġ, a line break Ċ
+    assert letters["Ġ"] == 0x20 and letters["Ċ"] == 0x0A and letters["a"] == ord("a")
+    assert tokens._bytes_of("Ġé".replace("é", "Ã©")) == " é".encode()
+
+
 def test_unknown_tokenizer():
     with pytest.raises(ValueError, match="no tokenizer 'bpe'"):
         tokens.count("x", "bpe")
