@@ -246,8 +246,7 @@ MISTAKES = {
     ),
     "weights and experts swapped": Mistake(
         "top-k", ("return weights, chosen", "return chosen, weights"),
-        {"top-k": all_of("top-k", "untouched"), "layer": all_of("layer")},
-        RIGHT - part(8, 9) * 3 - 4,
+        {"top-k": all_of("top-k"), "layer": all_of("layer")}, RIGHT - 3 - 4,
     ),
     "marked in the caller's tensor": Mistake(
         "top-k", MARKED_IN_THE_CALLERS_TENSOR,
@@ -263,8 +262,8 @@ MISTAKES = {
     ),
     "the best one only": Mistake(
         "top-k", THE_BEST_ONE_ONLY,
-        {"top-k": all_of("top-k", "untouched"), "layer": all_of("layer", "parameters", "idle")},
-        RIGHT - part(8, 9) * 3 - part(9, 11) * 4,
+        {"top-k": all_of("top-k"), "layer": all_of("layer", "parameters", "idle")},
+        RIGHT - 3 - part(9, 11) * 4,
         "argmax without gradient",
     ),
     # mixture: weights 1 1 1 1 3 2 1, of 10

@@ -138,12 +138,10 @@ def test_other_ways_to_be_right_score_everything(grade, language):
     assert points(grade(HONEST, language)) == RIGHT
 
 
-def test_constants_of_the_right_shape_score_next_to_nothing(grade):
+def test_constants_of_the_right_shape_pass_no_check(grade):
     outcome = grade(CONSTANTS)
-    passed = {
-        check["name"] for checks in records(outcome).values() for check in checks if check["passed"]
-    }
-    assert passed == {CHECKS["top-k"]["untouched"][0]}
+    assert not [one for checks in records(outcome).values() for one in checks if one["passed"]]
+    assert points(outcome) == 0
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
