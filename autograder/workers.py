@@ -231,6 +231,7 @@ class _Nursery:
     def __init__(self, warm: Callable[[], object] | None) -> None:
         self._warm = warm
         self._process: SpawnProcess | None = None
+        self._killed = False
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._start)  # so that it becomes warm before there is work
 
@@ -239,14 +240,17 @@ class _Nursery:
 
         Raises:
             EnvironmentFault: none stays alive, whatever it is given to do.
+            _Ended: all have been killed.
         """
         return self._thread.submit(self._fork).result()
 
     def kill(self) -> None:
-        """End the process and all its forks now."""
-        if self._process is not None:
+        """End the process and all its forks now, and start no more."""
+        self._killed = True
+        process = self._process
+        if process is not None:
             with suppress(ValueError):  # closed already
-                self._process.kill()
+                process.kill()
 
     def close(self) -> None:
         """Let the process end; its workers have no work any more."""
@@ -261,28 +265,29 @@ class _Nursery:
         theirs.close()
 
     def _fork(self) -> tuple[Connection, int]:
-        if self._process is not None and not self._process.is_alive():
-            self._end()  # killed after it had worked: for want of memory, say
-        if self._process is None:
-            self._start()
-        pipe, theirs = multiprocessing.Pipe()
-        try:
-            with theirs:
-                send_handle(self._requests, theirs.fileno(), self._process.pid)
-                return pipe, os.pidfd_open(self._requests.recv())
-        except (EOFError, OSError):
-            pipe.close()
-            self._end()
-            raise EnvironmentFault(
-                "A grading process ended before it had anything to grade; "
-                "see whether memory is short, and run the same command again."
-            ) from None
+        for _ in range(TRIES):  # the one there is may have been killed, for want of memory, say
+            if self._killed:
+                raise _Ended
+            if self._process is None:
+                self._start()
+            pipe, theirs = multiprocessing.Pipe()
+            try:
+                with theirs:
+                    send_handle(self._requests, theirs.fileno(), self._process.pid)
+                    return pipe, os.pidfd_open(self._requests.recv())
+            except (EOFError, OSError):
+                pipe.close()
+                self._end()
+        raise EnvironmentFault(
+            "A grading process ended before it had anything to grade; "
+            "see whether memory is short, and run the same command again."
+        )
 
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             self._requests.close()
-            process.join(_ENDS_IN)
+            process.join(0 if self._killed else _ENDS_IN)
             process.kill()
             process.join()
             process.close()

@@ -23,6 +23,8 @@ def tasks(monkeypatch, tmp_path):
         "import os, signal, time\n"
         "from pathlib import Path\n"
         "def pid(_=None): return os.getpid()\n"
+        "def parent(_=None): return os.getppid()\n"
+        "def both(_=None): time.sleep(0.1); return os.getpid(), os.getppid()\n"
         "def upper(job): return job.upper()\n"
         "def die(folder):\n"
         "    (Path(folder) / f'{os.getpid()}').touch()\n"
@@ -33,6 +35,7 @@ def tasks(monkeypatch, tmp_path):
         "def hang(folder): (Path(folder) / f'{os.getpid()}').touch(); time.sleep(600)\n"
         "def fail(_): raise ValueError('mine')\n"
         "def no_start(): os._exit(1)\n"
+        "def slow_start(): time.sleep(600)\n"
         "warm = []\n"
         "def warm_up(): warm.append(1)\n"
         "def warmth(_=None): return len(warm)\n"
@@ -112,6 +115,28 @@ def test_an_exception_comes_back_as_it_is(tasks):
 def test_each_process_warms_up_once(tasks):
     with executor(1, warm=tasks.warm_up) as pool:
         assert [pool.submit(tasks.warmth).result() for _ in range(3)] == [1, 1, 1]
+
+
+def test_the_processes_are_forks_of_a_warm_one(tasks):
+    with executor(2, warm=tasks.warm_up) as pool:
+        found = {one.result() for one in [pool.submit(tasks.both) for _ in range(8)]}
+    assert len({pid for pid, _parent in found}) == 2
+    assert len({parent for _pid, parent in found}) == 1
+
+
+def test_a_warm_process_that_is_killed_is_started_anew(tasks):
+    with executor(2, warm=tasks.warm_up) as pool:
+        os.kill(pool.submit(tasks.parent).result(), signal.SIGKILL)
+        assert [pool.submit(tasks.warmth).result() for _ in range(4)] == [1] * 4
+
+
+def test_abandoned_while_it_becomes_warm(tasks):
+    with pytest.raises(KeyboardInterrupt):
+        with executor(1, warm=tasks.slow_start) as pool:
+            waiting = pool.submit(tasks.upper, "a")
+            raise KeyboardInterrupt
+    wait([waiting])
+    assert waiting.cancelled() or isinstance(waiting.exception(), WorkerDied)
 
 
 def test_processes_that_never_start_are_a_sentence(tasks):
