@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from beyond.cost import dollars
 from beyond.figures import GREY, Chart, use_style
@@ -23,6 +23,7 @@ def lines(
     log_y: bool = False,
     backwards: bool = False,
     limits: dict[str, float] | None = None,
+    show_values: bool = False,
 ) -> Chart:
     """A line with a marker at each point for each entry of `series`, named at its end.
 
@@ -31,29 +32,36 @@ def lines(
         log_x, log_y: logarithmic axes.
         backwards: the largest `x` on the left.
         limits: name to height of dashed horizontal lines to compare with.
+        show_values: write each value at its point.
     """
     use_style()
     figure = Figure()
     axes = figure.subplots()
     for (name, values), marker in zip(series.items(), "osD^vP" * len(series), strict=False):
         axes.plot(x, values, marker=marker, markersize=6, label=name)
+        for place, value in zip(x, values, strict=True) if show_values else ():
+            axes.annotate(
+                f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}", (place, value),
+                xytext=(-8, 7), textcoords="offset points", ha="center", fontsize=9,
+            )  # fmt: skip
     for name, height in (limits or {}).items():
         axes.axhline(height, color=GREY, linestyle="--", linewidth=1.2)
         axes.annotate(
-            name, (1, height), xycoords=("axes fraction", "data"), xytext=(0, 3),
-            textcoords="offset points", ha="right", fontsize=9, color="#333333",
+            name, (0, height), xycoords=("axes fraction", "data"), xytext=(6, -4),
+            textcoords="offset points", ha="left", va="top", fontsize=9, color="#333333",
         )  # fmt: skip
     if log_x:
         axes.set_xscale("log")
     if log_y:
         axes.set_yscale("log")
-    plain = FuncFormatter(lambda value, _pos: f"{value:,.6g}")
+    plain = FuncFormatter(lambda value, _pos: f"{value:,.10g}")
     axes.yaxis.set_major_formatter(plain)
     axes.xaxis.set_major_locator(FixedLocator(list(x)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(plain)
     if backwards:
         axes.invert_xaxis()
+    axes.margins(y=0.14)  # room for the words at the lowest and the highest line
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_title(title)
@@ -157,6 +165,7 @@ def quality_and_cost(
     axes.set_xscale("log")
     axes.set_xlim(min(costs) / 2, max(costs) * 4)  # room for the names on the right
     axes.set_ylim(0, 104)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _pos: f"${value:,.4g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _pos: ""))
     axes.set_xlabel(_("dollars for 1,000 calls"))

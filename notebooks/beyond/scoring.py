@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from beyond.locale import _
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    import torch
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 Z_95 = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""
@@ -162,7 +163,7 @@ def score(
     """
     import torch
 
-    label_ids = [_only_token(tokenizer, label) for label in labels]
+    label_ids = token_ids(tokenizer, labels)
     ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
     if not all(ids):
         raise ValueError("A prompt is empty.")
@@ -189,6 +190,26 @@ def score(
     )
 
 
+def last_logits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
+) -> torch.Tensor:
+    """What the model would write next: logits (prompts × vocabulary) after each prompt's end.
+
+    With gradients, if they are on: a training loop may call it.
+    """
+    rows = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    return _last_logits(model, rows, None, 0)
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[int]:
+    """The token of each label after a space.
+
+    Raises:
+        ValueError: if a label isn't one token.
+    """
+    return [_only_token(tokenizer, label) for label in labels]
+
+
 def seconds_per_call(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -211,7 +232,7 @@ def seconds_per_call(
     with torch.inference_mode():
         for row in [ids[0], *ids]:
             began = time.perf_counter()
-            model(input_ids=row, logits_to_keep=1, use_cache=False)
+            model(input_ids=row.to(model.device), logits_to_keep=1, use_cache=False)
             spent.append(time.perf_counter() - began)
     return statistics.median(spent[1:])
 
@@ -235,15 +256,17 @@ def _batches(lengths: Sequence[int], shared: int) -> Iterator[list[int]]:
         yield rows
 
 
-def _read(model: PreTrainedModel, shared: list[int]):
+def _read(model: PreTrainedModel, shared: list[int]) -> Cache:
     """Keys and values of the shared beginning."""
     import torch
 
-    ids = torch.tensor([shared])
+    ids = torch.tensor([shared], device=model.device)
     return model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
 
 
-def _last_logits(model: PreTrainedModel, rows: list[list[int]], known, shared: int):
+def _last_logits(
+    model: PreTrainedModel, rows: list[list[int]], known: Cache | None, shared: int
+) -> torch.Tensor:
     """Logits (rows × vocabulary) after the last token of each row.
 
     Rows are padded on the left, so that every last token stands in the last column; padding is
@@ -251,18 +274,19 @@ def _last_logits(model: PreTrainedModel, rows: list[list[int]], known, shared: i
     """
     import torch
 
+    device = model.device
     longest = max(len(row) for row in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long, device=device)
     mask = torch.zeros_like(ids)
     for i, row in enumerate(rows):
-        ids[i, longest - len(row) :] = torch.tensor(row)
+        ids[i, longest - len(row) :] = torch.tensor(row, device=device)
         mask[i, longest - len(row) :] = 1
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0) + shared
     past = None
     if known is not None:
         past = copy.deepcopy(known)  # a pass appends to the cache it is given
         past.batch_repeat_interleave(len(rows))
-        mask = torch.cat([torch.ones(len(rows), shared, dtype=torch.long), mask], dim=1)
+        mask = torch.cat([mask.new_ones(len(rows), shared), mask], dim=1)
     out = model(
         input_ids=ids,
         attention_mask=mask,

@@ -156,3 +156,13 @@ def test_an_empty_prompt_is_refused(tiny):
 
 def test_a_call_takes_time(tiny):
     assert 0 < scoring.seconds_per_call(*tiny, PROMPTS[:2], "Begin.\n") < 60
+
+
+def test_last_logits_carry_gradients(tiny):
+    model, tokenizer = tiny
+    logits = scoring.last_logits(model, tokenizer, PROMPTS)
+    scores = scoring.score(model, tokenizer, PROMPTS, EXPECTED, LABELS)
+    ids = scoring.token_ids(tokenizer, LABELS)
+    expected = torch.tensor(scores.log_probabilities)
+    assert torch.allclose(logits.log_softmax(dim=1)[:, ids], expected, atol=1e-5)
+    assert logits.requires_grad
