@@ -3,7 +3,7 @@
 Inputs: `ids` (1, tokens), the new tokens; `wanted` (positions), for which of them the logits are
 computed, counted from 0; `seen` (1), int32, the tokens in the cache after this run, minus 1;
 `total` (), int32, the same without the minus; and for each layer `past.N.key` and `past.N.value`
-(1, KV heads, cached, head size). Outputs: `logits` (positions, vocabulary), and `present.N.key`
+(1, KV heads, cached, head size). Outputs: `logits` (1, positions, vocabulary), and `present.N.key`
 and `present.N.value`, which are the next run's past.
 
 The operators of the domain com.microsoft are ONNX Runtime's own: a norm with the residual sum
@@ -14,7 +14,7 @@ the nodes. https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ ALIGNED = 4096  # bytes; where each weight begins, so that it can be mapped from
 _TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.uint8): TensorProto.UINT8,
+    np.dtype(np.int8): TensorProto.INT8,
     np.dtype(np.int64): TensorProto.INT64,
     np.dtype(np.int32): TensorProto.INT32,
 }
@@ -93,17 +94,24 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def write(folder: Path, weights: Weights, body: Linear, ends: Linear | None = None) -> Path:
-    """Write `model.onnx` and `model.data` into a folder.
+def write(
+    folder: Path,
+    weights: Weights,
+    body: Linear,
+    ends: Linear,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> Path:
+    """Write `model.onnx` and `model.data` into a folder; the path of the first.
 
     Args:
         body: how the matrices of the layers are stored.
-        ends: how embedding and head are stored; like the body if not given.
+        ends: how embedding and head are stored.
+        progress: goes through the layers, and may show how far it is.
     """
     shape = weights.shape
     with (folder / "model.data").open("wb") as data:
         graph = Graph(data, "model.data")
-        logits = _llama(graph, weights, body, ends or body)
+        logits = _llama(graph, weights, body, ends, progress)
         graph.node("Identity", [logits], outputs=["logits"])
         model = graph.model(*_ends(shape))
     path = folder / "model.onnx"
@@ -111,17 +119,18 @@ def write(folder: Path, weights: Weights, body: Linear, ends: Linear | None = No
     return path
 
 
-def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear) -> str:
+def _llama(
+    graph: Graph, weights: Weights, body: Linear, ends: Linear, progress: Callable
+) -> str:
     shape = weights.shape
-    ids = graph.node("Reshape", ["ids", graph.weight("flat", np.array([-1]))])
     table = "model.embed_tokens.weight"
-    hidden = ends.look_up(graph, ids, table, weights[table])
+    hidden = ends.look_up(graph, "ids", table, weights[table])
     _rotary_tables(graph, shape)
     norm = graph.weight("norm.0", weights["model.layers.0.input_layernorm.weight"])
     normed = graph.node(
         "SimplifiedLayerNormalization", [hidden, norm], epsilon=shape.epsilon, axis=-1
     )
-    for layer in range(shape.layers):
+    for layer in progress(range(shape.layers)):
         name = f"model.layers.{layer}"
         attended = _attention(graph, weights, body, normed, layer)
         after = weights[f"{name}.post_attention_layernorm.weight"]
@@ -134,7 +143,7 @@ def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear) -> str:
         )
         normed, hidden = _add_and_norm(graph, hidden, changed, weights[following], shape.epsilon)
     # Only the wanted rows meet the head, which is a fifth of all the work at 135M parameters.
-    last = graph.node("Gather", [normed, "wanted"])
+    last = graph.node("Gather", [normed, "wanted"], axis=1)
     head = table if shape.tied else "lm_head.weight"
     return ends.multiply(graph, last, head, weights[head])
 
@@ -145,12 +154,10 @@ def _attention(graph: Graph, weights: Weights, body: Linear, x: str, layer: int)
     # Query, key and value are one multiplication: one node, one pass over x.
     together = body.join([weights[f"{name}.{part}_proj.weight"] for part in "qkv"])
     qkv = body.multiply(graph, x, f"{name}.qkv", together)
-    width = (shape.heads + 2 * shape.kv_heads) * shape.head_size
-    batch = graph.node("Reshape", [qkv, graph.weight("qkv width", np.array([1, -1, width]))])
     mixed = graph.node(
         "GroupQueryAttention",
         [
-            batch, "", "", f"past.{layer}.key", f"past.{layer}.value", "seen", "total",
+            qkv, "", "", f"past.{layer}.key", f"past.{layer}.value", "seen", "total",
             "rotary.cos", "rotary.sin",
         ],
         outputs=[f"attention.{layer}", f"present.{layer}.key", f"present.{layer}.value"],
@@ -159,17 +166,15 @@ def _attention(graph: Graph, weights: Weights, body: Linear, x: str, layer: int)
         kv_num_heads=shape.kv_heads,
         do_rotary=1,
     )
-    columns = np.array([-1, shape.heads * shape.head_size])
-    flat = graph.node("Reshape", [mixed, graph.weight("heads width", columns)])
     matrix = weights[f"{name}.o_proj.weight"]
-    return body.multiply(graph, flat, f"{name}.o_proj", matrix)
+    return body.multiply(graph, mixed, f"{name}.o_proj", matrix)
 
 
 def _mlp(graph: Graph, weights: Weights, body: Linear, x: str, name: str) -> str:
     parts = [weights[f"{name}.mlp.{part}_proj.weight"] for part in ("gate", "up")]
     both = body.multiply(graph, x, f"{name}.mlp.gate_up", body.join(parts))
     gate, up = f"{name}.gate", f"{name}.up"
-    graph.node("Split", [both], outputs=[gate, up], axis=1, num_outputs=2)
+    graph.node("Split", [both], outputs=[gate, up], axis=-1, num_outputs=2)
     # QuickGelu with alpha 1 is x · sigmoid(x), the SiLU, in one node.
     open_gate = graph.node("QuickGelu", [gate], domain="com.microsoft", alpha=1.0)
     product = graph.node("Mul", [open_gate, up])
@@ -211,7 +216,7 @@ def _ends(shape: Shape) -> tuple[list, list]:
         value("seen", TensorProto.INT32, [1]),
         value("total", TensorProto.INT32, []),
     ]
-    outputs = [value("logits", TensorProto.FLOAT, ["positions", shape.vocabulary])]
+    outputs = [value("logits", TensorProto.FLOAT, [1, "positions", shape.vocabulary])]
     for layer in range(shape.layers):
         for part in ("key", "value"):
             for name, length, to in (("past", "cached", inputs), ("present", "after", outputs)):

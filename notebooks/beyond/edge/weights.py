@@ -8,7 +8,6 @@ blocks just as they lie in it). Names are transformers' own, e.g.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -213,14 +212,6 @@ def gguf_name(name: str) -> str:
         return "output_norm.weight"
     _layers, number, part = short.split(".", 2)
     return f"blk.{number}.{_GGUF_NAMES[part]}.weight"
-
-
-def layer_names(shape: Shape) -> Iterator[str]:
-    """The names of all matrices that each token is multiplied with, but for the head."""
-    for layer in range(shape.layers):
-        for part in _GGUF_NAMES:
-            if part.endswith("_proj"):
-                yield f"model.layers.{layer}.{part}.weight"
 
 
 def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:

@@ -1,0 +1,227 @@
+"""Open an exported model in ONNX Runtime, and read and write tokens with it.
+
+`OnnxModel` runs the graph as it is: tokens and past in, logits and the longer past out, which is
+easy to read and copies the past at every step. `Writer` keeps the past in one place that the
+graph writes into (IO binding with the same buffer as input and output), and copies nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime as ort
+
+from beyond.locale import _
+
+if TYPE_CHECKING:
+    import torch
+
+CPU = "CPUExecutionProvider"
+
+
+class Fallback(UserWarning):
+    """A provider that was asked for isn't doing the work."""
+
+
+def open_session(
+    path: Path,
+    providers: Sequence[str] = (CPU,),
+    threads: int | None = None,
+    optimise: bool = True,
+) -> ort.InferenceSession:
+    """A session for a model file, on the first of `providers` that works here.
+
+    Args:
+        path: the `model.onnx`, or the folder that it lies in.
+        providers: in order of preference; the CPU stands behind them always.
+        threads: for the work inside an operator; as many as there are cores if not given.
+        optimise: let ONNX Runtime rewrite the graph before it runs.
+
+    Warns:
+        Fallback: if another provider than the first one does the work. ONNX Runtime goes on
+            without a word when a provider can't start, so the session is asked what it got.
+    """
+    available = ort.get_available_providers()
+    usable = [name for name in dict.fromkeys((*providers, CPU)) if name in available]
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or cores()
+    options.log_severity_level = 3  # errors; warnings about a missing GPU say nothing to a learner
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if path.is_dir():
+        path = path / "model.onnx"
+    session = ort.InferenceSession(path, options, providers=usable)
+    got = session.get_providers()[0]
+    if providers and got != providers[0]:
+        warnings.warn(
+            _("{wanted} isn't available here; {got} does the work.").format(
+                wanted=providers[0], got=got
+            ),
+            Fallback,
+            stacklevel=2,
+        )
+    return session
+
+
+def cores() -> int:
+    """Cores that this process may use, which in a container may be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class OnnxModel:
+    """A language model in ONNX Runtime. Calling it gives logits for every token, as in PyTorch.
+
+    Args:
+        path, options: as in `open_session`.
+
+    Attributes:
+        session: the ONNX Runtime session.
+        past_names: the inputs that hold the KV cache; the output for each is named `present…`.
+        vocabulary: the number of logits for each token.
+    """
+
+    def __init__(self, path: Path, **options) -> None:
+        self.session = open_session(path, **options)
+        inputs = {each.name: each for each in self.session.get_inputs()}
+        self.past_names = [name for name in inputs if name.startswith("past.")]
+        self.present_names = [name.replace("past", "present") for name in self.past_names]
+        _one, self.kv_heads, _cached, self.head_size = inputs[self.past_names[0]].shape
+        self.vocabulary = self.session.get_outputs()[0].shape[-1]
+
+    def empty(self, room: int = 0) -> dict[str, np.ndarray]:
+        """A past in which nothing is remembered yet."""
+        size = (1, self.kv_heads, room, self.head_size)
+        return {name: np.zeros(size, np.float32) for name in self.past_names}
+
+    def run(
+        self,
+        ids: Sequence[int] | np.ndarray,
+        past: dict[str, np.ndarray] | None = None,
+        wanted: Sequence[int] | None = None,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Read new tokens after the past.
+
+        Args:
+            ids: the new tokens.
+            past: what an earlier run returned; nothing if not given.
+            wanted: for which of the new tokens logits are computed; the last one if not given.
+
+        Returns:
+            The logits, shape (wanted, vocabulary), and the past for the next run.
+        """
+        past = past or self.empty()
+        seen = past[self.past_names[0]].shape[2]
+        feed = _numbers(ids, seen, wanted) | past
+        logits, *present = self.session.run(["logits", *self.present_names], feed)
+        return logits[0], dict(zip(self.past_names, present, strict=True))
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, length, vocabulary) for ids (batch, length), text by text."""
+        import torch
+
+        everything = range(ids.shape[1])
+        rows = [self.run(row.numpy(), wanted=everything)[0] for row in ids]
+        return torch.from_numpy(np.stack(rows))
+
+
+class Writer:
+    """Reads and writes with a cache of fixed room that is never copied.
+
+    Args:
+        model: whose session is used; several writers may share one, but not at the same time.
+        room: the most tokens, read and written, that fit.
+    """
+
+    def __init__(self, model: OnnxModel, room: int = 1024) -> None:
+        self.model = model
+        self.room = room
+        self.used = 0
+        self._cache = {
+            name: ort.OrtValue.ortvalue_from_numpy(values)
+            for name, values in model.empty(room).items()
+        }
+        size = (1, 1, model.vocabulary)
+        self._logits = ort.OrtValue.ortvalue_from_numpy(np.zeros(size, np.float32))
+        # For single tokens everything stays in its place, so it is bound once.
+        self._one = {
+            name: ort.OrtValue.ortvalue_from_numpy(values)
+            for name, values in _numbers([0], 0, None).items()
+        }
+        self._step = self._binding(self._one)
+
+    def read(self, ids: Sequence[int]) -> np.ndarray:
+        """Append tokens to what was read so far; logits (vocabulary,) for what follows.
+
+        The array is overwritten by the next call.
+
+        Raises:
+            ValueError: if there is no room for them.
+        """
+        if self.used + len(ids) > self.room:
+            raise ValueError(
+                _("There is room for {room} tokens, and {wanted} are needed.").format(
+                    room=self.room, wanted=self.used + len(ids)
+                )
+            )
+        numbers = _numbers(ids, self.used, None)
+        if len(ids) == 1:
+            for name, values in numbers.items():
+                self._one[name].update_inplace(values)
+            binding = self._step
+        else:
+            values = {n: ort.OrtValue.ortvalue_from_numpy(v) for n, v in numbers.items()}
+            binding = self._binding(values)
+        self.model.session.run_with_iobinding(binding)
+        self.used += len(ids)
+        return self._logits.numpy()[0, 0]
+
+    def forget(self, keep: int = 0) -> None:
+        """Go back to the first `keep` tokens; all that was read after them is forgotten."""
+        self.used = min(keep, self.used)
+
+    def write(
+        self, ids: Sequence[int], tokens: int, stop: Collection[int] = ()
+    ) -> Iterator[int]:
+        """Read `ids`, then write up to `tokens` tokens greedily, each as soon as it is there.
+
+        Args:
+            stop: tokens after which nothing follows; they aren't given out.
+        """
+        logits = self.read(ids)
+        for written in range(1, tokens + 1):
+            token = int(logits.argmax())
+            if token in stop:
+                return
+            yield token
+            if written < tokens:
+                logits = self.read([token])
+
+    def _binding(self, values: dict[str, ort.OrtValue]) -> ort.IOBinding:
+        binding = self.model.session.io_binding()
+        for name, value in values.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, present in zip(self.model.past_names, self.model.present_names, strict=True):
+            binding.bind_ortvalue_input(name, self._cache[name])
+            binding.bind_ortvalue_output(present, self._cache[name])
+        binding.bind_ortvalue_output("logits", self._logits)
+        return binding
+
+
+def _numbers(
+    ids: Sequence[int] | np.ndarray, seen: int, wanted: Sequence[int] | None
+) -> dict[str, np.ndarray]:
+    """The graph's inputs but for the past."""
+    count = len(ids)
+    return {
+        "ids": np.asarray(ids, np.int64).reshape(1, count),
+        "wanted": np.asarray([count - 1] if wanted is None else wanted, np.int64),
+        "seen": np.array([seen + count - 1], np.int32),
+        "total": np.array(seen + count, np.int32),
+    }
