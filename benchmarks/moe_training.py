@@ -26,9 +26,12 @@ from beyond.byte_lm import CURVES, FOLDER, SHAPES, WINDOWS, Report, train
 
 ROOT = Path(__file__).parents[1]
 STEPS, EVERY, SEEDS = 400, 25, (0, 1, 2)
-NO_BALANCE = "mixture, no balance"
-RUNS = {name: (shape, 0.01) for name, shape in SHAPES.items()}
-RUNS[NO_BALANCE] = (SHAPES["mixture"], 0.0)
+RUNS = {  # name: the model's shape, and the weight of the balance loss
+    "mixture": (SHAPES["mixture"], 0.01),
+    "mixture, no balance": (SHAPES["mixture"], 0.0),
+    "dense, same active": (SHAPES["dense, same active"], 0.0),
+    "dense, same total": (SHAPES["dense, same total"], 0.0),
+}
 
 
 def write(path: Path, text: str) -> None:

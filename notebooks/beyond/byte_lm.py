@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from beyond.moe import MoELayer, Routing, balance_loss, load
+from beyond.moe import MoELayer, Routing, balance_loss, load, top_k
 
 FOLDER = Path(__file__).parent / "data" / "bytes"
 """The texts; its README says where they come from and under which licences."""
@@ -288,3 +288,36 @@ def curves() -> list[Curve]:
         )
         for run in runs
     ]
+
+
+def route(
+    model: ByteLM, text: str, k: int | None = None, temperature: float = 1.0
+) -> tuple[list[Routing], float]:
+    """How a mixture routes the bytes of `text`, layer by layer, and its loss on them.
+
+    Args:
+        model: a mixture.
+        text: at least two bytes; what goes beyond the model's context is left out.
+        k: experts for each byte; the model's own k if None.
+        temperature: the router's scores are divided by it; above 1 the weights come closer to
+            each other, below 1 the first choice gets more. The choice itself doesn't change in
+            the first layer; in later ones it may, because their input does.
+
+    Returns:
+        The routings, and nats a byte.
+    """
+    raw = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).long()
+    raw = raw[: model.shape.context + 1]
+    if len(raw) < 2:
+        raise ValueError("A text needs at least two bytes: type some more.")
+    layers = [block.feed for block in model.blocks]
+    usual = [layer.choose for layer in layers]
+    try:
+        for layer in layers:
+            layer.choose = lambda logits: top_k(logits / temperature, k or model.shape.k)
+        with torch.no_grad():
+            scores, routings = model(raw[None, :-1])
+    finally:
+        for layer, choose in zip(layers, usual, strict=True):
+            layer.choose = choose
+    return routings, F.cross_entropy(scores[0], raw[1:]).item()

@@ -9,7 +9,7 @@ experts, k experts for each token, D the width of a token and H that of an exper
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -103,7 +103,8 @@ class MoELayer(nn.Module):
         counts = assigned.bincount(minlength=len(self.gate_up)).tolist()
 
         rows = tokens.index_select(0, order // k)  # dispatch: each token k times, by expert
-        outputs = _Experts.apply(rows, self.gate_up, self.down, counts)
+        training = torch.is_grad_enabled()
+        outputs = _Experts.apply(rows, self.gate_up, self.down, counts, training)
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order), device=order.device)  # where row t·k + i went
         # combine: gather a token's k rows, weigh them and add them, in one call
@@ -128,41 +129,39 @@ class _Experts(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, rows: Tensor, gate_up: Tensor, down: Tensor, counts: list[int]) -> Tensor:
+    def forward(
+        ctx, rows: Tensor, gate_up: Tensor, down: Tensor, counts: list[int], training: bool
+    ) -> Tensor:
+        used = [e for e, n in enumerate(counts) if n]
+        sizes = [counts[e] for e in used]
         outputs, hidden = torch.empty_like(rows), []
-        for x, y, w_in, w_out in zip(*_by_expert(counts, rows, outputs), gate_up, down):
-            if len(x):
-                hidden.append(x @ w_in.T)
-                gate, up = hidden[-1].chunk(2, dim=-1)
-                torch.mm(F.silu(gate).mul_(up), w_out.T, out=y)
+        for e, x, y in zip(used, rows.split(sizes), outputs.split(sizes), strict=True):
+            h = x @ gate_up[e].T
+            gate, up = h.chunk(2, dim=-1)
+            torch.mm(F.silu(gate).mul_(up), down[e].T, out=y)
+            if training:
+                hidden.append(h)
         ctx.save_for_backward(rows, gate_up, down, *hidden)
-        ctx.counts = counts
+        ctx.used, ctx.sizes = used, sizes
         return outputs
 
     @staticmethod
     def backward(ctx, d_outputs: Tensor):
         rows, gate_up, down, *hidden = ctx.saved_tensors
         d_rows, d_gate_up, d_down = map(torch.empty_like, (rows, gate_up, down))
-        parts = _by_expert(ctx.counts, rows, d_rows, d_outputs)
-        for x, d_x, d_y, w_in, w_out, d_in, d_out in zip(*parts, gate_up, down, d_gate_up, d_down):
-            if len(x):
-                h = hidden.pop(0)
-                gate, up = h.chunk(2, dim=-1)
-                active = F.silu(gate)
-                d_gated, d_h = d_y @ w_out, torch.empty_like(h)
-                d_gate, d_up = d_h.chunk(2, dim=-1)
-                torch.mul(d_gated, active, out=d_up)
-                torch.ops.aten.silu_backward.grad_input(d_gated * up, gate, grad_input=d_gate)
-                torch.mm(d_y.T, active.mul_(up), out=d_out)
-                torch.mm(d_h.T, x, out=d_in)
-                torch.mm(d_h, w_in, out=d_x)
-            else:  # nobody chose it, so nothing flows back to it
-                d_in.zero_(), d_out.zero_()
-        return d_rows, d_gate_up, d_down, None
-
-
-def _by_expert(counts: list[int], *tensors: Tensor) -> list[Sequence[Tensor]]:
-    return [tensor.split(counts) for tensor in tensors]
+        for e in set(range(len(down))).difference(ctx.used):  # nothing flows back to these
+            d_gate_up[e].zero_(), d_down[e].zero_()
+        parts = (tensor.split(ctx.sizes) for tensor in (rows, d_rows, d_outputs))
+        for e, h, x, d_x, d_y in zip(ctx.used, hidden, *parts, strict=True):
+            gate, up = h.chunk(2, dim=-1)
+            active, d_gated, d_h = F.silu(gate), d_y @ down[e], torch.empty_like(h)
+            d_gate, d_up = d_h.chunk(2, dim=-1)
+            torch.mul(d_gated, active, out=d_up)
+            torch.ops.aten.silu_backward.grad_input(d_gated * up, gate, grad_input=d_gate)
+            torch.mm(d_y.T, active.mul_(up), out=d_down[e])
+            torch.mm(d_h.T, x, out=d_gate_up[e])
+            torch.mm(d_h, gate_up[e], out=d_x)
+        return d_rows, d_gate_up, d_down, None, None
 
 
 def balance_loss(logits: Tensor, experts: Tensor) -> Tensor:

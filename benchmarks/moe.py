@@ -1,0 +1,261 @@
+"""Compare `beyond.moe.MoELayer` with transformers' expert implementations and dense layers.
+
+    python benchmarks/moe.py                 # go on with the grid for at most four minutes
+    python benchmarks/moe.py --minutes 60    # for longer; what is measured is kept
+    python benchmarks/moe.py --show          # the tables of what is measured so far
+
+One cell of the grid is a number of tokens, experts, experts per token, a width, a precision, and
+forward or forward and backward. All contenders of a cell run in turns, several rounds, on the same
+weights, tokens and choice of experts; a contender's time is that of its fastest round, because the
+others were held up by something else. Results are kept in `.cache/moe_benchmark-*.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import MixtralConfig
+from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
+
+from beyond.moe import MoELayer
+
+TOKENS, EXPERTS, TOP_K, WIDTHS = (1, 64, 1024, 8192), (8, 16, 64), (1, 2, 8), (256, 512)
+TRANSFORMERS = ("eager", "batched_mm", "grouped_mm")
+PATIENCE = 4.0  # seconds: a contender that takes longer gets a single round
+COPIES = 2**30  # bytes of weights that batched_mm may copy; beyond that it is left out
+
+
+class Cell(NamedTuple):
+    """One setting of the grid; an expert is twice as wide as a token."""
+
+    dtype: str
+    passes: str
+    tokens: int
+    experts: int
+    k: int
+    width: int
+
+    @property
+    def per_expert(self) -> float:
+        return self.tokens * self.k / self.experts
+
+    @property
+    def flops(self) -> float:
+        """Operations of the matrix products, backward twice as many as forward."""
+        forward = 2 * self.tokens * self.k * 3 * self.width * 2 * self.width
+        return forward * (1 if self.passes == "forward" else 3)
+
+
+def grid() -> list[Cell]:
+    """All cells, the cheap ones first."""
+    cells = itertools.product(
+        ("float32", "bfloat16"), ("forward", "both"), TOKENS, EXPERTS, TOP_K, WIDTHS
+    )
+    return sorted(map(Cell._make, cells), key=lambda c: (c.flops, c.experts, c))
+
+
+class Loop(MoELayer):
+    """The loop over experts that anyone can read: who chose this one? Same weights, same router."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, object]:
+        routing = self.route(x)
+        y = torch.zeros_like(x)
+        for e in range(len(self.down)):
+            token, place = torch.where(routing.experts == e)
+            gate, up = F.linear(x[token], self.gate_up[e]).chunk(2, dim=-1)
+            out = F.linear(F.silu(gate) * up, self.down[e])
+            y = y.index_add(0, token, out * routing.weights[token, place, None].to(x.dtype))
+        return y, routing
+
+
+def block(layer: MoELayer, k: int, implementation: str) -> nn.Module:
+    """Mixtral's block of transformers on the layer's own weights."""
+    experts, double, width = layer.gate_up.shape
+    config = MixtralConfig(
+        hidden_size=width,
+        intermediate_size=double // 2,
+        num_local_experts=experts,
+        num_experts_per_tok=k,
+        experts_implementation=implementation,
+    )
+    mixture = MixtralSparseMoeBlock(config)
+    mixture.gate.weight = layer.router.weight
+    mixture.experts.gate_up_proj, mixture.experts.down_proj = layer.gate_up, layer.down
+    return mixture
+
+
+def products(cell: Cell, x: Tensor, dense: list[Tensor], toward: Tensor) -> Callable[[], None]:
+    """Only the matrix products of a dense layer with the same active operations."""
+    into, out = dense
+    middle = torch.randn(len(x), out.shape[1], dtype=x.dtype, device=x.device)
+    d_wide = torch.randn(len(x), into.shape[0], dtype=x.dtype, device=x.device)
+
+    @torch.no_grad()
+    def run() -> None:
+        x @ into.T, middle @ out.T
+        if cell.passes == "both":
+            d_wide @ into, d_wide.T @ x, toward @ out, toward.T @ middle
+
+    return run
+
+
+def contenders(cell: Cell, device: str) -> dict[str, Callable[[], None]]:
+    """What to run for a cell, by name."""
+    torch.manual_seed(0)
+    dtype = getattr(torch, cell.dtype)
+    hidden = 2 * cell.width
+    layer = MoELayer(cell.width, hidden, cell.experts, cell.k).to(device, dtype)
+    loop = Loop(1, 1, cell.experts, cell.k)
+    loop.router, loop.gate_up, loop.down = layer.router, layer.gate_up, layer.down
+    x = torch.randn(cell.tokens, cell.width, dtype=dtype, device=device, requires_grad=True)
+    toward = torch.randn_like(x)
+    dense = [
+        torch.randn(2 * cell.k * hidden, cell.width, dtype=dtype, device=device),
+        torch.randn(cell.width, cell.k * hidden, dtype=dtype, device=device),
+    ]
+    dense = [nn.Parameter(w * w.shape[1] ** -0.5) for w in dense]
+
+    def feed_forward(x: Tensor) -> Tensor:
+        gate, up = F.linear(x, dense[0]).chunk(2, dim=-1)
+        return F.linear(F.silu(gate) * up, dense[1])
+
+    def run(forward: Callable[[Tensor], Tensor]) -> None:
+        if cell.passes == "forward":
+            with torch.no_grad():
+                forward(x)
+        else:
+            for leaf in (x, *layer.parameters(), *dense):
+                leaf.grad = None
+            forward(x).backward(toward)
+
+    found: dict[str, Callable[[Tensor], Tensor]] = {
+        "beyond": lambda x: layer(x)[0],
+        "loop": lambda x: loop(x)[0],
+        "dense layer": feed_forward,
+    }
+    copied = cell.tokens * cell.k * 3 * cell.width * hidden * x.element_size()
+    for name in TRANSFORMERS:
+        if name != "batched_mm" or copied <= COPIES:
+            mixture = block(layer, cell.k, name)
+            found[name] = lambda x, mixture=mixture: mixture(x[None])[0]
+    runs: dict[str, Callable[[], None]] = {name: partial(run, f) for name, f in found.items()}
+    runs["matmul"] = products(cell, x.detach(), [w.detach() for w in dense], toward)
+    return runs
+
+
+def measure(cell: Cell, device: str) -> dict[str, float]:
+    """Seconds of each contender's fastest round."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+
+    def seconds(run: Callable[[], None]) -> float:
+        wait()
+        began = time.perf_counter()
+        run()
+        wait()
+        return time.perf_counter() - began
+
+    runs = contenders(cell, device)
+    best = {name: seconds(run) for name, run in runs.items()}  # also warms up
+    quick = {name: run for name, run in runs.items() if best[name] < PATIENCE}
+    rounds = max(4, min(40, int(1.5 / max(sum(best[name] for name in quick), 1e-3))))
+    for _round in range(rounds):
+        for name, run in quick.items():
+            best[name] = min(best[name], seconds(run))
+    return best
+
+
+def geometric_mean(ratios: list[float]) -> float:
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def show(done: dict[Cell, dict[str, float]]) -> None:
+    """Every cell, then the two questions: against transformers, and against plain matmul."""
+    names = ["beyond", "loop", *TRANSFORMERS, "dense layer", "matmul"]
+    print("milliseconds; the last two columns: how many times as fast as the fastest of")
+    print("transformers' three, and the share of plain matmul's speed\n")
+    print(f"{'':44}" + "".join(f"{name:>12}" for name in [*names, "× fastest", "% matmul"]))
+    for cell, best in sorted(done.items()):
+        label = (
+            f"{cell.dtype:9}{cell.passes:8} T={cell.tokens:<5} E={cell.experts:<3}"
+            f" k={cell.k} D={cell.width}"
+        )
+        values = "".join(
+            f"{1000 * best[name]:12.2f}" if name in best else f"{'–':>12}" for name in names
+        )
+        print(f"{label:44}{values}{against(best):12.2f}{100 * share(best):12.0f}")
+    print("\nagainst the fastest of transformers' implementations, geometric mean (above 1: faster)")
+    for dtype, passes in itertools.product(("float32", "bfloat16"), ("forward", "both")):
+        own = [b for c, b in done.items() if (c.dtype, c.passes) == (dtype, passes)]
+        if own:
+            each = ", ".join(
+                f"{name} {geometric_mean([b[name] / b['beyond'] for b in own if name in b]):.2f}"
+                for name in (*TRANSFORMERS, "loop")
+            )
+            fastest = geometric_mean([against(b) for b in own])
+            print(f"  {dtype:9}{passes:8} {fastest:.2f} in {len(own)} cells ({each})")
+    if done:
+        print(f"  all: {geometric_mean([against(b) for b in done.values()]):.2f}")
+    print("\nshare of plain matmul's speed where an expert gets 64 tokens or more")
+    for dtype, passes in itertools.product(("float32", "bfloat16"), ("forward", "both")):
+        own = sorted(
+            100 * share(b)
+            for c, b in done.items()
+            if (c.dtype, c.passes) == (dtype, passes) and c.per_expert >= 64
+        )
+        if own:
+            reached = sum(s >= 80 for s in own)
+            print(
+                f"  {dtype:9}{passes:8} median {own[len(own) // 2]:.0f} %, worst {own[0]:.0f} %, "
+                f"80 % reached in {reached} of {len(own)} cells"
+            )
+
+
+def against(best: dict[str, float]) -> float:
+    return min(best[name] for name in TRANSFORMERS if name in best) / best["beyond"]
+
+
+def share(best: dict[str, float]) -> float:
+    return best["matmul"] / best["beyond"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=4, help="stop after the cell that ends it")
+    parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--show", action="store_true", help="measure nothing")
+    options = parser.parse_args()
+    place = Path(__file__).parents[1] / ".cache" / f"moe_benchmark-{options.device}.json"
+    done = {}
+    if place.is_file():
+        done = {Cell(*cell): best for cell, best in json.loads(place.read_text())}
+    ends = time.monotonic() + 60 * options.minutes
+    for cell in grid():
+        if options.show or time.monotonic() > ends:
+            break
+        if cell in done or cell.tokens not in options.tokens:
+            continue
+        done[cell] = measure(cell, options.device)
+        place.parent.mkdir(exist_ok=True)
+        beside = place.with_suffix(".part")
+        beside.write_text(json.dumps(list(done.items())))
+        os.replace(beside, place)
+    show(done)
+    print(f"\n{len(done)} of {len(grid())} cells are measured")
+    print(f"{options.device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
