@@ -175,7 +175,11 @@ class Course:
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback_page.FeedbackPage"
         # Formgrader shows what the feedback page shows of a student's work, made as harmless.
-        config.HTMLExporter.preprocessors = ["autograder.outputs.ReadableOutputs"]
+        # Besides, how a written answer is to be read.
+        config.HTMLExporter.preprocessors = [
+            "autograder.rubrics.ShowRubrics",
+            "autograder.outputs.ReadableOutputs",
+        ]
         config.HTMLExporter.filters = {"markdown2html": "autograder.sanitize.markdown_filter"}
         return config
 
