@@ -1,12 +1,13 @@
 """The forms of a model for ONNX Runtime, each made on first use and kept in the cache.
 
 A kept form lies under the hash of all that it was made from: the model's own files and the code
-that writes the graph. A change in either makes a new one.
+that writes the graph. A change in either makes a new one, and the old one is removed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from beyond import models
 from beyond.edge.weights import FromFolder, FromGGUF, Weights
 from beyond.locale import _
 
+HASH = 12  # hex digits of the hash in a folder's name
 _CODE = ("graph.py", "linear.py", "weights.py", "export.py")
 
 
@@ -74,7 +76,11 @@ def form(name: str, model: str | Path = models.SMOLLM2) -> Path:
                 form=name, model=model
             )
         )
-    kept = f"onnx/{Path(model).name}-{name}-{_made_from(name, model)}"
+    title = f"{Path(model).name}-{name}"
+    kept = f"onnx/{title}-{_made_from(name, model)}"
+    if not (models.cache_folder() / kept).is_dir():
+        for old in (models.cache_folder() / "onnx").glob(f"{title}-{'[0-9a-f]' * HASH}"):
+            shutil.rmtree(old, ignore_errors=True)
     return models.kept_folder(kept, lambda place: _make(wanted, name, model, place))
 
 
@@ -114,4 +120,4 @@ def _made_from(name: str, model: str | Path) -> str:
         for path in (place / "config.json", *sorted(place.glob("*.safetensors"))):
             with path.open("rb") as stream:
                 seen.update(hashlib.file_digest(stream, "sha256").digest())
-    return seen.hexdigest()[:12]
+    return seen.hexdigest()[:HASH]

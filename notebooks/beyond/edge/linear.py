@@ -95,7 +95,7 @@ class InBlocks:
             sums = summing(blocks.shape[1])
             weight = graph.weight(f"sums.{blocks.shape[1]}", sums)
             appended = graph.once(f"{x}.sums", "MatMul", [x, weight])
-            x = graph.once(f"{x}.longer", "Concat", [x, appended], axis=-1)
+            x = graph.once(f"{x}.longer", "Concat", [x, appended, appended], axis=-1)
             blocks = with_rests(blocks)
         outputs, inputs = blocks.shape
         return graph.node(
@@ -144,11 +144,11 @@ def numbers(matrix: Matrix) -> np.ndarray:
 
 
 def summing(inputs: int) -> np.ndarray:
-    """The matrix that turns x into the sums of its blocks, twice, filled up to whole blocks."""
+    """The matrix that turns x into the sums of its blocks, filled up with zeros to whole blocks."""
     count = inputs // BLOCK
-    one = np.zeros((inputs, _filled(count)), np.float32)
-    one[:, :count] = np.repeat(np.eye(count, dtype=np.float32), BLOCK, axis=0)
-    return np.concatenate([one, one], axis=1)
+    matrix = np.zeros((inputs, _filled(count)), np.float32)
+    matrix[:, :count] = np.repeat(np.eye(count, dtype=np.float32), BLOCK, axis=0)
+    return matrix
 
 
 def with_rests(blocks: Blocks) -> Blocks:

@@ -1,0 +1,271 @@
+"""SmolLM2-135M in every form the course knows: speed, memory, size and quality in one table.
+
+    python benchmarks/edge.py
+    python benchmarks/edge.py --llama-python /path/to/an/environment/bin/python
+
+All forms are measured in turns, each in a process of its own, and the medians over the rounds
+are printed, with the ratios that matter. "fp32" means the GGUF file's weights dequantised, so
+quality says what a form costs beyond the quantisation that the file came with.
+
+llama-cpp-python and onnxruntime-genai are measured if they are installed, here or (the first) in
+the environment that --llama-python names; neither is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from beyond import models, quality, shop
+from beyond.edge import agreement, export, measure
+from beyond.edge.agreement import Agreement, Reference, TeamPrompts
+from beyond.edge.session import OnnxModel, open_session
+from beyond.machine import measure as measure_machine
+
+LOST = 1.10  # a perplexity above 1.1 times that of fp32: the form is no longer the model
+CLOSE = 1.01
+
+
+@dataclass
+class Entry:
+    """A form to measure: how it is run, what lies on disk, and how its quality is found."""
+
+    name: str
+    engine: str
+    model: str
+    disk: int
+    quality: Callable[[Reference, TeamPrompts], tuple[Agreement, int]]
+    python: str = sys.executable
+
+
+def onnx(name: str) -> Entry:
+    folder = export.form(name)
+
+    def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
+        model = OnnxModel(folder)
+        return reference.of(model), agreement.right_teams(model, prompts)
+
+    return Entry(f"ONNX {name}", "onnx", str(folder), export.size(folder), judge)
+
+
+def torch(dtype: str) -> Entry:
+    def judge(reference: Reference, _prompts: TeamPrompts) -> tuple[Agreement, int]:
+        model, tokenizer = models.load(dtype=dtype)
+        return reference.of(model), shop.accuracy(model, tokenizer).right
+
+    disk = models.memory_needed(models.folder(), dtype)
+    return Entry(f"PyTorch {dtype}", "torch", dtype, disk, judge)
+
+
+def llama(python: str) -> Entry:
+    file = models.gguf_file()
+
+    def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
+        with tempfile.TemporaryDirectory() as place:
+            task = Path(place) / "task.json"
+            pieces = [piece[0].tolist() for piece in reference.pieces]
+            task.write_text(json.dumps({"file": str(file), "pieces": pieces} | vars(prompts)))
+            subprocess.run([python, "-c", LLAMA_TASK, str(task)], check=True, capture_output=True)
+            answers = iter(range(len(pieces)))
+            found = reference.of(lambda _ids: tensor(np.load(f"{task}.{next(answers)}.npy"))[None])
+            return found, json.loads(Path(f"{task}.right").read_text())
+
+    return Entry("llama.cpp Q4_1", "llama", str(file), file.stat().st_size, judge, python)
+
+
+# Runs where llama-cpp-python is installed, which needn't be an environment with this course.
+LLAMA_TASK = """
+import json, sys
+import numpy as np
+from llama_cpp import Llama
+
+task = json.load(open(sys.argv[1]))
+model = Llama(task["file"], n_ctx=1024, n_batch=1024, logits_all=True, verbose=False)
+for i, piece in enumerate(task["pieces"]):
+    model.reset()
+    model.eval(piece)
+    np.save(f"{sys.argv[1]}.{i}.npy", model.scores[: len(piece)])
+model.reset()
+model.eval(task["shared"])
+right = 0
+for message, team in zip(task["messages"], task["expected"]):
+    model.n_tokens = len(task["shared"])  # what follows in the cache is forgotten
+    model.eval(message)
+    right += int(model.scores[model.n_tokens - 1][task["labels"]].argmax()) == team
+open(f"{sys.argv[1]}.right", "w").write(str(right))
+"""
+
+
+def genai(precision: str) -> Entry:
+    """Made by onnxruntime-genai's own builder, which takes some seconds the first time."""
+    from importlib.metadata import version
+
+    def build(place: Path) -> None:
+        command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
+        options = ["-i", str(models.folder()), "-o", str(place), "-p", precision, "-e", "cpu"]
+        subprocess.run([*command, *options], check=True, capture_output=True)
+
+    kept = f"onnx/genai-{precision}-{version('onnxruntime-genai')}"
+    folder = models.kept_folder(kept, build)
+
+    def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
+        model = GenaiModel(folder)
+        return reference.of(model), agreement.right_teams(model, prompts)
+
+    return Entry(f"GenAI {precision}", "genai", str(folder), export.size(folder), judge)
+
+
+class GenaiModel(OnnxModel):
+    """A graph of the GenAI builder, run by ONNX Runtime itself: it has inputs of other names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.session = open_session(folder)
+        inputs = {each.name: each for each in self.session.get_inputs()}
+        self.past_names = [name for name in inputs if name.startswith("past_key_values.")]
+        self.present_names = [
+            name.replace("past_key_values", "present") for name in self.past_names
+        ]
+        decoder = json.loads((folder / "genai_config.json").read_text())["model"]["decoder"]
+        self.kv_heads, self.head_size = decoder["num_key_value_heads"], decoder["head_size"]
+
+    def run(self, ids, past=None, wanted=None):
+        past = past or self.empty()
+        seen = past[self.past_names[0]].shape[2]
+        feed = {
+            "input_ids": np.asarray(ids, np.int64)[None],
+            "attention_mask": np.ones((1, seen + len(ids)), np.int64),
+        }
+        logits, *present = self.session.run(["logits", *self.present_names], feed | past)
+        rows = [len(ids) - 1] if wanted is None else list(wanted)
+        return logits[0, rows], dict(zip(self.past_names, present, strict=True))
+
+
+def tensor(values: np.ndarray):
+    import torch
+
+    return torch.from_numpy(values)
+
+
+def installed(module: str, python: str = sys.executable) -> bool:
+    if python == sys.executable:
+        return importlib.util.find_spec(module) is not None
+    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+
+
+def entries(llama_python: str) -> list[Entry]:
+    found = [torch("float32"), torch("bfloat16"), *map(onnx, export.FORMS)]
+    if installed("onnxruntime_genai"):
+        found.append(genai("int4"))
+    if installed("llama_cpp", llama_python):
+        found.append(llama(llama_python))
+    return found
+
+
+def print_quality(found: dict[str, tuple[Agreement, int]]) -> None:
+    base = found["PyTorch float32"][0].perplexity
+    print(f"\n{'form':20}{'perplexity':>11}{'ratio':>8}{'same top-1':>11}{'KL, nats':>10}{'teams':>7}")
+    for name, (near, right) in found.items():
+        ratio = near.perplexity / base
+        warning = "  ! LOST THE MODEL" if ratio > LOST else "" if ratio <= CLOSE else "  ! worse"
+        print(
+            f"{name:20}{near.perplexity:11.2f}{ratio:8.3f}{near.same_choice:11.3f}"
+            f"{near.divergence:10.4f}{right:5d} %{warning}"
+        )
+
+
+def print_speed(all_entries: list[Entry], runs: dict[str, list[measure.Speed]], gb: float) -> None:
+    print(
+        f"\n{'form':20}{'read tok/s':>11}{'write tok/s':>12}{'first ms':>9}{'p50 ms':>8}"
+        f"{'p95 ms':>8}{'RSS MB':>8}{'disk MB':>9}{'of limit':>10}"
+    )
+    for entry in all_entries:
+        of = runs[entry.name]
+
+        def middle(what: Callable[[measure.Speed], float], of=of) -> float:
+            return median(map(what, of))
+
+        share = middle(lambda s: s.writing) / (gb * 1e9 / entry.disk)
+        print(
+            f"{entry.name:20}{middle(lambda s: s.reading):11.0f}"
+            f"{middle(lambda s: s.writing):12.1f}"
+            f"{1e3 * middle(lambda s: s.first_token):9.0f}{1e3 * middle(lambda s: s.p50):8.1f}"
+            f"{1e3 * middle(lambda s: s.p95):8.1f}{middle(lambda s: s.resident_mb):8.0f}"
+            f"{entry.disk / 1e6:9.1f}{share:9.0%}"
+        )
+
+
+def print_ratios(runs: dict[str, list[measure.Speed]]) -> None:
+    """Ratios within each round, then their median: what slows a round down slows both."""
+    ours = f"ONNX {export.FAST}"
+    print()
+    for other in ("PyTorch float32", "llama.cpp Q4_1", "ONNX fp32"):
+        if other not in runs:
+            continue
+        pairs = list(zip(runs[ours], runs[other], strict=True))
+        writing = [mine.writing / theirs.writing for mine, theirs in pairs]
+        reading = [mine.reading / theirs.reading for mine, theirs in pairs]
+        print(
+            f"{ours} against {other}: writes {median(writing):.2f} times as fast "
+            f"({min(writing):.2f}-{max(writing):.2f}), reads {median(reading):.2f} times "
+            f"({min(reading):.2f}-{max(reading):.2f})"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--llama-python", default=sys.executable)
+    parser.add_argument("--only", choices=("speed", "quality"), help="leave the other out")
+    parser.add_argument("--threads", type=int, default=measure._cores())
+    given = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    warnings.simplefilter("ignore")
+    forms = entries(given.llama_python)
+
+    if given.only != "speed":
+        model, tokenizer = models.load()
+        reference = Reference(model, tokenizer, quality.prose())
+        prompts = TeamPrompts.of(tokenizer)
+        del model
+        found = {}
+        for entry in forms:
+            print(f"quality: {entry.name} …", file=sys.stderr, flush=True)
+            found[entry.name] = entry.quality(reference, prompts)
+        count = sum(piece.shape[1] for piece in reference.pieces)
+        print(f"Quality over {count:,} tokens of the course's prose, and lesson 1's 100 messages")
+        print_quality(found)
+        del reference
+
+    if given.only != "quality":
+        runs: dict[str, list[measure.Speed]] = {entry.name: [] for entry in forms}
+        gb = []
+        for round_ in range(given.rounds):
+            gb.append(measure_machine().read_gb_s)
+            for entry in forms:
+                print(f"round {round_ + 1}: {entry.name} …", file=sys.stderr, flush=True)
+                speed = measure.measure(
+                    entry.engine, entry.model, threads=given.threads, python=entry.python
+                )
+                runs[entry.name].append(speed)
+        print(
+            f"\nSpeed: {given.threads} threads, {measure.PROMPT_TOKENS} tokens read, "
+            f"{measure.NEW_TOKENS} written, medians of {given.rounds} rounds in turns; memory "
+            f"read at {median(gb):.0f} GB/s"
+        )
+        print_speed(forms, runs, median(gb))
+        print_ratios(runs)
+
+
+if __name__ == "__main__":
+    main()

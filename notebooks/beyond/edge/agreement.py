@@ -1,0 +1,124 @@
+"""How near the answers of one form of a model are to those of another.
+
+Speed is worth something only while the model still says the same. Perplexity tells how much worse
+it predicts a text that people wrote; agreement and divergence compare two forms directly, token
+by token, and notice small damage earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from beyond import shop
+from beyond.quality import WINDOW
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+    from beyond.edge.session import OnnxModel
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One form against the reference, over the tokens of a text."""
+
+    perplexity: float
+    same_choice: float
+    """The share of places where both find the same next token likeliest (top-1 agreement)."""
+    divergence: float
+    """Kullback-Leibler divergence from the reference, mean over the places, in nats."""
+
+
+class Reference:
+    """A model's log probabilities over a text, to hold others against.
+
+    Args:
+        model: takes ids (batch, length), gives logits (batch, length, vocabulary) or an object
+            that has them as `.logits`.
+        tokenizer: the model's own.
+        text: what is read.
+        window: tokens in a piece; as in `beyond.quality.perplexity`.
+        limit: read only so many tokens. Each takes 200 kB of memory with 49,152 words.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[torch.Tensor], Any],
+        tokenizer: PreTrainedTokenizerBase,
+        text: str,
+        window: int = WINDOW,
+        limit: int | None = None,
+    ) -> None:
+        ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids[:, :limit]
+        self.pieces = [piece for piece in ids.split(window, dim=1) if piece.shape[1] > 1]
+        self._expected = [_log_probabilities(model, piece) for piece in self.pieces]
+
+    def of(self, model: Callable[[torch.Tensor], Any]) -> Agreement:
+        """How near `model` comes to the reference."""
+        surprise = same = divergence = 0.0
+        count = 0
+        for piece, expected in zip(self.pieces, self._expected, strict=True):
+            got = _log_probabilities(model, piece)
+            count += len(got)
+            surprise -= got.gather(1, piece[0, 1:, None]).sum().item()
+            same += (got.argmax(-1) == expected.argmax(-1)).sum().item()
+            divergence += (expected.exp() * (expected - got)).sum().item()
+        return Agreement(float(np.exp(surprise / count)), same / count, divergence / count)
+
+
+@dataclass(frozen=True)
+class TeamPrompts:
+    """Lesson 1's task as tokens: the prompts of `beyond.shop.accuracy`, their common part apart."""
+
+    shared: list[int]
+    """What all prompts begin with; read once."""
+    messages: list[list[int]]
+    """What follows it, one for each message."""
+    labels: list[int]
+    """The teams' tokens."""
+    expected: list[int]
+    """For each message the index of its team in `labels`."""
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, shots: int = 5) -> TeamPrompts:
+        """For the 100 held-out messages.
+
+        The two parts of a prompt are tokenised apart, which gives the same tokens as long as the
+        first ends with a line break.
+        """
+
+        def encode(text: str) -> list[int]:
+            return tokenizer(text, add_special_tokens=False).input_ids
+
+        teams, held_out = shop.teams(), shop.held_out()
+        shown = "".join(f"{shop.asked(m.en)} {m.team}\n\n" for m in shop.examples(shots))
+        return cls(
+            shared=encode(shop.INSTRUCTIONS + shown),
+            messages=[encode(shop.asked(m.en)) for m in held_out],
+            labels=[encode(f" {team}")[0] for team in teams],
+            expected=[teams.index(m.team) for m in held_out],
+        )
+
+
+def right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
+    """For how many messages the model finds the right team the likeliest of the five."""
+    _logits, past = model.run(prompts.shared)
+    chosen = [
+        int(model.run(message, past)[0][0, prompts.labels].argmax()) for message in prompts.messages
+    ]
+    return sum(c == e for c, e in zip(chosen, prompts.expected, strict=True))
+
+
+def _log_probabilities(model: Callable[[torch.Tensor], Any], piece: torch.Tensor) -> torch.Tensor:
+    """(length − 1, vocabulary): for each place the log probabilities of what comes next."""
+    import torch
+
+    with torch.inference_mode():
+        answer = model(piece)
+        logits = getattr(answer, "logits", answer)[0, :-1]
+        return torch.log_softmax(logits.float(), dim=-1)
