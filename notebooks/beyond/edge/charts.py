@@ -1,0 +1,131 @@
+"""Two figures of forms: speed against quality, and speed against the limit of the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from beyond.figures import BLUE, GREY, RED, Chart, use_style
+from beyond.locale import _
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which (speed, perplexity) no other one beats: as fast and as good, and better in one.
+
+    Returns:
+        Their indices, from slow to fast.
+    """
+    best = [
+        i
+        for i, (speed, worse) in enumerate(points)
+        if not any(
+            s >= speed and w <= worse and (s, w) != (speed, worse) for s, w in points
+        )
+    ]
+    return sorted(best, key=lambda i: points[i])
+
+
+def speed_and_quality(
+    names: Sequence[str], speeds: Sequence[float], perplexities: Sequence[float], lost: float
+) -> Chart:
+    """A Pareto chart: tokens a second to the right, perplexity upwards (so low is good).
+
+    Args:
+        speeds: tokens a second while writing.
+        lost: a perplexity from which on a form has lost the model; it is drawn as a red cross.
+    """
+    use_style()
+    figure = Figure(figsize=(7.2, 4.4))
+    axes = figure.subplots()
+    front = pareto(list(zip(speeds, perplexities, strict=True)))
+    axes.plot(
+        [speeds[i] for i in front], [perplexities[i] for i in front],
+        color=GREY, linestyle="--", linewidth=1.4, drawstyle="steps-post",
+        label=_("no form is better in both"),
+    )  # fmt: skip
+    for i, (name, speed, worse) in enumerate(zip(names, speeds, perplexities, strict=True)):
+        broken = worse >= lost
+        axes.plot(speed, worse, "X" if broken else "o", color=RED if broken else BLUE, markersize=9)
+        above = i % 2  # names of neighbours don't cover each other
+        axes.annotate(
+            name, (speed, worse), xytext=(0, 9 if above else -17), textcoords="offset points",
+            ha="center", fontsize=9,
+        )  # fmt: skip
+    axes.axhline(lost, color=RED, linewidth=1, linestyle=":")
+    axes.annotate(
+        _("from here on the model is lost"), (0, lost), xycoords=("axes fraction", "data"),
+        xytext=(4, 4), textcoords="offset points", color=RED, fontsize=9,
+    )  # fmt: skip
+    axes.set_yscale("log")
+    low, high = min(perplexities), max(*perplexities, lost)
+    axes.set_ylim(low / (high / low) ** 0.18, high * (high / low) ** 0.14)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(FixedLocator(_round_ticks(low, high)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _pos: f"{value:g}"))
+    axes.set_xlim(0, 1.15 * max(speeds))
+    axes.set_xlabel(_("tokens a second while writing (more is better)"))
+    axes.set_ylabel(_("perplexity (less is better)"))
+    axes.set_title(_("Speed against quality"))
+    axes.legend(loc="upper left", fontsize=9)
+    told = [
+        _("{name}: {speed:.0f} tokens a second at perplexity {worse:.1f}").format(
+            name=name, speed=speed, worse=worse
+        )
+        + (_(" (model lost)") if worse >= lost else "")
+        for name, speed, worse in zip(names, speeds, perplexities, strict=True)
+    ]
+    return Chart(figure, _("Speed against quality.") + " " + "; ".join(told) + ".")
+
+
+def limit(
+    names: Sequence[str], megabytes: Sequence[float], speeds: Sequence[float], gb_s: float
+) -> Chart:
+    """Tokens a second against the bytes that each token reads, with the memory's limit as a line.
+
+    Args:
+        megabytes: read for each token, in 10^6 bytes.
+        speeds: tokens a second while writing.
+        gb_s: how fast this machine reads memory, in 10^9 bytes a second.
+    """
+    use_style()
+    figure = Figure(figsize=(7.2, 4.2))
+    axes = figure.subplots()
+    ends = [0.7 * min(megabytes), 1.5 * max(megabytes)]
+    axes.plot(
+        ends, [gb_s * 1e3 / mb for mb in ends], color=GREY, linewidth=1.6,
+        label=_("limit: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
+    )  # fmt: skip
+    for i, (name, mb, speed) in enumerate(zip(names, megabytes, speeds, strict=True)):
+        axes.plot(mb, speed, "osD^vP"[i % 6], color=f"C{i % 5}", markersize=8)
+        share = speed * mb / (gb_s * 1e3)
+        axes.annotate(
+            f"{name} ({share:.0%})", (mb, speed), xytext=(8, -4 if i % 2 else 4),
+            textcoords="offset points", fontsize=9,
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(ends[0], 2.2 * ends[1])
+    for axis, values in ((axes.xaxis, megabytes), (axes.yaxis, [*speeds, gb_s * 1e3 / ends[0]])):
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_locator(FixedLocator(_round_ticks(min(values), max(values))))
+        axis.set_major_formatter(FuncFormatter(lambda value, _pos: f"{value:,g}"))
+    axes.set_xlabel(_("megabytes read for each token"))
+    axes.set_ylabel(_("tokens a second"))
+    axes.set_title(_("How near each form comes to what the memory allows"))
+    axes.legend(loc="upper right", fontsize=9)
+    told = [
+        _("{name}: {speed:.0f} tokens a second, the limit is {most:.0f}").format(
+            name=name, speed=speed, most=gb_s * 1e3 / mb
+        )
+        for name, mb, speed in zip(names, megabytes, speeds, strict=True)
+    ]
+    start = _("Tokens a second against megabytes read for each token; memory reads {gb:.0f} GB/s.")
+    return Chart(figure, start.format(gb=gb_s) + " " + "; ".join(told) + ".")
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """1, 2, 3 and 5 times a power of ten, a little beyond both ends."""
+    steps = [a * 10**b for b in range(-2, 6) for a in (1, 2, 3, 5)]
+    return [step for step in steps if low / 1.6 <= step <= high * 1.6]

@@ -1,0 +1,248 @@
+"""A translation tool for a laptop: whatever local model is named, and no network.
+
+    python -m beyond.edge.translate --to ko "The library is closed."
+    python -m beyond.edge.translate --to ko --file notes.txt --output notes.ko.txt
+    python -m beyond.edge.translate --to ko --check           measure whether the model can do it
+    python -m beyond.edge.translate --models                  what this machine could run
+
+It says with each translation what was measured of the model. The course's own small model can't
+translate into Korean, and the tool says so; with a model such as Mistral NeMo in Ollama
+(`--model ollama:mistral-nemo`) the same command is a translator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from beyond import locale, models
+from beyond.edge import translation_check
+from beyond.edge.translators import Translator, found_here, open_translator
+from beyond.locale import _
+from beyond.machine import free_memory
+from beyond.models import NoModel
+from beyond.sentences import LANGUAGES
+from beyond.tables import Table
+
+TOKENS = 512
+"""The most tokens of a translation."""
+
+
+def translate(
+    text: str,
+    to: str,
+    model: str | Path | Translator = models.SMOLLM2,
+    tokens: int = TOKENS,
+    host: str | None = None,
+) -> Iterator[str]:
+    """A translation, piece by piece, as the model writes it. "".join(…) is the whole.
+
+    Args:
+        to: a code in `beyond.sentences.LANGUAGES`, or the language's name in English.
+        model: a name as in `beyond.edge.translators`, or an opened translator, which spares
+            loading it again.
+        tokens: the most tokens of the translation.
+        host: Ollama's address on this machine.
+
+    Raises:
+        NoModel: if there is no such model here.
+        ValueError: if the text is empty or too long for the model.
+    """
+    if not text.strip():
+        raise ValueError(_("There is no text to translate."))
+    opened = open_translator(model, host) if isinstance(model, (str, Path)) else model
+    return opened.stream(messages(text, to), tokens)
+
+
+def messages(text: str, to: str) -> list[dict[str, str]]:
+    """What a model is asked."""
+    language = LANGUAGES.get(to, to)
+    return [
+        {
+            "role": "system",
+            "content": "You are a translator. Answer with the translation and nothing else.",
+        },
+        {"role": "user", "content": f"Translate into {language}:\n\n{text}"},
+    ]
+
+
+def one_line(translator: Translator, text: str, to: str, tokens: int = TOKENS) -> str:
+    """A translation as one line, whatever breaks the model puts into it."""
+    return " ".join("".join(translate(text, to, translator, tokens)).split())
+
+
+def translate_lines(
+    lines: Iterable[str], to: str, translator: Translator, tokens: int = TOKENS
+) -> Iterator[str]:
+    """Each line by itself; an empty one stays as it is."""
+    for line in lines:
+        yield one_line(translator, line, to, tokens) if line.strip() else ""
+
+
+def translate_file(
+    source: Path,
+    target: Path,
+    to: str,
+    translator: Translator,
+    tokens: int = TOKENS,
+    progress: Callable[[Sequence[str]], Iterable[str]] = iter,
+) -> int:
+    """Translate a text file line by line; the target appears when all of it is there.
+
+    Until then the finished lines are in a file beside it whose name ends in .part.
+
+    Returns:
+        How many lines there were.
+
+    Raises:
+        ValueError: if the source isn't text in UTF-8, or is the target.
+        OSError: if a file can't be read or written.
+    """
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            _("{file} isn't text in UTF-8; save it as UTF-8 first.").format(file=source.name)
+        ) from None
+    if target.exists() and target.samefile(source):
+        raise ValueError(_("The translation would replace {file}.").format(file=source.name))
+    beside = target.with_name(target.name + ".part")
+    with beside.open("w", encoding="utf-8") as stream:
+        for line in translate_lines(progress(lines), to, translator, tokens):
+            stream.write(line + "\n")
+            stream.flush()
+    beside.replace(target)
+    return len(lines)
+
+
+def runnable(host: str | None = None) -> Table:
+    """What this machine could run now: the course's model, and what its Ollama has."""
+    rows = [
+        (one.name, f"{one.size / 1e9:.2f}", "✓" if one.fits else _("too large"))
+        for one in found_here(host)
+    ]
+    caption = _("Models here; {free:.1f} GB of memory are free").format(free=free_memory() / 1e9)
+    return Table(caption, (_("model"), _("GB of weights"), _("fits")), rows)
+
+
+def advice(name: str, host: str | None = None) -> str:
+    """A larger model that is here and fits, for a model that can't translate; "" if there is none."""
+    here = found_here(host)
+    own = next((one.size for one in here if one.name == name), 0)
+    larger = [one for one in here if one.fits and one.size > max(own, 10**9) and one.name != name]
+    if larger:
+        return _("Larger, here, and fits: --model {name}").format(name=larger[0].name)
+    return _(
+        "A model that can (7 GB): install Ollama, then `ollama pull mistral-nemo` and "
+        "--model ollama:mistral-nemo."
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence on its own."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: {message.rstrip('.')}. " + _("See --help.") + "\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = _Parser(
+        prog="translate", description=_("Translate with a model on this machine; no network.")
+    )
+    add = made.add_argument
+    add("text", nargs="*", help=_("what to translate"))
+    add(
+        "--to",
+        metavar="LANGUAGE",
+        help=_("{codes}, or a language's name in English").format(codes=", ".join(LANGUAGES)),
+    )
+    add(
+        "--model",
+        default=models.SMOLLM2,
+        metavar="NAME",
+        help=_("a model's folder, a .gguf file, ollama:NAME, or {name}").format(
+            name=models.SMOLLM2
+        ),
+    )
+    add("--file", type=Path, metavar="FILE", help=_("translate a text file, line by line"))
+    add("--output", type=Path, metavar="FILE", help=_("where to write its translation"))
+    add("--check", action="store_true", help=_("measure whether the model can translate"))
+    add("--sentences", type=int, metavar="N", help=_("with --check: only the first N"))
+    add("--models", action="store_true", help=_("list what this machine could run"))
+    add("--tokens", type=int, default=TOKENS, metavar="N", help=_("the most tokens of an answer"))
+    add("--host", metavar="URL", help=_("Ollama's address on this machine"))
+    add(
+        "--language",
+        default=locale.language(),
+        choices=locale.available(),
+        help=_("language of the output"),
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 if it did what was asked, 1 if it could not, 2 for wrong arguments."""
+    given = parser().parse_args(arguments)
+    locale.set_language(given.language)
+    made = parser()
+    if given.models:
+        print(runnable(given.host))
+        return 0
+    if not given.to:
+        made.error(_("say into which language, such as --to ko"))
+    if sum([bool(given.text), given.file is not None, given.check]) != 1:
+        made.error(_("give a text, --file FILE or --check, one of them"))
+    if given.file and not given.output:
+        made.error(_("say with --output where to write the translation"))
+    if given.tokens < 1:
+        made.error(_("--tokens must be 1 or more"))
+    try:
+        return _run(given)
+    except (NoModel, ValueError) as problem:
+        print(problem, file=sys.stderr)
+    except OSError as problem:
+        place = problem.filename or given.file
+        print(
+            _("{file} can't be used: {reason}.").format(file=place, reason=problem.strerror),
+            file=sys.stderr,
+        )
+    except KeyboardInterrupt:
+        print(_("Stopped."), file=sys.stderr)
+    return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    from tqdm.auto import tqdm
+
+    translator = open_translator(given.model, given.host)
+
+    def bar(items: Sequence[str]) -> Iterable[str]:
+        return tqdm(items, desc=_("Translating"), unit=_(" lines"), disable=None)
+
+    if given.check:
+        check = translation_check.measure(
+            translator, given.to, count=given.sentences, progress=bar
+        )
+        translation_check.keep(check, translator.identity)
+        for source, answer in check.examples:
+            print(f"{source}\n→ {answer}\n")
+        print(check)
+        if not check.is_fit:
+            print(advice(translator.name, given.host))
+        return 0
+    words = translation_check.honest_words(translator.identity, translator.name, given.to)
+    if given.file:
+        translate_file(given.file, given.output, given.to, translator, given.tokens, bar)
+    else:
+        for piece in translate(" ".join(given.text), given.to, translator, given.tokens):
+            print(piece, end="", flush=True)
+        print()
+    print(words, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

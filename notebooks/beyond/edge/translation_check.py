@@ -1,0 +1,183 @@
+"""Is a model fit to translate into a language? Measured on a few sentences, and kept.
+
+The score is chrF, which compares letters and short groups of them
+(https://aclanthology.org/W15-3049/), from 0 to 100. A number alone says little, so two others
+that are measured in the same way stand beside it: what the source gets when it is just copied,
+and what sentences in the right language get that say something else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from beyond.edge.translators import Translator
+from beyond.locale import _
+from beyond.models import cache_folder
+from beyond.sentences import LANGUAGES, sentences
+
+VERSION = 1
+"""Raised when the prompt or the measuring changes, so that older results count no more."""
+
+MARGIN = 15.0
+"""How far above both others a score has to be; a rule of thumb, for lack of a better one."""
+
+TOKENS = 96  # of an answer; the longest sentence takes about 90 of the course's model's tokens
+
+_SCRIPTS = {"ko": "HANGUL", "ja": ("CJK", "HIRAGANA", "KATAKANA"), "zh": "CJK", "ar": "ARABIC"}
+_LATIN = "LATIN"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was measured.
+
+    Attributes:
+        model, language: what was checked.
+        sentences: how many.
+        score: chrF of the model's translations.
+        copied: chrF of the untranslated source.
+        unrelated: chrF of right sentences in the wrong places.
+        script: share of the letters that are in the language's script, 0 to 1.
+        seconds: for all sentences.
+        day: when.
+        examples: a few (source, translation by the model).
+    """
+
+    model: str
+    language: str
+    sentences: int
+    score: float
+    copied: float
+    unrelated: float
+    script: float
+    seconds: float
+    day: str
+    examples: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the score is far above what no translation at all would get."""
+        return self.score >= max(self.copied, self.unrelated) + MARGIN
+
+    def __str__(self) -> str:
+        evidence = _(
+            "Measured here on {day}, {n} sentences into {language}: chrF {score:.1f}; the source "
+            "copied gets {copied:.1f}, other sentences in that language {unrelated:.1f}; "
+            "{script:.0%} of the letters are in its script."
+        ).format(
+            day=self.day,
+            n=self.sentences,
+            language=self.language,
+            score=self.score,
+            copied=self.copied,
+            unrelated=self.unrelated,
+            script=self.script,
+        )
+        if self.is_fit:
+            verdict = _("{model} translates; have a person read what matters.")
+        else:
+            verdict = _("{model} is not fit to translate into this language: don't rely on it.")
+        return f"{verdict.format(model=self.model)} {evidence}"
+
+
+def measure(
+    translator: Translator,
+    to: str,
+    source: str = "en",
+    count: int | None = None,
+    progress: Callable[[Sequence[str]], Iterable[str]] = iter,
+) -> Check:
+    """Let a model translate the sentences that come with the course, and score them.
+
+    Args:
+        to, source: codes in `LANGUAGES`.
+        count: how many sentences; all of them if not given.
+        progress: wraps the sentences, as tqdm does.
+
+    Raises:
+        ValueError: if there are no sentences in one of the languages, or it is the same one.
+    """
+    from beyond.edge.translate import one_line  # which uses this module too
+
+    originals, references = sentences(source)[:count], sentences(to)[:count]
+    if to == source:
+        raise ValueError(_("Source and target are the same language, so there is nothing to do."))
+    if len(originals) < 2:
+        raise ValueError(_("It takes 2 sentences at least: one is compared with the other."))
+    began = time.perf_counter()
+    answers = [one_line(translator, text, to, TOKENS) for text in progress(originals)]
+    return Check(
+        model=translator.name,
+        language=to,
+        sentences=len(originals),
+        score=chrf(answers, references),
+        copied=chrf(originals, references),
+        unrelated=chrf([*references[1:], references[0]], references),
+        script=script_share(answers, to),
+        seconds=time.perf_counter() - began,
+        day=date.today().isoformat(),
+        examples=tuple(zip(originals[:3], answers[:3], strict=True)),
+    )
+
+
+def chrf(translations: Sequence[str], references: Sequence[str]) -> float:
+    """chrF of all translations together, 0 to 100 (sacrebleu, its usual settings)."""
+    from sacrebleu.metrics import CHRF
+
+    return CHRF().corpus_score(list(translations), [list(references)]).score
+
+
+def script_share(texts: Sequence[str], language: str) -> float:
+    """The share of letters that are in a language's script, 0 to 1; 0 if there are none."""
+    script = _SCRIPTS.get(language, _LATIN)
+    letters = [letter for letter in "".join(texts) if letter.isalpha()]
+    inside = [one for one in letters if unicodedata.name(one, "").startswith(script)]
+    return len(inside) / len(letters) if letters else 0.0
+
+
+def keep(check: Check, identity: str) -> Path:
+    """Keep a result for the model with that identity."""
+    place = _place(identity, check.language)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=place.parent, prefix=".")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(asdict(check), stream, ensure_ascii=False, indent=1)
+    Path(beside).replace(place)
+    return place
+
+
+def kept(identity: str, language: str) -> Check | None:
+    """What was measured of that model, if anything was."""
+    try:
+        found = json.loads(_place(identity, language).read_text(encoding="utf-8"))
+        found["examples"] = tuple(tuple(pair) for pair in found["examples"])
+        return Check(**found)
+    except (OSError, ValueError, TypeError, KeyError):  # not there, or not ours
+        return None
+
+
+def honest_words(identity: str, name: str, language: str) -> str:
+    """What to tell whoever asks this model for a translation: a measured verdict, or none yet."""
+    check = kept(identity, language)
+    if check is not None:
+        return str(check)
+    if language not in LANGUAGES:
+        return _("Nobody has measured whether {model} can translate into {language}.").format(
+            model=name, language=language
+        )
+    return _(
+        "Not measured yet whether {model} can translate into {language}; --check does it."
+    ).format(model=name, language=language)
+
+
+def _place(identity: str, language: str) -> Path:
+    safe = "".join(letter for letter in language if letter.isalnum())[:40]
+    return cache_folder() / "translation-checks" / f"{identity}-{safe}-v{VERSION}.json"

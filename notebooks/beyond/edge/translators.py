@@ -1,0 +1,378 @@
+"""Local models that write text, each asked in the same way; nothing of it leaves this machine.
+
+A model is named by what it is:
+
+- `SMOLLM2`, the course's own, run in ONNX Runtime (`beyond.edge.export.FAST`);
+- a folder that `beyond.edge.export` wrote, with a tokenizer's files beside `model.onnx`;
+- a folder in transformers' format, run by PyTorch;
+- "ollama:NAME", a model that a running Ollama has, or a GGUF file, which Ollama is given first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from beyond import models
+from beyond.locale import _
+from beyond.machine import free_memory
+from beyond.models import NoModel
+
+Message = dict[str, str]
+"""A part of a conversation: "role" and "content"."""
+
+OLLAMA = "ollama:"
+HOST = "http://127.0.0.1:11434"
+CLOUD = ("-cloud", ":cloud")
+"""How Ollama ends the names of models that run on its own servers."""
+
+_ANSWERS_IN = 2.0  # seconds for Ollama to say what it has
+_WRITES_IN = 300.0  # seconds for a token; the first one waits until the model is loaded
+_ROOM = 2048  # tokens of prompt and answer in ONNX Runtime
+
+
+class Translator(Protocol):
+    """A model that can be asked.
+
+    Attributes:
+        name: as it was named.
+        identity: other for other weights; what was measured is kept under it.
+    """
+
+    name: str
+    identity: str
+
+    def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        """The answer, piece by piece, the likeliest token each time, at most so many tokens."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that is here.
+
+    Attributes:
+        name: as `open_translator` takes it.
+        size: bytes of its weights.
+        fits: whether so much memory is free now.
+    """
+
+    name: str
+    size: int
+    fits: bool
+
+
+def open_translator(name: str | Path = models.SMOLLM2, host: str | None = None) -> Translator:
+    """The model of that name, ready to be asked.
+
+    Args:
+        host: Ollama's address on this machine; else OLLAMA_HOST, else the usual one.
+
+    Raises:
+        NoModel: if it isn't here, doesn't fit into memory, or would run elsewhere.
+    """
+    text = str(name)
+    if text.startswith(OLLAMA):
+        return OllamaModel(text.removeprefix(OLLAMA), host)
+    if text in models.PINNED:
+        return _course_model(text)
+    place = Path(text).expanduser()
+    if place.suffix.lower() == ".gguf" and place.is_file():
+        return OllamaModel.of_file(place, host)
+    if (place / "model.onnx").is_file():
+        return OnnxFolder(place, place, text)
+    if (place / "config.json").is_file():
+        return TransformersFolder(place)
+    raise NoModel(
+        _(
+            "There is no model {name}; name a folder with model.onnx or config.json, a .gguf file, "
+            "ollama:NAME, or {known}."
+        ).format(name=text, known=", ".join(models.PINNED))
+    )
+
+
+def found_here(host: str | None = None) -> list[Found]:
+    """The course's model and those that Ollama has, the largest first."""
+    listed = [Found(OLLAMA + name, size, size < free_memory()) for name, size in _listed(host)]
+    try:
+        size = models.gguf_file().stat().st_size
+        listed.append(Found(models.SMOLLM2, size, size < free_memory()))
+    except NoModel:
+        pass
+    return sorted(listed, key=lambda one: -one.size)
+
+
+def _course_model(name: str) -> OnnxFolder:
+    from beyond.edge import export
+
+    return OnnxFolder(export.form(export.FAST, name), models.folder(name), name)
+
+
+class OnnxFolder:
+    """A model in ONNX Runtime.
+
+    Args:
+        place: the folder with model.onnx.
+        texts: the folder with the tokenizer's files.
+    """
+
+    def __init__(self, place: Path, texts: Path, name: str) -> None:
+        from beyond.edge.session import OnnxModel
+
+        self.name = name
+        self.identity = _identity(place)
+        _check_memory(name, sum(path.stat().st_size for path in place.iterdir() if path.is_file()))
+        self._words = _Words(texts)
+        try:
+            self._model = OnnxModel(place)
+        except Exception as problem:  # ONNX Runtime's errors share no class
+            raise NoModel(
+                _(
+                    "{name} isn't a language model that beyond.edge.export wrote ({problem})."
+                ).format(name=name, problem=_first_line(problem))
+            ) from problem
+
+    def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        from beyond.edge.session import Writer
+
+        ids = self._words.ids(messages)
+        room = len(ids) + tokens
+        if room > _ROOM:
+            raise ValueError(_too_long(len(ids), tokens, _ROOM))
+        writer = Writer(self._model, room)
+        return pieces(writer.write(ids, tokens, self._words.stop), self._words.decode)
+
+
+class TransformersFolder:
+    """A model in transformers' format, run by PyTorch."""
+
+    def __init__(self, place: Path) -> None:
+        self.name = str(place)
+        self.identity = _identity(place)
+        self._model, _tokenizer = models.load(place)
+        self._words = _Words(place)
+
+    def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        ids = self._words.ids(messages)
+        longest = getattr(self._model.config, "max_position_embeddings", None)
+        if longest is not None and len(ids) + tokens > longest:
+            raise ValueError(_too_long(len(ids), tokens, longest))
+        return pieces(self._write(ids, tokens), self._words.decode)
+
+    def _write(self, ids: list[int], tokens: int) -> Iterator[int]:
+        import torch
+
+        past, new = None, torch.tensor([ids])
+        for _written in range(tokens):
+            with torch.inference_mode():
+                out = self._model(input_ids=new, past_key_values=past, use_cache=True)
+            past, token = out.past_key_values, int(out.logits[0, -1].argmax())
+            if token in self._words.stop:
+                return
+            yield token
+            new = torch.tensor([[token]])
+
+
+class _Words:
+    """The tokenizer of a folder: a conversation to token ids, and back."""
+
+    def __init__(self, place: Path) -> None:
+        from transformers import AutoTokenizer
+
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
+        except (OSError, ValueError) as problem:
+            raise NoModel(
+                _("{name} has no tokenizer; put its files beside the model.").format(name=place)
+            ) from problem
+        self.stop = {self._tokenizer.eos_token_id} - {None}
+
+    def ids(self, messages: Sequence[Message]) -> list[int]:
+        """The conversation as the model was trained to read it, ready for its answer."""
+        if self._tokenizer.chat_template:
+            text = self._tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=True
+            )
+        else:
+            text = "\n\n".join(message["content"] for message in messages) + "\n\n"
+        return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def decode(self, ids: list[int]) -> str:
+        return self._tokenizer.decode(ids, skip_special_tokens=True)
+
+
+class OllamaModel:
+    """A model that a running Ollama has, on this machine.
+
+    Raises:
+        NoModel: if no Ollama answers, it has no such model, or the model runs elsewhere.
+    """
+
+    def __init__(self, name: str, host: str | None = None) -> None:
+        from ollama import Client
+
+        self.name = OLLAMA + name
+        self._model = name
+        address = local_host(host)
+        if name.endswith(CLOUD):
+            raise NoModel(
+                _("{name} runs on Ollama's servers, so the text would leave this machine.").format(
+                    name=self.name
+                )
+            )
+        digests = _digests(address)
+        full = name if ":" in name else f"{name}:latest"
+        if full not in digests:
+            raise NoModel(
+                _("Ollama has no {name}; it has: {names}. Get it with: ollama pull {name}").format(
+                    name=name, names=", ".join(sorted(digests)) or _("nothing")
+                )
+            )
+        self.identity = f"ollama-{digests[full][:16]}"
+        # No proxy: what goes to this machine must not pass another one.
+        self._client = Client(host=address, timeout=_WRITES_IN, trust_env=False)
+
+    @classmethod
+    def of_file(cls, file: Path, host: str | None = None) -> OllamaModel:
+        """A GGUF file, given to Ollama under a name of its own if it doesn't have it yet."""
+        from ollama import Client, ResponseError
+
+        with file.open("rb") as stream:
+            name = f"beyond-{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
+        address = local_host(host)
+        if f"{name}:latest" not in _digests(address):
+            client = Client(host=address, timeout=_WRITES_IN, trust_env=False)
+            try:
+                client.create(name, files={file.name: client.create_blob(file)})
+            except (ResponseError, ConnectionError) as problem:
+                raise NoModel(
+                    _("Ollama doesn't take {file} ({problem}).").format(
+                        file=file.name, problem=_first_line(problem)
+                    )
+                ) from problem
+        return cls(name, host)
+
+    def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        import httpx
+        from ollama import ResponseError
+
+        try:
+            for part in self._client.chat(
+                self._model,
+                list(messages),
+                stream=True,
+                options={"temperature": 0, "seed": 0, "num_predict": tokens},
+            ):
+                if part.message.content:
+                    yield part.message.content
+        except (ResponseError, ConnectionError, httpx.HTTPError) as problem:
+            raise NoModel(
+                _("Ollama stopped answering ({problem}).").format(problem=_first_line(problem))
+            ) from problem
+
+
+def local_host(host: str | None = None) -> str:
+    """Ollama's address, if it is on this machine.
+
+    Raises:
+        NoModel: if it isn't.
+    """
+    given = host or os.environ.get("OLLAMA_HOST") or HOST
+    parts = urlsplit(given if "://" in given else f"http://{given}")
+    name = parts.hostname or ""
+    try:
+        address = ipaddress.ip_address(name)
+        here = address.is_loopback or address.is_unspecified
+    except ValueError:
+        here = name == "localhost"
+    if not here or parts.scheme != "http":
+        raise NoModel(
+            _("{host} isn't this machine, so the text would leave it; use an Ollama here.").format(
+                host=given
+            )
+        )
+    # A server listens on 0.0.0.0 for everybody, but nobody can be reached there.
+    name = "127.0.0.1" if name in ("0.0.0.0", "::") else name
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{parts.port or 11434}"
+
+
+def _listed(host: str | None) -> list[tuple[str, int]]:
+    """Names and sizes of the models that run on this machine's Ollama; none if none answers."""
+    from ollama import Client
+
+    try:
+        client = Client(host=local_host(host), timeout=_ANSWERS_IN, trust_env=False)
+        found = client.list().models
+    except Exception:  # whatever is wrong with an Ollama, none that can be used is here
+        return []
+    return [
+        (one.model, int(one.size or 0))
+        for one in found
+        if one.model and one.size and not one.model.endswith(CLOUD)
+    ]
+
+
+def _digests(address: str) -> dict[str, str]:
+    """What an Ollama has, by name."""
+    import httpx
+    from ollama import Client, ResponseError
+
+    try:
+        found = Client(host=address, timeout=_ANSWERS_IN, trust_env=False).list().models
+    except (ConnectionError, ResponseError, httpx.HTTPError, ValueError) as problem:
+        raise NoModel(
+            _("No Ollama answers at {host}; start it with: ollama serve").format(host=address)
+        ) from problem
+    return {one.model: one.digest or "" for one in found if one.model}
+
+
+def pieces(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterator[str]:
+    """Text as soon as it is whole: a letter whose bytes are in several tokens waits for the last."""
+    ids: list[int] = []
+    shown = ""
+    for token in tokens:
+        ids.append(token)
+        text = decode(ids)
+        if text.endswith("\ufffd") or len(text) <= len(shown):
+            continue
+        yield text[len(shown) :]
+        shown = text
+    rest = decode(ids)[len(shown) :] if ids else ""
+    if rest:
+        yield rest
+
+
+def _check_memory(name: str, needed: int) -> None:
+    free = free_memory()
+    if needed > free:
+        raise NoModel(
+            _("{name} needs {needed:.1f} GB of memory and {free:.1f} GB are free.").format(
+                name=name, needed=needed / 1e9, free=free / 1e9
+            )
+        )
+
+
+def _identity(place: Path) -> str:
+    """Hash of the names, sizes and times of a folder's files: other weights have another one."""
+    seen = hashlib.sha256()
+    for path in sorted(one for one in place.iterdir() if one.is_file()):
+        facts = path.stat()
+        seen.update(f"{path.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    return f"folder-{seen.hexdigest()[:16]}"
+
+
+def _too_long(prompt: int, tokens: int, longest: int) -> str:
+    return _(
+        "The text takes {prompt} tokens and {tokens} are kept for the answer, but the model reads "
+        "{longest} at most; translate it in parts."
+    ).format(prompt=prompt, tokens=tokens, longest=longest)
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:200]
