@@ -343,7 +343,8 @@ def pieces(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterato
             continue
         yield text[len(shown) :]
         shown = text
-    rest = decode(ids)[len(shown) :] if ids else ""
+    # Half a letter at the end is none: the answer was cut off there.
+    rest = decode(ids)[len(shown) :].rstrip("\ufffd") if ids else ""
     if rest:
         yield rest
 
