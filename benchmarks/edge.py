@@ -62,7 +62,7 @@ def onnx(name: str) -> Entry:
 def torch(dtype: str) -> Entry:
     def judge(reference: Reference, _prompts: TeamPrompts) -> tuple[Agreement, int]:
         model, tokenizer = models.load(dtype=dtype)
-        return reference.of(model), shop.accuracy(model, tokenizer).right
+        return reference.of(model), shop.accuracy(model, tokenizer, rules=True).right
 
     disk = models.memory_needed(models.folder(), dtype)
     return Entry(f"PyTorch {dtype}", "torch", dtype, disk, judge)
@@ -243,7 +243,10 @@ def main() -> None:
             print(f"quality: {entry.name} …", file=sys.stderr, flush=True)
             found[entry.name] = entry.quality(reference, prompts)
         count = sum(piece.shape[1] for piece in reference.pieces)
-        print(f"Quality over {count:,} tokens of the course's prose, and lesson 1's 100 messages")
+        print(
+            f"Quality over {count:,} tokens of the course's prose, and of lesson 1's 100 "
+            "messages, each with its rule, those that go to the right team"
+        )
         print_quality(found)
         del reference
 

@@ -68,7 +68,8 @@ class Reference:
             surprise -= got.gather(1, piece[0, 1:, None]).sum().item()
             same += (got.argmax(-1) == expected.argmax(-1)).sum().item()
             divergence += (expected.exp() * (expected - got)).sum().item()
-        return Agreement(float(np.exp(surprise / count)), same / count, divergence / count)
+        perplexity = float(np.exp(surprise / count))
+        return Agreement(perplexity, same / count, max(divergence / count, 0.0))
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ class TeamPrompts:
     """For each message the index of its team in `labels`."""
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, shots: int = 5) -> TeamPrompts:
-        """For the 100 held-out messages.
+    def of(cls, tokenizer: PreTrainedTokenizerBase, shots: int = 5, every: int = 1) -> TeamPrompts:
+        """For the 100 held-out messages, each with the rule that it falls under (`rules=True`).
+
+        `every` takes only each so-manieth message; they stand topic by topic.
 
         The two parts of a prompt are tokenised apart, which gives the same tokens as long as the
         first ends with a line break.
@@ -95,11 +98,16 @@ class TeamPrompts:
         def encode(text: str) -> list[int]:
             return tokenizer(text, add_special_tokens=False).input_ids
 
-        teams, held_out = shop.teams(), shop.held_out()
-        shown = "".join(f"{shop.asked(m.en)} {m.team}\n\n" for m in shop.examples(shots))
+        teams, held_out = shop.teams(), shop.held_out()[::every]
+        rule = {(r.topic, r.team): r.en for r in shop.handbook()}
+
+        def prompt(message: shop.Entry) -> str:
+            return shop.with_rules(message.en, [rule[message.topic, message.team]])
+
+        shown = "".join(f"{prompt(m)} {m.team}\n\n" for m in shop.examples(shots))
         return cls(
             shared=encode(shop.INSTRUCTIONS + shown),
-            messages=[encode(shop.asked(m.en)) for m in held_out],
+            messages=[encode(prompt(m)) for m in held_out],
             labels=[encode(f" {team}")[0] for team in teams],
             expected=[teams.index(m.team) for m in held_out],
         )
