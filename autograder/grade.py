@@ -9,16 +9,16 @@ class of ten. It can be stopped at any moment, by Ctrl-C or by force; the same c
 from __future__ import annotations
 
 import functools
+import json
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from autograder import notebooks
 from autograder.course import MASTER_LANGUAGE, Course, require_student_id
 from autograder.engine.job import imports_in
 from autograder.errors import EnvironmentFault, UserError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from autograder.jobs import Work, WorkMaker
     from autograder.verdict import Verdict
 
-# What needs nbgrader is imported where it is used: that takes seconds, in which the workers,
+# What needs nbgrader or nbformat is imported where it is used: that takes seconds, in which the workers,
 # started before, become warm.
 
 Progress = Callable[[int, int, str], None]
@@ -316,7 +316,8 @@ def _warm_up(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
         return None
     imports = set()
     for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
-        imports |= imports_in(notebooks.read(path))
+        with suppress(ValueError, KeyError, TypeError):  # what is wrong with it is told later
+            imports |= imports_in(json.loads(path.read_bytes()))
     return functools.partial(warm_up, tuple(sorted(imports)))
 
 

@@ -20,12 +20,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from autograder import notebooks
 from autograder.course import Course
 from autograder.files import plain_disk_errors, write_file
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 MARK = ".graded.json"
 """In a graded folder: which submission, against which assignment, it is the result of."""

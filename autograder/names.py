@@ -11,10 +11,12 @@ import builtins
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from autograder.notebooks import grader_metadata, is_solution, is_test
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 BUILTINS = frozenset(dir(builtins))
 

@@ -6,12 +6,14 @@ import copy
 import json
 import re
 from pathlib import Path
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from autograder.errors import UserError
 from autograder.files import read_file, write_file
+
+# nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 SIZE_LIMIT = 20 * 1024 * 1024
 """The most bytes a notebook may have (a lesson with all its plots is under 2 MB)."""
@@ -80,6 +82,8 @@ def parse(content: bytes, name: str) -> NotebookNode:
     seen: set[str] = set()
     for number, cell in enumerate(cells):
         _complete_cell(cell, number, seen, name)
+    import nbformat
+
     notebook = nbformat.from_dict(data)
     try:
         nbformat.validate(notebook)
@@ -139,6 +143,8 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 
     A lone surrogate, which student code may print and UTF-8 can't hold, becomes a question mark.
     """
+    import nbformat
+
     return (nbformat.writes(notebook, 4) + "\n").encode("utf-8", "replace")
 
 

@@ -12,13 +12,13 @@ import base64
 import functools
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from autograder.names import Names, names_in
 from autograder.notebooks import LANGUAGE_CELL, course_metadata, is_test
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ class Job:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Job:
+        from nbformat import from_dict
+
         data = json.loads(content)
         data["files"] = {name: base64.b64decode(text) for name, text in data["files"].items()}
         for name in ("notebook", "master"):
-            data[name] = nbformat.from_dict(data[name])
+            data[name] = from_dict(data[name])
         return cls(**data)
 
     @functools.cached_property
@@ -84,14 +86,14 @@ class Job:
         return tuple(sorted(imports_in(self.master)))
 
 
-def imports_in(notebook: NotebookNode) -> set[str]:
-    """The modules that a notebook's cells import, by full name."""
+def imports_in(notebook: dict[str, Any]) -> set[str]:
+    """The modules that a notebook's cells import, by full name; it may be as it is in its file."""
     found: set[str] = set()
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
             continue
         try:
-            tree = ast.parse(cell.source)
+            tree = ast.parse("".join(cell["source"]))
         except SyntaxError:
             continue
         for node in ast.walk(tree):
@@ -126,8 +128,10 @@ class Outcome:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Outcome:
+        from nbformat import from_dict
+
         data: dict[str, Any] = json.loads(content)
-        data["notebook"] = nbformat.from_dict(data["notebook"])
+        data["notebook"] = from_dict(data["notebook"])
         return cls(**data)
 
 
