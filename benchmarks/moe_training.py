@@ -1,6 +1,7 @@
 """Train the byte-level language models whose curves lesson 4 shows beside its own.
 
     python benchmarks/moe_training.py            # all that is still missing; can be interrupted
+    python benchmarks/moe_training.py --seeds 2  # only one seed, beside another process
     python benchmarks/moe_training.py --corpus   # collect the three texts from this repository
 
 Every finished training is kept under `.cache/`, and `notebooks/beyond/data/moe_curves.json` is
@@ -118,11 +119,13 @@ def rounded(value):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", action="store_true", help="collect the texts, train nothing")
-    if parser.parse_args().corpus:
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="only these seeds")
+    options = parser.parse_args()
+    if options.corpus:
         return collect()
     torch.set_num_threads(1)
     folder = ROOT / ".cache" / "moe_training"
-    for seed in SEEDS:
+    for seed in options.seeds:
         for name in RUNS:
             run(name, seed, folder)
             gather(folder)

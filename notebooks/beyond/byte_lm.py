@@ -307,7 +307,7 @@ def route(
         The routings, and nats a byte.
     """
     raw = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).long()
-    raw = raw[: model.shape.context + 1]
+    raw = raw[: model.shape.context]
     if len(raw) < 2:
         raise ValueError("A text needs at least two bytes: type some more.")
     layers = [block.feed for block in model.blocks]
@@ -316,8 +316,8 @@ def route(
         for layer in layers:
             layer.choose = lambda logits: top_k(logits / temperature, k or model.shape.k)
         with torch.no_grad():
-            scores, routings = model(raw[None, :-1])
+            scores, routings = model(raw[None])
     finally:
         for layer, choose in zip(layers, usual, strict=True):
             layer.choose = choose
-    return routings, F.cross_entropy(scores[0], raw[1:]).item()
+    return routings, F.cross_entropy(scores[0, :-1], raw[1:]).item()

@@ -26,13 +26,17 @@ COLOURS = (
 )  # fmt: skip
 
 
-def byte_names(text: str, n: int) -> list[str]:
-    """A short name for each of the first n bytes: the letter, or "한¹ 한² 한³" for its bytes."""
+def byte_names(text: str, n: int, short: bool = False) -> list[str]:
+    """A name for each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
+
+    Args:
+        short: leave the letter out of the later bytes' names, for a narrow axis.
+    """
     names: list[str] = []
     for letter in text:
-        size = len(letter.encode())
         shown = {" ": "␣", "\n": "↵", "\t": "⇥"}.get(letter, letter)
-        names += [shown] if size == 1 else [shown + "¹²³⁴"[i] for i in range(size)]
+        later = "" if short else shown
+        names += [shown, *(f"{later}·{i}" for i in range(2, len(letter.encode()) + 1))]
     return names[:n]
 
 
@@ -77,7 +81,7 @@ class ColouredText:
         label = html.escape(_("First expert of each byte:"))
         return (
             f'<div><p>{label} {key}</p><p style="font-family:monospace;white-space:pre-wrap;'
-            f'line-height:1.7">{"".join(spans)}</p></div>'
+            f'font-size:1.2em;line-height:1.7">{"".join(spans)}</p></div>'
         )
 
 
@@ -109,10 +113,10 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
     grid = np.zeros((n, tokens))
     experts, weights = routing.experts.cpu().numpy(), routing.weights.detach().cpu().numpy()
     np.put_along_axis(grid.T, experts, weights, axis=1)
-    figure = Figure(figsize=(8.4, 0.9 + 0.28 * n))
+    figure = Figure(figsize=(max(4.0, 1.8 + 0.22 * tokens), 0.9 + 0.28 * n))
     axes = figure.subplots()
     shown = axes.imshow(grid, aspect="auto", cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(tokens), byte_names(text, tokens), fontsize=9 if tokens < 50 else 7)
+    axes.set_xticks(range(tokens), byte_names(text, tokens, short=True), fontsize=9)
     axes.set_yticks(range(n))
     axes.set_ylabel(_("expert"))
     axes.set_title(title)
@@ -225,7 +229,7 @@ def curves_chart(
     highest = max(c.reports[min(2, len(c.reports) - 1)].loss for c in curves)
     axes.set_ylim(top=highest)
     axes.set_xlim(left=0)
-    unit = _("10¹² operations") if against == "flops" else _("seconds of one core")
+    unit = _("trillion operations") if against == "flops" else _("seconds of one core")
     axes.set_xlabel(unit)
     axes.set_ylabel(_("held-out loss, nats a byte"))
     title = (
