@@ -10,6 +10,8 @@ import json
 from functools import cache
 from importlib.resources import files
 
+from beyond.locale import _
+
 LANGUAGES = {
     "en": "English",
     "ko": "Korean",
@@ -28,7 +30,11 @@ def sentences(language: str) -> list[str]:
         ValueError: if there are none in that language.
     """
     if language not in LANGUAGES:
-        raise ValueError(f"There are no sentences in {language!r}; choose one of: {', '.join(LANGUAGES)}.")
+        raise ValueError(
+            _("There are no sentences in {language}; choose one of: {known}.").format(
+                language=language, known=", ".join(LANGUAGES)
+            )
+        )
     return [one[language] for one in _all()]
 
 

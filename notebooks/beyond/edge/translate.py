@@ -135,8 +135,8 @@ def advice(name: str, host: str | None = None) -> str:
     if larger:
         return _("Larger, here, and fits: --model {name}").format(name=larger[0].name)
     return _(
-        "A model that can (7 GB): install Ollama, then `ollama pull mistral-nemo` and "
-        "--model ollama:mistral-nemo."
+        "Try one of another class (7 GB): install Ollama, then `ollama pull mistral-nemo` and "
+        "--model ollama:mistral-nemo --check."
     )
 
 
@@ -185,9 +185,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 if it did what was asked, 1 if it could not, 2 for wrong arguments."""
-    given = parser().parse_args(arguments)
-    locale.set_language(given.language)
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--language")
+    code = early.parse_known_args(arguments)[0].language
+    if code in locale.available():  # before the parser is made: its help and errors speak it too
+        locale.set_language(code)
     made = parser()
+    given = made.parse_args(arguments)
     if given.models:
         print(runnable(given.host))
         return 0
