@@ -163,6 +163,8 @@ class Course:
         config.ClearSolutions.text_stub = "YOUR ANSWER HERE · 여기에 답을 쓰세요"
         config.ClearSolutions.enforce_metadata = False
         config.Execute.timeout = self.cell_seconds
+        # On a busy machine a cell's last message takes longer than the 4 s nbclient waits for it.
+        config.Execute.iopub_timeout = max(30, self.cell_seconds)
         # nbgrader's own default, and a kernel that keeps its advice about transports to itself.
         config.Execute.extra_arguments = [
             "--HistoryManager.hist_file=:memory:",
