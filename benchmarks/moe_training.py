@@ -1,7 +1,7 @@
 """Train the byte-level language models whose curves lesson 4 shows beside its own.
 
     python benchmarks/moe_training.py            # all that is still missing; can be interrupted
-    python benchmarks/moe_training.py --seeds 2  # only one seed, beside another process
+    python benchmarks/moe_training.py --seeds 2 --models mixture   # only some of it
     python benchmarks/moe_training.py --corpus   # collect the three texts from this repository
 
 Every finished training is kept under `.cache/`, and `notebooks/beyond/data/moe_curves.json` is
@@ -65,9 +65,9 @@ def collect() -> None:
 
 
 def prose(language: str) -> list[str]:
-    """The text cells of all lessons and assignments in one language."""
+    """The text cells of all lessons and assignments in one language, as students have them."""
     paths = sorted((ROOT / "notebooks" / language).glob("*.ipynb")) + sorted(
-        (ROOT / "source" / language).glob("*/*.ipynb")
+        (ROOT / "release" / language).glob("*/*.ipynb")
     )
     cells = [cell for path in paths for cell in nbformat.read(path, as_version=4).cells]
     return [cell.source for cell in cells if cell.cell_type == "markdown"]
@@ -120,13 +120,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", action="store_true", help="collect the texts, train nothing")
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="only these seeds")
+    parser.add_argument("--models", nargs="*", default=list(RUNS), help="only these, by name")
     options = parser.parse_args()
     if options.corpus:
         return collect()
     torch.set_num_threads(1)
     folder = ROOT / ".cache" / "moe_training"
     for seed in options.seeds:
-        for name in RUNS:
+        for name in options.models:
             run(name, seed, folder)
             gather(folder)
 
