@@ -10,7 +10,9 @@ What lives where:
 - `agreement`: how near a form's answers are to those of fp32.
 - `measure`: tokens a second, latency, resident memory, the limit that memory bandwidth sets.
 - `ollama`: the same prompt through a running Ollama, if there is one.
-- `translate`: a translation tool on top of them, `python -m beyond.edge.translate`.
+- `translators`: local models of several kinds, asked for a text in the same way.
+- `translation_check`: whether one of them can translate, measured and kept.
+- `translate`: the translation tool on top of them, `python -m beyond.edge.translate`.
 
 Importing this package imports nothing else; take what you need from its modules.
 """
