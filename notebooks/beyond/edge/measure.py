@@ -25,6 +25,7 @@ from statistics import mean, median, quantiles
 
 PROMPT_TOKENS = 128
 NEW_TOKENS = 64
+WARM_UP = 4  # tokens written before anything is timed
 ORDINARY_IDS = range(100, 40_000)  # no special tokens, in any vocabulary used here
 
 Reader = Callable[[Sequence[int]], int]
@@ -113,13 +114,13 @@ def measure_here(
     start, before = _ENGINES[engine](model, threads or _cores(), prompt_tokens + new_tokens)
     chance = random.Random(0)
     prompt = chance.choices(ORDINARY_IDS, k=prompt_tokens)
-    for _time in range(2):  # the first pass prepares things that the second one reuses
+    for tokens in (WARM_UP, new_tokens):  # what the first pass prepares, the second one reuses
         read = start()
         began = time.perf_counter()
         token = read(prompt)
         first = time.perf_counter() - began
         steps = []
-        for _step in range(new_tokens - 1):
+        for _step in range(tokens - 1):
             began = time.perf_counter()
             token = read([token])
             steps.append(time.perf_counter() - began)
