@@ -1,0 +1,244 @@
+"""The challenge: right work scores, each mistake costs what it deserves, files are judged as files.
+
+Everything is graded by the engine itself, with one warm parent for all submissions. Exporting
+takes seconds, so most submissions hand in two files that were exported once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autograder import notebooks, translation
+from autograder.course import Course
+from autograder.engine.job import Job, Outcome
+from autograder.engine.walls import WallsFault, find_bwrap
+from autograder.engine.worker import run_submission
+from autograder.lint import lint
+from autograder.rebuild import rebuild, released, template
+from autograder.verdict import cell_verdicts
+from tests.source.edge_deployment_submissions import (
+    CHECKS,
+    CONSTANTS,
+    HONEST,
+    MISTAKES,
+    POINTS,
+    RIGHT,
+    submissions,
+)
+
+COURSE, NAME = Course.here(), "edge-deployment"
+FILES = ("guesser.onnx", "guesser-small.onnx")
+NAMES_OF = {
+    cell: {name: short for short, (name, _weight) in all_.items()} for cell, all_ in CHECKS.items()
+}
+WRITTEN, NOT_WRITTEN = "if __name__ == ", "if False and "
+"""How the lines begin that write the files, and how they begin when nothing is to be written."""
+
+
+@pytest.fixture(scope="module")
+def master(assignments):
+    return assignments.master(NAME)
+
+
+@pytest.fixture(scope="module")
+def grade(master):
+    """A function that grades the release with some answers, in English or Korean."""
+    try:
+        find_bwrap()
+    except WallsFault as fault:
+        pytest.skip(str(fault))
+    parts = {
+        code: (template(COURSE, NAME, NAME, code), released(COURSE, NAME, NAME, code))
+        for code in ("en", "ko")
+    }
+
+    def grade(
+        answers: dict[str, str], language: str = "en", files: dict[str, bytes] | None = None
+    ) -> Outcome:
+        base, given = parts[language]
+        work = notebooks.copied(given)
+        for cell in work.cells:
+            cell.source = answers.get(cell.id, cell.source)
+        rebuilt, _notes = rebuild(base, given, work)
+        job = Job("x", NAME, rebuilt, master, files or {}, cell_seconds=100.0)
+        return Outcome.from_bytes(run_submission(job.to_bytes()))
+
+    return grade
+
+
+@pytest.fixture(scope="module")
+def right(master, assignments):
+    """The right answers; those that write files only say so, since the files are handed in."""
+    answers = assignments.solutions(master)
+    assert all(answers[cell].count(WRITTEN) == 1 for cell in ("export", "quantise"))
+    quick = {cell: answers[cell].replace(WRITTEN, NOT_WRITTEN) for cell in ("export", "quantise")}
+    return {**answers, **quick}
+
+
+@pytest.fixture(scope="module")
+def files(master, tmp_path_factory):
+    """The two model files, as the instructor's solution writes them."""
+    place = tmp_path_factory.mktemp("files")
+    namespace = {"__name__": "solution"}
+    for cell in master.cells:
+        if cell.id in ("imports", "guesser", "export", "quantise"):
+            exec(compile(cell.source, cell.id, "exec"), namespace)
+    fp32, small = (place / name for name in FILES)
+    namespace["export"](namespace["build_guesser"](), str(fp32))
+    namespace["quantise"](str(fp32), str(small))
+    return {path.name: path.read_bytes() for path in (fp32, small)}
+
+
+def records(outcome: Outcome) -> dict[str, list[dict]]:
+    """What each test cell's report says, by answer cell."""
+    found = {}
+    for cell in outcome.notebook.cells:
+        if notebooks.is_test(cell) and cell.cell_type == "code":
+            [record] = [
+                output.data["application/vnd.beyond.checks+json"]
+                for output in cell.outputs
+                if output.output_type == "display_data"
+            ]
+            found[cell.id.removesuffix("-test")] = record["checks"]
+    return found
+
+
+def failed(outcome: Outcome) -> dict[str, set[str]]:
+    """The checks that were not passed, by answer cell and short name."""
+    found: dict[str, set[str]] = {}
+    for cell, checks in records(outcome).items():
+        short = {NAMES_OF[cell][one["name"]] for one in checks if not one["passed"]}
+        if short:
+            found[cell] = short
+    return found
+
+
+def deserved(broken: dict[str, set[str]]) -> float:
+    """The points of a submission in which these checks fail and no others."""
+    total = 0.0
+    for cell, checks in CHECKS.items():
+        lost = broken.get(cell, set())
+        if any(checks[one][1] == 0 for one in lost):
+            continue
+        kept = sum(weight for short, (_name, weight) in checks.items() if short not in lost)
+        total += POINTS[cell] * kept / sum(weight for _name, weight in checks.values())
+    return total
+
+
+def points(outcome: Outcome) -> float:
+    return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))
+
+
+def test_points_and_cells(master, assignments):
+    tests = assignments.tests(master)
+    assert {name: assignments.grader(cell)["points"] for name, cell in tests.items()} == {
+        **{f"{cell}-test": worth for cell, worth in POINTS.items()},
+        "rationale": 4,
+    }
+    assert sum(POINTS.values()) == RIGHT
+    assert tuple(master.metadata["beyond"]["files"]) == FILES
+
+
+def test_korean_is_in_step(master, assignments):
+    assert translation.differences(master, assignments.master(NAME, "ko"), "ko") == []
+
+
+def test_the_tests_keep_to_the_trust_boundary(master):
+    assert lint(master) == []
+
+
+def test_the_scenario_is_the_pages_word_for_word(master):
+    page = Path(__file__).with_name("page_challenge.txt").read_text(encoding="utf-8")
+    prose = "\n".join(cell.source for cell in master.cells if cell.cell_type == "markdown")
+    for sentence in page.strip().splitlines():
+        assert sentence in prose
+
+
+def test_the_solution_scores_everything_and_the_written_answer_waits(master, assignments, grade):
+    outcome = grade(assignments.solutions(master))
+    assert failed(outcome) == {}
+    assert points(outcome) == RIGHT
+    assert {one.grade_id: one.points for one in cell_verdicts(outcome.notebook)}["rationale"] is None
+    for cell, checks in records(outcome).items():
+        assert {(one["name"], one["weight"]) for one in checks} == set(CHECKS[cell].values())
+    printed = str([cell.outputs for cell in outcome.notebook.cells if cell.id == "latency"])
+    assert all(f"{name}: p50" in printed for name in FILES)
+
+
+@pytest.mark.parametrize("mistakes", submissions(), ids=lambda one: "; ".join(one))
+def test_each_mistake_costs_the_checks_it_breaks(grade, right, files, mistakes):
+    answers, expected, handed_in = dict(right), {}, dict(files)
+    for one in mistakes.values():
+        answers[one.cell] = one.answer(right[one.cell])
+        expected |= {one.cell: one.broken, **one.below}
+    wrong = {one.cell for one in mistakes.values()}
+    if "export" in wrong:  # here the files are what is wrong, so they have to be written
+        answers["export"] = answers["export"].replace(NOT_WRITTEN, WRITTEN)
+        handed_in = {}
+    if wrong & {"export", "quantise"}:
+        answers["quantise"] = answers["quantise"].replace(NOT_WRITTEN, WRITTEN)
+        handed_in.pop(FILES[1], None)
+    outcome = grade(answers, files=handed_in)
+    assert failed(outcome) == expected
+    assert points(outcome) == pytest.approx(deserved(expected))
+    for cell, checks in records(outcome).items():
+        seen = [one for one in checks if not one["hidden"] and not one["passed"]]
+        assert all(
+            "Hint: " in one["message"] or one["message"] == "no answer yet" for one in seen
+        ), cell
+
+
+def test_every_mistake_has_its_place():
+    assert sum(map(len, submissions())) == len(MISTAKES)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_other_ways_to_be_right_score_everything(grade, right, language):
+    outcome = grade({**right, **HONEST}, language)
+    assert failed(outcome) == {}
+    assert points(outcome) == RIGHT
+    if language == "ko":
+        shown = str([cell.get("outputs") for cell in outcome.notebook.cells])
+        assert "통과" in shown and "Checks passed" not in shown
+
+
+def test_constants_of_the_right_shape_score_nothing(grade):
+    found = records(grade(CONSTANTS))
+    assert not [one for checks in found.values() for one in checks if one["passed"]]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_an_untouched_notebook_scores_nothing_and_stops_nowhere(grade, language):
+    outcome = grade({}, language)
+    assert points(outcome) == 0
+    for cell in outcome.notebook.cells:
+        outputs = cell.get("outputs", [])
+        assert not [one for one in outputs if one.output_type == "error"], cell.id
+    assert not any(one.answered for one in cell_verdicts(outcome.notebook) if one.points == 0)
+
+
+def test_what_is_no_model_file_costs_its_own_checks_only(grade, right):
+    outcome = grade(right, files={FILES[0]: b"\x08\x07not onnx", FILES[1]: bytes(90_000)})
+    assert set(failed(outcome)) == {"export", "open", "parity", "quantise"}
+
+
+def test_hidden_failures_tell_nothing(grade, right, files):
+    answers = {
+        **right,
+        "memory": "def memory_needed(model, bits, context):\n"
+        "    print('seen', model)\n    raise RuntimeError(f'seen {model}')",
+    }
+    checks = records(grade(answers, files=files))["memory"]
+    hidden = [one for one in checks if one["hidden"]]
+    assert len(hidden) == 1 and not any(one["message"] for one in hidden)
+
+
+def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
+    text = str(assignments.released(master).cells)
+    assert text.count("# YOUR CODE HERE") == len(POINTS)
+    for told in ("hidden=", "HIDDEN", "seeded(\\'", "reference.", "Ministral 3 8B\"", "block_size"):
+        assert told not in text
+    for told in ("block_size=32", "= max(fitting)", "reference."):
+        assert told in str(master.cells)
