@@ -70,10 +70,10 @@ def questions() -> list[Question]:
                     _("They compute both exactly enough; what was rounded away is the trouble."),
                 ),
                 Choice(
-                    _("One step for a whole matrix must suit its largest number."),
+                    _("One step for a whole matrix, or all its inputs, must suit the largest."),
                     _(
-                        "The many small weights then fall on a few levels. A step for every 32 "
-                        "weights, even of 4 bits, follows them closely."
+                        "The many small numbers then fall on a few levels. A step for every 32, "
+                        "even of 4 bits, follows them closely."
                     ),
                     right=True,
                 ),
