@@ -64,7 +64,7 @@ class Verdict:
             said = _("no: {problems}").format(problems=", ".join(self.problems))
         text = _(
             "{name}: {weights:.1f} GB of weights + {cache:.1f} GB of cache + {program:.0f} GB = "
-            "{needed:.1f} GB of {room:.1f} GB, at most {speed:,.0f} tokens a second: {said}"
+            "{needed:.1f} GB of {room:.1f} GB, at most {speed} tokens a second: {said}"
         ).format(
             name=self.name,
             weights=self.weights_gb,
@@ -72,7 +72,7 @@ class Verdict:
             program=PROGRAM_GB,
             needed=self.needed_gb,
             room=self.room_gb,
-            speed=self.tokens_per_second,
+            speed=_pace(self.tokens_per_second),
             said=said,
         )
         return "; ".join([text, *self.notes])
@@ -144,7 +144,7 @@ def verdicts(
                 f"{found.weights_gb:.1f}",
                 f"{found.cache_gb:.1f}",
                 f"{found.needed_gb:.1f}",
-                f"{found.tokens_per_second:,.0f}",
+                _pace(found.tokens_per_second),
                 model.licence,
                 answer,
             )
@@ -158,6 +158,11 @@ def verdicts(
         _("licence"), _("runs?"),
     )  # fmt: skip
     return Table(caption, header, rows)
+
+
+def _pace(tokens_per_second: float) -> str:
+    """A speed for a reader: below 10 the first decimal matters."""
+    return f"{tokens_per_second:,.{0 if tokens_per_second >= 10 else 1}f}"
 
 
 class LaptopCheck(PlainBox):

@@ -45,11 +45,12 @@ class Coloured:
             if number == SHOWN:
                 parts.append("…")
                 break
-            shown = html.escape(piece).replace("\n", "↵<br>")
+            shown = html.escape(piece).replace("\n", "↵")
             parts.append(
                 f'<span title="{token}" style="background:{_SHADES[number % len(_SHADES)]};'
                 f'color:#000;border-left:1px solid #555;padding:1px 2px;margin:1px 0;'
                 f'display:inline-block;white-space:pre-wrap">{shown}</span>'
+                + ("<br>" if "\n" in piece else "")
             )
         name = tokens.NAMES[self.tokenizer]
         label = html.escape(_("{name}: {count} tokens").format(name=name, count=len(ids)))

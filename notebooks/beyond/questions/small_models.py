@@ -15,8 +15,8 @@ def questions() -> list[Question]:
                 Choice(
                     _("It gives up nothing: careful training data makes up for the size."),
                     _(
-                        "Good data helps, but the lesson measured what is missing: specialist "
-                        "knowledge and reasoning in several steps."
+                        "Good data helps, but the lesson measured what is missing: in reasoning of "
+                        "several steps the model can't be told from guessing."
                     ),
                 ),
                 Choice(
