@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from beyond.figures import BLUE, GREY, RED, Chart, use_style
+from beyond.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 from beyond.locale import _
+
+# Okabe and Ito's colours as in beyond.figures, and one more; a form of its own for each, too.
+_MARKERS = "osD^vP"
+_COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#CC79A7")
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -34,24 +39,24 @@ def speed_and_quality(
 
     Args:
         speeds: tokens a second while writing.
-        lost: a perplexity from which on a form has lost the model; it is drawn as a red cross.
+        lost: a perplexity from which on a form has lost the model; it is drawn as a cross, and
+            is no choice, however fast.
     """
     use_style()
-    figure = Figure(figsize=(7.2, 4.4))
+    figure = Figure(figsize=(8.4, 4.2))
     axes = figure.subplots()
-    front = pareto(list(zip(speeds, perplexities, strict=True)))
+    kept = [(s, w) for s, w in zip(speeds, perplexities, strict=True) if w < lost]
+    front = [kept[i] for i in pareto(kept)]
     axes.plot(
-        [speeds[i] for i in front], [perplexities[i] for i in front],
+        [speed for speed, _worse in front], [worse for _speed, worse in front],
         color=GREY, linestyle="--", linewidth=1.4, drawstyle="steps-post",
         label=_("no form is better in both"),
     )  # fmt: skip
     for i, (name, speed, worse) in enumerate(zip(names, speeds, perplexities, strict=True)):
         broken = worse >= lost
-        axes.plot(speed, worse, "X" if broken else "o", color=RED if broken else BLUE, markersize=9)
-        above = i % 2  # names of neighbours don't cover each other
-        axes.annotate(
-            name, (speed, worse), xytext=(0, 9 if above else -17), textcoords="offset points",
-            ha="center", fontsize=9,
+        axes.plot(
+            speed, worse, "X" if broken else _MARKERS[i % 6], color=_COLOURS[i % 6], markersize=10,
+            linestyle="", label=name + (_(" (model lost)") if broken else ""),
         )  # fmt: skip
     axes.axhline(lost, color=RED, linewidth=1, linestyle=":")
     axes.annotate(
@@ -62,13 +67,13 @@ def speed_and_quality(
     low, high = min(perplexities), max(*perplexities, lost)
     axes.set_ylim(low / (high / low) ** 0.18, high * (high / low) ** 0.14)
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(FixedLocator(_round_ticks(low, high)))
+    axes.yaxis.set_major_locator(FixedLocator(_round_ticks(low, high, (1, 1.5, 2, 3, 4, 5, 7))))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _pos: f"{value:g}"))
     axes.set_xlim(0, 1.15 * max(speeds))
     axes.set_xlabel(_("tokens a second while writing (more is better)"))
     axes.set_ylabel(_("perplexity (less is better)"))
     axes.set_title(_("Speed against quality"))
-    axes.legend(loc="upper left", fontsize=9)
+    _name_beside(axes)
     told = [
         _("{name}: {speed:.0f} tokens a second at perplexity {worse:.1f}").format(
             name=name, speed=speed, worse=worse
@@ -90,7 +95,7 @@ def limit(
         gb_s: how fast this machine reads memory, in 10^9 bytes a second.
     """
     use_style()
-    figure = Figure(figsize=(7.2, 4.2))
+    figure = Figure(figsize=(8.4, 4.2))
     axes = figure.subplots()
     ends = [0.7 * min(megabytes), 1.5 * max(megabytes)]
     axes.plot(
@@ -98,15 +103,14 @@ def limit(
         label=_("limit: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
     )  # fmt: skip
     for i, (name, mb, speed) in enumerate(zip(names, megabytes, speeds, strict=True)):
-        axes.plot(mb, speed, "osD^vP"[i % 6], color=f"C{i % 5}", markersize=8)
         share = speed * mb / (gb_s * 1e3)
-        axes.annotate(
-            f"{name} ({share:.0%})", (mb, speed), xytext=(8, -4 if i % 2 else 4),
-            textcoords="offset points", fontsize=9,
+        axes.plot(
+            mb, speed, _MARKERS[i % 6], color=_COLOURS[i % 6], markersize=10, linestyle="",
+            label=_("{name}, {share:.0%} of it").format(name=name, share=share),
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(ends[0], 2.2 * ends[1])
+    axes.set_xlim(*ends)
     for axis, values in ((axes.xaxis, megabytes), (axes.yaxis, [*speeds, gb_s * 1e3 / ends[0]])):
         axis.set_minor_locator(NullLocator())
         axis.set_major_locator(FixedLocator(_round_ticks(min(values), max(values))))
@@ -114,7 +118,7 @@ def limit(
     axes.set_xlabel(_("megabytes read for each token"))
     axes.set_ylabel(_("tokens a second"))
     axes.set_title(_("How near each form comes to what the memory allows"))
-    axes.legend(loc="upper right", fontsize=9)
+    _name_beside(axes)
     told = [
         _("{name}: {speed:.0f} tokens a second, the limit is {most:.0f}").format(
             name=name, speed=speed, most=gb_s * 1e3 / mb
@@ -125,7 +129,14 @@ def limit(
     return Chart(figure, start.format(gb=gb_s) + " " + "; ".join(told) + ".")
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
-    """1, 2, 3 and 5 times a power of ten, a little beyond both ends."""
-    steps = [a * 10**b for b in range(-2, 6) for a in (1, 2, 3, 5)]
-    return [step for step in steps if low / 1.6 <= step <= high * 1.6]
+def _name_beside(axes: Axes) -> None:
+    """Names beside the chart: at the points those of neighbours would cover each other."""
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+
+
+def _round_ticks(
+    low: float, high: float, steps: Sequence[float] = (1, 2, 3, 5)
+) -> list[float]:
+    """The steps times powers of ten, a little beyond both ends."""
+    ticks = [step * 10**power for power in range(-2, 6) for step in steps]
+    return [tick for tick in ticks if low / 1.6 <= tick <= high * 1.6]
