@@ -11,15 +11,14 @@ doubted and changed. It can't know how good a rung would turn out: it says what 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 
 from beyond import locale
 from beyond.cost import Option, break_even, dollars, payback_months, price, task_cost
+from beyond.families import families
 from beyond.locale import _
 
 TASKS = {
@@ -35,13 +34,8 @@ TASKS = {
 DEVICES = ("cloud", "laptop", "phone")
 RUNGS = ("prompt", "retrieval", "fine-tune")
 
-_MODELS = [
-    model
-    for model in json.loads(
-        (Path(__file__).parent / "data" / "small_models.json").read_text("utf-8")
-    )["models"]
-    if model.get("challenge")  # the catalogue is frozen at the date of the course's page
-]
+# The catalogue is frozen at the date of the page that the course grew from.
+_MODELS = [model for model in families() if model.challenge]
 
 
 @dataclass(frozen=True)
@@ -383,11 +377,11 @@ def _device(case: Case) -> tuple[str | None, Rung]:
         )
     ]
     best = None
-    for model in sorted(_MODELS, key=lambda m: m["parameters"]):
-        size = model["parameters"] * case.assume.bits / 8 / 1e9
+    for model in _MODELS:
+        size = model.parameters * case.assume.bits / 8 / 1e9
         seconds = case.output_tokens * size / case.assume.bandwidth
         problems = []
-        missing = [code for code in case.languages if code not in model["languages"]]
+        missing = [code for code in case.languages if code not in model.languages]
         if missing:
             problems.append(_("does not list {languages}").format(languages=", ".join(missing)))
         if size > room:
@@ -395,11 +389,11 @@ def _device(case: Case) -> tuple[str | None, Rung]:
         if case.latency is not None and seconds > case.latency:
             problems.append(_("too slow"))
         if not problems:
-            best = f"{model['name']} ({model['tokenizer']})"
+            best = f"{model.name} ({model.tokenizer})"
         lines.append(
             _(
                 "{name}: {size:.1f} GB at {bits:g} bits, at least {seconds:.1f} s an answer: "
-            ).format(name=model["name"], size=size, bits=case.assume.bits, seconds=seconds)
+            ).format(name=model.name, size=size, bits=case.assume.bits, seconds=seconds)
             + (", ".join(problems) or _("fits"))
         )
     lines.append(
