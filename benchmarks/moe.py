@@ -33,7 +33,7 @@ from beyond.moe import MoELayer
 
 TOKENS, EXPERTS, TOP_K, WIDTHS = (1, 64, 1024, 8192), (8, 16, 64), (1, 2, 8), (256, 512)
 TRANSFORMERS = ("eager", "batched_mm", "grouped_mm")
-PATIENCE = 4.0  # seconds: a contender that takes longer gets a single round
+PATIENCE = 6.0  # seconds: a contender that takes longer gets a single round
 COPIES = 2**30  # bytes of weights that batched_mm may copy; beyond that it is left out
 
 
@@ -169,7 +169,7 @@ def measure(cell: Cell, device: str) -> dict[str, float]:
     runs = contenders(cell, device)
     best = {name: seconds(run) for name, run in runs.items()}  # also warms up
     quick = {name: run for name, run in runs.items() if best[name] < PATIENCE}
-    rounds = max(4, min(40, int(1.5 / max(sum(best[name] for name in quick), 1e-3))))
+    rounds = max(2, min(40, int(1.5 / max(sum(best[name] for name in quick), 1e-3))))
     for _round in range(rounds):
         for name, run in quick.items():
             best[name] = min(best[name], seconds(run))
