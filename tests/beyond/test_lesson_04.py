@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from beyond.byte_lm import SHAPES, curves
+from beyond.byte_lm import SHAPES, curves, texts
 
 LESSON = Path(__file__).parents[2] / "notebooks" / "en" / "04-mixture-of-experts.ipynb"
 
@@ -94,3 +94,40 @@ def test_the_answer_to_the_last_transfer_question(cells):
     share = solutions(cells)["share_read"]
     assert share(17, 16, 2) < 0.9 <= share(18, 16, 2)
     assert "$T = 18$" in cells["transfer-traffic"].source
+
+
+def losses(kind):
+    """[seed, report] of the recorded trainings."""
+    return np.array([[r.loss for r in c.reports] for c in curves() if c.name == kind])
+
+
+def test_what_the_curves_show(cells):
+    active, total, mixture = (losses(kind) for kind in SHAPES)
+    prose = cells["read-curves"].source
+    assert "first 200 steps" in prose
+    assert (mixture.mean(0) - active.mean(0))[:8].min() > 0  # up to step 175 it leads nowhere
+    assert (mixture.mean(0) - active.mean(0))[9:].max() < 0  # from step 225 it does
+    # "by more than the span between seeds"
+    gap = active[:, -1].mean() - mixture[:, -1].mean()
+    assert gap > max(np.ptp(active[:, -1]), np.ptp(mixture[:, -1]))
+    assert total[:, -1].max() < mixture[:, -1].min()  # best after equally many steps
+    dear = SHAPES["dense, same total"].training_flops() / SHAPES["mixture"].training_flops()
+    assert round(dear, 1) == 2.5 and "2.5 times" in prose
+    at_equal_computing = int(len(total[0]) / dear)
+    assert total[:, at_equal_computing].min() > mixture[:, -1].max() + 0.3  # "far behind"
+    size = sum(len(part) for parts in texts().values() for part in parts)
+    assert f"{round(size, -3):,} bytes" in prose
+
+
+def test_what_the_loads_show(cells):
+    with_loss, without = (
+        [c.reports[-1] for c in curves() if c.name == kind]
+        for kind in ("mixture", "mixture, no balance")
+    )
+
+    def shares(reports):
+        return np.array([np.mean(layer, axis=0) for r in reports for layer in r.loads])
+
+    assert 0.40 < shares(without).max() < 0.50  # "up to nearly half of a layer's load"
+    assert shares(without).min() < 0.01 and shares(with_loss).min() > 0.04
+    assert mean(r.loss for r in with_loss) < mean(r.loss for r in without)
