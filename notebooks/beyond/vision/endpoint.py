@@ -108,10 +108,12 @@ class Endpoint:
         except (KeyError, IndexError, TypeError):
             text = None
         if not isinstance(text, str):
-            raise NoAnswer(
-                _("{name} answered, but not as OpenAI's chat completions do.").format(name=self.name)
-            )
+            raise NoAnswer(self._strange())
         return text.strip()
+
+    def _strange(self) -> str:
+        text = _("{name} answered, but not as OpenAI's chat completions do.")
+        return text.format(name=self.name)
 
     def _post(self, body: dict) -> dict:
         request = urllib.request.Request(
@@ -139,9 +141,7 @@ class Endpoint:
                 )
             ) from None
         except ValueError:  # not JSON
-            raise NoAnswer(
-                _("{name} answered, but not as OpenAI's chat completions do.").format(name=self.name)
-            ) from None
+            raise NoAnswer(self._strange()) from None
         except OSError as problem:
             reason = getattr(problem, "reason", problem)
             if isinstance(reason, TimeoutError):

@@ -1,4 +1,4 @@
-"""How often the model's answers are exactly right, kind by kind, and how often guessing would be."""
+"""How often the model's answers are exactly right, and how often the best guess would be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
+from tqdm.auto import tqdm
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from beyond.vision.batches import prompt
@@ -50,19 +51,21 @@ def evaluate(
     processor: MllamaProcessor,
     items: Sequence[Item],
     images: Sequence[Image.Image] | None = None,
-    at_once: int = 50,
+    at_once: int = 40,
+    label: str = "",
 ) -> Result:
     """Ask the model every item's question, through transformers' own processor and `generate`.
 
     Args:
         images: what to show with each question; the items' own scenes if None.
         at_once: how many questions to answer together.
+        label: what to write at the progress bar.
     """
     images = [draw(item.scene) for item in items] if images is None else list(images)
     # Questions as long as each other need no padding, and batches of like answers end together.
     order = sorted(range(len(items)), key=lambda n: (items[n].kind, len(items[n].question)))
     answers = [""] * len(items)
-    for start in range(0, len(order), at_once):
+    for start in tqdm(range(0, len(order), at_once), desc=label, leave=False):
         chosen = order[start : start + at_once]
         texts = [prompt(processor, items[n].question) for n in chosen]
         told = generate(model, processor, [images[n] for n in chosen], texts)

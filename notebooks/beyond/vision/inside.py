@@ -168,7 +168,8 @@ def occlusion(
 ) -> np.ndarray:
     """How much less probable the answer gets when a place in the image is covered.
 
-    A grey square of two by two patches is moved over the image in steps of one patch.
+    A square of two by two patches, in the background's colour (the median), is moved over the
+    image in steps of one patch. A square in another colour would be one thing more to see.
 
     Returns:
         Fall of the answer's log-probability for each patch, rows x columns: the mean over the
@@ -183,6 +184,8 @@ def occlusion(
     tiles = tiles_of(who, inputs)
     side = who.model.config.vision_config.image_size // patch
     rows, columns = tiles[0] * side, tiles[1] * side
+    used = inputs["pixel_values"][0, 0, : tiles[0] * tiles[1]]
+    background = used.transpose(0, 1).flatten(1).median(1).values
     corners = [(row, column) for row in range(rows - 1) for column in range(columns - 1)]
     scores: list[float] = []
     for start in range(0, len(corners), at_once):
@@ -193,7 +196,9 @@ def occlusion(
                 for c in (column, column + 1):
                     tile = (r // side) * tiles[1] + c // side
                     y, x = (r % side) * patch, (c % side) * patch
-                    pixels[number, 0, tile, :, y : y + patch, x : x + patch] = 0  # mid grey
+                    pixels[number, 0, tile, :, y : y + patch, x : x + patch] = (
+                        background[:, None, None]
+                    )
         repeated = {
             name: value.repeat(len(some), *[1] * (value.ndim - 1))
             for name, value in inputs.items()

@@ -34,6 +34,10 @@ VARIABLE = "BEYOND_VISION_MODEL"
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 """What a model's folder must hold, beside weights and how to process images."""
 
+SMALL = 100_000_000
+"""Models with fewer parameters are computed in fp32: on a CPU they are quicker so, and what is
+worked out by hand beside them needs the digits."""
+
 MARGIN = 1.15
 """Memory a loaded model takes over its weights alone, for what it computes."""
 
@@ -95,13 +99,15 @@ def load(model: str | Path | None = None, *, four_bit: bool = False) -> Seer:
         _require_four_bit()
     where = str(folder) if is_here else chosen
     is_ours = is_here and folder.resolve() == COURSE_MODEL.resolve()
+    is_small = is_ours
     if not is_ours:
         print(licence_note())
         config = _config(where, is_here)
         parameters = _parameters(folder, config) if is_here else count_parameters(config)
+        is_small = parameters < SMALL
         print(memory_note(folder.name if is_here else chosen, parameters, four_bit))
         _check_memory(parameters, four_bit)
-    return Seer(*_load(where, is_here, is_ours, four_bit), name=_name(where, is_ours))
+    return Seer(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
 
 
 def check_folder(folder: Path) -> None:
@@ -173,20 +179,18 @@ def count_parameters(config) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _load(where: str, is_here: bool, is_ours: bool, four_bit: bool) -> Sequence:
+def _load(where: str, is_here: bool, is_small: bool, four_bit: bool) -> Sequence:
     import torch
     from transformers import AutoProcessor, MllamaForConditionalGeneration
 
-    # The small model is computed in fp32: it is quicker so on a CPU, and comparisons by hand
-    # need the digits.
-    options: dict = {"dtype": torch.float32 if is_ours else torch.bfloat16}
+    options: dict = {"dtype": torch.float32 if is_small else torch.bfloat16}
     if four_bit:
         from transformers import BitsAndBytesConfig
 
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16
         )
-    elif torch.cuda.is_available() and not is_ours:
+    elif torch.cuda.is_available() and not is_small:
         options["device_map"] = "auto"
     try:
         with quiet():

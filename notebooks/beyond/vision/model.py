@@ -6,7 +6,7 @@ smaller. Folder layout and file names are the hub's, so the same loader reads bo
 
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    AutoImageProcessor,
     MllamaConfig,
     MllamaForConditionalGeneration,
     MllamaProcessor,
@@ -22,6 +21,7 @@ from transformers import (
 )
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 
+from beyond.vision.quiet import quiet
 from beyond.vision.scenes import PATCH, TILE
 
 IMAGE_TOKEN = "<|image|>"
@@ -177,9 +177,8 @@ def save(
 ) -> None:
     """Write the hub's files into `folder`; the weights as bfloat16, as the hub's Llama has them."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
-    model.config.dtype = torch.bfloat16
-    model.save_pretrained(folder, state_dict=state)
+    with quiet():
+        copy.deepcopy(model).to("cpu", torch.bfloat16).save_pretrained(folder)
     processor.save_pretrained(folder)
 
 

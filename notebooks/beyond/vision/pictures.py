@@ -134,7 +134,9 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 def _to_rgb(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
     if image.mode in ("I", "I;16", "I;16L", "I;16B", "I;16N", "F"):
-        notes.append(_("{name} has more than 8 bits a pixel; it was reduced to 8.").format(name=name))
+        notes.append(
+            _("{name} has more than 8 bits a pixel; it was reduced to 8.").format(name=name)
+        )
         pixels = np.asarray(image).astype(np.float64)
         scale = 256 if pixels.max() > 255 else 1
         return Image.fromarray(np.clip(pixels / scale, 0, 255).astype(np.uint8)).convert("RGB")

@@ -118,6 +118,14 @@ def place_name(scene: Scene, row: int, column: int, language: str) -> str:
     return " ".join(words)
 
 
+def thing_words(words: str, language: str) -> str:
+    """A colour, name or place such as "top left" in the language: "왼쪽 위"."""
+    parts = words.split()
+    if language != "ko":
+        return words
+    return " ".join(_KO.get(part, part) for part in reversed(parts))
+
+
 def _name(colour: str, name: str, language: str) -> str:
     if language == "ko":
         return f"{_KO[colour]} {_KO.get(name, name)}"

@@ -13,7 +13,7 @@ are held out: training never sees them, and they come with the course.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -178,6 +178,54 @@ def place(
     tilt = float(rng.uniform(-0.2, 0.2)) if name in DIGITS else 0.0
     return Thing(name, colour, cell[0], cell[1], float(x), float(y), float(size), shade, tilt,
                  sample)
+
+
+PLACES = {
+    f"{row} {column}".replace("middle centre", "centre")
+    .replace("middle ", "")
+    .replace(" centre", ""): (row_number, column_number)
+    for row_number, row in enumerate(("top", "middle", "bottom"))
+    for column_number, column in enumerate(("left", "centre", "right"))
+}
+"""Where a thing can lie, by row and column of a grid of three by three."""
+
+
+def compose(
+    things: Mapping[str, str], canvas: tuple[int, int] = (2, 2), *, dark: bool = True, seed: int = 0
+) -> Scene:
+    """A scene of your own.
+
+    Args:
+        things: what lies where, such as {"top left": "red circle", "right": "blue 7"}.
+        canvas: tiles of 32 pixels down and across; a side of one tile has no middle.
+        dark: the background.
+        seed: decides exact places, sizes and which handwriting.
+
+    Raises:
+        ValueError: for a place, colour or name that there is not.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns = grid(canvas)
+    image = (TILE * canvas[0], TILE * canvas[1])
+    placed = []
+    for where, what in things.items():
+        colour, _space, name = what.partition(" ")
+        if colour not in COLOURS or name not in (*SHAPES, *DIGITS):
+            colours, names = ", ".join(COLOURS), ", ".join((*SHAPES, *DIGITS))
+            raise ValueError(f"{what!r}: the colours are {colours}, the names {names}.")
+        if where not in PLACES:
+            raise ValueError(f"{where!r} is none of the places {', '.join(PLACES)}.")
+        cell = []
+        for number, count in zip(PLACES[where], (rows, columns), strict=True):
+            if count == 2 and number == 1:
+                raise ValueError(f"A side of one tile has two places, so there is no {where!r}.")
+            cell.append(min(number, count - 1))
+        placed.append(
+            place(rng, image, (rows, columns), tuple(cell), name, colour,
+                  sample=int(rng.integers(HELD_OUT)))
+        )  # fmt: skip
+    placed.sort(key=lambda thing: (thing.row, thing.column))
+    return Scene(*image, rows, columns, 20 if dark else 240, tuple(placed))
 
 
 def draw(scene: Scene, digits: Sequence[np.ndarray] | None = None, scale: float = 1) -> Image.Image:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shutil
 import sys
@@ -33,12 +32,13 @@ from beyond.vision.scenes import all_digits, random_scene
 class Plan:
     """How to train; everything that a run depends on."""
 
-    steps: int = 5_000
+    steps: int = 3_000
     images: int = 24  # a step
     questions: int = 5  # about each image, so that the vision model is used well
     rate: float = 1.5e-3  # AdamW's learning rate, at its highest
     gate_rate: float = 2e-2  # gates are single numbers that start at 0
     warm_up: int = 200  # steps
+    cool_down: int = 1_200  # steps at the end in which the rate falls to nothing
     decay: float = 0.02  # weight decay of matrices
     naming: float = 0.3  # weight of naming what patches show, beside answering
     easy: int = 300  # steps with one thing more each, from one thing on
@@ -48,11 +48,10 @@ class Plan:
         return min(4, 1 + step // self.easy) if self.easy else 4
 
     def rate_at(self, step: int) -> float:
-        """The share of the highest rate: up in a line, down along a cosine."""
-        if step < self.warm_up:
-            return (step + 1) / self.warm_up
-        done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
-        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, done)))
+        """The share of the highest rate: up in a line, level, down in a line."""
+        up = (step + 1) / self.warm_up
+        down = (self.steps - step) / self.cool_down
+        return min(1.0, up, down)
 
 
 def texts_to_spell(number: int = 6_000) -> list[str]:
@@ -211,7 +210,7 @@ class Training:
         return {"plan": asdict(self.plan), "shape": asdict(self.shape)}
 
 
-QUICK = Plan(steps=40, images=8, questions=3, warm_up=5, easy=0)
+QUICK = Plan(steps=40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
 """A run of seconds, to see that everything works; it learns next to nothing."""
 
 

@@ -1,0 +1,244 @@
+"""The widget of lesson 5: a scene, a question, the answer, and where the model looked for it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+from PIL import Image
+
+from beyond.figures import Chart
+from beyond.locale import _, language
+from beyond.tables import Table
+from beyond.vision import drawings, inside
+from beyond.vision.asking import ask
+from beyond.vision.load import Seer
+from beyond.vision.questions import thing_words
+from beyond.vision.scenes import COLOURS, DIGITS, PLACES, SHAPES, Scene, compose, draw
+from beyond.widgets import PlainBox
+
+SCALE = 4  # scenes are drawn larger than the model sees them, so that a person sees them too
+
+
+@dataclass(frozen=True)
+class Look:
+    """One answer, and what can be seen of how it came about.
+
+    Attributes:
+        answer: what the model said.
+        by: who answered.
+        found: the attention while that answer was written, with the gates open.
+        fall: the occlusion map of that answer.
+        image: what was shown.
+    """
+
+    answer: str
+    by: str
+    found: inside.Attention
+    fall: np.ndarray
+    image: Image.Image
+
+    def chart(self, layer: int, head: int | None = None) -> Chart:
+        """The picture, one layer's attention, and the occlusion map.
+
+        Args:
+            layer: a place in the list of cross-attention layers, from 0.
+            head: one head, or the mean of all if None.
+        """
+        which = _("all heads") if head is None else _("head {number}").format(number=head + 1)
+        number = self.found.layers[layer]
+        title = _("attention, layer {layer}, {heads}").format(layer=number, heads=which)
+        size = (
+            max(self.found.size[0], 1) * self.image.width // max(self._used[0], 1),
+            max(self.found.size[1], 1) * self.image.height // max(self._used[1], 1),
+        )
+        maps = {title: self.found.map(layer, head), _("occlusion"): self.fall}
+        return drawings.map_chart(self.image, maps, size)
+
+    @property
+    def _used(self) -> tuple[int, int]:
+        """Width and height of the image on the canvas, as the processor scales it: to fill it."""
+        width, height = self.found.size
+        scale = min(width / self.image.width, height / self.image.height)
+        return max(round(self.image.width * scale), 1), max(round(self.image.height * scale), 1)
+
+    def table(self) -> Table:
+        """For each layer and head: where it looks most, and how far that is what counts."""
+        rows = []
+        for place, layer in enumerate(self.found.layers):
+            for head in (None, *range(self.found.weights.shape[1])):
+                seen = self.found.map(place, head)
+                tile = self.found.by_tile(place, head)
+                rows.append(
+                    (
+                        _("layer {layer}, {heads}").format(
+                            layer=layer,
+                            heads=_("all heads")
+                            if head is None
+                            else _("head {number}").format(number=head + 1),
+                        ),
+                        f"{int(tile.argmax()) + 1} ({tile.max():.0%})",
+                        drawings.strongest(seen),
+                        f"{drawings.overlap(seen, self.fall):.0%}",
+                    )
+                )
+        return Table(
+            _("Where each head looks; covering the picture counts most {where}").format(
+                where=drawings.strongest(self.fall)
+            ),
+            (_("layer and head"), _("tile seen most"), _("patch seen most"), _("shared")),
+            rows,
+        )
+
+
+def look(who: Seer, image: Image.Image, question: str, gate: float = 1.0) -> Look:
+    """Ask, and look where the model looks and what it needs.
+
+    Args:
+        gate: what cross-attention adds is multiplied by this, from 0 (blind) to 1 (as trained).
+    """
+    with inside.gates(who, gate):
+        found = ask(who, image, question)
+        said = found.text or " "
+        return Look(
+            found.text,
+            found.by,
+            inside.attention(who, image, question, said),
+            inside.occlusion(who, image, question, said),
+            image,
+        )
+
+
+class Looking(PlainBox):
+    """Put a scene together, ask, and see the answer beside attention and occlusion.
+
+    Args:
+        who: the model to ask.
+        things: what lies where to begin with, such as {"top left": "red circle"}.
+        question: to begin with.
+
+    `controls` are the widgets by name, `now` is the present `Look`.
+    """
+
+    def __init__(self, who: Seer, things: Mapping[str, str], question: str) -> None:
+        self.who = who
+        self.things = dict(things)
+        self.now: Look | None = None
+        ko = language()
+        self.controls: dict[str, ipywidgets.Widget] = {
+            "canvas": ipywidgets.Dropdown(
+                options=[
+                    (_("square: 4 tiles"), (2, 2)),
+                    (_("wide: 2 tiles"), (1, 2)),
+                    (_("tall: 2 tiles"), (2, 1)),
+                    (_("small: 1 tile"), (1, 1)),
+                ],
+                description=_("picture"),
+            ),
+            "place": ipywidgets.Dropdown(
+                options=[(thing_words(name, ko), name) for name in PLACES], description=_("place")
+            ),
+            "colour": ipywidgets.Dropdown(
+                options=[(thing_words(name, ko), name) for name in COLOURS],
+                description=_("colour"),
+            ),
+            "name": ipywidgets.Dropdown(
+                options=[(thing_words(name, ko), name) for name in (*SHAPES, *DIGITS)],
+                description=_("thing"),
+            ),
+            "put": ipywidgets.Button(description=_("Put it there")),
+            "remove": ipywidgets.Button(description=_("Clear that place")),
+            "question": ipywidgets.Text(
+                value=question, description=_("question"), continuous_update=False
+            ),
+            "gate": ipywidgets.FloatSlider(
+                value=1, min=0, max=1, step=0.05, description=_("gate ×"), continuous_update=False
+            ),
+            "layer": ipywidgets.ToggleButtons(
+                options=[
+                    (str(number), place) for place, number in enumerate(inside.cross_layers(who))
+                ],
+                value=len(inside.cross_layers(who)) - 1,
+                description=_("layer"),
+            ),
+            "head": ipywidgets.Dropdown(
+                options=[(_("all heads"), None)]
+                + [
+                    (_("head {number}").format(number=n + 1), n)
+                    for n in range(who.model.config.text_config.num_attention_heads)
+                ],
+                description=_("head"),
+            ),
+        }
+        self.controls["layer"].style.button_width = "4em"
+        self.controls["question"].layout.width = "36em"
+        self._said, self._figure, self._numbers = (ipywidgets.HTML() for _i in range(3))
+        for name in ("canvas", "question", "gate"):
+            self.controls[name].observe(self._ask, names="value")
+        for name in ("layer", "head"):
+            self.controls[name].observe(self._show, names="value")
+        self.controls["put"].on_click(self._put)
+        self.controls["remove"].on_click(self._remove)
+        named = self.controls
+        rows = [
+            ipywidgets.HBox([named["canvas"], named["place"]]),
+            ipywidgets.HBox([named["colour"], named["name"], named["put"], named["remove"]]),
+            named["question"],
+            named["gate"],
+            ipywidgets.HBox([named["layer"], named["head"]]),
+        ]
+        for row in rows[:2] + rows[-1:]:
+            row.layout.flex_flow = "row wrap"
+        super().__init__([*rows, self._said, self._figure, self._numbers], self._plain_table)
+        self._ask()
+
+    @property
+    def scene(self) -> Scene:
+        """What the controls describe; things whose place the picture has not are left out."""
+        canvas = self.controls["canvas"].value
+        there = {}
+        for where, what in self.things.items():
+            try:
+                compose({where: what}, canvas)
+            except ValueError:
+                continue
+            there[where] = what
+        return compose(there, canvas)
+
+    def _put(self, _button: object = None) -> None:
+        named = self.controls
+        self.things[named["place"].value] = f"{named['colour'].value} {named['name'].value}"
+        self._ask()
+
+    def _remove(self, _button: object = None) -> None:
+        self.things.pop(self.controls["place"].value, None)
+        self._ask()
+
+    def _ask(self, change: object = None) -> None:
+        question = self.controls["question"].value.strip()
+        if not question:
+            self._said.value = f'<p role="status">{html.escape(_("Write a question."))}</p>'
+            return
+        # one tile is for pictures of its own size; a larger square would get four
+        scale = 1 if self.controls["canvas"].value == (1, 1) else SCALE
+        image = draw(self.scene, scale=scale)
+        self.now = look(self.who, image, question, self.controls["gate"].value)
+        self._show()
+
+    def _show(self, change: object = None) -> None:
+        if self.now is None:
+            return
+        answer = html.escape(self.now.answer) or "–"
+        self._said.value = (
+            f'<p role="status"><b style="font-size:1.2em">{answer}</b> '
+            f"({html.escape(_('answered by {name}').format(name=self.now.by))})</p>"
+        )
+        chart = self.now.chart(self.controls["layer"].value, self.controls["head"].value)
+        self._figure.value = chart.html()
+        self._numbers.value = self.now.table()._repr_html_()
+
+    def _plain_table(self) -> Table:
+        return self.now.table()

@@ -1,0 +1,71 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from beyond.vision import train
+from beyond.vision.batches import random_batch
+from beyond.vision.load import load
+from beyond.vision.model import Shape
+from beyond.vision.scenes import held_out_digits
+
+pytest.importorskip("sklearn")
+SHORT = train.Plan(steps=6, images=4, questions=3, warm_up=2, cool_down=2, easy=2)
+
+
+def weights(training: train.Training) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in training.model.parameters()])
+
+
+def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path):
+    whole = train.Training(SHORT, Shape())
+    train.run(whole, tmp_path / "whole", every=3)
+    first = train.Training(SHORT, Shape())
+    for _ in range(3):
+        first.train_step()
+    first.save_checkpoint(tmp_path / "cut")
+    second = train.Training(SHORT, Shape())
+    second.resume(tmp_path / "cut")
+    assert second.step == 3 and second.seconds == first.seconds > 0
+    train.run(second, tmp_path / "cut", every=3)
+    assert torch.equal(weights(whole), weights(second))
+    note = json.loads((tmp_path / "cut" / "run.json").read_text())
+    assert note["step"] == SHORT.steps
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    training = train.Training(SHORT, Shape())
+    training.train_step()
+    training.save_checkpoint(tmp_path / "c")
+    other = train.Training(train.Plan(steps=7, images=4, questions=3), Shape())
+    with pytest.raises(ValueError, match="other settings"):
+        other.resume(tmp_path / "c")
+
+
+def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
+    target = tmp_path / "quick"
+    train.main(["--quick", "--to", str(target), "--steps", "12"])
+    said = capsys.readouterr().out
+    assert "12 steps" in said and not (tmp_path / "quick.checkpoint").exists()
+    who = load(target)
+    batch = random_batch(np.random.default_rng(0), who.processor, held_out_digits(), 4, 3, 2)
+    namer = torch.nn.Linear(Shape().text_width, sum(train.LABELS))
+    answering, naming = train.losses(who.model, namer, batch)
+    assert 0 < answering.item() < 6 and naming.item() > 0
+
+
+def test_the_loss_falls(tmp_path):
+    plan = train.Plan(steps=15, images=4, questions=2, warm_up=3, cool_down=3)
+    training = train.Training(plan, Shape())
+    found = [training.train_step() for _ in range(15)]
+    for part in range(2):
+        values = [pair[part] for pair in found]
+        assert sum(values[-4:]) < 0.8 * sum(values[:4])
+
+
+def test_the_rate_rises_and_falls_and_scenes_get_harder():
+    plan = train.Plan(steps=1_000, warm_up=100, cool_down=300, easy=200)
+    rates = [plan.rate_at(step) for step in range(1_000)]
+    assert rates[0] == 0.01 and rates[99] == rates[700] == 1 and rates[850] == 0.5
+    assert 0 < rates[-1] < 0.01
+    assert [plan.most_things(step) for step in (0, 199, 200, 450, 999)] == [1, 1, 2, 3, 4]
