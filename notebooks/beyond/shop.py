@@ -40,6 +40,10 @@ class Entry:
         return f"{self.en} ({self.ko})" if language() == "ko" else self.en
 
 
+ADAPTER = Path(__file__).parent / "data" / "shop_adapter"
+"""A LoRA adapter for SmolLM2 trained on `training()`, made by `data/make_adapter.py`."""
+
+
 def teams() -> tuple[str, ...]:
     """The five teams; each is one token for SmolLM2 after a space."""
     return tuple(_data()["teams"])
