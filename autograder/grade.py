@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 
     from autograder.gradebook_writer import GradebookWriter
     from autograder.jobs import Work, WorkMaker
-    from autograder.verdict import Verdict
+    from autograder.verdict import CellVerdict, Verdict
 
-# What needs nbgrader or nbformat is imported where it is used: that takes seconds, in which the workers,
-# started before, become warm.
+# What needs nbgrader or nbformat is imported where it is used: that takes seconds, in which the
+# workers, started before, become warm.
 
 Progress = Callable[[int, int, str], None]
 """Called with (submissions done, submissions in all, the student at work on)."""
@@ -178,6 +179,8 @@ class _Coordinator:
         self._tell = tell
         self._chosen = chosen
         self._verdicts: dict[str, Verdict] = {}
+        # Most of a class gets the same few outcomes for a cell: kept once, not once a student.
+        self._cells: dict[CellVerdict, CellVerdict] = {}
         self._failed: dict[str, BaseException] = {}
         self._told = 0
 
@@ -269,9 +272,9 @@ class _Coordinator:
 
         with self._course.plain_gradebook_errors():
             try:
-                self._verdicts[student] = verdict(
-                    self._course, student, self._assignment, self._writer.gradebook
-                )
+                found = verdict(self._course, student, self._assignment, self._writer.gradebook)
+                cells = tuple(self._cells.setdefault(cell, cell) for cell in found.cells)
+                self._verdicts[student] = replace(found, cells=cells)
             finally:
                 # Else the gradebook would stay open for reading and keep others from writing.
                 self._writer.gradebook.db.remove()
