@@ -148,9 +148,9 @@ class _Experts(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d_outputs: Tensor):
         rows, gate_up, down, *hidden = ctx.saved_tensors
-        d_rows, d_gate_up, d_down = map(torch.empty_like, (rows, gate_up, down))
-        for e in set(range(len(down))).difference(ctx.used):  # nothing flows back to these
-            d_gate_up[e].zero_(), d_down[e].zero_()
+        # where everyone was chosen, each gradient is written below; else zero for who was not
+        fresh = torch.empty_like if len(ctx.used) == len(down) else torch.zeros_like
+        d_rows, d_gate_up, d_down = torch.empty_like(rows), fresh(gate_up), fresh(down)
         parts = (tensor.split(ctx.sizes) for tensor in (rows, d_rows, d_outputs))
         for e, h, x, d_x, d_y in zip(ctx.used, hidden, *parts, strict=True):
             gate, up = h.chunk(2, dim=-1)
