@@ -106,7 +106,7 @@ MISTAKES = {
     "only whole months": (
         "monthly-cost", "training / months", "training // months", {"others"},
     ),
-    "a constant month": ("monthly-cost", None, "return 60.0", set(MONTH) - {"hosting"}),
+    "a constant month": ("monthly-cost", None, "return 60.0", set(MONTH)),
     "no case distinction": (
         "break-even", " if saving > 0 else math.inf", "", {"same", "dearer", "others", "zeros"},
     ),
