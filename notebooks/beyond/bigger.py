@@ -29,7 +29,7 @@ class Here:
     """What this machine has."""
 
     ollama: tuple[str, ...]
-    """The models that a running Ollama has, by name; empty if none runs."""
+    """The models that a running Ollama has and that write text, by name; empty if none runs."""
     gpu: str
     """The graphics card's name, empty if PyTorch sees none."""
 
@@ -80,7 +80,8 @@ def look() -> Here:
         found = _call("/api/tags", None, timeout=1.0)
     except NoReply:
         found = {}
-    names = tuple(str(model.get("name", "")) for model in found.get("models") or [])
+    writers = filter(_writes, found.get("models") or [])
+    names = (str(model.get("name", "")) for model in writers)
     return Here(tuple(filter(None, names)), _gpu_name())
 
 
@@ -116,6 +117,12 @@ def on_device(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     device = _device()
     model = model.to(device)
     return lambda ids: model(ids.to(device)).logits.float().cpu()
+
+
+def _writes(model: dict) -> bool:
+    """Whether a model in Ollama's list writes text; one for embeddings would refuse a prompt."""
+    family = str((model.get("details") or {}).get("family", ""))
+    return "bert" not in family and "embed" not in str(model.get("name", ""))
 
 
 def _device() -> str:

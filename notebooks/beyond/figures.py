@@ -43,6 +43,8 @@ _STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.titlelocation": "left",
+    # letters moved onto whole pixels lose a part of their tails
+    "text.hinting": "no_hinting",
     "axes.unicode_minus": False,  # many Hangul fonts lack the minus sign U+2212
     "grid.color": "#DDDDDD",
     "lines.linewidth": 2.2,

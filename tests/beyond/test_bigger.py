@@ -14,7 +14,11 @@ class Speaks(BaseHTTPRequestHandler):
     asked = []
 
     def do_GET(self):
-        self.answer({"models": [{"name": "tiny:1b"}, {"name": "other:2b"}]})
+        embeds = [
+            {"name": "mxbai-embed-large"},
+            {"name": "all-minilm", "details": {"family": "bert"}},
+        ]
+        self.answer({"models": [*embeds, {"name": "tiny:1b"}, {"name": "other:2b"}]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -61,7 +65,7 @@ def nobody(monkeypatch):
 
 def test_what_a_running_ollama_has(ollama):
     here = bigger.look()
-    assert here.ollama == ("tiny:1b", "other:2b")
+    assert here.ollama == ("tiny:1b", "other:2b")  # not those that only make embeddings
     assert "tiny:1b, other:2b" in str(here)
 
 
