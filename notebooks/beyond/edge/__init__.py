@@ -9,7 +9,7 @@ What lives where:
 - `session`: opens a form in ONNX Runtime (providers, threads), reads a prompt, writes tokens.
 - `agreement`: how near a form's answers are to those of fp32.
 - `measure`: tokens a second, latency, resident memory, the limit that memory bandwidth sets.
-- `ollama`: the same prompt through a running Ollama, if there is one.
+- `ollama`: models in an Ollama that runs on this machine, if there is one.
 - `translators`: local models of several kinds, asked for a text in the same way.
 - `translation_check`: whether one of them can translate, measured and kept.
 - `translate`: the translation tool on top of them, `python -m beyond.edge.translate`.

@@ -5,7 +5,8 @@
     python -m beyond.edge.translate --to ko --check           measure whether the model can do it
     python -m beyond.edge.translate --models                  what this machine could run
 
-It says with each translation what was measured of the model. The course's own small model can't
+It says with each translation what was measured of the model, and measures a little before its
+first one into a language. The course's own small model can't
 translate into Korean, and the tool says so; with a model such as Mistral NeMo in Ollama
 (`--model ollama:mistral-nemo`) the same command is a translator.
 """
@@ -127,6 +128,26 @@ def runnable(host: str | None = None) -> Table:
     return Table(caption, (_("model"), _("GB of weights"), _("fits")), rows)
 
 
+def evidence(
+    translator: Translator,
+    to: str,
+    progress: Callable[[Sequence[str]], Iterable[str]] = iter,
+) -> str:
+    """What was measured of a model in a sentence or two; if nothing was, a few sentences are now.
+
+    Nothing is measured where the course has no sentences, or if the model can't or mustn't go on.
+    """
+    if to in LANGUAGES and translation_check.kept(translator.identity, to) is None:
+        try:
+            check = translation_check.measure(
+                translator, to, count=translation_check.FIRST_LOOK, progress=progress
+            )
+            translation_check.keep(check, translator.identity)
+        except (NoModel, ValueError, KeyboardInterrupt):
+            pass  # what follows says that nothing was measured
+    return translation_check.honest_words(translator.identity, translator.name, to)
+
+
 def advice(name: str, host: str | None = None) -> str:
     """A larger model that is here and fits, for a model that can't translate; "" if there is none."""
     here = found_here(host)
@@ -203,6 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error(_("say with --output where to write the translation"))
     if given.tokens < 1:
         made.error(_("--tokens must be 1 or more"))
+    codes = {name.lower(): code for code, name in LANGUAGES.items()}
+    given.to = codes.get(given.to.lower(), given.to)
     try:
         return _run(given)
     except (NoModel, ValueError) as problem:
@@ -237,14 +260,19 @@ def _run(given: argparse.Namespace) -> int:
         if not check.is_fit:
             print(advice(translator.name, given.host))
         return 0
-    words = translation_check.honest_words(translator.identity, translator.name, given.to)
     if given.file:
         translate_file(given.file, given.output, given.to, translator, given.tokens, bar)
     else:
         for piece in translate(" ".join(given.text), given.to, translator, given.tokens):
             print(piece, end="", flush=True)
         print()
-    print(words, file=sys.stderr)
+
+    def first_look(items: Sequence[str]) -> Iterable[str]:
+        return tqdm(
+            items, desc=_("Measuring once how well it translates (Ctrl-C skips it)"), disable=None
+        )
+
+    print(evidence(translator, given.to, first_look), file=sys.stderr)
     return 0
 
 

@@ -29,6 +29,9 @@ VERSION = 1
 MARGIN = 15.0
 """How far above both others a score has to be; a rule of thumb, for lack of a better one."""
 
+FIRST_LOOK = 4  # sentences, when a model is asked to translate before anybody has measured it
+ENOUGH = 12  # sentences to call a model fit; a lucky one among fewer decides too much
+
 TOKENS = 96  # of an answer; the longest sentence takes about 90 of the course's model's tokens
 
 _SCRIPTS = {"ko": "HANGUL", "ja": ("CJK", "HIRAGANA", "KATAKANA"), "zh": "CJK", "ar": "ARABIC"}
@@ -81,7 +84,11 @@ class Check:
             unrelated=self.unrelated,
             script=self.script,
         )
-        if self.is_fit:
+        if self.is_fit and self.sentences < ENOUGH:
+            verdict = _(
+                "{model} may be able to translate; so few sentences can't tell, --check can."
+            )
+        elif self.is_fit:
             verdict = _("{model} translates; have a person read what matters.")
         else:
             verdict = _("{model} is not fit to translate into this language: don't rely on it.")
@@ -91,14 +98,15 @@ class Check:
 def measure(
     translator: Translator,
     to: str,
-    source: str = "en",
+    source: str | None = None,
     count: int | None = None,
     progress: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> Check:
     """Let a model translate the sentences that come with the course, and score them.
 
     Args:
-        to, source: codes in `LANGUAGES`.
+        to, source: codes in `LANGUAGES`; if no source is given it is English, or Korean for
+            translating into English.
         count: how many sentences; all of them if not given.
         progress: wraps the sentences, as tqdm does.
 
@@ -107,6 +115,7 @@ def measure(
     """
     from beyond.edge.translate import one_line  # which uses this module too
 
+    source = source or ("ko" if to == "en" else "en")
     originals, references = sentences(source)[:count], sentences(to)[:count]
     if to == source:
         raise ValueError(_("Source and target are the same language, so there is nothing to do."))

@@ -11,29 +11,20 @@ A model is named by what it is:
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from beyond import models
+from beyond.edge import ollama
+from beyond.edge.ollama import Message
 from beyond.locale import _
 from beyond.machine import free_memory
 from beyond.models import NoModel
 
-Message = dict[str, str]
-"""A part of a conversation: "role" and "content"."""
-
 OLLAMA = "ollama:"
-HOST = "http://127.0.0.1:11434"
-CLOUD = ("-cloud", ":cloud")
-"""How Ollama ends the names of models that run on its own servers."""
 
-_ANSWERS_IN = 2.0  # seconds for Ollama to say what it has
-_WRITES_IN = 300.0  # seconds for a token; the first one waits until the model is loaded
 _ROOM = 2048  # tokens of prompt and answer in ONNX Runtime
 
 
@@ -98,7 +89,13 @@ def open_translator(name: str | Path = models.SMOLLM2, host: str | None = None) 
 
 def found_here(host: str | None = None) -> list[Found]:
     """The course's model and those that Ollama has, the largest first."""
-    listed = [Found(OLLAMA + name, size, size < free_memory()) for name, size in _listed(host)]
+    listed = []
+    try:
+        for one in ollama.installed(host):
+            if one.size:
+                listed.append(Found(OLLAMA + one.name, one.size, one.size < free_memory()))
+    except ollama.NoOllama:
+        pass
     try:
         size = models.gguf_file().stat().st_size
         listed.append(Found(models.SMOLLM2, size, size < free_memory()))
@@ -214,18 +211,15 @@ class OllamaModel:
     """
 
     def __init__(self, name: str, host: str | None = None) -> None:
-        from ollama import Client
-
         self.name = OLLAMA + name
-        self._model = name
-        address = local_host(host)
-        if name.endswith(CLOUD):
+        self._model, self._host = name, host
+        if name.endswith(ollama.CLOUD):
             raise NoModel(
                 _("{name} runs on Ollama's servers, so the text would leave this machine.").format(
                     name=self.name
                 )
             )
-        digests = _digests(address)
+        digests = {one.name: one.digest for one in ollama.installed(host)}
         full = name if ":" in name else f"{name}:latest"
         if full not in digests:
             raise NoModel(
@@ -234,102 +228,18 @@ class OllamaModel:
                 )
             )
         self.identity = f"ollama-{digests[full][:16]}"
-        # No proxy: what goes to this machine must not pass another one.
-        self._client = Client(host=address, timeout=_WRITES_IN, trust_env=False)
 
     @classmethod
     def of_file(cls, file: Path, host: str | None = None) -> OllamaModel:
         """A GGUF file, given to Ollama under a name of its own if it doesn't have it yet."""
-        from ollama import Client, ResponseError
-
         with file.open("rb") as stream:
             name = f"beyond-{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
-        address = local_host(host)
-        if f"{name}:latest" not in _digests(address):
-            client = Client(host=address, timeout=_WRITES_IN, trust_env=False)
-            try:
-                client.create(name, files={file.name: client.create_blob(file)})
-            except (ResponseError, ConnectionError) as problem:
-                raise NoModel(
-                    _("Ollama doesn't take {file} ({problem}).").format(
-                        file=file.name, problem=_first_line(problem)
-                    )
-                ) from problem
+        if f"{name}:latest" not in (one.name for one in ollama.installed(host)):
+            ollama.create(name, file, host)
         return cls(name, host)
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
-        import httpx
-        from ollama import ResponseError
-
-        try:
-            for part in self._client.chat(
-                self._model,
-                list(messages),
-                stream=True,
-                options={"temperature": 0, "seed": 0, "num_predict": tokens},
-            ):
-                if part.message.content:
-                    yield part.message.content
-        except (ResponseError, ConnectionError, httpx.HTTPError) as problem:
-            raise NoModel(
-                _("Ollama stopped answering ({problem}).").format(problem=_first_line(problem))
-            ) from problem
-
-
-def local_host(host: str | None = None) -> str:
-    """Ollama's address, if it is on this machine.
-
-    Raises:
-        NoModel: if it isn't.
-    """
-    given = host or os.environ.get("OLLAMA_HOST") or HOST
-    parts = urlsplit(given if "://" in given else f"http://{given}")
-    name = parts.hostname or ""
-    try:
-        address = ipaddress.ip_address(name)
-        here = address.is_loopback or address.is_unspecified
-    except ValueError:
-        here = name == "localhost"
-    if not here or parts.scheme != "http":
-        raise NoModel(
-            _("{host} isn't this machine, so the text would leave it; use an Ollama here.").format(
-                host=given
-            )
-        )
-    # A server listens on 0.0.0.0 for everybody, but nobody can be reached there.
-    name = "127.0.0.1" if name in ("0.0.0.0", "::") else name
-    name = f"[{name}]" if ":" in name else name
-    return f"http://{name}:{parts.port or 11434}"
-
-
-def _listed(host: str | None) -> list[tuple[str, int]]:
-    """Names and sizes of the models that run on this machine's Ollama; none if none answers."""
-    from ollama import Client
-
-    try:
-        client = Client(host=local_host(host), timeout=_ANSWERS_IN, trust_env=False)
-        found = client.list().models
-    except Exception:  # whatever is wrong with an Ollama, none that can be used is here
-        return []
-    return [
-        (one.model, int(one.size or 0))
-        for one in found
-        if one.model and one.size and not one.model.endswith(CLOUD)
-    ]
-
-
-def _digests(address: str) -> dict[str, str]:
-    """What an Ollama has, by name."""
-    import httpx
-    from ollama import Client, ResponseError
-
-    try:
-        found = Client(host=address, timeout=_ANSWERS_IN, trust_env=False).list().models
-    except (ConnectionError, ResponseError, httpx.HTTPError, ValueError) as problem:
-        raise NoModel(
-            _("No Ollama answers at {host}; start it with: ollama serve").format(host=address)
-        ) from problem
-    return {one.model: one.digest or "" for one in found if one.model}
+        return ollama.stream(messages, self._model, tokens, self._host)
 
 
 def pieces(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterator[str]:

@@ -10,7 +10,8 @@ import pytest
 from beyond import models
 from beyond.edge import translate as tool
 from beyond.edge import translation_check
-from beyond.edge.translators import NoModel, local_host, open_translator, pieces
+from beyond.edge.ollama import local_address
+from beyond.edge.translators import NoModel, open_translator, pieces
 from beyond.locale import set_language
 from beyond.sentences import sentences
 from hypothesis import given
@@ -157,7 +158,7 @@ def test_a_gguf_file_is_given_to_ollama_once(ollama, tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("ollama:unknown", "it has: far:480b-cloud, huge:latest, mistral-nemo:latest, small:1b"),
+        ("ollama:unknown", "it has: huge:latest, mistral-nemo:latest, small:1b"),
         ("ollama:far:480b-cloud", "would leave this machine"),
         ("no/such/folder", "There is no model no/such/folder"),
     ],
@@ -168,7 +169,7 @@ def test_a_model_that_is_not_here_is_said_in_a_sentence(ollama, name, words):
 
 
 def test_an_ollama_that_stops_answering(ollama):
-    with pytest.raises(NoModel, match="stopped answering"):
+    with pytest.raises(NoModel, match="refused .out of memory"):
         list(tool.translate("x", "ko", "ollama:small:1b", host=ollama))
 
 
@@ -187,7 +188,7 @@ def test_no_ollama(nobody):
     ],
 )
 def test_this_machine_has_several_names(given_host, address):
-    assert local_host(given_host) == address
+    assert local_address(given_host) == address
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_this_machine_has_several_names(given_host, address):
 )
 def test_other_machines_are_refused(host):
     with pytest.raises(NoModel, match="isn't this machine"):
-        local_host(host)
+        local_address(host)
 
 
 def test_the_environments_host_counts(monkeypatch):
@@ -367,7 +368,7 @@ def test_a_broken_result_counts_as_none(tmp_path):
 @pytest.mark.parametrize(("to", "count"), [("en", 5), ("ko", 1), ("xx", 5)])
 def test_what_cannot_be_measured(to, count):
     with pytest.raises(ValueError):
-        translation_check.measure(Echo(), to, count=count)
+        translation_check.measure(Echo(), to, "en", count=count)
 
 
 def test_the_command_translates_and_says_what_is_known(ollama, capsys):
@@ -375,11 +376,37 @@ def test_the_command_translates_and_says_what_is_known(ollama, capsys):
     assert tool.main([*words, "The", "library"]) == 0
     shown = capsys.readouterr()
     assert shown.out == "도서관은 공휴일에 문을 닫습니다.\n"
-    assert "Not measured yet" in shown.err
+    # the same answer to everything, which is right for one of the few
+    assert "may be able to translate" in shown.err
+    assert f"{translation_check.FIRST_LOOK} sentences" in shown.err
+    asked = len(FakeOllama.asked)
+    assert tool.main([*words, "The library"]) == 0
+    assert "may be able to translate" in capsys.readouterr().err
+    assert len(FakeOllama.asked) == asked + 1  # measured once
     assert tool.main([*words, "--check"]) == 0
-    assert "is not fit" in capsys.readouterr().out  # the same answer to everything
+    shown = capsys.readouterr().out
+    assert "is not fit" in shown and "24 sentences" in shown
     assert tool.main([*words, "The library"]) == 0
     assert "is not fit" in capsys.readouterr().err
+
+
+def test_a_language_may_be_named(ollama, capsys):
+    words = ["--model", "ollama:mistral-nemo", "--host", ollama, "The library"]
+    assert tool.main(["--to", "korean", *words]) == 0
+    assert "sentences into ko" in capsys.readouterr().err
+    assert tool.main(["--to", "Welsh", *words]) == 0
+    assert "Nobody has measured" in capsys.readouterr().err
+
+
+def test_into_english_the_source_is_korean():
+    right = zip(sentences("ko"), sentences("en"), strict=True)
+    check = translation_check.measure(Echo({text: [one] for text, one in right}), "en")
+    assert check.score == pytest.approx(100) and check.is_fit
+
+
+def test_a_first_look_that_fails_is_none():
+    assert "Not measured yet" in tool.evidence(OnceOnly(), "ko")
+    assert translation_check.kept("folder-echo", "ko") is None
 
 
 def test_the_command_lists_what_fits(ollama, capsys):
