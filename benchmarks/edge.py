@@ -172,37 +172,54 @@ def entries(llama_python: str) -> list[Entry]:
     return found
 
 
-def print_quality(found: dict[str, tuple[Agreement, int]]) -> None:
-    base = found["PyTorch float32"][0].perplexity
-    print(f"\n{'form':20}{'perplexity':>11}{'ratio':>8}{'same top-1':>11}{'KL, nats':>10}{'teams':>7}")
-    for name, (near, right) in found.items():
-        ratio = near.perplexity / base
-        warning = "  ! LOST THE MODEL" if ratio > LOST else "" if ratio <= CLOSE else "  ! worse"
-        print(
-            f"{name:20}{near.perplexity:11.2f}{ratio:8.3f}{near.same_choice:11.3f}"
-            f"{near.divergence:10.4f}{right:5d} %{warning}"
-        )
+QUALITY = f"{'perplexity':>11}{'ratio':>7}{'top-1':>7}{'KL, nats':>9}{'teams':>7}"
+SPEED = (
+    f"{'read t/s':>9}{'write t/s':>10}{'first ms':>9}{'p50 ms':>7}{'p95 ms':>7}{'RSS MB':>7}"
+    f"{'of limit':>9}"
+)
 
 
-def print_speed(all_entries: list[Entry], runs: dict[str, list[measure.Speed]], gb: float) -> None:
-    print(
-        f"\n{'form':20}{'read tok/s':>11}{'write tok/s':>12}{'first ms':>9}{'p50 ms':>8}"
-        f"{'p95 ms':>8}{'RSS MB':>8}{'disk MB':>9}{'of limit':>10}"
+def quality_columns(near: Agreement, right: int, base: float) -> str:
+    return (
+        f"{near.perplexity:11.2f}{near.perplexity / base:7.3f}{near.same_choice:7.3f}"
+        f"{near.divergence:9.4f}{right:5d} %"
     )
-    for entry in all_entries:
-        of = runs[entry.name]
 
-        def middle(what: Callable[[measure.Speed], float], of=of) -> float:
-            return median(map(what, of))
 
-        share = middle(lambda s: s.writing) / (gb * 1e9 / entry.disk)
-        print(
-            f"{entry.name:20}{middle(lambda s: s.reading):11.0f}"
-            f"{middle(lambda s: s.writing):12.1f}"
-            f"{1e3 * middle(lambda s: s.first_token):9.0f}{1e3 * middle(lambda s: s.p50):8.1f}"
-            f"{1e3 * middle(lambda s: s.p95):8.1f}{middle(lambda s: s.resident_mb):8.0f}"
-            f"{entry.disk / 1e6:9.1f}{share:9.0%}"
-        )
+def speed_columns(runs: list[measure.Speed], disk: int, gb: float) -> str:
+    def middle(what: Callable[[measure.Speed], float]) -> float:
+        return median(map(what, runs))
+
+    share = middle(lambda s: s.writing) / (gb * 1e9 / disk)
+    return (
+        f"{middle(lambda s: s.reading):9.0f}{middle(lambda s: s.writing):10.1f}"
+        f"{1e3 * middle(lambda s: s.first_token):9.0f}{1e3 * middle(lambda s: s.p50):7.1f}"
+        f"{1e3 * middle(lambda s: s.p95):7.1f}{middle(lambda s: s.resident_mb):7.0f}{share:9.0%}"
+    )
+
+
+def warning(ratio: float) -> str:
+    return "  ! LOST THE MODEL" if ratio > LOST else "" if ratio <= CLOSE else "  ! worse"
+
+
+def print_table(
+    forms: list[Entry],
+    found: dict[str, tuple[Agreement, int]],
+    runs: dict[str, list[measure.Speed]],
+    gb: float,
+) -> None:
+    """A line for each form; what wasn't measured has no columns."""
+    base = found["PyTorch float32"][0].perplexity if found else 1.0
+    print(f"\n{'form':18}{'disk MB':>8}" + (QUALITY if found else "") + (SPEED if runs else ""))
+    for form in forms:
+        line = f"{form.name:18}{form.disk / 1e6:8.1f}"
+        if found:
+            line += quality_columns(*found[form.name], base)
+        if runs:
+            line += speed_columns(runs[form.name], form.disk, gb)
+        if found:
+            line += warning(found[form.name][0].perplexity / base)
+        print(line)
 
 
 def print_ratios(runs: dict[str, list[measure.Speed]]) -> None:
@@ -233,12 +250,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     forms = entries(given.llama_python)
 
+    found: dict[str, tuple[Agreement, int]] = {}
+    runs: dict[str, list[measure.Speed]] = {}
+    gb = [0.0]
     if given.only != "speed":
         model, tokenizer = models.load()
         reference = Reference(model, tokenizer, quality.prose())
         prompts = TeamPrompts.of(tokenizer)
         del model
-        found = {}
         for entry in forms:
             print(f"quality: {entry.name} …", file=sys.stderr, flush=True)
             found[entry.name] = entry.quality(reference, prompts)
@@ -247,11 +266,10 @@ def main() -> None:
             f"Quality over {count:,} tokens of the course's prose, and of lesson 1's 100 "
             "messages, each with its rule, those that go to the right team"
         )
-        print_quality(found)
         del reference
 
     if given.only != "quality":
-        runs: dict[str, list[measure.Speed]] = {entry.name: [] for entry in forms}
+        runs = {entry.name: [] for entry in forms}
         gb = []
         for round_ in range(given.rounds):
             gb.append(measure_machine().read_gb_s)
@@ -262,11 +280,13 @@ def main() -> None:
                 )
                 runs[entry.name].append(speed)
         print(
-            f"\nSpeed: {given.threads} threads, {measure.PROMPT_TOKENS} tokens read, "
+            f"Speed: {given.threads} threads, {measure.PROMPT_TOKENS} tokens read, "
             f"{measure.NEW_TOKENS} written, medians of {given.rounds} rounds in turns; memory "
             f"read at {median(gb):.0f} GB/s"
         )
-        print_speed(forms, runs, median(gb))
+
+    print_table(forms, found, runs, median(gb))
+    if runs:
         print_ratios(runs)
 
 
