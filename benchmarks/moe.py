@@ -7,16 +7,20 @@
 One cell of the grid is a number of tokens, experts, experts per token, a width, a precision, and
 forward or forward and backward. All contenders of a cell run in turns, several rounds, on the same
 weights, tokens and choice of experts; a contender's time is that of its fastest round, because the
-others were held up by something else. Results are kept in `.cache/moe_benchmark-*.json`.
+others were held up by something else. Who comes after whom is drawn anew in each round: weights that
+somebody else has just read are quicker to read again. Results are kept in
+`.cache/moe_benchmark-*.json`, apart for each version of the layer and of torch.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import math
 import os
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -29,11 +33,12 @@ from torch import Tensor, nn
 from transformers import MixtralConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
+from beyond import moe
 from beyond.moe import MoELayer
 
 TOKENS, EXPERTS, TOP_K, WIDTHS = (1, 64, 1024, 8192), (8, 16, 64), (1, 2, 8), (256, 512)
 TRANSFORMERS = ("eager", "batched_mm", "grouped_mm")
-PATIENCE = 6.0  # seconds: a contender that takes longer gets a single round
+PATIENCE = 6.0  # seconds: a contender that takes longer runs only once
 COPIES = 2**30  # bytes of weights that batched_mm may copy; beyond that it is left out
 
 
@@ -169,10 +174,12 @@ def measure(cell: Cell, device: str) -> dict[str, float]:
     runs = contenders(cell, device)
     best = {name: seconds(run) for name, run in runs.items()}  # also warms up
     quick = {name: run for name, run in runs.items() if best[name] < PATIENCE}
-    rounds = max(2, min(40, int(1.5 / max(sum(best[name] for name in quick), 1e-3))))
-    for _round in range(rounds):
-        for name, run in quick.items():
-            best[name] = min(best[name], seconds(run))
+    rounds = {name: max(3, min(40, int(0.4 / max(best[name], 1e-3)))) for name in quick}
+    dice = random.Random(0)
+    for turn in range(max(rounds.values(), default=0)):
+        due = [name for name in rounds if turn < rounds[name]]  # a slow one drops out early
+        for name in dice.sample(due, len(due)):
+            best[name] = min(best[name], seconds(quick[name]))
     return best
 
 
@@ -220,6 +227,11 @@ def show(done: dict[Cell, dict[str, float]]) -> None:
                 f"  {dtype:9}{passes:8} median {own[len(own) // 2]:.0f} %, worst {own[0]:.0f} %, "
                 f"80 % reached in {reached} of {len(own)} cells"
             )
+    print("\nplain matmul's speed in the cell where it is fastest")
+    for dtype in ("float32", "bfloat16"):
+        rates = [c.flops / b["matmul"] for c, b in done.items() if c.dtype == dtype]
+        if rates:
+            print(f"  {dtype:9} {max(rates) / 1e9:,.0f} billion operations a second")
 
 
 def against(best: dict[str, float]) -> float:
@@ -237,7 +249,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--show", action="store_true", help="measure nothing")
     options = parser.parse_args()
-    place = Path(__file__).parents[1] / ".cache" / f"moe_benchmark-{options.device}.json"
+    version = Path(moe.__file__).read_bytes() + torch.__version__.encode()
+    name = f"moe_benchmark-{options.device}-{hashlib.sha256(version).hexdigest()[:8]}.json"
+    place = Path(__file__).parents[1] / ".cache" / name
     done = {}
     if place.is_file():
         done = {Cell(*cell): best for cell, best in json.loads(place.read_text())}
