@@ -3,7 +3,7 @@
 Each lesson is executed whole in English. Then, in the same kernel, the Korean notebook sets its
 language and its quick cells that show something run again: its code is the same, so what can
 differ is what it shows. Executing is slow, so an outcome is kept under the hash of the notebooks
-and the library they use.
+and the library they use, with the seconds that each cell took for whoever wants to know.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def wrong(name: str) -> dict[str, list[str]]:
     english, korean = read("en", name), read("ko", name)
     place = CACHE / f"{key(english, korean)}-{name}.json"
     if place.is_file():
-        return json.loads(place.read_text())
+        return json.loads(place.read_text())["wrong"]
     again = [cell for cell in korean.cells if cell.cell_type == "code"]
     english.cells.insert(0, nbformat.v4.new_code_cell(NO_NETWORK, id="no-network"))
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -92,7 +92,9 @@ def wrong(name: str) -> dict[str, list[str]]:
             client.execute_cell(cell, number)
     found = {"en": errors(english.cells[: -len(again)]), "ko": errors(again)}
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(found))
+    whole = [cell for cell in english.cells[: -len(again)] if cell.cell_type == "code"]
+    seconds = {cell.id: round(took(cell), 1) for cell in whole}
+    place.write_text(json.dumps({"wrong": found, "seconds": seconds}, indent=1))
     return found
 
 
