@@ -32,8 +32,8 @@ class Course:
     Attributes:
         root: the folder that holds `source/`.
         language: the language whose source and release nbgrader itself works on.
-        cell_seconds: the longest a cell of a submission may run, in seconds; long, because
-            an honest one that exports to ONNX in 5 s has taken 40 s on a crowded machine.
+        cell_seconds: the longest a cell of a submission may run, in seconds; an assignment's
+            notebook may ask for more (`notebooks.cell_seconds`).
         exchange: nbgrader's exchange, when it isn't `exchange/` in the course.
         db: the gradebook's address, when it isn't the file in `term/`: an SQLAlchemy URL such as
             postgresql://user@host/name. BEYOND_GRADEBOOK names it too.
@@ -41,7 +41,7 @@ class Course:
 
     root: Path
     language: str = MASTER_LANGUAGE
-    cell_seconds: int = 90
+    cell_seconds: int = 30
     exchange: Path | None = None
     db: str | None = field(default_factory=lambda: os.environ.get("BEYOND_GRADEBOOK") or None)
 

@@ -102,13 +102,14 @@ class WorkMaker:
             base = self._base(name, notebook)
             made[name] = rebuilt(base, notebook, notes)
             files = {**own, **self._given_files(base.language)}
+            master = self._master(name, base.language)
             job = Job(
                 student=student,
                 assignment=self._assignment,
                 notebook=made[name],
-                master=self._master(name, base.language),
+                master=master,
                 files=files,
-                cell_seconds=self._course.cell_seconds,
+                cell_seconds=notebooks.cell_seconds(master, self._course.cell_seconds),
                 seed=self._seed,
             )
             jobs.append(job.to_bytes())

@@ -176,6 +176,15 @@ def course_metadata(node: NotebookNode) -> dict:
     return found if isinstance(found, dict) else {}
 
 
+def cell_seconds(notebook: NotebookNode, usual: int) -> int:
+    """The longest that a cell of this notebook may run: as usual, or longer if its metadata say.
+
+    An honest cell that exports a model in 5 s has taken 40 s on a crowded machine.
+    """
+    asked = course_metadata(notebook).get("cell_seconds", 0)
+    return max(usual, asked) if isinstance(asked, int) else usual
+
+
 def grade_id(cell: NotebookNode) -> str | None:
     """nbgrader's name of a cell, where it has one."""
     found = grader_metadata(cell).get("grade_id")

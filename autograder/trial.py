@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -20,7 +21,7 @@ from autograder.course import MASTER_LANGUAGE, Course
 from autograder.engine.job import Job
 from autograder.execution import ExecuteSubmission
 from autograder.files import write_file
-from autograder.notebooks import copied, read
+from autograder.notebooks import cell_seconds, copied, read
 from autograder.rebuild import released, template
 from autograder.release_steps import DropExplanations
 from autograder.translation import Difference
@@ -48,6 +49,7 @@ def execute(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         resources = {"metadata": {"path": place}}
+        course = replace(course, cell_seconds=cell_seconds(notebook, course.cell_seconds))
         step = ExecuteSubmission(config=course.nbgrader_config())
         return step.preprocess(notebook, resources)[0]
 

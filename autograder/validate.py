@@ -11,7 +11,7 @@ kernel, in the notebook's own folder, and nothing is written to it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from beyond.checks import MIME_TYPE
@@ -145,6 +145,7 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         released = notebooks.read(known)
         running, notes = rebuild(released, released, own)
         changed, missing = _against_release(own, released)
+    course = replace(course, cell_seconds=notebooks.cell_seconds(running, course.cell_seconds))
     executed = _executed(course, running, path.resolve().parent)
     with speaking(language if language in available() else "en"):
         cells = tuple(_cell_results(executed, released, course.cell_seconds))

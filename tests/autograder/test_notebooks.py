@@ -2,6 +2,7 @@
 
 import json
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,3 +104,12 @@ def test_any_json_is_a_notebook_or_a_sentence(cells, metadata, minor):
         to_bytes(parse(content, "x.ipynb"))
     except BadNotebook as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [({}, 30), ({"cell_seconds": 90}, 90), ({"cell_seconds": 5}, 30),
+                          ({"cell_seconds": "long"}, 30)],
+)  # fmt: skip
+def test_a_notebook_may_ask_for_longer_cells_but_not_for_shorter_ones(said, seconds):
+    notebook = nbformat.v4.new_notebook(metadata={"beyond": said})
+    assert notebooks.cell_seconds(notebook, 30) == seconds
