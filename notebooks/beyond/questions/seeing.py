@@ -10,24 +10,24 @@ def questions() -> list[Question]:
     """The questions in the language that is set now."""
     return [
         Question(
-            _("How does a picture get into Llama 3.2 Vision's text model?"),
+            _("An answer of 50 tokens is written. What does a cross-attention layer's cache do?"),
             (
                 Choice(
-                    _("Its patches become tokens and stand in the sequence before the question."),
-                    _("That is how LLaVA and many others do it; here one token marks the picture."),
+                    _("It grows by one key and one value for each token."),
+                    _("That is what the other layers' caches do; they hold the text."),
                 ),
                 Choice(
-                    _("Cross-attention layers take keys and values from it; it stays beside."),
-                    _("Queries come from the text, keys and values from the picture."),
+                    _("It stays as it is: the picture's keys and values, made once."),
+                    _("The vision model runs once, and only queries are new for each token."),
                     right=True,
                 ),
                 Choice(
-                    _("A second model writes a caption, and the text model reads it."),
-                    _("No words are made of the picture on the way; only vectors are handed on."),
+                    _("It is emptied and filled again, because each token looks anew."),
+                    _("Each token asks anew, but it asks the same keys."),
                 ),
                 Choice(
-                    _("It replaces the embedding of the image token."),
-                    _("One vector could not hold it: there are 6,404 for four tiles."),
+                    _("It shrinks, as patches that were used are dropped."),
+                    _("Nothing is dropped; a later token may need any patch."),
                 ),
             ),
         ),
@@ -98,23 +98,23 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _("A company in the EU wants Llama 3.2 11B Vision for Korean questions on photos."),
+            _("A company in the EU wants to build on Llama 3.2 11B Vision. What comes first?"),
             (
                 Choice(
-                    _("Fine: it is open, and Korean works because the tokenizer knows Hangul."),
-                    _("Open weights come with a licence, and a tokenizer is no training."),
+                    _("Buying a GPU with more than 20 GB."),
+                    _("Memory comes later: a model that you may not use needs none."),
                 ),
                 Choice(
-                    _("Fine through Ollama, which handles the licence."),
+                    _("Installing Ollama, which handles the licence."),
                     _("Current Ollama doesn't run it, and no program changes a licence."),
                 ),
                 Choice(
-                    _("It has no licence for that there, and Korean isn't supported either."),
-                    _("Both stand in Meta's terms and in the model card: look before you build."),
+                    _("Reading the licence: the multimodal models are not licensed there."),
+                    _("It stands in Meta's terms: look first, and choose another model."),
                     right=True,
                 ),
                 Choice(
-                    _("Fine, as long as it runs in 4 bits."),
+                    _("Quantising it to 4 bits, so that it is another model."),
                     _("Quantising changes memory and quality, and no terms."),
                 ),
             ),

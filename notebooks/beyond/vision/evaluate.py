@@ -1,7 +1,11 @@
-"""How often the model's answers are exactly right, and how often the best guess would be."""
+"""How often the model's answers are exactly right, and how often the best guess would be.
+
+`python -m beyond.vision.evaluate FOLDER` prints what the model card says about the model there.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from tqdm.auto import tqdm
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from beyond.vision.batches import prompt
-from beyond.vision.questions import KINDS, LANGUAGES, Item, ask
+from beyond.vision.questions import KINDS, LANGUAGES, Item, ask, held_out_items
 from beyond.vision.scenes import draw, random_scene
 
 
@@ -119,3 +123,64 @@ def guessing(items: Sequence[Item], practice: int = 20_000, seed: int = 3) -> fl
         seen = by_question.get(item.question) or by_kind[item.kind, item.language]
         right += seen.most_common(1)[0][0] == item.answer
     return right / len(items)
+
+
+ITEMS = 1_000
+"""Held-out items that the model card speaks of."""
+
+
+def other_pictures(items: Sequence[Item]) -> list[Image.Image]:
+    """For each item the picture of another one, of the next kind but one."""
+    pictures = [draw(item.scene) for item in items]
+    return pictures[8:] + pictures[:8]
+
+
+def blank_pictures(items: Sequence[Item]) -> list[Image.Image]:
+    """For each item a grey picture of the same size."""
+    sizes = [(item.scene.width, item.scene.height) for item in items]
+    return [Image.new("RGB", size, (128, 128, 128)) for size in sizes]
+
+
+def report(model: MllamaForConditionalGeneration, processor: MllamaProcessor) -> str:
+    """The model card's tables, in Markdown: exactness by kind, and the mistakes."""
+    items = held_out_items(ITEMS)
+    right = evaluate(model, processor, items, label="right picture")
+    blank = evaluate(model, processor, items, blank_pictures(items), label="blank")
+    other = evaluate(model, processor, items, other_pictures(items), label="another")
+    lines = [
+        "| kind | items | right picture | blank picture | another picture | best guess |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind in (*KINDS, "all"):
+        some = [item for item in items if kind in (item.kind, "all")]
+        shares = [
+            result.exact if kind == "all" else result.by("kind")[kind]
+            for result in (right, blank, other)
+        ]
+        cells = " | ".join(f"{share:.1%}" for share in (*shares, guessing(some)))
+        lines.append(f"| {kind} | {len(some)} | {cells} |")
+    by_language = right.by("language")
+    lines.append("")
+    lines.append(", ".join(f"{name}: {share:.1%}" for name, share in by_language.items()))
+    lines += ["", "| kind | wrong | right answer → given answer |", "|---|---|---|"]
+    for kind in KINDS:
+        wrong = Counter((i.answer, answer) for i, answer in right.wrong() if i.kind == kind)
+        shown = "; ".join(
+            f"{wanted} → {answer}" + f" ({times} times)" * (times > 1)
+            for (wanted, answer), times in wrong.most_common(6)
+        )
+        lines.append(f"| {kind} | {wrong.total()} | {shown} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    from beyond.vision.load import COURSE_MODEL, load
+
+    parser = argparse.ArgumentParser(prog="python -m beyond.vision.evaluate", description=__doc__)
+    parser.add_argument("folder", nargs="?", default=COURSE_MODEL, help="the model's folder")
+    who = load(parser.parse_args(arguments).folder)
+    print(report(who.model, who.processor))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,29 +30,60 @@ from beyond.vision.scenes import all_digits, random_scene
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of a run. In each the learning rate rises, stays, and falls to nothing once."""
+
+    steps: int
+    rate: float = 1.0  # the highest, as a share of the plan's rates
+    warm_up: int = 200  # steps
+    cool_down: int = 2_500  # steps
+    naming: float = 0.0  # weight of naming what patches show, beside answering
+    even: bool = False  # whether short answers weigh more than by their few tokens
+    more: tuple[str, ...] = ()  # kinds of questions asked once more about each image
+
+    def rate_at(self, step: int) -> float:
+        """The share of the plan's rates at a step of this stage: up, level, down, in lines."""
+        up = (step + 1) / self.warm_up
+        down = (self.steps - step) / self.cool_down
+        return self.rate * min(1.0, up, down)
+
+
+STAGES = (
+    Stage(7_500, naming=0.3),
+    # A description has fifteen times the tokens of a yes, and until here as much more weight.
+    Stage(2_500, rate=0.5, even=True),
+    # What was behind still: saying no to a thing that isn't there.
+    Stage(1_500, rate=0.5, cool_down=1_300, even=True, more=("exists",)),
+)
+
+
+@dataclass(frozen=True)
 class Plan:
     """How to train; everything that a run depends on."""
 
-    steps: int = 3_000
-    images: int = 24  # a step
+    stages: tuple[Stage, ...] = STAGES
+    images: int = 24  # a step; an even number
     questions: int = 5  # about each image, so that the vision model is used well
     rate: float = 1.5e-3  # AdamW's learning rate, at its highest
     gate_rate: float = 2e-2  # gates are single numbers that start at 0
-    warm_up: int = 200  # steps
-    cool_down: int = 1_200  # steps at the end in which the rate falls to nothing
     decay: float = 0.02  # weight decay of matrices
-    naming: float = 0.3  # weight of naming what patches show, beside answering
     easy: int = 300  # steps with one thing more each, from one thing on
     seed: int = 5
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
 
     def most_things(self, step: int) -> int:
         return min(4, 1 + step // self.easy) if self.easy else 4
 
-    def rate_at(self, step: int) -> float:
-        """The share of the highest rate: up in a line, level, down in a line."""
-        up = (step + 1) / self.warm_up
-        down = (self.steps - step) / self.cool_down
-        return min(1.0, up, down)
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage of a step, and which of the stage's steps it is."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage, step
+            step -= stage.steps
+        raise ValueError(f"The plan has only {self.steps} steps.")
 
 
 def texts_to_spell(number: int = 6_000) -> list[str]:
@@ -66,9 +98,11 @@ def texts_to_spell(number: int = 6_000) -> list[str]:
 
 
 def losses(
-    model: MllamaForConditionalGeneration, namer: nn.Linear, batch: Batch
+    model: MllamaForConditionalGeneration, namer: nn.Linear, batch: Batch, *, even: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean cross-entropy of the answers' tokens, and of naming what each patch shows.
+
+    With `even` a token of an answer with n tokens weighs 1 / sqrt(n).
 
     Each image is looked at once for all its texts. `namer` reads the names off what the
     cross-attention layers get to see; it helps the vision model to learn and is then dropped.
@@ -88,7 +122,7 @@ def losses(
         for n, guess in enumerate(guesses)
     )
     features = features.flatten(1, 2)
-    answers, tokens = features.new_zeros(()), 0
+    answers, weight = features.new_zeros(()), 0
     for texts in batch.texts:
         # The image token is the first one, so every token may look at every tile there is.
         sees = batch.ratio_mask[texts.image][:, None].expand(-1, texts.tokens.shape[1], -1, -1)
@@ -100,11 +134,11 @@ def losses(
         ).last_hidden_state
         taught = texts.labels[:, 1:] != -100
         logits = model.lm_head(hidden[:, :-1][taught])
-        answers = answers + nn.functional.cross_entropy(
-            logits, texts.labels[:, 1:][taught], reduction="sum"
-        )
-        tokens += len(logits)
-    return answers / tokens, naming
+        each = nn.functional.cross_entropy(logits, texts.labels[:, 1:][taught], reduction="none")
+        counts = taught.sum(dim=1, keepdim=True).expand_as(taught)[taught]
+        weights = counts**-0.5 if even else torch.ones_like(each)
+        answers, weight = answers + weights @ each, weight + weights.sum()
+    return answers / weight, naming
 
 
 def make_optimizer(model: nn.Module, namer: nn.Module, plan: Plan) -> torch.optim.AdamW:
@@ -126,6 +160,11 @@ def make_optimizer(model: nn.Module, namer: nn.Module, plan: Plan) -> torch.opti
     )
 
 
+HALVES = 2
+"""Each step's data come in two halves, computed side by side: the model is so small that one
+half keeps one core busy, while two cores on the same half mostly wait for each other."""
+
+
 class Training:
     """A run: model, optimizer, and how far it has come.
 
@@ -133,14 +172,24 @@ class Training:
         plan: how to train.
         shape: what to train.
         device: where; a GPU makes minutes of an hour.
+        threads: cores to use on a processor. It doesn't change the data of a step.
     """
 
-    def __init__(self, plan: Plan, shape: Shape, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, plan: Plan, shape: Shape, device: str | torch.device = "cpu", threads: int = 2
+    ) -> None:
         self.plan, self.shape, self.device = plan, shape, torch.device(device)
         tokenizer = make_tokenizer(texts_to_spell(), shape.vocabulary)
         self.processor: MllamaProcessor = make_processor(tokenizer, shape)
         self.model = make_model(tokenizer, shape, plan.seed).to(self.device).train()
+        if self.device.type == "cpu":
+            # In bfloat16 the fused attention's backward pass takes twice as long there.
+            self.model.set_attn_implementation("eager")
         self.namer = nn.Linear(shape.text_width, sum(LABELS)).to(self.device)
+        self._parameters = [*self.model.parameters(), *self.namer.parameters()]
+        self._pool = ThreadPoolExecutor(
+            HALVES, initializer=torch.set_num_threads, initargs=(max(1, threads // HALVES),)
+        )
         self.optimizer = make_optimizer(self.model, self.namer, plan)
         self.digits = all_digits()[0]
         self.step = 0
@@ -151,21 +200,35 @@ class Training:
         """One step; the losses of answering and of naming."""
         began = time.process_time()
         plan = self.plan
-        rng = np.random.default_rng([plan.seed, self.step])
-        batch = random_batch(
-            rng, self.processor, self.digits, plan.images, plan.questions,
-            plan.most_things(self.step),
-        ).to(self.device)  # fmt: skip
+        stage, step = self.plan.stage_at(self.step)
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * plan.rate_at(self.step)
-        answering, naming = losses(self.model, self.namer, batch)
-        self.optimizer.zero_grad()
-        (answering + plan.naming * naming).backward()
+            group["lr"] = rate * stage.rate_at(step)
+        if step == 0:
+            self.optimizer.state.clear()  # the moments belong to another loss
+        halves = list(self._pool.map(self._gradients, range(HALVES)))
+        for parameter, *gradients in zip(
+            self._parameters, *(gradients for *_losses, gradients in halves), strict=True
+        ):
+            parameter.grad = sum(gradients) / HALVES
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         self.seconds += time.process_time() - began
-        return answering.item(), naming.item()
+        return tuple(np.mean([found[:2] for found in halves], axis=0))
+
+    def _gradients(self, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
+        """Both losses and the gradients for one half of this step's data."""
+        plan, stage = self.plan, self.plan.stage_at(self.step)[0]
+        rng = np.random.default_rng([plan.seed, self.step, half])
+        batch = random_batch(
+            rng, self.processor, self.digits, plan.images // HALVES, plan.questions,
+            plan.most_things(self.step), stage.more,
+        ).to(self.device)  # fmt: skip
+        # Both threads would share the cache of weights in bfloat16, and with it their rounding.
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
+            answering, naming = losses(self.model, self.namer, batch, even=stage.even)
+        loss = answering + stage.naming * naming
+        return answering.item(), naming.item(), torch.autograd.grad(loss, self._parameters)
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write everything that going on needs; the last complete checkpoint stays until then."""
@@ -210,7 +273,7 @@ class Training:
         return {"plan": asdict(self.plan), "shape": asdict(self.shape)}
 
 
-QUICK = Plan(steps=40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
+QUICK = Plan((Stage(40, warm_up=5, cool_down=20, naming=0.3),), images=8, questions=3, easy=0)
 """A run of seconds, to see that everything works; it learns next to nothing."""
 
 
@@ -219,13 +282,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--to", type=Path, default=Path("little-mllama"), help="folder to write")
     parser.add_argument("--quick", action="store_true", help="a run of seconds, as a check")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
-    parser.add_argument("--steps", type=int, help=f"instead of {Plan.steps}")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
     plan, shape = (QUICK if options.quick else Plan()), Shape()
-    if options.steps:
-        plan = Plan(**asdict(plan) | {"steps": options.steps})
-    training = Training(plan, shape, "cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = Training(plan, shape, device, options.threads)
     checkpoint = options.to.with_name(options.to.name + ".checkpoint")
     if checkpoint.is_dir():
         training.resume(checkpoint)

@@ -4,13 +4,25 @@ import numpy as np
 import pytest
 import torch
 from beyond.vision import train
-from beyond.vision.batches import random_batch
+from beyond.vision.batches import Batch, Texts, random_batch
 from beyond.vision.load import load
 from beyond.vision.model import Shape
 from beyond.vision.scenes import held_out_digits
 
 pytest.importorskip("sklearn")
-SHORT = train.Plan(steps=6, images=4, questions=3, warm_up=2, cool_down=2, easy=2)
+SHORT = train.Plan(
+    (
+        train.Stage(4, warm_up=2, cool_down=2, naming=0.3),
+        train.Stage(2, rate=0.5, warm_up=1, cool_down=1, even=True, more=("exists",)),
+    ),
+    images=4,
+    questions=3,
+    easy=2,
+)
+
+
+def one_stage(steps, **settings):
+    return (train.Stage(steps, naming=0.3, **settings),)
 
 
 def weights(training: train.Training) -> torch.Tensor:
@@ -37,16 +49,16 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     training = train.Training(SHORT, Shape())
     training.train_step()
     training.save_checkpoint(tmp_path / "c")
-    other = train.Training(train.Plan(steps=7, images=4, questions=3), Shape())
+    other = train.Training(train.Plan(one_stage(7), images=4, questions=3), Shape())
     with pytest.raises(ValueError, match="other settings"):
         other.resume(tmp_path / "c")
 
 
 def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
     target = tmp_path / "quick"
-    train.main(["--quick", "--to", str(target), "--steps", "12"])
+    train.main(["--quick", "--to", str(target)])
     said = capsys.readouterr().out
-    assert "12 steps" in said and not (tmp_path / "quick.checkpoint").exists()
+    assert "40 steps" in said and not (tmp_path / "quick.checkpoint").exists()
     who = load(target)
     batch = random_batch(np.random.default_rng(0), who.processor, held_out_digits(), 4, 3, 2)
     namer = torch.nn.Linear(Shape().text_width, sum(train.LABELS))
@@ -55,7 +67,7 @@ def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
 
 
 def test_the_loss_falls(tmp_path):
-    plan = train.Plan(steps=15, images=4, questions=2, warm_up=3, cool_down=3)
+    plan = train.Plan(one_stage(15, warm_up=3, cool_down=3), images=4, questions=2)
     training = train.Training(plan, Shape())
     found = [training.train_step() for _ in range(15)]
     for part in range(2):
@@ -63,9 +75,41 @@ def test_the_loss_falls(tmp_path):
         assert sum(values[-4:]) < 0.8 * sum(values[:4])
 
 
-def test_the_rate_rises_and_falls_and_scenes_get_harder():
-    plan = train.Plan(steps=1_000, warm_up=100, cool_down=300, easy=200)
-    rates = [plan.rate_at(step) for step in range(1_000)]
+def test_in_each_stage_the_rate_rises_and_falls():
+    first = train.Stage(1_000, warm_up=100, cool_down=300)
+    second = train.Stage(50, rate=0.5, warm_up=10, cool_down=20)
+    plan = train.Plan((first, second))
+    rates = [first.rate_at(step) for step in range(1_000)]
     assert rates[0] == 0.01 and rates[99] == rates[700] == 1 and rates[850] == 0.5
     assert 0 < rates[-1] < 0.01
+    assert max(second.rate_at(step) for step in range(50)) == 0.5
+    assert plan.steps == 1_050
+    assert plan.stage_at(999) == (first, 999) and plan.stage_at(1_000) == (second, 0)
+    with pytest.raises(ValueError, match="1050 steps"):
+        plan.stage_at(1_050)
+
+
+def test_scenes_get_harder():
+    plan = train.Plan(easy=200)
     assert [plan.most_things(step) for step in (0, 199, 200, 450, 999)] == [1, 1, 2, 3, 4]
+
+
+def test_an_even_loss_gives_short_answers_more_weight():
+    training = train.Training(SHORT, Shape())
+    rng = np.random.default_rng(0)
+    batch = random_batch(rng, training.processor, training.digits, 4, 5, 4, ("exists",))
+    assert sum(len(texts.image) for texts in batch.texts) == 4 * 6
+    plain, even = (
+        train.losses(training.model, training.namer, batch, even=even)[0].item()
+        for even in (False, True)
+    )
+    each = []
+    for texts in batch.texts:
+        for row in range(len(texts.image)):
+            one = Texts(*(part[row : row + 1] for part in vars(texts).values()))
+            alone = Batch(*list(vars(batch).values())[:4], [one])
+            loss = train.losses(training.model, training.namer, alone)[0].item()
+            each.append((loss, int((one.labels[:, 1:] != -100).sum())))
+    losses, counts = np.array(each).T
+    assert plain == pytest.approx(np.average(losses, weights=counts), rel=1e-4)
+    assert even == pytest.approx(np.average(losses, weights=counts**0.5), rel=1e-4)
