@@ -57,6 +57,8 @@ _ENVIRONMENT = {
     "TZ": "UTC",
     "IPYTHONDIR": f"{SCRATCH}/ipython",
     "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
+    # Some packages ask for a temporary folder when they are imported, which the warm parent does.
+    "TMPDIR": f"{SCRATCH}/tmp",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     # One thread: a child of a process that has computed with several hangs, and a class is
     # graded in parallel anyway.
@@ -142,7 +144,7 @@ def raise_walls_argv(
     for capability in capabilities():
         argv += ["--cap-add", capability]
     argv += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
-    argv += ["--dir", "/tmp", "--tmpfs", SCRATCH]
+    argv += ["--dir", "/tmp", "--tmpfs", SCRATCH, "--dir", f"{SCRATCH}/tmp"]
     binds = _python_and_system(hidden)
     for number, _folder in enumerate(behind_tmp(needed_folders())):
         binds += ["--dir", f"{BEHIND}/{number}"]

@@ -13,7 +13,7 @@ import pytest
 
 from autograder.engine import cgroups
 from autograder.engine import walls as walls_module
-from autograder.engine.limits import Limits
+from autograder.engine.limits import MIB, Limits
 from autograder.engine.walls import WallsFault, environment, explained, find_bwrap
 from autograder.engine.warm import WarmParent, WarmParentDied
 
@@ -155,7 +155,7 @@ def _command(pid):
 
 WORKER = """
 import os, sys, time
-from autograder.engine.limits import Limits
+from autograder.engine.limits import MIB, Limits
 from autograder.engine.warm import WarmParent
 from autograder.engine import wire
 parent = WarmParent(limits=Limits())
@@ -251,6 +251,17 @@ def test_elsewhere_than_on_linux_it_names_the_container(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(WallsFault, match="env/container"):
         find_bwrap()
+
+
+def test_what_asks_for_a_temporary_folder_on_import_can_be_warmed(bubblewrap, talk):
+    asks = "torch.export._trace"
+    with WarmParent(limits=Limits(memory_bytes=1024 * MIB), imports=(asks,)) as parent:
+        with parent.fork(seed=1) as child:
+            student = talk(child)
+            student.run("import sys, tempfile\nwith tempfile.TemporaryFile() as f: f.write(b'x')")
+            assert student.text(f"print({asks!r} in sys.modules, tempfile.gettempdir())") == (
+                "True /scratch/tmp\n"
+            )
 
 
 def test_the_environment_is_a_short_list():
