@@ -197,6 +197,13 @@ class Secrets:
             if (telling := tuple(line for line in lines if not self._is_public(line)))
         ]
 
+        # Looked for in every cell and file, so what is enough alone is sorted out once.
+        self._blocks_in_lessons = [
+            _Block(block.kind, alone)
+            for block in self._blocks
+            if (alone := tuple(one for one in block.lines if _alone_in_lessons(block.kind, one)))
+        ]
+
     @classmethod
     def of(cls, course: Course) -> Secrets:
         """Read every master; one that can't be read stops the search rather than hiding from it."""
@@ -237,8 +244,8 @@ class Secrets:
                     rf"""["']{re.escape(literal)}["']""" if isinstance(literal, str)
                     else rf"{re.escape(value)}(?![\w.])"
                 )
-                parts.append(rf"""(?<![\w.]){re.escape(name)}["']?\s*(?:==?|:)\s*\(?{written}""")
-        return re.compile("|".join(parts)) if parts else None
+                parts.append(rf"""{re.escape(name)}["']?\s*(?:==?|:)\s*\(?{written}""")
+        return re.compile(rf"(?<![\w.])(?:{'|'.join(parts)})") if parts else None
 
     @cached_property
     def _guessable(self) -> dict[str, str]:
@@ -329,10 +336,9 @@ class Secrets:
     def _in_text(self, name: str, place: str, text: str, released: bool) -> Iterator[Leak]:
         flat = collapsed(text)
         lines = {collapsed(line) for line in text.splitlines()}
-        for block in self._blocks:
+        for block in self._blocks if released else self._blocks_in_lessons:
             for line in block.lines:
-                alone = released or _alone_in_lessons(block.kind, line)
-                if alone and (line in lines or (len(line) >= 20 and line in flat)):
+                if line in lines or (len(line) >= 20 and line in flat):
                     yield Leak(name, place or _line(text, line), block.kind, _short(line))
                     break
         if place == "":

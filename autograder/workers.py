@@ -249,7 +249,7 @@ class _Nursery:
         self._killed = True
         process = self._process
         if process is not None:
-            with suppress(ValueError):  # closed already
+            with suppress(ValueError, AttributeError):  # closed already, or just now
                 process.kill()
 
     def close(self) -> None:
@@ -260,8 +260,11 @@ class _Nursery:
     def _start(self) -> None:
         self._requests, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_nurse, args=(theirs, os.getpid(), self._warm))
-        self._process.start()
+        process = context.Process(target=_nurse, args=(theirs, os.getpid(), self._warm))
+        process.start()
+        self._process = process  # only now can it be killed; who tried before is heard here
+        if self._killed:
+            process.kill()
         theirs.close()
 
     def _fork(self) -> tuple[Connection, int]:

@@ -50,7 +50,7 @@ def key(*notebooks: nbformat.NotebookNode) -> str:
     return seen.hexdigest()[:24]
 
 
-QUICK = 5.0
+QUICK = 2.0
 """Seconds that a cell took at most to be worth running in Korean too."""
 
 SHOWS = re.compile(r"\b_\(|widgets|questions|figures|predictions|editor|ladder|Table")
