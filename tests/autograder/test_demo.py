@@ -81,17 +81,8 @@ def test_the_class_holds_what_really_comes_in():
     assert {row["id"] for row in rows} >= set(EXPECTED["quiz"])
 
 
-@pytest.fixture(scope="module")
-def term(tmp_path_factory):
-    """The demo, played once: its folder, what it said, the verdicts."""
-    folder = tmp_path_factory.mktemp("term") / "demo"
-    said: list[str] = []
-    verdicts = play(folder, Course(ROOT), said.append)
-    return folder, said, {(one.assignment, one.student): one for one in verdicts}
-
-
-def test_everyone_has_the_score_expected(term):
-    folder, _said, verdicts = term
+def test_everyone_has_the_score_expected(played):
+    folder, _said, verdicts = played
     expected = {
         (assignment, student): entry["score"]
         for assignment in ASSIGNMENTS
@@ -109,8 +100,8 @@ def test_everyone_has_the_score_expected(term):
     ("assignment", "student"),
     [(name, student) for name in ASSIGNMENTS for student in EXPECTED[name]],
 )
-def test_everyone_is_told_why(term, assignment, student):
-    folder, _said, verdicts = term
+def test_everyone_is_told_why(played, assignment, student):
+    folder, _said, verdicts = played
     one, entry = verdicts[assignment, student], EXPECTED[assignment][student]
     reasons = " | ".join(one.reasons)
     assert all(words in reasons for words in entry["why"]), reasons
@@ -120,23 +111,23 @@ def test_everyone_is_told_why(term, assignment, student):
     assert page.is_file() and page.stat().st_size > 1_000
 
 
-def test_what_was_refused_is_said(term):
-    _folder, said, verdicts = term
+def test_what_was_refused_is_said(played):
+    _folder, said, verdicts = played
     for words in EXPECTED["refused"]["quiz"]:
         assert any(words in line for line in said), words
     assert ("quiz", "tom") not in verdicts
 
 
-def test_every_file_is_kept_as_it_came(term):
-    folder, _said, _verdicts = term
+def test_every_file_is_kept_as_it_came(played):
+    folder, _said, _verdicts = played
     kept = [path.read_bytes() for path in (folder / "term/collected").rglob("*") if path.is_file()]
     for path in (DATA / "quiz-folder").rglob("*"):
         if path.is_file() and "tom" not in path.parts:
             assert path.read_bytes() in kept
 
 
-def test_collecting_again_changes_nothing(term):
-    folder, _said, _verdicts = term
+def test_collecting_again_changes_nothing(played):
+    folder, _said, _verdicts = played
     course = Course(folder)
     for name in ("quiz-canvas.zip", "quiz-moodle.zip"):
         result = collect(course, "quiz", DATA / name)

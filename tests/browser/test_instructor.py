@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +13,10 @@ expect = playwright.expect
 
 
 @pytest.fixture(scope="module")
-def demo_lab(start_lab: Callable, tmp_path_factory: pytest.TempPathFactory):
-    from autograder.course import Course
-    from autograder.demo import play
-
-    folder = tmp_path_factory.mktemp("demo")
-    play(folder, Course.here(), lambda line: None)
-    root = next(path.parent.parent for path in Path(folder).rglob("gradebook.db"))
+def demo_lab(start_lab: Callable, played: tuple, tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    shutil.copytree(played[0], folder)
+    root = next(path.parent.parent for path in folder.rglob("gradebook.db"))
     return start_lab(root, instructor=True)
 
 
