@@ -36,8 +36,8 @@ from autograder import notebooks  # noqa: E402
 from autograder.course import COURSE_ID, Course  # noqa: E402
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
-# Stock stops at these: one isn't a notebook, one ends the Python process.
-NOT_FOR_STOCK = {"rosa", "finn"}
+# Stock stops at these: one isn't a notebook, one ends the Python process, one has a cell twice.
+NOT_FOR_STOCK = {"rosa", "finn", "quin"}
 
 TORCH_IMPORTS = """import torch
 
