@@ -70,17 +70,17 @@ def random_batch(
     images: int,
     questions: int,
     most: int,
-    more: Sequence[str] = (),
+    often: Sequence[str] = (),
 ) -> Batch:
     """Training data: so many images, so many questions about each, at most `most` things.
 
-    About each image one question of every kind in `more` comes on top, where it allows one.
+    All kinds of questions take turns; those in `often` come twice as often.
     """
     scenes, items = [], []
     for number in range(images):
         scene = random_scene(rng, most=most, needs_digit=rng.random() < 0.3)
         scenes.append(scene)
-        kinds = [str(kind) for kind in rng.permutation(KINDS)]
+        kinds = [str(kind) for kind in rng.permutation([*KINDS, *often])]
         asked = 0
         while asked < questions:
             kind = kinds[asked % len(kinds)]
@@ -90,8 +90,6 @@ def random_batch(
             else:
                 items.append((number, item))
                 asked += 1
-        extra = (ask(rng, scene, kind, str(rng.choice(LANGUAGES))) for kind in more)
-        items += [(number, item) for item in extra if item is not None]
     return make_batch(processor, scenes, items, digits)
 
 

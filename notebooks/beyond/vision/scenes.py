@@ -321,6 +321,34 @@ def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     return tuple(training), tuple(held_out)
 
 
+def varied(
+    digits: Sequence[np.ndarray], rng: np.random.Generator, copies: int = 15
+) -> tuple[np.ndarray, ...]:
+    """The digits and, of each, copies as another hand might have written them: a little narrower or
+    lower, slanted, moved, with a finer or a broader pen. 1,400 images alone are soon known by
+    heart, and then new hands are read less well.
+
+    Args:
+        digits: for each digit numbers x 8 x 8, 0 to 1.
+        copies: how many of each image come on top.
+    """
+    from scipy.ndimage import affine_transform
+
+    def another(image: np.ndarray) -> np.ndarray:
+        stretch = np.diag(np.exp(abs(rng.normal(0, 0.08, 2))))  # never out of the frame
+        slant = np.array([[1, rng.normal(0, 0.04)], [rng.normal(0, 0.08), 1]])
+        turn = stretch @ slant
+        middle = (np.array(image.shape) - 1) / 2
+        offset = middle - turn @ middle + rng.normal(0, 0.15, 2)
+        ink = affine_transform(image, turn, offset, order=3, mode="grid-constant").clip(0, 1)
+        return (ink ** np.exp(rng.normal(0, 0.2))).astype(np.float32)
+
+    return tuple(
+        np.concatenate([images, *(np.stack([*map(another, images)]) for _copy in range(copies))])
+        for images in digits
+    )
+
+
 def write_held_out_sheet(path: Path = HELD_OUT_SHEET) -> None:
     """Write the held-out digits as a picture: a row for each digit."""
     rows = [np.concatenate(list(images), axis=1) for images in all_digits()[1]]

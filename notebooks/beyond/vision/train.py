@@ -14,6 +14,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,69 +22,42 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm.auto import tqdm
-from transformers import MllamaForConditionalGeneration, MllamaProcessor
+from transformers import (
+    DynamicCache,
+    MllamaForConditionalGeneration,
+    MllamaModel,
+    MllamaProcessor,
+)
 
 from beyond.vision.batches import LABELS, Batch, random_batch
 from beyond.vision.model import Shape, make_model, make_processor, make_tokenizer, save
 from beyond.vision.questions import KINDS, LANGUAGES, ask
-from beyond.vision.scenes import all_digits, random_scene
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of a run. In each the learning rate rises, stays, and falls to nothing once."""
-
-    steps: int
-    rate: float = 1.0  # the highest, as a share of the plan's rates
-    warm_up: int = 200  # steps
-    cool_down: int = 2_500  # steps
-    naming: float = 0.0  # weight of naming what patches show, beside answering
-    even: bool = False  # whether short answers weigh more than by their few tokens
-    more: tuple[str, ...] = ()  # kinds of questions asked once more about each image
-
-    def rate_at(self, step: int) -> float:
-        """The share of the plan's rates at a step of this stage: up, level, down, in lines."""
-        up = (step + 1) / self.warm_up
-        down = (self.steps - step) / self.cool_down
-        return self.rate * min(1.0, up, down)
-
-
-STAGES = (
-    Stage(7_500, naming=0.3),
-    # A description has fifteen times the tokens of a yes, and until here as much more weight.
-    Stage(2_500, rate=0.5, even=True),
-    # What was behind still: saying no to a thing that isn't there.
-    Stage(1_500, rate=0.5, cool_down=1_300, even=True, more=("exists",)),
-)
+from beyond.vision.scenes import all_digits, random_scene, varied
 
 
 @dataclass(frozen=True)
 class Plan:
     """How to train; everything that a run depends on."""
 
-    stages: tuple[Stage, ...] = STAGES
+    steps: int = 8_600
     images: int = 24  # a step; an even number
     questions: int = 5  # about each image, so that the vision model is used well
+    often: tuple[str, ...] = ("exists",)  # kinds of questions asked twice as often
+    naming: float = 0.3  # weight of naming what patches show, beside answering
     rate: float = 1.5e-3  # AdamW's learning rate, at its highest
     gate_rate: float = 2e-2  # gates are single numbers that start at 0
+    warm_up: int = 200  # steps
+    cool_down: int = 4_300  # steps
     decay: float = 0.02  # weight decay of matrices
     easy: int = 300  # steps with one thing more each, from one thing on
     seed: int = 5
 
-    @property
-    def steps(self) -> int:
-        return sum(stage.steps for stage in self.stages)
+    def rate_at(self, step: int) -> float:
+        """The share of the highest rate at a step: up, level, down to nothing, in lines."""
+        return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / self.cool_down)
 
     def most_things(self, step: int) -> int:
         return min(4, 1 + step // self.easy) if self.easy else 4
-
-    def stage_at(self, step: int) -> tuple[Stage, int]:
-        """The stage of a step, and which of the stage's steps it is."""
-        for stage in self.stages:
-            if step < stage.steps:
-                return stage, step
-            step -= stage.steps
-        raise ValueError(f"The plan has only {self.steps} steps.")
 
 
 def texts_to_spell(number: int = 6_000) -> list[str]:
@@ -97,12 +71,19 @@ def texts_to_spell(number: int = 6_000) -> list[str]:
     return texts
 
 
+@cache
+def handwriting(seed: int) -> tuple[np.ndarray, ...]:
+    """The digits to train on, with variations: for each digit numbers x 8 x 8, 0 to 1."""
+    return varied(all_digits()[0], np.random.default_rng(seed))
+
+
 def losses(
-    model: MllamaForConditionalGeneration, namer: nn.Linear, batch: Batch, *, even: bool = False
+    model: MllamaForConditionalGeneration, namer: nn.Linear, batch: Batch
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean cross-entropy of the answers' tokens, and of naming what each patch shows.
 
-    With `even` a token of an answer with n tokens weighs 1 / sqrt(n).
+    A token of an answer with n tokens weighs 1 / sqrt(n): a description has fifteen times the
+    tokens of a yes, and would else count fifteen times as much.
 
     Each image is looked at once for all its texts. `namer` reads the names off what the
     cross-attention layers get to see; it helps the vision model to learn and is then dropped.
@@ -121,24 +102,43 @@ def losses(
         nn.functional.cross_entropy(guess.flatten(0, 1), shown[..., n].flatten())
         for n, guess in enumerate(guesses)
     )
-    features = features.flatten(1, 2)
+    seen = _keys_and_values(inner, features.flatten(1, 2))
     answers, weight = features.new_zeros(()), 0
     for texts in batch.texts:
+        cache = DynamicCache()
+        for layer, (keys, values) in seen.items():
+            cache.update(keys[texts.image], values[texts.image], layer)
         # The image token is the first one, so every token may look at every tile there is.
         sees = batch.ratio_mask[texts.image][:, None].expand(-1, texts.tokens.shape[1], -1, -1)
         hidden = inner(
             input_ids=texts.tokens,
-            cross_attention_states=features[texts.image],
+            past_key_values=cache,
             cross_attention_mask=sees,
-            use_cache=False,
+            use_cache=True,
         ).last_hidden_state
         taught = texts.labels[:, 1:] != -100
         logits = model.lm_head(hidden[:, :-1][taught])
         each = nn.functional.cross_entropy(logits, texts.labels[:, 1:][taught], reduction="none")
         counts = taught.sum(dim=1, keepdim=True).expand_as(taught)[taught]
-        weights = counts**-0.5 if even else torch.ones_like(each)
+        weights = counts**-0.5
         answers, weight = answers + weights @ each, weight + weights.sum()
     return answers / weight, naming
+
+
+def _keys_and_values(
+    inner: MllamaModel, features: torch.Tensor
+) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """What each cross-attention layer takes from the images, [images, heads, vectors, width].
+
+    The layers would do it themselves, but for every text about an image again.
+    """
+    found = {}
+    for number in inner.config.text_config.cross_attention_layers:
+        attention = inner.language_model.layers[number].cross_attn
+        shape = (*features.shape[:2], attention.num_key_value_heads, attention.head_dim)
+        keys = attention.k_norm(attention.k_proj(features).view(shape).transpose(1, 2))
+        found[number] = keys, attention.v_proj(features).view(shape).transpose(1, 2)
+    return found
 
 
 def make_optimizer(model: nn.Module, namer: nn.Module, plan: Plan) -> torch.optim.AdamW:
@@ -191,7 +191,7 @@ class Training:
             HALVES, initializer=torch.set_num_threads, initargs=(max(1, threads // HALVES),)
         )
         self.optimizer = make_optimizer(self.model, self.namer, plan)
-        self.digits = all_digits()[0]
+        self.digits = handwriting(plan.seed)
         self.step = 0
         self.seconds = 0.0  # of processor time, over all sessions
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -199,12 +199,8 @@ class Training:
     def train_step(self) -> tuple[float, float]:
         """One step; the losses of answering and of naming."""
         began = time.process_time()
-        plan = self.plan
-        stage, step = self.plan.stage_at(self.step)
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * stage.rate_at(step)
-        if step == 0:
-            self.optimizer.state.clear()  # the moments belong to another loss
+            group["lr"] = rate * self.plan.rate_at(self.step)
         halves = list(self._pool.map(self._gradients, range(HALVES)))
         for parameter, *gradients in zip(
             self._parameters, *(gradients for *_losses, gradients in halves), strict=True
@@ -218,16 +214,16 @@ class Training:
 
     def _gradients(self, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
         """Both losses and the gradients for one half of this step's data."""
-        plan, stage = self.plan, self.plan.stage_at(self.step)[0]
+        plan = self.plan
         rng = np.random.default_rng([plan.seed, self.step, half])
         batch = random_batch(
             rng, self.processor, self.digits, plan.images // HALVES, plan.questions,
-            plan.most_things(self.step), stage.more,
+            plan.most_things(self.step), plan.often,
         ).to(self.device)  # fmt: skip
         # Both threads would share the cache of weights in bfloat16, and with it their rounding.
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
-            answering, naming = losses(self.model, self.namer, batch, even=stage.even)
-        loss = answering + stage.naming * naming
+            answering, naming = losses(self.model, self.namer, batch)
+        loss = answering + plan.naming * naming
         return answering.item(), naming.item(), torch.autograd.grad(loss, self._parameters)
 
     def save_checkpoint(self, folder: Path) -> None:
@@ -273,7 +269,7 @@ class Training:
         return {"plan": asdict(self.plan), "shape": asdict(self.shape)}
 
 
-QUICK = Plan((Stage(40, warm_up=5, cool_down=20, naming=0.3),), images=8, questions=3, easy=0)
+QUICK = Plan(40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
 """A run of seconds, to see that everything works; it learns next to nothing."""
 
 

@@ -65,3 +65,13 @@ def test_patches_are_named_after_the_thing_they_show(seed):
     names = {0, *((*SHAPES, *DIGITS).index(t.name) + 1 for t in scene.things)}
     assert set(np.unique(labels[..., 0])) == names
     assert ((labels == 0).all(-1) == (labels[..., 0] == 0)).all()
+
+
+def test_a_kind_asked_often_comes_twice_as_often(processor):
+    counts = []
+    for often in ((), ("exists",)):
+        texts = random_batch(RNG(1), processor, held_out_digits(), 60, 4, 4, often).texts
+        asked = [processor.tokenizer.decode(row) for group in texts for row in group.tokens]
+        assert len(asked) == 60 * 4
+        counts.append(sum("is there a " in one for one in asked))
+    assert 1.4 < counts[1] / counts[0] < 2.6

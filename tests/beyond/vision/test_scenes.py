@@ -53,3 +53,19 @@ def test_the_held_out_digits_are_those_that_training_leaves_out():
         assert len(held_out[digit]) == scenes.HELD_OUT
         np.testing.assert_allclose(shipped[digit], held_out[digit], atol=1 / 255)
         assert not any(image.tobytes() in seen for image in held_out[digit])
+
+
+def test_varied_digits_are_like_their_originals_and_never_the_same():
+    digits = scenes.held_out_digits()
+    more = scenes.varied(digits, RNG(3), copies=2)
+    for images, bank in zip(digits, more, strict=True):
+        assert bank.shape == (3 * len(images), 8, 8) and bank.dtype == np.float32
+        assert 0 <= bank.min() and bank.max() <= 1
+        np.testing.assert_array_equal(bank[: len(images)], images)
+        copies = bank[len(images) :].reshape(2, len(images), 8, 8)
+        assert not np.array_equal(copies[0], copies[1])
+        # a copy is nearer to its original than the originals are to each other
+        off = np.abs(copies - images).mean()
+        assert 0.01 < off < np.abs(images[:, None] - images[None]).mean()
+    again = scenes.varied(digits, RNG(3), copies=2)
+    assert all(map(np.array_equal, more, again))

@@ -10,19 +10,7 @@ from beyond.vision.model import Shape
 from beyond.vision.scenes import held_out_digits
 
 pytest.importorskip("sklearn")
-SHORT = train.Plan(
-    (
-        train.Stage(4, warm_up=2, cool_down=2, naming=0.3),
-        train.Stage(2, rate=0.5, warm_up=1, cool_down=1, even=True, more=("exists",)),
-    ),
-    images=4,
-    questions=3,
-    easy=2,
-)
-
-
-def one_stage(steps, **settings):
-    return (train.Stage(steps, naming=0.3, **settings),)
+SHORT = train.Plan(6, images=4, questions=3, warm_up=2, cool_down=3, easy=2)
 
 
 def weights(training: train.Training) -> torch.Tensor:
@@ -49,7 +37,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     training = train.Training(SHORT, Shape())
     training.train_step()
     training.save_checkpoint(tmp_path / "c")
-    other = train.Training(train.Plan(one_stage(7), images=4, questions=3), Shape())
+    other = train.Training(train.Plan(7, images=4, questions=3), Shape())
     with pytest.raises(ValueError, match="other settings"):
         other.resume(tmp_path / "c")
 
@@ -67,7 +55,7 @@ def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
 
 
 def test_the_loss_falls(tmp_path):
-    plan = train.Plan(one_stage(15, warm_up=3, cool_down=3), images=4, questions=2)
+    plan = train.Plan(15, images=4, questions=2, warm_up=3, cool_down=3)
     training = train.Training(plan, Shape())
     found = [training.train_step() for _ in range(15)]
     for part in range(2):
@@ -75,18 +63,11 @@ def test_the_loss_falls(tmp_path):
         assert sum(values[-4:]) < 0.8 * sum(values[:4])
 
 
-def test_in_each_stage_the_rate_rises_and_falls():
-    first = train.Stage(1_000, warm_up=100, cool_down=300)
-    second = train.Stage(50, rate=0.5, warm_up=10, cool_down=20)
-    plan = train.Plan((first, second))
-    rates = [first.rate_at(step) for step in range(1_000)]
+def test_the_rate_rises_and_falls():
+    plan = train.Plan(1_000, warm_up=100, cool_down=300)
+    rates = [plan.rate_at(step) for step in range(1_000)]
     assert rates[0] == 0.01 and rates[99] == rates[700] == 1 and rates[850] == 0.5
     assert 0 < rates[-1] < 0.01
-    assert max(second.rate_at(step) for step in range(50)) == 0.5
-    assert plan.steps == 1_050
-    assert plan.stage_at(999) == (first, 999) and plan.stage_at(1_000) == (second, 0)
-    with pytest.raises(ValueError, match="1050 steps"):
-        plan.stage_at(1_050)
 
 
 def test_scenes_get_harder():
@@ -94,15 +75,10 @@ def test_scenes_get_harder():
     assert [plan.most_things(step) for step in (0, 199, 200, 450, 999)] == [1, 1, 2, 3, 4]
 
 
-def test_an_even_loss_gives_short_answers_more_weight():
+def test_a_token_of_a_short_answer_weighs_more():
     training = train.Training(SHORT, Shape())
-    rng = np.random.default_rng(0)
-    batch = random_batch(rng, training.processor, training.digits, 4, 5, 4, ("exists",))
-    assert sum(len(texts.image) for texts in batch.texts) == 4 * 6
-    plain, even = (
-        train.losses(training.model, training.namer, batch, even=even)[0].item()
-        for even in (False, True)
-    )
+    batch = random_batch(np.random.default_rng(0), training.processor, training.digits, 4, 5, 4)
+    whole = train.losses(training.model, training.namer, batch)[0].item()
     each = []
     for texts in batch.texts:
         for row in range(len(texts.image)):
@@ -111,5 +87,31 @@ def test_an_even_loss_gives_short_answers_more_weight():
             loss = train.losses(training.model, training.namer, alone)[0].item()
             each.append((loss, int((one.labels[:, 1:] != -100).sum())))
     losses, counts = np.array(each).T
-    assert plain == pytest.approx(np.average(losses, weights=counts), rel=1e-4)
-    assert even == pytest.approx(np.average(losses, weights=counts**0.5), rel=1e-4)
+    assert whole == pytest.approx(np.average(losses, weights=counts**0.5), rel=1e-4)
+
+
+def test_the_keys_and_values_of_an_image_are_those_that_the_layers_make():
+    training = train.Training(SHORT, Shape())
+    model = training.model
+    with torch.no_grad():  # gates start at 0, and nothing of the image would be seen
+        for name, parameter in model.named_parameters():
+            if name.endswith("gate"):
+                parameter.fill_(1.0)
+    batch = random_batch(np.random.default_rng(1), training.processor, training.digits, 3, 4, 4)
+    found = train.losses(model, training.namer, batch)[0].item()
+    total, weight = 0.0, 0.0
+    with torch.no_grad():
+        for texts in batch.texts:
+            sees = batch.ratio_mask[texts.image][:, None].expand(-1, texts.tokens.shape[1], -1, -1)
+            logits = model(
+                input_ids=texts.tokens,
+                pixel_values=batch.pixels[texts.image],
+                aspect_ratio_ids=batch.ratio_ids[texts.image],
+                aspect_ratio_mask=batch.ratio_mask[texts.image],
+                cross_attention_mask=sees,
+            ).logits
+            for row, labels in zip(logits, texts.labels[:, 1:], strict=True):
+                count = (labels != -100).sum()
+                loss = torch.nn.functional.cross_entropy(row[:-1], labels)
+                total, weight = total + loss * count**0.5, weight + count**0.5
+    assert found == pytest.approx((total / weight).item(), rel=1e-4)
