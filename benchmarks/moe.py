@@ -9,7 +9,7 @@ forward or forward and backward. All contenders of a cell run in turns, several 
 weights, tokens and choice of experts; a contender's time is that of its fastest round, because the
 others were held up by something else. Who comes after whom is drawn anew in each round: weights that
 somebody else has just read are quicker to read again. Results are kept in
-`.cache/moe_benchmark-*.json`, apart for each version of the layer and of torch.
+`.cache/moe_benchmark-*.json`, apart for each version of the layer, of this file and of torch.
 """
 
 from __future__ import annotations
@@ -116,6 +116,31 @@ def products(cell: Cell, x: Tensor, dense: list[Tensor], toward: Tensor) -> Call
     return run
 
 
+def products_apart(
+    cell: Cell, layer: MoELayer, x: Tensor, toward: Tensor
+) -> Callable[[], None]:
+    """Only the matrix products of the layer, expert by expert, on the rows that each one gets:
+    what is left to win for anyone who multiplies so."""
+    counts = layer.route(x).experts.flatten().bincount(minlength=len(layer.down)).tolist()
+    rows, d_out = (t.repeat_interleave(cell.k, dim=0) for t in (x, toward))
+    hidden = layer.down.shape[2]
+    middle = torch.randn(len(rows), hidden, dtype=x.dtype, device=x.device)
+    d_wide = torch.randn(len(rows), 2 * hidden, dtype=x.dtype, device=x.device)
+    parts = list(zip(*(t.split(counts) for t in (rows, middle, d_wide, d_out)), strict=True))
+    used = [e for e, n in enumerate(counts) if n]
+
+    @torch.no_grad()
+    def run() -> None:
+        for e in used:
+            x, middle, d_wide, d_out = parts[e]
+            into, out = layer.gate_up[e], layer.down[e]
+            x @ into.T, middle @ out.T
+            if cell.passes == "both":
+                d_wide @ into, d_wide.T @ x, d_out @ out, d_out.T @ middle
+
+    return run
+
+
 def contenders(cell: Cell, device: str) -> dict[str, Callable[[], None]]:
     """What to run for a cell, by name."""
     torch.manual_seed(0)
@@ -157,6 +182,7 @@ def contenders(cell: Cell, device: str) -> dict[str, Callable[[], None]]:
             found[name] = lambda x, mixture=mixture: mixture(x[None])[0]
     runs: dict[str, Callable[[], None]] = {name: partial(run, f) for name, f in found.items()}
     runs["matmul"] = products(cell, x.detach(), [w.detach() for w in dense], toward)
+    runs["apart"] = products_apart(cell, layer, x.detach(), toward)
     return runs
 
 
@@ -189,10 +215,12 @@ def geometric_mean(ratios: list[float]) -> float:
 
 def show(done: dict[Cell, dict[str, float]]) -> None:
     """Every cell, then the two questions: against transformers, and against plain matmul."""
-    names = ["beyond", "loop", *TRANSFORMERS, "dense layer", "matmul"]
-    print("milliseconds; the last two columns: how many times as fast as the fastest of")
-    print("transformers' three, and the share of plain matmul's speed\n")
-    print(f"{'':44}" + "".join(f"{name:>12}" for name in [*names, "× fastest", "% matmul"]))
+    names = ["beyond", "loop", *TRANSFORMERS, "dense layer", "matmul", "apart"]
+    print("milliseconds; apart: only the matrix products, expert by expert; the last columns: how")
+    print("many times as fast as the fastest of transformers' three, and the share of the speed of")
+    print("plain matmul and of the products apart\n")
+    columns = [*names, "× fastest", "% matmul", "% apart"]
+    print(f"{'':44}" + "".join(f"{name:>12}" for name in columns))
     for cell, best in sorted(done.items()):
         label = (
             f"{cell.dtype:9}{cell.passes:8} T={cell.tokens:<5} E={cell.experts:<3}"
@@ -201,7 +229,8 @@ def show(done: dict[Cell, dict[str, float]]) -> None:
         values = "".join(
             f"{1000 * best[name]:12.2f}" if name in best else f"{'–':>12}" for name in names
         )
-        print(f"{label:44}{values}{against(best):12.2f}{100 * share(best):12.0f}")
+        print(f"{label:44}{values}{against(best):12.2f}"
+              f"{100 * share(best):12.0f}{100 * share(best, 'apart'):12.0f}")  # fmt: skip
     print("\nagainst the fastest of transformers' implementations, geometric mean (above 1: faster)")
     for dtype, passes in itertools.product(("float32", "bfloat16"), ("forward", "both")):
         own = [b for c, b in done.items() if (c.dtype, c.passes) == (dtype, passes)]
@@ -216,17 +245,23 @@ def show(done: dict[Cell, dict[str, float]]) -> None:
         print(f"  all: {geometric_mean([against(b) for b in done.values()]):.2f}")
     print("\nshare of plain matmul's speed where an expert gets 64 tokens or more")
     for dtype, passes in itertools.product(("float32", "bfloat16"), ("forward", "both")):
-        own = sorted(
-            100 * share(b)
-            for c, b in done.items()
-            if (c.dtype, c.passes) == (dtype, passes) and c.per_expert >= 64
-        )
-        if own:
-            reached = sum(s >= 80 for s in own)
-            print(
-                f"  {dtype:9}{passes:8} median {own[len(own) // 2]:.0f} %, worst {own[0]:.0f} %, "
-                f"80 % reached in {reached} of {len(own)} cells"
-            )
+        many = [
+            best
+            for cell, best in done.items()
+            if (cell.dtype, cell.passes) == (dtype, passes) and cell.per_expert >= 64
+        ]
+        for label, runner in (
+            ("the layer", "beyond"),
+            ("the products apart", "apart"),
+            ("a dense layer", "dense layer"),
+        ):
+            own = sorted(100 * best["matmul"] / best[runner] for best in many)
+            if own:
+                reached = sum(share >= 80 for share in own)
+                print(
+                    f"  {dtype:9}{passes:8} {label:18} median {own[len(own) // 2]:.0f} %, worst "
+                    f"{own[0]:.0f} %, 80 % reached in {reached} of {len(own)} cells"
+                )
     print("\nplain matmul's speed in the cell where it is fastest")
     for dtype in ("float32", "bfloat16"):
         rates = [c.flops / b["matmul"] for c, b in done.items() if c.dtype == dtype]
@@ -238,8 +273,8 @@ def against(best: dict[str, float]) -> float:
     return min(best[name] for name in TRANSFORMERS if name in best) / best["beyond"]
 
 
-def share(best: dict[str, float]) -> float:
-    return best["matmul"] / best["beyond"]
+def share(best: dict[str, float], of: str = "matmul") -> float:
+    return best[of] / best["beyond"]
 
 
 def main() -> None:
@@ -249,7 +284,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--show", action="store_true", help="measure nothing")
     options = parser.parse_args()
-    version = Path(moe.__file__).read_bytes() + torch.__version__.encode()
+    version = b"".join(Path(p).read_bytes() for p in (moe.__file__, __file__))
+    version += torch.__version__.encode()
     name = f"moe_benchmark-{options.device}-{hashlib.sha256(version).hexdigest()[:8]}.json"
     place = Path(__file__).parents[1] / ".cache" / name
     done = {}
