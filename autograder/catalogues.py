@@ -71,22 +71,34 @@ def messages(course: Course) -> dict[str, set[str]]:
 
     for folder in (course.root / "notebooks" / "beyond", course.root / "autograder"):
         for path in sorted(folder.rglob("*.py")):
-            add(_extracted("python", path.read_bytes()), path)
+            add(_spoken(path.read_text(encoding="utf-8")), path)
         for path in sorted(folder.rglob("templates/*.html*")):
             add(_extracted("jinja2.ext:babel_extract", path.read_bytes()), path)
     for folder in (course.root / "notebooks" / "en", course.root / "source" / "en"):
         for path in sorted(folder.rglob("*.ipynb")):
             for cell in notebooks.read(path).cells:
                 if cell.cell_type == "code":
-                    add(_extracted("python", _plain_python(cell.source)), path)
+                    add(_spoken(_plain_python(cell.source)), path)
                     add(check_texts(cell.source), path)
     return found
 
 
-def _plain_python(source: str) -> bytes:
+def _plain_python(source: str) -> str:
     """A cell's source without the lines that only IPython understands."""
     lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
-    return "\n".join(lines).encode("utf-8")
+    return "\n".join(lines)
+
+
+def _spoken(source: str) -> Iterator[str]:
+    """The literals in `_("…")` and `N_("…")`; Babel's own reader misses those in f-strings."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
+    for call in calls:
+        if getattr(call.func, "id", None) in _KEYWORDS and _is_text(call.args[0]):
+            yield call.args[0].value
 
 
 def _merged(path: Path, texts: dict[str, set[str]]) -> Catalog:

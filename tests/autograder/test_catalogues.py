@@ -27,6 +27,13 @@ def test_texts_come_from_modules_notebooks_checks_and_hints(spoken):
     assert texts["a is right"] == {"source/en/mini/mini.ipynb"}
 
 
+def test_a_text_inside_an_f_string_is_found(spoken):
+    course, _po = spoken
+    module = course.root / "notebooks" / "beyond" / "more.py"
+    module.write_text("""def f(x):\n    return f"<p>{x(_('Write it.'))}</p>"\n""")
+    assert "Write it." in catalogues.messages(course)
+
+
 def test_a_translation_stays_and_is_compiled(spoken):
     course, po = spoken
     content = catalogues.planned(course)[po].decode()

@@ -21,6 +21,7 @@ from beyond.vision.scenes import COLOURS, DIGITS, PLACES, SHAPES, Scene, compose
 from beyond.widgets import PlainBox
 
 SCALE = 4  # scenes are drawn larger than the model sees them, so that a person sees them too
+ALL = -1  # the choice of all heads together; a list shows a choice of None as nothing chosen
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Looking(PlainBox):
                 description=_("layer"),
             ),
             "head": ipywidgets.Dropdown(
-                options=[(_("all heads"), None)]
+                options=[(_("all heads"), ALL)]
                 + [
                     (_("head {number}").format(number=n + 1), n)
                     for n in range(who.model.config.text_config.num_attention_heads)
@@ -184,14 +185,16 @@ class Looking(PlainBox):
         self.controls["remove"].on_click(self._remove)
         named = self.controls
         rows = [
-            ipywidgets.HBox([named["canvas"], named["place"]]),
-            ipywidgets.HBox([named["colour"], named["name"], named["put"], named["remove"]]),
+            named["canvas"],
+            ipywidgets.HBox([named["place"], named["colour"], named["name"]]),
+            ipywidgets.HBox([named["put"], named["remove"]]),
             named["question"],
             named["gate"],
             ipywidgets.HBox([named["layer"], named["head"]]),
         ]
-        for row in rows[:2] + rows[-1:]:
-            row.layout.flex_flow = "row wrap"
+        for row in rows:
+            if isinstance(row, ipywidgets.HBox):
+                row.layout.flex_flow = "row wrap"
         super().__init__([*rows, self._said, self._figure, self._numbers], self._plain_table)
         self._ask()
 
@@ -236,7 +239,8 @@ class Looking(PlainBox):
             f'<p role="status"><b style="font-size:1.2em">{answer}</b> '
             f"({html.escape(_('answered by {name}').format(name=self.now.by))})</p>"
         )
-        chart = self.now.chart(self.controls["layer"].value, self.controls["head"].value)
+        head = self.controls["head"].value
+        chart = self.now.chart(self.controls["layer"].value, None if head == ALL else head)
         self._figure.value = chart.html()
         self._numbers.value = self.now.table()._repr_html_()
 

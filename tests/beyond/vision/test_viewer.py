@@ -73,3 +73,10 @@ def test_a_scene_of_ones_own_needs_known_words():
             compose(things)
     with pytest.raises(ValueError, match="no 'left'"):
         compose({"left": "red 1"}, (1, 1))
+
+
+def test_each_control_shows_what_is_chosen(widget):
+    assert widget.controls["head"].label == "all heads"
+    assert "all heads" in widget._figure.value
+    widget.controls["head"].label = "head 2"
+    assert "head 2" in widget._figure.value
