@@ -12,7 +12,8 @@ import os
 import shutil
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -165,6 +166,97 @@ HALVES = 2
 half keeps one core busy, while two cores on the same half mostly wait for each other."""
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What is trained, and what its data are made with."""
+
+    plan: Plan
+    model: MllamaForConditionalGeneration
+    namer: nn.Linear
+    processor: MllamaProcessor
+    device: torch.device
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return [*self.model.parameters(), *self.namer.parameters()]
+
+    def gradients(self, step: int, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
+        """Both losses and the gradients for one half of a step's data."""
+        plan = self.plan
+        batch = random_batch(
+            np.random.default_rng([plan.seed, step, half]), self.processor,
+            handwriting(plan.seed), plan.images // HALVES, plan.questions,
+            plan.most_things(step), plan.often,
+        ).to(self.device)  # fmt: skip
+        # With the cache two groups of texts would add up their gradients in bfloat16.
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
+            answering, naming = losses(self.model, self.namer, batch)
+        loss = answering + plan.naming * naming
+        return answering.item(), naming.item(), torch.autograd.grad(loss, self.parameters)
+
+
+class Partner:
+    """A process that computes the second half of each step, on the same parameters in memory.
+
+    Two threads would do, but Python lets only one of them run at a time, and with a model as
+    small as this one that is a quarter of a step.
+    """
+
+    def __init__(self, parts: Parts, threads: int) -> None:
+        context = torch.multiprocessing.get_context("spawn")
+        parts.model.share_memory()
+        parts.namer.share_memory()
+        self._gradients = [torch.zeros_like(p).share_memory_() for p in parts.parameters]
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_second_halves, args=(theirs, parts, self._gradients, threads), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def begin(self, step: int) -> None:
+        with suppress(BrokenPipeError):  # finish says it
+            self._pipe.send(step)
+
+    def finish(self) -> tuple[float, float, list[torch.Tensor]]:
+        """What `Parts.gradients` returns for the step begun.
+
+        Raises:
+            RuntimeError: the process has ended.
+        """
+        try:
+            return *self._pipe.recv(), self._gradients
+        except (EOFError, ConnectionResetError):
+            raise RuntimeError(
+                "The second process ended, perhaps for want of memory; run the command again, "
+                "it goes on from the last checkpoint."
+            ) from None
+
+    def close(self) -> None:
+        self._pipe.close()
+        self._process.join()
+
+
+def _second_halves(pipe, parts: Parts, gradients: list[torch.Tensor], threads: int) -> None:
+    torch.set_num_threads(threads)
+    with suppress(EOFError, KeyboardInterrupt):  # the other side has closed or was stopped
+        while True:
+            *told, found = parts.gradients(pipe.recv(), half=1)
+            for into, one in zip(gradients, found, strict=True):
+                into.copy_(one)
+            pipe.send(told)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Training:
     """A run: model, optimizer, and how far it has come.
 
@@ -178,53 +270,51 @@ class Training:
     def __init__(
         self, plan: Plan, shape: Shape, device: str | torch.device = "cpu", threads: int = 2
     ) -> None:
-        self.plan, self.shape, self.device = plan, shape, torch.device(device)
+        self.plan, self.shape = plan, shape
+        device = torch.device(device)
         tokenizer = make_tokenizer(texts_to_spell(), shape.vocabulary)
         self.processor: MllamaProcessor = make_processor(tokenizer, shape)
-        self.model = make_model(tokenizer, shape, plan.seed).to(self.device).train()
-        if self.device.type == "cpu":
+        self.model = make_model(tokenizer, shape, plan.seed).to(device).train()
+        self.namer = nn.Linear(shape.text_width, sum(LABELS)).to(device)
+        self._parts = Parts(plan, self.model, self.namer, self.processor, device)
+        self._partner: Partner | None = None
+        self._threads = max(1, threads // HALVES)
+        if device.type == "cpu":
             # In bfloat16 the fused attention's backward pass takes twice as long there.
             self.model.set_attn_implementation("eager")
-        self.namer = nn.Linear(shape.text_width, sum(LABELS)).to(self.device)
-        self._parameters = [*self.model.parameters(), *self.namer.parameters()]
-        self._pool = ThreadPoolExecutor(
-            HALVES, initializer=torch.set_num_threads, initargs=(max(1, threads // HALVES),)
-        )
+            if threads >= HALVES:
+                self._partner = Partner(self._parts, self._threads)
         self.optimizer = make_optimizer(self.model, self.namer, plan)
-        self.digits = handwriting(plan.seed)
         self.step = 0
-        self.seconds = 0.0  # of processor time, over all sessions
+        self.seconds = 0.0  # by the clock, over all sessions
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
 
     def train_step(self) -> tuple[float, float]:
         """One step; the losses of answering and of naming."""
-        began = time.process_time()
+        began = time.perf_counter()
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * self.plan.rate_at(self.step)
-        halves = list(self._pool.map(self._gradients, range(HALVES)))
+        with _threads(self._threads):
+            if self._partner:
+                self._partner.begin(self.step)
+                halves = [self._parts.gradients(self.step, half=0), self._partner.finish()]
+            else:
+                halves = [self._parts.gradients(self.step, half) for half in range(HALVES)]
         for parameter, *gradients in zip(
-            self._parameters, *(gradients for *_losses, gradients in halves), strict=True
+            self._parts.parameters, *(gradients for *_losses, gradients in halves), strict=True
         ):
             parameter.grad = sum(gradients) / HALVES
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        self.seconds += time.process_time() - began
+        self.seconds += time.perf_counter() - began
         return tuple(np.mean([found[:2] for found in halves], axis=0))
 
-    def _gradients(self, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
-        """Both losses and the gradients for one half of this step's data."""
-        plan = self.plan
-        rng = np.random.default_rng([plan.seed, self.step, half])
-        batch = random_batch(
-            rng, self.processor, self.digits, plan.images // HALVES, plan.questions,
-            plan.most_things(self.step), plan.often,
-        ).to(self.device)  # fmt: skip
-        # Both threads would share the cache of weights in bfloat16, and with it their rounding.
-        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
-            answering, naming = losses(self.model, self.namer, batch)
-        loss = answering + plan.naming * naming
-        return answering.item(), naming.item(), torch.autograd.grad(loss, self._parameters)
+    def close(self) -> None:
+        """End the second process."""
+        if self._partner:
+            self._partner.close()
+            self._partner = None
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write everything that going on needs; the last complete checkpoint stays until then."""
@@ -286,10 +376,11 @@ def main(arguments: list[str] | None = None) -> None:
     if checkpoint.is_dir():
         training.resume(checkpoint)
     run(training, checkpoint)
+    training.close()
     training.model.eval()
     save(options.to, training.model, training.processor)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    print(f"{options.to}: {training.step} steps, {training.seconds / 60:.1f} processor minutes")
+    print(f"{options.to}: {training.step} steps, {training.seconds / 60:.1f} minutes")
 
 
 def run(training: Training, checkpoint: Path, every: int = 100) -> None:

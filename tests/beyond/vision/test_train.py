@@ -18,13 +18,14 @@ def weights(training: train.Training) -> torch.Tensor:
 
 
 def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path):
-    whole = train.Training(SHORT, Shape())
+    whole = train.Training(SHORT, Shape(), threads=2)  # one half of each step next door
     train.run(whole, tmp_path / "whole", every=3)
-    first = train.Training(SHORT, Shape())
+    whole.close()
+    first = train.Training(SHORT, Shape(), threads=1)
     for _ in range(3):
         first.train_step()
     first.save_checkpoint(tmp_path / "cut")
-    second = train.Training(SHORT, Shape())
+    second = train.Training(SHORT, Shape(), threads=1)
     second.resume(tmp_path / "cut")
     assert second.step == 3 and second.seconds == first.seconds > 0
     train.run(second, tmp_path / "cut", every=3)
@@ -33,11 +34,20 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path):
     assert note["step"] == SHORT.steps
 
 
+def test_a_second_process_that_has_ended_is_said():
+    training = train.Training(SHORT, Shape(), threads=2)
+    training._partner._process.kill()
+    training._partner._process.join()
+    with pytest.raises(RuntimeError, match="The second process ended"):
+        training.train_step()
+    training.close()
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
-    training = train.Training(SHORT, Shape())
+    training = train.Training(SHORT, Shape(), threads=1)
     training.train_step()
     training.save_checkpoint(tmp_path / "c")
-    other = train.Training(train.Plan(7, images=4, questions=3), Shape())
+    other = train.Training(train.Plan(7, images=4, questions=3), Shape(), threads=1)
     with pytest.raises(ValueError, match="other settings"):
         other.resume(tmp_path / "c")
 
@@ -56,7 +66,7 @@ def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
 
 def test_the_loss_falls(tmp_path):
     plan = train.Plan(15, images=4, questions=2, warm_up=3, cool_down=3)
-    training = train.Training(plan, Shape())
+    training = train.Training(plan, Shape(), threads=1)
     found = [training.train_step() for _ in range(15)]
     for part in range(2):
         values = [pair[part] for pair in found]
@@ -76,8 +86,8 @@ def test_scenes_get_harder():
 
 
 def test_a_token_of_a_short_answer_weighs_more():
-    training = train.Training(SHORT, Shape())
-    batch = random_batch(np.random.default_rng(0), training.processor, training.digits, 4, 5, 4)
+    training = train.Training(SHORT, Shape(), threads=1)
+    batch = random_batch(np.random.default_rng(0), training.processor, held_out_digits(), 4, 5, 4)
     whole = train.losses(training.model, training.namer, batch)[0].item()
     each = []
     for texts in batch.texts:
@@ -91,13 +101,13 @@ def test_a_token_of_a_short_answer_weighs_more():
 
 
 def test_the_keys_and_values_of_an_image_are_those_that_the_layers_make():
-    training = train.Training(SHORT, Shape())
+    training = train.Training(SHORT, Shape(), threads=1)
     model = training.model
     with torch.no_grad():  # gates start at 0, and nothing of the image would be seen
         for name, parameter in model.named_parameters():
             if name.endswith("gate"):
                 parameter.fill_(1.0)
-    batch = random_batch(np.random.default_rng(1), training.processor, training.digits, 3, 4, 4)
+    batch = random_batch(np.random.default_rng(1), training.processor, held_out_digits(), 3, 4, 4)
     found = train.losses(model, training.namer, batch)[0].item()
     total, weight = 0.0, 0.0
     with torch.no_grad():
