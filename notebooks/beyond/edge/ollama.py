@@ -89,7 +89,7 @@ def local_address(host: str | None = None) -> str:
 
 
 def installed(host: str | None = None) -> tuple[Installed, ...]:
-    """The models that it can run here; those that run on Ollama's servers are left out.
+    """The models that write text here; those that run on Ollama's servers are left out.
 
     Raises:
         NoOllama: if none answers.
@@ -99,7 +99,7 @@ def installed(host: str | None = None) -> tuple[Installed, ...]:
     return tuple(
         Installed(one.model, one.digest or "", int(one.size or 0))
         for one in found
-        if one.model and not one.model.endswith(CLOUD)
+        if one.model and not one.model.endswith(CLOUD) and _writes(one)
     )
 
 
@@ -149,6 +149,12 @@ def stream(
                 yield part.message.content
             if part.done and ended:
                 ended(_told(part))
+
+
+def _writes(model: ollama.ListResponse.Model) -> bool:
+    """Whether a model writes; one for embeddings would refuse a prompt."""
+    family = (model.details and model.details.family) or ""
+    return "bert" not in family and "embed" not in model.model
 
 
 def _client(host: str | None, seconds: float) -> ollama.Client:

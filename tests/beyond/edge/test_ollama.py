@@ -8,12 +8,15 @@ import pytest
 from beyond.edge import ollama
 
 ASKED = []
+BERT = {"model": "all-minilm:22m", "details": {"family": "bert"}}
 
 
 class Fake(BaseHTTPRequestHandler):
     def do_GET(self):
         assert self.path == "/api/tags"
-        self._send([{"models": [{"model": "smollm2:135m"}, {"model": "llama3.2:3b"}, {"model": "far:480b-cloud"}]}])
+        names = ("smollm2:135m", "llama3.2:3b", "far:480b-cloud", "mxbai-embed-large")
+        models = [*({"model": name} for name in names), BERT]
+        self._send([{"models": models}])
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -58,7 +61,7 @@ def nobody():
     return address
 
 
-def test_the_models_of_a_running_ollama(host):
+def test_the_models_that_write_in_a_running_ollama(host):
     assert ollama.models(host) == ("smollm2:135m", "llama3.2:3b")
 
 
