@@ -26,6 +26,8 @@ python3 env install [--fresh]       only make the environment
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
 VERBS = ("lab", "run", "test", "install")
+# Two at a time, because the tests wait for half of their time.
+EVERY_TEST = ("-n", "2", "--dist", "loadgroup")
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +70,7 @@ def _main(arguments: list[str]) -> int:
             raise Fault("There are no tests in a student's files; they are in the instructor's "
                         "course.", faults.USAGE)
         environment.ensure(test=True)
-        command = [str(environment.python), "-m", "pytest", *rest]
+        command = [str(environment.python), "-m", "pytest", *(rest or EVERY_TEST)]
         return _become(command, lab.environ(environment), cwd=ROOT)
     environment.ensure(fresh=_parse_install(rest).fresh)
     print(f"The environment in {environment.folder} is ready.")

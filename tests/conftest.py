@@ -1,11 +1,38 @@
 """What every test starts from."""
 
+import os
 from pathlib import Path
 
 import pytest
 from beyond import locale
 
+# Two processes that both compute on every core take six times as long as one after the other:
+# their threads wait for each other by spinning. Read by PyTorch when it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
+
+# What several files share, or see of each other: it has to stay in one process.
+TOGETHER = {
+    "tests/attacks/": "attacks",  # each looks for processes that outlived their submission
+    "tests/autograder/test_demo.py": "demo",
+    "tests/browser/test_instructor.py": "demo",
+}
+LESSONS = "tests/notebooks/"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in two processes: which stay together, and which start first."""
+    for item in items:
+        group = next((own for start, own in TOGETHER.items() if _file(item).startswith(start)), None)
+        item.add_marker(pytest.mark.xdist_group(group or _file(item)))
+    # The lessons compute for ten minutes; most others wait, and fill what is left of the machine.
+    items.sort(key=lambda item: not _file(item).startswith(LESSONS))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT).as_posix()
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,20 @@ def test_run_becomes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "VIRTUAL_ENV" in variables
 
 
+@pytest.mark.parametrize(
+    ("arguments", "passed_on"),
+    [([], ["-n", "2", "--dist", "loadgroup"]), (["tests/env", "-x"], ["tests/env", "-x"])],
+)
+def test_all_tests_run_two_at_a_time_and_some_as_asked(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed_on: list[str]
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(Environment, "ensure", lambda self, test: None)
+    monkeypatch.setattr(launcher, "_become", lambda command, *rest, **more: became.append(command) or 0)
+    assert launcher.main(["test", *arguments]) == 0
+    assert became[0][1:] == ["-m", "pytest", *passed_on]
+
+
 def names(file: str) -> dict[str, str]:
     """The requirements in one of our files: name to the rest of its line."""
     found = {}
