@@ -7,6 +7,7 @@ import re
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,10 @@ def saved(page, path: Path) -> dict:
     page.keyboard.press("Control+s")
     page.wait_for_function("() => !document.querySelector('.jp-NotebookPanel .jp-mod-dirty')")
     for _ in range(200):
-        if path.stat().st_mtime_ns != before:
-            return json.loads(path.read_text(encoding="utf-8"))
+        # Jupyter empties the file and then writes it; half a notebook is no JSON.
+        with suppress(json.JSONDecodeError):
+            if path.stat().st_mtime_ns != before:
+                return json.loads(path.read_text(encoding="utf-8"))
         page.wait_for_timeout(50)
     raise AssertionError(f"{path} was not saved")
 

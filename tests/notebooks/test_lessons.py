@@ -73,7 +73,7 @@ def wrong(name: str) -> dict[str, list[str]]:
     os.environ["HF_HUB_OFFLINE"] = "1"
     client = NotebookClient(
         english,
-        timeout=300,
+        timeout=600,  # seconds a cell; on one core of a slow machine some take minutes
         allow_errors=True,
         kernel_name="python3",
         resources={"metadata": {"path": str(ROOT / "notebooks" / "en")}},
