@@ -17,14 +17,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beyond.locale import _
 from beyond.machine import free_memory
+from beyond.quiet import quiet
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import; not every user needs them
     import torch
@@ -164,7 +164,7 @@ def load(
             hub doesn't answer.
     """
     _require("transformers", "safetensors", "accelerate")
-    with _quiet():
+    with quiet():
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if from_hub:
@@ -248,7 +248,7 @@ def _convert(name: str, place: Path) -> None:
     from tqdm.auto import tqdm
 
     source = gguf_file(name)
-    with tqdm(total=3, desc=_("Converting the model, once")) as progress, _quiet():
+    with tqdm(total=3, desc=_("Converting the model, once")) as progress, quiet():
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
@@ -316,19 +316,3 @@ def _remove_abandoned(parent: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
         except FileNotFoundError:  # its maker has just finished
             continue
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers without its own progress bars and notes, which say nothing to a learner."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

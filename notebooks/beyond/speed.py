@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from beyond.models import SMOLLM2, NoModel, load
+from beyond.own_process import run_module
 
 PROMPT_TOKENS = 128
 NEW_TOKENS = 48
@@ -73,22 +72,14 @@ def measure(
     Raises:
         NoModel: if the model can't be loaded.
     """
-    command = [
-        sys.executable, "-m", "beyond.speed", "--dtype", dtype, "--model", str(model),
-        "--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens),
-    ]  # fmt: skip
+    options = ["--dtype", dtype, "--model", str(model)]
+    options += ["--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens)]
     if threads:
-        command += ["--threads", str(threads)]
-    # The child finds this package where this process found it, installed or not.
-    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False
-    )
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise NoModel(last[0])
-    return Speed(**json.loads(done.stdout.strip().splitlines()[-1]))
+        options += ["--threads", str(threads)]
+    try:
+        return Speed(**run_module("beyond.speed", *options))
+    except RuntimeError as problem:
+        raise NoModel(str(problem)) from None
 
 
 def measure_here(

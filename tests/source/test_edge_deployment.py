@@ -1,7 +1,6 @@
 """The challenge: right work scores, each mistake costs what it deserves, files are judged as files.
 
-Everything is graded by the engine itself, with one warm parent for all submissions. Exporting
-takes seconds, so most submissions hand in two files that were exported once.
+Exporting takes seconds, so most submissions hand in two files that were exported once.
 """
 
 from __future__ import annotations
@@ -10,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import notebooks, translation
-from autograder.course import Course
-from autograder.engine.job import Job, Outcome
-from autograder.engine.walls import WallsFault, find_bwrap
-from autograder.engine.worker import run_submission
+from autograder import translation
+from autograder.engine.job import Outcome
 from autograder.lint import lint
-from autograder.rebuild import rebuild, released, template
 from autograder.verdict import cell_verdicts
 from tests.source.edge_deployment_submissions import (
     CHECKS,
@@ -27,8 +22,9 @@ from tests.source.edge_deployment_submissions import (
     RIGHT,
     submissions,
 )
+from tests.source.engine_grading import grading, points, records
 
-COURSE, NAME = Course.here(), "edge-deployment"
+NAME = "edge-deployment"
 FILES = ("guesser.onnx", "guesser-small.onnx")
 NAMES_OF = {
     cell: {name: short for short, (name, _weight) in all_.items()} for cell, all_ in CHECKS.items()
@@ -44,28 +40,7 @@ def master(assignments):
 
 @pytest.fixture(scope="module")
 def grade(master):
-    """A function that grades the release with some answers, in English or Korean."""
-    try:
-        find_bwrap()
-    except WallsFault as fault:
-        pytest.skip(str(fault))
-    parts = {
-        code: (template(COURSE, NAME, NAME, code), released(COURSE, NAME, NAME, code))
-        for code in ("en", "ko")
-    }
-
-    def grade(
-        answers: dict[str, str], language: str = "en", files: dict[str, bytes] | None = None
-    ) -> Outcome:
-        base, given = parts[language]
-        work = notebooks.copied(given)
-        for cell in work.cells:
-            cell.source = answers.get(cell.id, cell.source)
-        rebuilt, _notes = rebuild(base, given, work)
-        job = Job("x", NAME, rebuilt, master, files or {}, cell_seconds=100.0)
-        return Outcome.from_bytes(run_submission(job.to_bytes()))
-
-    return grade
+    return grading(NAME, master, cell_seconds=100.0)
 
 
 @pytest.fixture(scope="module")
@@ -91,20 +66,6 @@ def files(master, tmp_path_factory):
     return {path.name: path.read_bytes() for path in (fp32, small)}
 
 
-def records(outcome: Outcome) -> dict[str, list[dict]]:
-    """What each test cell's report says, by answer cell."""
-    found = {}
-    for cell in outcome.notebook.cells:
-        if notebooks.is_test(cell) and cell.cell_type == "code":
-            [record] = [
-                output.data["application/vnd.beyond.checks+json"]
-                for output in cell.outputs
-                if output.output_type == "display_data"
-            ]
-            found[cell.id.removesuffix("-test")] = record["checks"]
-    return found
-
-
 def failed(outcome: Outcome) -> dict[str, set[str]]:
     """The checks that were not passed, by answer cell and short name."""
     found: dict[str, set[str]] = {}
@@ -125,10 +86,6 @@ def deserved(broken: dict[str, set[str]]) -> float:
         kept = sum(weight for short, (_name, weight) in checks.items() if short not in lost)
         total += POINTS[cell] * kept / sum(weight for _name, weight in checks.values())
     return total
-
-
-def points(outcome: Outcome) -> float:
-    return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))
 
 
 def test_points_and_cells(master, assignments):

@@ -1,21 +1,14 @@
-"""The assignment on the gate: right work scores, each mistake costs what it deserves.
-
-Everything is graded by the engine itself, with one warm parent for all submissions.
-"""
+"""The assignment on the gate: right work scores, each mistake costs what it deserves."""
 
 from __future__ import annotations
 
 import pytest
 
 from autograder import notebooks, translation
-from autograder.course import Course
-from autograder.engine.job import Job, Outcome
-from autograder.engine.walls import WallsFault, find_bwrap
-from autograder.engine.worker import run_submission
 from autograder.lint import lint
-from autograder.rebuild import rebuild, released, template
 from autograder.trial import reference_cell
 from autograder.verdict import cell_verdicts
+from tests.source.engine_grading import grading, points, records
 from tests.source.moe_gate_submissions import (
     CHECKS,
     CONSTANTS,
@@ -25,7 +18,7 @@ from tests.source.moe_gate_submissions import (
     RIGHT,
 )
 
-COURSE, NAME = Course.here(), "moe-gate"
+NAME = "moe-gate"
 
 
 @pytest.fixture(scope="module")
@@ -35,43 +28,7 @@ def master(assignments):
 
 @pytest.fixture(scope="module")
 def grade(master):
-    """A function that grades the release with some answers, in English or Korean."""
-    try:
-        find_bwrap()
-    except WallsFault as fault:
-        pytest.skip(str(fault))
-    parts = {
-        code: (template(COURSE, NAME, NAME, code), released(COURSE, NAME, NAME, code))
-        for code in ("en", "ko")
-    }
-
-    def grade(answers: dict[str, str], language: str = "en") -> Outcome:
-        base, given = parts[language]
-        work = notebooks.copied(given)
-        for cell in work.cells:
-            cell.source = answers.get(cell.id, cell.source)
-        rebuilt, _notes = rebuild(base, given, work)
-        return Outcome.from_bytes(run_submission(Job("x", NAME, rebuilt, master).to_bytes()))
-
-    return grade
-
-
-def records(outcome: Outcome) -> dict[str, list[dict]]:
-    """What each test cell's report says, by answer cell."""
-    found = {}
-    for cell in outcome.notebook.cells:
-        if notebooks.is_test(cell):
-            [record] = [
-                output.data["application/vnd.beyond.checks+json"]
-                for output in cell.outputs
-                if output.output_type == "display_data"
-            ]
-            found[cell.id.removesuffix("-test")] = record["checks"]
-    return found
-
-
-def points(outcome: Outcome) -> float:
-    return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))
+    return grading(NAME, master)
 
 
 def test_points_and_cells(master, assignments):

@@ -15,13 +15,14 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median, quantiles
+
+from beyond.own_process import run_module
 
 PROMPT_TOKENS = 128
 NEW_TOKENS = 64
@@ -88,22 +89,10 @@ def measure(
     Raises:
         RuntimeError: with the last line that the process wrote, if it fails.
     """
-    command = [
-        python, "-m", "beyond.edge.measure", engine, str(model),
-        "--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens),
-    ]  # fmt: skip
+    options = ["--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens)]
     if threads:
-        command += ["--threads", str(threads)]
-    # The child finds this package where this process found it, installed or not.
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False
-    )
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise RuntimeError(last[0])
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+        options += ["--threads", str(threads)]
+    found = run_module("beyond.edge.measure", engine, str(model), *options, python=python)
     return Speed(**found | {"steps": tuple(found["steps"])})
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from beyond.locale import _
 from beyond.machine import free_memory
 from beyond.models import NoModel, memory_needed
-from beyond.vision.quiet import quiet
+from beyond.quiet import quiet
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import
     from PIL import Image

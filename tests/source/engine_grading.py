@@ -1,0 +1,61 @@
+"""Grading an assignment's release with the engine itself, one warm parent for all submissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from nbformat import NotebookNode
+
+from autograder import notebooks
+from autograder.course import Course
+from autograder.engine.job import Job, Outcome
+from autograder.engine.walls import WallsFault, find_bwrap
+from autograder.engine.worker import run_submission
+from autograder.rebuild import rebuild, released, template
+from autograder.verdict import cell_verdicts
+
+
+def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Callable[..., Outcome]:
+    """A function that grades the release with some answers, in English or Korean.
+
+    Without walls on this machine, the test that asks is skipped.
+    """
+    try:
+        find_bwrap()
+    except WallsFault as fault:
+        pytest.skip(str(fault))
+    parts = [Course.here(), name, name]
+    sides = {code: (template(*parts, code), released(*parts, code)) for code in ("en", "ko")}
+
+    def grade(
+        answers: dict[str, str], language: str = "en", files: dict[str, bytes] | None = None
+    ) -> Outcome:
+        base, given = sides[language]
+        work = notebooks.copied(given)
+        for cell in work.cells:
+            cell.source = answers.get(cell.id, cell.source)
+        rebuilt, _notes = rebuild(base, given, work)
+        job = Job("x", name, rebuilt, master, files or {}, cell_seconds=cell_seconds)
+        return Outcome.from_bytes(run_submission(job.to_bytes()))
+
+    return grade
+
+
+def records(outcome: Outcome) -> dict[str, list[dict]]:
+    """What each test cell's report says, by answer cell."""
+    found = {}
+    for cell in outcome.notebook.cells:
+        if notebooks.is_test(cell) and cell.cell_type == "code":
+            [record] = [
+                output.data["application/vnd.beyond.checks+json"]
+                for output in cell.outputs
+                if output.output_type == "display_data"
+            ]
+            found[cell.id.removesuffix("-test")] = record["checks"]
+    return found
+
+
+def points(outcome: Outcome) -> float:
+    """What was earned in all; a written answer waits, and counts nothing yet."""
+    return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))
