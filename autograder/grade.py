@@ -21,11 +21,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from autograder.course import MASTER_LANGUAGE, Course, require_student_id
-from autograder.engine.job import imports_in
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import write_file
 from autograder.fingerprints import Fingerprints
 from autograder.graded_folder import MARK, GradedFolder, Mark, interrupted
+from autograder.judge.job import imports_in, longest_job
 from autograder.workers import WorkerDied, executor, run_each
 
 if TYPE_CHECKING:
@@ -42,12 +42,10 @@ Progress = Callable[[int, int, str], None]
 """Called with (submissions done, submissions in all, the student at work on)."""
 
 Runner = Callable[[bytes], bytes]
-"""Runs one job (`engine.job.Job`) and returns its outcome (`engine.job.Outcome`)."""
+"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.Outcome`)."""
 
-_WORKER_GRACE = 240.0
+_WORKER_GRACE = 60.0
 """Seconds beyond a job's own limits before its process counts as hung."""
-
-_SUBMISSION_SECONDS = 300.0
 
 
 def submitted_students(course: Course, assignment: str) -> list[str]:
@@ -115,7 +113,7 @@ def _runner() -> Runner:
             "Grading runs students' code behind walls that only Linux has; "
             "grade in the container that env/container describes."
         )
-    from autograder.engine.worker import run_submission
+    from autograder.judge.worker import run_submission
 
     return run_submission
 
@@ -135,7 +133,7 @@ def _on_workers(
         warm = _warm_up(runner, course, assignment)
 
         def start(jobs: int) -> object:
-            seconds = _SUBMISSION_SECONDS + course.cell_seconds + _WORKER_GRACE
+            seconds = _longest(course, assignment)
             return stack.enter_context(
                 executor(workers, scheduler, jobs=jobs, warm=warm, seconds=seconds)
             )
@@ -312,15 +310,32 @@ def _is_graded(course: Course, student: str, assignment: str, prints: Fingerprin
     return False
 
 
+def _longest(course: Course, assignment: str) -> float:
+    """The longest, in seconds, that a worker may have one submission."""
+    seconds = []
+    for master in _masters(course, assignment):
+        with suppress(AttributeError):  # what is wrong with it is told later
+            asked = master.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+            seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
+    return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
+
+
+def _masters(course: Course, assignment: str) -> Iterator[dict]:
+    """The instructor's notebooks as they are in their files, read without nbformat."""
+    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+        with suppress(ValueError):
+            yield json.loads(path.read_bytes())
+
+
 def _warm_up(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
     """What a worker can do before its first job: import what the assignment imports."""
     warm_up = getattr(sys.modules[runner.__module__], "warm_up", None)
     if warm_up is None:
         return None
     imports = set()
-    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
-        with suppress(ValueError, KeyError, TypeError):  # what is wrong with it is told later
-            imports |= imports_in(json.loads(path.read_bytes()))
+    for master in _masters(course, assignment):
+        with suppress(KeyError, TypeError):  # what is wrong with it is told later
+            imports |= imports_in(master)
     return functools.partial(warm_up, tuple(sorted(imports)))
 
 
@@ -360,7 +375,7 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
     with GradebookWriter(course, assignment) as writer:
         maker = WorkMaker(course, assignment, writer.notebooks)
     work = maker.work(student)
-    with executor(1, jobs=1) as pool:
+    with executor(1, jobs=1, seconds=_longest(course, assignment)) as pool:
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:

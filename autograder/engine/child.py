@@ -28,6 +28,11 @@ class CannotCross(Exception):
     """What was asked for isn't a plain value."""
 
 
+def prepare() -> None:
+    """Load what every child needs, before the first is forked."""
+    warm()
+
+
 def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
     """Answer requests until the door closes."""
     child = _Child(warm(), limits)
