@@ -21,10 +21,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from autograder.course import MASTER_LANGUAGE, Course, require_student_id
-from autograder.errors import EnvironmentFault, UserError
+from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
 from autograder.files import write_file
 from autograder.fingerprints import Fingerprints
 from autograder.graded_folder import MARK, GradedFolder, Mark, interrupted
+from autograder.grading.preflight import require_preflight
 from autograder.judge.job import imports_in, longest_job
 from autograder.workers import WorkerDied, executor, run_each
 
@@ -140,7 +141,7 @@ def _on_workers(
 
         prints = Fingerprints(course, assignment)
         todo = [one for one in chosen if again or not _is_graded(course, one, assignment, prints)]
-        pool = start(len(todo)) if todo else None
+        pool = start(len(todo) + 1) if todo else None
         from autograder.gradebook_writer import GradebookWriter
         from autograder.jobs import WorkMaker
 
@@ -156,8 +157,14 @@ def _on_workers(
         coordinator.tell_untouched(set(todo))
         if todo:
             maker = WorkMaker(course, assignment, writer.notebooks)
-            coordinator.run(todo, maker, pool or start(len(todo)), runner)
+            pool = pool or start(len(todo) + 1)
+            require_preflight(course, assignment, maker, pool, runner)
+            coordinator.run(todo, maker, pool, runner)
         return coordinator.end()
+
+
+_FOR_EVERYONE = (EnvironmentFault, AssignmentChanged)
+"""What stops the whole class, being nobody's submission's doing."""
 
 
 class _Coordinator:
@@ -187,11 +194,16 @@ class _Coordinator:
         for student in self._chosen:
             if student not in todo:
                 self._tell_of(student)
-                self._take_verdict(student)
+                try:
+                    self._take_verdict(student)
+                except _FOR_EVERYONE:
+                    raise
+                except Exception as error:
+                    self._failed[student] = error
 
     def run(self, todo: list[str], maker: WorkMaker, pool: object, runner: Runner) -> None:
         """Grade these, writing each as it comes."""
-        waiting = (maker.work(student) for student in todo)
+        waiting = filter(None, (self._work(maker, student) for student in todo))
         ready: deque[Work] = deque()
         on_the_way: dict[Future, Work] = {}
         while True:
@@ -213,8 +225,7 @@ class _Coordinator:
                 work = on_the_way.pop(future)
                 self._tell_of(work.student)
                 if results is not None:
-                    _into_gradebook(self._folder(work), results, work.mark, self._writer)
-                    self._take_verdict(work.student)
+                    self._keep(work, results)
             # Nothing of a submission that is done stays in memory while the next ones run.
             del came, finished, done
 
@@ -227,16 +238,38 @@ class _Coordinator:
         """The result of one submission, complete on disk; None if it could not be graded."""
         try:
             results = maker.results(work, future.result())
+            self._folder(work).finish(results, work.files, work.mark)
         except WorkerDied:
             results = maker.given_up(work)
-        except UserError:
+            self._folder(work).finish(results, work.files, work.mark)
+        except _FOR_EVERYONE:
             raise
         except Exception as error:
             # Not the submission's doing as far as one can tell: no score may come of it.
             self._failed[work.student] = error
             return None
-        self._folder(work).finish(results, work.files, work.mark)
         return results
+
+    def _work(self, maker: WorkMaker, student: str) -> Work | None:
+        """A submission ready to run; None if there is something that nobody thought of."""
+        try:
+            return maker.work(student)
+        except _FOR_EVERYONE:
+            raise
+        except Exception as error:
+            self._tell_of(student)
+            self._failed[student] = error
+            return None
+
+    def _keep(self, work: Work, results: dict[str, NotebookNode]) -> None:
+        """Put a result that is complete on disk into the gradebook and in its place."""
+        try:
+            _into_gradebook(self._folder(work), results, work.mark, self._writer)
+            self._take_verdict(work.student)
+        except _FOR_EVERYONE:
+            raise
+        except Exception as error:
+            self._failed[work.student] = error
 
     def end(self) -> list[Verdict]:
         """The verdicts, in the order asked for.
@@ -376,6 +409,7 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
         maker = WorkMaker(course, assignment, writer.notebooks)
     work = maker.work(student)
     with executor(1, jobs=1, seconds=_longest(course, assignment)) as pool:
+        require_preflight(course, assignment, maker, pool, _runner())
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:

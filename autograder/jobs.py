@@ -23,7 +23,7 @@ from autograder.archives import STUDENT_LIMITS, BadArchive, FolderSource
 from autograder.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
 from autograder.course import Course
 from autograder.core.cell_status import CellStatus
-from autograder.errors import UserError
+from autograder.errors import AssignmentChanged, UserError
 from autograder.files import read_file
 from autograder.fingerprints import Fingerprints
 from autograder.gradebook_writer import GradebookNotebook
@@ -56,6 +56,7 @@ class Work:
         files: what stands beside them in the graded folder, by path.
         mark: which submission and assignment this is, and when it came in.
         jobs: what a worker gets, one for each notebook in `rebuilt`.
+        is_solution: whether it is the instructor's own, tried before the class.
     """
 
     student: str
@@ -63,6 +64,7 @@ class Work:
     files: dict[str, bytes]
     mark: Mark
     jobs: list[bytes]
+    is_solution: bool = False
 
 
 class Faulty(Exception):
@@ -148,6 +150,26 @@ class WorkMaker:
             seed=self._seed,
         )
 
+    def preflights(self) -> list[Work]:
+        """Return the solution and the untouched release of every notebook, ready to run.
+
+        Raises:
+            UserError: the assignment has been changed since its release.
+        """
+        works = []
+        for name in self._names:
+            base = self._base(name, new_notebook())
+            solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
+            for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
+                notebook = notebooks.copied(base.template)
+                for cell in notebook.cells:
+                    if is_solution and notebooks.is_solution(cell):
+                        cell.source = solutions[cell.id]
+                files = self._given_files(base.language)
+                job = self._job(title, name, base.language, notebook, files).to_bytes()
+                works.append(Work(title, {name: notebook}, files, Mark("", None), [job], is_solution))
+        return works
+
     def given_up(self, work: Work) -> dict[str, NotebookNode]:
         """The graded notebooks of a submission that no worker survives: nothing was run."""
         results = {}
@@ -189,13 +211,13 @@ class WorkMaker:
         """The instructor's notebook for a submission, which is the one that was released.
 
         Raises:
-            UserError: it has been changed since.
+            AssignmentChanged: it has been changed since.
         """
         base = self._bases.base(name, submission)
         if (name, base.language) not in self._checked:
             changed = _changed_cells(base.template, self._registered[name])
             if changed:
-                raise UserError(
+                raise AssignmentChanged(
                     f"{self._assignment} was changed after its release "
                     f"({', '.join(changed[:5])}); run `autograder release {self._assignment}` to "
                     "put the change into the gradebook, then grade."
