@@ -54,7 +54,8 @@ def run_submission(content: bytes) -> bytes:
     """As `autograder.judge.worker.run_submission`."""
     job = Job.from_bytes(content)
     runs = os.environ.get("BEYOND_RUNS")
-    if runs and Path(runs).is_dir():
+    # The preflight's names have a blank, which no student's id has.
+    if runs and Path(runs).is_dir() and " " not in job.student:
         note = Path(runs) / f"{job.student}-{os.getpid()}-{time.monotonic_ns()}"
         note.touch()
     return Outcome(execute(job.cells)).to_bytes()
