@@ -10,9 +10,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import signal
 import traceback
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from beyond import checks
@@ -38,6 +39,26 @@ class InstructorFault(Exception):
     """A cell of the instructor's failed on its own; the message has all of it."""
 
 
+class _TestTimedOut(BaseException):
+    """A test cell computes for too long; no check may take it for a failure of its own."""
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Interrupt the block after so many seconds: a value of the student's may keep a test busy."""
+
+    def late(_signal: int, _frame: object) -> None:
+        raise _TestTimedOut
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 class Judge:
     """Runs the instructor's cells of one look at a submission, in order, in one namespace.
 
@@ -48,6 +69,7 @@ class Judge:
         fresh: a process where no student code has run, for `@probe(fresh=True)`.
         files: the names of the files that students make or hand in; a fresh probe finds them as
             they stand when it is asked.
+        test_seconds: the longest that one test cell may take, the student's part included.
     """
 
     def __init__(
@@ -57,7 +79,9 @@ class Judge:
         reference: Reference | Iterable[str] = (),
         fresh: StudentProcess | None = None,
         files: Iterable[str] = (),
+        test_seconds: float = 90.0,
     ) -> None:
+        self._test_seconds = test_seconds
         self._names = names
         self._student = student
         self._fresh = fresh
@@ -130,7 +154,10 @@ class Judge:
             contextlib.redirect_stdout(io.StringIO()),
         ):
             try:
-                exec(code, self._namespace)
+                with _at_most(self._test_seconds):
+                    exec(code, self._namespace)
+            except _TestTimedOut:
+                return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
             except BaseException as error:  # a test may also call exit(); nothing may stop grading
                 outputs.append(error_output(type(error).__name__, str(error)))
         if self._student.trouble is not None and not heard.trouble_in_a_check:

@@ -127,6 +127,11 @@ class Job:
         return max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * self.cell_seconds)
 
     @property
+    def test_seconds(self) -> float:
+        """The longest that one test cell may take, the student's calls in it included."""
+        return self.cell_seconds + max(self.cell_seconds, _JUDGE_SECONDS)
+
+    @property
     def seconds(self) -> float:
         """The longest that the whole job may take, whatever the submission does."""
         return longest_job(self.cell_seconds)

@@ -99,6 +99,7 @@ class _Look:
             self._reference,
             fresh if about.fresh_probes else None,
             about.made_files,
+            job.test_seconds,
         )
         found = {}
         for cell in map(form, job.cells):
@@ -120,11 +121,11 @@ class _Look:
             self._judge.define(cell.id, cell.source)
             return CellOutcome(self._define(cell))
         known = self._known.get(cell.id, CellOutcome())
+        if known.status is CellStatus.TIMED_OUT:
+            return CellOutcome([ending_output(known.status)], known.status)
         if cell.role == "test":
             ended = self._judge.test(cell.id, cell.source, known.trouble)
             return CellOutcome(*ended, trouble=self._student.trouble)
-        if known.status is CellStatus.TIMED_OUT:
-            return CellOutcome([ending_output(known.status)], known.status)
         return self._students(cell)
 
     def _define(self, cell: CodeCell) -> list[Output]:

@@ -194,6 +194,16 @@ def test_a_test_that_fails_outside_a_check_or_exits_leaves_an_error(kit):
         assert "1 / 0" not in str(output["traceback"])
 
 
+def test_a_value_that_keeps_a_test_busy_costs_that_test():
+    judge = Judge(process(Child(a=["value", 10**9])), Names(values={"a"}), [], test_seconds=0.5)
+    judge.define("given", "from beyond.checks import check, report")
+    source = "with check('sum'):\n    assert sum(n * n for n in range(a)) > 0\nreport()"
+    outputs, status = judge.test("t", source)
+    assert status is CellStatus.TIMED_OUT
+    assert [one["ename"] for one in outputs] == ["CellTimeoutError"]
+    assert judge.test("t2", "pass") == ([], CellStatus.RAN)
+
+
 @pytest.mark.parametrize("source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"])
 def test_a_given_cell_that_fails_is_the_instructors_fault(source):
     with pytest.raises(InstructorFault, match="the cell given"):
