@@ -69,7 +69,6 @@ class Judge:
         fresh: a process where no student code has run, for `@probe(fresh=True)`.
         files: the names of the files that students make or hand in; a fresh probe finds them as
             they stand when it is asked.
-        test_seconds: the longest that one test cell may take, the student's part included.
     """
 
     def __init__(
@@ -79,9 +78,7 @@ class Judge:
         reference: Reference | Iterable[str] = (),
         fresh: StudentProcess | None = None,
         files: Iterable[str] = (),
-        test_seconds: float = 90.0,
     ) -> None:
-        self._test_seconds = test_seconds
         self._names = names
         self._student = student
         self._fresh = fresh
@@ -129,12 +126,17 @@ class Judge:
         self._for_fresh.append(source)
 
     def test(
-        self, cell: str, source: str, trouble: CellStatus | None = None
+        self,
+        cell: str,
+        source: str,
+        trouble: CellStatus | None = None,
+        seconds: float = 90.0,
     ) -> tuple[list[Output], CellStatus]:
         """Run a test cell; return the outputs it would have in a notebook, and how it ended.
 
         Args:
             trouble: how the student's process is known to end in this cell; it isn't asked then.
+            seconds: the longest that the cell may take, the student's part included.
 
         A check during which the student's process ended has failed. Where that happened outside
         the checks, the cell has no outcome but that.
@@ -154,7 +156,7 @@ class Judge:
             contextlib.redirect_stdout(io.StringIO()),
         ):
             try:
-                with _at_most(self._test_seconds):
+                with _at_most(seconds):
                     exec(code, self._namespace)
             except _TestTimedOut:
                 return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT

@@ -127,6 +127,11 @@ class Job:
         return max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * self.cell_seconds)
 
     @property
+    def look_wall_seconds(self) -> float:
+        """The longest that a look may take, tests included, before it begins another cell."""
+        return self.look_seconds + self.cell_seconds
+
+    @property
     def test_seconds(self) -> float:
         """The longest that one test cell may take, the student's calls in it included."""
         return self.cell_seconds + max(self.cell_seconds, _JUDGE_SECONDS)
@@ -173,7 +178,8 @@ class Job:
 def longest_job(cell_seconds: float) -> float:
     """Return the longest, in seconds, that a job may take whose cells may take so long."""
     look = max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * cell_seconds)
-    return 2 * (look + cell_seconds) + _JUDGE_SECONDS
+    # Each look ends after one cell more, and may be in the midst of another one then.
+    return 2 * (look + 2 * cell_seconds) + _JUDGE_SECONDS
 
 
 def code_cells(notebook: NotebookNode) -> tuple[CodeCell, ...]:

@@ -12,6 +12,7 @@ code that could have seen a hidden input.
 from __future__ import annotations
 
 import hashlib
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -99,12 +100,14 @@ class _Look:
             self._reference,
             fresh if about.fresh_probes else None,
             about.made_files,
-            job.test_seconds,
         )
         found = {}
+        deadline = time.monotonic() + job.look_wall_seconds
         for cell in map(form, job.cells):
             try:
-                found[cell.id] = self._cell(cell)
+                if time.monotonic() > deadline:
+                    raise NoProcess
+                found[cell.id] = self._cell(cell, deadline)
             except ChildGone as end:
                 status = status_of(end)
                 found[cell.id] = CellOutcome([ending_output(status)], status)
@@ -115,7 +118,7 @@ class _Look:
         fresh.close()
         return found
 
-    def _cell(self, cell: CodeCell) -> CellOutcome:
+    def _cell(self, cell: CodeCell, deadline: float) -> CellOutcome:
         if cell.role == "given":
             # Here first: a fault of the instructor's is told as one, whatever the student did.
             self._judge.define(cell.id, cell.source)
@@ -124,7 +127,8 @@ class _Look:
         if known.status is CellStatus.TIMED_OUT:
             return CellOutcome([ending_output(known.status)], known.status)
         if cell.role == "test":
-            ended = self._judge.test(cell.id, cell.source, known.trouble)
+            seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
+            ended = self._judge.test(cell.id, cell.source, known.trouble, seconds)
             return CellOutcome(*ended, trouble=self._student.trouble)
         return self._students(cell)
 

@@ -195,10 +195,10 @@ def test_a_test_that_fails_outside_a_check_or_exits_leaves_an_error(kit):
 
 
 def test_a_value_that_keeps_a_test_busy_costs_that_test():
-    judge = Judge(process(Child(a=["value", 10**9])), Names(values={"a"}), [], test_seconds=0.5)
+    judge = Judge(process(Child(a=["value", 10**9])), Names(values={"a"}), [])
     judge.define("given", "from beyond.checks import check, report")
     source = "with check('sum'):\n    assert sum(n * n for n in range(a)) > 0\nreport()"
-    outputs, status = judge.test("t", source)
+    outputs, status = judge.test("t", source, seconds=0.5)
     assert status is CellStatus.TIMED_OUT
     assert [one["ename"] for one in outputs] == ["CellTimeoutError"]
     assert judge.test("t2", "pass") == ([], CellStatus.RAN)
