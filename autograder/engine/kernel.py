@@ -127,14 +127,18 @@ def use_capabilities(wanted: int) -> None:
     _check(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "set capabilities")
 
 
-def give_up_privileges() -> None:
-    """No capability now or after any exec, and none to be had from a setuid program."""
+def forbid_new_privileges() -> None:
+    """Have no program give more rights than its caller has, setuid or not."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def give_up_capabilities() -> None:
+    """No capability now or after any exec."""
     for capability in range(_CAPABILITY_COUNT):
         # Numbers that this kernel doesn't know are refused: there is nothing to drop.
         _libc.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_ulong, (capability, 0, 0, 0)))
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     use_capabilities(0)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _status(field: str) -> int:
