@@ -72,8 +72,7 @@ def confine(limits: Limits, uid: int | None, behind: list[str], syscalls: bytes)
     limits.apply_in_user_namespace()
     if stands(barriers.SESSION_KEYRING):
         kernel.new_session_keyring()
-    if stands(barriers.NO_NEW_PRIVILEGES):
-        kernel.forbid_new_privileges()
+    kernel.forbid_new_privileges()
     kernel.die_with_parent()  # after the change of user, which forgets it
     os.chdir(WORK)
     if stands(barriers.SYSCALLS):

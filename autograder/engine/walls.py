@@ -60,7 +60,7 @@ _CHECKOUT = str(Path(__file__).resolve().parents[2])
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": WORK,
     "USER": "student",
@@ -82,6 +82,7 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+"""All that a child's environment holds."""
 
 
 class WallsFault(EnvironmentFault):
@@ -118,15 +119,16 @@ def find_bwrap() -> Path:
 
 def capabilities() -> list[str]:
     """The capabilities of the warm parent."""
-    if is_privileged():
+    if is_privileged() and stands(barriers.USER):
         # Cgroup's own folders are closed even to root, without this.
         return [*_CAPABILITIES, "CAP_DAC_OVERRIDE"]
-    return [*_CAPABILITIES, "CAP_SETFCAP"]  # without which no child may map the user that it is
+    # Without the last, no child may map the user that it is.
+    return [*_CAPABILITIES, *(["CAP_DAC_OVERRIDE"] if is_privileged() else []), "CAP_SETFCAP"]
 
 
 def environment() -> dict[str, str]:
     """All that a child's environment holds."""
-    return dict(_ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **_ENVIRONMENT}
+    return dict(ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **ENVIRONMENT}
 
 
 def raise_walls_argv(
@@ -250,10 +252,18 @@ def _course(packages: Iterable[str]) -> list[str]:
 
 def _rest_of_the_machine() -> list[str]:
     """Binds for every other folder, for the check that the attacks miss this barrier."""
-    made = {"proc", "dev", "sys", "tmp", "lost+found", SCRATCH[1:], COURSE[1:], BEHIND[1:]}
-    folders = [f"/{name}" for name in sorted(os.listdir("/")) if name not in made]
-    folders = [one for one in folders if os.path.isdir(one) and not os.path.islink(one)]
-    return [word for one in folders for word in ("--ro-bind", one, one)]
+    made = ("/proc", "/dev", "/sys", "/tmp", SCRATCH, COURSE, BEHIND)
+    binds, left = [], ["/"]
+    while left:
+        for entry in os.scandir(left.pop()):
+            needed = [one for one in needed_folders() if _is_in(one, entry.path)]
+            if entry.path in made or entry.path in needed or not entry.is_dir(follow_symlinks=False):
+                continue
+            if needed:
+                left.append(entry.path)
+            else:
+                binds += ["--ro-bind", entry.path, entry.path]
+    return binds
 
 
 def _is_in(path: object, folder: object) -> bool:

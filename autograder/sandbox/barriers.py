@@ -6,7 +6,8 @@ misses has no test. A test patches `DOWN` in the process that starts the warm pa
 it travels inside in the start message. No environment variable, option or configuration sets it.
 
 Barriers often overlap: with one of them down another may still hold, so `sandbox.probes` has for
-each a look that tells whether this one stands.
+each a look that tells whether this one stands. That no setuid program gives anything isn't in the
+list: bubblewrap sees to that itself and can't be told not to.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ USER = "unprivileged user"
 USER_NAMESPACE = "user namespace"
 NO_FURTHER_NAMESPACES = "no further namespaces"
 CAPABILITIES = "no capabilities"
-NO_NEW_PRIVILEGES = "no new privileges"
 SESSION_KEYRING = "session keyring"
 DESCRIPTORS = "closed descriptors"
 ENVIRONMENT = "clean environment"
@@ -80,7 +80,6 @@ ALL = {
     USER_NAMESPACE: "a user namespace of its own, in which limits of the user are counted",
     NO_FURTHER_NAMESPACES: "no user namespace can be made within",
     CAPABILITIES: "no capability, in no namespace",
-    NO_NEW_PRIVILEGES: "no setuid program gives anything",
     SESSION_KEYRING: "not the keys of the login that the grader runs in",
     DESCRIPTORS: "no open file of the warm parent's",
     ENVIRONMENT: "no variable of the grader's",

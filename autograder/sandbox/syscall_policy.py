@@ -143,7 +143,6 @@ _EPERM = {
     "fspick open_tree move_mount mount_setattr",
     "calls: scheduling": "sched_setscheduler sched_setparam sched_setattr ioprio_set mlockall "
     "mbind set_mempolicy migrate_pages move_pages set_mempolicy_home_node",
-    "calls: kernel log": "syslog",
     "calls: page cache": "mincore",
     "calls: kernel programs": "bpf perf_event_open userfaultfd",
 }
@@ -154,6 +153,7 @@ _ENOSYS = {
     "io_submit io_getevents io_pgetevents io_destroy io_cancel",
     "calls: keyrings": "add_key request_key keyctl",
     "calls: kernel programs": "seccomp memfd_secret",
+    "calls: kernel log": "syslog",
     "calls: page cache": "cachestat",
     "calls: namespaces": "clone3",
 }
