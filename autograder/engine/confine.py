@@ -31,6 +31,8 @@ def unprivileged_uid(serial: int) -> int:
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 """What bubblewrap takes from the machine's /dev; each is a mount of its own."""
 
+_TERMINALS = 64
+
 _NAMESPACES = {
     "ipc": barriers.IPC,
     "net": barriers.NETWORK,
@@ -101,7 +103,8 @@ def _mount(limits: Limits, behind: list[str]) -> int:
         counters.cover()
     if stands(barriers.TERMINALS):
         terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
-        options = "newinstance,ptmxmode=0666,mode=620"
+        # Their number on the whole machine is limited too.
+        options = f"newinstance,ptmxmode=0666,mode=620,max={_TERMINALS}"
         kernel.mount("devpts", "/dev/pts", "devpts", terminals, options)
     whole = kernel.MS_BIND | kernel.MS_REC
     for number, folder in enumerate(behind):

@@ -255,6 +255,8 @@ def main(argument: str) -> None:
         _imported("numpy.random")  # loaded late otherwise, when the first child is given its seed
     shell.warm()
     counters.take_snapshot()
+    if stands(barriers.OWN_MEMORY):
+        kernel.own_memory()
     if stands(barriers.DEVICES):
         seal_devices()
     gc.collect()

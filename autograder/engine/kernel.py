@@ -6,6 +6,7 @@ Each raises OSError, with what was tried in its message.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 
 NEW_NAMESPACE = {
@@ -35,6 +36,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 
 _MADV_COLLAPSE = 25  # Linux 6.1
 _HUGE_PAGE = 2 << 20
+_MAP_FIXED, _MAP_FAILED = 0x10, ctypes.c_void_p(-1).value
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
@@ -45,6 +47,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITY_COUNT = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
 
 
 class _CapHeader(ctypes.Structure):
@@ -93,6 +96,26 @@ def use_huge_pages() -> None:
             if start < end:
                 size = ctypes.c_size_t(end - start)
                 _libc.madvise(ctypes.c_void_p(start), size, _MADV_COLLAPSE)
+
+
+def own_memory() -> None:
+    """Copy what this process has mapped together with others, so that forks don't share it.
+
+    A package may map a file of its own when it is imported (onnxruntime does, a database): left
+    as it is, every child could write there and every other read it.
+    """
+    with open("/proc/self/maps", "rb") as file:
+        places = [line.split() for line in file]
+    for place in places:
+        if place[1][1:2] == b"w" and place[1][3:4] == b"s":
+            start, end = (int(number, 16) for number in place[0].split(b"-"))
+            content = ctypes.string_at(start, end - start)
+            size, how = ctypes.c_size_t(end - start), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            here = ctypes.c_void_p(start)
+            rights = mmap.PROT_READ | mmap.PROT_WRITE
+            made = _libc.mmap(here, size, rights, how | _MAP_FIXED, -1, ctypes.c_long(0))
+            _check(-1 if made == _MAP_FAILED else 0, "memory of its own")
+            ctypes.memmove(start, content, len(content))
 
 
 def new_session_keyring() -> None:

@@ -30,6 +30,7 @@ USER_NAMESPACE = "user namespace"
 NO_FURTHER_NAMESPACES = "no further namespaces"
 CAPABILITIES = "no capabilities"
 SESSION_KEYRING = "session keyring"
+OWN_MEMORY = "unshared memory"
 DESCRIPTORS = "closed descriptors"
 ENVIRONMENT = "clean environment"
 SHARED_MEMORY = "shared memory limit"
@@ -81,6 +82,7 @@ ALL = {
     NO_FURTHER_NAMESPACES: "no user namespace can be made within",
     CAPABILITIES: "no capability, in no namespace",
     SESSION_KEYRING: "not the keys of the login that the grader runs in",
+    OWN_MEMORY: "no memory that a package has mapped for the warm parent and all its forks",
     DESCRIPTORS: "no open file of the warm parent's",
     ENVIRONMENT: "no variable of the grader's",
     SHARED_MEMORY: "System V segments that nobody has attached count against something",

@@ -146,6 +146,12 @@ LOOKS = (
         "hole = os.path.exists('/proc/keys') and '_ses' not in open('/proc/keys').read()",
     ),
     Look(
+        b.OWN_MEMORY,
+        "memory is shared with other children",
+        "hole = any('w' in line.split()[1] and line.split()[1].endswith('s')\n"
+        "           for line in open('/proc/self/maps'))",
+    ),
+    Look(
         b.DESCRIPTORS,
         "files of the warm parent's are open",
         "hole = any(os.path.exists(f'/proc/self/fd/{number}') for number in range(4, 200))",
