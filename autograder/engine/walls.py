@@ -18,6 +18,8 @@ from pathlib import Path
 from autograder.engine.kernel import is_privileged
 from autograder.engine.places import BEHIND, COURSE, SCRATCH, WORK
 from autograder.errors import EnvironmentFault
+from autograder.sandbox import barriers
+from autograder.sandbox.barriers import stands
 
 _INSIDE = (
     "__init__.py",
@@ -32,6 +34,9 @@ _INSIDE = (
     "engine/shell.py",
     "engine/wire.py",
     "sandbox/__init__.py",
+    "sandbox/barriers.py",
+    "sandbox/counters.py",
+    "sandbox/seccomp.py",
 )
 
 # What the warm parent needs to raise a child's walls. As an ordinary user these hold in its own
@@ -44,12 +49,18 @@ _CAPABILITIES = (
     "CAP_KILL",  # children have another uid than root
 )
 
+_UNSHARED = {
+    barriers.IPC: "--unshare-ipc",
+    barriers.NETWORK: "--unshare-net",
+    barriers.HOST_NAME: "--unshare-uts",
+}
+
 _CHECKOUT = str(Path(__file__).resolve().parents[2])
 """Where solutions and tests are: hidden, should it lie within a folder that Python needs."""
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": WORK,
     "USER": "student",
@@ -71,6 +82,7 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+"""All that a child's environment holds."""
 
 
 class WallsFault(EnvironmentFault):
@@ -107,15 +119,16 @@ def find_bwrap() -> Path:
 
 def capabilities() -> list[str]:
     """The capabilities of the warm parent."""
-    if is_privileged():
+    if is_privileged() and stands(barriers.USER):
         # Cgroup's own folders are closed even to root, without this.
         return [*_CAPABILITIES, "CAP_DAC_OVERRIDE"]
-    return [*_CAPABILITIES, "CAP_SETFCAP"]  # without which no child may map the user that it is
+    # Without the last, no child may map the user that it is.
+    return [*_CAPABILITIES, *(["CAP_DAC_OVERRIDE"] if is_privileged() else []), "CAP_SETFCAP"]
 
 
 def environment() -> dict[str, str]:
     """All that a child's environment holds."""
-    return dict(_ENVIRONMENT)
+    return dict(ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **ENVIRONMENT}
 
 
 def raise_walls_argv(
@@ -138,8 +151,9 @@ def raise_walls_argv(
     Raises:
         WallsFault: there is no bubblewrap.
     """
-    argv = [str(find_bwrap()), "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts"]
-    argv += ["--unshare-cgroup-try"]
+    argv = [str(find_bwrap()), "--unshare-pid", "--unshare-cgroup-try"]
+    for barrier, option in _UNSHARED.items():
+        argv += [option] if stands(barrier) else []
     if not is_privileged():
         # As 0 inside, or bubblewrap would put a second user namespace within the first, in
         # which the warm parent could not make a child's namespaces.
@@ -147,20 +161,26 @@ def raise_walls_argv(
     argv += ["--cap-drop", "ALL"]
     for capability in capabilities():
         argv += ["--cap-add", capability]
-    argv += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    argv += ["--hostname", "sandbox"] if stands(barriers.HOST_NAME) else []
+    argv += ["--proc", "/proc", "--dev", "/dev"]
     argv += ["--dir", "/tmp", "--tmpfs", SCRATCH, "--dir", f"{SCRATCH}/tmp"]
     binds = _python_and_system(hidden)
     for number, _folder in enumerate(behind_tmp(needed_folders())):
         binds += ["--dir", f"{BEHIND}/{number}"]
     binds += _course(packages, whole_package)
+    if not stands(barriers.HIDDEN_FILES):
+        binds = _rest_of_the_machine() + binds
     for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
         argv += _folders_to(place)
     argv += binds
     for path in _SYSTEM_FOLDERS:
         if os.path.islink(path):
             argv += ["--symlink", os.readlink(path), path]
-    argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--", *command]
-    return argv
+    if stands(barriers.READ_ONLY):
+        argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    else:
+        argv = ["--bind" if word == "--ro-bind" else word for word in argv]
+    return [*argv, "--chdir", "/", "--", *command]
 
 
 def _python_and_system(hidden: Iterable[Path]) -> list[str]:
@@ -231,6 +251,22 @@ def _course(packages: Iterable[str], whole_package: bool) -> list[str]:
         for folder in (spec.submodule_search_locations or []) if spec else []:
             argv += ["--ro-bind", os.path.realpath(folder), f"{COURSE}/{name}"]
     return argv
+
+
+def _rest_of_the_machine() -> list[str]:
+    """Binds for every other folder, for the check that the attacks miss this barrier."""
+    made = ("/proc", "/dev", "/sys", "/tmp", SCRATCH, COURSE, BEHIND)
+    binds, left = [], ["/"]
+    while left:
+        for entry in os.scandir(left.pop()):
+            needed = [one for one in needed_folders() if _is_in(one, entry.path)]
+            if entry.path in made or entry.path in needed or not entry.is_dir(follow_symlinks=False):
+                continue
+            if needed:
+                left.append(entry.path)
+            else:
+                binds += ["--ro-bind", entry.path, entry.path]
+    return binds
 
 
 def _is_in(path: object, folder: object) -> bool:

@@ -11,6 +11,7 @@ when it is closed, whichever comes first; no child outlives it.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -39,6 +40,8 @@ from autograder.engine.walls import (
     needed_folders,
     raise_walls_argv,
 )
+from autograder.sandbox import barriers
+from autograder.sandbox.syscall_policy import NoCompiler, compiled
 
 _START_SECONDS = 180.0  # imports from a slow disk
 _FORK_SECONDS = 30.0
@@ -174,13 +177,22 @@ class WarmParent:
             "owner": owner,
             "bases": bases,
             "group": self._group,
-            "limits": asdict(self.limits),
+            "limits": barriers.standing_limits(asdict(self.limits)),
             "imports": imports,
             "serial": os.getpid() if is_privileged() else None,
             "behind": behind_tmp(needed),
+            "down": sorted(barriers.DOWN),
+            "syscalls": base64.b64encode(self._syscalls()).decode("ascii"),
             "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
             "path": [one for one in sys.path if any(Path(one).is_relative_to(x) for x in needed)],
         }
+
+    @staticmethod
+    def _syscalls() -> bytes:
+        try:
+            return compiled()
+        except NoCompiler as fault:
+            raise WallsFault(str(fault)) from None
 
     def _launch(
         self,
