@@ -323,7 +323,7 @@ RELEASE_STEPS = (
 
 SANITIZE_STEPS = (
     # Everything but the student's own source comes from the instructor's version.
-    "autograder.rebuild.Rebuild",
+    "autograder.intake.rebuild.Rebuild",
     "nbgrader.preprocessors.ClearOutput",
     "nbgrader.preprocessors.OverwriteCells",
     "nbgrader.preprocessors.CheckCellMetadata",

@@ -19,8 +19,8 @@ from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
 from autograder import notebooks
-from autograder.archives import STUDENT_LIMITS, BadArchive, FolderSource
-from autograder.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
+from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.intake.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
 from autograder.course import Course
 from autograder.engine.job import Job, Outcome
 from autograder.errors import UserError
@@ -31,9 +31,9 @@ from autograder.gradebook_writer import GradebookNotebook
 from autograder.graded_folder import Mark
 from autograder.notebooks import grade_id, grader_metadata
 from autograder.notes import N_, Note, find_receipt, note
-from autograder.rebuild import Base, Bases, rebuilt
-from autograder.recognition import blueprints
-from autograder.stand_in import stand_in
+from autograder.intake.rebuild import Base, Bases, rebuilt
+from autograder.intake.identify import blueprints
+from autograder.intake.placeholder import stand_in
 from autograder.submit import RECEIPT
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")

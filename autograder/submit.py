@@ -19,13 +19,13 @@ from pathlib import Path
 
 from beyond.locale import SOURCE_LANGUAGE, _, available
 
-from autograder.archives import STUDENT_LIMITS, FolderSource
+from autograder.intake.archives import STUDENT_LIMITS, FolderSource
 from autograder.course import Course, require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import read_file, write_file
 from autograder.notebooks import SIZE_LIMIT, language_of, parse
 from autograder.notes import N_, Note, note
-from autograder.recognition import (
+from autograder.intake.identify import (
     PLAIN,
     Blueprint,
     Candidate,

@@ -140,7 +140,7 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         released, notes, running = None, [], notebooks.copied(own)
         changed, missing = _changed_by_own_checksums(own), []
     else:
-        from autograder.rebuild import rebuild
+        from autograder.intake.rebuild import rebuild
 
         released = notebooks.read(known)
         running, notes = rebuild(released, released, own)

@@ -20,7 +20,7 @@ from autograder.course import Course
 from autograder.engine.job import Job, Outcome
 from autograder.engine.worker import run_submission
 from autograder.notebooks import BadNotebook
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, released, template
 from autograder.release import release
 from autograder.verdict import cell_verdicts
 from tests.attacks import small_course

@@ -12,7 +12,7 @@ from autograder.course import Course
 from autograder.engine.job import Job, Outcome
 from autograder.engine.walls import WallsFault, find_bwrap
 from autograder.engine.worker import run_submission
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, released, template
 from autograder.verdict import cell_verdicts
 
 

@@ -13,7 +13,7 @@ from autograder import notebooks
 from autograder.course import Course
 from autograder.engine.job import Job, Outcome
 from autograder.engine.worker import run_submission
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, released, template
 from autograder.trial import execute
 from autograder.verdict import cell_verdicts
 

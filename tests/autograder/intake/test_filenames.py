@@ -5,19 +5,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from autograder.archives import Member
+from autograder.intake.archives import Member
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.lms import (
-    Owner,
+from autograder.intake.filenames import Owner, deliveries, recognise
+from autograder.intake.roster import (
     Person,
     UnknownOwner,
     class_list,
-    deliveries,
     enrol,
     find_person,
     read_roster,
-    recognise,
 )
 
 CLASS = [

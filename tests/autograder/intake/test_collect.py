@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder import collect as collecting, notebooks
-from autograder.collect import collect
+from autograder import notebooks
+from autograder.intake import collect as collecting
+from autograder.intake.collect import collect
 from autograder.course import Course
 from autograder.errors import EnvironmentFault, UserError
-from autograder.lms import Person, enrol
+from autograder.intake.roster import Person, enrol
 from autograder.notes import find_receipt
 from autograder.submit import submit
 

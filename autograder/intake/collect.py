@@ -7,7 +7,7 @@
 | When did it come in? | The exchange's record; the download's entry or file time; `received=`. |
 | Canvas's LATE mark | Decides whether it is late; the archive's time only says how much. |
 | Times inside a submission | Never looked at. |
-| Which file is the notebook? | `autograder.recognition`; the student is told. |
+| Which file is the notebook? | `autograder.intake.identify`; the student is told. |
 | Nothing readable | The release stands in, so it ends with 0 and the reason. |
 | Other files | Kept if the assignment asks for them, else left out and named. |
 | Newer than the one collected before | Replaces it; the older one stays in `term/collected`. |
@@ -31,7 +31,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from autograder import notebooks
-from autograder.archives import (
+from autograder.intake.archives import (
     CLASS_LIMITS,
     STUDENT_LIMITS,
     BadArchive,
@@ -44,25 +44,23 @@ from autograder.archives import (
 from autograder.course import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import replaced_folder, write_file
-from autograder.lms import (
-    Delivery,
-    Person,
-    UnknownOwner,
-    class_list,
-    deliveries,
-    enrol,
-    find_person,
-    read_roster,
-    recognise,
-)
+from autograder.intake.filenames import Delivery, deliveries, recognise
 from autograder.notes import N_, Note, Receipt, note, record_receipt
-from autograder.recognition import (
+from autograder.intake.identify import (
     Blueprint,
     blueprints,
     choose,
     examine,
     is_notebook_name,
     why_unreadable,
+)
+from autograder.intake.roster import (
+    Person,
+    UnknownOwner,
+    class_list,
+    enrol,
+    find_person,
+    read_roster,
 )
 from autograder.submit import RECEIPT, STAMP, read_receipt, receipt_problem
 

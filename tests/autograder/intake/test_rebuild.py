@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder import notebooks
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, released, template
 
 
 @pytest.fixture
