@@ -122,11 +122,13 @@ def raise_walls_argv(
     *,
     packages: Iterable[str] = ("beyond",),
     hidden: Iterable[Path] = (),
+    modules: Iterable[str] = _INSIDE,
 ) -> list[str]:
     """The command line that runs `command` behind the outer walls.
 
     Args:
         command: what to run; paths as they are inside.
+        modules: the files of this package to be there, by their names in it.
         packages: importable names of packages that children may import besides what is
             installed; a name that isn't importable here is left out.
         hidden: folders to be absent inside even if they lie in one that is needed.
@@ -148,7 +150,7 @@ def raise_walls_argv(
     binds = _python_and_system(hidden)
     for number, _folder in enumerate(behind_tmp(needed_folders())):
         binds += ["--dir", f"{BEHIND}/{number}"]
-    binds += _course(packages)
+    binds += _course(packages, modules)
     for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
         argv += _folders_to(place)
     argv += binds
@@ -216,11 +218,11 @@ def _folders_to(place: str, below: str = "/") -> list[str]:
     return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
-def _course(packages: Iterable[str]) -> list[str]:
+def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
     """The lesson library and our own modules, at places that tell nothing of this machine."""
     argv = []
     here = Path(__file__).resolve().parents[1]
-    for name in _INSIDE:
+    for name in modules:
         argv += ["--ro-bind", str(here / name), f"{COURSE}/autograder/{name}"]
     for name in packages:
         spec = importlib.util.find_spec(name)

@@ -23,37 +23,33 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from autograder import notebooks
+from autograder.course import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
+from autograder.errors import EnvironmentFault, UserError
+from autograder.files import plain_disk_errors, replaced_folder, write_file
 from autograder.intake.archives import (
     CLASS_LIMITS,
     STUDENT_LIMITS,
     BadArchive,
     FileSource,
     FolderSource,
-    Source,
-    ZipSource,
-    open_source,
+    Member,
 )
-from autograder.course import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
-from autograder.errors import EnvironmentFault, UserError
-from autograder.files import replaced_folder, write_file
+from autograder.intake.bookkeeping import is_secret, opened, parsed_time, small_file
+from autograder.intake.confined import READING_SECONDS, Reader
+from autograder.intake.delivery import SECRET, TIMESTAMP, Delivery as Contents
 from autograder.intake.filenames import Delivery, deliveries, recognise
-from autograder.notes import N_, Note, Receipt, note, record_receipt
-from autograder.intake.identify import (
-    Blueprint,
-    blueprints,
-    choose,
-    examine,
-    is_notebook_name,
-    why_unreadable,
-)
+from autograder.intake.identify import TOO_LARGE, Blueprint, blueprints, is_notebook_name
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
@@ -61,25 +57,30 @@ from autograder.intake.roster import (
     enrol,
     find_person,
     read_roster,
+    shared,
 )
-from autograder.submit import RECEIPT, STAMP, read_receipt, receipt_problem
+from autograder.intake.submission import to_bytes
+from autograder.notebooks import SIZE_LIMIT
+from autograder.notes import N_, Note, Receipt, note, printable, record_receipt
+from autograder.submit import STAMP
 
-TIMESTAMP = "timestamp.txt"
-SECRET = "submission_secret.txt"
-"""nbgrader's key to the feedback of a submission through the exchange."""
-
-_BOOKKEEPING = frozenset({TIMESTAMP, SECRET, RECEIPT})
 _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
-_CLOCK_SKEW = timedelta(hours=1)
 _LATE_AT_LEAST = timedelta(seconds=1)
+_HANDING_IN = timedelta(minutes=1)
+"""How long after the time in its name nbgrader may still be writing a submission."""
 
-NOT_ASKED = N_("{names}: left out, because the assignment doesn't ask for it.")
-LINKS = N_("{names}: left out, because it is a link and not a file.")
-BAD_ZIP = N_("{name} could not be unpacked, so nothing in it was graded: pack it again.")
-NESTED_ZIP = N_("{name} is a zip inside a zip and was not opened: hand in the files themselves.")
-NOTHING = N_(
-    "There was no notebook of the assignment in what you handed in ({names}), "
-    "so nothing could be graded."
+_PIECE = 256 * 1024
+_SUBMISSION_SECONDS = 9.0
+"""The longest that one submission may take here."""
+
+_COPYING_SECONDS = 5.0
+"""The part of it for bringing its files onto this disk."""
+
+_LEFT_OVER_SECONDS = 24 * 3600
+
+NOT_KEPT = N_(
+    "{names}: not taken at all, because it is larger than a file of a submission may be, or all "
+    "files together are: hand in only what the assignment asks for."
 )
 MARKED_LATE = N_("The LMS marked this submission as late.")
 REPLACED = N_("This submission replaces the one received at {time}.")
@@ -122,7 +123,22 @@ class CollectResult:
             lines.append(f"  {one.student}  {one.received}  {said}".rstrip())
         lines += [f"  refused: {sentence}" for sentence in self.refused]
         lines += [f"  look at: {sentence}" for sentence in self.warnings]
-        return "\n".join(lines)
+        # Names that students gave are in there; none of them makes a line of its own.
+        return "\n".join(map(printable, lines))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of a submission, as it was received.
+
+    Attributes:
+        name: as handed in.
+        place: where its bytes are.
+    """
+
+    name: str
+    place: Path
+    size: int
 
 
 @dataclass(frozen=True)
@@ -130,31 +146,39 @@ class Arrival:
     """One submission as it came in, before anything of it is judged.
 
     Attributes:
-        files: name and bytes of each file.
+        files: on this disk, byte for byte as they came.
+        not_kept: the names of those that are too large.
         arrived: when the exchange or the download says it came in, in UTC.
         late: the LMS's mark, None where the LMS sets none.
         sequence: Canvas's file id, which orders submissions with the same time.
         stamp: the exchange's time as nbgrader wrote it; it is kept to the letter.
         told: whether the instructor gave the time, which then decides.
+        deadline: when opening it must have come to an end, as `time.monotonic`.
     """
 
     student: str
     origin: str
     name: str
-    files: list[tuple[str, bytes]]
+    files: list[Stored]
+    not_kept: list[str]
     links: list[str]
     arrived: datetime
     late: bool | None = None
     sequence: int = 0
     stamp: str = ""
     told: bool = False
+    deadline: float = 0.0
 
     def digest(self) -> str:
         """SHA-256 over names and contents."""
         seen = hashlib.sha256()
-        for name, content in self.files:
-            seen.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
-            seen.update(content)
+        for one in self.files:
+            seen.update(f"{one.name}\0{one.size}\0".encode("utf-8", "surrogatepass"))
+            with one.place.open("rb") as stream:
+                while piece := stream.read(_PIECE):
+                    seen.update(piece)
+        for name in self.not_kept:
+            seen.update(f"{name}\0not kept\0".encode("utf-8", "surrogatepass"))
         return seen.hexdigest()
 
 
@@ -195,24 +219,28 @@ def collect(
         enrol(course, read_roster(roster))
     result = CollectResult(assignment)
     due = _due(course, assignment)
-    if origin is None:
-        arrivals = _from_exchange(course, assignment, result)
-    else:
-        arrivals = _from_download(course, assignment, Path(origin), received, result)
-    for arrival in arrivals:
-        if received is not None:
-            arrival = replace(
-                arrival, arrived=received.astimezone(UTC), late=None, stamp="", told=True
-            )
-        try:
-            taken = _take(course, known[assignment], known.values(), arrival, due)
-        except Refused as error:
-            result.refused.append(str(error))
-            continue
-        if taken is None:
-            result.unchanged.append(arrival.student)
+    with Reader() as reader, _waiting_room(course) as room:
+        if origin is None:
+            arrivals = _from_exchange(course, assignment, room, result)
         else:
-            result.taken.append(taken)
+            arrivals = _from_download(
+                course, assignment, Path(origin), received, reader, room, result
+            )
+        for arrival in arrivals:
+            if received is not None:
+                arrival = replace(
+                    arrival, arrived=received.astimezone(UTC), late=None, stamp="", told=True
+                )
+            try:
+                with plain_disk_errors(course.term):
+                    taken = _take(course, known[assignment], known, arrival, due, reader, room)
+            except Refused as error:
+                result.refused.append(str(error))
+                continue
+            if taken is None:
+                result.unchanged.append(arrival.student)
+            else:
+                result.taken.append(taken)
     # A student who handed in twice is told of once.
     now_taken = {one.student for one in result.taken}
     result.unchanged = sorted(set(result.unchanged) - now_taken)
@@ -223,11 +251,184 @@ def collect(
 # Where submissions come from ------------------------------------------------------------------
 
 
+class _Room:
+    """Where the files of one submission lie until they are put in their places."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = 0
+
+    def clear(self) -> None:
+        """Make room for the next submission."""
+        for path in self._folder.iterdir():
+            path.unlink()
+
+    def place(self) -> Path:
+        """A new place for a file."""
+        self._number += 1
+        return self._folder / str(self._number)
+
+
+@contextmanager
+def _waiting_room(course: Course) -> Iterator[_Room]:
+    course.term.mkdir(parents=True, exist_ok=True)
+    for left_over in course.term.glob(".intake-*"):  # of a run that was killed
+        if time.time() - left_over.stat().st_mtime > _LEFT_OVER_SECONDS:
+            shutil.rmtree(left_over, ignore_errors=True)
+    with plain_disk_errors(course.term):
+        folder = Path(tempfile.mkdtemp(prefix=".intake-", dir=course.term))
+    try:
+        yield _Room(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Intake:
+    """Takes the bytes of one submission's files, under its limits, which are counted here."""
+
+    def __init__(self, room: _Room, names: Sequence[str]) -> None:
+        room.clear()
+        self._room = room
+        # Should there be too many, those that may be the notebook come first.
+        order = sorted(range(len(names)), key=lambda at: not is_notebook_name(names[at]))
+        self.chosen = sorted(order[: STUDENT_LIMITS.members])
+        self.not_kept = [names[at] for at in order[STUDENT_LIMITS.members :]]
+        self._names = names
+        self._left = STUDENT_LIMITS.total_bytes
+        self._places: dict[int, Path] = {}
+        self._sizes: dict[int, int] = {}
+        self._start = time.monotonic()
+        self.deadline = self._start + _SUBMISSION_SECONDS
+
+    def put(self, at: int, piece: bytes) -> bool:
+        """Write some of a file; whether there may be more of it."""
+        if at not in self._places:
+            self._places[at], self._sizes[at] = self._room.place(), 0
+        if self._sizes[at] < 0:
+            return False
+        self._sizes[at] += len(piece)
+        self._left -= len(piece)
+        too_much = self._sizes[at] > STUDENT_LIMITS.member_bytes or self._left < 0
+        if too_much or time.monotonic() > self._start + _COPYING_SECONDS:
+            self.drop(at)
+            return False
+        with plain_disk_errors(self._places[at]), self._places[at].open("ab") as target:
+            target.write(piece)
+        return True
+
+    def drop(self, at: int) -> None:
+        """Keep nothing of a file but its name."""
+        size = self._sizes.get(at, 0)
+        if size < 0:
+            return
+        if at in self._places:
+            self._places[at].unlink(missing_ok=True)
+        self._left += size
+        self._sizes[at] = -1
+        self.not_kept.append(self._names[at])
+
+    def copy(self, at: int, descriptor: int) -> None:
+        """Take a whole file of this disk."""
+        if os.fstat(descriptor).st_size > STUDENT_LIMITS.member_bytes:
+            self.drop(at)
+            return
+        self.put(at, b"")
+        while piece := os.read(descriptor, _PIECE):
+            if not self.put(at, piece):
+                return
+
+    def stored(self) -> list[Stored]:
+        """The files that are whole."""
+        return [
+            Stored(self._names[at], self._places[at], self._sizes[at])
+            for at in sorted(self._places)
+            if self._sizes[at] >= 0
+        ]
+
+
+class _Download:
+    """A folder, a single file or a zip of a whole class.
+
+    Raises:
+        UserError: nothing is there that can be used.
+    """
+
+    def __init__(self, origin: Path, assignment: str, reader: Reader) -> None:
+        self._reader = reader
+        self._zip = -1
+        self._folder: FolderSource | None = None
+        single = origin.is_file() and not isinstance(recognise(origin.name, assignment), str)
+        if single or origin.is_dir():
+            self._folder = (FileSource if single else FolderSource)(origin, CLASS_LIMITS)
+            self.members, self.left_out = self._folder.members, self._folder.left_out
+            return
+        if not origin.exists():
+            raise UserError(f"{origin} doesn't exist; check the name and the folder.")
+        neither = f"{origin} is neither a folder nor a zip; name the download as it came."
+        try:
+            self._zip = opened(origin)
+        except OSError:
+            raise UserError(neither) from None
+        if b"PK" not in os.pread(self._zip, 4, 0):
+            self.close()
+            raise UserError(neither)
+        try:
+            self.members, self.left_out = reader.listing(self._zip, origin.name)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> _Download:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the zip."""
+        if self._zip >= 0:
+            os.close(self._zip)
+            self._zip = -1
+
+    def take(self, members: Sequence[Member], intake: _Intake) -> None:
+        """Take the files of one submission."""
+        chosen = [(at, members[at]) for at in intake.chosen]
+        if self._folder is not None:
+            for at, member in chosen:
+                try:
+                    descriptor = self._folder.open(member)
+                except BadArchive:
+                    intake.drop(at)
+                    continue
+                try:
+                    intake.copy(at, descriptor)
+                finally:
+                    os.close(descriptor)
+            return
+        for at, member in list(chosen):
+            if member.key.size > STUDENT_LIMITS.member_bytes:
+                intake.drop(at)
+                chosen.remove((at, member))
+            else:
+                intake.put(at, b"")
+        failed = self._reader.extract(
+            self._zip,
+            [member for _, member in chosen],
+            lambda number, piece: intake.put(chosen[number][0], piece),
+            seconds=_COPYING_SECONDS,
+        )
+        for number in failed:
+            if 0 <= number < len(chosen):
+                intake.drop(chosen[number][0])
+
+
 def _from_download(
     course: Course,
     assignment: str,
     origin: Path,
     received: datetime | None,
+    reader: Reader,
+    room: _Room,
     result: CollectResult,
 ) -> Iterator[Arrival]:
     people = class_list(course)
@@ -236,26 +437,32 @@ def _from_download(
             "The gradebook holds no students yet, so nothing can be put down to anyone; "
             "name a class list with --roster."
         )
-    single = origin.is_file() and not isinstance(recognise(origin.name, assignment), str)
-    with (FileSource if single else open_source)(origin, CLASS_LIMITS) as source:
+    with _Download(origin, assignment, reader) as source:
         found, ownerless = deliveries(source.members, assignment, people, source.left_out)
         result.refused += ownerless
         if not found and not ownerless:
             raise UserError(
                 f"There are no submissions in {origin}; name the folder or zip that the LMS gave you."
             )
-        long_ago = datetime.min.replace(tzinfo=UTC)
-        # Several zips of one student are submissions of their own, the latest last.
-        for delivery in sorted(found, key=lambda one: (_newest(one) or long_ago, one.owner.claim)):
+        owners: list[tuple[Delivery, Person]] = []
+        for delivery in found:
             try:
-                person = find_person(delivery.owner, people)
-                arrival = _delivered(source, delivery, person, received)
-            except (UnknownOwner, Refused) as error:
+                owners.append((delivery, find_person(delivery.owner, people)))
+            except UnknownOwner as error:
                 result.refused.append(str(error))
-            except BadArchive as error:
-                result.refused.append(f"{delivery.owner.label}: {error}")
-            else:
-                yield arrival
+        long_ago = datetime.min.replace(tzinfo=UTC)
+        refused = shared(owners)
+        # Several zips of one student are submissions of their own, the latest last.
+        for delivery, person in sorted(
+            owners, key=lambda one: (_newest(one[0]) or long_ago, one[0].owner.claim)
+        ):
+            if person.id in refused:
+                continue
+            try:
+                yield _delivered(source, delivery, person, received, room)
+            except Refused as error:
+                result.refused.append(str(error))
+        result.refused += refused.values()
 
 
 def _newest(delivery: Delivery) -> datetime | None:
@@ -263,7 +470,11 @@ def _newest(delivery: Delivery) -> datetime | None:
 
 
 def _delivered(
-    source: Source, delivery: Delivery, person: Person, received: datetime | None
+    source: _Download,
+    delivery: Delivery,
+    person: Person,
+    received: datetime | None,
+    room: _Room,
 ) -> Arrival:
     owner = delivery.owner
     if not delivery.files:
@@ -274,19 +485,46 @@ def _delivered(
             f"{owner.label}: the download doesn't say when it came in; "
             "collect it again with --received."
         )
+    intake = _Intake(room, [name for name, _ in delivery.files])
+    source.take([member for _, member in delivery.files], intake)
     return Arrival(
         student=person.id,
         origin=owner.origin,
-        name=delivery.files[0][1].name,
-        files=[(name, source.read(member)) for name, member in delivery.files],
+        name=printable(delivery.files[0][1].name),
+        files=intake.stored(),
+        not_kept=intake.not_kept,
         links=delivery.links,
+        deadline=intake.deadline,
         arrived=arrived.astimezone(UTC),
         late=delivery.late if owner.origin == "canvas" else None,
         sequence=delivery.sequence,
     )
 
 
-def _from_exchange(course: Course, assignment: str, result: CollectResult) -> Iterator[Arrival]:
+@dataclass(frozen=True)
+class _Inbound:
+    """A folder of the exchange.
+
+    Attributes:
+        named: the time in its name, which whoever made it may choose.
+        changed: the latest change that the file system knows of, to it or to a file in it.
+    """
+
+    place: Path
+    stamp: str
+    named: datetime
+    changed: datetime
+
+    @property
+    def counts(self) -> datetime:
+        """When it came in: nbgrader's time if that is true, else the latest change."""
+        honest = self.named <= self.changed <= self.named + _HANDING_IN
+        return self.named if honest else self.changed
+
+
+def _from_exchange(
+    course: Course, assignment: str, room: _Room, result: CollectResult
+) -> Iterator[Arrival]:
     """The newest submission of each student in nbgrader's exchange.
 
     A folder there is named `<student>+<assignment>+<time>[+<random>]` by nbgrader, and belongs
@@ -294,50 +532,104 @@ def _from_exchange(course: Course, assignment: str, result: CollectResult) -> It
     belongs to the very user who collects: then nobody but the instructor can have put it there
     (the setting of a single user, or of a service that hands in on behalf of others). A hub on
     which students share one Unix user can prove nothing here; give each a user of their own.
-    """
-    from nbgrader.utils import parse_utc
 
+    Its name and the files' own times are the student's to choose; the time of the last change
+    (ctime) isn't. nbgrader is done within a minute of the time in the name; a later change counts,
+    and is told. Restoring a backup or changing owners and permissions are changes too: then
+    `received=` says what is true.
+    """
     inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
     if not inbound.is_dir():
         raise UserError(
             f"There is no exchange at {inbound}; release with --exchange first, "
             "or name the folder or zip that the LMS gave you."
         )
-    newest: dict[str, tuple[datetime, str, Path]] = {}
+    newest: dict[str, _Inbound] = {}
     for place in sorted(inbound.iterdir()):
         parsed = _inbound_name(place.name, assignment)
         if parsed is None:
             continue
         student, stamp = parsed
+        named = parsed_time(stamp)
         try:
             student = require_student_id(student)
-            time = parse_utc(stamp).replace(tzinfo=UTC)
+            if named is None:
+                raise Refused(f"{place.name}: its name holds no time; it isn't nbgrader's.")
             _require_owner(place, student)
-        except (ValueError, OverflowError):
-            result.refused.append(f"{place.name}: its name holds no time; it isn't nbgrader's.")
-            continue
+            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), _last_change(place))
         except UserError as error:
             result.refused.append(str(error))
             continue
-        if student not in newest or time >= newest[student][0]:
-            newest[student] = (time, stamp, place)
-    for student, (time, stamp, place) in sorted(newest.items()):
-        made = datetime.fromtimestamp(place.lstat().st_ctime, UTC)
-        if made - time > _CLOCK_SKEW or time - made > _CLOCK_SKEW:
-            result.warnings.append(
-                f"{student}: the exchange says {time:%Y-%m-%d %H:%M} UTC, the folder was last "
-                f"changed at {made:%Y-%m-%d %H:%M} UTC; if nothing moved the exchange, ask."
-            )
+        except OSError as error:
+            result.refused.append(f"{place.name} can't be read ({error.strerror}); not taken.")
+            continue
+        before = newest.get(student)
+        if before is None or (found.counts, found.named) >= (before.counts, before.named):
+            newest[student] = found
+    for student, found in sorted(newest.items()):
         try:
-            with FolderSource(place, STUDENT_LIMITS) as source:
-                files = [(member.name, source.read(member)) for member in source.members]
-                links = source.left_out
+            arrival = _exchanged(student, found, room)
         except (BadArchive, OSError) as error:
             result.refused.append(f"{student}: {error}")
             continue
+        counts = arrival.arrived
+        if counts != found.named:
+            result.warnings.append(
+                f"{student}: the exchange says {found.named:%Y-%m-%d %H:%M} UTC, the submission "
+                f"was last changed at {counts:%Y-%m-%d %H:%M} UTC, which counts; if you moved or "
+                "restored the exchange yourself, collect again with --received, else ask."
+            )
         if _enrolled(course, student):
             result.warnings.append(f"{student} wasn't in the class list and was added to it.")
-        yield Arrival(student, "exchange", place.name, files, links, time, stamp=stamp)
+        yield arrival
+
+
+def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
+    """A submission in the exchange, copied once; a change meanwhile counts like one before."""
+    source = FolderSource(found.place, CLASS_LIMITS)
+    intake = _Intake(room, [member.name for member in source.members])
+    latest = found.changed
+    for at in intake.chosen:
+        try:
+            descriptor = source.open(source.members[at])
+        except BadArchive:
+            intake.drop(at)
+            continue
+        try:
+            intake.copy(at, descriptor)
+            latest = max(latest, _changed(os.fstat(descriptor)))
+        finally:
+            os.close(descriptor)
+    latest = max(latest, _last_change(found.place))
+    counts = replace(found, changed=latest).counts
+    return Arrival(
+        student=student,
+        origin="exchange",
+        name=found.place.name,
+        files=intake.stored(),
+        not_kept=intake.not_kept,
+        links=source.left_out,
+        deadline=intake.deadline,
+        arrived=counts,
+        stamp=found.stamp if counts == found.named else "",
+    )
+
+
+def _last_change(place: Path) -> datetime:
+    """The latest change to a folder or anything in it, as the file system has it."""
+    latest = _changed(place.lstat())
+    for folder, folders, files in os.walk(place):
+        for name in [*folders, *files]:
+            with suppress(OSError):
+                latest = max(latest, _changed(os.lstat(os.path.join(folder, name))))
+    return latest
+
+
+def _changed(status: os.stat_result) -> datetime:
+    """The later of both times; the first can be set to anything, the second to nothing."""
+    now = time.time()
+    modified = status.st_mtime if status.st_mtime <= now else 0.0  # nothing is from the future
+    return datetime.fromtimestamp(max(modified, status.st_ctime), UTC)
 
 
 def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
@@ -398,66 +690,6 @@ def _due(course: Course, assignment: str) -> datetime | None:
 # What is done with one submission ---------------------------------------------------------------
 
 
-@dataclass
-class _Unpacked:
-    """A submission's files with student zips opened."""
-
-    files: list[tuple[str, bytes]] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-
-
-def _unpack(arrival: Arrival, assignment: str) -> _Unpacked:
-    """Open the zips a student handed in, one level deep, and check receipts.
-
-    Raises:
-        Refused: a receipt contradicts the submission.
-    """
-    result = _Unpacked(links=list(arrival.links))
-    plain: dict[str, bytes] = {}
-    for name, content in arrival.files:
-        if not _is_zip(name, content):
-            plain.setdefault(name, content)
-            result.files.append((name, content))
-            continue
-        try:
-            with ZipSource(content, PurePosixPath(name).name, STUDENT_LIMITS) as source:
-                inner = [(member.name, source.read(member)) for member in source.members]
-                result.links += source.left_out
-        except BadArchive:
-            result.notes.append(note(BAD_ZIP, name=name))
-            continue
-        _check_receipts(arrival, assignment, dict(inner))
-        for inner_name, inner_content in inner:
-            if _is_zip(inner_name, inner_content):
-                result.notes.append(note(NESTED_ZIP, name=inner_name))
-            else:
-                result.files.append((inner_name, inner_content))
-    _check_receipts(arrival, assignment, plain)
-    return result
-
-
-def _is_zip(name: str, content: bytes) -> bool:
-    return name.casefold().endswith(".zip") and content[:2] == b"PK"
-
-
-def _check_receipts(arrival: Arrival, assignment: str, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        path = PurePosixPath(name)
-        if path.name != RECEIPT or (receipt := read_receipt(content)) is None:
-            continue
-        beside = {
-            PurePosixPath(other).relative_to(path.parent).as_posix(): data
-            for other, data in files.items()
-            if PurePosixPath(other).is_relative_to(path.parent)
-        }
-        if problem := receipt_problem(receipt, arrival.student, assignment, beside):
-            raise Refused(
-                f"The submission {arrival.name} of {arrival.student} was not taken: {problem}; "
-                "ask the student to hand in again."
-            )
-
-
 @dataclass(frozen=True)
 class _Entry:
     """One line of the history of what was collected from a student for an assignment.
@@ -504,9 +736,11 @@ def _history(course: Course, student: str, assignment: str) -> list[_Entry]:
 def _take(
     course: Course,
     blueprint: Blueprint,
-    every: Iterable[Blueprint],
+    known: dict[str, Blueprint],
     arrival: Arrival,
     due: datetime | None,
+    reader: Reader,
+    room: _Room,
 ) -> Taken | None:
     """Put one submission in its places; None if it changes nothing there.
 
@@ -514,7 +748,6 @@ def _take(
         Refused: it isn't taken at all.
     """
     student, assignment = arrival.student, blueprint.assignment
-    unpacked = _unpack(arrival, assignment)
     submitted = course.submitted / student / assignment
     history = _history(course, student, assignment)
     current = history[-1] if history and submitted.is_dir() else None
@@ -522,30 +755,96 @@ def _take(
     if current and not (arrival.told and entry.arrived != current.arrived):
         if entry.digest == current.digest or any(map(entry.is_again, history)):
             return None
+    made, notes = _opened(course, blueprint, known, arrival, reader, room)
     entry = replace(entry, folder=_keep(course, arrival, assignment, history))
     if current and not arrival.told and entry.is_before(current):
         _record(course, student, assignment, [entry, *history])
         return None
     received = _received(arrival, due)
-    files, notes = _judged(course, blueprint, every, unpacked)
     if arrival.late:
         notes.append(note(MARKED_LATE))
     if current and current.digest != entry.digest:
         notes.append(note(REPLACED, time=current.arrived))
     stamp = arrival.stamp or received.strftime(_NBGRADER_TIME)
-    files[TIMESTAMP] = stamp.encode("ascii", "replace")
-    if arrival.origin == "exchange":
-        # Only the exchange's own file, at the top, as nbgrader's submit wrote it.
-        files.update({name: data for name, data in arrival.files if name == SECRET})
     with replaced_folder(submitted) as beside:
-        for name, content in files.items():
+        for name, place in made.items():
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            (beside / name).write_bytes(content)
+            if isinstance(place, bytes):
+                (beside / name).write_bytes(place)
+            else:
+                shutil.move(place, beside / name)
+        (beside / TIMESTAMP).write_bytes(stamp.encode("ascii", "replace"))
     written = received.isoformat(timespec="seconds")
-    receipt = Receipt(written, arrival.origin, arrival.name, notes)
+    receipt = Receipt(written, arrival.origin, printable(arrival.name), notes)
     record_receipt(course, student, assignment, receipt)
     _record(course, student, assignment, [*history, entry])
     return Taken(student, written, arrival.name, notes)
+
+
+def _opened(
+    course: Course,
+    blueprint: Blueprint,
+    known: dict[str, Blueprint],
+    arrival: Arrival,
+    reader: Reader,
+    room: _Room,
+) -> tuple[dict[str, bytes | Path], list[Note]]:
+    """What is graded of a submission, by the assignment's own names, and what its student is told.
+
+    Raises:
+        Refused: a receipt contradicts the submission.
+    """
+    asked: dict[str, Path] = {}
+
+    def put(name: str, piece: bytes) -> None:
+        if not piece:
+            asked[name] = room.place()
+            asked[name].touch()
+        else:
+            with asked[name].open("ab") as target:
+                target.write(piece)
+
+    found = reader.delivery(
+        Contents(
+            arrival.student,
+            blueprint.assignment,
+            printable(arrival.name),
+            [(one.name, one.size) for one in arrival.files],
+            arrival.links,
+        ),
+        blueprint,
+        list(known.values()),
+        [_opener(one.place) for one in arrival.files],
+        put,
+        min(READING_SECONDS, max(2.0, arrival.deadline - time.monotonic())),
+    )
+    if found.refused:
+        raise Refused(found.refused)
+    notes = list(found.notes)
+    made: dict[str, bytes | Path] = {}
+    if found.submission is not None:
+        content = to_bytes(found.submission, blueprint.cells)
+        if len(content) <= SIZE_LIMIT:
+            made[blueprint.notebook] = content
+        else:
+            limit = SIZE_LIMIT // (1024 * 1024)
+            notes.append(note(TOO_LARGE, name=blueprint.notebook, limit=limit))
+    made.setdefault(blueprint.notebook, _blank(course, blueprint.assignment))
+    for name, place in asked.items():
+        made.setdefault(name, place)
+    if arrival.not_kept:
+        notes.append(note(NOT_KEPT, names=", ".join(arrival.not_kept[:10])))
+    if arrival.origin == "exchange":
+        # Only the exchange's own file, at the top, as nbgrader's submit wrote it.
+        for one in arrival.files:
+            secret = small_file(one.place) if one.name == SECRET else None
+            if secret and is_secret(secret):
+                made[SECRET] = secret
+    return made, notes
+
+
+def _opener(place: Path) -> Callable[[], int]:
+    return lambda: opened(place)
 
 
 def _received(arrival: Arrival, due: datetime | None) -> datetime:
@@ -578,98 +877,46 @@ def _keep(course: Course, arrival: Arrival, assignment: str, history: list[_Entr
         folder = f"{stamp}-{number}"
     used: set[str] = set()
     with replaced_folder(base / folder) as beside:
-        for name, content in arrival.files:
-            place = beside / _storable(name, used)
+        for one in arrival.files:
+            place = beside / _storable(one.name, used)
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
+            shutil.move(one.place, place)
     return folder
+
+
+_LONGEST_PART = 200
+_LONGEST_PATH = 800
 
 
 def _storable(name: str, used: set[str]) -> str:
     """`name` as a path that a disk can hold, and that no other file here has or needs."""
-    parts = []
-    for part in name.split("/"):
-        if len(part.encode("utf-8", "replace")) > 200:
-            mark = hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()[:8]
-            part = f"{part[:40]}~{mark}{PurePosixPath(part[-20:]).suffix}"
-        parts.append(part)
+    parts = [_shortened(part) for part in printable(name).split("/")]
     path = "/".join(parts)
+    if len(path.encode("utf-8", "replace")) > _LONGEST_PATH:
+        parts = [_shortened("~".join(parts))]
+        path = parts[0]
     number = 1
     # Told apart without case, so that the folder can be copied to any system.
     while not _is_free(path.casefold(), used):
         number += 1
-        path = f"{number}~" + "~".join(parts)
+        path = _shortened(f"{number}~" + "~".join(parts))
     above = [str(parent).casefold() for parent in PurePosixPath(path).parents][:-1]
     used.add(path.casefold())
     used.update(parent + "/" for parent in above)
     return path
 
 
+def _shortened(part: str) -> str:
+    content = part.encode("utf-8", "replace")
+    if len(content) <= _LONGEST_PART:
+        return content.decode("utf-8")
+    mark = hashlib.sha256(content).hexdigest()[:8]
+    return f"{part[:40]}~{mark}{PurePosixPath(part[-20:]).suffix}"
+
+
 def _is_free(path: str, used: set[str]) -> bool:
     above = [str(parent) for parent in PurePosixPath(path).parents][:-1]
     return path not in used and path + "/" not in used and not used.intersection(above)
-
-
-def _judged(
-    course: Course, blueprint: Blueprint, every: Iterable[Blueprint], unpacked: _Unpacked
-) -> tuple[dict[str, bytes], list[Note]]:
-    """The files that are graded, under the assignment's names, and what the student is told."""
-    notes = list(unpacked.notes)
-    every = list(every)
-    candidates = []
-    rest: list[tuple[str, bytes]] = []
-    for order, (name, content) in enumerate(unpacked.files):
-        candidate = examine(name, content, order, blueprint, every)
-        if candidate is not None:
-            candidates.append(candidate)
-        elif PurePosixPath(name).name not in _BOOKKEEPING:
-            rest.append((name, content))
-    files: dict[str, bytes] = {}
-    if candidates:
-        winner, said = choose(candidates, blueprint)
-        notes += said
-        if winner.notebook is not None:
-            # Editors leave things out that nbgrader needs (ids of cells); what came stays in
-            # term/collected to the byte.
-            files[blueprint.notebook] = notebooks.to_bytes(winner.notebook)
-        elif winner.problem is not None:
-            notes.append(winner.problem)
-    else:
-        names = [name for name, _ in unpacked.files if PurePosixPath(name).name not in _BOOKKEEPING]
-        broken = [one for one in rest if is_notebook_name(one[0]) and not _is_readable(*one)]
-        notes += [why_unreadable(*one) for one in broken[:3]]
-        if names and not broken:
-            notes.append(note(NOTHING, names=", ".join(names[:10])))
-    files.setdefault(blueprint.notebook, _blank(course, blueprint.assignment))
-    left_out = []
-    for name, content in rest:
-        asked = _asked_name(name, blueprint)
-        if asked and asked not in files:
-            files[asked] = content
-        else:
-            left_out.append(name)
-    if left_out and candidates:
-        notes.append(note(NOT_ASKED, names=", ".join(left_out[:10])))
-    if unpacked.links:
-        notes.append(note(LINKS, names=", ".join(unpacked.links[:10])))
-    return files, notes
-
-
-def _is_readable(name: str, content: bytes) -> bool:
-    try:
-        notebooks.parse(content, name)
-    except notebooks.BadNotebook:
-        return False
-    return True
-
-
-def _asked_name(name: str, blueprint: Blueprint) -> str | None:
-    """The asked-for file that `name` is: by its whole path, or below a folder."""
-    composed = unicodedata.normalize("NFC", name)
-    for asked in sorted(blueprint.asked):
-        if composed == asked or composed.endswith("/" + asked):
-            return asked
-    return None
 
 
 def _blank(course: Course, assignment: str) -> bytes:

@@ -84,7 +84,8 @@ def deliveries(
         The deliveries in the download's order, and a sentence for each file that has no owner.
     """
     ids = {person.id for person in people}
-    wrapper = _wrapper([*(member.name for member in members), *links], ids)
+    names = [*(member.name for member in members), *links]
+    wrapper = _wrapper(names, ids, {_folded(assignment), *_WRAPPERS})
     found: dict[Owner, Delivery] = {}
     ownerless: list[str] = []
     for member in members:
@@ -117,6 +118,9 @@ def recognise(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
         The four, or a sentence that says why there is no owner.
     """
     top, _, rest = path.partition("/")
+    if not rest and _MOODLE.fullmatch(top) and _CANVAS.fullmatch(top):
+        # One of them is what a student calls a file, or himself.
+        return f"{path} was left out: its name can be read as Canvas's and as Moodle's."
     if (match := _MOODLE.fullmatch(top)) and bool(rest) != bool(match["name"]):
         name = rest or match["name"]
         return Owner("moodle", match["owner"], match["number"]), name, False, 0
@@ -137,8 +141,21 @@ def recognise(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
     )
 
 
-def _wrapper(names: list[str], ids: set[str]) -> str:
-    """The folders that only wrap the whole download, as a prefix of every name."""
+_WRAPPERS = frozenset({"submissions", "download", "downloads", "inbox", "제출물"})
+
+
+def _folded(name: str) -> str:
+    """The name of a folder or file, as far as systems leave it alone."""
+    return re.sub(r"[ _-]*\(?\d*\)?$", "", name.casefold())
+
+
+def _wrapper(names: list[str], ids: set[str], known: set[str]) -> str:
+    """The folders that only wrap the whole download, as a prefix of every name.
+
+    A single folder may as well be that of a student who isn't in the class list; what is in it
+    would be put down to others, as that student likes. So it is passed over only if it is named
+    as the assignment is, or as downloads are.
+    """
     prefix = ""
     while True:
         tops = {name.removeprefix(prefix).partition("/")[::2] for name in names}
@@ -146,7 +163,7 @@ def _wrapper(names: list[str], ids: set[str]) -> str:
         if len(folders) != 1 or not all(rest for _, rest in tops):
             return prefix
         [top] = folders
-        if _MOODLE.fullmatch(top) or top in ids:
+        if _MOODLE.fullmatch(top) or top in ids or _folded(top) not in known:
             return prefix
         # A single folder of an unknown student must not be unwrapped into thin air.
         inner = {rest for _, rest in tops}

@@ -1,31 +1,32 @@
-"""An untouched notebook in place of one that can't be read, so that it ends with 0 and a reason."""
+"""Keep what couldn't be read of a submission, while the untouched notebook stands in for it."""
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
-from autograder.course import MASTER_LANGUAGE, Course
-from autograder.errors import UserError
-from autograder.files import write_file
-from autograder.notes import N_, Receipt, find_receipt, note, record_receipt
+from autograder.intake.archives import STUDENT_LIMITS
+from autograder.notes import N_
 
 UNREADABLE = N_("Your notebook couldn't be read, so nothing could be graded: {reason}")
 
+_PIECE = 256 * 1024
 
-def stand_in(course: Course, student: str, assignment: str, path: Path, reason: str) -> None:
-    """Replace `path` in `term/submitted` by the released notebook, and note why.
 
-    The unreadable file moves to `term/collected`, so nothing is lost.
+def keep_unreadable(descriptor: int, folder: Path, name: str) -> None:
+    """Copy a file that couldn't be read, as far as a submission's file may go, out of reach.
+
+    Args:
+        folder: the submission's own in `term/collected`.
+
+    Nothing is raised: a copy that can't be made is no reason not to grade the others.
     """
-    blank = course.release(MASTER_LANGUAGE) / assignment / path.name
-    if not blank.is_file():
-        raise UserError(f"{path} can't be read ({reason}) and no release has its name; remove it.")
-    kept = course.collected / student / assignment / "unreadable" / path.name
-    write_file(kept, path.read_bytes())
-    write_file(path, blank.read_bytes())
-    before = find_receipt(course, student, assignment)
-    receipt = before or Receipt(received="", origin="exchange", name=path.name)
-    said = note(UNREADABLE, reason=reason)
-    if said not in receipt.notes:
-        receipt.notes.append(said)
-    record_receipt(course, student, assignment, receipt)
+    place = folder / "unreadable" / name
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as target:
+            at = 0
+            while at < STUDENT_LIMITS.member_bytes and (piece := os.pread(descriptor, _PIECE, at)):
+                target.write(piece)
+                at += len(piece)

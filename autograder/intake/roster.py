@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from autograder.course import Course, require_student_id
 from autograder.errors import UserError
 from autograder.files import read_file
+from autograder.notes import printable
 
 if TYPE_CHECKING:
-    from autograder.intake.filenames import Owner
+    from autograder.intake.filenames import Delivery, Owner
 
 ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id")
 _ROSTER_LIMIT = 10 * 1024 * 1024
@@ -50,12 +51,32 @@ def fold(name: str) -> str:
     return "".join(letter for letter in text if letter.isalnum())
 
 
+def _plain_label(label: str) -> bool:
+    """Whether a displayed name holds nothing that looks like something else or like nothing.
+
+    Zero-width and control characters, full-width letters, ligatures: `fold` would pass over some
+    of them, and a person would see the name of somebody else.
+    """
+    composed = unicodedata.normalize("NFC", label)
+    if unicodedata.normalize("NFKC", composed) != composed:
+        return False
+    return all(unicodedata.category(one) not in _UNSEEN or one == " " for one in composed)
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+
+
 def find_person(owner: Owner, people: Iterable[Person]) -> Person:
     """Who of the class an owner is.
 
-    Canvas's user id decides; without it in the list, a name that one student alone has.
-    Moodle's number belongs to the assignment rather than the person, so the name decides, and
-    the number only between students of the same name. A folder is named by the student's id.
+    A displayed name is the student's to choose in many an LMS, so it decides nothing where the
+    LMS gives an id:
+
+    * Canvas: its user id, and nothing but that. It is `lms_user_id` in the roster, or the
+      student's id itself, if that is what the course goes by and the name doesn't contradict.
+    * Moodle names nobody but by the name displayed (its number belongs to the assignment): a name
+      that one student alone has, written plainly; between students of the same name the number.
+    * A folder: the student's id, which whoever made the folders has chosen.
 
     Raises:
         UnknownOwner: nobody, or more than one.
@@ -71,12 +92,11 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
             "add the student with --roster or rename the folder."
         )
     by_number = [person for person in people if owner.number and person.lms_user_id == owner.number]
-    by_name = [person for person in people if fold(owner.label) in person.spellings()]
+    shown = printable(f"{owner.label} ({owner.origin} {owner.number})")
+    by_name = []
+    if _plain_label(owner.label):
+        by_name = [person for person in people if fold(owner.label) in person.spellings()]
     if owner.origin == "canvas":
-        if len(by_number) == 1:
-            return by_number[0]
-        # Somebody whose Canvas id is known and another can't be meant.
-        by_name = [person for person in by_name if not person.lms_user_id]
         by_id = [
             person
             for person in people
@@ -84,14 +104,24 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
             and not person.lms_user_id
             and (not person.spellings() or person in by_name)
         ]
-        candidates = by_id or by_name
+        candidates = by_number or by_id
+        if not candidates and any(not person.lms_user_id for person in by_name):
+            raise UnknownOwner(
+                f"{shown} has only a name in common with the class list, which anybody can take, "
+                f"so nothing was taken; put {owner.number} as lms_user_id into the roster."
+            )
     else:
-        exact = [person for person in people if person.id == owner.label]
         namesakes = [person for person in by_name if person in by_number]
-        candidates = exact or (namesakes if len(by_name) > 1 else by_name)
+        candidates = namesakes if len(by_name) > 1 else by_name
+        if not by_name:
+            # A class list without names goes by what the LMS displays.
+            candidates = [
+                person
+                for person in people
+                if person.id == owner.label and not person.spellings()
+            ]
     if len(candidates) == 1:
         return candidates[0]
-    shown = f"{owner.label} ({owner.origin} {owner.number})"
     if candidates or len(by_name) > 1:
         raise UnknownOwner(
             f"{shown} could be more than one student, so nothing was taken; "
@@ -101,6 +131,31 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
         f"{shown} isn't in the class list, so nothing was taken; "
         "add the student, with lms_user_id, by --roster."
     )
+
+
+def shared(found: Iterable[tuple[Delivery, Person]]) -> dict[str, str]:
+    """The students to whom a download gives the work of several owners.
+
+    Two people in the LMS can't both be the same student of the class: one has taken the other's
+    name. Several zips of our own in one folder are one owner's.
+
+    Returns:
+        A sentence for each such student's id.
+    """
+    owners: dict[str, dict[tuple[str, str, str], str]] = {}
+    for delivery, person in found:
+        owner = delivery.owner
+        if owner.origin != "folder":
+            key = (owner.origin, "" if owner.origin == "canvas" else owner.label, owner.number)
+            owners.setdefault(person.id, {})[key] = printable(owner.label)
+    return {
+        student: f"{student}: {' and '.join(sorted(labels.values()))} are different people in the "
+        "LMS and the same student by their names, so nothing of either was taken; put "
+        "lms_user_id into the roster, or collect the right one from a folder named "
+        f"{student}."
+        for student, labels in owners.items()
+        if len(labels) > 1
+    }
 
 
 def read_roster(path: Path) -> list[Person]:

@@ -12,7 +12,7 @@ from autograder.course import Course
 from autograder.engine.job import Job, Outcome
 from autograder.engine.walls import WallsFault, find_bwrap
 from autograder.engine.worker import run_submission
-from autograder.intake.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, recorded, released, template
 from autograder.verdict import cell_verdicts
 
 
@@ -35,7 +35,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
         work = notebooks.copied(given)
         for cell in work.cells:
             cell.source = answers.get(cell.id, cell.source)
-        rebuilt, _notes = rebuild(base, given, work)
+        rebuilt, _notes = rebuild(base, given, recorded(base, given, work))
         job = Job("x", name, rebuilt, master, files or {}, cell_seconds=cell_seconds)
         return Outcome.from_bytes(run_submission(job.to_bytes()))
 

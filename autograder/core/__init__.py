@@ -1,0 +1,1 @@
+"""What every station reads and writes."""
