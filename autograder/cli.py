@@ -243,7 +243,7 @@ def collect(
     course: CourseFolder = None,
 ) -> None:
     """Take in submissions: exchange, Canvas, Moodle."""
-    from autograder.collect import collect as collect_submissions
+    from autograder.intake.collect import collect as collect_submissions
 
     result = collect_submissions(
         _course(course, db=db),

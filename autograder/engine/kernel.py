@@ -135,6 +135,11 @@ def own_proc() -> None:
     _prctl(_PR_SET_DUMPABLE, 1)
 
 
+def undumpable() -> None:
+    """Let no process of the same user look into this one, nor into forks of it."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
 def keep_capabilities() -> None:
     """Keep the permitted capabilities through the next change of user."""
     _prctl(_PR_SET_KEEPCAPS, 1)

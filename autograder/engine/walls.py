@@ -18,10 +18,10 @@ from pathlib import Path
 from autograder.engine.kernel import is_privileged
 from autograder.engine.places import BEHIND, COURSE, SCRATCH, WORK
 from autograder.errors import EnvironmentFault
-from autograder.sandbox import barriers
+from autograder.sandbox import barriers, syscall_policy
 from autograder.sandbox.barriers import stands
 
-_INSIDE = (
+STUDENT_MODULES = (
     "__init__.py",
     "engine/__init__.py",
     "engine/cgroups.py",
@@ -38,6 +38,8 @@ _INSIDE = (
     "sandbox/counters.py",
     "sandbox/seccomp.py",
 )
+
+WHOLE_PACKAGE = ("",)
 
 # What the warm parent needs to raise a child's walls. As an ordinary user these hold in its own
 # user namespace only; as root they are real, so the warm parent runs none but our own code.
@@ -126,6 +128,18 @@ def capabilities() -> list[str]:
     return [*_CAPABILITIES, *(["CAP_DAC_OVERRIDE"] if is_privileged() else []), "CAP_SETFCAP"]
 
 
+def syscall_filter() -> bytes:
+    """The system call filter's program, for a process inside to install.
+
+    Raises:
+        WallsFault: it can't be made here.
+    """
+    try:
+        return syscall_policy.compiled()
+    except syscall_policy.NoCompiler as fault:
+        raise WallsFault(str(fault)) from None
+
+
 def environment() -> dict[str, str]:
     """All that a child's environment holds."""
     return dict(ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **ENVIRONMENT}
@@ -136,17 +150,17 @@ def raise_walls_argv(
     *,
     packages: Iterable[str] = ("beyond",),
     hidden: Iterable[Path] = (),
-    whole_package: bool = False,
+    modules: Iterable[str] = STUDENT_MODULES,
 ) -> list[str]:
     """The command line that runs `command` behind the outer walls.
 
     Args:
         command: what to run; paths as they are inside.
+        modules: the files of this package to be there, by their names in it; `WHOLE_PACKAGE`
+            for all of them, which the judge needs.
         packages: importable names of packages that children may import besides what is
             installed; a name that isn't importable here is left out.
         hidden: folders to be absent inside even if they lie in one that is needed.
-        whole_package: whether all of this package is visible, which the judge needs; a student's
-            process sees the few modules that run there.
 
     Raises:
         WallsFault: there is no bubblewrap.
@@ -167,7 +181,7 @@ def raise_walls_argv(
     binds = _python_and_system(hidden)
     for number, _folder in enumerate(behind_tmp(needed_folders())):
         binds += ["--dir", f"{BEHIND}/{number}"]
-    binds += _course(packages, whole_package)
+    binds += _course(packages, modules)
     if not stands(barriers.HIDDEN_FILES):
         binds = _rest_of_the_machine() + binds
     for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
@@ -240,11 +254,11 @@ def _folders_to(place: str, below: str = "/") -> list[str]:
     return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
-def _course(packages: Iterable[str], whole_package: bool) -> list[str]:
+def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
     """The lesson library and our own modules, at places that tell nothing of this machine."""
     argv = []
     here = Path(__file__).resolve().parents[1]
-    for name in ("",) if whole_package else _INSIDE:
+    for name in modules:
         argv += ["--ro-bind", str(here / name), f"{COURSE}/autograder/{name}".rstrip("/")]
     for name in packages:
         spec = importlib.util.find_spec(name)
