@@ -29,6 +29,7 @@ from autograder.endings import (
     TIMED_OUT,
 )
 from autograder.notebooks import is_solution, is_test
+from autograder.sandbox import ambience
 
 OWN = "own-"
 """How `rebuild` begins the id of a student's own cell."""
@@ -120,16 +121,20 @@ def _run_students(cell: NotebookNode, door: Door, budget: Budget, seed: int) -> 
     """Run a cell of the student's; returns the seconds it may have taken at most."""
     began = time.monotonic()
     ran = door.run(cell.id, cell.source, budget.cell, seed)
+    ambience.adopt(ran.ambience)
     cell.outputs = [output for claim in ran.outputs if (output := _plain_output(claim))]
     if ran.error and not any(one.output_type == "error" for one in cell.outputs):
-        cell.outputs.append(error_output(*_named(ran.error)))
+        cell.outputs.append(error_output(*ran.error))
+    if ran.late:
+        _name_limit(cell)
     return time.monotonic() - began
 
 
-def _named(error: tuple[str, str]) -> tuple[str, str]:
-    name, message = error
-    # The child's own soft limit raises TimeoutError; a student's own one reads the same.
-    return (TIMED_OUT, message) if name == "TimeoutError" else (name, message)
+def _name_limit(cell: NotebookNode) -> None:
+    """Say that the time limit ended the cell, in place of the exception that it was ended with."""
+    for output in cell.outputs:
+        if output.output_type == "error":
+            output.ename = TIMED_OUT
 
 
 def _plain_output(claim: dict) -> NotebookNode | None:
@@ -139,9 +144,8 @@ def _plain_output(claim: dict) -> NotebookNode | None:
     if kind == "stream" and text.get("name") in ("stdout", "stderr"):
         return new_output("stream", name=text["name"], text=text.get("text", ""))
     if kind == "error":
-        name, message = _named((text.get("ename", "Exception"), text.get("evalue", "")))
         lines = claim.get("traceback")
-        output = error_output(name, message)
+        output = error_output(text.get("ename", "Exception"), text.get("evalue", ""))
         if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
             output.traceback = lines
         return output

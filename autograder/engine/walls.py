@@ -31,6 +31,10 @@ _INSIDE = (
     "engine/places.py",
     "engine/shell.py",
     "engine/wire.py",
+    "sandbox/__init__.py",
+    "sandbox/ambience.py",
+    "sandbox/exceptions.py",
+    "sandbox/plain.py",
 )
 
 # What the warm parent needs to raise a child's walls. As an ordinary user these hold in its own

@@ -36,7 +36,7 @@ def test_await_magics_and_shell_commands_work(student):
 
 def test_an_error_tells_its_type_and_message_and_shows_a_traceback(student):
     error, outputs = student.run("def f():\n    raise ValueError('no\\n\\x1b[31mway')\nf()")
-    assert error == ["ValueError", "no [31mway"]
+    assert error[:2] == ["ValueError", "no [31mway"]
     assert outputs[-1]["ename"] == "ValueError"
     assert "line 3" in "\n".join(outputs[-1]["traceback"])
     assert student.fails("1 +") == "SyntaxError"
@@ -68,9 +68,9 @@ def test_an_exception_class_of_the_students_can_do_no_harm(student):
         "class Odd(Exception):\n    def __str__(self):\n        raise KeyboardInterrupt\n"
         "def f():\n    raise Odd('x')"
     )
-    assert student.call("f") == ["error", "Odd", ""]
+    assert student.call("f")[:3] == ["error", "Odd", ""]
     student.run("def g():\n    raise ValueError('x' * 10**6)")
-    assert student.call("g") == ["error", "ValueError", "x" * 300]
+    assert student.call("g")[:3] == ["error", "ValueError", "x" * 300]
 
 
 def test_what_a_call_draws_or_displays_is_never_shown(student):
@@ -89,7 +89,7 @@ def test_a_probe_keeps_working_when_its_name_is_bound_anew(student):
 
 
 def test_defining_tells_an_error_and_shows_nothing(student):
-    assert student.ask("define", "print(1)\n1 / 0") == [
+    assert student.ask("define", "print(1)\n1 / 0")[:3] == [
         "error",
         "ZeroDivisionError",
         "division by zero",

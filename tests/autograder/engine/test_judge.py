@@ -7,8 +7,9 @@ import pytest
 from beyond.checks import MIME_TYPE
 
 from autograder.engine import wire
-from autograder.engine.door import ChildGone, Door, remote_error
+from autograder.engine.door import ChildGone, Door
 from autograder.engine.judge import Judge
+from autograder.engine.remote_errors import read_claim, remote_error
 from autograder.names import Names
 
 
@@ -67,7 +68,7 @@ def test_values_and_calls_go_through_the_door(judged):
     )
     assert passed(records) == [True]
     assert len(outputs) == 1
-    assert child.asked == [("value", "a"), ("call", "f", [5], {"key": 2}, 0.5)]
+    assert child.asked == [("value", "a", 0.5), ("call", "f", [5], {"key": 2}, 0.5)]
 
 
 def test_an_own_name_of_the_test_wins_inside_its_function(judged):
@@ -108,7 +109,7 @@ def test_exceptions_keep_their_builtin_type_and_lose_the_rest(judged):
 
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException", "open", "1x", ""])
 def test_no_remote_error_is_more_than_an_exception(name):
-    assert isinstance(remote_error(name, "m"), Exception)
+    assert isinstance(remote_error(read_claim([name, "m"])), Exception)
 
 
 def test_reference_is_the_instructors_own(judged):

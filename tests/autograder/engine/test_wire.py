@@ -3,13 +3,14 @@
 import dataclasses
 import enum
 import math
+import pathlib
 import random
 import socket
 import struct
 import sys
 import threading
 import time
-from collections import Counter, OrderedDict, defaultdict, namedtuple
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
 
@@ -216,15 +217,16 @@ class Data:
         Int(1), Float(1), Text("a"), Row(), Lying(), Same("Fake", (), {})(),
         [Same("Fake", (), {})()], Colour.RED, Data(),
         namedtuple("Point", "x")(1), OrderedDict(), defaultdict(int), Counter(),
-        bytearray(b"a"), memoryview(b"a"), {1}, frozenset(), range(3), iter([]), object(), int,
-        len, lambda: 1, ..., Decimal(1), Fraction(1), sys, NotImplemented, slice(1),
+        bytearray(b"a"), memoryview(b"a"), {Int(1)}, iter([]), object(), int, deque(),
+        len, lambda: 1, ..., type("D", (Decimal,), {})(1), type("F", (Fraction,), {})(1), sys,
+        NotImplemented, slice(1), pathlib.PurePosixPath("a"),
         numpy.zeros(2).view(Sheet), numpy.ma.array([1]),
-        numpy.array([object()]), numpy.array([{}, 1], object), numpy.array(["a"]),
-        numpy.zeros(2, "i4,f8"), numpy.array(["2026-01-01"], "M8[D]"), numpy.longdouble(1),
-        numpy.str_("a"), numpy.void(b"a"), numpy.dtype("f8"),
-        torch.ones(2).to_sparse(), torch.ones(2, device="meta"), torch.float32, torch.Size([1]),
+        numpy.array([object()]), numpy.array([{}, 1], object),
+        numpy.zeros(2, "i4,f8"), numpy.longdouble(1), numpy.dtype("M8[D]"), numpy.dtype("i4,f8"),
+        numpy.str_("a"), numpy.void(b"a"),
+        torch.ones(2).to_sparse(), torch.ones(2, device="meta"), torch.Size([1]),
         torch.nn.Linear(1, 1),
-        {Int(1): 1}, {Text("a"): 1}, {frozenset(): 1}, {1j: 1}, {(1, 1j): 1},
+        {Int(1): 1}, {Text("a"): 1}, {frozenset([Int(1)]): 1}, {range(1): 1}, {Fraction: 1},
         {numpy.float64(1): 1}, [[{"a": (Int(1),)}]],
     ],
     ids=lambda value: type(value).__name__,

@@ -1,0 +1,1 @@
+"""The untrusted side: what keeps student code away from everything else."""

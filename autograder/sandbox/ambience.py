@@ -1,0 +1,59 @@
+"""The settings of a process that decide what test code computes, told and taken over.
+
+In a notebook a student's cell and a test share one process, so `torch.set_default_dtype(…)` or
+`decimal.getcontext().prec = 50` holds for the tests below it, too. Here the tests run in another
+process, where their tensors would be float32 beside the student's float64: right answers would
+fail for the difference. So after each cell of the student's its process tells these settings,
+and the trusted side takes them over. It is a claim, and a claim can only choose among the few
+values that an honest notebook may have set.
+
+Not told: what makes an operation an error (`numpy.seterr`, warnings), random states, gradient
+mode. With these the trusted side differs from the notebook only by being more lenient.
+
+Imports nothing but the standard library, because it runs behind walls.
+"""
+
+from __future__ import annotations
+
+import decimal
+import sys
+from typing import Any
+
+_DTYPES = ("float32", "float64")
+_MAX_PRECISION = 1_000
+_ROUNDINGS = (
+    decimal.ROUND_HALF_EVEN,
+    decimal.ROUND_HALF_UP,
+    decimal.ROUND_HALF_DOWN,
+    decimal.ROUND_UP,
+    decimal.ROUND_DOWN,
+    decimal.ROUND_CEILING,
+    decimal.ROUND_FLOOR,
+    decimal.ROUND_05UP,
+)
+
+
+def claim() -> list[Any]:
+    """Return this process's settings: torch's default dtype, decimal precision and rounding."""
+    try:
+        torch = sys.modules.get("torch")
+        dtype = str(torch.get_default_dtype()).removeprefix("torch.") if torch else ""
+        context = decimal.getcontext()
+        return [dtype, int(context.prec), str(context.rounding)]
+    except Exception:  # a student's code may have replaced any of these
+        return []
+
+
+def adopt(claimed: object) -> None:
+    """Take settings over that another process claims to have; what isn't honest is passed over."""
+    if type(claimed) is not list or len(claimed) != 3:
+        return
+    dtype, precision, rounding = claimed
+    torch = sys.modules.get("torch")
+    if torch and type(dtype) is str and dtype in _DTYPES:
+        torch.set_default_dtype(getattr(torch, dtype))
+    context = decimal.getcontext()
+    if type(precision) is int and 1 <= precision <= _MAX_PRECISION:
+        context.prec = precision
+    if type(rounding) is str and rounding in _ROUNDINGS:
+        context.rounding = rounding
