@@ -47,6 +47,7 @@ class _Child:
         self._limits = limits
         self._probes: dict[str, Any] = {}
         self._timer = _Timer()
+        self._ambience = ambience.claim()
         shell.redirect()
         sys.path.insert(0, "")  # the working folder, as in a notebook
 
@@ -76,7 +77,8 @@ class _Child:
                 error = late
         shown = outputs.finished()
         told = exceptions.claim(error, self._timer.is_late) if error else None
-        return ["ran", error is None, told, shown, ambience.claim()]
+        self._ambience = ambience.claim()
+        return ["ran", error is None, told, shown, self._ambience]
 
     def _answer_define(self, source: str) -> list[Any]:
         before = {name: id(value) for name, value in self._shell.user_ns.items()}
@@ -96,7 +98,9 @@ class _Child:
         function = self._probes[name] if name in self._probes else self._named(name)
         with self._silence(), self._timer.limit(seconds):
             # A generator runs only now, so this is under the limit too.
-            return ["value", wire.packed(function(*args, **kwargs))]
+            value = wire.packed(function(*args, **kwargs))
+        before, self._ambience = self._ambience, ambience.claim()
+        return ["value", value] if self._ambience == before else ["value", value, self._ambience]
 
     def _answer_file(self, name: str) -> list[Any]:
         path = Path(name)

@@ -1,7 +1,8 @@
 """The one narrow door: how the trusted side reaches the student's process.
 
 Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
-A reply that is late, malformed or out of step ends the child, and every later request raises
+Where a reply tells settings of the student's process that tests depend on, they are taken over
+here (`autograder.sandbox.ambience`). A reply that is late, malformed or out of step ends the child, and every later request raises
 `ChildGone` with the reason.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 
 from autograder.engine import wire
 from autograder.engine.remote_errors import read_claim, remote_error
+from autograder.sandbox import ambience
 from autograder.sandbox.plain import CannotCross
 
 GRACE = 1.0
@@ -37,13 +39,11 @@ class Ran:
             its end.
         outputs: what it showed.
         late: whether the time limit ended it; an exception's name doesn't say so.
-        ambience: the settings to run the tests with (`autograder.sandbox.ambience`).
     """
 
     error: tuple[str, str] | None
     outputs: list[dict[str, Any]] = field(default_factory=list)
     late: bool = False
-    ambience: list[Any] = field(default_factory=list)
 
 
 class Door:
@@ -71,11 +71,11 @@ class Door:
         ):
             self._end(BROKE_FORM)
         outputs = [one for one in reply[3] if isinstance(one, dict)]
-        ambience = reply[4] if len(reply) == 5 and type(reply[4]) is list else []
+        ambience.adopt(reply[4:])
         if reply[1]:
-            return Ran(None, outputs, False, ambience)
+            return Ran(None, outputs)
         claim = read_claim(reply[2])
-        return Ran((claim.name, claim.message), outputs, claim.late, ambience)
+        return Ran((claim.name, claim.message), outputs, claim.late)
 
     def define(self, source: str) -> None:
         """Run a given cell in the student's process, for what student code and probes need."""
@@ -149,7 +149,8 @@ class Door:
         return reply[1:]
 
     def _value(self, reply: list[Any]) -> Any:
-        if reply[0] == "value" and len(reply) == 2:
+        if reply[0] == "value" and len(reply) in (2, 3) and all(type(x) is list for x in reply[2:]):
+            ambience.adopt(reply[2:])
             return reply[1]
         if reply[0] == "error" and len(reply) in (3, 7):
             raise remote_error(read_claim(reply[1:]))

@@ -19,10 +19,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from autograder.engine.door import ChildGone, Door
+from autograder.engine.last_value import keep_last_value, points_shown
 from autograder.hidden import hidden_lines
 from autograder.names import Names
 
 _VALUE, _CALL, _HIDDEN = "__student_value__", "__student_call__", "__hidden_part__"
+_LAST = "__last_value__"
 
 
 class Judge:
@@ -95,6 +97,8 @@ class Judge:
         """
         tree = _StudentWork(self._names.remote).visit(ast.parse(cell.source, filename=cell.id))
         _mark_hidden_part(tree, hidden_lines(cell.source))
+        keep_last_value(tree, cell.source, _LAST)
+        self._namespace.pop(_LAST, None)
         self._in_hidden_part = False
         code = compile(ast.fix_missing_locations(tree), cell.id, "exec")
         outputs: list[NotebookNode] = []
@@ -119,6 +123,10 @@ class Judge:
             raise ChildGone(self._door.gone)
         if said.getvalue():  # report's "Not answered yet: …"
             outputs.append(new_output("stream", name="stderr", text=said.getvalue()))
+        points = points_shown(self._namespace.pop(_LAST, None))
+        if points is not None:
+            data = {"text/plain": repr(points)}
+            outputs.append(new_output("execute_result", data=data, execution_count=None))
         return outputs
 
 

@@ -29,7 +29,6 @@ from autograder.endings import (
     TIMED_OUT,
 )
 from autograder.notebooks import is_solution, is_test
-from autograder.sandbox import ambience
 
 OWN = "own-"
 """How `rebuild` begins the id of a student's own cell."""
@@ -121,7 +120,6 @@ def _run_students(cell: NotebookNode, door: Door, budget: Budget, seed: int) -> 
     """Run a cell of the student's; returns the seconds it may have taken at most."""
     began = time.monotonic()
     ran = door.run(cell.id, cell.source, budget.cell, seed)
-    ambience.adopt(ran.ambience)
     cell.outputs = [output for claim in ran.outputs if (output := _plain_output(claim))]
     if ran.error and not any(one.output_type == "error" for one in cell.outputs):
         cell.outputs.append(error_output(*ran.error))

@@ -3,8 +3,8 @@
 In a notebook a student's cell and a test share one process, so `torch.set_default_dtype(…)` or
 `decimal.getcontext().prec = 50` holds for the tests below it, too. Here the tests run in another
 process, where their tensors would be float32 beside the student's float64: right answers would
-fail for the difference. So after each cell of the student's its process tells these settings,
-and the trusted side takes them over. It is a claim, and a claim can only choose among the few
+fail for the difference. So the student's process tells these settings after each of its cells,
+and after a call that has changed them, and the trusted side takes them over. It is a claim, and a claim can only choose among the few
 values that an honest notebook may have set.
 
 Not told: what makes an operation an error (`numpy.seterr`, warnings), random states, gradient
@@ -44,11 +44,15 @@ def claim() -> list[Any]:
         return []
 
 
-def adopt(claimed: object) -> None:
-    """Take settings over that another process claims to have; what isn't honest is passed over."""
-    if type(claimed) is not list or len(claimed) != 3:
+def adopt(claims: list[Any]) -> None:
+    """Take over the settings that another process claims to have.
+
+    Args:
+        claims: none or one; what isn't in order is passed over.
+    """
+    if len(claims) != 1 or type(claims[0]) is not list or len(claims[0]) != 3:
         return
-    dtype, precision, rounding = claimed
+    dtype, precision, rounding = claims[0]
     torch = sys.modules.get("torch")
     if torch and type(dtype) is str and dtype in _DTYPES:
         torch.set_default_dtype(getattr(torch, dtype))
