@@ -436,16 +436,17 @@ class _Writer:
         self.out += b"r" + struct.pack("<3q", *ends)
 
     def _container(self, value: Any, kind: type, depth: int) -> None:
+        _check_depth(depth + 1)
         code = next(code for code, one in _CONTAINERS.items() if one is kind)
         self.out += b"w" + bytes([code])
         if kind is deque:
-            self.value((list(value), value.maxlen), depth)
+            self.value((list(value), value.maxlen), depth + 1)
         elif kind is defaultdict:
             if not any(value.default_factory is one for one in FACTORIES):
                 raise WireError("a defaultdict with such a factory can't cross")
-            self.value((dict(value), FACTORIES.index(value.default_factory)), depth)
+            self.value((dict(value), FACTORIES.index(value.default_factory)), depth + 1)
         else:
-            self.value(dict(value.items()), depth)
+            self.value(dict(value.items()), depth + 1)
 
     def _date(self, value: Any, kind: type) -> bool:
         code = next((code for code, one in _DATES.items() if one is kind), None)
@@ -699,9 +700,17 @@ class _Reader:
             raise WireError("a set has the same value twice")
         return found
 
+    def _one_of(self, tags: bytes, what: str) -> Any:
+        """A value that has one of these tags and so has no others in it."""
+        self._count(1)
+        tag = self._take(1)[0]
+        if tag not in tags:
+            raise WireError(f"byte {self.at - 1:,} doesn't begin a value of kind {what}")
+        return _READERS[tag](self, 0)
+
     def _name(self) -> str:
-        name = self.value(0)
-        if type(name) is not str or len(name) > 200:
+        name = self._one_of(b"s", "text")
+        if len(name) > 200:
             raise WireError("a name isn't a short text")
         return name
 
@@ -745,9 +754,9 @@ class _Reader:
         return NamedRow(items, name, fields)
 
     def _fraction(self, _depth: int) -> Fraction:
-        parts = [self.value(0), self.value(0)]
-        if not all(type(one) is int for one in parts) or parts[1] <= 0:
-            raise WireError("a fraction isn't made of ints")
+        parts = [self._one_of(b"iI", "int") for _ in range(2)]
+        if parts[1] <= 0:
+            raise WireError("a fraction's denominator isn't positive")
         if math.gcd(*parts) != 1:
             raise WireError("a fraction isn't in lowest terms")
         return Fraction(*parts)
@@ -795,7 +804,8 @@ class _Reader:
 
     def _container(self, depth: int) -> Any:
         kind = _CONTAINERS.get(self._take(1)[0])
-        inner = self.value(depth)
+        _check_depth(depth + 1)
+        inner = self.value(depth + 1)
         if kind in (OrderedDict, Counter):
             if type(inner) is dict:
                 return kind(inner)

@@ -1,6 +1,7 @@
 """Running cells, telling values and making calls, as an honest notebook needs it."""
 
 import base64
+from fractions import Fraction
 
 import pytest
 
@@ -169,3 +170,51 @@ def test_figures_and_tensors(bubblewrap, talk):
             student.run("import torch\nlayer = torch.nn.Linear(512, 512)\nw = layer.weight")
             student.run("y = layer(torch.ones(64, 512))\ny.sum().backward()")
             assert tuple(student.value("w").shape) == (512, 512)
+
+
+def test_the_limit_is_told_by_the_timer(student):
+    error, _outputs = student.run("while True:\n    pass", seconds=0.2)
+    assert (error[0], error[3]) == ("TimeoutError", True)
+    error, _outputs = student.run("raise TimeoutError('this took more than 9 seconds')")
+    assert (error[0], error[3]) == ("TimeoutError", False)
+    student.run("def f():\n    try:\n        while True:\n            pass\n    except TimeoutError:\n        raise KeyError(1)")
+    reply = student.ask("call", "f", [], {}, 0.2)
+    assert (reply[:2], reply[4]) == (["error", "KeyError"], True)
+    assert student.call("nothing")[4] is False
+
+
+def test_honest_values_become_plain(student):
+    student.run(
+        "from collections import deque\nfrom fractions import Fraction\nfrom typing import NamedTuple\n"
+        "class Bar(NamedTuple):\n    name: str\n    low: float\n"
+        "def f(kind):\n"
+        "    return {'bar': Bar('a', 1.5), 'half': Fraction(1, 2), 'rows': deque([1]), 'lazy': (x for x in 'ab')}[kind]\n"
+        "lazy = (x for x in [1, 2])"
+    )
+    assert student.call("f", "half") == Fraction(1, 2)
+    bar = student.call("f", "bar")
+    assert (bar.name, bar[1], tuple(bar)) == ("a", 1.5, ("a", 1.5))
+    assert student.call("f", "rows") == [1] and student.call("f", "lazy") == ["a", "b"]
+    assert student.value("lazy") == [1, 2] and student.value("lazy") == []
+
+
+def test_what_never_ends_costs_its_own_call_only(student):
+    student.run(
+        "import itertools, time\n"
+        "def count():\n    return itertools.count()\n"
+        "def slow():\n    for n in range(10**9):\n        time.sleep(0.01)\n        yield n\n"
+        "def wrong():\n    yield 1\n    raise LookupError('no more')"
+    )
+    reply = student.call("count")
+    assert reply[:2] == ["error", "CannotCross"] and "return a list" in reply[2]
+    reply = student.ask("call", "slow", [], {}, 0.3)
+    assert (reply[1], reply[4]) == ("TimeoutError", True)
+    assert student.call("wrong")[:3] == ["error", "LookupError", "no more"]
+    assert student.text("print('still here')") == "still here\n"
+
+
+def test_an_exception_brings_the_names_of_its_classes(student):
+    student.run("class TooSmall(ValueError):\n    pass\ndef f():\n    raise TooSmall('tiny', 3)")
+    _word, name, message, bases, late, arguments, members = student.call("f")
+    assert (name, message, late, arguments, members) == ("TooSmall", "('tiny', 3)", False, ["tiny", 3], [])
+    assert bases == ["__main__.TooSmall", "builtins.ValueError", "builtins.Exception"]
