@@ -11,6 +11,10 @@ class UserError(Exception):
     exit_code = 2
 
 
+class AssignmentChanged(UserError):
+    """The instructor's notebook is no longer the one that was released."""
+
+
 class EnvironmentFault(UserError):
     """The input is fine; the machine, the disk or another program is in the way."""
 

@@ -13,9 +13,13 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
-from autograder.endings import DIED, NOT_RUN, TIMED_OUT
+from autograder.core.cell_status import CellStatus
 
 _TIMEOUTS_ALLOWED = 2
+
+TIMED_OUT, DIED, NOT_RUN = (
+    one.error_name for one in (CellStatus.TIMED_OUT, CellStatus.DIED, CellStatus.NOT_RUN)
+)
 
 
 class ExecuteSubmission(Execute):
@@ -39,20 +43,27 @@ class ExecuteSubmission(Execute):
             return cell, resources
         if self._stopped:
             cell.outputs = [_error(NOT_RUN, self._stopped)]
+            _note(cell, CellStatus.NOT_RUN)
             return cell, resources
         try:
             cell, resources = super().preprocess_cell(cell, resources, index)
         except DeadKernelError:
             self._stopped = "an earlier cell ended the Python process"
             cell.outputs.append(_error(DIED, "this cell ended the Python process"))
+            _note(cell, CellStatus.DIED)
         except UnresponsiveKernelError:
             self._stopped = "an earlier cell could not be stopped"
             cell.outputs.append(_error(TIMED_OUT, "this cell could not be stopped"))
         if any(out.output_type == "error" and out.ename == TIMED_OUT for out in cell.outputs):
             self._timeouts += 1
+            _note(cell, CellStatus.TIMED_OUT)
             if self._timeouts >= _TIMEOUTS_ALLOWED and not self._stopped:
                 self._stopped = "two earlier cells ran into the time limit"
         return cell, resources
+
+
+def _note(cell: NotebookNode, status: CellStatus) -> None:
+    cell.metadata.setdefault("beyond", {})["status"] = str(status)
 
 
 def _error(name: str, value: str) -> NotebookNode:

@@ -21,11 +21,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from autograder.course import MASTER_LANGUAGE, Course, require_student_id
-from autograder.engine.job import imports_in
-from autograder.errors import EnvironmentFault, UserError
+from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
 from autograder.files import write_file
 from autograder.fingerprints import Fingerprints
 from autograder.graded_folder import MARK, GradedFolder, Mark, interrupted
+from autograder.grading.preflight import require_preflight
+from autograder.judge.job import imports_in, longest_job
 from autograder.workers import WorkerDied, executor, run_each
 
 if TYPE_CHECKING:
@@ -42,12 +43,10 @@ Progress = Callable[[int, int, str], None]
 """Called with (submissions done, submissions in all, the student at work on)."""
 
 Runner = Callable[[bytes], bytes]
-"""Runs one job (`engine.job.Job`) and returns its outcome (`engine.job.Outcome`)."""
+"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.Outcome`)."""
 
-_WORKER_GRACE = 240.0
+_WORKER_GRACE = 60.0
 """Seconds beyond a job's own limits before its process counts as hung."""
-
-_SUBMISSION_SECONDS = 300.0
 
 
 def submitted_students(course: Course, assignment: str) -> list[str]:
@@ -115,7 +114,7 @@ def _runner() -> Runner:
             "Grading runs students' code behind walls that only Linux has; "
             "grade in the container that env/container describes."
         )
-    from autograder.engine.worker import run_submission
+    from autograder.judge.worker import run_submission
 
     return run_submission
 
@@ -135,14 +134,14 @@ def _on_workers(
         warm = _warm_up(runner, course, assignment)
 
         def start(jobs: int) -> object:
-            seconds = _SUBMISSION_SECONDS + course.cell_seconds + _WORKER_GRACE
+            seconds = _longest(course, assignment)
             return stack.enter_context(
                 executor(workers, scheduler, jobs=jobs, warm=warm, seconds=seconds)
             )
 
         prints = Fingerprints(course, assignment)
         todo = [one for one in chosen if again or not _is_graded(course, one, assignment, prints)]
-        pool = start(len(todo)) if todo else None
+        pool = start(len(todo) + 1) if todo else None
         from autograder.gradebook_writer import GradebookWriter
         from autograder.jobs import WorkMaker
 
@@ -158,8 +157,14 @@ def _on_workers(
         coordinator.tell_untouched(set(todo))
         if todo:
             maker = WorkMaker(course, assignment, writer.notebooks)
-            coordinator.run(todo, maker, pool or start(len(todo)), runner)
+            pool = pool or start(len(todo) + 1)
+            require_preflight(course, assignment, maker, pool, runner)
+            coordinator.run(todo, maker, pool, runner)
         return coordinator.end()
+
+
+_FOR_EVERYONE = (EnvironmentFault, AssignmentChanged)
+"""What stops the whole class, being nobody's submission's doing."""
 
 
 class _Coordinator:
@@ -189,11 +194,16 @@ class _Coordinator:
         for student in self._chosen:
             if student not in todo:
                 self._tell_of(student)
-                self._take_verdict(student)
+                try:
+                    self._take_verdict(student)
+                except _FOR_EVERYONE:
+                    raise
+                except Exception as error:
+                    self._failed[student] = error
 
     def run(self, todo: list[str], maker: WorkMaker, pool: object, runner: Runner) -> None:
         """Grade these, writing each as it comes."""
-        waiting = (maker.work(student) for student in todo)
+        waiting = filter(None, (self._work(maker, student) for student in todo))
         ready: deque[Work] = deque()
         on_the_way: dict[Future, Work] = {}
         while True:
@@ -215,8 +225,7 @@ class _Coordinator:
                 work = on_the_way.pop(future)
                 self._tell_of(work.student)
                 if results is not None:
-                    _into_gradebook(self._folder(work), results, work.mark, self._writer)
-                    self._take_verdict(work.student)
+                    self._keep(work, results)
             # Nothing of a submission that is done stays in memory while the next ones run.
             del came, finished, done
 
@@ -229,16 +238,38 @@ class _Coordinator:
         """The result of one submission, complete on disk; None if it could not be graded."""
         try:
             results = maker.results(work, future.result())
+            self._folder(work).finish(results, work.files, work.mark)
         except WorkerDied:
             results = maker.given_up(work)
-        except UserError:
+            self._folder(work).finish(results, work.files, work.mark)
+        except _FOR_EVERYONE:
             raise
         except Exception as error:
             # Not the submission's doing as far as one can tell: no score may come of it.
             self._failed[work.student] = error
             return None
-        self._folder(work).finish(results, work.files, work.mark)
         return results
+
+    def _work(self, maker: WorkMaker, student: str) -> Work | None:
+        """A submission ready to run; None if there is something that nobody thought of."""
+        try:
+            return maker.work(student)
+        except _FOR_EVERYONE:
+            raise
+        except Exception as error:
+            self._tell_of(student)
+            self._failed[student] = error
+            return None
+
+    def _keep(self, work: Work, results: dict[str, NotebookNode]) -> None:
+        """Put a result that is complete on disk into the gradebook and in its place."""
+        try:
+            _into_gradebook(self._folder(work), results, work.mark, self._writer)
+            self._take_verdict(work.student)
+        except _FOR_EVERYONE:
+            raise
+        except Exception as error:
+            self._failed[work.student] = error
 
     def end(self) -> list[Verdict]:
         """The verdicts, in the order asked for.
@@ -312,15 +343,32 @@ def _is_graded(course: Course, student: str, assignment: str, prints: Fingerprin
     return False
 
 
+def _longest(course: Course, assignment: str) -> float:
+    """The longest, in seconds, that a worker may have one submission."""
+    seconds = []
+    for master in _masters(course, assignment):
+        with suppress(AttributeError):  # what is wrong with it is told later
+            asked = master.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+            seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
+    return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
+
+
+def _masters(course: Course, assignment: str) -> Iterator[dict]:
+    """The instructor's notebooks as they are in their files, read without nbformat."""
+    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+        with suppress(ValueError):
+            yield json.loads(path.read_bytes())
+
+
 def _warm_up(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
     """What a worker can do before its first job: import what the assignment imports."""
     warm_up = getattr(sys.modules[runner.__module__], "warm_up", None)
     if warm_up is None:
         return None
     imports = set()
-    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
-        with suppress(ValueError, KeyError, TypeError):  # what is wrong with it is told later
-            imports |= imports_in(json.loads(path.read_bytes()))
+    for master in _masters(course, assignment):
+        with suppress(KeyError, TypeError):  # what is wrong with it is told later
+            imports |= imports_in(master)
     return functools.partial(warm_up, tuple(sorted(imports)))
 
 
@@ -360,7 +408,8 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
     with GradebookWriter(course, assignment) as writer:
         maker = WorkMaker(course, assignment, writer.notebooks)
     work = maker.work(student)
-    with executor(1, jobs=1) as pool:
+    with executor(1, jobs=1, seconds=_longest(course, assignment)) as pool:
+        require_preflight(course, assignment, maker, pool, _runner())
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:

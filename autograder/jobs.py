@@ -1,8 +1,8 @@
 """From a collected submission to the job that a worker runs, and from its outcome to the result.
 
 Nothing of the submission runs here. What comes back from a worker is put into the notebook that
-was sent: of a cell its outputs are taken and nothing else, so points, tests and marks are always
-those of the instructor's notebook.
+was sent: of a cell its outputs and how it ended are taken and nothing else, so points, tests and
+marks are always those of the instructor's notebook.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook, new_output
+from nbformat.v4 import new_notebook
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
@@ -22,13 +22,13 @@ from autograder import notebooks
 from autograder.archives import STUDENT_LIMITS, BadArchive, FolderSource
 from autograder.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
 from autograder.course import Course
-from autograder.engine.job import Job, Outcome
-from autograder.errors import UserError
-from autograder.endings import NOT_RUN
+from autograder.core.cell_status import CellStatus
+from autograder.errors import AssignmentChanged, UserError
 from autograder.files import read_file
 from autograder.fingerprints import Fingerprints
 from autograder.gradebook_writer import GradebookNotebook
 from autograder.graded_folder import Mark
+from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
 from autograder.notebooks import grade_id, grader_metadata
 from autograder.notes import N_, Note, find_receipt, note
 from autograder.rebuild import Base, Bases, rebuilt
@@ -56,6 +56,7 @@ class Work:
         files: what stands beside them in the graded folder, by path.
         mark: which submission and assignment this is, and when it came in.
         jobs: what a worker gets, one for each notebook in `rebuilt`.
+        is_solution: whether it is the instructor's own, tried before the class.
     """
 
     student: str
@@ -63,6 +64,11 @@ class Work:
     files: dict[str, bytes]
     mark: Mark
     jobs: list[bytes]
+    is_solution: bool = False
+
+
+class Faulty(Exception):
+    """Something of the instructor's, or of ours, failed; the message has all of it."""
 
 
 class WorkMaker:
@@ -81,6 +87,7 @@ class WorkMaker:
         self._asked = blueprints(course)[assignment].asked
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
         self._masters: dict[tuple[str, str], NotebookNode] = {}
+        self._about: dict[tuple[str, str], Assignment] = {}
         self._given: dict[str, dict[str, bytes]] = {}
         self._checked: set[tuple[str, str]] = set()
         self._limit = LimitOutput(config=course.nbgrader_config())
@@ -102,41 +109,75 @@ class WorkMaker:
             base = self._base(name, notebook)
             made[name] = rebuilt(base, notebook, notes)
             files = {**own, **self._given_files(base.language)}
-            master = self._master(name, base.language)
-            job = Job(
-                student=student,
-                assignment=self._assignment,
-                notebook=made[name],
-                master=master,
-                files=files,
-                cell_seconds=notebooks.cell_seconds(master, self._course.cell_seconds),
-                seed=self._seed,
-            )
-            jobs.append(job.to_bytes())
+            jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
         return Work(student, made, {**files, **self._bookkeeping(student)}, mark, jobs)
 
     def results(self, work: Work, outcomes: list[bytes]) -> dict[str, NotebookNode]:
         """The graded notebooks, by name.
 
         Raises:
+            Faulty: there is no score, and it isn't the submission's doing.
             ValueError: an outcome isn't of the notebook that was sent.
         """
-        return {
-            name: self._limited(_with_outputs(sent, Outcome.from_bytes(content).notebook))
-            for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True)
-        }
+        graded = {}
+        for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
+            outcome = Outcome.from_bytes(content)
+            if outcome.fault:
+                raise Faulty(outcome.fault)
+            graded[name] = self._limited(outcome.applied_to(sent))
+        return graded
+
+    def _job(
+        self,
+        student: str,
+        name: str,
+        language: str,
+        notebook: NotebookNode,
+        files: dict[str, bytes],
+    ) -> Job:
+        master = self._master(name, language)
+        about = self._about.get((name, language))
+        if about is None:
+            about = self._about[name, language] = Assignment.of(master)
+        return Job(
+            student=student,
+            assignment=self._assignment,
+            cells=code_cells(notebook),
+            about=about,
+            files=files,
+            given_files=tuple(self._given_files(language)),
+            cell_seconds=notebooks.cell_seconds(master, self._course.cell_seconds),
+            seed=self._seed,
+        )
+
+    def preflights(self) -> list[Work]:
+        """Return the solution and the untouched release of every notebook, ready to run.
+
+        Raises:
+            UserError: the assignment has been changed since its release.
+        """
+        works = []
+        for name in self._names:
+            base = self._base(name, new_notebook())
+            solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
+            for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
+                notebook = notebooks.copied(base.template)
+                for cell in notebook.cells:
+                    if is_solution and notebooks.is_solution(cell):
+                        cell.source = solutions[cell.id]
+                files = self._given_files(base.language)
+                job = self._job(title, name, base.language, notebook, files).to_bytes()
+                works.append(Work(title, {name: notebook}, files, Mark("", None), [job], is_solution))
+        return works
 
     def given_up(self, work: Work) -> dict[str, NotebookNode]:
         """The graded notebooks of a submission that no worker survives: nothing was run."""
         results = {}
         for name, sent in work.rebuilt.items():
-            result = results[name] = notebooks.copied(sent)
-            for cell in result.cells:
-                if cell.cell_type == "code":
-                    why = "the process that graded it ended"
-                    cell.outputs = [
-                        new_output("error", ename=NOT_RUN, evalue=why, traceback=[why])
-                    ]
+            nothing = {
+                cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)
+            }
+            result = results[name] = notebooks.copied(Outcome(nothing).applied_to(sent))
             said = result.metadata["beyond"]["notes"]
             said.insert(0, {"message": GIVEN_UP, "values": {}})
         return results
@@ -170,13 +211,13 @@ class WorkMaker:
         """The instructor's notebook for a submission, which is the one that was released.
 
         Raises:
-            UserError: it has been changed since.
+            AssignmentChanged: it has been changed since.
         """
         base = self._bases.base(name, submission)
         if (name, base.language) not in self._checked:
             changed = _changed_cells(base.template, self._registered[name])
             if changed:
-                raise UserError(
+                raise AssignmentChanged(
                     f"{self._assignment} was changed after its release "
                     f"({', '.join(changed[:5])}); run `autograder release {self._assignment}` to "
                     "put the change into the gradebook, then grade."
@@ -258,22 +299,6 @@ class WorkMaker:
             path = self._course.source(language) / self._assignment / f"{name}.ipynb"
             self._masters[name, language] = notebooks.read(path)
         return self._masters[name, language]
-
-
-def _with_outputs(sent: NotebookNode, executed: NotebookNode) -> NotebookNode:
-    """What was sent, with the outputs of what came back.
-
-    Raises:
-        ValueError: it isn't the same notebook.
-    """
-    if [cell.id for cell in sent.cells] != [cell.id for cell in executed.cells]:
-        raise ValueError("the outcome isn't of the notebook that was sent")
-    result = notebooks.copied(sent)
-    for cell, ran in zip(result.cells, executed.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs = ran.outputs
-            cell.execution_count = ran.execution_count
-    return result
 
 
 def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder.hidden import hidden_lines
+from autograder.core.hidden_tests import hidden_lines
 from autograder.names import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.notebooks import grader_metadata, is_solution, is_test
 

@@ -17,8 +17,8 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
-from autograder.endings import DIED, NOT_RUN, TIMED_OUT
-from autograder.notebooks import copied, grader_metadata
+from autograder.core.cell_status import CellStatus
+from autograder.notebooks import copied, course_metadata, grader_metadata
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,25 @@ def _words(failed: dict) -> str:
     return f"{said} ({message})" if message else said
 
 
+def status_of(cell: NotebookNode) -> CellStatus:
+    """Return how an executed cell ended, as the grader noted it."""
+    return CellStatus(course_metadata(cell).get("status", ""))
+
+
 def stopped(cell: NotebookNode) -> str | None:
     """Why a cell ended with an exception, in words; None if it didn't."""
+    status = status_of(cell)
+    if status is CellStatus.TIMED_OUT:
+        return _("ran into the time limit")
+    if status is CellStatus.DIED:
+        return _("the Python process ended while it ran")
+    if status is CellStatus.NOT_RUN:
+        return _("was not run, because an earlier cell hung or ended the Python process")
+    if status is CellStatus.TOLD_NOTHING:
+        return _("the test stopped because of what the answer did")
     for output in cell.outputs:
         if output.output_type != "error":
             continue
-        if output.ename in (TIMED_OUT, "KeyboardInterrupt"):
-            return _("ran into the time limit")
-        if output.ename == DIED:
-            return _("the Python process ended while it ran")
-        if output.ename == NOT_RUN:
-            return _("was not run, because an earlier cell hung or ended the Python process")
         first = (str(output.evalue).splitlines() or [""])[0][:200]
         return f"{output.ename}: {first}" if first else str(output.ename)
     return None

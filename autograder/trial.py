@@ -18,9 +18,9 @@ from nbformat.v4 import new_code_cell
 
 from autograder.build import given_files
 from autograder.course import MASTER_LANGUAGE, Course
-from autograder.engine.job import Job
 from autograder.execution import ExecuteSubmission
 from autograder.files import write_file
+from autograder.judge.job import solution_sources
 from autograder.notebooks import cell_seconds, copied, read
 from autograder.rebuild import released, template
 from autograder.release_steps import DropExplanations
@@ -56,7 +56,7 @@ def execute(
 
 def reference_cell(master: NotebookNode) -> NotebookNode:
     """A cell that binds `reference`, as the engine does for test cells."""
-    sources = Job("", "", master, master).solution()
+    sources = solution_sources(master)
     return new_code_cell(
         f"from autograder.engine.judge import Reference\n\nreference = Reference({sources!r})",
         id="reference",

@@ -12,10 +12,10 @@ from nbgrader.api import Gradebook, MissingEntry
 from autograder import notebooks
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.endings import NOT_RUN
+from autograder.core.cell_status import CellStatus
 from autograder.notebooks import course_metadata, grade_id, grader_metadata
 from autograder.notes import Note, listed, texts
-from autograder.scoring import outcome, stopped
+from autograder.scoring import outcome, status_of, stopped
 from autograder.speaking import shown_language
 
 
@@ -104,7 +104,7 @@ def _stopped_cells(notebook: notebooks.NotebookNode) -> list[str]:
     for cell in notebook.cells:
         if cell.cell_type != "code" or grader_metadata(cell).get("locked"):
             continue
-        if not any(out.output_type == "error" and out.ename == NOT_RUN for out in cell.outputs):
+        if status_of(cell) is not CellStatus.NOT_RUN:
             why = stopped(cell)
             found.setdefault(why, []).append(cell.id) if why else None
     return [f"{listed(cells)}: {why}" for why, cells in found.items()]

@@ -23,6 +23,12 @@ from autograder.sandbox.plain import CannotCross
 
 _AGAIN_SECONDS = 0.3
 
+
+def prepare() -> None:
+    """Load what every child needs, before the first is forked."""
+    warm()
+
+
 def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
     """Answer requests until the door closes."""
     child = _Child(warm(), limits)

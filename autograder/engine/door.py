@@ -21,6 +21,9 @@ from autograder.sandbox.plain import CannotCross
 GRACE = 1.0
 """Seconds between the child's own soft limit and the end of the child."""
 
+RUN_BYTES = 4 * 1024 * 1024
+"""The most bytes that a cell may show. The child cuts what is longer, so more is no honest reply."""
+
 TIMED_OUT = "timed out"
 ENDED = "ended"
 BROKE_FORM = "broke the form"
@@ -52,17 +55,24 @@ class Door:
     Args:
         connection: connected to the child; non-plain traffic on it ends the child.
         call_seconds: how long one call may take.
+
+    Attributes:
+        gone: why the child is of no use any more; None while it is.
     """
 
     def __init__(self, connection: socket.socket, call_seconds: float = 10.0) -> None:
         self._socket = connection
-        self._call_seconds = call_seconds
+        self.call_seconds = call_seconds
         self._sequence = 0
         self.gone: str | None = None
 
+    def close(self) -> None:
+        """Let the child go."""
+        self._socket.close()
+
     def run(self, cell: str, source: str, seconds: float, seed: int) -> Ran:
         """Run a student's cell."""
-        reply = self._ask("run", [cell, source, seconds, seed], seconds)
+        reply = self._ask("run", [cell, source, seconds, seed], seconds, RUN_BYTES)
         if (
             len(reply) not in (4, 5)
             or reply[0] != "ran"
@@ -79,7 +89,7 @@ class Door:
 
     def define(self, source: str) -> None:
         """Run a given cell in the student's process, for what student code and probes need."""
-        self._value(self._ask("define", [source], self._call_seconds))
+        self._value(self._ask("define", [source], self.call_seconds))
 
     def value(self, name: str) -> Any:
         """The value of one of the student's variables.
@@ -89,8 +99,8 @@ class Door:
             Exception: what the child says, by type name.
             ChildGone: the child has ended.
         """
-        words = [name, self._call_seconds]
-        return self._value(self._ask("value", words, self._call_seconds))
+        words = [name, self.call_seconds]
+        return self._value(self._ask("value", words, self.call_seconds))
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """What one of the student's functions, or a probe, returns.
@@ -106,8 +116,8 @@ class Door:
         except CannotCross as error:
             # The test's own mistake, and nothing was sent.
             raise TypeError(f"student code takes plain values only: {error}") from None
-        words = [name, *packed, self._call_seconds]
-        return self._value(self._ask("call", words, self._call_seconds))
+        words = [name, *packed, self.call_seconds]
+        return self._value(self._ask("call", words, self.call_seconds))
 
     def file(self, name: str) -> bytes | None:
         """A file from the student's working folder; None if there is none.
@@ -116,16 +126,18 @@ class Door:
             Exception: what the child says, such as that it is too big.
             ChildGone: the child has ended.
         """
-        content = self._value(self._ask("file", [name], self._call_seconds))
+        content = self._value(self._ask("file", [name], self.call_seconds))
         if content is not None and type(content) is not bytes:
             self._end(BROKE_FORM)
         return content
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None take it away."""
-        self._value(self._ask("put", [name, content], self._call_seconds))
+        self._value(self._ask("put", [name, content], self.call_seconds))
 
-    def _ask(self, verb: str, words: list[Any], seconds: float) -> list[Any]:
+    def _ask(
+        self, verb: str, words: list[Any], seconds: float, limit: int = wire.MAX_BYTES
+    ) -> list[Any]:
         if self.gone:
             raise ChildGone(self.gone)
         self._sequence += 1
@@ -134,7 +146,7 @@ class Door:
         try:
             wire.send_frame(self._socket, [self._sequence, verb, *words], deadline)
             sent = True
-            reply = wire.receive_frame(self._socket, deadline)
+            reply = wire.receive_frame(self._socket, deadline, limit)
         except wire.TimedOut:
             self._end(TIMED_OUT)
         except wire.Closed:

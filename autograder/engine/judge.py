@@ -1,8 +1,8 @@
-"""The trusted side of one submission: given cells and tests, and the door to the student's work.
+"""The trusted side of one submission: given cells and tests, and the questions they ask.
 
-Runs in a process of its own (a fork), where no student code ever runs. A test cell is the
+Runs in a process of its own behind walls, where no student code ever runs. A test cell is the
 instructor's code, as in a notebook, with one change made to its syntax tree: where it names the
-student's work, it asks through the door.
+student's work, it asks the student's process.
 """
 
 from __future__ import annotations
@@ -10,138 +10,204 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import signal
+import traceback
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from beyond import checks
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
-from autograder.engine.door import ChildGone, Door
+from autograder.core.cell_status import CellStatus
+from autograder.judge.student_process import (
+    CallTimedOut,
+    NoProcess,
+    ProcessEnded,
+    StudentProcess,
+    error_for,
+)
+from autograder.engine.door import ChildGone
 from autograder.engine.last_value import keep_last_value, points_shown
-from autograder.hidden import hidden_lines
 from autograder.names import Names
 
-_VALUE, _CALL, _HIDDEN = "__student_value__", "__student_call__", "__hidden_part__"
+_VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
+
+Output = dict[str, Any]
+"""An output as a notebook keeps it."""
+
+
+class InstructorFault(Exception):
+    """A cell of the instructor's failed on its own; the message has all of it."""
+
+
+class _TestTimedOut(BaseException):
+    """A test cell computes for too long; no check may take it for a failure of its own."""
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Interrupt the block after so many seconds: a value of the student's may keep a test busy."""
+
+    def late(_signal: int, _frame: object) -> None:
+        raise _TestTimedOut
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Judge:
-    """Runs the instructor's cells of one submission, in order, in one namespace.
+    """Runs the instructor's cells of one look at a submission, in order, in one namespace.
 
     Args:
-        door: to the student's process.
+        student: the process with the student's work.
         names: who binds which name, from the instructor's notebook.
-        solution: sources of the instructor's given and solution cells, for `reference`.
-        fresh: to a process where no student code has run, for `@probe(fresh=True)`.
+        reference: the instructor's own solution, or its sources.
+        fresh: a process where no student code has run, for `@probe(fresh=True)`.
         files: the names of the files that students make or hand in; a fresh probe finds them as
             they stand when it is asked.
-
-    Attributes:
-        told: whether a hidden part of a test has called the student's code, which so has seen
-            what it passed.
     """
 
     def __init__(
         self,
-        door: Door,
+        student: StudentProcess,
         names: Names,
-        solution: list[str],
-        fresh: Door | None = None,
+        reference: Reference | Iterable[str] = (),
+        fresh: StudentProcess | None = None,
         files: Iterable[str] = (),
     ) -> None:
         self._names = names
-        self._door = door
+        self._student = student
         self._fresh = fresh
+        self._for_fresh: list[str] = []
         self._files = tuple(files)
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
-        self._namespace["reference"] = Reference(solution)
-        self._namespace[_VALUE] = door.value
+        self._namespace["reference"] = (
+            reference if isinstance(reference, Reference) else Reference(list(reference))
+        )
+        self._namespace[_VALUE] = student.value
         self._namespace[_CALL] = self._call
-        self._namespace[_HIDDEN] = self._begin_hidden_part
-        self._in_hidden_part = False
-        self.told = False
 
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:
             return self._call_fresh(self._fresh, name, list(args), kwargs)
-        self.told |= self._in_hidden_part
-        return self._door.call(name, list(args), kwargs)
+        return self._student.call(name, list(args), kwargs)
 
-    def _call_fresh(self, fresh: Door, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        found = {file: self._door.file(file) for file in self._files}
+    def _call_fresh(
+        self, fresh: StudentProcess, name: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        found = {file: self._student.file(file) for file in self._files}
+        fresh.begin_test()
         try:
+            while self._for_fresh:
+                fresh.define(self._for_fresh[0])
+                del self._for_fresh[0]
             for file, content in found.items():
                 fresh.put(file, content)
             return fresh.call(name, args, kwargs)
-        except ChildGone as end:
+        except (CallTimedOut, ProcessEnded, ChildGone, NoProcess) as end:
             # The file's doing, not that of the student's process, which goes on.
             raise RuntimeError(f"reading the file ended a process of its own ({end})") from None
 
-    def _begin_hidden_part(self) -> None:
-        self._in_hidden_part = True
-
-    def define(self, cell: NotebookNode) -> None:
-        """Run a given cell here, and where fresh probes run: imports, data and helpers."""
-        exec(compile(cell.source, cell.id, "exec"), self._namespace)
-        if self._fresh is not None and not self._fresh.gone:
-            self._fresh.define(cell.source)
-
-    def test(self, cell: NotebookNode) -> list[NotebookNode]:
-        """Run a test cell; returns the outputs it would have in a notebook.
+    def define(self, cell: str, source: str) -> None:
+        """Run a given cell here, and later where fresh probes run: imports, data and helpers.
 
         Raises:
-            ChildGone: the student's process ended meanwhile, so the cell has no outcome.
+            InstructorFault: it failed.
         """
-        tree = _StudentWork(self._names.remote).visit(ast.parse(cell.source, filename=cell.id))
-        _mark_hidden_part(tree, hidden_lines(cell.source))
-        keep_last_value(tree, cell.source, _LAST)
+        try:
+            exec(_compiled(source, cell), self._namespace)
+        except BaseException:
+            raise InstructorFault(f"the cell {cell}:\n{traceback.format_exc()}") from None
+        self._for_fresh.append(source)
+
+    def test(
+        self,
+        cell: str,
+        source: str,
+        trouble: CellStatus | None = None,
+        seconds: float = 90.0,
+    ) -> tuple[list[Output], CellStatus]:
+        """Run a test cell; return the outputs it would have in a notebook, and how it ended.
+
+        Args:
+            trouble: how the student's process is known to end in this cell; it isn't asked then.
+            seconds: the longest that the cell may take, the student's part included.
+
+        A check during which the student's process ended has failed. Where that happened outside
+        the checks, the cell has no outcome but that.
+        """
+        tree = _StudentWork(self._names.remote).visit(ast.parse(source, filename=cell))
+        keep_last_value(tree, source, _LAST)
         self._namespace.pop(_LAST, None)
-        self._in_hidden_part = False
-        code = compile(ast.fix_missing_locations(tree), cell.id, "exec")
-        outputs: list[NotebookNode] = []
+        code = _compiled(ast.fix_missing_locations(tree), cell)
+        self._student.begin_test(trouble)
+        outputs: list[Output] = []
 
         def keep(bundle: dict[str, Any]) -> None:
-            outputs.append(new_output("display_data", data=bundle))
+            outputs.append({"output_type": "display_data", "metadata": {}, "data": bundle})
 
         said = io.StringIO()
         with (
-            checks.listening(keep),
+            checks.listening(keep, self._trouble) as heard,
             contextlib.redirect_stderr(said),
             contextlib.redirect_stdout(io.StringIO()),
         ):
             try:
-                exec(code, self._namespace)
-            except ChildGone:
-                raise
+                with _at_most(seconds):
+                    exec(code, self._namespace)
+            except _TestTimedOut:
+                return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
             except BaseException as error:  # a test may also call exit(); nothing may stop grading
                 outputs.append(error_output(type(error).__name__, str(error)))
-        if self._door.gone:
-            # A check swallows exceptions, so look again: an outcome without a child is none.
-            raise ChildGone(self._door.gone)
+        if self._student.trouble is not None and not heard.trouble_in_a_check:
+            return [ending_output(self._student.trouble)], self._student.trouble
         if said.getvalue():  # report's "Not answered yet: …"
-            outputs.append(new_output("stream", name="stderr", text=said.getvalue()))
+            outputs.append({"output_type": "stream", "name": "stderr", "text": said.getvalue()})
         points = points_shown(self._namespace.pop(_LAST, None))
         if points is not None:
             data = {"text/plain": repr(points)}
-            outputs.append(new_output("execute_result", data=data, execution_count=None))
-        return outputs
+            outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
+        return outputs, CellStatus.RAN
+
+    def _trouble(self) -> Exception | None:
+        """What ended the student's process in this test cell, if something did."""
+        status = self._student.trouble
+        return None if status is None else error_for(status)
 
 
-def error_output(name: str, message: str) -> NotebookNode:
-    """An error output without a traceback, which would quote the test's lines."""
-    return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
+def _compiled(source: str | ast.Module, cell: str) -> types.CodeType:
+    """Return the code with its asserts, whatever optimization this Python runs with."""
+    return compile(source, cell, "exec", dont_inherit=True, optimize=0)
 
 
-def _mark_hidden_part(tree: ast.Module, hidden: set[int]) -> None:
-    """Put a call before the first statement that a release leaves out, or a part of."""
-    for place, statement in enumerate(tree.body):
-        if hidden & set(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)):
-            mark = ast.Expr(ast.Call(ast.Name(_HIDDEN, ast.Load()), [], []))
-            tree.body.insert(place, ast.copy_location(mark, statement))
-            return
+def error_output(name: str, message: str) -> Output:
+    """Return an error output without a traceback, which would quote the test's lines."""
+    return {
+        "output_type": "error",
+        "ename": name,
+        "evalue": message,
+        "traceback": [f"{name}: {message}"],
+    }
+
+
+_SENTENCES = {
+    CellStatus.TIMED_OUT: "this cell ran into the time limit and had to be ended",
+    CellStatus.DIED: "this cell ended the Python process",
+    CellStatus.NOT_RUN: "the time for the whole notebook was used up",
+    CellStatus.TOLD_NOTHING: "the test stopped because of what the answer did",
+}
+
+
+def ending_output(status: CellStatus) -> Output:
+    """Return the error output that says how a cell ended."""
+    return error_output(status.error_name, _SENTENCES[status])
 
 
 class _StudentWork(ast.NodeTransformer):
@@ -214,7 +280,7 @@ class Reference:
         if self._loaded is None:
             self._loaded = types.ModuleType("reference").__dict__
             for source in self._sources:
-                exec(compile(source, "reference", "exec"), self._loaded)
+                exec(_compiled(source, "reference"), self._loaded)
         try:
             return self._loaded[name]
         except KeyError:

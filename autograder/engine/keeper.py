@@ -19,12 +19,12 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any, NoReturn
 
-from autograder.engine import kernel, shell, wire
+from autograder.engine import kernel, wire
 from autograder.engine.cgroups import Group
-from autograder.engine.child import serve
 from autograder.engine.confine import confine, unprivileged_uid
 from autograder.engine.limits import Limits
 
@@ -53,12 +53,16 @@ class Keeper:
         control: requests come here, each with a child's channel and leash.
         owner: a pidfd of the worker; when that ends, everything here does.
         start: the other entries of the worker's start message.
+        entry: the module whose `serve` is what a child does.
     """
 
-    def __init__(self, control: socket.socket, owner: int, start: dict[str, Any]) -> None:
+    def __init__(
+        self, control: socket.socket, owner: int, start: dict[str, Any], entry: ModuleType
+    ) -> None:
         self._control = control
         self._owner = owner
         self._start = start
+        self._serve = entry.serve
         self._limits = Limits(**start["limits"])
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._kept: dict[int, _Kept] = {}  # by leash and by handle
@@ -106,14 +110,14 @@ class Keeper:
     def _answer(self) -> bool:
         """Fork a child if that is asked for; False once the worker is gone."""
         try:
-            message, descriptors, _flags, _from = socket.recv_fds(self._control, 16, 2)
+            message, descriptors, _flags, _from = socket.recv_fds(self._control, 256, 2)
         except OSError:
             return False
         if not message:
             return False
         channel, leash = (socket.socket(fileno=one) for one in descriptors)
         try:
-            self._fork(channel, leash)
+            self._fork(channel, leash, json.loads(message)["seconds"])
         except OSError as error:
             with suppress(wire.WireError):
                 wire.send_frame(leash, ["fault", str(error)], time.monotonic() + 1)
@@ -121,10 +125,15 @@ class Keeper:
         channel.close()
         return True
 
-    def _fork(self, channel: socket.socket, leash: socket.socket) -> None:
+    def _fork(
+        self, channel: socket.socket, leash: socket.socket, seconds: float | None
+    ) -> None:
         self._count += 1
+        limits = self._limits
+        if seconds is not None:
+            limits = replace(limits, wall_seconds=seconds, cpu_seconds=max(1, round(seconds)))
         name = f"{self._start['group']}-{self._count}"
-        group = Group(self._start["bases"], name, self._limits)
+        group = Group(self._start["bases"], name, limits)
         try:
             kernel.children_in(self._own_pids)
             kernel.unshare("pid")
@@ -133,14 +142,16 @@ class Keeper:
             group.remove()
             raise
         if pid == 0:
-            self._be_child(channel, leash, group)
-        deadline = time.monotonic() + self._limits.wall_seconds
-        child = _Kept(pid, os.pidfd_open(pid), leash, group, self._limits, deadline)
+            self._be_child(channel, leash, group, limits)
+        deadline = time.monotonic() + limits.wall_seconds
+        child = _Kept(pid, os.pidfd_open(pid), leash, group, limits, deadline)
         self._kept[child.handle] = self._kept[leash.fileno()] = child
         if self._count == _MANY_CHILDREN:
             kernel.use_huge_pages()
 
-    def _be_child(self, channel: socket.socket, leash: socket.socket, group: Group) -> NoReturn:
+    def _be_child(
+        self, channel: socket.socket, leash: socket.socket, group: Group, limits: Limits
+    ) -> NoReturn:
         """In the child: shut it in, then serve. Nothing may return into the keeper's loop."""
         try:
             try:
@@ -148,7 +159,7 @@ class Keeper:
                 channel, leash = self._only(channel, leash)
                 serial = self._start["serial"]
                 uid = None if serial is None else unprivileged_uid(serial + self._count)
-                confine(self._limits, uid, self._start["behind"])
+                confine(limits, uid, self._start["behind"])
                 setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)
                 unfit = _put_files(setup["files"])
                 if unfit:
@@ -161,7 +172,7 @@ class Keeper:
                 os._exit(1)
             leash.close()
             gc.enable()
-            serve(channel, self._limits, setup["seed"])
+            self._serve(channel, limits, setup["seed"])
         finally:
             os._exit(0)
 
@@ -246,10 +257,11 @@ def main(argument: str) -> None:
     missing = [name for name in start["imports"] if not _imported(name)]
     if "numpy" in sys.modules:
         _imported("numpy.random")  # loaded late otherwise, when the first child is given its seed
-    shell.warm()
+    entry = importlib.import_module(start["entry"])
+    entry.prepare()
     gc.collect()
     gc.freeze()  # or a collection in a child would copy every page that it looks at
     with socket.socket(fileno=start["control"]) as control:
         control.send(json.dumps({"missing": missing}).encode())
-        Keeper(control, start["owner"], start).run()
+        Keeper(control, start["owner"], start, entry).run()
         os._exit(0)  # what was imported takes a while to tidy up, for nobody

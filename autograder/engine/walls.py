@@ -126,6 +126,7 @@ def raise_walls_argv(
     *,
     packages: Iterable[str] = ("beyond",),
     hidden: Iterable[Path] = (),
+    whole_package: bool = False,
 ) -> list[str]:
     """The command line that runs `command` behind the outer walls.
 
@@ -134,6 +135,8 @@ def raise_walls_argv(
         packages: importable names of packages that children may import besides what is
             installed; a name that isn't importable here is left out.
         hidden: folders to be absent inside even if they lie in one that is needed.
+        whole_package: whether all of this package is visible, which the judge needs; a student's
+            process sees the few modules that run there.
 
     Raises:
         WallsFault: there is no bubblewrap.
@@ -152,7 +155,7 @@ def raise_walls_argv(
     binds = _python_and_system(hidden)
     for number, _folder in enumerate(behind_tmp(needed_folders())):
         binds += ["--dir", f"{BEHIND}/{number}"]
-    binds += _course(packages)
+    binds += _course(packages, whole_package)
     for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
         argv += _folders_to(place)
     argv += binds
@@ -220,12 +223,12 @@ def _folders_to(place: str, below: str = "/") -> list[str]:
     return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
-def _course(packages: Iterable[str]) -> list[str]:
+def _course(packages: Iterable[str], whole_package: bool) -> list[str]:
     """The lesson library and our own modules, at places that tell nothing of this machine."""
     argv = []
     here = Path(__file__).resolve().parents[1]
-    for name in _INSIDE:
-        argv += ["--ro-bind", str(here / name), f"{COURSE}/autograder/{name}"]
+    for name in ("",) if whole_package else _INSIDE:
+        argv += ["--ro-bind", str(here / name), f"{COURSE}/autograder/{name}".rstrip("/")]
     for name in packages:
         spec = importlib.util.find_spec(name)
         for folder in (spec.submodule_search_locations or []) if spec else []:

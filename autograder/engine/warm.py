@@ -123,6 +123,9 @@ class WarmParent:
             imports it (`missing` lists them).
         packages: importable packages that children need besides what is installed.
         hidden: folders that must not be visible inside, if they lie within Python's own.
+        entry: the module whose `serve` is what a child does (`child`).
+        whole_package: whether all of this package is visible inside, for the trusted side.
+        wait: whether to return only once it is warm; else `wait_until_warm` has to be called.
 
     Raises:
         WallsFault: the walls can't be raised, with what to do.
@@ -134,6 +137,9 @@ class WarmParent:
         imports: Iterable[str] = (),
         packages: Iterable[str] = ("beyond",),
         hidden: Iterable[Path] = (),
+        entry: str = "autograder.engine.child",
+        whole_package: bool = False,
+        wait: bool = True,
     ) -> None:
         global _serial
         _serial += 1
@@ -146,9 +152,10 @@ class WarmParent:
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = tempfile.TemporaryFile()
         with inner, ExitStack() as ours:
-            start = self._start_message(inner, tuple(imports), ours)
-            self._process = self._launch(start, tuple(packages), tuple(hidden))
-        self._wait_until_warm()
+            start = self._start_message(inner, tuple(imports), ours) | {"entry": entry}
+            self._process = self._launch(start, tuple(packages), tuple(hidden), whole_package)
+        if wait:
+            self.wait_until_warm()
 
     def _start_message(
         self, inner: socket.socket, imports: tuple[str, ...], ours: ExitStack
@@ -176,7 +183,11 @@ class WarmParent:
         }
 
     def _launch(
-        self, start: dict[str, object], packages: tuple[str, ...], hidden: tuple[Path, ...]
+        self,
+        start: dict[str, object],
+        packages: tuple[str, ...],
+        hidden: tuple[Path, ...],
+        whole_package: bool,
     ) -> subprocess.Popen:
         bootstrap = (
             f"import sys; sys.path.insert(0, {COURSE!r}); "
@@ -190,7 +201,9 @@ class WarmParent:
         user = {"user": uid, "group": uid, "extra_groups": ()}
         is_plain_root = os.geteuid() == 0 and not is_privileged()
         return subprocess.Popen(
-            raise_walls_argv(command, packages=packages, hidden=hidden),
+            raise_walls_argv(
+                command, packages=packages, hidden=hidden, whole_package=whole_package
+            ),
             pass_fds=[start["control"], start["owner"], *folders],
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -200,7 +213,12 @@ class WarmParent:
             **(user if is_plain_root else {}),
         )
 
-    def _wait_until_warm(self) -> None:
+    def wait_until_warm(self) -> None:
+        """Return once everything is imported.
+
+        Raises:
+            WallsFault: the walls can't be raised, with what to do.
+        """
         self._control.settimeout(_START_SECONDS)
         try:
             message = self._control.recv(1 << 16)
@@ -217,12 +235,18 @@ class WarmParent:
         """Whether it can still fork."""
         return self._control.fileno() >= 0 and not _hung_up(self._control)
 
-    def fork(self, files: Mapping[str, bytes] | None = None, seed: int = 0) -> Child:
+    def fork(
+        self,
+        files: Mapping[str, bytes] | None = None,
+        seed: int = 0,
+        seconds: float | None = None,
+    ) -> Child:
         """A new child behind walls of its own.
 
         Args:
             files: what to put into its working folder, by relative path.
             seed: where the usual random generators start.
+            seconds: how long it may live, and compute; None for what the limits say.
 
         Raises:
             WarmParentDied: start another one.
@@ -243,7 +267,8 @@ class WarmParent:
         deadline = time.monotonic() + _FORK_SECONDS
         try:
             with channel, keepers:
-                socket.send_fds(self._control, [b"fork"], [channel.fileno(), keepers.fileno()])
+                request = json.dumps({"seconds": seconds}).encode()
+                socket.send_fds(self._control, [request], [channel.fileno(), keepers.fileno()])
         except OSError:
             child.end()
             raise WarmParentDied("the warm parent has ended") from None

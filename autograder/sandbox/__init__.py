@@ -1,1 +1,1 @@
-"""The untrusted side: what keeps student code away from everything else."""
+"""The untrusted side of grading: what confines a student's process, and what runs in it."""

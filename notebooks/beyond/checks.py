@@ -122,6 +122,7 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
 
     def __enter__(self) -> None:
         _cell.outcomes()  # drop what an earlier cell left, also if this block never returns
+        self._had_trouble = _trouble() is not None
         if self.hidden:
             _silence(self._silence)
 
@@ -134,6 +135,11 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
         self._silence.close()
         if error is not None and not isinstance(error, (Exception, SystemExit)):
             return False
+        # Also where the block caught it: whatever came of it since is no answer of the student's.
+        trouble = _trouble()
+        if trouble is not None and _listening is not None:
+            _listening.trouble_in_a_check |= not self._had_trouble
+            error = trouble
         message = "" if self.hidden else self._explain(error)
         unanswered = None
         if isinstance(error, NotAnswered):
@@ -398,8 +404,8 @@ def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
 
 def _show(bundle: dict[str, Any]) -> None:
     """One display output with text, HTML and data; the text alone outside IPython."""
-    if _listener is not None:
-        _listener(bundle)
+    if _listening is not None:
+        _listening.keep(bundle)
     elif _shell():
         from IPython.display import display
 
@@ -408,23 +414,43 @@ def _show(bundle: dict[str, Any]) -> None:
         print(bundle["text/plain"])
 
 
-_listener: Callable[[dict[str, Any]], None] | None = None
+@dataclass
+class Listening:
+    """Who runs test cells outside a notebook.
+
+    Attributes:
+        keep: gets one bundle for each report: text/plain, text/html and `MIME_TYPE`.
+        trouble: what ended the student's process in this cell, if something did.
+        trouble_in_a_check: whether it ended while a check ran, which so has failed.
+    """
+
+    keep: Callable[[dict[str, Any]], None]
+    trouble: Callable[[], Exception | None]
+    trouble_in_a_check: bool = False
+
+
+_listening: Listening | None = None
+
+
+def _trouble() -> Exception | None:
+    return _listening.trouble() if _listening is not None else None
 
 
 @contextlib.contextmanager
-def listening(listener: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """Inside the block `report` hands its output to `listener` instead of showing it.
+def listening(
+    keep: Callable[[dict[str, Any]], None],
+    trouble: Callable[[], Exception | None] = lambda: None,
+) -> Iterator[Listening]:
+    """Hand what `report` shows to `keep` instead of showing it.
 
     For whoever runs test cells outside a notebook. What an earlier cell left is dropped first.
-
-    Args:
-        listener: gets one bundle for each report: text/plain, text/html and `MIME_TYPE`.
+    A check fails with what `trouble` returns, whatever its block made of it.
     """
-    global _listener
-    before, _listener = _listener, listener
+    global _listening
+    before, _listening = _listening, Listening(keep, trouble)
     _cell.close()
     try:
-        yield
+        yield _listening
     finally:
-        _listener = before
+        _listening = before
         _cell.close()

@@ -17,13 +17,13 @@ from nbformat import NotebookNode
 
 from autograder import notebooks
 from autograder.course import Course
-from autograder.engine.job import Job, Outcome
-from autograder.engine.worker import run_submission
+from autograder.judge.worker import run_submission
 from autograder.notebooks import BadNotebook
 from autograder.rebuild import rebuild, released, template
 from autograder.release import release
 from autograder.verdict import cell_verdicts
 from tests.attacks import small_course
+from tests.one_job import executed, job_for
 from tests.attacks.attack import Attack, Place
 from tests.attacks.small_course import ASSIGNMENT, RIGHT, WRONG, answered
 
@@ -81,19 +81,12 @@ class Grader:
         except BadNotebook:
             submission = self.given  # as `stand_in` has it
         notebook, _notes = rebuild(self._base, self.given, submission)
-        job = Job(
-            student="attacker",
-            assignment=ASSIGNMENT,
-            notebook=notebook,
-            master=self._master,
-            files=files or {},
-            cell_seconds=seconds,
-            submission_seconds=6 * seconds,
-            seed=7,
+        job = job_for(
+            notebook, self._master, files=files or {}, cell_seconds=seconds, seed=7
         )
         future = self._pool.submit(run_submission, job.to_bytes())
         try:
-            outcome = Outcome.from_bytes(future.result(120))
+            outcome = executed(notebook, future.result(240))
         except BrokenProcessPool:
             self._pool = self._new_pool()
             raise WorkerLost("the submission took the worker along") from None

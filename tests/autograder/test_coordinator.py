@@ -149,20 +149,16 @@ def test_a_test_that_was_wrong_is_mended_and_everyone_graded_again(term, kit, he
 
 def test_the_worker_has_no_say_in_points_or_marks(term, kit, here, monkeypatch, stand_ins):
     def generous(content):
-        from autograder.engine.job import Job, Outcome
+        from autograder.judge.job import CellOutcome, Job, Outcome
 
-        job = Job.from_bytes(content)
-        for cell in job.notebook.cells:
-            if cell.metadata.get("nbgrader", {}).get("points"):
-                cell.metadata.nbgrader["points"] = 1000
-            cell.source = "pass"
-        job.notebook.metadata["beyond"]["notes"] = []
-        stand_ins.execute(job.notebook)
-        return Outcome(job.student, job.assignment, job.notebook, 0.0).to_bytes()
+        forged = {"output_type": "execute_result", "metadata": {"points": 1000}, "data": {"text/plain": "1000"}}
+        cells = {cell.id: CellOutcome([forged]) for cell in Job.from_bytes(content).cells}
+        return Outcome(cells).to_bytes()
 
-    monkeypatch.setattr(grading, "_runner", lambda: generous)
     kit.hand_in(term, "a", kit.answered(term))
-    (one,) = grade(term, "mini")
+    grade(term, "mini")  # with the preflight, which no such worker passes
+    monkeypatch.setattr(grading, "_runner", lambda: generous)
+    (one,) = grade(term, "mini", again=True)
     assert (one.score, one.max_score) == (0, 6)
     graded = notebooks.read(term.autograded / "a" / "mini" / "mini.ipynb")
     assert "report()" in next(cell for cell in graded.cells if cell.id == "a-test").source
@@ -254,7 +250,7 @@ def test_a_submission_brings_the_files_asked_for_and_nothing_else(with_files, ki
     sent = {}
 
     def runner(content):
-        from autograder.engine.job import Job
+        from autograder.judge.job import Job
 
         sent.update(Job.from_bytes(content).files)
         return here.run_submission(content)

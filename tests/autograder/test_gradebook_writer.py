@@ -30,8 +30,10 @@ def no_kernels(monkeypatch, stand_ins):
     """nbgrader's pipeline as it is, but for the kernels it would start."""
 
     def preprocess(_self, notebook, resources, km=None):
-        stand_ins.execute(notebook)
-        return notebook, resources
+        from autograder.judge.job import Outcome, code_cells
+
+        outcome = Outcome(stand_ins.execute(code_cells(notebook)))
+        return outcome.applied_to(notebook), resources
 
     monkeypatch.setattr("autograder.execution.ExecuteSubmission.preprocess", preprocess)
 

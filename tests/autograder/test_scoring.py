@@ -6,7 +6,7 @@ import pytest
 from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_output
 
-from autograder.endings import DIED, NOT_RUN, TIMED_OUT
+from autograder.core.cell_status import CellStatus
 from autograder.scoring import outcome
 
 
@@ -63,11 +63,31 @@ def test_no_answer_is_not_a_wrong_answer(kit):
 
 
 @pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (CellStatus.TIMED_OUT, "time limit"),
+        (CellStatus.DIED, "process ended"),
+        (CellStatus.NOT_RUN, "was not run"),
+        (CellStatus.TOLD_NOTHING, "because of what the answer did"),
+    ],
+)
+def test_how_a_cell_ended_is_known_from_its_state(kit, status, says):
+    cell = test_cell(kit, error("Any", "words"))
+    cell.metadata["beyond"] = {"status": str(status)}
+    result = outcome(cell)
+    assert result.points == 0
+    assert says in result.reasons[0]
+
+
+@pytest.mark.parametrize("status", CellStatus)
+def test_words_alone_are_no_state(kit, status):
+    cell = test_cell(kit, error(status.error_name or "E", "the time limit was used up"))
+    assert outcome(cell).reasons[0].startswith(status.error_name or "E")
+
+
+@pytest.mark.parametrize(
     ("outputs", "says"),
     [
-        ([error(TIMED_OUT)], "time limit"),
-        ([error(DIED)], "process ended"),
-        ([error(NOT_RUN)], "was not run"),
         ([error("NameError", "name 'x'\nmore")], "NameError: name 'x'"),
         ([], "did not come to its end"),
     ],

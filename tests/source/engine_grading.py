@@ -9,14 +9,13 @@ from nbformat import NotebookNode
 
 from autograder import notebooks
 from autograder.course import Course
-from autograder.engine.job import Job, Outcome
 from autograder.engine.walls import WallsFault, find_bwrap
-from autograder.engine.worker import run_submission
 from autograder.rebuild import rebuild, released, template
 from autograder.verdict import cell_verdicts
+from tests.one_job import Executed, execute
 
 
-def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Callable[..., Outcome]:
+def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Callable[..., Executed]:
     """A function that grades the release with some answers, in English or Korean.
 
     Without walls on this machine, the test that asks is skipped.
@@ -30,19 +29,20 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
 
     def grade(
         answers: dict[str, str], language: str = "en", files: dict[str, bytes] | None = None
-    ) -> Outcome:
+    ) -> Executed:
         base, given = sides[language]
         work = notebooks.copied(given)
         for cell in work.cells:
             cell.source = answers.get(cell.id, cell.source)
         rebuilt, _notes = rebuild(base, given, work)
-        job = Job("x", name, rebuilt, master, files or {}, cell_seconds=cell_seconds)
-        return Outcome.from_bytes(run_submission(job.to_bytes()))
+        return execute(
+            rebuilt, master, assignment=name, files=files or {}, cell_seconds=cell_seconds
+        )
 
     return grade
 
 
-def records(outcome: Outcome) -> dict[str, list[dict]]:
+def records(outcome: Executed) -> dict[str, list[dict]]:
     """What each test cell's report says, by answer cell."""
     found = {}
     for cell in outcome.notebook.cells:
@@ -56,6 +56,6 @@ def records(outcome: Outcome) -> dict[str, list[dict]]:
     return found
 
 
-def points(outcome: Outcome) -> float:
+def points(outcome: Executed) -> float:
     """What was earned in all; a written answer waits, and counts nothing yet."""
     return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))

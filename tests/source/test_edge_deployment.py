@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autograder import translation
-from autograder.engine.job import Outcome
+from tests.one_job import Executed
 from autograder.lint import lint
 from autograder.verdict import cell_verdicts
 from tests.source.edge_deployment_submissions import (
@@ -66,7 +66,7 @@ def files(master, tmp_path_factory):
     return {path.name: path.read_bytes() for path in (fp32, small)}
 
 
-def failed(outcome: Outcome) -> dict[str, set[str]]:
+def failed(outcome: Executed) -> dict[str, set[str]]:
     """The checks that were not passed, by answer cell and short name."""
     found: dict[str, set[str]] = {}
     for cell, checks in records(outcome).items():

@@ -11,11 +11,10 @@ import pytest
 
 from autograder import notebooks
 from autograder.course import Course
-from autograder.engine.job import Job, Outcome
-from autograder.engine.worker import run_submission
 from autograder.rebuild import rebuild, released, template
 from autograder.trial import execute
 from autograder.verdict import cell_verdicts
+from tests.one_job import execute as execute_split
 
 COURSE = Course.here()
 MUTANTS = 5
@@ -105,8 +104,7 @@ def test_one_kernel_and_two_sides_agree(assignment):
         in_one = dict(zip(works, kernels.map(in_one_kernel, works.values()), strict=True))
     scores = set()
     for name, work in works.items():
-        job = Job("x", assignment, work, master)
-        split = cell_verdicts(Outcome.from_bytes(run_submission(job.to_bytes())).notebook)
+        split = cell_verdicts(execute_split(work, master, assignment=assignment).notebook)
         assert split == in_one[name], name
         scores.add(sum(one.points or 0.0 for one in split))  # a person gives the others
     assert len(scores) > 2, "the mutants changed nothing"

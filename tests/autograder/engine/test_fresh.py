@@ -4,8 +4,7 @@ import pytest
 from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.engine.job import Job, Outcome
-from autograder.engine.worker import run_submission
+from tests.one_job import execute
 
 GIVEN = """from pathlib import Path
 from beyond.checks import check, given, probe, report
@@ -41,8 +40,7 @@ def run(answer, test=TEST, files=None, listed=("model.txt",)):
         cell("test", test, grade=True, points=2, locked=True),
     ]
     notebook = new_notebook(cells=cells, metadata={"beyond": {"files": list(listed)}})
-    job = Job("ada", "files", notebook, notebook, files or {}, cell_seconds=5.0)
-    cells = Outcome.from_bytes(run_submission(job.to_bytes())).notebook.cells
+    cells = execute(notebook, notebook, files=files or {}, cell_seconds=5.0).notebook.cells
     records = [out.data[MIME_TYPE] for out in cells[2].outputs if MIME_TYPE in out.get("data", {})]
     return [one["passed"] for record in records for one in record["checks"]], cells[2].outputs
 

@@ -15,9 +15,11 @@ import torch
 from beyond.checks import MIME_TYPE, NotAnswered
 
 from autograder.engine import wire
-from autograder.engine.door import ChildGone, Door
-from autograder.engine.judge import Judge
+from autograder.core.cell_status import CellStatus
+from autograder.engine.door import ChildGone
+from autograder.engine.judge import InstructorFault, Judge
 from autograder.engine.remote_errors import read_claim, remote_error
+from autograder.judge.student_process import Clock, NoProcess, StudentProcess
 from autograder.names import Names
 from autograder.sandbox.exceptions import claim, one_line
 
@@ -28,9 +30,17 @@ class Child(threading.Thread):
     def __init__(self, **answers):
         super().__init__(daemon=True)
         self.ours, self.theirs = socket.socketpair()
+        self.has_connected = False
         self.answers = answers
         self.asked = []
         self.start()
+
+    def connect(self):
+        """As a worker: this process, and no second one."""
+        if self.has_connected:
+            raise NoProcess
+        self.has_connected = True
+        return self.ours
 
     def run(self):
         try:
@@ -48,20 +58,24 @@ class Child(threading.Thread):
             return
 
 
+def process(child, seconds=0.5):
+    return StudentProcess(child.connect, Clock(60.0), seconds, 2)
+
+
 @pytest.fixture
 def judged(kit):
     """Run one test cell against a child that answers as told; returns (record, outputs, child)."""
 
     def run(body, names=None, given="from beyond.checks import check, given, report", solution=(), **answers):
         child = Child(**answers)
-        door = Door(child.ours, call_seconds=0.5)
         names = names or Names(functions={"f"}, values={"a"})
-        judge = Judge(door, names, list(solution))
-        judge.define(kit.new_code_cell(given, id="given"))
+        judge = Judge(process(child), names, list(solution))
+        judge.define("given", given)
         lines = "\n".join("    " + line for line in body.splitlines())
-        cell = kit.new_code_cell(f'with check("x"):\n{lines}\nreport()', id="t")
-        outputs = judge.test(cell)
-        records = [out.data[MIME_TYPE]["checks"] for out in outputs if out.output_type == "display_data"]
+        outputs, run.status = judge.test("t", f'with check("x"):\n{lines}\nreport()')
+        records = [
+            out["data"][MIME_TYPE]["checks"] for out in outputs if out["output_type"] == "display_data"
+        ]
         return records, outputs, child
 
     return run
@@ -77,7 +91,8 @@ def test_values_and_calls_go_through_the_door(judged):
     )
     assert passed(records) == [True]
     assert len(outputs) == 1
-    assert child.asked == [("value", "a", 0.5), ("call", "f", [5], {"key": 2}, 0.5)]
+    assert [one[:-1] for one in child.asked] == [("value", "a"), ("call", "f", [5], {"key": 2})]
+    assert 0 < child.asked[1][-1] <= 0.5
 
 
 def test_an_own_name_of_the_test_wins_inside_its_function(judged):
@@ -140,29 +155,69 @@ def test_a_function_can_not_be_handed_over(judged):
     "answer",
     ["close", ["value"], ["value", 1, 2], ["ran", True, None, []], ["error", 5, None, None], []],
 )
-def test_a_child_that_breaks_the_form_leaves_no_outcome(judged, answer):
-    with pytest.raises(ChildGone):
-        judged("assert f(1) == 1", f=answer)
+def test_a_child_that_breaks_the_form_fails_the_check(judged, answer):
+    records, _outputs, _child = judged("assert f(1) == 1", f=answer)
+    assert passed(records) == [False]
+    assert "ended the Python process" in records[0][0]["message"]
 
 
-def test_a_late_answer_ends_the_child_even_inside_a_check(judged):
-    def late(*_words):
-        import time
+def late(*_words):
+    import time
 
-        time.sleep(2.5)
-        return ["value", 1]
+    time.sleep(2.5)
+    return ["value", 1]
 
-    with pytest.raises(ChildGone, match="timed out"):
-        judged("try:\n    f(1)\nexcept Exception:\n    pass", f=late)
+
+@pytest.mark.parametrize("body", ["f(1)", "try:\n    f(1)\nexcept Exception:\n    pass"])
+def test_a_late_answer_fails_the_check_that_asked_whatever_it_catches(judged, body):
+    records, _outputs, _child = judged(body, f=late)
+    assert passed(records) == [False]
+    assert "time limit" in records[0][0]["message"]
+    assert judged.status is CellStatus.RAN
+
+
+def test_after_a_late_answer_the_other_checks_of_the_cell_fail_at_once(kit):
+    child = Child(f=late, g=["value", 1])
+    judge = Judge(process(child), Names(functions={"f", "g"}), [])
+    judge.define("given", "from beyond.checks import check, report")
+    source = "with check('a'):\n    f(1)\nwith check('b'):\n    g(1)\nwith check('c'):\n    pass\nreport()"
+    outputs, status = judge.test("t", source)
+    assert [one["passed"] for one in outputs[0]["data"][MIME_TYPE]["checks"]] == [False, False, False]
+    assert status is CellStatus.RAN
+
+
+def test_an_end_outside_every_check_leaves_no_other_outcome(kit):
+    child = Child(f="close")
+    judge = Judge(process(child), Names(functions={"f"}), [])
+    judge.define("given", "from beyond.checks import check, report")
+    source = "try:\n    f(1)\nexcept Exception:\n    pass\nwith check('b'):\n    pass\nreport()"
+    outputs, status = judge.test("t", source)
+    assert status is CellStatus.DIED
+    assert [one["ename"] for one in outputs] == ["KernelDied"]
 
 
 def test_a_test_that_fails_outside_a_check_or_exits_leaves_an_error(kit):
-    child = Child()
-    judge = Judge(Door(child.ours), Names(), [])
+    judge = Judge(process(Child()), Names(), [])
     for source, name in [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit")]:
-        (output,) = judge.test(kit.new_code_cell(source, id="t"))
-        assert (output.output_type, output.ename) == ("error", name)
-        assert "1 / 0" not in str(output.traceback)
+        ((output,), _status) = judge.test("t", source)
+        assert (output["output_type"], output["ename"]) == ("error", name)
+        assert "1 / 0" not in str(output["traceback"])
+
+
+def test_a_value_that_keeps_a_test_busy_costs_that_test():
+    judge = Judge(process(Child(a=["value", 10**9])), Names(values={"a"}), [])
+    judge.define("given", "from beyond.checks import check, report")
+    source = "with check('sum'):\n    assert sum(n * n for n in range(a)) > 0\nreport()"
+    outputs, status = judge.test("t", source, seconds=0.5)
+    assert status is CellStatus.TIMED_OUT
+    assert [one["ename"] for one in outputs] == ["CellTimeoutError"]
+    assert judge.test("t2", "pass") == ([], CellStatus.RAN)
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"])
+def test_a_given_cell_that_fails_is_the_instructors_fault(source):
+    with pytest.raises(InstructorFault, match="the cell given"):
+        Judge(process(Child()), Names(), []).define("given", source)
 
 
 @pytest.mark.parametrize(
@@ -190,18 +245,18 @@ def test_a_test_that_fails_outside_a_check_or_exits_leaves_an_error(kit):
         ("from decimal import Decimal\nDecimal('sNaN')", "nan"),
     ],
 )
-def test_the_number_a_test_cell_ends_with_is_its_result(kit, source, points):
-    judge = Judge(Door(Child().ours), Names(), [])
-    judge.test(kit.new_code_cell("7", id="before"))
-    outputs = judge.test(kit.new_code_cell(source, id="t"))
-    assert [one.data["text/plain"] for one in outputs] == ([] if points is None else [points])
-    assert all(one.output_type == "execute_result" for one in outputs)
+def test_the_number_a_test_cell_ends_with_is_its_result(source, points):
+    judge = Judge(process(Child()), Names(), [])
+    judge.test("before", "7")
+    outputs, _status = judge.test("t", source)
+    assert [one["data"]["text/plain"] for one in outputs] == ([] if points is None else [points])
+    assert all(one["output_type"] == "execute_result" for one in outputs)
 
 
-def test_a_test_cell_that_fails_has_no_result(kit):
-    judge = Judge(Door(Child().ours), Names(), [])
-    (output,) = judge.test(kit.new_code_cell("assert False\n1.5", id="t"))
-    assert output.output_type == "error"
+def test_a_test_cell_that_fails_has_no_result():
+    judge = Judge(process(Child()), Names(), [])
+    ((output,), _status) = judge.test("t", "assert False\n1.5")
+    assert output["output_type"] == "error"
 
 
 def raised(error):

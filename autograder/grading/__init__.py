@@ -1,0 +1,1 @@
+"""From collected submissions to scores in the gradebook."""

@@ -1,0 +1,114 @@
+"""Before a class is graded, the solution and the untouched release go the very same way.
+
+On this machine, through the same workers: full marks for the one, zero for the other. A fault
+of the assignment or of the environment is so told to the instructor, before it could cost
+students their points or give them away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.course import Course
+from autograder.errors import UserError
+from autograder.files import write_file
+from autograder.workers import WorkerDied, run_each
+
+if TYPE_CHECKING:
+    from autograder.grade import Runner
+    from autograder.jobs import WorkMaker
+
+_MOST_REASONS = 4
+_RECORD = ".preflight.json"
+
+
+def require_preflight(
+    course: Course, assignment: str, maker: WorkMaker, pool: Executor, runner: Runner
+) -> None:
+    """Return if the solution earns everything here and the untouched release nothing.
+
+    What has passed is not tried again until the assignment, this package or the environment
+    changes.
+
+    Raises:
+        UserError: it isn't so; the message says which cell and why.
+    """
+    key = _key(course, assignment)
+    passed = _passed(course)
+    if passed.get(assignment) == key:
+        return
+    problems = list(_problems(maker, pool, runner))
+    if problems:
+        shown = "; ".join(problems[:_MOST_REASONS])
+        more = f"; and {len(problems) - _MOST_REASONS} more" if len(problems) > _MOST_REASONS else ""
+        raise UserError(
+            f"{assignment} can't be graded on this machine: {shown}{more}; nobody was graded, so "
+            "mend the assignment or the environment and run the same command again."
+        )
+    content = json.dumps({**passed, assignment: key}, indent=1) + "\n"
+    write_file(course.term / _RECORD, content.encode("ascii"))
+
+
+def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]:
+    from autograder.jobs import Faulty
+    from autograder.verdict import cell_verdicts
+
+    works = maker.preflights()
+    futures = [pool.submit(run_each, runner, work.jobs) for work in works]
+    for work, future in zip(works, futures, strict=True):
+        try:
+            graded = maker.results(work, future.result())
+        except Faulty as fault:
+            yield _fault_sentence(str(fault))
+            return
+        except WorkerDied as error:
+            yield f"{work.student} ended the process that graded it ({error})"
+            return
+        for notebook in graded.values():
+            for cell in cell_verdicts(notebook):
+                wanted = cell.max_points if work.is_solution else 0.0
+                if cell.points is not None and cell.points != wanted:
+                    why = f" ({'; '.join(cell.messages)})" if cell.messages else ""
+                    yield (
+                        f"{cell.grade_id} gives {work.student} {cell.points:g} of "
+                        f"{cell.max_points:g} points{why}"
+                    )
+
+
+def _fault_sentence(fault: str) -> str:
+    """The cell that failed and the last line of its traceback."""
+    lines = [line.strip() for line in fault.strip().splitlines() if line.strip()]
+    return f"{lines[0].rstrip(':')} fails with {lines[-1][:200]}"
+
+
+def _passed(course: Course) -> dict[str, str]:
+    try:
+        found = json.loads((course.term / _RECORD).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _key(course: Course, assignment: str) -> str:
+    """A hash over the assignment, this package and what it runs on."""
+    import beyond
+
+    seen = hashlib.sha256(f"{sys.version}\0{sys.flags}\0{course.cell_seconds}".encode())
+    folders = [course.source(code) / assignment for code in course.languages()]
+    folders += [Path(beyond.__file__).parent, Path(__file__).parents[1]]
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                seen.update(f"{path.relative_to(folder)}\0".encode())
+                seen.update(hashlib.sha256(path.read_bytes()).digest())
+    for place in sys.path:
+        # Changes when a package is installed or removed.
+        if place.endswith(("site-packages", "dist-packages")) and Path(place).is_dir():
+            seen.update(f"{place}\0{Path(place).stat().st_mtime_ns}".encode())
+    return seen.hexdigest()

@@ -1,0 +1,329 @@
+"""What travels between coordinator and worker: one submission there, its outcome back.
+
+Both cross as plain values in bytes (`wire`), so that they travel the same way to a process on
+this machine, to one on a cluster and into the judge's walls. A job carries tests and solution,
+so it goes to the trusted side only; the student's process gets the files and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from autograder.core.cell_status import CellStatus
+from autograder.core.hidden_tests import hidden_lines, released_source
+from autograder.engine import wire
+from autograder.judge.outputs import judged_output
+from autograder.names import Names, names_in
+from autograder.notebooks import LANGUAGE_CELL, course_metadata, is_solution, is_test
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+OWN = "own-"
+"""How `rebuild` begins the id of a student's own cell."""
+
+Role = Literal["student", "test", "given"]
+
+_LEAST_LOOK_SECONDS = 90.0
+_CELLS_A_LOOK = 3
+_JUDGE_SECONDS = 60.0
+"""Seconds beyond the student's own time that the judge may take for its tests."""
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """One code cell of a rebuilt notebook.
+
+    Attributes:
+        number: its place among all cells, from 1.
+        role: who runs it: the student's process, the judge, or (given cells) both.
+    """
+
+    id: str
+    number: int
+    role: Role
+    source: str
+
+    @property
+    def has_hidden_part(self) -> bool:
+        return self.role == "test" and bool(hidden_lines(self.source))
+
+    def released(self) -> CodeCell:
+        """Return the cell as students have it."""
+        if self.role != "test":
+            return self
+        return replace(self, source=released_source(self.source))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What all submissions of one notebook share.
+
+    Attributes:
+        remote: the names of a test that stand for the student's work.
+        fresh_probes: those that are asked where no student code has run.
+        solution: sources of the instructor's given and solution cells, for `reference`.
+        made_files: the files that students make or hand in.
+        imports: modules to have ready on both sides.
+    """
+
+    remote: tuple[str, ...]
+    fresh_probes: tuple[str, ...]
+    solution: tuple[str, ...]
+    made_files: tuple[str, ...]
+    imports: tuple[str, ...]
+
+    @classmethod
+    def of(cls, master: NotebookNode) -> Assignment:
+        """Return what the instructor's notebook, with its solution, says."""
+        names = names_in(master)
+        listed = course_metadata(master).get("files", [])
+        return cls(
+            remote=tuple(sorted(names.remote)),
+            fresh_probes=tuple(sorted(names.fresh_probes)),
+            solution=tuple(solution_sources(master)),
+            made_files=tuple(name for name in listed if isinstance(name, str)),
+            imports=tuple(sorted(imports_in(master))),
+        )
+
+    @functools.cached_property
+    def names(self) -> Names:
+        """The student's names and the fresh probes, as the judge asks for them."""
+        return Names(
+            values=set(self.remote) - set(self.fresh_probes),
+            probes=set(self.fresh_probes),
+            fresh_probes=set(self.fresh_probes),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook of a submission to run.
+
+    Attributes:
+        cells: the code cells, in order, with whole tests.
+        files: name → content, put beside the student's notebook.
+        given_files: the names of those that are the instructor's own; the judge has them too.
+        cell_seconds: the longest that a cell of the student's may run, and the longest that all
+            calls of one test cell may take together.
+        seed: of the assignment.
+    """
+
+    student: str
+    assignment: str
+    cells: tuple[CodeCell, ...]
+    about: Assignment
+    files: dict[str, bytes] = field(default_factory=dict)
+    given_files: tuple[str, ...] = ()
+    cell_seconds: float = 30.0
+    seed: int = 0
+
+    @property
+    def look_seconds(self) -> float:
+        """The longest that all of the student's cells and calls of one look may take."""
+        return max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * self.cell_seconds)
+
+    @property
+    def look_wall_seconds(self) -> float:
+        """The longest that a look may take, tests included, before it begins another cell."""
+        return self.look_seconds + self.cell_seconds
+
+    @property
+    def test_seconds(self) -> float:
+        """The longest that one test cell may take, the student's calls in it included."""
+        return self.cell_seconds + max(self.cell_seconds, _JUDGE_SECONDS)
+
+    @property
+    def seconds(self) -> float:
+        """The longest that the whole job may take, whatever the submission does."""
+        return longest_job(self.cell_seconds)
+
+    def to_bytes(self) -> bytes:
+        """Return the job as one payload.
+
+        Raises:
+            WireError: it is larger than what crosses (`wire.MAX_BYTES`).
+        """
+        return wire.encode(
+            {
+                "student": self.student,
+                "assignment": self.assignment,
+                "cells": [[one.id, one.number, one.role, one.source] for one in self.cells],
+                "about": {name: list(value) for name, value in _fields(self.about).items()},
+                "files": self.files,
+                "given_files": list(self.given_files),
+                "cell_seconds": float(self.cell_seconds),
+                "seed": self.seed,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Job:
+        data = wire.decode(content)
+        data["cells"] = tuple(CodeCell(*cell) for cell in data["cells"])
+        data["about"] = Assignment(
+            **{name: tuple(value) for name, value in data["about"].items()}
+        )
+        data["given_files"] = tuple(data["given_files"])
+        return cls(**data)
+
+    def without_files(self) -> Job:
+        """Return the job as the judge gets it: with the instructor's own files alone."""
+        return replace(self, files={name: self.files[name] for name in self.given_files})
+
+
+def longest_job(cell_seconds: float) -> float:
+    """Return the longest, in seconds, that a job may take whose cells may take so long."""
+    look = max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * cell_seconds)
+    # Each look ends after one cell more, and may be in the midst of another one then.
+    return 2 * (look + 2 * cell_seconds) + _JUDGE_SECONDS
+
+
+def code_cells(notebook: NotebookNode) -> tuple[CodeCell, ...]:
+    """Return the code cells of a rebuilt notebook, each with who runs it."""
+    return tuple(
+        CodeCell(cell.id, number, _role(cell), cell.source)
+        for number, cell in enumerate(notebook.cells, 1)
+        if cell.cell_type == "code"
+    )
+
+
+def _role(cell: NotebookNode) -> Role:
+    if is_solution(cell) or cell.id.startswith(OWN):
+        return "student"
+    return "test" if is_test(cell) else "given"
+
+
+def solution_sources(master: NotebookNode) -> list[str]:
+    """Return the instructor's given and solution cells, in order.
+
+    Without the one that sets the language: the master's isn't the submission's.
+    """
+    return [
+        cell.source
+        for cell in master.cells
+        if cell.cell_type == "code" and not is_test(cell) and cell.id != LANGUAGE_CELL
+    ]
+
+
+def imports_in(notebook: dict[str, Any]) -> set[str]:
+    """Return the modules that a notebook's cells import; it may be as it is in its file."""
+    found: set[str] = set()
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        try:
+            tree = ast.parse("".join(cell["source"]))
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return found
+
+
+@dataclass
+class CellOutcome:
+    """What one code cell left.
+
+    Attributes:
+        outputs: as a notebook keeps them, plain dicts; of a test cell the judge's own.
+        status: how it ended.
+        trouble: how the student's process ended while a test asked it; it stays with the judge.
+    """
+
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    status: CellStatus = CellStatus.RAN
+    trouble: CellStatus | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        cells: by cell id, for each code cell of the job.
+        ended: why the student's process had ended early; empty if it had not.
+        fault: what is wrong with the assignment or this package, in full, for the instructor;
+            then there is no score.
+        seconds: wall time from the job's start to its end in the worker.
+    """
+
+    cells: dict[str, CellOutcome]
+    ended: str = ""
+    fault: str = ""
+    seconds: float = 0.0
+
+    def to_bytes(self) -> bytes:
+        return wire.encode(self.to_plain())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the outcome as a value that crosses the wire."""
+        return {
+            "cells": {
+                name: [str(one.status), one.outputs] for name, one in self.cells.items()
+            },
+            "ended": self.ended,
+            "fault": self.fault,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Outcome:
+        return cls.from_plain(wire.decode(content))
+
+    @classmethod
+    def from_plain(cls, data: Any) -> Outcome:
+        """Return the outcome that a judge sent.
+
+        Raises:
+            ValueError: it hasn't the form of one.
+        """
+        try:
+            cells = {
+                str(name): CellOutcome(list(outputs), CellStatus(status))
+                for name, (status, outputs) in data["cells"].items()
+            }
+            texts = [data[name] for name in ("ended", "fault")]
+            if not all(isinstance(one, str) for one in texts):
+                raise TypeError
+            return cls(cells, *texts, float(data["seconds"]))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise ValueError("what came back isn't an outcome") from None
+
+    def applied_to(self, notebook: NotebookNode) -> NotebookNode:
+        """Return the rebuilt notebook with these outputs, and nothing else of what came back.
+
+        Raises:
+            ValueError: it isn't the outcome of that notebook.
+        """
+        import copy
+
+        from nbformat import from_dict
+
+        sent = {cell.id for cell in notebook.cells if cell.cell_type == "code"}
+        if sent != self.cells.keys():
+            raise ValueError("the outcome isn't of the notebook that was sent")
+        result = copy.copy(notebook)
+        result.cells = []
+        for number, cell in enumerate(notebook.cells, 1):
+            cell = copy.copy(cell)
+            if cell.cell_type == "code":
+                one = self.cells[cell.id]
+                outputs = (judged_output(claim, number) for claim in one.outputs)
+                cell.outputs = from_dict([kept for kept in outputs if kept])
+                cell.execution_count = None if one.status is CellStatus.NOT_RUN else number
+                if one.status is not CellStatus.RAN:
+                    cell.metadata = copy.deepcopy(cell.metadata)
+                    cell.metadata.setdefault("beyond", {})["status"] = str(one.status)
+            result.cells.append(cell)
+        return result
+
+
+def _fields(about: Assignment) -> dict[str, tuple[str, ...]]:
+    return {name: getattr(about, name) for name in Assignment.__dataclass_fields__}

@@ -1,0 +1,46 @@
+"""The judge's process, inside its walls: takes one job, asks for student processes, tells the outcome."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from autograder.engine import wire
+from autograder.engine.limits import Limits
+from autograder.judge import submission
+from autograder.judge.job import Job
+from autograder.judge.student_process import NoProcess
+
+STUDENT, FRESH, OUTCOME = "student", "fresh", "outcome"
+"""What a judge says to its worker: a process is wanted (of a kind), or all is done."""
+
+HERE, NONE = b"+", b"-"
+"""What the worker answers to the first two."""
+
+
+def prepare() -> None:
+    """Load what every judge needs, before the first is forked."""
+    if "torch" in sys.modules:
+        # One thread, as on the other side: more gain nothing here and disturb the other workers.
+        sys.modules["torch"].set_num_threads(1)
+
+
+def serve(channel: socket.socket, _limits: Limits, _seed: int) -> None:
+    """Run the job that comes over the channel, and send its outcome."""
+    job = Job.from_bytes(wire.receive_frame(channel))
+
+    def connect(kind: str) -> socket.socket:
+        wire.send_frame(channel, [kind])
+        channel.settimeout(None)
+        answer, descriptors, _flags, _from = socket.recv_fds(channel, 1, 1)
+        if answer != HERE or len(descriptors) != 1:
+            raise NoProcess
+        return socket.socket(fileno=descriptors[0])
+
+    outcome = submission.run(job, lambda: connect(STUDENT), lambda: connect(FRESH))
+    try:
+        wire.send_frame(channel, [OUTCOME, outcome.to_plain()])
+    except wire.WireError as error:
+        if not isinstance(error, wire.Closed):
+            fault = submission.faulty(job, f"The outcome can't be sent: {error}")
+            wire.send_frame(channel, [OUTCOME, fault.to_plain()])

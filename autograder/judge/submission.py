@@ -1,0 +1,165 @@
+"""One submission, looked at twice on the trusted side.
+
+nbgrader's cell kinds decide where a cell runs: answers and the student's own cells in the
+student's process, tests here, given cells on both sides.
+
+The first look runs the tests as students have them, and everything that a student may read
+comes from it. The second runs the whole tests in a new process that ends right after; of it
+only whether each hidden check passed is kept (`looks`). So nothing that is shown was made by
+code that could have seen a hidden input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from autograder.core.cell_status import CellStatus
+from autograder.engine.door import ChildGone
+from autograder.engine.judge import (
+    InstructorFault,
+    Judge,
+    Output,
+    Reference,
+    ending_output,
+    error_output,
+)
+from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
+from autograder.judge.looks import combined
+from autograder.judge.outputs import OutputRoom, plain_output
+from autograder.judge.student_process import Clock, Connect, NoProcess, StudentProcess, status_of
+
+_MORE_PROCESSES = 2
+"""How many processes a look may have beyond one for each cell."""
+
+
+def run(job: Job, student: Connect, fresh: Connect) -> Outcome:
+    """Run every code cell of a submission.
+
+    Args:
+        student: makes a process for the student's code; the one before has ended then.
+        fresh: the same for probes that are asked where no student code has run.
+    """
+    reference = Reference(list(job.about.solution))
+    try:
+        first = _Look(job, reference, student, fresh)
+        seen = first.run(lambda cell: cell.released(), job.look_seconds)
+        if not any(cell.has_hidden_part for cell in job.cells):
+            return Outcome(seen)
+        second = _Look(job, reference, student, fresh, known=seen)
+        whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)
+        return Outcome(combined(job.cells, seen, whole))
+    except InstructorFault as fault:
+        return faulty(job, str(fault))
+    except Exception:
+        return faulty(job, traceback.format_exc())
+
+
+def faulty(job: Job, fault: str) -> Outcome:
+    """Return the outcome of a job that gives no score, for a reason that is not the student's."""
+    return Outcome({cell.id: CellOutcome() for cell in job.cells}, fault=fault)
+
+
+class _Look:
+    """One run through the cells, with a namespace and processes of its own.
+
+    Args:
+        known: what an earlier look found; what ran into the time limit there isn't tried again.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        reference: Reference,
+        student: Connect,
+        fresh: Connect,
+        known: dict[str, CellOutcome] | None = None,
+    ) -> None:
+        self._job = job
+        self._reference = reference
+        self._connect = student
+        self._connect_fresh = fresh
+        self._known = known or {}
+        self._room = OutputRoom()
+
+    def run(
+        self, form: Callable[[CodeCell], CodeCell], seconds: float
+    ) -> dict[str, CellOutcome]:
+        """Run the cells, each in the form that this look gives it; return what each left."""
+        job, clock = self._job, Clock(seconds)
+        most = len(job.cells) + _MORE_PROCESSES
+        self._student = StudentProcess(self._connect, clock, job.cell_seconds, most)
+        fresh = StudentProcess(self._connect_fresh, clock, job.cell_seconds, most)
+        about = job.about
+        self._judge = Judge(
+            self._student,
+            about.names,
+            self._reference,
+            fresh if about.fresh_probes else None,
+            about.made_files,
+        )
+        found = {}
+        deadline = time.monotonic() + job.look_wall_seconds
+        for cell in map(form, job.cells):
+            try:
+                if time.monotonic() > deadline:
+                    raise NoProcess
+                found[cell.id] = self._cell(cell, deadline)
+            except ChildGone as end:
+                status = status_of(end)
+                found[cell.id] = CellOutcome([ending_output(status)], status)
+            except NoProcess:
+                status = CellStatus.NOT_RUN
+                found[cell.id] = CellOutcome([ending_output(status)], status)
+        self._student.close()
+        fresh.close()
+        return found
+
+    def _cell(self, cell: CodeCell, deadline: float) -> CellOutcome:
+        if cell.role == "given":
+            # Here first: a fault of the instructor's is told as one, whatever the student did.
+            self._judge.define(cell.id, cell.source)
+            return CellOutcome(self._define(cell))
+        known = self._known.get(cell.id, CellOutcome())
+        if known.status is CellStatus.TIMED_OUT:
+            return CellOutcome([ending_output(known.status)], known.status)
+        if cell.role == "test":
+            seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
+            ended = self._judge.test(cell.id, cell.source, known.trouble, seconds)
+            return CellOutcome(*ended, trouble=self._student.trouble)
+        return self._students(cell)
+
+    def _define(self, cell: CodeCell) -> list[Output]:
+        """Run a given cell in the student's process; what is broken there, tests will tell."""
+        try:
+            self._student.define(cell.source)
+        except (ChildGone, NoProcess):
+            raise
+        except Exception as error:
+            return [error_output(type(error).__name__, str(error))]
+        return []
+
+    def _students(self, cell: CodeCell) -> CellOutcome:
+        ran, late = self._student.run(cell.id, cell.source, cell_seed(self._job.seed, cell.id))
+        outputs = [
+            kept
+            for claim in ran.outputs
+            if (output := plain_output(claim)) and (kept := self._room.taken(output))
+        ]
+        if late:
+            outputs = [one for one in outputs if one["output_type"] != "error"]
+            return CellOutcome(
+                [*outputs, ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
+            )
+        if ran.error and not any(one["output_type"] == "error" for one in outputs):
+            outputs.append(error_output(*ran.error[:2]))
+        return CellOutcome(outputs)
+
+
+def cell_seed(seed: int, cell: str) -> int:
+    """Return the seed of one cell: the same for everyone, in any order of grading."""
+    digest = hashlib.sha256(f"{seed}/{cell}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")

@@ -1,0 +1,33 @@
+"""Every limit on a submission's time fits into the next larger one."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, strategies
+
+from autograder import notebooks
+from autograder.grade import _longest
+from autograder.judge.job import longest_job
+from tests.one_job import job_for
+
+
+@given(strategies.floats(0.5, 3600))
+def test_both_looks_and_the_judge_fit_into_a_job(cell_seconds):
+    from nbformat.v4 import new_notebook
+
+    job = job_for(new_notebook(), new_notebook(), cell_seconds=cell_seconds)
+    looks = job.look_seconds + (job.look_seconds + job.cell_seconds)
+    assert cell_seconds <= job.look_seconds
+    assert looks < job.seconds == longest_job(cell_seconds)
+
+
+@pytest.mark.parametrize("asked", [None, 10, 90, 600])
+def test_a_job_fits_into_what_a_worker_may_take(course, asked):
+    path = course.source("en") / "mini" / "mini.ipynb"
+    master = notebooks.read(path)
+    if asked:
+        master.metadata["beyond"]["cell_seconds"] = asked
+    notebooks.write(path, master)
+    for usual in (1, 30, 300):
+        here = replace(course, cell_seconds=usual)
+        assert _longest(here, "mini") > longest_job(notebooks.cell_seconds(master, usual))

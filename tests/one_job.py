@@ -1,0 +1,39 @@
+"""One rebuilt notebook through the real engine, for tests that need no coordinator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbformat import NotebookNode
+
+from autograder.judge.job import Assignment, Job, Outcome, code_cells
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a job left: the executed notebook, why the process ended early, a fault of ours."""
+
+    notebook: NotebookNode
+    ended: str
+    fault: str
+
+
+def job_for(notebook: NotebookNode, master: NotebookNode, **more: object) -> Job:
+    """A job for a rebuilt notebook; `more` are other fields of `Job`."""
+    fields = {"student": "x", "assignment": "a", **more}
+    return Job(cells=code_cells(notebook), about=Assignment.of(master), **fields)
+
+
+def execute(notebook: NotebookNode, master: NotebookNode, **more: object) -> Executed:
+    """Run it in this process's own worker."""
+    from autograder.judge.worker import run_submission
+
+    content = run_submission(job_for(notebook, master, **more).to_bytes())
+    return executed(notebook, content)
+
+
+def executed(notebook: NotebookNode, content: bytes) -> Executed:
+    """What a worker's outcome makes of the notebook."""
+    outcome = Outcome.from_bytes(content)
+    assert not outcome.fault, outcome.fault
+    return Executed(outcome.applied_to(notebook), outcome.ended, outcome.fault)
