@@ -139,7 +139,8 @@ def _number(text: object, otherwise: float | None) -> float | None:
 
 
 _WRITTEN = re.compile(
-    r"""(?:np\.\w+\(|array\(|tensor\(|Fraction\(|Decimal\(')?  # 1.5, np.float64(1.5), tensor(1.5) …
+    # 1.5, np.float64(1.5), tensor(1.5, dtype=torch.float64), Fraction(3, 2), Decimal('1.5')
+    r"""(?:np\.\w+\(|array\(|tensor\(|Fraction\(|Decimal\(')?
     (?P<above>[-+]?(?:[\d.]+(?:e[-+]?\d+)?|inf(?:inity)?|nan))
     (?:,\ (?P<below>\d+))?(?:,\ dtype=[\w.]+)?(?:'?\))?""",
     re.VERBOSE | re.IGNORECASE,

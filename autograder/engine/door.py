@@ -2,8 +2,8 @@
 
 Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
 Where a reply tells settings of the student's process that tests depend on, they are taken over
-here (`autograder.sandbox.ambience`). A reply that is late, malformed or out of step ends the child, and every later request raises
-`ChildGone` with the reason.
+here (`autograder.sandbox.ambience`). A reply that is late, malformed or out of step ends the
+child, and every later request raises `ChildGone` with the reason.
 """
 
 from __future__ import annotations

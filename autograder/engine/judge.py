@@ -28,6 +28,7 @@ from autograder.judge.student_process import (
 )
 from autograder.engine.door import ChildGone
 from autograder.engine.last_value import keep_last_value, points_shown
+from autograder.engine.remote_errors import know_given
 from autograder.names import Names
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
@@ -93,6 +94,7 @@ class Judge:
         )
         self._namespace[_VALUE] = student.value
         self._namespace[_CALL] = self._call
+        know_given(self._namespace)
 
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:

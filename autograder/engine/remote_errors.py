@@ -2,7 +2,7 @@
 
 A child claims an exception's name, message, bases and arguments (`sandbox.exceptions`). Here it
 becomes an exception whose class derives from those bases that this side knows itself: Python's
-own, and those of a few libraries that are already imported. Nothing is imported or looked up
+own, those of a few libraries that are already imported, and those that given cells define. Nothing is imported or looked up
 by a name that was claimed beyond that, and no code of the student's arrives.
 
 What is no `Exception` (SystemExit, KeyboardInterrupt, GeneratorExit) becomes a `RemoteError` of
@@ -14,6 +14,7 @@ from __future__ import annotations
 import builtins
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,21 @@ from autograder.sandbox.exceptions import (
 )
 from autograder.sandbox.plain import CannotCross
 
+_MAIN = "__main__"
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "torch", "scipy", "pandas", "sklearn"}
 
 
 class RemoteError(Exception):
     """An exception of the student's whose type the trusted side doesn't know."""
+
+
+_given: Mapping[str, Any] = {}
+
+
+def know_given(namespace: Mapping[str, Any]) -> None:
+    """Count the exceptions that given cells have defined in `namespace` among the known ones."""
+    global _given
+    _given = namespace
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,10 @@ def remote_error(claim: Claim) -> Exception:
 
 def _known(qualified: str) -> type[Exception] | None:
     """The class of that name, if it is an exception that this side has loaded anyway."""
+    if qualified.startswith(f"{_MAIN}."):
+        own: Any = _given.get(qualified.removeprefix(f"{_MAIN}."))
+        is_own = isinstance(own, type) and issubclass(own, Exception) and own.__module__ == _MAIN
+        return own if is_own else None
     for at in [place for place, one in enumerate(qualified) if one == "."]:
         module, path = qualified[:at], qualified[at + 1 :].split(".")
         if module.split(".")[0] not in _LIBRARIES or module not in sys.modules:

@@ -3,8 +3,8 @@
 In a notebook a student's cell and a test share one process, so `torch.set_default_dtype(…)` or
 `decimal.getcontext().prec = 50` holds for the tests below it, too. Here the tests run in another
 process, where their tensors would be float32 beside the student's float64: right answers would
-fail for the difference. So the student's process tells these settings after each of its cells,
-and after a call that has changed them, and the trusted side takes them over. It is a claim, and a claim can only choose among the few
+fail for the difference. So the student's process tells these settings after each of its
+cells, and after a call that has changed them, and the trusted side takes them over. It is a claim, and a claim can only choose among the few
 values that an honest notebook may have set.
 
 Not told: what makes an operation an error (`numpy.seterr`, warnings), random states, gradient

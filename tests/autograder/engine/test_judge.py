@@ -340,6 +340,20 @@ def test_a_hostile_claim_makes_an_exception_and_nothing_else(bases, arguments):
     assert set(sys.modules) == before
 
 
+def test_an_exception_of_a_given_cell_is_caught_as_such(judged):
+    given = (
+        "from beyond.checks import check, given, report\n"
+        "class TooSmall(Exception):\n    def __init__(self, value, least):\n        self.value = value\n"
+    )
+    claimed = ["error", "Tiny", "2 is too small", ["__main__.Tiny", "__main__.TooSmall", "builtins.Exception"]]
+    body = "try:\n    f(2)\nexcept TooSmall as error:\n    assert str(error) == '2 is too small'\nelse:\n    assert False"
+    assert passed(judged(body, given=given, f=[*claimed, False, None, []])[0]) == [True]
+    for name in ("check", "given", "reference", "__builtins__", "TooSmall.__init__", "", "NotAnswered"):
+        hostile = ["error", "Odd", "said", [f"__main__.{name}"], False, None, []]
+        body = "try:\n    f(2)\nexcept TooSmall:\n    pass"
+        assert passed(judged(body, given=given, f=hostile)[0]) == [False]
+
+
 def test_the_limit_is_told_by_the_timer_and_not_by_the_name():
     assert not raised(TimeoutError("mine")).late
     assert remote_error(read_claim(claim(ValueError("x"), late=True))).late
