@@ -18,14 +18,10 @@ from typing import Any
 from autograder.engine import wire
 from autograder.engine.limits import Limits
 from autograder.engine.shell import CellShell, Outputs, warm
+from autograder.sandbox import ambience, exceptions
+from autograder.sandbox.plain import CannotCross
 
-_LONGEST_MESSAGE = 300
-_LONGEST_NAME = 80
 _AGAIN_SECONDS = 0.3
-
-
-class CannotCross(Exception):
-    """What was asked for isn't a plain value."""
 
 
 def prepare() -> None:
@@ -39,7 +35,7 @@ def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
     child.seed(seed)
     while True:
         try:
-            sequence, verb, *words = wire.receive_frame(channel)
+            sequence, verb, *words = wire.receive_frame(channel, arguments=True)
         except wire.WireError:
             return
         reply = child.answer(verb, words)
@@ -47,8 +43,8 @@ def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
             wire.send_frame(channel, [sequence, *reply])
         except wire.Closed:
             return
-        except wire.WireError as error:
-            wire.send_frame(channel, [sequence, *_error(CannotCross(str(error)))])
+        except wire.WireError:
+            wire.send_frame(channel, [sequence, "error", *exceptions.claim(CannotCross())])
 
 
 class _Child:
@@ -56,15 +52,18 @@ class _Child:
         self._shell = shell
         self._limits = limits
         self._probes: dict[str, Any] = {}
+        self._timer = _Timer()
+        self._ambience = ambience.claim()
         shell.redirect()
         sys.path.insert(0, "")  # the working folder, as in a notebook
 
     def answer(self, verb: str, words: list[Any]) -> list[Any]:
         """The reply to one request, whatever student code does meanwhile."""
+        self._timer = _Timer()
         try:
             return getattr(self, f"_answer_{verb}")(*words)
         except BaseException as error:
-            return _error(error)
+            return ["error", *exceptions.claim(error, self._timer.is_late)]
 
     def seed(self, seed: int) -> None:
         """Give the usual generators a start of their own."""
@@ -83,7 +82,9 @@ class _Child:
             except TimeoutError as late:  # it came while IPython was showing another error
                 error = late
         shown = outputs.finished()
-        return ["ran", error is None, _type_and_message(error) if error else None, shown]
+        told = exceptions.claim(error, self._timer.is_late) if error else None
+        self._ambience = ambience.claim()
+        return ["ran", error is None, told, shown, self._ambience]
 
     def _answer_define(self, source: str) -> list[Any]:
         before = {name: id(value) for name, value in self._shell.user_ns.items()}
@@ -93,15 +94,19 @@ class _Child:
             # Kept aside: the name is the student's to bind anew, the probe stays.
             if before.get(name) != id(value) and hasattr(value, "__probe__"):
                 self._probes[name] = value
-        return _error(error) if error else ["value", None]
+        return ["error", *exceptions.claim(error)] if error else ["value", None]
 
-    def _answer_value(self, name: str) -> list[Any]:
-        return ["value", self._named(name)]
+    def _answer_value(self, name: str, seconds: float | None = None) -> list[Any]:
+        with self._silence(), self._timer.limit(seconds):
+            return ["value", wire.packed(self._named(name))]
 
     def _answer_call(self, name: str, args: list, kwargs: dict, seconds: float) -> list[Any]:
         function = self._probes[name] if name in self._probes else self._named(name)
-        with self._silence(), _soft_limit(seconds):
-            return ["value", function(*args, **kwargs)]
+        with self._silence(), self._timer.limit(seconds):
+            # A generator runs only now, so this is under the limit too.
+            value = wire.packed(function(*args, **kwargs))
+        before, self._ambience = self._ambience, ambience.claim()
+        return ["value", value] if self._ambience == before else ["value", value, self._ambience]
 
     def _answer_file(self, name: str) -> list[Any]:
         path = Path(name)
@@ -123,7 +128,7 @@ class _Child:
             raise NameError(f"name {name!r} is not defined") from None
 
     def _run(self, source: str, seconds: float | None = None) -> BaseException | None:
-        with _soft_limit(seconds):
+        with self._timer.limit(seconds):
             result = self._shell.run_cell(source, store_history=True)
         return result.error_before_exec or result.error_in_exec
 
@@ -138,35 +143,32 @@ class _Child:
                     sys.modules["matplotlib.pyplot"].close("all")
 
 
-@contextmanager
-def _soft_limit(seconds: float | None) -> Iterator[None]:
-    """Raise TimeoutError in the code that runs too long; the door has the hard limit.
+class _Timer:
+    """The soft time limit of one request; the door has the hard one.
 
-    Again and again until then, since the code may have been where exceptions are swallowed: in
-    a formatter or a finaliser.
+    Attributes:
+        is_late: whether it has gone off. A student's own `TimeoutError` reads the same, so it is
+            this, and not a name, that tells whose it was.
     """
 
-    def late(_signal: int, _frame: object) -> None:
-        raise TimeoutError(f"this took more than {seconds:g} seconds")
+    def __init__(self) -> None:
+        self.is_late = False
 
-    signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds or 0, _AGAIN_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    @contextmanager
+    def limit(self, seconds: float | None) -> Iterator[None]:
+        """Raise TimeoutError in the code that runs too long.
 
+        Again and again until it ends, since the code may have been where exceptions are
+        swallowed: in a formatter or a finaliser.
+        """
 
-def _error(error: BaseException) -> list[Any]:
-    return ["error", *_type_and_message(error)]
+        def late(_signal: int, _frame: object) -> None:
+            self.is_late = True
+            raise TimeoutError(f"this took more than {seconds:g} seconds")
 
-
-def _type_and_message(error: BaseException) -> list[str]:
-    """The name of an exception's type and its message, on one line and not too long."""
-    name = "".join(ch for ch in type(error).__name__ if ch.isalnum() or ch == "_")[:_LONGEST_NAME]
-    try:
-        text = str(error)[: 10 * _LONGEST_MESSAGE]
-        message = " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
-    except BaseException:  # a student's exception class may fail even at this
-        message = ""
-    return [name, message[:_LONGEST_MESSAGE]]
+        signal.signal(signal.SIGALRM, late)
+        signal.setitimer(signal.ITIMER_REAL, seconds or 0, _AGAIN_SECONDS)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,20 +1,22 @@
 """The one narrow door: how the trusted side reaches the student's process.
 
 Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
-A reply that is late, malformed or out of step ends the child, and every later request raises
-`ChildGone` with the reason.
+Where a reply tells settings of the student's process that tests depend on, they are taken over
+here (`autograder.sandbox.ambience`). A reply that is late, malformed or out of step ends the
+child, and every later request raises `ChildGone` with the reason.
 """
 
 from __future__ import annotations
 
-import builtins
-import re
 import socket
 import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from autograder.engine import wire
+from autograder.engine.remote_errors import read_claim, remote_error
+from autograder.sandbox import ambience
+from autograder.sandbox.plain import CannotCross
 
 GRACE = 1.0
 """Seconds between the child's own soft limit and the end of the child."""
@@ -31,16 +33,20 @@ class ChildGone(Exception):
     """The student's process has ended; the message is one of the reasons above."""
 
 
-class RemoteError(Exception):
-    """An exception of the student's whose type the trusted side doesn't know."""
-
-
 @dataclass(frozen=True)
 class Ran:
-    """What running a student's cell left: the error's type and message, and the outputs."""
+    """What running a student's cell left, as its process claims.
+
+    Attributes:
+        error: the type and message of the exception that ended the cell; None if it came to
+            its end.
+        outputs: what it showed.
+        late: whether the time limit ended it; an exception's name doesn't say so.
+    """
 
     error: tuple[str, str] | None
     outputs: list[dict[str, Any]] = field(default_factory=list)
+    late: bool = False
 
 
 class Door:
@@ -68,14 +74,18 @@ class Door:
         """Run a student's cell."""
         reply = self._ask("run", [cell, source, seconds, seed], seconds, RUN_BYTES)
         if (
-            len(reply) != 4
+            len(reply) not in (4, 5)
             or reply[0] != "ran"
             or type(reply[1]) is not bool
             or not isinstance(reply[3], list)
         ):
             self._end(BROKE_FORM)
-        error = None if reply[1] else _type_and_message(reply[2])
-        return Ran(error, [one for one in reply[3] if isinstance(one, dict)])
+        outputs = [one for one in reply[3] if isinstance(one, dict)]
+        ambience.adopt(reply[4:])
+        if reply[1]:
+            return Ran(None, outputs)
+        claim = read_claim(reply[2])
+        return Ran((claim.name, claim.message), outputs, claim.late)
 
     def define(self, source: str) -> None:
         """Run a given cell in the student's process, for what student code and probes need."""
@@ -89,19 +99,25 @@ class Door:
             Exception: what the child says, by type name.
             ChildGone: the child has ended.
         """
-        return self._value(self._ask("value", [name], self.call_seconds))
+        words = [name, self.call_seconds]
+        return self._value(self._ask("value", words, self.call_seconds))
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """What one of the student's functions, or a probe, returns.
 
         Raises:
-            TypeError: an argument isn't a plain value.
-            Exception: what the function raised, by type name with a short message.
+            TypeError: an argument has no plain form.
+            Exception: what the function raised, with a short message, caught by the same
+                `except` as there; `late` is True if the time limit brought it about.
             ChildGone: the child has ended.
         """
-        return self._value(
-            self._ask("call", [name, args, kwargs, self.call_seconds], self.call_seconds)
-        )
+        try:
+            packed = [wire.packed(one, arguments=True) for one in (args, kwargs)]
+        except CannotCross as error:
+            # The test's own mistake, and nothing was sent.
+            raise TypeError(f"student code takes plain values only: {error}") from None
+        words = [name, *packed, self.call_seconds]
+        return self._value(self._ask("call", words, self.call_seconds))
 
     def file(self, name: str) -> bytes | None:
         """A file from the student's working folder; None if there is none.
@@ -145,10 +161,11 @@ class Door:
         return reply[1:]
 
     def _value(self, reply: list[Any]) -> Any:
-        if reply[0] == "value" and len(reply) == 2:
+        if reply[0] == "value" and len(reply) in (2, 3) and all(type(x) is list for x in reply[2:]):
+            ambience.adopt(reply[2:])
             return reply[1]
-        if reply[0] == "error" and len(reply) == 3:
-            raise remote_error(*_type_and_message(reply[1:]))
+        if reply[0] == "error" and len(reply) in (3, 7):
+            raise remote_error(read_claim(reply[1:]))
         self._end(BROKE_FORM)
 
     def _end(self, why: str) -> NoReturn:
@@ -156,27 +173,3 @@ class Door:
         self.gone = why
         self._socket.close()
         raise ChildGone(why) from None
-
-
-def _type_and_message(claim: Any) -> tuple[str, str]:
-    """An exception's type name and message as the child claims them, made harmless."""
-    if not (isinstance(claim, list) and len(claim) == 2 and all(type(x) is str for x in claim)):
-        return "Exception", ""
-    name = re.sub(r"\W", "", claim[0])[:80] or "Exception"
-    message = "".join(ch if ch.isprintable() else " " for ch in claim[1])[:300]
-    return name, message.encode("utf-8", "replace").decode("utf-8")
-
-
-def remote_error(name: str, message: str) -> Exception:
-    """The exception to raise on this side for one that the student's code raised.
-
-    A builtin `Exception` keeps its type, so that a test's `except ValueError` works; any other
-    becomes a new type of the same name that no test can have meant.
-    """
-    known = getattr(builtins, name, None)
-    if isinstance(known, type) and issubclass(known, Exception):
-        try:
-            return known(message)
-        except TypeError:  # UnicodeDecodeError and its kind want more than a message
-            pass
-    return type(name if name.isidentifier() else "RemoteError", (RemoteError,), {})(message)

@@ -27,9 +27,12 @@ from autograder.judge.student_process import (
     error_for,
 )
 from autograder.engine.door import ChildGone
+from autograder.engine.last_value import keep_last_value, points_shown
+from autograder.engine.remote_errors import know_given
 from autograder.names import Names
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
+_LAST = "__last_value__"
 
 Output = dict[str, Any]
 """An output as a notebook keeps it."""
@@ -91,6 +94,7 @@ class Judge:
         )
         self._namespace[_VALUE] = student.value
         self._namespace[_CALL] = self._call
+        know_given(self._namespace)
 
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:
@@ -142,6 +146,8 @@ class Judge:
         the checks, the cell has no outcome but that.
         """
         tree = _StudentWork(self._names.remote).visit(ast.parse(source, filename=cell))
+        keep_last_value(tree, source, _LAST)
+        self._namespace.pop(_LAST, None)
         code = _compiled(ast.fix_missing_locations(tree), cell)
         self._student.begin_test(trouble)
         outputs: list[Output] = []
@@ -166,6 +172,10 @@ class Judge:
             return [ending_output(self._student.trouble)], self._student.trouble
         if said.getvalue():  # report's "Not answered yet: …"
             outputs.append({"output_type": "stream", "name": "stderr", "text": said.getvalue()})
+        points = points_shown(self._namespace.pop(_LAST, None))
+        if points is not None:
+            data = {"text/plain": repr(points)}
+            outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
         return outputs, CellStatus.RAN
 
     def _trouble(self) -> Exception | None:

@@ -45,8 +45,10 @@ def _of_test(seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
         # A hidden line failed outside the checks; its words are not the student's to read.
         status = CellStatus.TOLD_NOTHING if whole.status is CellStatus.RAN else whole.status
         return CellOutcome([ending_output(status)], status)
-    # Plain asserts: all passed, or the number on the last line is what they earned.
-    return CellOutcome([*seen.outputs, *_numbers(whole.outputs)])
+    # Plain asserts: all passed, or the number on the last line is what they earned. The released
+    # test may end on another line, whose number earns nothing.
+    others = [one for one in seen.outputs if one not in _numbers(seen.outputs)]
+    return CellOutcome([*others, *_numbers(whole.outputs)])
 
 
 def _of_checks(seen: CellOutcome, record: dict[str, Any]) -> CellOutcome:

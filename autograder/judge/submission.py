@@ -30,6 +30,7 @@ from autograder.engine.judge import (
 from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
 from autograder.judge.looks import combined
 from autograder.judge.outputs import OutputRoom, plain_output
+from autograder.sandbox import ambience
 from autograder.judge.student_process import Clock, Connect, NoProcess, StudentProcess, status_of
 
 _MORE_PROCESSES = 2
@@ -44,11 +45,13 @@ def run(job: Job, student: Connect, fresh: Connect) -> Outcome:
         fresh: the same for probes that are asked where no student code has run.
     """
     reference = Reference(list(job.about.solution))
+    settings = ambience.claim()
     try:
         first = _Look(job, reference, student, fresh)
         seen = first.run(lambda cell: cell.released(), job.look_seconds)
         if not any(cell.has_hidden_part for cell in job.cells):
             return Outcome(seen)
+        ambience.adopt([settings])  # as before the first look took over the student's
         second = _Look(job, reference, student, fresh, known=seen)
         whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)
         return Outcome(combined(job.cells, seen, whole))

@@ -26,6 +26,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from autograder.engine.wire import crossed
+from autograder.sandbox.plain import CannotCross
+
 from beyond.locale import _
 
 __all__ = ["check", "given", "probe", "report", "seeded"]
@@ -152,8 +155,11 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
             return ""
         if isinstance(error, NotAnswered):
             return _("no answer yet")
-        reason = _(_one_line(error))
-        if not isinstance(error, AssertionError):
+        if isinstance(error, CannotCross):
+            reason = _(error.template).format(**error.words)
+        else:
+            reason = _(_one_line(error))
+        if not isinstance(error, (AssertionError, CannotCross)):
             reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         hint = _("Hint: {hint}").format(hint=_(self.hint)) if self.hint else ""
         if reason and hint and reason[-1] not in ".?!…":
@@ -162,7 +168,14 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
 
 
 def given(value: T, name: str | None = None) -> T:
-    """`value`, unless it is None, which stands for "not answered yet".
+    """Return the student's value as grading sees it; None stands for "not answered yet".
+
+    When a submission is graded, the test runs in another process than the student's code, and a
+    value arrives there as a plain copy: a dataclass as a record of its fields, a generator as a
+    list, a subclass of float as a float (`autograder.sandbox.plain` has the list). In a notebook
+    this makes the same copy, so that a test says the same in both. The copy is equal, but not
+    identical: `is`, and changing it in place, say nothing about the student's own object, a
+    tensor in it has no gradient history, and a generator is used up.
 
     Args:
         value: the student's value, or what the student's function returned.
@@ -170,10 +183,12 @@ def given(value: T, name: str | None = None) -> T:
 
     Raises:
         NotAnswered: if `value` is None.
+        CannotCross: if grading can't see `value`, as with a figure or an open file.
     """
-    if value is None:
+    copy = crossed(value)
+    if copy is None:
         raise NotAnswered(name or "")
-    return value
+    return copy
 
 
 def report() -> None:

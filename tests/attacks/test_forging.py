@@ -207,6 +207,7 @@ ATTACKS = [
             "def double(x):\n"
             "    return Yes(4)"
         ),
+        deserves=(1, 1),  # what arrives is a plain 4, which is right for the one input shown
     ),
     Attack(
         "pleasing-float",

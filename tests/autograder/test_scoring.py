@@ -108,9 +108,19 @@ def test_points_out_of_range_are_zero(kit, value):
     assert outcome(test_cell(kit, result, source="x")).points == 0
 
 
-def test_plain_partial_credit_counts(kit):
-    result = new_output("execute_result", data={"text/plain": "1.5"}, execution_count=1)
-    assert outcome(test_cell(kit, result, source="x")).points == 1.5
+@pytest.mark.parametrize(
+    ("shown", "points"),
+    [
+        ("1.5", 1.5), ("3", 3), ("0", 0), ("0.0", 0), ("15e-1", 1.5), ("4.000000000000001", 4),
+        ("np.float64(1.5)", 1.5), ("np.int64(2)", 2), ("tensor(1.5000)", 1.5), ("array(2)", 2),
+        ("tensor(1.5, dtype=torch.float64)", 1.5), ("Fraction(3, 2)", 1.5),
+        ("Decimal('1.5')", 1.5), ("np.float64(nan)", 0), ("-1", 0), ("5", 0),
+        ("True", 4), ("'1.5'", 4), ("[1, 2]", 4),
+    ],
+)  # fmt: skip
+def test_plain_partial_credit_counts(kit, shown, points):
+    result = new_output("execute_result", data={"text/plain": shown}, execution_count=1)
+    assert outcome(test_cell(kit, result, source="x")).points == points
 
 
 @pytest.mark.parametrize(

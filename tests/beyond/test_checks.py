@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import gettext
 import math
 import subprocess
 import sys
+from fractions import Fraction
 
 import nbformat
 import pytest
@@ -97,9 +100,50 @@ def test_a_failure_beside_an_unanswered_check_raises():
 
 @pytest.mark.parametrize("value", [0, False, "", [], 0.0])
 def test_given_takes_every_value_but_none(value):
-    assert given(value) is value
+    assert given(value) == value and type(given(value)) is type(value)
     with pytest.raises(NotAnswered):
         given(None)
+
+
+def test_given_is_the_copy_that_grading_sees():
+    class Money(float):
+        pass
+
+    @dataclasses.dataclass
+    class Point:
+        x: int
+
+    rows = [1, [2]]
+    copy = given(rows)
+    assert copy == rows and copy is not rows and copy[1] is not rows[1]
+    assert type(given(Money(1.5))) is float
+    assert given(n for n in "ab") == ["a", "b"]
+    assert given(Point(3)).x == 3 and given(Point(3)) == Point(3)
+    assert given({Fraction(1, 2)}) == {Fraction(1, 2)}
+
+
+def test_given_of_nothing_behind_a_value_is_no_answer():
+    class Choice(enum.Enum):
+        NOTHING = None
+
+    with pytest.raises(NotAnswered):
+        given(Choice.NOTHING)
+
+
+def test_what_cannot_be_graded_says_so_in_the_students_language(capsys):
+    def function():
+        pass
+
+    for code, says in [
+        ("en", "a value of type function can't be graded: return a number, text, list, dict or array"),
+        ("ko", "function 타입의 값은 채점할 수 없습니다"),
+    ]:
+        locale.set_language(code)
+        with check("x"):
+            given(function)
+        with pytest.raises(CheckFailed):
+            report()
+        assert says in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_hidden_failure_shows_its_name_only(capsys):

@@ -43,7 +43,9 @@ class Talk:
 
     def run(self, source, seconds=10.0, hard=HARD_SECONDS):
         """The error and the outputs of a cell."""
-        word, ok, error, outputs = self.ask("run", "cell", source, seconds, 1, seconds=hard)
+        word, ok, error, outputs, _ambience = self.ask(
+            "run", "cell", source, seconds, 1, seconds=hard
+        )
         assert word == "ran" and ok is (error is None)
         return error, outputs
 

@@ -69,6 +69,14 @@ def solved(assignment):
     return work
 
 
+def with_default_dtype(assignment):
+    """The solutions, with a setting left behind that holds for the tests, too."""
+    work = solved(assignment)
+    first = next(c for c in work.cells if notebooks.is_solution(c) and c.cell_type == "code")
+    first.source += "\ntorch.set_default_dtype(torch.float64)"
+    return work
+
+
 def mutated(assignment, number):
     work = solved(assignment)
     answers = [c for c in work.cells if notebooks.is_solution(c) and c.cell_type == "code"]
@@ -85,6 +93,8 @@ def mutated(assignment, number):
 def submissions(assignment):
     yield "solution", solved(assignment)
     yield "untouched", released(COURSE, assignment, assignment, "en")
+    if any("import torch" in cell.source for cell in solved(assignment).cells):
+        yield "another default", with_default_dtype(assignment)
     for number in range(MUTANTS):
         yield f"mutant {number}", mutated(assignment, number)
 

@@ -1,17 +1,27 @@
 """The trusted side: whose name a test's name is, and what a claim is worth."""
 
+import io
+import json
 import socket
+import statistics
+import sys
 import threading
+import zipfile
+from decimal import Decimal
 
+import numpy
 import pytest
-from beyond.checks import MIME_TYPE
+import torch
+from beyond.checks import MIME_TYPE, NotAnswered
 
 from autograder.engine import wire
 from autograder.core.cell_status import CellStatus
-from autograder.engine.door import remote_error
+from autograder.engine.door import ChildGone
 from autograder.engine.judge import InstructorFault, Judge
+from autograder.engine.remote_errors import read_claim, remote_error
 from autograder.judge.student_process import Clock, NoProcess, StudentProcess
 from autograder.names import Names
+from autograder.sandbox.exceptions import claim, one_line
 
 
 class Child(threading.Thread):
@@ -81,7 +91,7 @@ def test_values_and_calls_go_through_the_door(judged):
     )
     assert passed(records) == [True]
     assert len(outputs) == 1
-    assert [one[:-1] for one in child.asked] == [("value",), ("call", "f", [5], {"key": 2})]
+    assert [one[:-1] for one in child.asked] == [("value", "a"), ("call", "f", [5], {"key": 2})]
     assert 0 < child.asked[1][-1] <= 0.5
 
 
@@ -123,7 +133,7 @@ def test_exceptions_keep_their_builtin_type_and_lose_the_rest(judged):
 
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException", "open", "1x", ""])
 def test_no_remote_error_is_more_than_an_exception(name):
-    assert isinstance(remote_error(name, "m"), Exception)
+    assert isinstance(remote_error(read_claim([name, "m"])), Exception)
 
 
 def test_reference_is_the_instructors_own(judged):
@@ -208,3 +218,142 @@ def test_a_value_that_keeps_a_test_busy_costs_that_test():
 def test_a_given_cell_that_fails_is_the_instructors_fault(source):
     with pytest.raises(InstructorFault, match="the cell given"):
         Judge(process(Child()), Names(), []).define("given", source)
+
+
+@pytest.mark.parametrize(
+    ("source", "points"),
+    [
+        ("1.5", "1.5"),
+        ("1\n2 + 0.25  # of 3", "2.25"),
+        ("0", "0.0"),
+        ("-1", "-1.0"),
+        ("float('nan')", "nan"),
+        ("10 ** 400", "inf"),
+        ("2;", None),
+        ("2; # quiet", None),
+        ("x = 2", None),
+        ("None", None),
+        ("True", None),
+        ("1 == 1", None),
+        ("'1.5'", None),
+        ("[1]", None),
+        ("if True:\n    1.5", None),
+        ("import numpy\nnumpy.float32(1.5)", "1.5"),
+        ("import numpy\nnumpy.array(1)", "1.0"),
+        ("from fractions import Fraction\nFraction(3, 2)", "1.5"),
+        ("from decimal import Decimal\nDecimal('1.5')", "1.5"),
+        ("from decimal import Decimal\nDecimal('sNaN')", "nan"),
+    ],
+)
+def test_the_number_a_test_cell_ends_with_is_its_result(source, points):
+    judge = Judge(process(Child()), Names(), [])
+    judge.test("before", "7")
+    outputs, _status = judge.test("t", source)
+    assert [one["data"]["text/plain"] for one in outputs] == ([] if points is None else [points])
+    assert all(one["output_type"] == "execute_result" for one in outputs)
+
+
+def test_a_test_cell_that_fails_has_no_result():
+    judge = Judge(process(Child()), Names(), [])
+    ((output,), _status) = judge.test("t", "assert False\n1.5")
+    assert output["output_type"] == "error"
+
+
+def raised(error):
+    """The exception on this side for one raised on the other."""
+    return remote_error(read_claim(wire.decode(wire.encode(claim(error)))))
+
+
+def caught(function):
+    try:
+        function()
+    except BaseException as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+class TooSmall(ValueError):
+    pass
+
+
+class Both(KeyError, ValueError):
+    def __str__(self):
+        return "own words"
+
+
+class Group(ExceptionGroup):
+    pass
+
+
+HONEST_ERRORS = [
+    ValueError("no"), ValueError(), ValueError(1, "a"), KeyError("x"), KeyError("a\nb"), TooSmall("tiny"), Both("x"),
+    caught(lambda: json.loads("{")), caught(lambda: statistics.mean([])), caught(lambda: b"\xff".decode()),
+    caught(lambda: "\ud800".encode()), caught(lambda: open("/no/such/file")), caught(lambda: [][1]),
+    caught(lambda: numpy.linalg.inv(numpy.zeros((2, 2)))), caught(lambda: numpy.zeros(2).sum(axis=5)),
+    caught(lambda: compile("1 +", "x", "exec")), caught(lambda: zipfile.ZipFile(io.BytesIO(b"x"))),
+    caught(lambda: Decimal(1) / 0), caught(lambda: next(iter([]))), caught(lambda: int("x")), TimeoutError("mine"),
+    ExceptionGroup("two", [ValueError("a"), TooSmall("b")]), Group("own", [KeyError("x")]), ImportError("m", name="m"),
+    caught(lambda: torch.ones(2) @ torch.ones(3)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", HONEST_ERRORS, ids=lambda error: type(error).__name__)
+def test_an_exception_is_caught_by_what_would_catch_it_in_a_notebook(error):
+    found = raised(error)
+    assert type(found).__name__ == type(error).__name__
+    assert str(found) == one_line(str(error))
+    for known in type(error).__mro__:
+        if known.__module__.startswith(("builtins", "json", "statistics", "numpy", "zipfile", "decimal")):
+            assert isinstance(found, known), known
+    assert found.late is False
+    if isinstance(error, ExceptionGroup):
+        assert [type(one).__name__ for one in found.exceptions] == [type(one).__name__ for one in error.exceptions]
+    elif type(error) in (ValueError, KeyError):
+        assert found.args == error.args
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), BaseException("x"),
+                                   BaseExceptionGroup("g", [SystemExit(1)])])  # fmt: skip
+def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
+    found = raised(error)
+    assert isinstance(found, Exception) and not isinstance(found, (SystemExit, KeyboardInterrupt, GeneratorExit))
+
+
+@pytest.mark.parametrize(
+    "bases",
+    [
+        ["beyond.checks.NotAnswered"], ["autograder.engine.door.ChildGone"], ["builtins.open"], ["os.system"],
+        ["antigravity.X"], [".", "..", "", "builtins.", ".ValueError"], ["builtins.ValueError"] * 10_000,
+        ["builtins.OSError", "builtins.SyntaxError", "builtins.UnicodeDecodeError", "builtins.ImportError"],
+        ["builtins.Exception.__subclasses__"], [1], ["builtins.ValueError", "builtins.UnicodeError"],
+        ["builtins.ExceptionGroup", "builtins.OSError"], ["builtins.SystemExit", "builtins.BaseException"],
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("arguments", [None, [], ["x"] * 50, [b"", 1, None], [10**5000], 7])
+def test_a_hostile_claim_makes_an_exception_and_nothing_else(bases, arguments):
+    before = set(sys.modules)
+    for members in ([], [["X", "y"]], [[["X"]]], 5, [["A", "b", bases, True, arguments, []]] * 100):
+        found = remote_error(read_claim(["Odd", "said", bases, False, arguments, members]))
+        assert isinstance(found, Exception) and not isinstance(found, (ChildGone, NotAnswered))
+        assert "said" in str(found)
+    assert set(sys.modules) == before
+
+
+def test_an_exception_of_a_given_cell_is_caught_as_such(judged):
+    given = (
+        "from beyond.checks import check, given, report\n"
+        "class TooSmall(Exception):\n    def __init__(self, value, least):\n        self.value = value\n"
+    )
+    claimed = ["error", "Tiny", "2 is too small", ["__main__.Tiny", "__main__.TooSmall", "builtins.Exception"]]
+    body = "try:\n    f(2)\nexcept TooSmall as error:\n    assert str(error) == '2 is too small'\nelse:\n    assert False"
+    assert passed(judged(body, given=given, f=[*claimed, False, None, []])[0]) == [True]
+    for name in ("check", "given", "reference", "__builtins__", "TooSmall.__init__", "", "NotAnswered"):
+        hostile = ["error", "Odd", "said", [f"__main__.{name}"], False, None, []]
+        body = "try:\n    f(2)\nexcept TooSmall:\n    pass"
+        assert passed(judged(body, given=given, f=hostile)[0]) == [False]
+
+
+def test_the_limit_is_told_by_the_timer_and_not_by_the_name():
+    assert not raised(TimeoutError("mine")).late
+    assert remote_error(read_claim(claim(ValueError("x"), late=True))).late

@@ -1,0 +1,70 @@
+"""Settings that a student's cell or function leaves hold for the tests, as in a notebook."""
+
+import decimal
+
+import pytest
+import torch
+
+from autograder.engine.door import Door
+from autograder.engine.limits import Limits
+from autograder.engine.warm import WarmParent
+from autograder.sandbox import ambience
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    before = torch.get_default_dtype()
+    with decimal.localcontext():
+        yield
+    torch.set_default_dtype(before)
+
+
+def test_settings_come_from_cells_and_calls(bubblewrap):
+    imports = ("numpy", "torch", "beyond.checks")
+    with WarmParent(limits=Limits(), imports=imports) as parent, parent.fork() as child:
+        door = Door(child.socket, call_seconds=60)
+        source = (
+            "import decimal, torch\ntorch.set_default_dtype(torch.float64)\n"
+            "decimal.getcontext().prec = 50\nweight = torch.eye(2)\n"
+            "def product(x):\n    return x @ weight\n"
+            "def narrow():\n    torch.set_default_dtype(torch.float32)\n    return 1"
+        )
+        assert door.run("c", source, 30, 1).error is None
+        assert decimal.getcontext().prec == 50
+        right = torch.tensor([[0.5, 2.0]])
+        assert right.dtype is torch.float64
+        assert torch.allclose(door.call("product", [right], {}), right)
+        assert door.call("narrow", [], {}) == 1
+        assert torch.get_default_dtype() is torch.float32
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        [], [1], [[]], [["float16", 28]], [["bool", 0]], [[None, None]], [["float32.__class__", 10**9]],
+        [[b"float64", True]], [["float64"] * 3], [{}], [["", -1]], [["float64", 30]] * 2,
+        [["", 1]], [["float32", 5]],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_claim_chooses_among_honest_settings_only(claimed):
+    before = ambience.claim()
+    ambience.adopt(claimed)
+    assert ambience.claim() == before
+    ambience.adopt([["float64", 30]])
+    assert ambience.claim() == ["float64", 30]
+
+
+def test_how_decimals_are_rounded_stays():
+    """Else a test's own expectation would follow a wrong answer."""
+    before = decimal.getcontext().rounding
+    decimal.getcontext().rounding = decimal.ROUND_UP
+    claimed = ambience.claim()
+    decimal.getcontext().rounding = before
+    ambience.adopt([claimed])
+    assert decimal.getcontext().rounding == before
+
+
+def test_a_broken_setting_is_no_claim(monkeypatch):
+    monkeypatch.setattr(decimal, "getcontext", None)
+    assert ambience.claim() == []
