@@ -33,8 +33,9 @@ class Judge:
         names: who binds which name, from the instructor's notebook.
         solution: sources of the instructor's given and solution cells, for `reference`.
         fresh: to a process where no student code has run, for `@probe(fresh=True)`.
-        files: the names of the files that students make or hand in; a fresh probe finds them as
-            they stand when it is asked.
+        files: the names of the files that students make or hand in. A fresh probe finds them as
+            they stood when the test cell first asked one, or first asked one again after it had
+            called the student's code, which may have written them anew.
 
     Attributes:
         told: whether a hidden part of a test has called the student's code, which so has seen
@@ -53,6 +54,7 @@ class Judge:
         self._door = door
         self._fresh = fresh
         self._files = tuple(files)
+        self._carried: dict[str, bytes | None] | None = None
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = Reference(solution)
@@ -66,12 +68,16 @@ class Judge:
         if self._fresh is not None and name in self._names.fresh_probes:
             return self._call_fresh(self._fresh, name, list(args), kwargs)
         self.told |= self._in_hidden_part
+        self._carried = None
         return self._door.call(name, list(args), kwargs)
 
     def _call_fresh(self, fresh: Door, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        found = {file: self._door.file(file) for file in self._files}
+        # One copy for all that is asked meanwhile: asked again, the student's process could hand
+        # over other bytes, and the size of one file would go with the answers of another.
+        if self._carried is None:
+            self._carried = {file: self._door.file(file) for file in self._files}
         try:
-            for file, content in found.items():
+            for file, content in self._carried.items():
                 fresh.put(file, content)
             return fresh.call(name, args, kwargs)
         except ChildGone as end:
@@ -96,6 +102,7 @@ class Judge:
         tree = _StudentWork(self._names.remote).visit(ast.parse(cell.source, filename=cell.id))
         _mark_hidden_part(tree, hidden_lines(cell.source))
         self._in_hidden_part = False
+        self._carried = None
         code = compile(ast.fix_missing_locations(tree), cell.id, "exec")
         outputs: list[NotebookNode] = []
 
