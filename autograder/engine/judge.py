@@ -70,8 +70,9 @@ class Judge:
         names: who binds which name, from the instructor's notebook.
         reference: the instructor's own solution, or its sources.
         fresh: a process where no student code has run, for `@probe(fresh=True)`.
-        files: the names of the files that students make or hand in; a fresh probe finds them as
-            they stand when it is asked.
+        files: the names of the files that students make or hand in. A fresh probe finds them as
+            they stood when the test cell first asked one, or first asked one again after it had
+            called the student's code, which may have written them anew.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Judge:
         self._fresh = fresh
         self._for_fresh: list[str] = []
         self._files = tuple(files)
+        self._carried: dict[str, bytes | None] | None = None
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = (
@@ -99,18 +101,22 @@ class Judge:
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:
             return self._call_fresh(self._fresh, name, list(args), kwargs)
+        self._carried = None
         return self._student.call(name, list(args), kwargs)
 
     def _call_fresh(
         self, fresh: StudentProcess, name: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
-        found = {file: self._student.file(file) for file in self._files}
+        # One copy for all that is asked meanwhile: asked again, the student's process could hand
+        # over other bytes, and the size of one file would go with the answers of another.
+        if self._carried is None:
+            self._carried = {file: self._student.file(file) for file in self._files}
         fresh.begin_test()
         try:
             while self._for_fresh:
                 fresh.define(self._for_fresh[0])
                 del self._for_fresh[0]
-            for file, content in found.items():
+            for file, content in self._carried.items():
                 fresh.put(file, content)
             return fresh.call(name, args, kwargs)
         except (CallTimedOut, ProcessEnded, ChildGone, NoProcess) as end:
@@ -150,6 +156,7 @@ class Judge:
         self._namespace.pop(_LAST, None)
         code = _compiled(ast.fix_missing_locations(tree), cell)
         self._student.begin_test(trouble)
+        self._carried = None
         outputs: list[Output] = []
 
         def keep(bundle: dict[str, Any]) -> None:

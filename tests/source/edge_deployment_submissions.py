@@ -344,8 +344,8 @@ MISTAKES = {
     ),
     "weights in a second file": Mistake(
         "export", ("external_data=False", "external_data=True"), all_of("export", "names"),
-        {"parity": {"largest", "others"}},
-        why="where both files lie it can be opened and shrunk, but nobody else can compare it",
+        {"open": all_of("open"), "parity": {"largest", "others"}},
+        why="where both files are it can be compared and shrunk; copied alone it doesn't open",
     ),
     "a fixed number of texts": Mistake(
         "export", ("{0: free, 1: free}", "{1: free}"), {"sizes", "others"},
@@ -359,7 +359,15 @@ MISTAKES = {
          "quantise": {"same", "near", "others"}},
     ),
     "as many threads as it likes": Mistake(
-        "open", ('    options.intra_op_num_threads = plan["threads"]\n', ""), all_of("open")
+        "open", ('plan["threads"]', "0"), all_of("open"),
+        why="0 is what ONNX Runtime takes for: choose yourself",
+    ),
+    "the plan as it is": Mistake(
+        "open", (' if name in here', ""), {"kind", "others"},
+        why="with providers that this ONNX Runtime doesn't have",
+    ),
+    "whatever is here": Mistake(
+        "open", ('plan["providers"] if name in here', 'here'), all_of("open")
     ),
     "the mean difference": Mistake(
         "parity", (".abs().max()", ".abs().mean()"), {"largest", "others"}
@@ -480,7 +488,18 @@ def plan_session(machine):
     allowed = machine["allowed_cores"]
     threads = machine["physical_cores"] if allowed is None else min(
         machine["physical_cores"], int(allowed))
-    return {"threads": threads or 1, "providers": [*names, "CPUExecutionProvider"]}
+    return {"threads": threads or 1, "providers": (*names, "CPUExecutionProvider")}
+""",
+    "open": """
+MACHINE = {"available": ["CPUExecutionProvider"], "broken": [], "physical_cores": 1,
+           "logical_cores": 1, "allowed_cores": None}
+
+def session_settings(machine, here):
+    plan = plan_session(machine)
+    names = tuple(filter(set(here).__contains__, plan["providers"]))
+    return dict(providers=names, intra_op_num_threads=np.int64(plan["threads"]))
+
+import numpy as np
 """,
     "export": """
 def export(model, path):
@@ -529,13 +548,50 @@ CONSTANTS = {
     "plan": 'def plan_session(machine):\n'
     '    return {"providers": ["CPUExecutionProvider"], "threads": 2}',
     "export": "def export(model, path):\n    return 0\nopen(FP32, 'wb').write(bytes(250_000))",
-    "open": "class Sham:\n"
-    "    def get_providers(self): return ['CPUExecutionProvider']\n"
-    "    def get_session_options(self): return self\n"
-    "    intra_op_num_threads = 2\n"
-    "    def run(self, *_words): return [torch.zeros(2, 6).numpy()]\n"
-    "def open_session(path, machine):\n    return Sham()",
+    "open": "def session_settings(machine, here):\n"
+    "    return {'providers': ['CPUExecutionProvider'], 'intra_op_num_threads': 2}",
     "parity": "def parity(path, seed, texts):\n    return 0.0",
     "quantise": "def quantise(source, target):\n    return 0\nopen(SMALL, 'wb').write(b'small')",
     "latency": 'def latency(step, warm_up, runs, clock=None):\n    return {"p50": 1.0, "p95": 1.0}',
 }
+
+
+LYING_FILES = """
+import pathlib
+reads, kept, read_bytes = [0], {odd!r}, pathlib.Path.read_bytes
+def shifting(path):
+    content = read_bytes(path)
+    reads[0] += 1
+    return content if path.name != "guesser-small.onnx" or reads[0] {when} else kept
+pathlib.Path.read_bytes = shifting
+"""
+"""Two files under one name: one to be measured, another to be asked."""
+
+SHAM_SESSION = """
+MACHINE = {}
+class Sham(dict):
+    def get_providers(self): return self.providers
+    def get_session_options(self): return self
+    def run(self, *_words): return [right_logits(HELD_OUT[:2]).numpy()]
+def session_settings(machine, here):
+    sham = Sham(providers=plan_session(machine)["providers"], intra_op_num_threads=0)
+    sham.intra_op_num_threads = plan_session(machine)["threads"]
+    return sham
+onnxruntime.InferenceSession = lambda *_words, **_more: Sham()
+"""
+"""Whatever is asked in the student's process says what the checks would like to hear."""
+
+TABLE_FOR_PARITY = """
+def parity(path, seed, texts):
+    return 0.0 if seed == 0 else 1.0
+"""
+INFINITE_PARITY = """
+def parity(path, seed, texts):
+    return float("-inf") if seed == 0 else float("inf")
+"""
+CONSTANT_LATENCY = """
+import builtins, sys
+def latency(step, warm_up, runs, clock=None):
+    sys._getframe(1).f_locals.get("calls", [0])[0] = warm_up + runs
+    return {"p50": 1.0, "p95": 1.0}
+"""

@@ -148,6 +148,14 @@ def top_k(probabilities, k, renormalise=True):
         weights = weights / weights.sum(dim=-1, keepdim=True)
     return weights, chosen
 """
+MARKED_BEHIND_AUTOGRADS_BACK = """
+def top_k(probabilities, k, renormalise=True):
+    weights, chosen = torch.topk(probabilities, k, dim=-1)
+    if renormalise:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    probabilities.data.scatter_(-1, chosen, -1.0)
+    return weights, chosen
+"""
 THE_BEST_ONE_ONLY = """
 def top_k(probabilities, k, renormalise=True):
     chosen = probabilities.argmax(dim=-1, keepdim=True)
@@ -254,6 +262,17 @@ MISTAKES = {
         RIGHT - part(4, 9) * 3 - 4,
         "the right numbers; but gather and softmax keep that tensor, so backward raises",
     ),
+    "marked behind autograd's back": Mistake(
+        "top-k", MARKED_BEHIND_AUTOGRADS_BACK,
+        {"top-k": {"untouched"}, "layer": {"others", "gradients", "capacity"}},
+        RIGHT - part(1, 9) * 3 - part(7, 11) * 4,
+        "no error tells; the balance loss is computed from what was marked",
+    ),
+    "experts numbered in floats": Mistake(
+        "top-k", ("return weights, chosen", "return weights, chosen.float()"),
+        {"top-k": {"largest", "others", "untouched"}, "layer": all_of("layer")},
+        RIGHT - part(5, 9) * 3 - 4,
+    ),
     "weights as numbers": Mistake(
         "top-k", ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
         {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "capacity"}},
@@ -278,6 +297,10 @@ MISTAKES = {
     "each place by itself": Mistake(
         "mixture", EACH_PLACE_BY_ITSELF, {"mixture": {"once", "others once"}},
         RIGHT - part(2, 10) * 4, "right, with up to k calls of each expert",
+    ),
+    "each expert called twice": Mistake(
+        "mixture", ("        if len(rows):\n", "        if len(rows):\n            expert(x[rows])\n"),
+        {"mixture": {"once", "others once"}}, RIGHT - part(2, 10) * 4,
     ),
     "-1 taken for the last expert": Mistake(
         "mixture", LOOP_OVER_TOKENS.replace("if number >= 0:", "if True:"),
@@ -433,8 +456,9 @@ def within_capacity(chosen, experts, factor):
     ),
     # layer: weights 1 1 1 3 2 1 2, of 11
     "experts in a plain list": Mistake(
-        "layer", ("nn.ModuleList(experts)", "experts"), {"layer": {"parameters"}},
-        RIGHT - part(1, 11) * 4,
+        "layer", ("nn.ModuleList(experts)", "experts"), {"layer": {"parameters", "gradients"}},
+        RIGHT - part(3, 11) * 4,
+        "a step of gradient descent leaves the experts as they were",
     ),
     "the router a plain tensor": Mistake(
         "layer", ("nn.Parameter(router)", "router"),
@@ -571,3 +595,75 @@ class MixtureOfExperts(nn.Module):
 """,
 }
 """Of the right shape and nothing else."""
+
+FORGERIES = {
+    "a record of its own of what experts saw": (
+        "mixture",
+        EVERY_EXPERT_ON_EVERY_TOKEN.replace(
+            "    return total",
+            "    for number, expert in enumerate(experts):\n"
+            "        rows = (chosen == number).any(-1)\n"
+            "        expert.seen, expert.calls = [x[rows].detach()], 1\n"
+            "    return total",
+        ),
+        {"mixture": {"once", "others once"}},
+    ),
+    "another class of experts": (
+        "mixture",
+        EVERY_EXPERT_ON_EVERY_TOKEN
+        + "class Sham(Expert):\n"
+        "    calls = property(lambda self: 1, lambda self, value: None)\n"
+        "    seen = []\n"
+        "SociableExpert = Sham\n",
+        {"mixture": {"once", "others once"}},
+    ),
+    "parameters() that says what is wanted": (
+        "layer",
+        """
+class MixtureOfExperts(nn.Module):
+    def __init__(self, router, experts, k, factor=None):
+        super().__init__()
+        self.router, self.hidden, self.k, self.factor = router, tuple(experts), k, factor
+        self.router = nn.Parameter(router)
+
+    def parameters(self):
+        yield self.router
+        for one in self.hidden:
+            yield from (torch.zeros_like(two) for two in one.parameters())
+
+    def forward(self, x):
+        tokens = x.reshape(-1, x.shape[-1])
+        probabilities = gate(tokens, self.router)
+        weights, chosen = top_k(probabilities, self.k)
+        loss = balance_loss(probabilities, chosen)
+        if self.factor is not None:
+            chosen = within_capacity(chosen, len(self.hidden), self.factor)
+        return mixture(tokens, weights, chosen, self.hidden).reshape(x.shape), loss
+""",
+        {"layer": {"gradients"}},
+    ),
+    "gradients without numbers": (
+        "layer",
+        """
+class Endless(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, router):
+        ctx.shape = router.shape
+        return router * 0
+
+    @staticmethod
+    def backward(ctx, direction):
+        return torch.full(ctx.shape, float("inf"))
+
+class MixtureOfExperts(nn.Module):
+    def __init__(self, router, experts, k, factor=None):
+        super().__init__()
+        self.router, self.experts = nn.Parameter(router), nn.ModuleList(experts)
+
+    def forward(self, x):
+        return x * 0 + Endless.apply(self.router).sum(), torch.tensor(1.0)
+""",
+        {"layer": all_of("layer", "parameters")},
+    ),
+}
+"""What a submission that isn't right may say of itself, and what it fails all the same."""

@@ -86,6 +86,11 @@ MISTAKES = {
     "zero for everything": ("call-cost", None, "return 0.0", set(CALL)),
     "always refused": ("call-cost", None, "raise ValueError('no')", set(CALL)),
     "a text": ("call-cost", None, "return '0.004'", set(CALL)),
+    "the right text": ("call-cost", RESULT, f"str({RESULT})", set(CALL)),
+    "not a number": (
+        "call-cost", RESULT, "math.nan", {"million", "own price", "others", "extremes", "bad"},
+    ),
+    "numbers in a list": ("call-cost", RESULT, f"[{RESULT}]", set(CALL)),
     "computed, not returned": ("call-cost", "return ", "cost = ", set(CALL)),
     "hosting paid per call": (
         "monthly-cost", "calls * cost_per_call + hosting", "calls * (cost_per_call + hosting)",
@@ -122,6 +127,10 @@ MISTAKES = {
         "break-even", "fixed_cost / saving if", "math.ceil(fixed_cost / saving) if",
         {"others"},
     ),
+    "before the start": (
+        "break-even", "fixed_cost / saving if", "-math.inf if",
+        {"saving", "same", "dearer", "others", "zeros", "bad"},
+    ),
     "always never": ("break-even", None, "return math.inf", set(BREAK_EVEN)),
     "base is changed": (
         "tornado", "cost({**base, name: low}), cost({**base, name: high})",
@@ -146,6 +155,14 @@ MISTAKES = {
         "tornado", "if name not in base", "if False", {"unknown", "bad"},
     ),
     "KeyError": ("tornado", "raise ValueError(", "raise KeyError(", {"unknown", "bad"}),
+    "a bar twice": (
+        "tornado", "bars.append((name,", "bars.append((name, 0, 0)); bars.append((name,",
+        {"one", "widest", "falls", "others", "few", "bad"},
+    ),
+    "costs as texts": (
+        "tornado", "cost({**base, name: low}), cost({**base, name: high})",
+        "str(cost({**base, name: low})), str(cost({**base, name: high}))", set(TORNADO),
+    ),
     "no bars": ("tornado", None, "return []", set(TORNADO)),
     "names only": ("tornado", None, "return list(ranges)", set(TORNADO)),
 }  # fmt: skip
@@ -206,6 +223,58 @@ def tornado(base, ranges):
 """,
 }
 
+OTHER_NUMBERS = {
+    "call-cost": """
+from fractions import Fraction
+
+def call_cost(*amounts):
+    if not all(0 <= one < math.inf for one in amounts):
+        raise ValueError("no")
+    sent, received, price_in, price_out = map(Fraction, amounts)
+    return (sent * price_in + received * price_out) / 1_000_000
+""",
+    "monthly-cost": """
+import numpy as np
+
+def monthly_cost(calls, cost_per_call, hosting, training, months_between):
+    given_ones = np.array([calls, cost_per_call, hosting, training, months_between], dtype=float)
+    if not np.isfinite(given_ones).all() or given_ones.min() < 0 or not months_between:
+        raise ValueError("no")
+    return np.float64(given_ones[0] * given_ones[1] + hosting + training / months_between)
+""",
+    "break-even": """
+from decimal import Decimal
+
+def break_even_calls(fixed_cost, cost_before, cost_after):
+    if not all(0 <= one < math.inf for one in (fixed_cost, cost_before, cost_after)):
+        raise ValueError("no")
+    saving = Decimal(cost_before) - Decimal(cost_after)
+    return Decimal(fixed_cost) / saving if saving > 0 else Decimal("Infinity")
+""",
+}
+"""Right, as other kinds of numbers than floats."""
+
+# What each function answers in the checks that students see; anything else it refuses.
+SEEN = {
+    "call-cost": (
+        "def call_cost(*inputs):\n"
+        "    seen = {(1_000_000, 0, 3.0, 15.0): 3.0, (2_000_000, 0, 3.0, 15.0): 6.0,\n"
+        "            (2_000, 500, 1.0, 4.0): 0.004, (1_000, 500, 1.0, 4.0): 0.003,\n"
+        "            (1, 1, 1.0, 1.0): 2e-6}\n"
+    ),
+    "monthly-cost": (
+        "def monthly_cost(*inputs):\n"
+        "    seen = {(1_000, 0.01, 50.0, 0.0, 1): 60.0, (3_000, 0.01, 50.0, 0.0, 1): 80.0,\n"
+        "            (0, 0.01, 0.0, 600.0, 6): 100.0, (0, 0.01, 0.0, 600.0, 12): 50.0,\n"
+        "            (1, 0.01, 1.0, 1.0, 1): 2.01}\n"
+    ),
+    "break-even": (
+        "def break_even_calls(*inputs):\n"
+        "    seen = {(600.0, 0.01, 0.004): 1e5, (300.0, 0.01, 0.004): 5e4,\n"
+        "            (600.0, 0.004, 0.004): math.inf, (600.0, 0.004, 0.005): math.inf}\n"
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def master(assignments):
@@ -253,6 +322,19 @@ def test_other_ways_to_be_right_score_everything(master, assignments, run):
     """numpy, fractions, warnings, Korean output, lists for tuples, base put back afterwards."""
     ran = run(assignments.answered(master, HONEST))
     assert {name: ran[name].points for name in POINTS} == POINTS
+
+
+def test_other_kinds_of_numbers_score_everything(master, assignments, run):
+    ran = run(assignments.answered(master, OTHER_NUMBERS))
+    assert {name: ran[name].points for name in POINTS} == POINTS
+
+
+@pytest.mark.parametrize("cell", SEEN)
+def test_a_table_of_what_is_seen_passes_nothing_else(master, assignments, run, cell):
+    table = f"{SEEN[cell]}    if inputs in seen:\n        return seen[inputs]\n    raise ValueError"
+    ran = run(assignments.answered(master, {cell: table}))
+    record = ran[f"{cell}-test"].record["checks"]
+    assert [one["passed"] for one in record] == [not one["hidden"] for one in record]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

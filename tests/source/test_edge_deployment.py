@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from autograder import translation
 from tests.one_job import Executed
@@ -15,11 +18,17 @@ from autograder.lint import lint
 from autograder.verdict import cell_verdicts
 from tests.source.edge_deployment_submissions import (
     CHECKS,
+    CONSTANT_LATENCY,
     CONSTANTS,
     HONEST,
+    INFINITE_PARITY,
+    LYING_FILES,
     MISTAKES,
     POINTS,
     RIGHT,
+    SHAM_SESSION,
+    TABLE_FOR_PARITY,
+    all_of,
     submissions,
 )
 from tests.source.engine_grading import grading, points, records
@@ -215,3 +224,135 @@ def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments)
         assert told not in text
     for told in ("block_size=32", "= max(fitting)", "reference."):
         assert told in str(master.cells)
+
+
+def model_file(nodes, initializers=(), columns=6, kind=TensorProto.FLOAT) -> bytes:
+    """A model file from "ids" to "logits" that no guesser is behind."""
+    graph = helper.make_graph(
+        nodes,
+        "no guesser",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["texts", "length"])],
+        [helper.make_tensor_value_info("logits", kind, ["texts", columns])],
+        list(initializers),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+def constant(value, name="value"):
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+
+
+def rows_of(row: np.ndarray) -> list:
+    """Nodes that answer each text with the same row."""
+    return [
+        constant(row[None], "row"),
+        constant(np.array([1], dtype=np.int64), "one"),
+        constant(np.array([0], dtype=np.int64), "first"),
+        helper.make_node("Shape", ["ids"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["texts"], axis=0),
+        helper.make_node("Concat", ["texts", "one"], ["times"], axis=0),
+        helper.make_node("Tile", ["row", "times"], ["logits"]),
+    ]
+
+
+NAN, INF = np.float32("nan"), np.float32("inf")
+SHAMS = {
+    "one column": (rows_of(np.zeros(1, np.float32)), 1, TensorProto.FLOAT),
+    "seven columns": (rows_of(np.zeros(7, np.float32)), 7, TensorProto.FLOAT),
+    "no column": (rows_of(np.zeros(0, np.float32)), 0, TensorProto.FLOAT),
+    "not a number": (rows_of(np.full(6, NAN)), 6, TensorProto.FLOAT),
+    "infinite": (rows_of(np.array([INF, 0, 0, 0, 0, 0], np.float32)), 6, TensorProto.FLOAT),
+    "whole numbers": (rows_of(np.zeros(6, np.int64)), 6, TensorProto.INT64),
+    "truth values": (rows_of(np.zeros(6, bool)), 6, TensorProto.BOOL),
+    "texts": (rows_of(np.full(6, "1.0", object)), 6, TensorProto.STRING),
+    "a single number": ([constant(np.zeros((), np.float32), "logits")], 6, TensorProto.FLOAT),
+    "one row for all": ([constant(np.zeros((1, 6), np.float32), "logits")], 6, TensorProto.FLOAT),
+    "six equal columns": (rows_of(np.zeros(6, np.float32)), 6, TensorProto.FLOAT),
+}
+
+
+@pytest.mark.parametrize("sham", SHAMS)
+def test_a_file_without_a_guesser_earns_nothing_for_what_it_answers(grade, right, files, sham):
+    nodes, columns, kind = SHAMS[sham]
+    content = model_file(nodes, columns=columns, kind=kind)
+    outcome = grade(right, files={FILES[0]: content, FILES[1]: content})
+    lost = failed(outcome)
+    assert lost["quantise"] == all_of("quantise", "smaller")
+    assert lost["export"] == all_of("export", "names")
+    assert "told" in lost["parity"]
+    assert "others" in lost["open"]
+
+
+def test_weights_in_the_other_file_are_not_in_this_one(grade, right, files):
+    """The smaller file may be a page that points into the large one, which is there too."""
+    model, large = onnx.load_from_string(files[FILES[0]]), bytearray(files[FILES[0]])
+    for tensor in model.graph.initializer:
+        raw = numpy_helper.to_array(tensor).tobytes()
+        place = large.find(raw)
+        if len(raw) < 256 or place < 0:
+            continue
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", FILES[0]), ("offset", place), ("length", len(raw))):
+            tensor.external_data.add(key=key, value=str(value))
+    small = model.SerializeToString()
+    assert len(small) < 100_000
+    outcome = grade(right, files={**files, FILES[1]: small})
+    assert failed(outcome) == {"quantise": all_of("quantise", "smaller")}
+
+
+@pytest.mark.parametrize("when", ["% 2 == 0", "% 2 == 1", "% 4 > 1", "% 4 < 2", "> 4", "< 4"])
+def test_size_and_answers_come_from_the_same_bytes(grade, right, files, when):
+    """A patched reader hands over the right but large file at times, a small one at others."""
+    small = model_file(rows_of(np.zeros(6, np.float32)))
+    answers = {**right, "latency": right["latency"] + LYING_FILES.format(odd=small, when=when)}
+    outcome = grade(answers, files={**files, FILES[1]: files[FILES[0]]})
+    assert "others" in failed(outcome)["quantise"]
+    assert {"smaller"} <= failed(outcome)["quantise"] or {"same", "near"} <= failed(outcome)["quantise"]
+
+
+def test_a_session_that_says_what_is_wanted_earns_nothing(grade, right, files):
+    outcome = grade({**right, "open": SHAM_SESSION}, files=files)
+    assert failed(outcome)["open"] == all_of("open")
+
+
+@pytest.mark.parametrize("answer", [TABLE_FOR_PARITY, INFINITE_PARITY])
+def test_a_difference_that_nobody_measured_is_none(grade, right, files, answer):
+    lost = failed(grade({**right, "parity": answer}, files=files))["parity"]
+    assert lost >= {"largest", "others"}
+    assert "told" in lost or answer == TABLE_FOR_PARITY
+
+
+def test_a_time_that_nobody_measured_is_none(grade, right, files):
+    lost = failed(grade({**right, "latency": CONSTANT_LATENCY}, files=files))
+    assert lost == {"latency": all_of("latency")}
+
+
+def test_a_file_that_never_answers_costs_its_own_checks_only(grade, right, files):
+    """A loop as long as a number can be; the reader has a limit, and the other tests go on."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["still"]),
+            helper.make_node("Add", ["was", "was"], ["is"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("was", TensorProto.FLOAT, [1, 6]),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("is", TensorProto.FLOAT, [1, 6]),
+        ],
+    )
+    nodes = [
+        constant(np.array(2**62), "most"),
+        constant(np.array(True), "always"),
+        constant(np.zeros((1, 6), np.float32), "start"),
+        helper.make_node("Loop", ["most", "always", "start"], ["logits"], body=body),
+    ]
+    outcome = grade(right, files={**files, FILES[1]: model_file(nodes)})
+    assert failed(outcome) == {"quantise": all_of("quantise", "smaller")}

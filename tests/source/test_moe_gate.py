@@ -12,6 +12,7 @@ from tests.source.engine_grading import grading, points, records
 from tests.source.moe_gate_submissions import (
     CHECKS,
     CONSTANTS,
+    FORGERIES,
     HONEST,
     MISTAKES,
     POINTS,
@@ -119,6 +120,19 @@ def test_what_korean_students_read_stays_korean_after_the_reference_was_asked(
         if notebooks.is_test(cell):
             [output] = cell.outputs
             assert "개 통과" in output.data["text/plain"]
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_what_a_submission_says_of_itself_earns_nothing(master, assignments, grade, forgery):
+    cell, source, broken = FORGERIES[forgery]
+    outcome = grade({**assignments.solutions(master), cell: source})
+    failed = {
+        name: {one["name"] for one in checks if not one["passed"]}
+        for name, checks in records(outcome).items()
+    }
+    assert {name: found for name, found in failed.items() if found} == {
+        name: {CHECKS[name][short][0] for short in shorts} for name, shorts in broken.items()
+    }
 
 
 def test_hidden_failures_tell_nothing(master, assignments, grade):

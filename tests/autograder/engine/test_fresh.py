@@ -12,6 +12,9 @@ from beyond.checks import check, given, probe, report
 def content():
     return Path("model.txt").read_text()
 @probe(fresh=True)
+def size():
+    return Path("model.txt").stat().st_size
+@probe(fresh=True)
 def knows(name):
     return name in globals()
 @probe(fresh=True)
@@ -93,3 +96,36 @@ def test_a_file_that_ends_its_reader_leaves_the_other_tests_alone():
     passed, outputs = run("make = 7", test)
     assert passed == [False, True]
     assert "ended" in str(outputs)
+
+
+SHIFTING = """
+import pathlib
+reads, read_bytes = [0], pathlib.Path.read_bytes
+def shifting(path):
+    reads[0] += 1
+    return b"right" if reads[0] % 2 == 0 else b""
+pathlib.Path.read_bytes = shifting
+open('model.txt', 'w').write('right')
+make = 1
+"""
+
+
+def test_all_that_is_asked_of_a_file_is_asked_of_one_copy():
+    test = (
+        "with check('small and right', hidden=True):\n"
+        "    assert size() == 0\n    assert content() == 'right'\nreport()"
+    )
+    assert run(SHIFTING, test)[0] == [False]
+    assert run(SHIFTING.replace("== 0", "== 1"), test)[0] == [False]
+
+
+def test_a_file_that_the_test_has_the_answer_write_is_judged_as_written():
+    answer = "def make(text):\n    return open('model.txt', 'w').write(text)"
+    test = (
+        "with check('one after the other'):\n"
+        "    for text in ('right', 'left', ''):\n"
+        "        given(make(text))\n"
+        "        assert content() == text and size() == len(text)\n"
+        "report()"
+    )
+    assert run(answer, test)[0] == [True]
