@@ -243,7 +243,7 @@ def collect(
     course: CourseFolder = None,
 ) -> None:
     """Take in submissions: exchange, Canvas, Moodle."""
-    from autograder.collect import collect as collect_submissions
+    from autograder.intake.collect import collect as collect_submissions
 
     result = collect_submissions(
         _course(course, db=db),
@@ -378,8 +378,8 @@ def doctor() -> None:
         raise UserError(
             "Grading needs Linux; grade in the container that env/container describes."
         )
-    from autograder.engine.doctor import can_grade
-    from autograder.engine.doctor import doctor as look
+    from autograder.sandbox.doctor import can_grade
+    from autograder.sandbox.doctor import doctor as look
 
     findings = look()
     for one in findings:

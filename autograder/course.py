@@ -174,6 +174,7 @@ class Course:
         config.GenerateAssignment.preprocessors = list(RELEASE_STEPS)
         config.Autograde.sanitize_preprocessors = list(SANITIZE_STEPS)
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
+        config.Autograde.exporter_class = "autograder.intake.exporter.ConfinedExporter"
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback_page.FeedbackPage"
@@ -323,7 +324,7 @@ RELEASE_STEPS = (
 
 SANITIZE_STEPS = (
     # Everything but the student's own source comes from the instructor's version.
-    "autograder.rebuild.Rebuild",
+    "autograder.intake.rebuild.Rebuild",
     "nbgrader.preprocessors.ClearOutput",
     "nbgrader.preprocessors.OverwriteCells",
     "nbgrader.preprocessors.CheckCellMetadata",

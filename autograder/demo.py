@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.build import build
-from autograder.collect import CollectResult, collect
+from autograder.intake.collect import CollectResult, collect
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.feedback import feedback

@@ -45,7 +45,7 @@ from sqlalchemy.orm import Session
 from autograder.course import COURSE_ID, Course
 from autograder.errors import UserError
 from autograder.notebooks import grade_id, grader_metadata, is_solution
-from autograder.rebuild import is_students
+from autograder.intake.rebuild import is_students
 from autograder.scoring import outcome
 
 NO_RESPONSE = "No response."

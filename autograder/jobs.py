@@ -9,32 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
 from autograder import notebooks
-from autograder.archives import STUDENT_LIMITS, BadArchive, FolderSource
-from autograder.collect import LINKS, NOT_ASKED, SECRET, TIMESTAMP
-from autograder.course import Course
 from autograder.core.cell_status import CellStatus
+from autograder.core.receipts import RECEIPT
+from autograder.course import MASTER_LANGUAGE, Course
 from autograder.errors import AssignmentChanged, UserError
-from autograder.files import read_file
 from autograder.fingerprints import Fingerprints
 from autograder.gradebook_writer import GradebookNotebook
 from autograder.graded_folder import Mark
+from autograder.intake import bookkeeping
+from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.intake.confined import Reader
+from autograder.intake.delivery import BOOKKEEPING, LINKS, NOT_ASKED
+from autograder.intake.identify import blueprints
+from autograder.intake.notebook_reader import EXPLAINED
+from autograder.intake.placeholder import UNREADABLE, keep_unreadable
+from autograder.intake.rebuild import Base, Bases, rebuilt
+from autograder.intake.submission import Submission
 from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
 from autograder.notebooks import grade_id, grader_metadata
 from autograder.notes import N_, Note, find_receipt, note
-from autograder.rebuild import Base, Bases, rebuilt
-from autograder.recognition import blueprints
-from autograder.stand_in import stand_in
-from autograder.submit import RECEIPT
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
 TOO_BIG = N_("{names}: left out, because it is too big or can't be read.")
@@ -42,7 +45,6 @@ GIVEN_UP = N_(
     "Your work ended the process that graded it, twice; so no test of it could be counted."
 )
 
-_BOOKKEEPING = (TIMESTAMP, SECRET)
 _SAME_TIME = timedelta(seconds=1)
 _MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
 
@@ -83,6 +85,7 @@ class WorkMaker:
         self._registered = registered
         self._names = sorted(registered)
         self._bases = Bases(course, assignment)
+        self._reader: Reader | None = None
         self._fingerprints = Fingerprints(course, assignment)
         self._asked = blueprints(course)[assignment].asked
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
@@ -95,19 +98,24 @@ class WorkMaker:
     def work(self, student: str) -> Work:
         """One student's submission.
 
-        A notebook that can't be read, or isn't there, is an untouched one with a note.
+        A notebook that can't be read, or isn't there, is an untouched one with a note. Nothing
+        that a student put there makes this raise.
+
+        Raises:
+            UserError: the assignment was changed after its release.
+            EnvironmentFault: the walls around the reader can't be raised.
         """
-        submitted = self._submitted(student)
+        submitted, unread = self._submitted(student)
         receipt = find_receipt(self._course, student, self._assignment)
         received = self._received(student, receipt.received if receipt else "")
         mark = Mark(self._fingerprints.of(student), received)
-        own, notes = self._files(student, list(receipt.notes) if receipt else [])
+        own, notes = self._files(student, [*(receipt.notes if receipt else []), *unread])
         made: dict[str, NotebookNode] = {}
         jobs = []
         files: dict[str, bytes] = {}
-        for name, notebook in submitted.items():
-            base = self._base(name, notebook)
-            made[name] = rebuilt(base, notebook, notes)
+        for name, submission in submitted.items():
+            base = self._base(name, submission.language)
+            made[name] = rebuilt(base, submission, notes)
             files = {**own, **self._given_files(base.language)}
             jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
         return Work(student, made, {**files, **self._bookkeeping(student)}, mark, jobs)
@@ -158,7 +166,7 @@ class WorkMaker:
         """
         works = []
         for name in self._names:
-            base = self._base(name, new_notebook())
+            base = self._base(name, MASTER_LANGUAGE)
             solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
             for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
                 notebook = notebooks.copied(base.template)
@@ -185,35 +193,51 @@ class WorkMaker:
     def _limited(self, notebook: NotebookNode) -> NotebookNode:
         return self._limit.preprocess(notebook, {})[0]
 
-    def _submitted(self, student: str) -> dict[str, NotebookNode]:
-        """The submitted notebooks that the assignment has; at least one."""
+    def _submitted(self, student: str) -> tuple[dict[str, Submission], list[Note]]:
+        """The submitted notebooks that the assignment has, at least one; why one isn't read."""
         folder = self._course.submitted / student / self._assignment
-        found = {}
+        found: dict[str, Submission] = {}
+        notes: list[Note] = []
         for name in self._names:
-            path = folder / f"{name}.ipynb"
-            if path.is_symlink() or not path.is_file():
+            try:
+                opened = bookkeeping.opened(folder / f"{name}.ipynb")
+            except OSError:
                 continue
             try:
-                found[name] = notebooks.read(path)
-            except UserError as error:
-                stand_in(self._course, student, self._assignment, path, str(error))
-                found[name] = notebooks.read(path)
+                read = self._read(opened, name)
+                if isinstance(read, str):
+                    collected = self._course.collected / student / self._assignment
+                    keep_unreadable(opened, collected, f"{name}.ipynb")
+            finally:
+                os.close(opened)
+            if isinstance(read, str):
+                notes.append(note(UNREADABLE, reason=f"{name}.ipynb: {EXPLAINED[read]}"))
+                read = self._untouched(name)
+            found[name] = read
         if not found:
             # Collecting always leaves one; other ways of putting files there may not.
-            found[self._names[0]] = notebooks.copied(self._blank(self._names[0]))
-        return found
+            found[self._names[0]] = self._untouched(self._names[0])
+        return found, notes
 
-    def _blank(self, name: str) -> NotebookNode:
+    def _read(self, descriptor: int, name: str) -> Submission | str:
+        if self._reader is None:
+            self._reader = Reader()
+        return self._reader.notebook(descriptor, self._bases.cells(name))
+
+    def _untouched(self, name: str) -> Submission:
         """The notebook as students got it, in the master's language."""
-        return self._base(name, new_notebook()).given
+        return self._base(name, MASTER_LANGUAGE).untouched
 
-    def _base(self, name: str, submission: NotebookNode) -> Base:
+    def _base(self, name: str, language: str) -> Base:
         """The instructor's notebook for a submission, which is the one that was released.
+
+        Args:
+            language: one of the course's.
 
         Raises:
             AssignmentChanged: it has been changed since.
         """
-        base = self._bases.base(name, submission)
+        base = self._bases.base(name, language)
         if (name, base.language) not in self._checked:
             changed = _changed_cells(base.template, self._registered[name])
             if changed:
@@ -228,10 +252,9 @@ class WorkMaker:
     def _received(self, student: str, receipt: str) -> datetime | None:
         """When the submission came in, as collecting recorded it."""
         recorded = parse_utc(receipt) if receipt else None
-        path = self._course.submitted / student / self._assignment / TIMESTAMP
-        try:
-            written = parse_utc(read_file(path, 1000).decode("ascii").strip())
-        except (UserError, ValueError, OverflowError):
+        folder = self._course.submitted / student / self._assignment
+        written = bookkeeping.time_in(folder / bookkeeping.TIMESTAMP)
+        if written is None:
             return recorded
         # The receipt has whole seconds; where the two disagree, it is the one out of reach.
         if recorded is None or abs(written - recorded) < _SAME_TIME:
@@ -240,12 +263,7 @@ class WorkMaker:
 
     def _bookkeeping(self, student: str) -> dict[str, bytes]:
         """What nbgrader looks for beside a graded notebook."""
-        folder = self._course.submitted / student / self._assignment
-        return {
-            name: read_file(folder / name, 10_000)
-            for name in _BOOKKEEPING
-            if (folder / name).is_file() and not (folder / name).is_symlink()
-        }
+        return bookkeeping.kept(self._course.submitted / student / self._assignment)
 
     def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
         """The files the assignment asks for, and the notes with what is said about the others."""
@@ -268,7 +286,7 @@ class WorkMaker:
                             taken[name] = source.read(member)
                         except BadArchive:
                             left_out.setdefault(TOO_BIG, []).append(name)
-        except BadArchive:
+        except (BadArchive, OSError):
             left_out[TOO_BIG] = ["*"]
         said = list(notes)
         for message, names in left_out.items():
@@ -279,7 +297,7 @@ class WorkMaker:
 
     def _is_ours(self, name: str) -> bool:
         """Whether a file in the submitted folder is no file for the student's code."""
-        return name in (*_BOOKKEEPING, RECEIPT) or name in [f"{one}.ipynb" for one in self._names]
+        return name in (*BOOKKEEPING, RECEIPT) or name in [f"{one}.ipynb" for one in self._names]
 
     def _given_files(self, language: str) -> dict[str, bytes]:
         """The instructor's own files, which win over a submission's."""

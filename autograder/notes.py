@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from beyond.locale import _
-
-from autograder.course import Course
 from autograder.files import write_file
+
+# What translates is imported where it is used: notes are also made in the confined reader.
+if TYPE_CHECKING:
+    from autograder.course import Course
 
 
 def N_(message: str) -> str:
@@ -30,6 +32,8 @@ class Note:
 
     def text(self) -> str:
         """The note in the current language."""
+        from beyond.locale import _
+
         return _(self.message).format(**self.values)
 
 
@@ -49,15 +53,32 @@ def texts(notes: list[Note]) -> list[str]:
 
 def listed(names: list[str], most: int = 4) -> str:
     """Some names in a row, the first few in full."""
+    from beyond.locale import _
+
     shown = ", ".join(names[:most])
     if len(names) <= most:
         return shown
     return _("{names} and {count} more").format(names=shown, count=len(names) - most)
 
 
+_LONGEST_VALUE = 2_000
+
+
 def note(message: str, **values: object) -> Note:
-    """A note from a message marked with `N_` and the values of its places."""
-    return Note(message, {name: str(value) for name, value in values.items()})
+    """A note from a message marked with `N_` and the values of its places.
+
+    Values are often names that students gave, so what could move a terminal's cursor or forge a
+    line is replaced.
+    """
+    return Note(
+        message,
+        {name: printable(str(value)[:_LONGEST_VALUE]) for name, value in values.items()},
+    )
+
+
+def printable(text: str) -> str:
+    """`text` in one line, with a mark in place of each character that isn't for showing."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ with its SHA-256, in the form `sha256sum` prints, and one over the whole list:
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tempfile
-import unicodedata
 import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,13 +17,14 @@ from pathlib import Path
 
 from beyond.locale import SOURCE_LANGUAGE, _, available
 
-from autograder.archives import STUDENT_LIMITS, FolderSource
+from autograder.intake.archives import STUDENT_LIMITS, FolderSource
+from autograder.core.receipts import RECEIPT, make_receipt
 from autograder.course import Course, require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import read_file, write_file
 from autograder.notebooks import SIZE_LIMIT, language_of, parse
 from autograder.notes import N_, Note, note
-from autograder.recognition import (
+from autograder.intake.identify import (
     PLAIN,
     Blueprint,
     Candidate,
@@ -35,7 +34,6 @@ from autograder.recognition import (
 )
 from autograder.speaking import speaking
 
-RECEIPT = "receipt.json"
 STAMP = "%Y%m%dT%H%M%SZ"
 
 CELLS_MISSING = N_(
@@ -118,7 +116,8 @@ def submit(
         parse(files[0][1], files[0][0])  # says what is wrong with it
     blueprint, candidates = find_assignment(files, blueprints(course))
     chosen, notes = _chosen(candidates, blueprint, path)
-    notebook = parse(chosen.content, chosen.name)
+    content = dict(files)[chosen.name]
+    notebook = parse(content, chosen.name)
     if not chosen.known:
         raise UserError(
             f"{chosen.name} holds none of {blueprint.assignment}'s cells; "
@@ -126,7 +125,7 @@ def submit(
         )
     if missing := blueprint.grade_ids - chosen.known:
         notes.append(note(CELLS_MISSING, cells=", ".join(sorted(missing))))
-    packed = {blueprint.notebook: chosen.content}
+    packed = {blueprint.notebook: content}
     for name in sorted(blueprint.asked):
         place = (folder / chosen.name).parent / name
         if place.is_file() and not place.is_symlink():
@@ -189,68 +188,6 @@ def _chosen(
     shown.remove(original[0].name)
     said = note(COPIES_LEFT_OUT, name=original[0].name, others=", ".join(shown))
     return original[0], [said]
-
-
-def make_receipt(
-    assignment: str, student: str, time: datetime, files: dict[str, bytes]
-) -> dict[str, object]:
-    """The receipt of a submission."""
-    hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
-    return {
-        "version": 1,
-        "assignment": assignment,
-        "student": student,
-        "time": time.astimezone(UTC).isoformat(timespec="seconds"),
-        "files": hashes,
-        "sha256": hash_of_all(hashes),
-    }
-
-
-def hash_of_all(hashes: dict[str, str]) -> str:
-    """SHA-256 over the list of hashes as `sha256sum` prints it, sorted by name."""
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
-    return hashlib.sha256(lines.encode("utf-8")).hexdigest()
-
-
-def receipt_problem(receipt: dict, student: str, assignment: str, files: dict[str, bytes]) -> str:
-    """What in a receipt contradicts the submission, as part of a sentence; empty if nothing.
-
-    Args:
-        student: whose the submission is, as the exchange or LMS says.
-        files: what came with the receipt, by the names it uses.
-    """
-    named, of = receipt.get("student"), receipt.get("assignment")
-    if not isinstance(named, str) or _folded(named) != _folded(student):
-        return f"its receipt names the student {str(named)[:100]!r}"
-    if of != assignment:
-        return f"its receipt is for the assignment {str(of)[:100]!r}"
-    hashes = receipt.get("files")
-    if not isinstance(hashes, dict) or not hashes:
-        return "its receipt lists no files"
-    for name, digest in hashes.items():
-        content = files.get(unicodedata.normalize("NFC", name))
-        if content is None:
-            return f"{name[:100]}, which its receipt lists, is missing"
-        if hashlib.sha256(content).hexdigest() != digest:
-            return f"{name[:100]} was changed after its receipt was made"
-    if receipt.get("sha256") != hash_of_all(hashes):
-        return "its receipt was changed"
-    return ""
-
-
-def read_receipt(content: bytes) -> dict | None:
-    """The receipt in a file called receipt.json; None if it is something else."""
-    try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        return None
-    if isinstance(data, dict) and {"student", "files", "sha256"} <= data.keys():
-        return data
-    return None
-
-
-def _folded(student: str) -> str:
-    return unicodedata.normalize("NFC", student).strip().casefold()
 
 
 def _as_json(receipt: dict) -> bytes:

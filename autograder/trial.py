@@ -22,7 +22,7 @@ from autograder.execution import ExecuteSubmission
 from autograder.files import write_file
 from autograder.judge.job import solution_sources
 from autograder.notebooks import cell_seconds, copied, read
-from autograder.rebuild import released, template
+from autograder.intake.rebuild import released, template
 from autograder.release_steps import DropExplanations
 from autograder.translation import Difference
 from autograder.verdict import cell_verdicts

@@ -140,10 +140,10 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         released, notes, running = None, [], notebooks.copied(own)
         changed, missing = _changed_by_own_checksums(own), []
     else:
-        from autograder.rebuild import rebuild
+        from autograder.intake.rebuild import rebuild, recorded
 
         released = notebooks.read(known)
-        running, notes = rebuild(released, released, own)
+        running, notes = rebuild(released, released, recorded(released, released, own))
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebooks.cell_seconds(running, course.cell_seconds))
     executed = _executed(course, running, path.resolve().parent)

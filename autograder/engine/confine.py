@@ -14,6 +14,8 @@ from pathlib import Path
 from autograder.engine import kernel
 from autograder.engine.limits import Limits
 from autograder.engine.places import BEHIND, SCRATCH, WORK
+from autograder.sandbox import barriers, counters, seccomp
+from autograder.sandbox.barriers import stands
 
 _UID = 1000
 """What the child sees as its own user and group."""
@@ -26,27 +28,59 @@ def unprivileged_uid(serial: int) -> int:
     return _LOWEST_UID + serial % _UIDS
 
 
-def confine(limits: Limits, uid: int | None, behind: list[str]) -> None:
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+"""What bubblewrap takes from the machine's /dev; each is a mount of its own."""
+
+_TERMINALS = 64
+
+_NAMESPACES = {
+    "ipc": barriers.IPC,
+    "net": barriers.NETWORK,
+    "uts": barriers.HOST_NAME,
+}
+
+
+def seal_devices() -> None:
+    """Keep the times and modes of device nodes, in the mount namespace that children start from.
+
+    Everyone may write to /dev/null, and whoever may write to a file may set its times, which all
+    children and the whole machine see. A device can be written to on a read-only mount too.
+    """
+    for name in _DEVICES:
+        # Not bubblewrap's --remount-ro, with which no device could be opened any more.
+        flags = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID
+        kernel.mount("none", f"/dev/{name}", flags=flags)
+
+
+def confine(limits: Limits, uid: int | None, behind: list[str], syscalls: bytes) -> None:
     """Shut the calling process in.
 
     Args:
         uid: the unprivileged user to become, if the caller is root.
         behind: the folders under /tmp that must stay visible, in the order of `BEHIND`.
+        syscalls: the system call filter's program (`syscall_policy.compiled`).
 
     Raises:
         OSError: a wall could not be raised; the message says which.
     """
     os.setsid()
-    kernel.unshare("mnt", "ipc", "net", "uts")
-    socket.sethostname("sandbox")
+    kernel.unshare("mnt", *(name for name, barrier in _NAMESPACES.items() if stands(barrier)))
+    if stands(barriers.HOST_NAME):
+        socket.sethostname("sandbox")
     settings = _mount(limits, behind)
     limits.apply()
     _become_nobody(uid, settings)
     os.close(settings)
-    kernel.new_session_keyring()
-    kernel.give_up_privileges()
-    kernel.die_with_parent()  # last: a change of user forgets it
+    limits.apply_in_user_namespace()
+    if stands(barriers.SESSION_KEYRING):
+        kernel.new_session_keyring()
+    kernel.forbid_new_privileges()
+    kernel.die_with_parent()  # after the change of user, which forgets it
     os.chdir(WORK)
+    if stands(barriers.SYSCALLS):
+        seccomp.install(syscalls)
+    if stands(barriers.CAPABILITIES):
+        kernel.give_up_capabilities()
 
 
 def _mount(limits: Limits, behind: list[str]) -> int:
@@ -58,27 +92,35 @@ def _mount(limits: Limits, behind: list[str]) -> int:
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     guarded = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", "proc", guarded | kernel.MS_NOEXEC)
-    _bound_shared_memory(limits)
+    if stands(barriers.SHARED_MEMORY):
+        _bound_shared_memory(limits)
     settings = os.open("/proc/sys", os.O_PATH | os.O_DIRECTORY)
-    kernel.mount("/proc/sys", "/proc/sys", flags=kernel.MS_BIND)
-    sealed = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOEXEC | guarded
-    kernel.mount("none", "/proc/sys", flags=sealed)
-    terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
-    kernel.mount("devpts", "/dev/pts", "devpts", terminals, "newinstance,ptmxmode=0666,mode=620")
+    if stands(barriers.KERNEL_SETTINGS):
+        kernel.mount("/proc/sys", "/proc/sys", flags=kernel.MS_BIND)
+        sealed = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOEXEC | guarded
+        kernel.mount("none", "/proc/sys", flags=sealed)
+    if stands(barriers.KERNEL_COUNTERS):
+        counters.cover()
+    if stands(barriers.TERMINALS):
+        terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
+        # Their number on the whole machine is limited too.
+        options = f"newinstance,ptmxmode=0666,mode=620,max={_TERMINALS}"
+        kernel.mount("devpts", "/dev/pts", "devpts", terminals, options)
     whole = kernel.MS_BIND | kernel.MS_REC
     for number, folder in enumerate(behind):
         kernel.mount(folder, f"{BEHIND}/{number}", flags=whole)
     # One file system for everything writable, so that one size limits it all.
     size = f"size={limits.scratch_bytes},nr_inodes={limits.scratch_files},mode=755"
-    kernel.mount("scratch", SCRATCH, "tmpfs", guarded, size)
+    if stands(barriers.SCRATCH):
+        kernel.mount("scratch", SCRATCH, "tmpfs", guarded, size)
     for name, place in (("work", None), ("tmp", "/tmp"), ("shm", "/dev/shm")):
         folder = f"{SCRATCH}/{name}"
-        os.mkdir(folder)
+        os.makedirs(folder, exist_ok=not stands(barriers.SCRATCH))
         os.chmod(folder, 0o1777)
         if place:
             kernel.mount(folder, place, flags=kernel.MS_BIND)
     for number, folder in enumerate(behind):
-        Path(folder).mkdir(parents=True)
+        Path(folder).mkdir(parents=True, exist_ok=not stands(barriers.SCRATCH))
         kernel.mount(f"{BEHIND}/{number}", folder, flags=whole)
     return settings
 
@@ -94,7 +136,7 @@ def _bound_shared_memory(limits: Limits) -> None:
 
 def _become_nobody(uid: int | None, settings: int) -> None:
     """An unprivileged user in a user namespace in which no further one can be made."""
-    if uid is None:
+    if uid is None or not stands(barriers.USER):
         uid, gid = os.geteuid(), os.getegid()
     else:
         gid = uid
@@ -105,6 +147,8 @@ def _become_nobody(uid: int | None, settings: int) -> None:
         os.setresuid(uid, uid, uid)
         kernel.own_proc()
         kernel.use_capabilities(kernel.SYS_ADMIN)
+    if not stands(barriers.USER_NAMESPACE):
+        return
     kernel.unshare("user")
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{_UID} {uid} 1")
@@ -112,6 +156,7 @@ def _become_nobody(uid: int | None, settings: int) -> None:
     os.setresgid(_UID, _UID, _UID)
     os.setresuid(_UID, _UID, _UID)
     # Found from here, so that it is the setting of the new user namespace.
-    setting = os.open("user/max_user_namespaces", os.O_WRONLY, dir_fd=settings)
-    os.write(setting, b"0")
-    os.close(setting)
+    if stands(barriers.NO_FURTHER_NAMESPACES):
+        setting = os.open("user/max_user_namespaces", os.O_WRONLY, dir_fd=settings)
+        os.write(setting, b"0")
+        os.close(setting)

@@ -8,6 +8,7 @@ whatever reason, the child is killed with everything it has started.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import gc
 import importlib
@@ -25,8 +26,10 @@ from typing import Any, NoReturn
 
 from autograder.engine import kernel, wire
 from autograder.engine.cgroups import Group
-from autograder.engine.confine import confine, unprivileged_uid
+from autograder.engine.confine import confine, seal_devices, unprivileged_uid
 from autograder.engine.limits import Limits
+from autograder.sandbox import barriers, counters
+from autograder.sandbox.barriers import stands
 
 _SETUP_SECONDS = 20.0
 _MANY_CHILDREN = 20
@@ -64,6 +67,7 @@ class Keeper:
         self._start = start
         self._serve = entry.serve
         self._limits = Limits(**start["limits"])
+        self._syscalls = base64.b64decode(start["syscalls"])
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._kept: dict[int, _Kept] = {}  # by leash and by handle
         self._count = 0
@@ -136,7 +140,8 @@ class Keeper:
         group = Group(self._start["bases"], name, limits)
         try:
             kernel.children_in(self._own_pids)
-            kernel.unshare("pid")
+            if stands(barriers.PROCESSES):
+                kernel.unshare("pid")
             pid = os.fork()
         except OSError:
             group.remove()
@@ -159,7 +164,7 @@ class Keeper:
                 channel, leash = self._only(channel, leash)
                 serial = self._start["serial"]
                 uid = None if serial is None else unprivileged_uid(serial + self._count)
-                confine(limits, uid, self._start["behind"])
+                confine(limits, uid, self._start["behind"], self._syscalls)
                 setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)
                 unfit = _put_files(setup["files"])
                 if unfit:
@@ -192,7 +197,8 @@ class Keeper:
         copies = [fcntl.fcntl(one, fcntl.F_DUPFD, len(wanted)) for one in wanted]
         for place, copy in enumerate(copies):
             os.dup2(copy, place, inheritable=place < 3)
-        os.closerange(len(wanted), 1 << 20)
+        if stands(barriers.DESCRIPTORS):
+            os.closerange(len(wanted), 1 << 20)
         return [socket.socket(fileno=place) for place in range(3, len(wanted))]
 
     def _kill(self, child: _Kept, why: str) -> None:
@@ -251,6 +257,7 @@ def _imported(name: str) -> bool:
 def main(argument: str) -> None:
     """The entry point inside: import, say so, serve."""
     start = json.loads(argument)
+    barriers.DOWN = frozenset(start["down"])
     # A program that root starts gets all capabilities back that bubblewrap had dropped.
     kernel.use_capabilities(start["capabilities"])
     sys.path += [path for path in start["path"] if path not in sys.path]
@@ -259,6 +266,11 @@ def main(argument: str) -> None:
         _imported("numpy.random")  # loaded late otherwise, when the first child is given its seed
     entry = importlib.import_module(start["entry"])
     entry.prepare()
+    counters.take_snapshot()
+    if stands(barriers.OWN_MEMORY):
+        kernel.own_memory()
+    if stands(barriers.DEVICES):
+        seal_devices()
     gc.collect()
     gc.freeze()  # or a collection in a child would copy every page that it looks at
     with socket.socket(fileno=start["control"]) as control:

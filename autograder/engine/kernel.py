@@ -6,6 +6,7 @@ Each raises OSError, with what was tried in its message.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 
 NEW_NAMESPACE = {
@@ -35,6 +36,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 
 _MADV_COLLAPSE = 25  # Linux 6.1
 _HUGE_PAGE = 2 << 20
+_MAP_FIXED, _MAP_FAILED = 0x10, ctypes.c_void_p(-1).value
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
@@ -45,6 +47,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITY_COUNT = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
 
 
 class _CapHeader(ctypes.Structure):
@@ -95,6 +98,26 @@ def use_huge_pages() -> None:
                 _libc.madvise(ctypes.c_void_p(start), size, _MADV_COLLAPSE)
 
 
+def own_memory() -> None:
+    """Copy what this process has mapped together with others, so that forks don't share it.
+
+    A package may map a file of its own when it is imported (onnxruntime does, a database): left
+    as it is, every child could write there and every other read it.
+    """
+    with open("/proc/self/maps", "rb") as file:
+        places = [line.split() for line in file]
+    for place in places:
+        if place[1][1:2] == b"w" and place[1][3:4] == b"s":
+            start, end = (int(number, 16) for number in place[0].split(b"-"))
+            content = ctypes.string_at(start, end - start)
+            size, how = ctypes.c_size_t(end - start), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            here = ctypes.c_void_p(start)
+            rights = mmap.PROT_READ | mmap.PROT_WRITE
+            made = _libc.mmap(here, size, rights, how | _MAP_FIXED, -1, ctypes.c_long(0))
+            _check(-1 if made == _MAP_FAILED else 0, "memory of its own")
+            ctypes.memmove(start, content, len(content))
+
+
 def new_session_keyring() -> None:
     """Have keys of one's own, not those of the login session that all children came from."""
     number = _KEYCTL.get(os.uname().machine)
@@ -112,6 +135,11 @@ def own_proc() -> None:
     _prctl(_PR_SET_DUMPABLE, 1)
 
 
+def undumpable() -> None:
+    """Let no process of the same user look into this one, nor into forks of it."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
 def keep_capabilities() -> None:
     """Keep the permitted capabilities through the next change of user."""
     _prctl(_PR_SET_KEEPCAPS, 1)
@@ -127,14 +155,18 @@ def use_capabilities(wanted: int) -> None:
     _check(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "set capabilities")
 
 
-def give_up_privileges() -> None:
-    """No capability now or after any exec, and none to be had from a setuid program."""
+def forbid_new_privileges() -> None:
+    """Have no program give more rights than its caller has, setuid or not."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def give_up_capabilities() -> None:
+    """No capability now or after any exec."""
     for capability in range(_CAPABILITY_COUNT):
         # Numbers that this kernel doesn't know are refused: there is nothing to drop.
         _libc.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_ulong, (capability, 0, 0, 0)))
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     use_capabilities(0)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _status(field: str) -> int:

@@ -6,7 +6,11 @@ import mmap
 from contextlib import suppress
 from dataclasses import dataclass
 
+from autograder.sandbox.barriers import KERNEL_QUEUES, PROCESS_COUNT, stands
+
 MIB = 1024 * 1024
+
+_QUEUED_SIGNALS = 256  # each running timer counts as one
 
 
 @dataclass(frozen=True)
@@ -39,26 +43,55 @@ class Limits:
     output_bytes: int = MIB
 
     def apply(self) -> None:
-        """Limit the calling process and all it will start; only root could lift that again."""
+        """Limit the calling process and all it will start; only root could lift that again.
+
+        What the kernel counts for a user rather than for a process is left to
+        `apply_in_user_namespace`.
+        """
         import resource  # Unix has it, and this runs on Linux only
 
         limits = {
             resource.RLIMIT_AS: _address_space() + self.memory_bytes,
             resource.RLIMIT_CPU: self.cpu_seconds,
-            resource.RLIMIT_NPROC: self.processes,
             resource.RLIMIT_FSIZE: self.file_bytes,
             resource.RLIMIT_NOFILE: self.open_files,
             # Not 0: that would still start the program that a distribution has for crashes.
             resource.RLIMIT_CORE: 1,
-            resource.RLIMIT_MEMLOCK: 0,
-            resource.RLIMIT_MSGQUEUE: 0,
         }
-        for which, most in limits.items():
-            hard = resource.getrlimit(which)[1]
-            if hard != resource.RLIM_INFINITY:
-                most = min(most, hard)
-            with suppress(ValueError):  # never more than this process was allowed itself
-                resource.setrlimit(which, (most, most))
+        _limit(limits)
+
+    def apply_in_user_namespace(self) -> None:
+        """Limit what the kernel counts for each user in each user namespace (Linux 5.14).
+
+        To be called in a namespace that nobody else is in: set before, the limits would be of
+        what all children together have, where one user grades, and one could starve the others.
+        """
+        import resource
+
+        if stands(PROCESS_COUNT):
+            _limit({resource.RLIMIT_NPROC: self.processes})
+        if stands(KERNEL_QUEUES):
+            _limit(
+                {
+                    resource.RLIMIT_MEMLOCK: 0,
+                    resource.RLIMIT_MSGQUEUE: 0,
+                    resource.RLIMIT_SIGPENDING: _QUEUED_SIGNALS,
+                    resource.RLIMIT_NICE: 0,
+                    resource.RLIMIT_RTPRIO: 0,
+                }
+            )
+
+
+def _limit(limits: dict[int, int]) -> None:
+    """Set limits of this process, where they aren't lower already."""
+    import resource
+
+    for which, most in limits.items():
+        hard = resource.getrlimit(which)[1]
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        with suppress(ValueError):  # never more than this process was allowed itself
+            resource.setrlimit(which, (most, most))
 
 
 def _address_space() -> int:

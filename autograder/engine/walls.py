@@ -18,8 +18,10 @@ from pathlib import Path
 from autograder.engine.kernel import is_privileged
 from autograder.engine.places import BEHIND, COURSE, SCRATCH, WORK
 from autograder.errors import EnvironmentFault
+from autograder.sandbox import barriers, syscall_policy
+from autograder.sandbox.barriers import stands
 
-_INSIDE = (
+STUDENT_MODULES = (
     "__init__.py",
     "engine/__init__.py",
     "engine/cgroups.py",
@@ -33,9 +35,14 @@ _INSIDE = (
     "engine/wire.py",
     "sandbox/__init__.py",
     "sandbox/ambience.py",
+    "sandbox/barriers.py",
+    "sandbox/counters.py",
     "sandbox/exceptions.py",
     "sandbox/plain.py",
+    "sandbox/seccomp.py",
 )
+
+WHOLE_PACKAGE = ("",)
 
 # What the warm parent needs to raise a child's walls. As an ordinary user these hold in its own
 # user namespace only; as root they are real, so the warm parent runs none but our own code.
@@ -47,12 +54,18 @@ _CAPABILITIES = (
     "CAP_KILL",  # children have another uid than root
 )
 
+_UNSHARED = {
+    barriers.IPC: "--unshare-ipc",
+    barriers.NETWORK: "--unshare-net",
+    barriers.HOST_NAME: "--unshare-uts",
+}
+
 _CHECKOUT = str(Path(__file__).resolve().parents[2])
 """Where solutions and tests are: hidden, should it lie within a folder that Python needs."""
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": WORK,
     "USER": "student",
@@ -74,6 +87,7 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+"""All that a child's environment holds."""
 
 
 class WallsFault(EnvironmentFault):
@@ -110,15 +124,28 @@ def find_bwrap() -> Path:
 
 def capabilities() -> list[str]:
     """The capabilities of the warm parent."""
-    if is_privileged():
+    if is_privileged() and stands(barriers.USER):
         # Cgroup's own folders are closed even to root, without this.
         return [*_CAPABILITIES, "CAP_DAC_OVERRIDE"]
-    return [*_CAPABILITIES, "CAP_SETFCAP"]  # without which no child may map the user that it is
+    # Without the last, no child may map the user that it is.
+    return [*_CAPABILITIES, *(["CAP_DAC_OVERRIDE"] if is_privileged() else []), "CAP_SETFCAP"]
+
+
+def syscall_filter() -> bytes:
+    """The system call filter's program, for a process inside to install.
+
+    Raises:
+        WallsFault: it can't be made here.
+    """
+    try:
+        return syscall_policy.compiled()
+    except syscall_policy.NoCompiler as fault:
+        raise WallsFault(str(fault)) from None
 
 
 def environment() -> dict[str, str]:
     """All that a child's environment holds."""
-    return dict(_ENVIRONMENT)
+    return dict(ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **ENVIRONMENT}
 
 
 def raise_walls_argv(
@@ -126,23 +153,24 @@ def raise_walls_argv(
     *,
     packages: Iterable[str] = ("beyond",),
     hidden: Iterable[Path] = (),
-    whole_package: bool = False,
+    modules: Iterable[str] = STUDENT_MODULES,
 ) -> list[str]:
     """The command line that runs `command` behind the outer walls.
 
     Args:
         command: what to run; paths as they are inside.
+        modules: the files of this package to be there, by their names in it; `WHOLE_PACKAGE`
+            for all of them, which the judge needs.
         packages: importable names of packages that children may import besides what is
             installed; a name that isn't importable here is left out.
         hidden: folders to be absent inside even if they lie in one that is needed.
-        whole_package: whether all of this package is visible, which the judge needs; a student's
-            process sees the few modules that run there.
 
     Raises:
         WallsFault: there is no bubblewrap.
     """
-    argv = [str(find_bwrap()), "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts"]
-    argv += ["--unshare-cgroup-try"]
+    argv = [str(find_bwrap()), "--unshare-pid", "--unshare-cgroup-try"]
+    for barrier, option in _UNSHARED.items():
+        argv += [option] if stands(barrier) else []
     if not is_privileged():
         # As 0 inside, or bubblewrap would put a second user namespace within the first, in
         # which the warm parent could not make a child's namespaces.
@@ -150,20 +178,26 @@ def raise_walls_argv(
     argv += ["--cap-drop", "ALL"]
     for capability in capabilities():
         argv += ["--cap-add", capability]
-    argv += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    argv += ["--hostname", "sandbox"] if stands(barriers.HOST_NAME) else []
+    argv += ["--proc", "/proc", "--dev", "/dev"]
     argv += ["--dir", "/tmp", "--tmpfs", SCRATCH, "--dir", f"{SCRATCH}/tmp"]
     binds = _python_and_system(hidden)
     for number, _folder in enumerate(behind_tmp(needed_folders())):
         binds += ["--dir", f"{BEHIND}/{number}"]
-    binds += _course(packages, whole_package)
+    binds += _course(packages, modules)
+    if not stands(barriers.HIDDEN_FILES):
+        binds = _rest_of_the_machine() + binds
     for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
         argv += _folders_to(place)
     argv += binds
     for path in _SYSTEM_FOLDERS:
         if os.path.islink(path):
             argv += ["--symlink", os.readlink(path), path]
-    argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--", *command]
-    return argv
+    if stands(barriers.READ_ONLY):
+        argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    else:
+        argv = ["--bind" if word == "--ro-bind" else word for word in argv]
+    return [*argv, "--chdir", "/", "--", *command]
 
 
 def _python_and_system(hidden: Iterable[Path]) -> list[str]:
@@ -223,17 +257,33 @@ def _folders_to(place: str, below: str = "/") -> list[str]:
     return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
-def _course(packages: Iterable[str], whole_package: bool) -> list[str]:
+def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
     """The lesson library and our own modules, at places that tell nothing of this machine."""
     argv = []
     here = Path(__file__).resolve().parents[1]
-    for name in ("",) if whole_package else _INSIDE:
+    for name in modules:
         argv += ["--ro-bind", str(here / name), f"{COURSE}/autograder/{name}".rstrip("/")]
     for name in packages:
         spec = importlib.util.find_spec(name)
         for folder in (spec.submodule_search_locations or []) if spec else []:
             argv += ["--ro-bind", os.path.realpath(folder), f"{COURSE}/{name}"]
     return argv
+
+
+def _rest_of_the_machine() -> list[str]:
+    """Binds for every other folder, for the check that the attacks miss this barrier."""
+    made = ("/proc", "/dev", "/sys", "/tmp", SCRATCH, COURSE, BEHIND)
+    binds, left = [], ["/"]
+    while left:
+        for entry in os.scandir(left.pop()):
+            needed = [one for one in needed_folders() if _is_in(one, entry.path)]
+            if entry.path in made or entry.path in needed or not entry.is_dir(follow_symlinks=False):
+                continue
+            if needed:
+                left.append(entry.path)
+            else:
+                binds += ["--ro-bind", entry.path, entry.path]
+    return binds
 
 
 def _is_in(path: object, folder: object) -> bool:

@@ -11,6 +11,7 @@ when it is closed, whichever comes first; no child outlives it.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -31,6 +32,7 @@ from autograder.engine.kernel import CAPABILITIES, is_privileged
 from autograder.engine.limits import Limits
 from autograder.engine.places import COURSE
 from autograder.engine.walls import (
+    STUDENT_MODULES,
     WallsFault,
     behind_tmp,
     capabilities,
@@ -38,7 +40,9 @@ from autograder.engine.walls import (
     explained,
     needed_folders,
     raise_walls_argv,
+    syscall_filter,
 )
+from autograder.sandbox import barriers
 
 _START_SECONDS = 180.0  # imports from a slow disk
 _FORK_SECONDS = 30.0
@@ -124,7 +128,7 @@ class WarmParent:
         packages: importable packages that children need besides what is installed.
         hidden: folders that must not be visible inside, if they lie within Python's own.
         entry: the module whose `serve` is what a child does (`child`).
-        whole_package: whether all of this package is visible inside, for the trusted side.
+        modules: this package's files that are visible inside; None for a student's few.
         wait: whether to return only once it is warm; else `wait_until_warm` has to be called.
 
     Raises:
@@ -138,7 +142,7 @@ class WarmParent:
         packages: Iterable[str] = ("beyond",),
         hidden: Iterable[Path] = (),
         entry: str = "autograder.engine.child",
-        whole_package: bool = False,
+        modules: tuple[str, ...] | None = None,
         wait: bool = True,
     ) -> None:
         global _serial
@@ -153,7 +157,7 @@ class WarmParent:
         self._errors = tempfile.TemporaryFile()
         with inner, ExitStack() as ours:
             start = self._start_message(inner, tuple(imports), ours) | {"entry": entry}
-            self._process = self._launch(start, tuple(packages), tuple(hidden), whole_package)
+            self._process = self._launch(start, tuple(packages), tuple(hidden), modules)
         if wait:
             self.wait_until_warm()
 
@@ -174,10 +178,12 @@ class WarmParent:
             "owner": owner,
             "bases": bases,
             "group": self._group,
-            "limits": asdict(self.limits),
+            "limits": barriers.standing_limits(asdict(self.limits)),
             "imports": imports,
             "serial": os.getpid() if is_privileged() else None,
             "behind": behind_tmp(needed),
+            "down": sorted(barriers.DOWN),
+            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
             "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
             "path": [one for one in sys.path if any(Path(one).is_relative_to(x) for x in needed)],
         }
@@ -187,7 +193,7 @@ class WarmParent:
         start: dict[str, object],
         packages: tuple[str, ...],
         hidden: tuple[Path, ...],
-        whole_package: bool,
+        modules: tuple[str, ...] | None,
     ) -> subprocess.Popen:
         bootstrap = (
             f"import sys; sys.path.insert(0, {COURSE!r}); "
@@ -202,7 +208,7 @@ class WarmParent:
         is_plain_root = os.geteuid() == 0 and not is_privileged()
         return subprocess.Popen(
             raise_walls_argv(
-                command, packages=packages, hidden=hidden, whole_package=whole_package
+                command, packages=packages, hidden=hidden, modules=modules or STUDENT_MODULES
             ),
             pass_fds=[start["control"], start["owner"], *folders],
             env=environment(),

@@ -16,6 +16,7 @@ from multiprocessing.util import Finalize
 from autograder.core.cell_status import CellStatus
 from autograder.engine import wire
 from autograder.engine.limits import MIB, Limits
+from autograder.engine.walls import WHOLE_PACKAGE
 from autograder.engine.warm import Child, WarmParent, WarmParentDied
 from autograder.judge.job import CellOutcome, Job, Outcome
 from autograder.judge.process import FRESH, HERE, NONE, OUTCOME, STUDENT
@@ -39,7 +40,7 @@ class _Zygotes:
             limits=JUDGE_LIMITS,
             imports=imports,
             entry="autograder.judge.process",
-            whole_package=True,
+            modules=WHOLE_PACKAGE,
             wait=False,
         )
         try:

@@ -18,8 +18,9 @@ from nbformat import NotebookNode
 from autograder import notebooks
 from autograder.course import Course
 from autograder.judge.worker import run_submission
-from autograder.notebooks import BadNotebook
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.notebook_reader import Unreadable, read_notebook, record
+from autograder.intake.rebuild import rebuild, recorded, released, template
+from autograder.intake.submission import course_cells
 from autograder.release import release
 from autograder.verdict import cell_verdicts
 from tests.attacks import small_course
@@ -76,10 +77,11 @@ class Grader:
         self, content: bytes, files: dict[str, bytes] | None = None, seconds: float = 10.0
     ) -> Graded:
         """What the engine makes of a submitted notebook."""
+        cells = course_cells([self._base], [self.given], ["en"])
         try:
-            submission = notebooks.parse(content, f"{ASSIGNMENT}.ipynb")
-        except BadNotebook:
-            submission = self.given  # as `stand_in` has it
+            submission = record(read_notebook(content), cells)
+        except Unreadable:
+            submission = recorded(self._base, self.given, self.given)
         notebook, _notes = rebuild(self._base, self.given, submission)
         job = job_for(
             notebook, self._master, files=files or {}, cell_seconds=seconds, seed=7

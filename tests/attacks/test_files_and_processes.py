@@ -10,7 +10,7 @@ from tests.attacks.grader import submission
 from tests.attacks.small_course import ASSIGNMENT, RIGHT, SECRETS, answered
 
 from autograder import notebooks
-from autograder.collect import collect
+from autograder.intake.collect import collect
 from autograder.grade import grade
 from autograder.verdict import verdict
 
@@ -91,7 +91,7 @@ ATTACKS = [
         "Imports the grader's own modules and the tests' files",
         tried(
             "import importlib\n"
-            "for name in ('tests.attacks.small_course', 'autograder.grade', 'autograder.rebuild',\n"
+            "for name in ('tests.attacks.small_course', 'autograder.grade', 'autograder.intake.rebuild',\n"
             "             'autograder.engine.judge', 'nbgrader.api'):\n"
             "    try:\n"
             "        importlib.import_module(name)\n"

@@ -17,7 +17,7 @@ from types import ModuleType
 import pytest
 
 from autograder import notebooks
-from autograder.collect import collect
+from autograder.intake.collect import collect
 from autograder.course import Course
 from autograder.demo import CLASS, play, prepare
 from autograder.errors import UserError

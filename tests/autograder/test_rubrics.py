@@ -6,7 +6,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from autograder import notebooks
 from autograder.course import Course
-from autograder.rebuild import released
+from autograder.intake.rebuild import released
 from autograder.rubrics import is_written
 
 COURSE = Course.here()

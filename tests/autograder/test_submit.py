@@ -17,7 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from autograder import notebooks
 from autograder.course import Course
 from autograder.errors import EnvironmentFault, UserError
-from autograder.submit import make_receipt, read_receipt, receipt_problem, submit
+from autograder.core.receipts import make_receipt, read_receipt, receipt_problem
+from autograder.submit import submit
 
 NOW = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
 CELLS = ("q1-answer", "q1-test", "q2-answer", "q2-test")
@@ -206,7 +207,8 @@ FILES = {"quiz.ipynb": b"{}"}
 )
 def test_receipts_are_checked(change, why):
     receipt = {**make_receipt("quiz", "s1", NOW, FILES), **change}
-    problem = receipt_problem(receipt, "s1", "quiz", FILES)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    problem = receipt_problem(receipt, "s1", "quiz", hashes.get)
     assert why in problem if why else problem == ""
 
 

@@ -75,7 +75,7 @@ if str(ROOT) not in sys.path:
 from autograder import notebooks  # noqa: E402
 from autograder.build import released_notebook  # noqa: E402
 from autograder.course import Course  # noqa: E402
-from autograder.submit import make_receipt  # noqa: E402
+from autograder.core.receipts import make_receipt  # noqa: E402
 
 ROSTER = [
     # id, first name, last name, e-mail, the LMS's user id

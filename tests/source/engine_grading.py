@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from autograder import notebooks
 from autograder.course import Course
 from autograder.engine.walls import WallsFault, find_bwrap
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, recorded, released, template
 from autograder.verdict import cell_verdicts
 from tests.one_job import Executed, execute
 
@@ -34,7 +34,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
         work = notebooks.copied(given)
         for cell in work.cells:
             cell.source = answers.get(cell.id, cell.source)
-        rebuilt, _notes = rebuild(base, given, work)
+        rebuilt, _notes = rebuild(base, given, recorded(base, given, work))
         return execute(
             rebuilt, master, assignment=name, files=files or {}, cell_seconds=cell_seconds
         )

@@ -11,7 +11,7 @@ import pytest
 
 from autograder import notebooks
 from autograder.course import Course
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild, recorded, released, template
 from autograder.trial import execute
 from autograder.verdict import cell_verdicts
 from tests.one_job import execute as execute_split
@@ -105,7 +105,7 @@ def test_one_kernel_and_two_sides_agree(assignment):
     given = released(COURSE, assignment, assignment, "en")
     master = notebooks.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
     folder = COURSE.source("en") / assignment
-    works = {name: rebuild(base, given, work)[0] for name, work in submissions(assignment)}
+    works = {name: rebuild(base, given, recorded(base, given, work))[0] for name, work in submissions(assignment)}
 
     def in_one_kernel(work):
         return cell_verdicts(execute(COURSE, work, folder, master))

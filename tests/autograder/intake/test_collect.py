@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder import collect as collecting, notebooks
-from autograder.collect import collect
+from autograder import notebooks
+from autograder.intake import collect as collecting
+from autograder.intake.collect import collect
 from autograder.course import Course
 from autograder.errors import EnvironmentFault, UserError
-from autograder.lms import Person, enrol
+from autograder.intake.roster import Person, enrol
 from autograder.notes import find_receipt
 from autograder.submit import submit
 
@@ -71,7 +72,7 @@ def empty_gradebook(tmp_path_factory) -> bytes:
     people = [
         Person("s01", "Minjun", "Kim", lms_user_id="101"),
         Person("s02", "Ada", "Lovelace", lms_user_id="102"),
-        Person("s03", "서연", "이"),
+        Person("s03", "서연", "이", lms_user_id="103"),
     ]
     enrol(course, people)
     with course.gradebook() as gradebook:
@@ -486,19 +487,175 @@ def hand_in(course: Course, student: str, content: bytes, time: datetime, **more
 
 
 def test_the_exchange(course):
-    hand_in(course, "s01", notebook("q1 = 1"), EARLY)
-    hand_in(course, "s01", notebook("q1 = 2"), LATER)
-    hand_in(course, "newone", notebook("q1 = 3"), EARLY)
+    now = datetime.now(UTC)
+    earlier, later = now - timedelta(seconds=40), now - timedelta(seconds=20)
+    hand_in(course, "s01", notebook("q1 = 1"), earlier)
+    hand_in(course, "s01", notebook("q1 = 2"), later)
+    hand_in(course, "newone", notebook("q1 = 3"), earlier)
     result = collect(course, "quiz")
     assert {one.student for one in result.taken} == {"s01", "newone"}
-    assert answer(course) == "q1 = 2" and received(course) == LATER
+    assert answer(course) == "q1 = 2" and received(course) == later.replace(microsecond=0)
     folder = course.submitted / "s01/quiz"
-    assert (folder / "timestamp.txt").read_text() == "2025-03-11 12:00:00.000000 UTC"
+    stamp = later.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+    assert (folder / "timestamp.txt").read_text() == stamp  # to the letter
     assert (folder / "submission_secret.txt").read_bytes() == b"key"
     assert any("newone wasn't in the class list" in sentence for sentence in result.warnings)
-    # The folder was made just now, so the time its name claims deserves a look.
-    assert any(sentence.startswith("s01: the exchange says") for sentence in result.warnings)
+    assert len(result.warnings) == 1
     assert collect(course, "quiz").unchanged == ["newone", "s01"]
+
+
+def test_a_folders_name_does_not_say_when_it_came_in(course):
+    folder = hand_in(course, "s01", notebook("q1 = 1"), EARLY)
+    for path in (folder / "quiz.ipynb", folder):
+        os.utime(path, (EARLY.timestamp(), EARLY.timestamp()))
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    result = collect(course, "quiz")
+    assert received(course) > before
+    [told] = result.warnings
+    assert told.startswith("s01: the exchange says 2025-03-10 12:00 UTC") and "--received" in told
+    written = (course.submitted / "s01/quiz/timestamp.txt").read_text()
+    assert not written.startswith("2025")
+    assert collect(course, "quiz", received=EARLY).taken and received(course) == EARLY
+
+
+def test_a_file_edited_in_place_came_in_when_it_was_edited(course, monkeypatch):
+    """Both times of the folder are as nbgrader left them; only the file tells."""
+    from autograder.intake import collect as module
+
+    folder = hand_in(course, "s01", notebook("q1 = 1"), EARLY)
+    edited = LATER.timestamp()
+
+    def changed(status):
+        return datetime.fromtimestamp(
+            edited if stat.S_ISREG(status.st_mode) else EARLY.timestamp(), UTC
+        )
+
+    monkeypatch.setattr(module, "_changed", changed)
+    result = collect(course, "quiz")
+    assert received(course) == LATER and len(result.warnings) == 1
+    assert folder.exists()
+
+
+def test_the_future_is_no_time_to_hand_in(course):
+    hand_in(course, "s01", notebook("q1 = 1"), datetime.now(UTC) + timedelta(days=9))
+    collect(course, "quiz")
+    assert received(course) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("kind", ["huge", "link", "pipe", "binary"])
+def test_nbgraders_two_files_may_be_anything(course, tmp_path, kind):
+    folder = hand_in(course, "s01", notebook("q1 = 1"), datetime.now(UTC))
+    for name in ("timestamp.txt", "submission_secret.txt"):
+        path = folder / name
+        path.unlink()
+        if kind == "huge":
+            path.write_bytes(b"x" * 10_001)
+        elif kind == "link":
+            path.symlink_to(put(tmp_path / "key", b"secret"))
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.write_bytes(b"\xff\x00\n")
+    hand_in(course, "s02", notebook("q1 = 2"), datetime.now(UTC))
+    assert {one.student for one in collect(course, "quiz").taken} == {"s01", "s02"}
+    assert not (course.submitted / "s01/quiz/submission_secret.txt").exists()
+    assert b"secret" not in everything(course.term).values()
+
+
+# What hostile bytes cost, and that they cost nobody else anything.
+
+
+def costly_notebooks() -> dict[str, bytes]:
+    bad = {"output_type": "x"}
+    cell = {"cell_type": "code", "id": "q1-answer", "metadata": {}, "source": "q1 = 9"}
+
+    def made(outputs: int = 0, **metadata: object) -> dict:
+        cells = [{**cell, "outputs": [bad] * outputs}]
+        return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
+
+    deep = json.dumps(made(x="DEEP")).replace('"DEEP"', '{"a":' * 600 + "1" + "}" * 600)
+    return {
+        "outputs": json.dumps(made(600_000)).encode(),
+        "objects": json.dumps(made(x=[{}] * 4_500_000)).encode(),
+        "deep": deep.encode(),
+        "deepest": b'{"nbformat": 4, "cells": ' + b"[" * 5_000_000,
+        "language": json.dumps(made(beyond={"language": "../term/submitted/s01"})).encode(),
+        "long language": json.dumps(made(beyond={"language": "x" * 300})).encode(),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(costly_notebooks()))
+def test_no_notebook_costs_anybody_else_anything(course, inbox, name):
+    put(inbox / "s01/quiz.ipynb", costly_notebooks()[name])
+    put(inbox / "s02/quiz.ipynb", notebook("q1 = 2"))
+    result = collect(course, "quiz", inbox)
+    assert {one.student for one in result.taken} == {"s01", "s02"}
+    assert answer(course, "s02") == "q1 = 2"
+    # Read for what it says, or the release with a reason; and small either way.
+    assert answer(course) == "q1 = 9" or (answer(course) == "q1 = None" and notes(course))
+    assert (course.submitted / "s01/quiz/quiz.ipynb").stat().st_size < 100_000
+
+
+def test_zips_share_what_they_may_hold(course, inbox):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("quiz.ipynb", b"0" * 93_000_000)
+    for number in range(12):
+        put(inbox / f"s01/{number}.zip", bomb.getvalue())
+    put(inbox / "s02/quiz.ipynb", notebook("q1 = 2"))
+    result = collect(course, "quiz", inbox)
+    assert {one.student for one in result.taken} == {"s01", "s02"} and not result.refused
+    assert notes(course)
+
+
+def test_what_is_too_large_is_named_and_the_rest_taken(course, inbox):
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    with (inbox / "s01/film.mp4").open("wb") as film:
+        film.truncate(200_000_000)
+    os.utime(inbox / "s01/film.mp4", (EARLY.timestamp(),) * 2)
+    for number in range(600):
+        put(inbox / f"s01/{number}.txt", b"x")
+    collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 1" and "not taken at all" in notes(course)
+    kept = everything(course.collected / "s01/quiz/20250310T120000Z")
+    assert "film.mp4" not in kept and len(kept) <= 500 and "quiz.ipynb" in kept
+
+
+def test_long_names_that_clash_are_kept(course, inbox):
+    for name in ("가" * 60, "나" * 60):
+        put(inbox / "s01" / name / name / "quiz.ipynb", notebook())
+        put(inbox / "s01" / name / f"{name}.txt", b"x")
+    deep = "/".join(["ab" * 40] * 12)
+    files = {f"s01/{deep}/quiz.ipynb": notebook(), f"s01/{deep.upper()}/QUIZ.ipynb": notebook()}
+    put(inbox / "s02/quiz.ipynb", notebook())
+    assert len(collect(course, "quiz", inbox).taken) == 2
+    zipped_class = put(inbox.parent / "class.zip", zipped(files, LATER))
+    assert len(collect(course, "quiz", zipped_class).taken) == 1
+
+
+def test_names_make_no_lines_and_move_no_cursor(course, inbox):
+    forged = "x.txt\n  s02  2025-01-01T00:00:00+00:00  \x1b]52;c;cm0gLXJmIH4=\x07"
+    put(inbox / "s01" / forged, b"x")
+    put(inbox / "s01/quiz.ipynb", notebook("q1 = 1"))
+    put(inbox / "s02/quiz.ipynb", notebook("q1 = 2"))
+    put(inbox / "no\x1bbody\ns03/quiz.ipynb", notebook())
+    text = str(collect(course, "quiz", inbox))
+    assert len(text.splitlines()) == 1 + 2 + 1 and "\x1b" not in text
+    assert "\x1b" not in notes(course) and "left out" in notes(course)
+
+
+def test_a_large_notebook_is_small_once_it_is_collected(course, inbox):
+    """What collecting has accepted, no later station may find too large."""
+    data = json.loads(notebook("q1 = 3"))
+    data["cells"][0]["outputs"] = [
+        {"output_type": "stream", "name": "stdout", "text": ["\U0001f600" * 40] * 60_000}
+    ]
+    content = json.dumps(data, ensure_ascii=False).encode()
+    assert 9_000_000 < len(content) < 20_000_000
+    put(inbox / "s01/quiz.ipynb", content)
+    collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 3" and not notes(course)
+    assert (course.submitted / "s01/quiz/quiz.ipynb").stat().st_size < 10_000
 
 
 def test_nbgraders_own_names_are_read():

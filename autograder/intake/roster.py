@@ -1,42 +1,25 @@
-"""Whose is which file in a bulk download of an LMS, and who is in the class.
+"""Keep the class list, and look up in it whom the owner named in a download is.
 
-Three namings are known:
-
-* Canvas, a flat zip: `kimminjun_123_4567_quiz.ipynb`, `kimminjun_LATE_123_4567_quiz-1.ipynb`
-  (sortable name, mark for late ones, user id, file id, the student's own file name);
-* Moodle, a folder for each student: `Minjun Kim_98_assignsubmission_file_/quiz.ipynb`, or
-  flat: `Minjun Kim_98_assignsubmission_file_quiz.ipynb` (full name, number in this assignment);
-* a folder for each student id: `s01/quiz.ipynb`, or the zips that `autograder submit` writes,
-  `quiz-s01-20250301T101500Z.zip`.
-
-A name is read from its outermost part inwards, so that nothing a student names can pass for
-another owner. Who an owner is, is looked up in the class list and never guessed.
+Nobody is guessed: an owner who could be several people, or nobody, is refused.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autograder.archives import Member
 from autograder.course import Course, require_student_id
 from autograder.errors import UserError
 from autograder.files import read_file
+from autograder.notes import printable
 
-_CANVAS = re.compile(
-    r"(?P<owner>[^_/]+)_(?:(?P<late>LATE)_)?(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)", re.DOTALL
-)
-_CANVAS_ANONYMOUS = re.compile(r"anon_(?:LATE_)?[0-9A-Za-z]+_\d+_.+", re.DOTALL)
-_MOODLE = re.compile(
-    r"(?P<owner>.+?)_(?P<number>\d+)_assignsubmission_(?P<kind>file|onlinetext)(?:_(?P<name>.*))?",
-    re.DOTALL,
-)
-_OWN_ZIP = re.compile(r"(?P<student>.+)-(?P<time>\d{8}T\d{6}Z)(?: ?\(\d+\)|-\d+)?\.zip")
+if TYPE_CHECKING:
+    from autograder.intake.filenames import Delivery, Owner
 
 ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id")
 _ROSTER_LIMIT = 10 * 1024 * 1024
@@ -58,41 +41,6 @@ class Person:
         return both - {""}
 
 
-@dataclass(frozen=True)
-class Owner:
-    """The owner of files as a download names them.
-
-    Attributes:
-        origin: "canvas", "moodle" or "folder".
-        label: the owner as written in the download.
-        number: Canvas's user id or Moodle's number in the assignment; empty for a folder.
-        claim: for a zip of our own, which submission it is (each is one of its own).
-    """
-
-    origin: str
-    label: str
-    number: str = ""
-    claim: str = ""
-
-
-@dataclass
-class Delivery:
-    """What a download holds of one owner.
-
-    Attributes:
-        files: each file with the name the student gave it.
-        links: the links and devices among them, by their names in the download.
-        late: whether the LMS marked it as late.
-        sequence: Canvas's highest file id, which grows with time; 0 elsewhere.
-    """
-
-    owner: Owner
-    files: list[tuple[str, Member]] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    late: bool = False
-    sequence: int = 0
-
-
 class UnknownOwner(UserError):
     """A file's owner isn't in the class list, or could be several people."""
 
@@ -103,104 +51,32 @@ def fold(name: str) -> str:
     return "".join(letter for letter in text if letter.isalnum())
 
 
-def deliveries(
-    members: Sequence[Member],
-    assignment: str,
-    people: Iterable[Person],
-    links: Sequence[str] = (),
-) -> tuple[list[Delivery], list[str]]:
-    """Sort the files of a download by owner.
+def _plain_label(label: str) -> bool:
+    """Whether a displayed name holds nothing that looks like something else or like nothing.
 
-    Args:
-        links: the names of links and devices in it; they only go along to be told of.
-
-    Returns:
-        The deliveries in the download's order, and a sentence for each file that has no owner.
+    Zero-width and control characters, full-width letters, ligatures: `fold` would pass over some
+    of them, and a person would see the name of somebody else.
     """
-    ids = {person.id for person in people}
-    wrapper = _wrapper([*(member.name for member in members), *links], ids)
-    found: dict[Owner, Delivery] = {}
-    ownerless: list[str] = []
-    for member in members:
-        recognised = recognise(member.name.removeprefix(wrapper), assignment)
-        if isinstance(recognised, str):
-            ownerless.append(recognised)
-            continue
-        owner, name, late, sequence = recognised
-        delivery = found.setdefault(owner, Delivery(owner))
-        delivery.files.append((name, member))
-        delivery.late = delivery.late or late
-        delivery.sequence = max(delivery.sequence, sequence)
-    for name in links:
-        recognised = recognise(name.removeprefix(wrapper), assignment)
-        if isinstance(recognised, str):
-            ownerless.append(recognised)
-        else:
-            owner, own_name, *_ = recognised
-            found.setdefault(owner, Delivery(owner)).links.append(own_name)
-    return list(found.values()), ownerless
+    composed = unicodedata.normalize("NFC", label)
+    if unicodedata.normalize("NFKC", composed) != composed:
+        return False
+    return all(unicodedata.category(one) not in _UNSEEN or one == " " for one in composed)
 
 
-def recognise(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
-    """Owner, the student's own name for the file, lateness and Canvas's file id.
-
-    Args:
-        path: the file's name in the download, without a folder that wraps all of it.
-
-    Returns:
-        The four, or a sentence that says why there is no owner.
-    """
-    top, _, rest = path.partition("/")
-    if (match := _MOODLE.fullmatch(top)) and bool(rest) != bool(match["name"]):
-        name = rest or match["name"]
-        return Owner("moodle", match["owner"], match["number"]), name, False, 0
-    if rest:
-        return Owner("folder", top), rest, False, 0
-    if _CANVAS_ANONYMOUS.fullmatch(top):
-        return f"{path} was left out: Canvas hid its owner; download with names shown."
-    if match := _CANVAS.fullmatch(top):
-        owner = Owner("canvas", match["owner"], match["user"])
-        return owner, match["name"], match["late"] is not None, int(match["file"])
-    if top.startswith(f"{assignment}-") and (
-        match := _OWN_ZIP.fullmatch(top.removeprefix(f"{assignment}-"))
-    ):
-        return Owner("folder", match["student"], claim=match["time"]), top, False, 0
-    return (
-        f"{path} was left out: its name doesn't say whose it is; "
-        "put it in a folder named by the student's id."
-    )
-
-
-def _wrapper(names: list[str], ids: set[str]) -> str:
-    """The folders that only wrap the whole download, as a prefix of every name."""
-    prefix = ""
-    while True:
-        tops = {name.removeprefix(prefix).partition("/")[::2] for name in names}
-        folders = {top for top, _ in tops}
-        if len(folders) != 1 or not all(rest for _, rest in tops):
-            return prefix
-        [top] = folders
-        if _MOODLE.fullmatch(top) or top in ids:
-            return prefix
-        # A single folder of an unknown student must not be unwrapped into thin air.
-        inner = {rest for _, rest in tops}
-        if not any("/" in rest or _names_owner(rest) for rest in inner):
-            return prefix
-        prefix += top + "/"
-
-
-def _names_owner(name: str) -> bool:
-    return any(
-        pattern.fullmatch(name) for pattern in (_CANVAS, _CANVAS_ANONYMOUS, _MOODLE, _OWN_ZIP)
-    )
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 
 
 def find_person(owner: Owner, people: Iterable[Person]) -> Person:
     """Who of the class an owner is.
 
-    Canvas's user id decides; without it in the list, a name that one student alone has.
-    Moodle's number belongs to the assignment rather than the person, so the name decides, and
-    the number only between students of the same name. A folder is named by the student's id.
+    A displayed name is the student's to choose in many an LMS, so it decides nothing where the
+    LMS gives an id:
+
+    * Canvas: its user id, and nothing but that. It is `lms_user_id` in the roster, or the
+      student's id itself, if that is what the course goes by and the name doesn't contradict.
+    * Moodle names nobody but by the name displayed (its number belongs to the assignment): a name
+      that one student alone has, written plainly; between students of the same name the number.
+    * A folder: the student's id, which whoever made the folders has chosen.
 
     Raises:
         UnknownOwner: nobody, or more than one.
@@ -216,12 +92,11 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
             "add the student with --roster or rename the folder."
         )
     by_number = [person for person in people if owner.number and person.lms_user_id == owner.number]
-    by_name = [person for person in people if fold(owner.label) in person.spellings()]
+    shown = printable(f"{owner.label} ({owner.origin} {owner.number})")
+    by_name = []
+    if _plain_label(owner.label):
+        by_name = [person for person in people if fold(owner.label) in person.spellings()]
     if owner.origin == "canvas":
-        if len(by_number) == 1:
-            return by_number[0]
-        # Somebody whose Canvas id is known and another can't be meant.
-        by_name = [person for person in by_name if not person.lms_user_id]
         by_id = [
             person
             for person in people
@@ -229,14 +104,24 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
             and not person.lms_user_id
             and (not person.spellings() or person in by_name)
         ]
-        candidates = by_id or by_name
+        candidates = by_number or by_id
+        if not candidates and any(not person.lms_user_id for person in by_name):
+            raise UnknownOwner(
+                f"{shown} has only a name in common with the class list, which anybody can take, "
+                f"so nothing was taken; put {owner.number} as lms_user_id into the roster."
+            )
     else:
-        exact = [person for person in people if person.id == owner.label]
         namesakes = [person for person in by_name if person in by_number]
-        candidates = exact or (namesakes if len(by_name) > 1 else by_name)
+        candidates = namesakes if len(by_name) > 1 else by_name
+        if not by_name:
+            # A class list without names goes by what the LMS displays.
+            candidates = [
+                person
+                for person in people
+                if person.id == owner.label and not person.spellings()
+            ]
     if len(candidates) == 1:
         return candidates[0]
-    shown = f"{owner.label} ({owner.origin} {owner.number})"
     if candidates or len(by_name) > 1:
         raise UnknownOwner(
             f"{shown} could be more than one student, so nothing was taken; "
@@ -246,6 +131,31 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
         f"{shown} isn't in the class list, so nothing was taken; "
         "add the student, with lms_user_id, by --roster."
     )
+
+
+def shared(found: Iterable[tuple[Delivery, Person]]) -> dict[str, str]:
+    """The students to whom a download gives the work of several owners.
+
+    Two people in the LMS can't both be the same student of the class: one has taken the other's
+    name. Several zips of our own in one folder are one owner's.
+
+    Returns:
+        A sentence for each such student's id.
+    """
+    owners: dict[str, dict[tuple[str, str, str], str]] = {}
+    for delivery, person in found:
+        owner = delivery.owner
+        if owner.origin != "folder":
+            key = (owner.origin, "" if owner.origin == "canvas" else owner.label, owner.number)
+            owners.setdefault(person.id, {})[key] = printable(owner.label)
+    return {
+        student: f"{student}: {' and '.join(sorted(labels.values()))} are different people in the "
+        "LMS and the same student by their names, so nothing of either was taken; put "
+        "lms_user_id into the roster, or collect the right one from a folder named "
+        f"{student}."
+        for student, labels in owners.items()
+        if len(labels) > 1
+    }
 
 
 def read_roster(path: Path) -> list[Person]:

@@ -1,8 +1,8 @@
 """A submission rebuilt on the instructor's version before anything of it runs.
 
 From the submission come two things: the source of the answer cells and the source of the
-student's own extra cells; to prose also belong the pictures pasted into it. Order, tags, points, tests, given code and everything else come from
-the instructor's notebook, so a deleted test is back, a doubled one is single, and an edited one
+student's own extra cells; to prose also belong the pictures pasted into it. Order, tags, points,
+tests, given code and everything else come from the instructor's notebook, so a deleted test is back, a doubled one is single, and an edited one
 is itself again. Each decision becomes a note to the student.
 
 | in the submission                         | what counts                                        |
@@ -19,15 +19,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder import notebooks, pictures
+from autograder import notebooks
 from autograder.build import through_steps
 from autograder.course import MASTER_LANGUAGE, Course
+from autograder.intake.notebook_reader import submission_of
+from autograder.intake.submission import (
+    PICTURES_PER_CELL,
+    CourseCells,
+    Submission,
+    SubmittedCell,
+    comparable,
+    course_cells,
+)
 from autograder.notebooks import grade_id, is_solution, is_test
 from autograder.notes import N_, Note, find_receipt, note
 
@@ -40,8 +51,6 @@ _TEMPLATE_STEPS = (
 )
 _OWN = "own"
 """How the id of a student's own cell begins in a rebuilt notebook."""
-_MOST_PICTURES = 10
-_LONGEST_NAME = 100
 _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 
 
@@ -58,82 +67,72 @@ def released(course: Course, assignment: str, notebook: str, language: str) -> N
 
 
 def rebuild(
-    base: NotebookNode, given: NotebookNode, submission: NotebookNode
+    base: NotebookNode, given: NotebookNode, submission: Submission
 ) -> tuple[NotebookNode, list[Note]]:
     """The notebook to run, and what was decided.
 
     Args:
         base: the instructor's notebook (`template`).
         given: the same as the student got it (`released`), to tell what was changed.
-        submission: what came back.
+        submission: what came back, read with the cells of `base`.
 
     Returns:
         The rebuilt notebook, without outputs, and the notes for the student.
     """
-    matched, own = _matched(base, given, submission)
+    matched, own = _matched(submission)
     untouched = {cell.id: cell.source for cell in given.cells}
     result = notebooks.copied(base)
     notes: list[Note] = []
-    cells = list(_own_cells(own.get(None, []), base))
+    cells = _own_cells(own.get(None, []))
     for cell in result.cells:
         found = matched.get(cell.id, [])
         if is_solution(cell):
             cell.source, said = _answer(cell, untouched[cell.id], found, own.get(cell.id, []))
-            _take_pictures(cell, [one for one in found if one.source == cell.source])
+            if cell.cell_type == "markdown":
+                _take_pictures(cell, [one for one in found if one.source == cell.source])
         else:
             said = _restored(cell, untouched[cell.id], found)
         notes.extend(said)
         cells.append(cell)
-        cells.extend(_own_cells(own.get(cell.id, []), base))
+        cells.extend(_own_cells(own.get(cell.id, [])))
     _unique_ids(cells, {cell.id for cell in base.cells})
     result.cells = cells
     return result, notes
 
 
 def _matched(
-    base: NotebookNode, given: NotebookNode, submission: NotebookNode
-) -> tuple[dict[str, list[NotebookNode]], dict[str | None, list[NotebookNode]]]:
-    """Which submitted cells stand for which cell of ours, and which are the student's own.
+    submission: Submission,
+) -> tuple[dict[str, list[SubmittedCell]], dict[str | None, list[SubmittedCell]]]:
+    """The submitted cells by the course's cell they stand for, and the student's own.
 
-    nbgrader's grade_id decides, then the cell's id, then (for editors that drop both) a source
-    equal to what was given. The own cells are filed under the course's cell they stand after.
+    The own cells are filed under the course's cell they stand after.
     """
-    by_grade_id = {grade_id(cell): cell.id for cell in base.cells if grade_id(cell)}
-    ids = {cell.id for cell in base.cells}
-    by_source: dict[str, str] = {}
-    for cell in given.cells:
-        by_source.setdefault(cell.source.strip(), cell.id)
-    matched: dict[str, list[NotebookNode]] = {}
-    own: dict[str | None, list[NotebookNode]] = {}
+    matched: dict[str, list[SubmittedCell]] = {}
+    own: dict[str | None, list[SubmittedCell]] = {}
     last: str | None = None
     for cell in submission.cells:
-        name = by_grade_id.get(grade_id(cell))
-        if name is None and cell.get("id") in ids:
-            name = cell.get("id")
-        if name is None and cell.source.strip():
-            name = by_source.get(cell.source.strip())
-        if name is None:
+        if cell.cell_id is None:
             own.setdefault(last, []).append(cell)
         else:
-            matched.setdefault(name, []).append(cell)
-            last = name
+            matched.setdefault(cell.cell_id, []).append(cell)
+            last = cell.cell_id
     return matched, own
 
 
 def _answer(
-    cell: NotebookNode, stub: str, found: list[NotebookNode], below: list[NotebookNode]
+    cell: NotebookNode, stub: str, found: list[SubmittedCell], below: list[SubmittedCell]
 ) -> tuple[str, list[Note]]:
     """The source that counts as the answer in one answer cell."""
     name = grade_id(cell)
     if not found:
         text = N_("Missing answer cells count as not answered: {cell}.")
         return stub, [note(text, cell=name)]
-    written = [one.source for one in found if one.source.strip() != stub.strip()]
+    written = [one.source for one in found if comparable(one.source) != comparable(stub)]
     notes = []
     if len(set(written)) > 1:
         text = N_("Of answer cells that stood there several times the last one counts: {cell}.")
         notes.append(note(text, cell=name))
-    if not written and any(one.cell_type == "code" and one.source.strip() for one in below):
+    if not written and any(one.kind == "code" and one.source.strip() for one in below):
         text = N_(
             "Answer cells are as they were given; your own cells below them ran after them: {cell}."
         )
@@ -141,7 +140,7 @@ def _answer(
     return (written[-1] if written else stub), notes
 
 
-def _restored(cell: NotebookNode, given: str, found: list[NotebookNode]) -> list[Note]:
+def _restored(cell: NotebookNode, given: str, found: list[SubmittedCell]) -> list[Note]:
     """What to tell about a cell of ours that isn't the student's to change."""
     name = grade_id(cell)
     if name is None:
@@ -156,7 +155,7 @@ def _restored(cell: NotebookNode, given: str, found: list[NotebookNode]) -> list
     notes = []
     if len(found) > 1:
         notes.append(note(N_("Cells that stood there several times ran once: {cell}."), cell=name))
-    if any(one.source.strip() != given.strip() for one in found):
+    if any(comparable(one.source) != comparable(given) for one in found):
         text = N_("Changed cells ran in their original form: {cell}.")
         notes.append(note(text, cell=name))
     return notes
@@ -165,26 +164,22 @@ def _restored(cell: NotebookNode, given: str, found: list[NotebookNode]) -> list
 _NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 
 
-def _own_cells(found: list[NotebookNode], base: NotebookNode) -> list[NotebookNode]:
+def _own_cells(found: list[SubmittedCell]) -> list[NotebookNode]:
     """The student's own cells: their source and nothing else of them."""
-    made = [_NEW_CELL[cell.cell_type](cell.source, id=_OWN) for cell in found]
+    made = [_NEW_CELL[cell.kind](cell.source, id=_OWN) for cell in found]
     for cell, theirs in zip(made, found, strict=True):
-        _take_pictures(cell, [theirs])
+        if cell.cell_type == "markdown":
+            _take_pictures(cell, [theirs])
     return made
 
 
-def _take_pictures(cell: NotebookNode, found: list[NotebookNode]) -> None:
-    """Keep the pictures that were pasted into prose: whole, not too large, not too many."""
-    if cell.cell_type != "markdown":
-        return
+def _take_pictures(cell: NotebookNode, found: list[SubmittedCell]) -> None:
+    """Keep the pictures that were pasted into prose, but not too many."""
     kept: dict[str, dict[str, str]] = {}
     for one in found:
-        attached = one.get("attachments")
-        for name, bundle in attached.items() if isinstance(attached, dict) else ():
-            for mime, encoded in bundle.items() if isinstance(bundle, dict) else ():
-                picture = pictures.checked(mime, encoded)
-                if picture and len(name) <= _LONGEST_NAME and len(kept) < _MOST_PICTURES:
-                    kept[name] = {mime: picture}
+        for picture in one.pictures:
+            if len(kept) < PICTURES_PER_CELL:
+                kept[picture.name] = {picture.mime: picture.data}
     if kept:
         cell["attachments"] = kept
 
@@ -214,6 +209,12 @@ class Base:
     given: NotebookNode
     language: str
 
+    @cached_property
+    def untouched(self) -> Submission:
+        """What stands in where nothing can be read: the notebook as it was given."""
+        cells = course_cells([self.template], [self.given], [self.language])
+        return submission_of(self.given, cells)
+
 
 class Bases:
     """The instructor's notebooks of one assignment; each is worked out once."""
@@ -221,13 +222,17 @@ class Bases:
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
+        self._languages = course.languages()
         self._made: dict[tuple[str, str], Base] = {}
+        self._cells: dict[str, CourseCells] = {}
 
-    def base(self, notebook: str, submission: NotebookNode) -> Base:
-        """The one in the submission's language, or in the master's where there is no such one."""
-        language = notebooks.language_of(submission)
-        folder = self._course.source(language) / self._assignment
-        if not (folder / f"{notebook}.ipynb").is_file():
+    def base(self, notebook: str, language: str = MASTER_LANGUAGE) -> Base:
+        """The one in a language, or in the master's where there is none in that.
+
+        Args:
+            language: one of the course's; any other is the master's.
+        """
+        if language not in self._languages or not self._path(notebook, language).is_file():
             language = MASTER_LANGUAGE
         made = self._made.get((notebook, language))
         if made is None:
@@ -237,8 +242,22 @@ class Bases:
             )
         return made
 
+    def cells(self, notebook: str) -> CourseCells:
+        """What recognises this notebook's cells in submissions, in every language there is."""
+        found = self._cells.get(notebook)
+        if found is None:
+            there = [code for code in self._languages if self._path(notebook, code).is_file()]
+            made = [self.base(notebook, code) for code in there]
+            found = self._cells[notebook] = course_cells(
+                [one.template for one in made], [one.given for one in made], there
+            )
+        return found
 
-def rebuilt(base: Base, submission: NotebookNode, notes: Iterable[Note] = ()) -> NotebookNode:
+    def _path(self, notebook: str, language: str) -> Path:
+        return self._course.source(language) / self._assignment / f"{notebook}.ipynb"
+
+
+def rebuilt(base: Base, submission: Submission, notes: Iterable[Note] = ()) -> NotebookNode:
     """The notebook to run, which carries the notes for its student.
 
     Args:
@@ -251,13 +270,24 @@ def rebuilt(base: Base, submission: NotebookNode, notes: Iterable[Note] = ()) ->
     return result
 
 
+def recorded(base: NotebookNode, given: NotebookNode, notebook: NotebookNode) -> Submission:
+    """The record of a notebook in memory, recognised by the instructor's.
+
+    For notebooks that this process has made or may trust: the student's own, in `validate`.
+    """
+    return submission_of(notebook, course_cells([base], [given], [notebooks.language_of(notebook)]))
+
+
 def is_students(cell: NotebookNode) -> bool:
     """Whether a cell of a rebuilt notebook has its source from the student."""
     return is_solution(cell) or cell.id.startswith(f"{_OWN}-")
 
 
 class Rebuild(NbGraderPreprocessor):
-    """The first step of autograding, for Formgrader's button."""
+    """The first step of autograding, for Formgrader's button.
+
+    What comes in is what the confined reader made of the submission (`exporter`).
+    """
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
@@ -266,5 +296,7 @@ class Rebuild(NbGraderPreprocessor):
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]
         receipt = find_receipt(course, names["student"], assignment)
-        base = Bases(course, assignment).base(notebook, nb)
-        return rebuilt(base, nb, receipt.notes if receipt else ()), resources
+        bases = Bases(course, assignment)
+        submission = submission_of(nb, bases.cells(notebook))
+        base = bases.base(notebook, submission.language)
+        return rebuilt(base, submission, receipt.notes if receipt else ()), resources

@@ -16,6 +16,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -45,7 +46,15 @@ CLASS_LIMITS = Limits(members=20_000, member_bytes=128 * MIB, total_bytes=8 * 10
 """For a download of a whole class."""
 
 STUDENT_LIMITS = Limits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
-"""For what one student handed in."""
+"""For what one student handed in: its files and all that they hold unpacked, together."""
+
+
+class Budget:
+    """What is left of the limits that several sources share."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.members = limits.members
+        self.total_bytes = limits.total_bytes
 
 IGNORED = frozenset(
     {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
@@ -159,12 +168,12 @@ class Source:
         left_out: the names of links and devices, which are never read.
     """
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    def __init__(self, name: str, limits: Limits, budget: Budget | None = None) -> None:
         self.name = name
         self.limits = limits
         self.members: list[Member] = []
         self.left_out: list[str] = []
-        self._read_so_far = 0
+        self._budget = budget or Budget(limits)
 
     def __enter__(self) -> Source:
         return self
@@ -182,8 +191,10 @@ class Source:
             BadArchive: it is damaged, or larger than the limits, whatever its header says.
         """
         limits = self.limits
-        allowed = min(limits.member_bytes, limits.total_bytes - self._read_so_far)
+        allowed = min(limits.member_bytes, max(0, self._budget.total_bytes))
         content = self._read(member, allowed + 1)
+        # What was too much has been unpacked all the same.
+        self._budget.total_bytes -= len(content)
         if len(content) > limits.member_bytes:
             raise BadArchive(
                 f"{self.name}: {member.base} has more than the "
@@ -195,7 +206,6 @@ class Source:
                 f"{self.name} holds more than the {limits.total_bytes // MIB:,} MiB it may hold "
                 "when unpacked; pack only the files the assignment asks for."
             )
-        self._read_so_far += len(content)
         return content
 
     def _read(self, member: Member, limit: int) -> bytes:
@@ -204,7 +214,8 @@ class Source:
     def _add(self, member: Member) -> None:
         if is_ignored(member.name):
             return
-        if len(self.members) >= self.limits.members:
+        self._budget.members -= 1
+        if self._budget.members < 0:
             raise BadArchive(
                 f"{self.name} holds more than the {self.limits.members:,} files it may hold; "
                 "pack only the files the assignment asks for."
@@ -219,10 +230,19 @@ class ZipSource(Source):
         BadArchive: not a zip, damaged, encrypted, too many members, or a name leads outside.
     """
 
-    def __init__(self, origin: Path | bytes, name: str, limits: Limits) -> None:
-        super().__init__(name, limits)
+    def __init__(
+        self,
+        origin: Path | bytes | IO[bytes],
+        name: str,
+        limits: Limits,
+        budget: Budget | None = None,
+    ) -> None:
+        super().__init__(name, limits, budget)
         stream: IO[bytes]
-        stream = io.BytesIO(origin) if isinstance(origin, bytes) else open(origin, "rb")
+        if isinstance(origin, bytes):
+            stream = io.BytesIO(origin)
+        else:
+            stream = open(origin, "rb") if isinstance(origin, Path) else origin
         self._stream = stream
         try:
             self._require_small_directory(stream)
@@ -296,6 +316,30 @@ class ZipSource(Source):
             )
         self._add(Member(name, _zip_time(info), info))
 
+    def place(self, member: Member) -> PackedFile:
+        """Where a member lies."""
+        info = member.key
+        assert isinstance(info, zipfile.ZipInfo)
+        return PackedFile(
+            info.header_offset, info.compress_type, info.compress_size, info.file_size, info.CRC
+        )
+
+    def declared(self, member: Member) -> int:
+        """The size that the zip claims for a member; unpacking it may tell otherwise."""
+        assert isinstance(member.key, zipfile.ZipInfo)
+        return member.key.file_size
+
+    def peek(self, member: Member, limit: int) -> bytes:
+        """The first bytes of a member, at most `limit`.
+
+        Raises:
+            BadArchive: it is damaged, or there is more of it than the zip claims.
+        """
+        content = self._read(member, min(limit, self.declared(member) + 1))
+        if len(content) > self.declared(member):
+            raise BadArchive(f"{self.name}: {member.base} is larger than it says.")
+        return content
+
     def _read(self, member: Member, limit: int) -> bytes:
         assert isinstance(member.key, zipfile.ZipInfo)
         with self._plain_errors(), self._zip.open(member.key) as stream:
@@ -316,6 +360,81 @@ class _DamageTranslated:
             raise BadArchive(
                 f"{self.name} is a damaged zip ({str(error)[:80]}); pack it again."
             ) from None
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """Where a member lies in a zip, so that it can be unpacked without reading the whole list.
+
+    Attributes:
+        offset: of its header.
+        method: how it is packed, as `zipfile` numbers it.
+        packed: its bytes in the zip.
+        size: its bytes, as the zip claims.
+        crc: its checksum, as the zip claims.
+    """
+
+    offset: int
+    method: int
+    packed: int
+    size: int
+    crc: int
+
+    def to_wire(self) -> list[int]:
+        """The same as plain values."""
+        return [self.offset, self.method, self.packed, self.size, self.crc]
+
+    @classmethod
+    def from_wire(cls, value: object) -> PackedFile:
+        """What `to_wire` made.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if type(value) is not list or len(value) != 5 or any(type(one) is not int for one in value):
+            raise ValueError("that isn't a place in a zip")
+        return cls(*value)
+
+
+_PIECE = 256 * 1024
+
+
+def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
+    """The content of a member, in pieces of bounded size.
+
+    Raises:
+        BadArchive: it is damaged.
+    """
+    with _DamageTranslated("the download"):
+        stream.seek(place.offset)
+        header = stream.read(30)
+        if header[:4] != b"PK\x03\x04" or len(header) < 30:
+            raise BadArchive("The download is a damaged zip; download it again.")
+        name, extra = struct.unpack_from("<HH", header, 26)
+        stream.seek(place.offset + 30 + name + extra)
+        left, crc = place.packed, 0
+        inflate = zlib.decompressobj(-15) if place.method == zipfile.ZIP_DEFLATED else None
+        rest = b""
+        while left > 0 or rest:
+            piece = rest
+            if not piece:
+                piece = stream.read(min(left, _PIECE))
+                if not piece:
+                    break
+                left -= len(piece)
+            rest = b""
+            if inflate is not None:
+                piece, rest = inflate.decompress(piece, _PIECE), inflate.unconsumed_tail
+                if inflate.eof:
+                    left, rest = 0, b""
+            crc = zlib.crc32(piece, crc)
+            if piece:
+                yield piece
+        if inflate is not None and (piece := inflate.flush()):
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        if crc != place.crc:
+            raise BadArchive("The download is a damaged zip; download it again.")
 
 
 class FolderSource(Source):
@@ -340,8 +459,9 @@ class FolderSource(Source):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if raw.count("/") >= 20:
-                    raise BadArchive(f"{self.name} holds folders nested too deep; flatten it.")
-                self._walk(Path(entry.path), raw + "/")
+                    self.left_out.append(name)  # nested too deep to be anybody's work
+                else:
+                    self._walk(Path(entry.path), raw + "/")
             elif entry.is_file(follow_symlinks=False):
                 seconds = entry.stat(follow_symlinks=False).st_mtime
                 modified = datetime.fromtimestamp(seconds, timezone.utc)
@@ -349,7 +469,12 @@ class FolderSource(Source):
             else:
                 self.left_out.append(name)
 
-    def _read(self, member: Member, limit: int) -> bytes:
+    def open(self, member: Member) -> int:
+        """A descriptor of a file, which is a plain one.
+
+        Raises:
+            BadArchive: it can't be read, or is something else by now.
+        """
         assert isinstance(member.key, Path)
         try:
             handle = _opened_beneath(self.folder, member.key.relative_to(self.folder))
@@ -357,9 +482,13 @@ class FolderSource(Source):
             raise BadArchive(
                 f"{member.name} can't be read ({error.strerror}); check its permissions."
             ) from None
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise BadArchive(f"{member.name} isn't a plain file; hand in the file itself.")
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise BadArchive(f"{member.name} isn't a plain file; hand in the file itself.")
+        return handle
+
+    def _read(self, member: Member, limit: int) -> bytes:
+        with os.fdopen(self.open(member), "rb") as stream:
             return stream.read(limit)
 
 

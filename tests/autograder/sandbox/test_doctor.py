@@ -1,7 +1,7 @@
 """What the doctor finds here, and what it says where something is missing."""
 
-from autograder.engine import doctor as module
-from autograder.engine.doctor import can_grade, doctor
+from autograder.sandbox import doctor as module
+from autograder.sandbox.doctor import can_grade, doctor
 from autograder.engine.walls import WallsFault
 
 

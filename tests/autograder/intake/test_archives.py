@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from autograder.archives import (
+from autograder.intake.archives import (
     BadArchive,
     FolderSource,
     Limits,

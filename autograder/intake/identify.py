@@ -18,28 +18,23 @@ hand; the highest number; the one in the outermost folder; the one that comes la
 
 from __future__ import annotations
 
-import json
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from nbformat import NotebookNode
-
-from autograder.course import Course
 from autograder.errors import UserError
-from autograder.notebooks import (
-    CELL_LIMIT,
-    SIZE_LIMIT,
-    BadNotebook,
-    course_metadata,
-    grade_id,
-    is_solution,
-    parse,
-    read,
-)
+from autograder.intake import notebook_reader
+from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
+from autograder.intake.submission import CourseCells, comparable, course_cells
+from autograder.notebooks import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
 from autograder.notes import N_, Note, note
+
+if TYPE_CHECKING:
+    from autograder.course import Course
 
 BY_HAND, PLAIN, NUMBERED = 0, 1, 2
 """How a file's name stands to the assignment's: a copy made by hand, the name, a numbered one."""
@@ -70,6 +65,10 @@ OLD_FORMAT = N_(
 NOT_VALID = N_(
     "{name} does not have the form of a notebook, so it could not be graded: "
     "save it from JupyterLab and hand it in again."
+)
+TOO_COSTLY = N_(
+    "{name} takes more memory than reading a notebook may take, so it could not be graded: "
+    "clear its outputs, save it and hand it in again."
 )
 TAKEN_AS = N_("{name} was taken as {notebook}.")
 NO_CELLS = N_("{name} holds none of the assignment's cells.")
@@ -110,17 +109,30 @@ class Blueprint:
         grade_ids: of all its cells.
         given: the texts of its cells as released, in every language; empty if not released.
         asked: the files, besides the notebook, that belong to a submission.
+        cells: what recognises its notebook's cells.
     """
 
     assignment: str
     grade_ids: frozenset[str]
     given: frozenset[str]
     asked: frozenset[str]
+    cells: CourseCells = CourseCells()
 
     @property
     def notebook(self) -> str:
         """The notebook's file name."""
         return f"{self.assignment}.ipynb"
+
+    def to_wire(self) -> list:
+        """The same as plain values."""
+        sets = (self.grade_ids, self.given, self.asked)
+        return [self.assignment, *map(sorted, sets), self.cells.to_wire()]
+
+    @classmethod
+    def from_wire(cls, value: list) -> Blueprint:
+        """What `to_wire` made; it comes from the trusted side, so nothing is validated."""
+        assignment, *sets, cells = value
+        return cls(assignment, *map(frozenset, sets), CourseCells.from_wire(cells))
 
 
 def blueprints(course: Course) -> dict[str, Blueprint]:
@@ -144,14 +156,17 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
     grade_ids: set[str] = set()
     given: set[str] = set()
     asked: set[str] = set()
+    every, released = [], []
     for folder in folders:
         place = folder / name
         if not (place / f"{name}.ipynb").is_file():
             continue
         notebook = read(place / f"{name}.ipynb")
+        every.append(notebook)
         grade_ids.update(filter(None, map(grade_id, notebook.cells)))
         if folder.parent.name == "release":
-            given.update(cell.source.strip() for cell in notebook.cells)
+            released.append(notebook)
+            given.update(comparable(cell.source) for cell in notebook.cells)
         listed = course_metadata(notebook).get("files", [])
         asked.update(file for file in listed if isinstance(file, str))
         asked.update(
@@ -160,7 +175,9 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
             if path.is_file() and not any(part.startswith(".") for part in path.parts)
         )
     asked.discard(f"{name}.ipynb")
-    return Blueprint(name, frozenset(grade_ids), frozenset(given), frozenset(asked))
+    languages = dict.fromkeys(folder.name for folder in folders)
+    cells = course_cells(every, released, languages)
+    return Blueprint(name, frozenset(grade_ids), frozenset(given), frozenset(asked), cells)
 
 
 def is_notebook_name(file: str) -> bool:
@@ -198,7 +215,7 @@ def name_standing(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | N
     return kind, tuple(numbers)
 
 
-def cells_known(notebook: NotebookNode, blueprint: Blueprint) -> set[str]:
+def cells_known(notebook: RawNotebook, blueprint: Blueprint) -> set[str]:
     """The assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
 
     A cell's id equals its grade_id in this course, so an editor that drops one of the two
@@ -206,9 +223,7 @@ def cells_known(notebook: NotebookNode, blueprint: Blueprint) -> set[str]:
     """
     found: set[str] = set()
     for cell in notebook.cells:
-        for mark in (grade_id(cell), cell.get("id"), cell.metadata.get("id")):
-            if isinstance(mark, str) and mark in blueprint.grade_ids:
-                found.add(mark)
+        found.update(mark for mark in cell.marks if mark in blueprint.grade_ids)
     return found
 
 
@@ -218,17 +233,23 @@ class Candidate:
 
     Attributes:
         name: as handed in.
+        sha256: of its content.
         notebook: None if it can't be read; `problem` then says why.
         standing: the higher one wins; see the module's text for the order.
     """
 
     name: str
-    content: bytes
-    notebook: NotebookNode | None
+    sha256: str
+    notebook: RawNotebook | None
     problem: Note | None
     standing: tuple
     named: bool
     known: frozenset[str]
+
+    @property
+    def readable(self) -> bool:
+        """Whether it could be read."""
+        return self.problem is None
 
 
 def examine(
@@ -248,9 +269,9 @@ def examine(
         return None
     notebook, problem = None, None
     try:
-        notebook = parse(content, PurePosixPath(name).name)
-    except BadNotebook:
-        problem = why_unreadable(name, content)
+        notebook = read_notebook(content)
+    except Unreadable as error:
+        problem = _problem(name, str(error))
     known = cells_known(notebook, blueprint) if notebook is not None else set()
     if by_name is None:
         best = max((len(cells_known(notebook, other)) for other in others), default=0) if (
@@ -270,16 +291,22 @@ def examine(
         order,
     )
     return Candidate(
-        name, content, notebook, problem, standing, by_name is not None, frozenset(known)
+        name=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        notebook=notebook,
+        problem=problem,
+        standing=standing,
+        named=by_name is not None,
+        known=frozenset(known),
     )
 
 
-def _has_answers(notebook: NotebookNode, blueprint: Blueprint) -> bool:
+def _has_answers(notebook: RawNotebook, blueprint: Blueprint) -> bool:
     """Whether a notebook differs from the release where a student may write."""
     return any(
-        cell.source.strip() and cell.source.strip() not in blueprint.given
+        (text := comparable(cell.source)) and text not in blueprint.given
         for cell in notebook.cells
-        if cell.cell_type == "code" or is_solution(cell)
+        if cell.kind == "code" or cell.solution
     )
 
 
@@ -292,17 +319,17 @@ def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candi
     best = max(candidates, key=lambda candidate: candidate.standing)
     # Of files with the same content, the one that needs the least explaining.
     winner = max(
-        (one for one in candidates if one.content == best.content),
+        (one for one in candidates if one.sha256 == best.sha256),
         key=lambda one: (PurePosixPath(one.name).name == blueprint.notebook, one.standing),
     )
     notes: list[Note] = []
     shown = _shown(winner.name)
-    same = [c for c in candidates if c is not winner and c.content == winner.content]
+    same = [c for c in candidates if c is not winner and c.sha256 == winner.sha256]
     if same:
         notes.append(note(SAME_TWICE, name=shown, others=_listed(same)))
-    losers = [c for c in candidates if c is not winner and c.content != winner.content]
+    losers = [c for c in candidates if c is not winner and c.sha256 != winner.sha256]
     renamed = unicodedata.normalize("NFC", shown) != blueprint.notebook
-    if renamed and winner.notebook is not None and not losers:
+    if renamed and winner.readable and not losers:
         notes.insert(0, note(TAKEN_AS, name=shown, notebook=blueprint.notebook))
     by_reason: dict[str, list[Candidate]] = {}
     for loser in losers:
@@ -310,7 +337,7 @@ def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candi
     notes.extend(
         note(reason, name=shown, others=_listed(group)) for reason, group in by_reason.items()
     )
-    if winner.notebook is not None and not winner.known:
+    if winner.readable and not winner.known:
         notes.append(note(NO_CELLS, name=shown))
     return winner, notes
 
@@ -332,22 +359,30 @@ def _listed(candidates: Iterable[Candidate]) -> str:
     return ", ".join(_shown(candidate.name) for candidate in candidates)
 
 
-def why_unreadable(name: str, content: bytes) -> Note:
-    """What a student is told about a file that `notebooks.parse` refused."""
-    if len(content) > SIZE_LIMIT:
-        return note(TOO_LARGE, name=name, limit=SIZE_LIMIT // (1024 * 1024))
+def why_unreadable(name: str, content: bytes) -> Note | None:
+    """What a student is told about a file that can't be read as a notebook; None if it can."""
     try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        return note(NOT_JSON, name=name)
-    if isinstance(data, dict):
-        version = data.get("nbformat")
-        if isinstance(version, int) and (version < 4 or "worksheets" in data):
-            return note(OLD_FORMAT, name=name)
-        cells = data.get("cells")
-        if isinstance(cells, list) and len(cells) > CELL_LIMIT:
-            return note(TOO_MANY_CELLS, name=name, limit=CELL_LIMIT)
-    return note(NOT_VALID, name=name)
+        read_notebook(content)
+    except Unreadable as error:
+        return _problem(name, str(error))
+    return None
+
+
+_PROBLEMS = {
+    notebook_reader.TOO_LARGE: TOO_LARGE,
+    notebook_reader.NOT_JSON: NOT_JSON,
+    notebook_reader.OLD_FORMAT: OLD_FORMAT,
+    notebook_reader.NOT_VALID: NOT_VALID,
+    notebook_reader.TOO_MANY_CELLS: TOO_MANY_CELLS,
+    notebook_reader.TOO_COSTLY: TOO_COSTLY,
+}
+_LIMITS = {TOO_LARGE: SIZE_LIMIT // (1024 * 1024), TOO_MANY_CELLS: CELL_LIMIT}
+
+
+def _problem(name: str, reason: str) -> Note:
+    message = _PROBLEMS[reason]
+    limit = {"limit": _LIMITS[message]} if message in _LIMITS else {}
+    return note(message, name=name, **limit)
 
 
 def find_assignment(

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder import notebooks
 from autograder.errors import UserError
-from autograder.recognition import (
+from autograder.intake.identify import (
     BY_HAND,
     NUMBERED,
     PLAIN,

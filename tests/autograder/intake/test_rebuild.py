@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder import notebooks
-from autograder.rebuild import rebuild, released, template
+from autograder.intake.rebuild import rebuild as rebuild_record
+from autograder.intake.rebuild import recorded, released, template
+
+
+def rebuild(base, given_notebook, work):
+    return rebuild_record(base, given_notebook, recorded(base, given_notebook, work))
 
 
 @pytest.fixture

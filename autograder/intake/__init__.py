@@ -1,0 +1,1 @@
+"""What students hand in, opened: from the mailbox to a typed record."""

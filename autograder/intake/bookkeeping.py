@@ -1,0 +1,86 @@
+"""The two files that nbgrader keeps beside a submission, and how they are read.
+
+Through nbgrader's own `collect` or `zip_collect` they come from the student: a link, a pipe, a
+huge or a binary one is as if there were none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from datetime import datetime
+from pathlib import Path
+
+from autograder.intake.delivery import SECRET, TIMESTAMP
+
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?: ?[A-Za-z]{1,5}| ?[+-]\d\d:?\d\d)?"
+)
+_SECRET = re.compile(rb"[\x20-\x7e]{1,500}\n?")
+_LARGEST = 1_000
+
+
+def opened(path: Path) -> int:
+    """A descriptor of a plain file, never of what a link in its place leads to.
+
+    Raises:
+        OSError: there is no plain file, or it can't be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} isn't a plain file")
+    return descriptor
+
+
+def small_file(path: Path) -> bytes | None:
+    """The bytes of a small plain file; None if it is anything else."""
+    try:
+        descriptor = opened(path)
+    except (OSError, ValueError):
+        return None
+    with os.fdopen(descriptor, "rb") as stream:
+        try:
+            content = stream.read(_LARGEST + 1)
+        except OSError:
+            return None
+    return content if len(content) <= _LARGEST else None
+
+
+def parsed_time(text: str) -> datetime | None:
+    """The time that nbgrader wrote, in UTC as nbgrader has it (without a zone); None if none."""
+    from nbgrader.utils import parse_utc
+
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        return parse_utc(text)
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        return None
+
+
+def time_in(path: Path) -> datetime | None:
+    """The time in a timestamp file; None if there is none that can be read."""
+    content = small_file(path)
+    try:
+        return parsed_time(content.decode("ascii").strip()) if content else None
+    except UnicodeDecodeError:
+        return None
+
+
+def is_secret(content: bytes) -> bool:
+    """Whether this can be nbgrader's key to a feedback page."""
+    return _SECRET.fullmatch(content) is not None
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """Those of the two files that are as nbgrader writes them."""
+    found = {}
+    if time_in(folder / TIMESTAMP) is not None:
+        found[TIMESTAMP] = small_file(folder / TIMESTAMP) or b""
+    secret = small_file(folder / SECRET)
+    if secret and is_secret(secret):
+        found[SECRET] = secret
+    return found

@@ -1,0 +1,47 @@
+"""Open a submission for Formgrader's Autograde button with the same protection as `grade`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode, from_dict
+
+from autograder.course import Course
+from autograder.intake import bookkeeping
+from autograder.intake.confined import Reader
+from autograder.intake.rebuild import Bases
+from autograder.intake.submission import Submission, to_notebook
+
+
+class ConfinedExporter(NotebookExporter):
+    """nbgrader's exporter, but for who opens what a student handed in: the confined reader.
+
+    nbgrader itself would parse the file in the server's process, with whatever is in it. What
+    can't be read goes on as a notebook without cells; the grading that follows says why.
+    """
+
+    def from_filename(
+        self, filename: str, resources: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[str, dict[str, Any]]:
+        course = Course.of(self.config)
+        path = Path(os.path.abspath(filename))
+        if not path.is_relative_to(course.submitted):
+            return super().from_filename(filename, resources=resources, **options)
+        cells = Bases(course, path.parent.name).cells(path.stem)
+        try:
+            descriptor = bookkeeping.opened(path)
+        except OSError:
+            read = None
+        else:
+            with Reader() as reader:
+                read = reader.notebook(descriptor, cells)
+            os.close(descriptor)
+        submission = read if isinstance(read, Submission) else Submission()
+        notebook: NotebookNode = from_dict(to_notebook(submission, cells))
+        resources = self._init_resources(resources)
+        resources["metadata"]["name"] = path.stem
+        resources["metadata"]["path"] = str(path.parent)
+        return self.from_notebook_node(notebook, resources=resources, **options)

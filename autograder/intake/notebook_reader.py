@@ -1,0 +1,196 @@
+"""Read a notebook from its bytes, tolerantly: what grading needs is taken, the rest is dropped.
+
+No nbformat, so that it starts at once and costs little: it runs in the confined reader for
+whatever students hand in, and in the student's own process for `submit`. Editors write outputs,
+metadata and formats of all kinds; none of that is looked at. Refused is only what isn't JSON, has
+no list of cells, is of the format before 2015, or is over a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from autograder import pictures
+from autograder.intake.submission import (
+    DEFAULT_LANGUAGE,
+    PICTURE_TYPES,
+    PICTURES_PER_CELL,
+    CourseCells,
+    Picture,
+    Submission,
+    SubmittedCell,
+    is_picture_name,
+    valid_text,
+)
+from autograder.notebooks import CELL_LIMIT, SIZE_LIMIT
+
+TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
+    "too large", "not json", "old format", "not valid", "too many cells", "too costly",
+)
+"""Why a notebook can't be read."""
+
+EXPLAINED = {
+    TOO_LARGE: f"it has more than the {SIZE_LIMIT:,} bytes allowed; clear its outputs and save it again",
+    NOT_JSON: "it isn't a notebook: its content isn't JSON; save it again from JupyterLab",
+    OLD_FORMAT: "it is in the old notebook format 3 or an older one; open it in JupyterLab and save it",
+    NOT_VALID: "it is JSON but not a notebook; take the .ipynb file that JupyterLab saves",
+    TOO_MANY_CELLS: f"it has more than the {CELL_LIMIT:,} cells allowed; delete the ones you don't need",
+    TOO_COSTLY: "reading it takes more time or memory than it may; clear its outputs and save it again",
+}
+"""The reasons, as the end of a sentence."""
+
+_SET_LANGUAGE = re.compile(r"""^\s*set_language\(\s*["']([a-z]{2,3})["']\s*\)""", re.MULTILINE)
+_LONGEST_MARK = 200
+
+
+class Unreadable(ValueError):
+    """The bytes aren't a notebook that can be used; the message is one of the reasons above."""
+
+
+@dataclass(frozen=True)
+class RawCell:
+    """A cell as it came; only the reader sees it.
+
+    Attributes:
+        marks: the grade id, the id, and the id in the metadata, each None where there is none.
+        solution: whether nbgrader's metadata call it an answer.
+    """
+
+    kind: str
+    source: str
+    marks: tuple[str | None, str | None, str | None]
+    solution: bool
+    attachments: Any = None
+
+
+@dataclass(frozen=True)
+class RawNotebook:
+    """A notebook as it came; only the reader sees it.
+
+    Attributes:
+        language: what it says of itself, whatever that is.
+    """
+
+    language: str
+    cells: tuple[RawCell, ...]
+
+
+def read_notebook(content: bytes) -> RawNotebook:
+    """Read a notebook.
+
+    Raises:
+        Unreadable: it can't be used; nothing else is raised, whatever the bytes are.
+    """
+    if len(content) > SIZE_LIMIT:
+        raise Unreadable(TOO_LARGE)
+    try:
+        data = json.loads(content.decode(_encoding(content)))
+    except MemoryError:
+        raise Unreadable(TOO_COSTLY) from None
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise Unreadable(NOT_JSON) from None
+    return from_plain(data)
+
+
+def _encoding(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    return "utf-8-sig"
+
+
+def from_plain(data: object) -> RawNotebook:
+    """Read a notebook from what its JSON holds.
+
+    Raises:
+        Unreadable: as `read_notebook`.
+    """
+    if not isinstance(data, dict):
+        raise Unreadable(NOT_VALID)
+    version = data.get("nbformat")
+    if not isinstance(version, int):
+        raise Unreadable(NOT_VALID)
+    if version < 4 or "worksheets" in data:
+        raise Unreadable(OLD_FORMAT)
+    rows = data.get("cells")
+    if not isinstance(rows, list):
+        raise Unreadable(NOT_VALID)
+    if len(rows) > CELL_LIMIT:
+        raise Unreadable(TOO_MANY_CELLS)
+    cells = tuple(
+        _cell(row)
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get("cell_type"), str)
+    )
+    if rows and not cells:
+        raise Unreadable(NOT_VALID)
+    return RawNotebook(_language(cells, data.get("metadata")), cells)
+
+
+def _cell(row: dict) -> RawCell:
+    kind = row.get("cell_type")
+    source = row.get("source", "")
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    source = valid_text(source) if isinstance(source, str) else ""
+    source = source.replace("\r\n", "\n")
+    if kind == "heading":  # of format 3; some editors still write it
+        level = row.get("level")
+        marks = level if isinstance(level, int) and 1 <= level <= 6 else 1
+        kind, source = "markdown", f"{'#' * marks} {source}"
+    elif kind not in ("code", "markdown"):
+        kind = "raw"
+    metadata = row.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    grader = metadata.get("nbgrader")
+    grader = grader if isinstance(grader, dict) else {}
+    marks = (_mark(grader.get("grade_id")), _mark(row.get("id")), _mark(metadata.get("id")))
+    return RawCell(kind, source, marks, bool(grader.get("solution")), row.get("attachments"))
+
+
+def _mark(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= _LONGEST_MARK else None
+
+
+def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
+    """What the cells set, else what the metadata say."""
+    for cell in cells:
+        if cell.kind == "code" and (found := _SET_LANGUAGE.search(cell.source)):
+            return found.group(1)
+    marked = metadata.get("beyond") if isinstance(metadata, dict) else None
+    claimed = marked.get("language") if isinstance(marked, dict) else None
+    return claimed if isinstance(claimed, str) else DEFAULT_LANGUAGE
+
+
+def record(raw: RawNotebook, cells: CourseCells) -> Submission:
+    """The record of a notebook: its cells, each with the course's cell that it stands for."""
+    language = raw.language if raw.language in cells.languages else DEFAULT_LANGUAGE
+    made = []
+    for cell in raw.cells:
+        kept = _pictures(cell.attachments) if cell.kind != "code" else ()
+        made.append(SubmittedCell(cell.kind, cell.source, cells.find(cell.marks, cell.source), kept))
+    return Submission(language, tuple(made))
+
+
+def _pictures(attached: object) -> tuple[Picture, ...]:
+    """The pictures pasted into prose: whole, not too large, not too many."""
+    kept: dict[str, Picture] = {}
+    for name, bundle in attached.items() if isinstance(attached, dict) else ():
+        for mime, encoded in bundle.items() if isinstance(bundle, dict) else ():
+            if len(kept) >= PICTURES_PER_CELL:
+                return tuple(kept.values())
+            if mime in PICTURE_TYPES and is_picture_name(name):
+                if data := pictures.checked(mime, encoded):
+                    kept[name] = Picture(name, mime, data)
+    return tuple(kept.values())
+
+
+def submission_of(notebook: object, cells: CourseCells) -> Submission:
+    """The record of a notebook that is already in memory (nbformat's, or plain values).
+
+    Raises:
+        Unreadable: as `read_notebook`.
+    """
+    return record(from_plain(notebook), cells)

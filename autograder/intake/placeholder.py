@@ -1,0 +1,32 @@
+"""Keep what couldn't be read of a submission, while the untouched notebook stands in for it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from autograder.intake.archives import STUDENT_LIMITS
+from autograder.notes import N_
+
+UNREADABLE = N_("Your notebook couldn't be read, so nothing could be graded: {reason}")
+
+_PIECE = 256 * 1024
+
+
+def keep_unreadable(descriptor: int, folder: Path, name: str) -> None:
+    """Copy a file that couldn't be read, as far as a submission's file may go, out of reach.
+
+    Args:
+        folder: the submission's own in `term/collected`.
+
+    Nothing is raised: a copy that can't be made is no reason not to grade the others.
+    """
+    place = folder / "unreadable" / name
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as target:
+            at = 0
+            while at < STUDENT_LIMITS.member_bytes and (piece := os.pread(descriptor, _PIECE, at)):
+                target.write(piece)
+                at += len(piece)

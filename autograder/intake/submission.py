@@ -1,0 +1,277 @@
+"""A submission as a typed record: what was asked for, and nothing else of what came in.
+
+| field                  | what it may be                                                       |
+|------------------------|----------------------------------------------------------------------|
+| `Submission.language`  | one of the course's languages                                        |
+| `SubmittedCell.kind`   | "code", "markdown" or "raw"                                          |
+| `.source`              | text, with `\\n` between lines                                        |
+| `.cell_id`             | the id of the instructor's cell that it stands for; None: an own cell |
+| `.pictures`            | PNG and JPEG in prose, checked, under a name without control signs   |
+
+An own cell's place is its place in the row: it stands after the last course cell before it.
+
+The record crosses from the confined reader as plain values (`to_wire`); whoever receives it
+validates them (`submission_from_wire`) and counts for itself. No metadata, tag, output or name
+of the notebook crosses.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograder.notebooks import CELL_LIMIT, SIZE_LIMIT
+
+DEFAULT_LANGUAGE = "en"
+KINDS = ("code", "markdown", "raw")
+PICTURE_TYPES = ("image/png", "image/jpeg")
+PICTURES_PER_CELL = 10
+LONGEST_PICTURE_NAME = 100
+
+
+
+class BadRecord(ValueError):
+    """What came from the reader isn't a record."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture pasted into prose.
+
+    Attributes:
+        data: base64 in canonical form.
+    """
+
+    name: str
+    mime: str
+    data: str
+
+
+@dataclass(frozen=True)
+class SubmittedCell:
+    """One cell that came in; see the module's table."""
+
+    kind: str
+    source: str
+    cell_id: str | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One notebook that came in, in the order of its cells."""
+
+    language: str = DEFAULT_LANGUAGE
+    cells: tuple[SubmittedCell, ...] = ()
+
+    def to_wire(self) -> list:
+        """The record as plain values."""
+        return [
+            self.language,
+            [
+                [cell.kind, cell.source, cell.cell_id]
+                + [[one.name, one.mime, one.data] for one in cell.pictures]
+                for cell in self.cells
+            ],
+        ]
+
+
+@dataclass(frozen=True)
+class CourseCells:
+    """The instructor's notebook, as far as submitted cells are recognised by it.
+
+    Attributes:
+        ids: of its cells.
+        by_grade_id: nbgrader's name of a cell → its id.
+        by_text: a cell's text as given to students, in any language → its id.
+        languages: that the course has.
+    """
+
+    ids: frozenset[str] = frozenset()
+    by_grade_id: Mapping[str, str] = field(default_factory=dict)
+    by_text: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = (DEFAULT_LANGUAGE,)
+
+    def find(self, marks: Iterable[str | None], source: str) -> str | None:
+        """The id of the course's cell that a submitted one stands for; None for an own cell.
+
+        Args:
+            marks: the cell's grade id, its id, and the id that Colab keeps in the metadata.
+        """
+        grade_id, *others = marks
+        if grade_id in self.by_grade_id:
+            return self.by_grade_id[grade_id]
+        for mark in others:
+            if mark in self.ids:
+                return mark
+        text = comparable(source)
+        return self.by_text.get(text) if text else None
+
+    def to_wire(self) -> list:
+        """The same as plain values."""
+        return [
+            sorted(self.ids),
+            dict(self.by_grade_id),
+            dict(self.by_text),
+            list(self.languages),
+        ]
+
+    @classmethod
+    def from_wire(cls, value: list) -> CourseCells:
+        """What `to_wire` made; it comes from the trusted side, so nothing is validated."""
+        ids, by_grade_id, by_text, languages = value
+        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages))
+
+
+def course_cells(
+    notebooks: Iterable[Mapping[str, Any]],
+    given: Iterable[Mapping[str, Any]],
+    languages: Iterable[str],
+) -> CourseCells:
+    """What recognises the cells of an instructor's notebook.
+
+    Args:
+        notebooks: the notebook, in each language there is.
+        given: the same as students got them.
+    """
+    ids: set[str] = set()
+    by_grade_id: dict[str, str] = {}
+    by_text: dict[str, str] = {}
+    for notebook in notebooks:
+        for cell in notebook["cells"]:
+            ids.add(cell["id"])
+            name = (cell["metadata"].get("nbgrader") or {}).get("grade_id")
+            if isinstance(name, str):
+                by_grade_id.setdefault(name, cell["id"])
+    for notebook in given:
+        for cell in notebook["cells"]:
+            if text := comparable(cell["source"]):
+                by_text.setdefault(text, cell["id"])
+    return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages))
+
+
+def comparable(source: str) -> str:
+    """A source as sources are compared: the ends of lines and the space around don't count."""
+    return source.replace("\r\n", "\n").strip()
+
+
+_ATTACHABLE = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+
+
+def submission_from_wire(value: object, cells: CourseCells) -> Submission:
+    """The record in what a reader sent, which may be a hijacked one.
+
+    Raises:
+        BadRecord: it is anything but a record within the limits.
+    """
+    language, rows = _row(value, 2)
+    if type(language) is not str or language not in (*cells.languages, DEFAULT_LANGUAGE):
+        raise BadRecord("its language isn't the course's")
+    if type(rows) is not list or len(rows) > CELL_LIMIT:
+        raise BadRecord("it has no list of cells, or too many")
+    size = 0
+    made = []
+    for row in rows:
+        if type(row) is not list or not 3 <= len(row) <= 3 + PICTURES_PER_CELL:
+            raise BadRecord("a cell of it has another shape")
+        kind, source, cell_id, *pictures = row
+        if kind not in KINDS or type(source) is not str:
+            raise BadRecord("a cell of it is of an unknown kind")
+        if cell_id is not None and (type(cell_id) is not str or cell_id not in cells.ids):
+            raise BadRecord("a cell of it stands for none of the course's")
+        size += len(source)
+        found = tuple(map(_picture, pictures))
+        size += sum(len(one.data) for one in found)
+        if size > SIZE_LIMIT:
+            raise BadRecord("it is too large")
+        made.append(SubmittedCell(kind, valid_text(source), cell_id, found))
+    return Submission(language, tuple(made))
+
+
+def _picture(value: object) -> Picture:
+    name, mime, data = _row(value, 3)
+    if type(name) is not str or not is_picture_name(name) or mime not in PICTURE_TYPES:
+        raise BadRecord("a picture of it has no proper name or kind")
+    if type(data) is not str or not _ATTACHABLE.fullmatch(data):
+        raise BadRecord("a picture of it isn't base64")
+    try:
+        base64.b64decode(data, validate=True)
+    except binascii.Error:
+        raise BadRecord("a picture of it isn't base64") from None
+    return Picture(name, mime, data)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a pasted picture may keep its name."""
+    return 0 < len(name) <= LONGEST_PICTURE_NAME and name.isprintable()
+
+
+def valid_text(text: str) -> str:
+    """`text` as UTF-8 can hold it: a lone surrogate becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _row(value: object, length: int) -> list:
+    if type(value) is not list or len(value) != length:
+        raise BadRecord("it has another shape")
+    return value
+
+
+def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
+    """A small clean notebook that reads as the same record again: no outputs, no metadata."""
+    taken = set(cells.ids)
+    used: set[str] = set()
+    made = []
+    number = 0
+    for cell in submission.cells:
+        cell_id, metadata = cell.cell_id, {}
+        if cell_id is None or cell_id in used:
+            if cell_id is not None:
+                metadata = {"id": cell_id}  # where Colab keeps it; read as the id itself
+            number += 1
+            while f"own-{number}" in taken:
+                number += 1
+            cell_id = f"own-{number}"
+        used.add(cell_id)
+        one: dict[str, Any] = {
+            "cell_type": cell.kind,
+            "id": cell_id,
+            "metadata": metadata,
+            "source": cell.source,
+        }
+        if cell.kind == "code":
+            one |= {"execution_count": None, "outputs": []}
+        elif cell.pictures:
+            one["attachments"] = {
+                picture.name: {picture.mime: picture.data} for picture in cell.pictures
+            }
+        made.append(one)
+    return {
+        "cells": made,
+        "metadata": {
+            "beyond": {"language": submission.language},
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def to_bytes(submission: Submission, cells: CourseCells) -> bytes:
+    """`to_notebook` as a file: the same record always gives the same bytes.
+
+    A source is one string, not a list of lines, so that a notebook never becomes larger by this
+    than a little more than it was.
+    """
+    text = json.dumps(to_notebook(submission, cells), ensure_ascii=False, indent=1, sort_keys=True)
+    return (text + "\n").encode("utf-8", "replace")

@@ -1,0 +1,55 @@
+"""With each barrier down, the look at it notices; with all of them up, none does."""
+
+import os
+
+import pytest
+
+from autograder.engine import kernel
+from autograder.engine.warm import WarmParent
+from autograder.sandbox import barriers, probes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def login():
+    kernel.new_session_keyring()  # as a login does: then every child would inherit it
+    os.environ["BEYOND_GRADERS_OWN"] = "secret"
+    yield
+    del os.environ["BEYOND_GRADERS_OWN"]
+
+
+def found(imports=()):
+    with WarmParent(imports=imports) as parent, parent.fork() as one, parent.fork() as other:
+        return {look.barrier for look in probes.holes(one.socket, other.socket, parent.limits)}
+
+
+def test_no_look_finds_a_hole(bubblewrap):
+    assert found() == set()
+
+
+def test_every_barrier_that_can_be_seen_has_a_look():
+    assert {look.barrier for look in probes.LOOKS} == barriers.ALL.keys() - probes.UNSEEN
+
+
+@pytest.mark.parametrize("barrier", sorted(barriers.ALL.keys() - probes.UNSEEN))
+def test_a_barrier_that_is_down_is_noticed(bubblewrap, monkeypatch, barrier):
+    if barrier == barriers.USER and not kernel.is_privileged():
+        pytest.skip("only root changes its user")
+    monkeypatch.setattr(barriers, "DOWN", frozenset({barrier}))
+    # onnxruntime maps a database of its own in the warm parent.
+    imports = ("onnxruntime",) if barrier == barriers.OWN_MEMORY else ()
+    assert barrier in found(imports)
+
+
+def test_a_package_that_maps_shared_memory_when_it_is_imported(bubblewrap):
+    assert found(("onnxruntime", "torch")) == set()
+
+
+def test_a_barrier_has_to_be_known():
+    with pytest.raises(KeyError):
+        barriers.stands("moat")
+
+
+def test_nothing_but_this_process_takes_a_barrier_down(bubblewrap, monkeypatch):
+    for name in ("DOWN", "BARRIERS", "BARRIERS_DOWN", "AUTOGRADER_DOWN", "BEYOND_DOWN"):
+        monkeypatch.setenv(name, barriers.NETWORK)
+    assert barriers.NETWORK not in found()
