@@ -164,7 +164,9 @@ _PRETENDED = {
 }
 
 NAMED = frozenset(
-    word for table in (_EPERM, _ENOSYS, _PRETENDED) for words in table.values()
+    word
+    for table in (_EPERM, _ENOSYS, _PRETENDED)
+    for words in table.values()
     for word in words.split()
 )
 """The calls that are refused or pretended by name, as far as that doesn't hang on an argument."""
