@@ -276,13 +276,14 @@ def _rest_of_the_machine() -> list[str]:
     binds, left = [], ["/"]
     while left:
         for entry in os.scandir(left.pop()):
-            needed = [one for one in needed_folders() if _is_in(one, entry.path)]
-            if entry.path in made or entry.path in needed or not entry.is_dir(follow_symlinks=False):
+            path = entry.path
+            needed = [one for one in needed_folders() if _is_in(one, path)]
+            if path in made or path in needed or not entry.is_dir(follow_symlinks=False):
                 continue
             if needed:
-                left.append(entry.path)
+                left.append(path)
             else:
-                binds += ["--ro-bind", entry.path, entry.path]
+                binds += ["--ro-bind", path, path]
     return binds
 
 

@@ -114,7 +114,9 @@ def _trial() -> Finding:
         return Finding(_TRIAL, False, f"The walls have holes: {named}.")
     start, child = f"{warm - began:.1f} s", f"{forked * 1000:.0f} ms"
     looks = len(probes.LOOKS)
-    return Finding(_TRIAL, True, f"the walls stand, {looks} looks; {start} to start, {child} a child")
+    return Finding(
+        _TRIAL, True, f"the walls stand, {looks} looks; {start} to start, {child} a child"
+    )
 
 
 def _setting(name: str) -> int | None:

@@ -82,7 +82,9 @@ def _calls(barrier: str, hole: str, expected: str, *calls: str) -> Look:
 
 
 LOOKS = (
-    Look(b.NETWORK, "the machine's network", "hole = os.readlink('/proc/self/ns/net') == HOST['net']"),
+    Look(
+        b.NETWORK, "the machine's network", "hole = os.readlink('/proc/self/ns/net') == HOST['net']"
+    ),
     Look(
         b.PROCESSES,
         "other processes can be seen",
@@ -117,7 +119,9 @@ LOOKS = (
         "hole = os.listdir('/dev/pts') != ['ptmx']",
         before="terminal = os.openpty()",
     ),
-    Look(b.KERNEL_SETTINGS, "kernel settings can be written", "hole = not is_read_only('/proc/sys')"),
+    Look(
+        b.KERNEL_SETTINGS, "kernel settings can be written", "hole = not is_read_only('/proc/sys')"
+    ),
     Look(
         b.KERNEL_COUNTERS,
         "the kernel's counters of this machine can be read",
@@ -137,7 +141,7 @@ LOOKS = (
     Look(
         b.CAPABILITIES,
         "it has capabilities",
-        "hole = any(int(status(f'Cap{name}'), 16) for name in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb'))\n"
+        "hole = any(int(status(f'Cap{name}'), 16) for name in ('Prm', 'Eff', 'Bnd', 'Amb'))\n"
         "hole = hole or status('NoNewPrivs') != '1'",
     ),
     Look(
@@ -163,12 +167,15 @@ LOOKS = (
         "hole = int(open('/proc/sys/kernel/shmmni').read()) > 64",
     ),
     Look(b.MEMORY, "memory without bound", "hole = more_than('AS', 1 << 39)"),
-    Look(b.PROCESS_COUNT, "processes without bound", "hole = more_than('NPROC', LIMITS['processes'])"),
+    Look(
+        b.PROCESS_COUNT, "processes without bound", "hole = more_than('NPROC', LIMITS['processes'])"
+    ),
     Look(
         b.PROCESS_COUNT,
         "one child's processes count against another's (this kernel is older than Linux 5.14: "
         "grade as root)",
-        "def go():\n    pid = os.fork()\n    if not pid:\n        os._exit(0)\n    os.waitpid(pid, 0)\n"
+        "def go():\n    pid = os.fork()\n    if not pid:\n        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
         "hole = error_of(go) != 0",
         before="forked = []\n"
         "for _ in range(min(LIMITS['processes'], 512) + 1):\n"
@@ -187,12 +194,17 @@ LOOKS = (
         "files without number",
         "hole = os.statvfs('/scratch').f_files > LIMITS['scratch_files']",
     ),
-    Look(b.OPEN_FILES, "open files without bound", "hole = more_than('NOFILE', LIMITS['open_files'])"),
-    Look(b.CPU_TIME, "processor time without bound", "hole = more_than('CPU', LIMITS['cpu_seconds'])"),
+    Look(
+        b.OPEN_FILES, "open files without bound", "hole = more_than('NOFILE', LIMITS['open_files'])"
+    ),
+    Look(
+        b.CPU_TIME, "processor time without bound", "hole = more_than('CPU', LIMITS['cpu_seconds'])"
+    ),
     Look(
         b.KERNEL_QUEUES,
         "memory can be locked or signals queued without bound",
-        "hole = more_than('MEMLOCK', 0) or more_than('MSGQUEUE', 0) or more_than('SIGPENDING', 256)",
+        "hole = more_than('MEMLOCK', 0) or more_than('MSGQUEUE', 0)\n"
+        "hole = hole or more_than('SIGPENDING', 256)",
     ),
     Look(b.SYSCALLS, "system calls aren't filtered", "hole = status('Seccomp') != '2'"),
     Look(

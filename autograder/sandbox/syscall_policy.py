@@ -23,6 +23,7 @@ import errno
 import functools
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from autograder.errors import EnvironmentFault
@@ -164,7 +165,9 @@ _PRETENDED = {
 }
 
 NAMED = frozenset(
-    word for table in (_EPERM, _ENOSYS, _PRETENDED) for words in table.values()
+    word
+    for table in (_EPERM, _ENOSYS, _PRETENDED)
+    for words in table.values()
     for word in words.split()
 )
 """The calls that are refused or pretended by name, as far as that doesn't hang on an argument."""
@@ -216,7 +219,8 @@ class _Writer:
             self._filter.set_attr(library.Attr.ACT_BADARCH, library.ALLOW)
         else:
             self._filter.set_attr(library.Attr.ACT_BADARCH, self._errno(errno.ENOSYS))
-        self._filter.set_attr(library.Attr.CTL_OPTIMIZE, 2)  # a tree, not a list
+        with suppress(OSError):  # older than libseccomp 2.5: then it is a list, not a tree
+            self._filter.set_attr(library.Attr.CTL_OPTIMIZE, 2)
         self._allow(_FREE)
         for table, number in ((_EPERM, errno.EPERM), (_ENOSYS, errno.ENOSYS), (_PRETENDED, 0)):
             for group, words in table.items():

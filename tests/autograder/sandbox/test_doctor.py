@@ -1,8 +1,8 @@
 """What the doctor finds here, and what it says where something is missing."""
 
+from autograder.engine.walls import WallsFault
 from autograder.sandbox import doctor as module
 from autograder.sandbox.doctor import can_grade, doctor
-from autograder.engine.walls import WallsFault
 
 
 def test_a_machine_that_can_grade(bubblewrap):
