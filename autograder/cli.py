@@ -297,7 +297,7 @@ def feedback(
 
     Answers are explained once the due date has passed.
     """
-    from autograder.feedback import feedback as write_feedback
+    from autograder.feedback.feedback import feedback as write_feedback
 
     with _progress(f"feedback on {assignment}") as show:
         pages = write_feedback(_course(course, db=db), assignment, student, explain, show)

@@ -176,14 +176,16 @@ class Course:
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
-        config.GenerateFeedback.exporter_class = "autograder.feedback_page.FeedbackPage"
+        config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
         # Formgrader shows what the feedback page shows of a student's work, made as harmless.
         # Besides, how a written answer is to be read.
         config.HTMLExporter.preprocessors = [
-            "autograder.rubrics.ShowRubrics",
-            "autograder.outputs.ReadableOutputs",
+            "autograder.feedback.rubrics.ShowRubrics",
+            "autograder.feedback.outputs.ReadableOutputs",
         ]
-        config.HTMLExporter.filters = {"markdown2html": "autograder.sanitize.markdown_filter"}
+        config.HTMLExporter.filters = {
+            "markdown2html": "autograder.feedback.sanitize.markdown_filter"
+        }
         return config
 
     def api(self) -> NbGraderAPI:
@@ -339,9 +341,9 @@ AUTOGRADE_STEPS = (
 )
 
 FEEDBACK_STEPS = (
-    "autograder.feedback_steps.ReadGrades",
-    "autograder.feedback_steps.ReduceHiddenTests",
-    "autograder.feedback_steps.RevealExplanations",
+    "autograder.feedback.preprocessors.ReadGrades",
+    "autograder.feedback.preprocessors.ReduceHiddenTests",
+    "autograder.feedback.preprocessors.RevealExplanations",
     # Nothing that a student wrote or displayed may run in a reader's browser.
-    "autograder.outputs.ReadableOutputs",
+    "autograder.feedback.outputs.ReadableOutputs",
 )

@@ -18,11 +18,11 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from autograder.mathml import mathml
+from autograder.feedback.mathml import mathml
+from autograder.feedback.sanitize import clean_html, markdown_to_html
+from autograder.feedback.text import TEXT, plain, readable
 from autograder.notebooks import grader_metadata
 from autograder.pictures import checked
-from autograder.sanitize import clean_html, markdown_to_html
-from autograder.shorten import TEXT, plain, readable
 from autograder.speaking import shown_language, speaking
 
 OUTPUTS = 30

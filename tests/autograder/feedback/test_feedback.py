@@ -8,7 +8,7 @@ from nbformat.v4 import new_output, new_raw_cell
 
 from autograder import notebooks
 from autograder.errors import UserError
-from autograder.feedback import feedback
+from autograder.feedback.feedback import feedback
 from autograder.grade import grade
 
 

@@ -21,9 +21,9 @@ from jinja2.runtime import Context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.token import STANDARD_TYPES
 
-from autograder.mathml import mathml
+from autograder.feedback.mathml import mathml
+from autograder.feedback.text import plain, shortened
 from autograder.pictures import checked_url
-from autograder.shorten import plain, shortened
 
 LONGEST_HTML = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,

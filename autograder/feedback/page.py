@@ -21,12 +21,12 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from autograder.feedback_steps import GRADES, CellGrade, Grades
+from autograder.feedback.preprocessors import GRADES, CellGrade, Grades
 from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
 from autograder.notes import Note, texts
 from autograder.release_steps import is_explanation
-from autograder.sanitize import lowered, markdown_to_html
-from autograder.shorten import readable
+from autograder.feedback.sanitize import lowered, markdown_to_html
+from autograder.feedback.text import readable
 from autograder.speaking import shown_language, speaking
 from autograder.verdict import CellVerdict, cell_verdicts
 
@@ -238,5 +238,5 @@ def _template():
     environment.filters.update(
         points=_points, duration=_duration, moment=_moment, harmless=_harmless
     )
-    source = files("autograder").joinpath("templates/feedback.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
+    template = files("autograder.feedback").joinpath("templates/feedback.html.j2")
+    return environment.from_string(template.read_text(encoding="utf-8"))
