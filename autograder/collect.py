@@ -41,6 +41,7 @@ from autograder.archives import (
     ZipSource,
     open_source,
 )
+from autograder.core.printable import one_line
 from autograder.course import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.files import replaced_folder, write_file
@@ -124,7 +125,8 @@ class CollectResult:
             lines.append(f"  {one.student}  {one.received}  {said}".rstrip())
         lines += [f"  refused: {sentence}" for sentence in self.refused]
         lines += [f"  look at: {sentence}" for sentence in self.warnings]
-        return "\n".join(lines)
+        # A line break in a name would forge a line.
+        return "\n".join(map(one_line, lines))
 
 
 @dataclass(frozen=True)

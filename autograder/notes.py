@@ -12,6 +12,7 @@ from pathlib import Path
 
 from beyond.locale import _
 
+from autograder.core.printable import one_line
 from autograder.course import Course
 from autograder.files import write_file
 
@@ -29,8 +30,9 @@ class Note:
     values: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """The note in the current language."""
-        return _(self.message).format(**self.values)
+        """The note in the current language; its values, a student's words among them, on one line."""
+        values = {name: one_line(value) for name, value in self.values.items()}
+        return _(self.message).format(**values)
 
 
 def texts(notes: list[Note]) -> list[str]:

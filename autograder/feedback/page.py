@@ -21,6 +21,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from autograder.core.printable import printable_value
 from autograder.feedback.preprocessors import GRADES, CellGrade, Grades
 from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
 from autograder.notes import Note, texts
@@ -233,7 +234,9 @@ def _highlighting_styles() -> str:
 @cache
 def _template():
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        # Whatever a value's way here was, and however it was encoded in HTML.
+        finalize=printable_value,
     )
     environment.filters.update(
         points=_points, duration=_duration, moment=_moment, harmless=_harmless

@@ -1,0 +1,1 @@
+"""What every station of a submission's way reads and writes."""
