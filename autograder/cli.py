@@ -322,18 +322,28 @@ def feedback(
     explain: Annotated[
         bool, typer.Option("--explain", help="Explain the answers before the due date too.")
     ] = False,
+    show_choices: Annotated[
+        bool,
+        typer.Option("--show-choices", help="Show choice questions before the due date too."),
+    ] = False,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Write a feedback page for every student.
 
-    Answers are explained once the due date has passed.
+    Answers are explained once the due date has passed; what became of choice questions is held
+    back until then.
     """
     from autograder.feedback.feedback import feedback as write_feedback
 
+    where = _course(course, db=db)
     with _progress(f"feedback on {assignment}") as show:
-        pages = write_feedback(_course(course, db=db), assignment, student, explain, show)
-    out.print(f"{len(pages)} pages in {_course(course, db=db).feedback}.", markup=False)
+        result = write_feedback(where, assignment, student, explain, show, show_choices)
+    out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
+    for sentence in filter(None, [result.held, *result.warnings, *result.failed.values()]):
+        out.print(one_line(sentence), markup=False)
+    if result.failed or result.warnings:
+        raise typer.Exit(1)
 
 
 @app.command()

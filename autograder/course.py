@@ -343,6 +343,8 @@ AUTOGRADE_STEPS = (
 FEEDBACK_STEPS = (
     "autograder.feedback.preprocessors.ReadGrades",
     "autograder.feedback.preprocessors.ReduceHiddenTests",
+    # Before the due date a choice question could be solved by trial.
+    "autograder.feedback.preprocessors.HoldChoices",
     "autograder.feedback.preprocessors.RevealExplanations",
     # Nothing that a student wrote or displayed may run in a reader's browser.
     "autograder.feedback.outputs.ReadableOutputs",

@@ -1,8 +1,13 @@
-"""What happens to a graded notebook on its way to the student's feedback page."""
+"""What happens to a graded notebook on its way to the student's feedback page.
+
+Each step works in two places: in nbgrader's own `generate_feedback`, where it looks up what it
+needs, and in the process that makes one page (`worker`), where `GRADES` and `PLAN` are in the
+resources already, because no gradebook and no other file is in reach.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -11,50 +16,35 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder import notebooks
 from autograder.course import COURSE_ID, Course
-from autograder.notebooks import is_test
-from autograder.release_steps import is_explanation
+from autograder.feedback.grades import CellGrade, Grades, read_grades
+from autograder.feedback.plan import PagePlan, choices, page_plan
+from autograder.notebooks import copied, grade_id, is_test
 from autograder.speaking import shown_language
 
+__all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Held"]
+
 GRADES = "beyond_grades"
-"""Where in nbconvert's resources `ReadGrades` leaves a `Grades`."""
+"""Where in nbconvert's resources the notebook's `Grades` are."""
+
+PLAN = "beyond_plan"
+"""Where the notebook's `PagePlan` is."""
+
+HELD = "beyond_held"
+"""Where it is said which questions' outcomes are held back, as `Held`."""
 
 
 @dataclass(frozen=True)
-class CellGrade:
-    """What the gradebook has on one graded cell.
+class Held:
+    """Questions whose outcome is held back.
 
     Attributes:
-        by_hand: whether a person gave the points.
-        waiting: whether it waits for a person.
+        names: their grade ids.
+        until: when it will be shown, in UTC; None if no time is set.
     """
 
-    points: float
-    max_points: float
-    by_hand: bool
-    waiting: bool
-
-
-@dataclass(frozen=True)
-class Grades:
-    """What the gradebook has on one notebook of a submission.
-
-    Attributes:
-        received: when it came in, in UTC.
-        due: the due date in UTC, if there is one.
-        late_seconds: how late it came in; 0 when in time.
-        penalty: the points taken for that.
-        cells: by grade id.
-        comments: of graders, by the grade id of the answer they are on.
-    """
-
-    received: datetime | None
-    due: datetime | None
-    late_seconds: float
-    penalty: float
-    cells: dict[str, CellGrade] = field(default_factory=dict)
-    comments: dict[str, str] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    until: datetime | None = None
 
 
 class ReadGrades(NbGraderPreprocessor):
@@ -63,33 +53,18 @@ class ReadGrades(NbGraderPreprocessor):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        names = resources["nbgrader"]
-        with Gradebook(names["db_url"], COURSE_ID) as gradebook:
-            resources[GRADES] = _grades(
-                gradebook, names["notebook"], names["assignment"], names["student"]
+        if GRADES not in resources:
+            names = resources["nbgrader"]
+            with Gradebook(names["db_url"], COURSE_ID) as gradebook:
+                found = read_grades(gradebook, names["assignment"], names["student"])
+            resources[GRADES] = found[names["student"]][names["notebook"]]
+        if PLAN not in resources:
+            names = resources["nbgrader"]
+            course = Course.of(self.config)
+            resources[PLAN] = page_plan(
+                course, shown_language(nb), names["assignment"], names["notebook"]
             )
         return nb, resources
-
-
-def _grades(gradebook: Gradebook, notebook: str, assignment: str, student: str) -> Grades:
-    found = gradebook.find_submission_notebook(notebook, assignment, student)
-    submission = found.assignment
-    return Grades(
-        received=submission.timestamp,
-        due=submission.assignment.duedate,
-        late_seconds=max(0.0, submission.total_seconds_late),
-        penalty=float(found.late_submission_penalty or 0),
-        cells={
-            grade.name: CellGrade(
-                points=float(grade.score or 0),
-                max_points=float(grade.max_score or 0),
-                by_hand=grade.manual_score is not None,
-                waiting=bool(grade.needs_manual_grade),
-            )
-            for grade in found.grades
-        },
-        comments={one.name: one.comment for one in found.comments if one.comment},
-    )
 
 
 class ReduceHiddenTests(ClearHiddenTests):
@@ -121,6 +96,44 @@ def _is_said_to_student(output: NotebookNode) -> bool:
     return output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
 
 
+def is_over(due: datetime | None) -> bool:
+    """Return whether a due date, in UTC, has passed; without one it hasn't."""
+    return due is not None and datetime.now(UTC).replace(tzinfo=None) > due
+
+
+class HoldChoices(NbGraderPreprocessor):
+    """Hold back what became of choice questions until the student's due date has passed.
+
+    With four choices, whoever sees an outcome after each of four hand-ins has the answer.
+    Without a due date they stay held back: nothing says that no hand-in follows.
+    """
+
+    shown = Bool(
+        False, help="Show what became of choice questions before the due date, or without one."
+    ).tag(config=True)
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        held = held_choices(nb, resources[GRADES], resources[PLAN], shown=self.shown)
+        resources[HELD] = held
+        for cell in nb.cells:
+            # All that a test left behind: a check, an exception and its absence tell the outcome.
+            if cell.cell_type == "code" and grade_id(cell) in held.names:
+                cell.outputs = []
+        return nb, resources
+
+
+def held_choices(
+    nb: NotebookNode, grades: Grades, plan: PagePlan, shown: bool = False
+) -> Held:
+    """Return which questions of a graded notebook are held back now."""
+    if shown or plan.choices_shown or is_over(grades.due):
+        return Held()
+    # What is marked now, and what was marked when it was graded.
+    return Held(frozenset((plan.choices | choices(nb)) & set(grades.cells)), grades.due)
+
+
 class RevealExplanations(NbGraderPreprocessor):
     """Put the explanations of the answers back, once the due date has passed."""
 
@@ -131,20 +144,11 @@ class RevealExplanations(NbGraderPreprocessor):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        names = resources["nbgrader"]
-        due = resources[GRADES].due
-        if not (self.always or (due and datetime.now(UTC).replace(tzinfo=None) > due)):
+        if not (self.always or is_over(resources[GRADES].due)):
             return nb, resources
-        course = Course.of(self.config)
-        folder = course.source(shown_language(nb)) / names["assignment"]
-        master = notebooks.read(folder / f"{names['notebook']}.ipynb")
         after: dict[str | None, list[NotebookNode]] = {}
-        last = None
-        for cell in master.cells:
-            if is_explanation(cell):
-                after.setdefault(last, []).append(cell)
-            else:
-                last = cell.id
+        for place, cell in resources[PLAN].explanations:
+            after.setdefault(place, []).append(copied(cell))
         cells = list(after.get(None, []))
         for cell in nb.cells:
             cells.append(cell)
