@@ -17,16 +17,14 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from autograder.core.printable import printable_value
 from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Held
 from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
 from autograder.notes import Note, texts
 from autograder.release_steps import is_explanation
-from autograder.feedback.sanitize import lowered, markdown_to_html
+from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
 from autograder.speaking import shown_language, speaking
 from autograder.verdict import CellVerdict, cell_verdicts
@@ -218,7 +216,7 @@ def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str
         prose=None if code else Markup(markdown_to_html(
             cell.source, _HEADINGS_DOWN, cell.get("attachments")
         )),
-        code=Markup(_highlighted(cell.source)) if code and cell.source.strip() else None,
+        code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
         checks=tuple(check for out in outputs for check in _checks(out)),
         outputs=tuple(out for out in outputs if MIME_TYPE not in out.get("data", {})),
         comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
@@ -277,19 +275,13 @@ def _harmless(cleaned: str) -> Markup:
     return Markup(lowered(cleaned, _HEADINGS_DOWN))
 
 
-def _highlighted(source: str) -> str:
-    # Where lines hold nothing but spaces, pygments looks from each of them through to the last.
-    lines = [line.rstrip() for line in source.split("\n")]
-    return highlight("\n".join(lines), PythonLexer(stripnl=False), HtmlFormatter())
-
-
 def _highlighting_styles() -> str:
     return HtmlFormatter(style="vs").get_style_defs(".highlight")
 
 
 def warm_up() -> None:
     """Load what the first page would load."""
-    _highlighted("a = 1")
+    highlighted("a = 1")
     _template()
 
 

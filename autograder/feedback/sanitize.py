@@ -19,6 +19,9 @@ from beyond.locale import _
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import BashLexer, JsonLexer, PythonLexer
 from pygments.token import STANDARD_TYPES
 
 from autograder.feedback.mathml import mathml
@@ -51,6 +54,10 @@ _ATTRIBUTES = {
     "span": {"role", "aria-label"},
 }
 _HIGHLIGHTING = frozenset({"highlight", *filter(None, STANDARD_TYPES.values())})
+_LEXERS = {
+    "python": PythonLexer, "py": PythonLexer, "python3": PythonLexer, "ipython": PythonLexer,
+    "json": JsonLexer, "bash": BashLexer, "sh": BashLexer, "shell": BashLexer,
+}
 _VALUES = {
     "href": re.compile(r"(?:https?://|mailto:)[^\s\"'<>\\]{1,2000}", re.IGNORECASE),
     "width": re.compile(r"\d{1,4}"),
@@ -116,6 +123,16 @@ def markdown_to_html(source: str, headings_down: int = 0, attachments: object = 
     return f"{_OPEN}{lowered(cleaned, headings_down)}</div>"
 
 
+def highlighted(code: str, language: str = "python") -> str:
+    """Return a program as HTML with its words marked; other text is only escaped."""
+    lexer = _LEXERS.get(language)
+    if lexer is None:
+        return f"<pre><code>{html.escape(code)}</code></pre>"
+    # Where lines hold nothing but spaces, pygments looks from each of them through to the last.
+    lines = "\n".join(line.rstrip() for line in code.split("\n"))
+    return highlight(lines, lexer(stripnl=False), HtmlFormatter())
+
+
 def lowered(cleaned: str, levels: int) -> str:
     """Harmless HTML with its headings some levels further down."""
     return _HEADING.sub(lambda found: f"{found[1]}{min(6, int(found[2]) + levels)}", cleaned)
@@ -152,6 +169,12 @@ class _Renderer(IPythonRenderer):
         # nbconvert gives up on a notebook with an attachment that isn't there.
         name = url.removeprefix("attachment:")
         return super().image(text, url if name == url or name in self.attachments else "", title)
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        # Of the hundreds of lexers that a student could name, only a few, which are known well
+        # enough and loaded when rights are given up.
+        name = (info or "").split(maxsplit=1)
+        return highlighted(code, name[0].lower() if name else "")
 
     def inline_math(self, body: str) -> str:
         return self._formula(body, block=False)

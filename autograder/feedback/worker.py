@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -61,7 +61,8 @@ class PageJob:
     Attributes:
         path: the graded notebook.
         plans: by language.
-        settings: of the steps, as nbgrader's configuration has them.
+        explain: explain the answers before the due date too.
+        choices_shown: show what became of choice questions before the due date too.
     """
 
     student: str
@@ -80,7 +81,10 @@ class PageJob:
         }
 
     def plan(self, language: str) -> PagePlan:
-        return self.plans.get(language, PagePlan())
+        """The plan in a language; a choice question is one in every language."""
+        own = self.plans.get(language, PagePlan())
+        choices = frozenset().union(*(one.choices for one in self.plans.values()))
+        return replace(own, choices=choices)
 
 
 def run(job: PageJob, answers: Connection) -> None:
