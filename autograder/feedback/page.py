@@ -173,10 +173,10 @@ def _held_words(count: int, held: Held) -> str:
     if not count:
         return ""
     if held.until is None:
-        return _("{count} questions are held back until your instructor shows them").format(
+        return _("Questions held back until your instructor shows them: {count}").format(
             count=count
         )
-    return _("{count} questions are shown after {time}").format(
+    return _("Questions shown after {time}: {count}").format(
         count=count, time=_moment(held.until)
     )
 
