@@ -8,6 +8,7 @@ The result makes no request: pictures are data, links wait for a click and lead 
 
 from __future__ import annotations
 
+import collections
 import functools
 import html
 import re
@@ -31,6 +32,9 @@ from autograder.pictures import checked_url
 LONGEST_HTML = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,
 cleaning takes time that grows with the square of the length."""
+
+DEEPEST = 200
+"""The most elements of HTML that may be open at a time."""
 
 LONGEST_MARKDOWN = 20_000
 """The most characters of markdown; of a longer one the beginning and the end stay."""
@@ -86,6 +90,12 @@ _NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
 # MathJax, which nbgrader's pages load from afar, leaves alone what has this class; what runs out
 # of the box stays inside it.
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
+# Empty ones, and those that the next of their kind closes; what holds those is counted.
+_NOT_NESTED = frozenset(
+    "area base br col embed hr img input link meta source track wbr "
+    "p li dt dd tr td th tbody thead tfoot option".split()
+)
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 
 
@@ -187,7 +197,7 @@ class _Renderer(IPythonRenderer):
 
 
 def _cleaned(source: str, most: int, mark: str = "") -> str | None:
-    if len(_PICTURE_DATA.sub("", source)) > most:
+    if len(_PICTURE_DATA.sub("", source)) > most or _is_too_deep(source):
         return None
     cleaned = nh3.clean(
         source,
@@ -202,6 +212,29 @@ def _cleaned(source: str, most: int, mark: str = "") -> str | None:
     if len(cleaned) > 8 * len(source) + 1_000:
         return None
     return _NO_PICTURE.sub(_instead_of_picture, cleaned)
+
+
+def _is_too_deep(source: str) -> bool:
+    """Whether more elements are open at a time than honest HTML has, or may be.
+
+    Cleaning takes time that grows with the square of the depth, and a formatting element that is
+    never closed is opened again in every paragraph behind it.
+    """
+    opened: collections.Counter[str] = collections.Counter()
+    depth = 0
+    for found in _TAG.finditer(source):
+        name = found[2].lower()
+        if name in _NOT_NESTED:
+            continue
+        if not found[1]:
+            opened[name] += 1
+            depth += 1
+        elif opened[name]:
+            opened[name] -= 1
+            depth -= 1
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _instead_of_picture(found: re.Match[str]) -> str:
