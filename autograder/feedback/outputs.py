@@ -207,12 +207,14 @@ def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
     for output in outputs:
         stream = output.output_type == "stream"
         text = output.get("text", "") if stream else ""
+        # Joining a string takes it apart into characters, at fifty bytes each.
+        text = text if isinstance(text, str) else "".join(text)
         if stream and found and found[-1].get("name") == output.name:
-            pieces.append("".join(text))
+            pieces.append(text)
             continue
         if pieces:
             found[-1].text = "".join(pieces)
-        pieces = ["".join(text)] if stream else []
+        pieces = [text] if stream else []
         found.append(new_output("stream", name=output.name) if stream else output)
     if pieces:
         found[-1].text = "".join(pieces)

@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 
 from autograder.core.printable import printable_value
 from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Held
-from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
+from autograder.notebooks import copied, course_metadata, grade_id, is_solution, is_test
 from autograder.notes import Note, texts
 from autograder.release_steps import is_explanation
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
@@ -95,13 +95,20 @@ class FeedbackPage(Exporter):
     file_extension = ".html"
     output_mimetype = "text/html"
 
+    def _preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        # nbconvert also validates the notebook after each step, which takes minutes and hundreds
+        # of megabytes where outputs are many or long.
+        for step in self._preprocessors:
+            nb, resources = step(nb, resources)
+        return nb, resources
+
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict | None = None, **options: object
     ) -> tuple[str, dict]:
         # Points and reasons come from the whole tests, before they are reduced.
         with speaking(shown_language(nb)):
             verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
-        nb, resources = super().from_notebook_node(nb, resources, **options)
+        nb, resources = self._preprocess(copied(nb), self._init_resources(resources))
         page = render(
             nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Held())
         )
