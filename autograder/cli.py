@@ -9,9 +9,11 @@ out) · 2 the input can't be used · 3 something in the surroundings is in the w
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +23,12 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from autograder.core.console import Console
+from autograder.core.printable import PrintableStream, one_line
 from autograder.course import Course
 from autograder.errors import EnvironmentFault, UserError
 
@@ -78,25 +81,53 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore")
+    with _printable_streams():
+        _run()
+
+
+@contextmanager
+def _printable_streams() -> Iterator[None]:
+    """Filter what is printed past the consoles too: a library's warning, a traceback."""
+    before = sys.stdout, sys.stderr
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that can't show a character shows a question mark, and work goes on.
+            stream.reconfigure(errors="replace")
+    sys.stdout, sys.stderr = map(PrintableStream, before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _run() -> None:
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UsageError as error:
         where = error.ctx.command_path if error.ctx else "autograder"
         said = error.format_message().strip().rstrip(".")
-        err.print(f"autograder: {escape(said)}; {where} --help tells what there is.", style="red")
+        _say_error(f"{said}; {where} --help tells what there is.")
         sys.exit(error.exit_code)
     except UserError as error:
-        err.print(f"autograder: {escape(str(error))}", style="red")
+        _say_error(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
         fault = EnvironmentFault(
             f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
         )
-        err.print(f"autograder: {escape(str(fault))}", style="red")
+        _say_error(str(fault))
         sys.exit(fault.exit_code)
+    except Exception:
+        # A fault of ours, in full, but not as Python itself prints it: with a student's words.
+        sys.stderr.write(traceback.format_exc())
+        sys.exit(EnvironmentFault.exit_code)
     if code == INTERRUPTED:
         err.print("autograder: stopped; what was finished is kept, run the same command to go on.")
     sys.exit(code if sys.argv[1:] else UserError.exit_code)
+
+
+def _say_error(sentence: str) -> None:
+    err.print(f"autograder: {escape(one_line(sentence))}", style="red")
 
 
 @contextmanager
@@ -113,7 +144,7 @@ def _progress(title: str) -> Iterator[object]:
         task = bar.add_task(title, total=None, at="")
 
         def show(done: int, total: int, at: str) -> None:
-            bar.update(task, completed=done, total=total, at=at)
+            bar.update(task, completed=done, total=total, at=escape(one_line(at)))
 
         yield show
 
@@ -128,7 +159,8 @@ def print_verdicts(verdicts: list, console: Console = out) -> None:
         for one in sorted(verdicts, key=lambda one: one.student):
             if one.assignment == assignment:
                 score = f"{round(one.score, 2):g} / {one.max_score:g}"
-                table.add_row(escape(one.student), score, escape("\n".join(_why(one))))
+                why = "\n".join(map(one_line, _why(one)))
+                table.add_row(escape(one_line(one.student)), score, escape(why))
         console.print(table)
 
 
@@ -290,18 +322,28 @@ def feedback(
     explain: Annotated[
         bool, typer.Option("--explain", help="Explain the answers before the due date too.")
     ] = False,
+    show_choices: Annotated[
+        bool,
+        typer.Option("--show-choices", help="Show choice questions before the due date too."),
+    ] = False,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Write a feedback page for every student.
 
-    Answers are explained once the due date has passed.
+    Answers are explained once the due date has passed; what became of choice questions is held
+    back until then.
     """
-    from autograder.feedback import feedback as write_feedback
+    from autograder.feedback.feedback import feedback as write_feedback
 
+    where = _course(course, db=db)
     with _progress(f"feedback on {assignment}") as show:
-        pages = write_feedback(_course(course, db=db), assignment, student, explain, show)
-    out.print(f"{len(pages)} pages in {_course(course, db=db).feedback}.", markup=False)
+        result = write_feedback(where, assignment, student, explain, show, show_choices)
+    out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
+    for sentence in filter(None, [result.held, *result.warnings, *result.failed.values()]):
+        out.print(one_line(sentence), markup=False)
+    if result.failed or result.warnings:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -177,14 +177,16 @@ class Course:
         config.Autograde.exporter_class = "autograder.intake.exporter.ConfinedExporter"
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
-        config.GenerateFeedback.exporter_class = "autograder.feedback_page.FeedbackPage"
+        config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
         # Formgrader shows what the feedback page shows of a student's work, made as harmless.
         # Besides, how a written answer is to be read.
         config.HTMLExporter.preprocessors = [
-            "autograder.rubrics.ShowRubrics",
-            "autograder.outputs.ReadableOutputs",
+            "autograder.feedback.rubrics.ShowRubrics",
+            "autograder.feedback.outputs.ReadableOutputs",
         ]
-        config.HTMLExporter.filters = {"markdown2html": "autograder.sanitize.markdown_filter"}
+        config.HTMLExporter.filters = {
+            "markdown2html": "autograder.feedback.sanitize.markdown_filter"
+        }
         return config
 
     def api(self) -> NbGraderAPI:
@@ -340,9 +342,11 @@ AUTOGRADE_STEPS = (
 )
 
 FEEDBACK_STEPS = (
-    "autograder.feedback_steps.ReadGrades",
-    "autograder.feedback_steps.ReduceHiddenTests",
-    "autograder.feedback_steps.RevealExplanations",
+    "autograder.feedback.preprocessors.ReadGrades",
+    "autograder.feedback.preprocessors.ReduceHiddenTests",
+    # Before the due date a choice question could be solved by trial.
+    "autograder.feedback.preprocessors.HoldChoices",
+    "autograder.feedback.preprocessors.RevealExplanations",
     # Nothing that a student wrote or displayed may run in a reader's browser.
-    "autograder.outputs.ReadableOutputs",
+    "autograder.feedback.outputs.ReadableOutputs",
 )

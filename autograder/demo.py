@@ -16,7 +16,7 @@ from autograder.build import build
 from autograder.intake.collect import CollectResult, collect
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.feedback import feedback
+from autograder.feedback.feedback import feedback
 from autograder.files import plain_disk_errors
 from autograder.grade import grade
 from autograder.release import release

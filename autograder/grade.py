@@ -20,6 +20,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from autograder.core.printable import printable
 from autograder.course import MASTER_LANGUAGE, Course, require_student_id
 from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
 from autograder.files import write_file
@@ -284,7 +285,7 @@ class _Coordinator:
                 f"{student}:\n{''.join(traceback.format_exception(error))}"
                 for student, error in self._failed.items()
             ]
-            write_file(log, "\n".join(said).encode("utf-8", "replace"))
+            write_file(log, printable("\n".join(said)).encode("utf-8"))
             names = sorted(self._failed)
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
             raise UserError(

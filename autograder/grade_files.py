@@ -22,6 +22,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from autograder.core.printable import one_line
 from autograder.gradesheet import GradeSheet, Row
 
 BOM = b"\xef\xbb\xbf"
@@ -40,7 +41,7 @@ def disarmed(text: str) -> str:
     plain = "".join(
         " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text
     )
-    return _FORMULA_START.sub(r"\1\2'\3", plain)
+    return _FORMULA_START.sub(r"\1\2'\3", one_line(plain))
 
 
 def number(value: float) -> str:
@@ -49,9 +50,13 @@ def number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _written(lines: Iterable[Iterable[str]], bom: bool = False) -> bytes:
+def _written(lines: Iterable[Iterable[str | float]], bom: bool = False) -> bytes:
+    """Return the rows as CSV: every number as `number` has it, every text disarmed."""
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerows(lines)
+    csv.writer(buffer, lineterminator="\r\n").writerows(
+        [disarmed(cell) if isinstance(cell, str) else number(cell) for cell in line]
+        for line in lines
+    )
     return (BOM if bom else b"") + buffer.getvalue().encode("utf-8")
 
 
@@ -66,19 +71,18 @@ def full_csv(sheet: GradeSheet, excel: bool = False) -> bytes:
     """
     head = ["student_id", "first_name", "last_name", "email", "lms_user_id", "status",
             "score", "max_score", "late_seconds", "penalty"]
-    lines = [head + [disarmed(question.name) for question in sheet.questions]]
+    lines = [head + [question.name for question in sheet.questions]]
     for row in sheet.rows:
         who = [row.student, row.first_name, row.last_name, row.email, row.lms_user_id]
-        line = [disarmed(text) for text in who] + [row.status]
+        line: list[str | float] = [*who, row.status]
         if row.submitted:
-            line += [number(row.score), number(sheet.max_score),
-                     number(row.late_seconds), number(row.penalty)]
+            line += [row.score, sheet.max_score, row.late_seconds, row.penalty]
             line += [
-                "" if question.key in row.waiting else number(row.scores.get(question.key, 0.0))
+                "" if question.key in row.waiting else row.scores.get(question.key, 0.0)
                 for question in sheet.questions
             ]
         else:
-            line += ["", number(sheet.max_score), "", ""] + [""] * len(sheet.questions)
+            line += ["", sheet.max_score, "", ""] + [""] * len(sheet.questions)
         lines.append(line)
     return _written(lines, bom=excel)
 
@@ -90,27 +94,26 @@ def _final(sheet: GradeSheet) -> list[Row]:
 
 def _sortable_name(row: Row) -> str:
     names = [name for name in (row.last_name, row.first_name) if name]
-    return disarmed(", ".join(names) or row.student)
+    return ", ".join(names) or row.student
 
 
 def canvas_csv(sheet: GradeSheet) -> bytes:
     """For Canvas: Gradebook → Import. The column takes the assignment's name in Canvas."""
     lines = [
-        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", disarmed(sheet.assignment)],
-        ["    Points Possible", "", "", "", "", number(sheet.max_score)],
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", sheet.assignment],
+        ["    Points Possible", "", "", "", "", sheet.max_score],
     ]
     for row in _final(sheet):
         # Canvas tells students apart by its own number, where the gradebook has it.
         own = row.lms_user_id if row.lms_user_id.isdecimal() else ""
-        name = disarmed(row.student)
-        lines.append([_sortable_name(row), own, name, name, "", number(row.score)])
+        lines.append([_sortable_name(row), own, row.student, row.student, "", row.score])
     return _written(lines)
 
 
 def moodle_csv(sheet: GradeSheet) -> bytes:
     """For Moodle: Grades → Import → CSV file; map the email address or the ID number."""
-    lines = [["ID number", "Email address", disarmed(sheet.assignment)]]
+    lines = [["ID number", "Email address", sheet.assignment]]
     for row in _final(sheet):
         key = row.lms_user_id or row.student
-        lines.append([disarmed(key), disarmed(row.email), number(row.score)])
+        lines.append([key, row.email, row.score])
     return _written(lines)

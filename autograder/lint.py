@@ -16,12 +16,15 @@ from nbformat import NotebookNode
 
 from autograder.core.hidden_tests import hidden_lines
 from autograder.names import BUILTINS, Names, bound_in, names_of, probes_in, used_in
-from autograder.notebooks import grader_metadata, is_solution, is_test
+from autograder.notebooks import course_metadata, grader_metadata, is_solution, is_test
 
 _PEEKING = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
     "id", "compile", "__import__", "setattr", "delattr",
 }  # fmt: skip
+
+
+_COLLECTIONS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,74 @@ def lint(notebook: NotebookNode) -> list[Finding]:
         else:
             texts = _given_findings(cell, tree, names)
         findings.extend(Finding(cell.id, text) for text in dict.fromkeys(texts))
+    findings.extend(_unmarked_choices(cells))
     return findings
+
+
+def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[Finding]:
+    """Questions with a few possible answers whose test doesn't say whether they are that.
+
+    Whoever sees the outcome of each hand-in solves such a question by trial, so feedback holds
+    it back until the due date where the test is marked.
+    """
+    answers: dict[str, object] = {}
+    for cell, tree in cells:
+        if is_solution(cell):
+            answers |= _constant_answers(tree)
+    for cell, tree in cells:
+        if not is_test(cell) or "choice" in course_metadata(cell):
+            continue
+        used = used_in(cell.source)
+        names = [
+            name
+            for name in sorted(used & answers.keys())
+            if _is_one_of_few(answers[name]) or _is_compared_with_few(name, tree)
+        ]
+        if names:
+            yield Finding(
+                cell.id,
+                f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
+                'marked: add {"beyond": {"choice": true}} to its metadata, so that its outcome is '
+                "held back until the due date, or false if trying them all gives nothing away",
+            )
+
+
+def _constant_answers(tree: ast.Module) -> dict[str, object]:
+    """What each name is at last, for an answer that is nothing but constants."""
+    found: dict[str, object] = {}
+    for node in tree.body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)):
+            return {}
+        found |= {one.id: node.value.value for one in node.targets if isinstance(one, ast.Name)}
+    return found
+
+
+def _is_one_of_few(answer: object) -> bool:
+    return isinstance(answer, bool) or (isinstance(answer, str) and len(answer) == 1)
+
+
+def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
+    """Whether a test asks if the name's value is one of a list that the test writes out."""
+    lists = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, _COLLECTIONS)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Compare) and any(
+            isinstance(op, (ast.In, ast.NotIn)) for op in node.ops
+        )):
+            continue
+        if name not in used_in(ast.unparse(node.left)):
+            continue
+        if any(
+            isinstance(side, _COLLECTIONS) or (isinstance(side, ast.Name) and side.id in lists)
+            for side in node.comparators
+        ):
+            return True
+    return False
 
 
 def _solution_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder.core.printable import one_line
 from autograder.files import write_file
 
 # What translates is imported where it is used: notes are also made in the confined reader.
@@ -31,10 +32,11 @@ class Note:
     values: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """The note in the current language."""
+        """The note in the current language; its values, a student's words among them, on one line."""
         from beyond.locale import _
 
-        return _(self.message).format(**self.values)
+        values = {name: one_line(value) for name, value in self.values.items()}
+        return _(self.message).format(**values)
 
 
 def texts(notes: list[Note]) -> list[str]:
@@ -72,13 +74,8 @@ def note(message: str, **values: object) -> Note:
     """
     return Note(
         message,
-        {name: printable(str(value)[:_LONGEST_VALUE]) for name, value in values.items()},
+        {name: one_line(str(value)[:_LONGEST_VALUE]) for name, value in values.items()},
     )
-
-
-def printable(text: str) -> str:
-    """`text` in one line, with a mark in place of each character that isn't for showing."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from beyond.locale import _
 
 from autograder import grade_files, item_analysis
+from autograder.core.printable import printable_value
 from autograder.course import Course
 from autograder.files import write_file
 from autograder.gradesheet import GradeSheet, Question, Row, grade_sheet
@@ -223,7 +224,8 @@ def _template():
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=printable_value,
     )
     environment.filters.update(points=_points, mean=_mean, percent=_percent, signed=_signed)
     environment.globals.update(edge=_edge, NOTHING=NOTHING)

@@ -61,7 +61,8 @@ from autograder.intake.roster import (
 )
 from autograder.intake.submission import to_bytes
 from autograder.notebooks import SIZE_LIMIT
-from autograder.notes import N_, Note, Receipt, note, printable, record_receipt
+from autograder.core.printable import one_line
+from autograder.notes import N_, Note, Receipt, note, record_receipt
 from autograder.submit import STAMP
 
 _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
@@ -124,7 +125,7 @@ class CollectResult:
         lines += [f"  refused: {sentence}" for sentence in self.refused]
         lines += [f"  look at: {sentence}" for sentence in self.warnings]
         # Names that students gave are in there; none of them makes a line of its own.
-        return "\n".join(map(printable, lines))
+        return "\n".join(map(one_line, lines))
 
 
 @dataclass(frozen=True)
@@ -490,7 +491,7 @@ def _delivered(
     return Arrival(
         student=person.id,
         origin=owner.origin,
-        name=printable(delivery.files[0][1].name),
+        name=one_line(delivery.files[0][1].name),
         files=intake.stored(),
         not_kept=intake.not_kept,
         links=delivery.links,
@@ -775,7 +776,7 @@ def _take(
                 shutil.move(place, beside / name)
         (beside / TIMESTAMP).write_bytes(stamp.encode("ascii", "replace"))
     written = received.isoformat(timespec="seconds")
-    receipt = Receipt(written, arrival.origin, printable(arrival.name), notes)
+    receipt = Receipt(written, arrival.origin, one_line(arrival.name), notes)
     record_receipt(course, student, assignment, receipt)
     _record(course, student, assignment, [*history, entry])
     return Taken(student, written, arrival.name, notes)
@@ -808,7 +809,7 @@ def _opened(
         Contents(
             arrival.student,
             blueprint.assignment,
-            printable(arrival.name),
+            one_line(arrival.name),
             [(one.name, one.size) for one in arrival.files],
             arrival.links,
         ),
@@ -890,7 +891,7 @@ _LONGEST_PATH = 800
 
 def _storable(name: str, used: set[str]) -> str:
     """`name` as a path that a disk can hold, and that no other file here has or needs."""
-    parts = [_shortened(part) for part in printable(name).split("/")]
+    parts = [_shortened(part) for part in one_line(name).split("/")]
     path = "/".join(parts)
     if len(path.encode("utf-8", "replace")) > _LONGEST_PATH:
         parts = [_shortened("~".join(parts))]

@@ -43,7 +43,8 @@ from autograder.intake.submission import (
     submission_from_wire,
 )
 from autograder.notebooks import SIZE_LIMIT
-from autograder.notes import N_, Note, note, printable
+from autograder.core.printable import one_line
+from autograder.notes import N_, Note, note
 
 READING_SECONDS = 8.0
 """The longest that opening one submission may take."""
@@ -62,6 +63,7 @@ COSTLY_DELIVERY = N_(
 _MODULES = (
     "__init__.py",
     "core/__init__.py",
+    "core/printable.py",
     "core/receipts.py",
     "engine/__init__.py",
     "engine/kernel.py",
@@ -236,7 +238,7 @@ class Reader:
             submission = (
                 submission_from_wire(record, blueprint.cells) if record is not None else None
             )
-            return Opened(printable(refused[:1000]), submission, _notes(notes))
+            return Opened(one_line(refused[:1000]), submission, _notes(notes))
         except (ReaderGone, BadRecord, BadArchive):
             return Opened(notes=[note(COSTLY_DELIVERY)])
 
@@ -330,7 +332,7 @@ class Reader:
                     elif kind == "bad" and len(rest) == 1 and type(rest[0]) is str:
                         if rest[0] == "out of memory":
                             raise ReaderGone(rest[0])
-                        raise BadArchive(printable(rest[0][:1000]))
+                        raise BadArchive(one_line(rest[0][:1000]))
                     else:
                         raise ReaderGone("an answer of another kind")
             except (wire.WireError, BadRecord, MemoryError) as error:
@@ -388,7 +390,7 @@ def _shaped(value: object, length: int | None = None) -> list:
 def _text(value: object) -> str:
     if type(value) is not str or len(value) > 5000:
         raise BadRecord("a name that is none")
-    return printable(value)
+    return one_line(value)
 
 
 def _member(row: object) -> Member:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autograder.course import Course, require_student_id
 from autograder.errors import UserError
 from autograder.files import read_file
-from autograder.notes import printable
+from autograder.core.printable import one_line
 
 if TYPE_CHECKING:
     from autograder.intake.filenames import Delivery, Owner
@@ -92,7 +92,7 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
             "add the student with --roster or rename the folder."
         )
     by_number = [person for person in people if owner.number and person.lms_user_id == owner.number]
-    shown = printable(f"{owner.label} ({owner.origin} {owner.number})")
+    shown = one_line(f"{owner.label} ({owner.origin} {owner.number})")
     by_name = []
     if _plain_label(owner.label):
         by_name = [person for person in people if fold(owner.label) in person.spellings()]
@@ -147,7 +147,7 @@ def shared(found: Iterable[tuple[Delivery, Person]]) -> dict[str, str]:
         owner = delivery.owner
         if owner.origin != "folder":
             key = (owner.origin, "" if owner.origin == "canvas" else owner.label, owner.number)
-            owners.setdefault(person.id, {})[key] = printable(owner.label)
+            owners.setdefault(person.id, {})[key] = one_line(owner.label)
     return {
         student: f"{student}: {' and '.join(sorted(labels.values()))} are different people in the "
         "LMS and the same student by their names, so nothing of either was taken; put "

@@ -16,7 +16,7 @@ from tests.attacks.small_course import ASSIGNMENT, SECRETS
 
 from autograder import notebooks
 from autograder.course import Course
-from autograder.feedback import feedback
+from autograder.feedback.feedback import feedback
 from autograder.grade import grade
 from autograder.verdict import Verdict
 

@@ -74,7 +74,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course whose one graded submission holds every payload."""
     from autograder import notebooks
     from autograder.course import Course
-    from autograder.feedback import feedback
+    from autograder.feedback.feedback import feedback
     from autograder.grade import grade
     from autograder.release import release
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from autograder import grade as grading
 from autograder.course import Course
 from autograder.errors import EnvironmentFault
-from autograder.feedback import feedback
+from autograder.feedback.feedback import feedback
 from autograder.grade import grade
 from autograder.gradebook_writer import GradebookWriter
 from autograder.release import release

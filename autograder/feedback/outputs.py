@@ -16,13 +16,13 @@ from beyond.locale import _
 from nbconvert.exporters.exporter import ResourcesDict
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_markdown_cell, new_output
 
-from autograder.mathml import mathml
+from autograder.feedback.mathml import mathml
+from autograder.feedback.sanitize import clean_html, markdown_to_html
+from autograder.feedback.text import TEXT, plain, readable
 from autograder.notebooks import grader_metadata
 from autograder.pictures import checked
-from autograder.sanitize import clean_html, markdown_to_html
-from autograder.shorten import TEXT, plain, readable
 from autograder.speaking import shown_language, speaking
 
 OUTPUTS = 30
@@ -35,9 +35,22 @@ PAGE_TEXT = 1_000_000
 """The most characters of text and HTML in all outputs of a page, pictures not counted."""
 
 PAGE_PICTURES = 16 * 1024 * 1024
-"""The most characters of encoded pictures in all outputs of a page."""
+"""The most characters of encoded pictures on a page."""
+
+PAGE_SOURCE = 300_000
+"""The most characters of the student's own cells on a page; answers are always shown."""
+
+OWN_CELLS = 500
+"""The most cells of the student's own on a page."""
+
+PAGE_WORK = 2_000_000
+"""The most characters of HTML, markdown and TeX that are cleaned for a page, shown or not."""
+
+PICTURE_WORK = 4 * PAGE_PICTURES
+"""The most characters of encoded pictures that are looked at for a page, shown or not."""
 
 _PICTURES = ("image/png", "image/jpeg")
+_RICH = ("text/html", "text/markdown", "text/latex")
 _RUNNING = ("application/javascript", "text/javascript")
 
 
@@ -47,6 +60,33 @@ class _Room:
 
     text: int = PAGE_TEXT
     pictures: int = PAGE_PICTURES
+    source: int = PAGE_SOURCE
+    cells: int = OWN_CELLS
+    work: int = PAGE_WORK
+    picture_work: int = PICTURE_WORK
+
+    def is_worth_making(self, output: NotebookNode) -> bool:
+        """Whether an output may fit, before any work is done on it; the work is counted.
+
+        Without this, outputs that don't fit would each be cleaned to find that out.
+        """
+        data = output.get("data", {})
+        rich = sum(_length(data.get(mime)) for mime in _RICH)
+        pictures = sum(_length(data.get(mime)) for mime in _PICTURES)
+        if "data:image/" in str(data.get("text/html", ""))[:PAGE_PICTURES]:
+            rich, pictures = 0, pictures + rich
+        self.work -= rich
+        self.picture_work -= pictures
+        return self.text > 0 and self.work >= 0 and self.picture_work >= 0
+
+    def takes_cell(self, cell: NotebookNode) -> bool:
+        """Whether a cell of the student's own fits; then its place is taken."""
+        # An empty cell takes room on the page as well.
+        if self.cells <= 0 or self.source < len(cell.source):
+            return False
+        self.cells -= 1
+        self.source -= len(cell.source)
+        return True
 
     def takes(self, output: NotebookNode) -> bool:
         """Whether the output fits; then its place is taken."""
@@ -81,15 +121,35 @@ class ReadableOutputs(Preprocessor):
         # Widgets are code that a page would load and run.
         nb.metadata.pop("widgets", None)
         with speaking(shown_language(nb)):
+            cells, left_out = [], 0
             for cell in nb.cells:
+                _shorten_source(cell)
+                if is_own(cell) and not room.takes_cell(cell):
+                    left_out += 1
+                    continue
                 _make_readable(cell, room)
+                cells.append(cell)
+            if left_out:
+                said = _("{count:,} more cells of your own are left out here.")
+                cells.append(new_markdown_cell(f"*{said.format(count=left_out)}*", id="left-out"))
+            nb.cells = cells
         return nb, resources
 
 
-def _make_readable(cell: NotebookNode, room: _Room) -> None:
+def is_own(cell: NotebookNode) -> bool:
+    """Return whether a cell of a graded notebook is one that the student added."""
+    return str(cell.get("id", "")).startswith("own-") and not grader_metadata(cell)
+
+
+def _shorten_source(cell: NotebookNode) -> None:
     if not grader_metadata(cell).get("locked"):
         cell.source = readable(cell.source, 2 * TEXT, SOURCE_LINES)
-    if cell.cell_type == "raw":
+
+
+def _make_readable(cell: NotebookNode, room: _Room) -> None:
+    if cell.cell_type == "markdown":
+        _limit_attachments(cell, room)
+    elif cell.cell_type == "raw":
         # nbconvert puts a raw cell into the page as it is.
         cell.cell_type = "markdown"
         cell.source = f"<pre>{html.escape(cell.source)}</pre>"
@@ -97,11 +157,41 @@ def _make_readable(cell: NotebookNode, room: _Room) -> None:
         cell.outputs = _in_room(_joined(cell.outputs), room)
 
 
+def _limit_attachments(cell: NotebookNode, room: _Room) -> None:
+    """Drop the attachments of a cell that would take more room than is left.
+
+    Each mention of an attachment, by a reference too, puts the whole picture into the page again.
+    """
+    attachments = cell.get("attachments")
+    if not attachments:
+        return
+    largest = max(
+        (_length(one) for bundle in attachments.values() for one in _values(bundle)), default=0
+    )
+    needed = largest * cell.source.count("![")
+    room.picture_work -= needed
+    if needed > room.pictures or room.picture_work < 0:
+        del cell["attachments"]
+    else:
+        room.pictures -= needed
+
+
+def _values(bundle: object) -> list[object]:
+    return list(bundle.values()) if isinstance(bundle, dict) else [bundle]
+
+
+def _length(value: object) -> int:
+    """The characters of a display's data, whether in one piece or in lines."""
+    if isinstance(value, list):
+        return sum(map(_length, value))
+    return len(value) if isinstance(value, str) else 0
+
+
 def _in_room(outputs: list[NotebookNode], room: _Room) -> list[NotebookNode]:
     shown, left_out = [], max(0, len(outputs) - OUTPUTS)
     for output in outputs[:OUTPUTS]:
-        made = list(_shown(output))
-        if all(room.takes(one) for one in made):
+        made = list(_shown(output)) if room.is_worth_making(output) else None
+        if made is not None and all(room.takes(one) for one in made):
             shown.extend(made)
         else:
             left_out += 1
@@ -117,12 +207,14 @@ def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
     for output in outputs:
         stream = output.output_type == "stream"
         text = output.get("text", "") if stream else ""
+        # Joining a string takes it apart into characters, at fifty bytes each.
+        text = text if isinstance(text, str) else "".join(text)
         if stream and found and found[-1].get("name") == output.name:
-            pieces.append("".join(text))
+            pieces.append(text)
             continue
         if pieces:
             found[-1].text = "".join(pieces)
-        pieces = ["".join(text)] if stream else []
+        pieces = [text] if stream else []
         found.append(new_output("stream", name=output.name) if stream else output)
     if pieces:
         found[-1].text = "".join(pieces)

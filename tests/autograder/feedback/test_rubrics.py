@@ -6,8 +6,8 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from autograder import notebooks
 from autograder.course import Course
+from autograder.feedback.rubrics import is_written
 from autograder.intake.rebuild import released
-from autograder.rubrics import is_written
 
 COURSE = Course.here()
 WRITTEN = [

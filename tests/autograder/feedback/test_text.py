@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.shorten import LINE, LINES, TEXT, plain, readable, shortened
+from autograder.feedback.text import LINE, LINES, TEXT, plain, readable, shortened
 
 
 def test_short_text_is_itself():

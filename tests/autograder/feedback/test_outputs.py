@@ -7,7 +7,7 @@ import pytest
 from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_code_cell, new_notebook, new_output, new_raw_cell
 
-from autograder.outputs import OUTPUTS, ReadableOutputs
+from autograder.feedback.outputs import OUTPUTS, ReadableOutputs
 from autograder.pictures import checked, checked_url
 
 

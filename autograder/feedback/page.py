@@ -17,18 +17,20 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
-from autograder.feedback_steps import GRADES, CellGrade, Grades
-from autograder.notebooks import course_metadata, grade_id, is_solution, is_test
+from autograder.core.printable import printable_value
+from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Held
+from autograder.notebooks import copied, course_metadata, grade_id, is_solution, is_test
 from autograder.notes import Note, texts
 from autograder.release_steps import is_explanation
-from autograder.sanitize import lowered, markdown_to_html
-from autograder.shorten import readable
+from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
+from autograder.feedback.text import readable
 from autograder.speaking import shown_language, speaking
 from autograder.verdict import CellVerdict, cell_verdicts
+
+MOST_NOTES = 200
+"""The most notes about a submission that are looked at."""
 
 _HEADINGS_DOWN = 2  # the page's own headings are of levels 1 and 2
 
@@ -40,10 +42,13 @@ class Question:
     name: str
     grade: CellGrade
     words: str
+    held: bool = False
 
     @property
     def state(self) -> str:
-        """"waiting", "full", "part" or "none"."""
+        """"held", "waiting", "full", "part" or "none"."""
+        if self.held:
+            return "held"
         if self.grade.waiting:
             return "waiting"
         if self.grade.points >= self.grade.max_points:
@@ -90,52 +95,107 @@ class FeedbackPage(Exporter):
     file_extension = ".html"
     output_mimetype = "text/html"
 
+    def _preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        # nbconvert also validates the notebook after each step, which takes minutes and hundreds
+        # of megabytes where outputs are many or long.
+        for step in self._preprocessors:
+            nb, resources = step(nb, resources)
+        return nb, resources
+
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict | None = None, **options: object
     ) -> tuple[str, dict]:
         # Points and reasons come from the whole tests, before they are reduced.
         with speaking(shown_language(nb)):
             verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
-        nb, resources = super().from_notebook_node(nb, resources, **options)
-        return render(nb, resources[GRADES], verdicts, resources["nbgrader"]), resources
+        nb, resources = self._preprocess(copied(nb), self._init_resources(resources))
+        page = render(
+            nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Held())
+        )
+        return page, resources
 
 
 def render(
-    nb: NotebookNode, grades: Grades, verdicts: dict[str, CellVerdict], names: dict[str, str]
+    nb: NotebookNode,
+    grades: Grades,
+    verdicts: dict[str, CellVerdict],
+    names: dict[str, str],
+    held: Held = Held(),  # noqa: B008 - frozen
+    left_out: str = "",
 ) -> str:
     """The page of a notebook that went through the steps of feedback.
 
     Args:
         verdicts: by grade id.
         names: nbgrader's "student", "assignment" and "notebook".
+        held: what is held back.
+        left_out: a msgid that says why the notebook isn't shown; then its cells stay away, and
+            the questions are those of the gradebook.
     """
     language = shown_language(nb)
     with speaking(language):
+        order = dict.fromkeys(name for cell in nb.cells if (name := grade_id(cell)) is not None)
+        if left_out:
+            order |= dict.fromkeys(grades.cells)
         questions = {
-            name: Question(name, grade, _words(grade, verdicts.get(name)))
-            for name in map(grade_id, nb.cells)
-            if name is not None and (grade := grades.cells.get(name)) is not None
+            name: Question(
+                name,
+                grades.cells[name],
+                _words(grades.cells[name], verdicts.get(name), held if name in held.names else None),
+                name in held.names,
+            )
+            for name in order
+            if name in grades.cells
         }
-        points = sum(one.grade.points for one in questions.values())
-        notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
+        shown = [one for one in questions.values() if not one.held]
+        points = sum(one.grade.points for one in shown)
+        # A penalty may be reckoned from the score, and would tell it.
+        penalty = grades.penalty if len(shown) == len(questions) else 0.0
         return _template().render(
             _=_,
             language=language,
             names=names,
             grades=grades,
+            penalty=penalty,
             questions=list(questions.values()),
-            waiting=any(one.grade.waiting for one in questions.values()),
+            held=len(questions) - len(shown),
+            held_words=_held_words(len(questions) - len(shown), held),
+            waiting=any(one.grade.waiting for one in shown),
             points=points,
-            score=max(0.0, points - grades.penalty),
-            max_score=sum(one.grade.max_points for one in questions.values()),
-            notes=[readable(one, 1_000, 10) for one in texts(notes)],
-            parts=[_part(cell, questions, grades.comments) for cell in nb.cells],
+            score=max(0.0, points - penalty),
+            max_score=sum(one.grade.max_points for one in shown),
+            notes=_notes(nb),
+            parts=[] if left_out else [_part(one, questions, grades.comments) for one in nb.cells],
+            left_out=_(left_out) if left_out else "",
             highlighting=Markup(_highlighting_styles()),
         )
 
 
-def _words(grade: CellGrade, verdict: CellVerdict | None) -> str:
+def _notes(nb: NotebookNode) -> list[str]:
+    notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
+    return [readable(one, 1_000, 10) for one in texts(notes[:MOST_NOTES])]
+
+
+def _held_words(count: int, held: Held) -> str:
+    if not count:
+        return ""
+    if held.until is None:
+        return _("Questions held back until your instructor shows them: {count}").format(
+            count=count
+        )
+    return _("Questions shown after {time}: {count}").format(
+        count=count, time=_moment(held.until)
+    )
+
+
+def _words(grade: CellGrade, verdict: CellVerdict | None, held: Held | None) -> str:
     """What the table says beside the points."""
+    if held is not None:
+        if verdict is not None and not verdict.answered:
+            return _("no answer yet")
+        if held.until is None:
+            return _("held back until your instructor shows it")
+        return _("shown after {time}").format(time=_moment(held.until))
     if grade.waiting:
         return _("waits for a person to grade it")
     if grade.by_hand:
@@ -163,7 +223,7 @@ def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str
         prose=None if code else Markup(markdown_to_html(
             cell.source, _HEADINGS_DOWN, cell.get("attachments")
         )),
-        code=Markup(_highlighted(cell.source)) if code and cell.source.strip() else None,
+        code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
         checks=tuple(check for out in outputs for check in _checks(out)),
         outputs=tuple(out for out in outputs if MIME_TYPE not in out.get("data", {})),
         comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
@@ -222,21 +282,25 @@ def _harmless(cleaned: str) -> Markup:
     return Markup(lowered(cleaned, _HEADINGS_DOWN))
 
 
-def _highlighted(source: str) -> str:
-    return highlight(source, PythonLexer(stripnl=False), HtmlFormatter())
-
-
 def _highlighting_styles() -> str:
     return HtmlFormatter(style="vs").get_style_defs(".highlight")
+
+
+def warm_up() -> None:
+    """Load what the first page would load."""
+    highlighted("a = 1")
+    _template()
 
 
 @cache
 def _template():
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        # Whatever a value's way here was, and however it was encoded in HTML.
+        finalize=printable_value,
     )
     environment.filters.update(
         points=_points, duration=_duration, moment=_moment, harmless=_harmless
     )
-    source = files("autograder").joinpath("templates/feedback.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
+    template = files("autograder.feedback").joinpath("templates/feedback.html.j2")
+    return environment.from_string(template.read_text(encoding="utf-8"))

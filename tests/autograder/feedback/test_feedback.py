@@ -8,7 +8,7 @@ from nbformat.v4 import new_output, new_raw_cell
 
 from autograder import notebooks
 from autograder.errors import UserError
-from autograder.feedback import feedback
+from autograder.feedback.feedback import feedback
 from autograder.grade import grade
 
 
@@ -136,10 +136,12 @@ def test_no_cell_chooses_the_language_of_the_page(graded):
     assert '<html lang="ko">' in page(graded, explain=True)
 
 
-def test_an_error_of_ours_names_its_reason(graded):
+def test_an_error_of_ours_names_its_reason_and_leaves_a_page(graded):
     change(graded, lambda cells, nb: nb.metadata["beyond"].update(notes=[{"nope": 1}]))
-    with pytest.raises(UserError, match="min could not be written .*nope"):
-        page(graded)
+    result = feedback(graded, "mini")
+    assert "nope" in result.failed["min"] and result.failed["min"].startswith("min got points")
+    (path,) = result
+    assert "0 / 6" in path.read_text(encoding="utf-8")
 
 
 def test_decisions_are_told_in_the_students_language(graded):

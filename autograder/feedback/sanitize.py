@@ -8,6 +8,7 @@ The result makes no request: pictures are data, links wait for a click and lead 
 
 from __future__ import annotations
 
+import collections
 import functools
 import html
 import re
@@ -19,15 +20,21 @@ from beyond.locale import _
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import BashLexer, JsonLexer, PythonLexer
 from pygments.token import STANDARD_TYPES
 
-from autograder.mathml import mathml
+from autograder.feedback.mathml import mathml
+from autograder.feedback.text import plain, shortened
 from autograder.pictures import checked_url
-from autograder.shorten import plain, shortened
 
 LONGEST_HTML = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,
 cleaning takes time that grows with the square of the length."""
+
+DEEPEST = 200
+"""The most elements of HTML that may be open at a time."""
 
 LONGEST_MARKDOWN = 20_000
 """The most characters of markdown; of a longer one the beginning and the end stay."""
@@ -51,6 +58,10 @@ _ATTRIBUTES = {
     "span": {"role", "aria-label"},
 }
 _HIGHLIGHTING = frozenset({"highlight", *filter(None, STANDARD_TYPES.values())})
+_LEXERS = {
+    "python": PythonLexer, "py": PythonLexer, "python3": PythonLexer, "ipython": PythonLexer,
+    "json": JsonLexer, "bash": BashLexer, "sh": BashLexer, "shell": BashLexer,
+}
 _VALUES = {
     "href": re.compile(r"(?:https?://|mailto:)[^\s\"'<>\\]{1,2000}", re.IGNORECASE),
     "width": re.compile(r"\d{1,4}"),
@@ -79,6 +90,12 @@ _NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
 # MathJax, which nbgrader's pages load from afar, leaves alone what has this class; what runs out
 # of the box stays inside it.
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
+# Empty ones, and those that the next of their kind closes; what holds those is counted.
+_NOT_NESTED = frozenset(
+    "area base br col embed hr img input link meta source track wbr "
+    "p li dt dd tr td th tbody thead tfoot option".split()
+)
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 
 
@@ -114,6 +131,16 @@ def markdown_to_html(source: str, headings_down: int = 0, attachments: object = 
     for number, formula in enumerate(renderer.formulas):
         cleaned = cleaned.replace(renderer.place(number), formula)
     return f"{_OPEN}{lowered(cleaned, headings_down)}</div>"
+
+
+def highlighted(code: str, language: str = "python") -> str:
+    """Return a program as HTML with its words marked; other text is only escaped."""
+    lexer = _LEXERS.get(language)
+    if lexer is None:
+        return f"<pre><code>{html.escape(code)}</code></pre>"
+    # Where lines hold nothing but spaces, pygments looks from each of them through to the last.
+    lines = "\n".join(line.rstrip() for line in code.split("\n"))
+    return highlight(lines, lexer(stripnl=False), HtmlFormatter())
 
 
 def lowered(cleaned: str, levels: int) -> str:
@@ -153,6 +180,12 @@ class _Renderer(IPythonRenderer):
         name = url.removeprefix("attachment:")
         return super().image(text, url if name == url or name in self.attachments else "", title)
 
+    def block_code(self, code: str, info: str | None = None) -> str:
+        # Of the hundreds of lexers that a student could name, only a few, which are known well
+        # enough and loaded when rights are given up.
+        name = (info or "").split(maxsplit=1)
+        return highlighted(code, name[0].lower() if name else "")
+
     def inline_math(self, body: str) -> str:
         return self._formula(body, block=False)
 
@@ -164,7 +197,7 @@ class _Renderer(IPythonRenderer):
 
 
 def _cleaned(source: str, most: int, mark: str = "") -> str | None:
-    if len(_PICTURE_DATA.sub("", source)) > most:
+    if len(_PICTURE_DATA.sub("", source)) > most or _is_too_deep(source):
         return None
     cleaned = nh3.clean(
         source,
@@ -179,6 +212,29 @@ def _cleaned(source: str, most: int, mark: str = "") -> str | None:
     if len(cleaned) > 8 * len(source) + 1_000:
         return None
     return _NO_PICTURE.sub(_instead_of_picture, cleaned)
+
+
+def _is_too_deep(source: str) -> bool:
+    """Whether more elements are open at a time than honest HTML has, or may be.
+
+    Cleaning takes time that grows with the square of the depth, and a formatting element that is
+    never closed is opened again in every paragraph behind it.
+    """
+    opened: collections.Counter[str] = collections.Counter()
+    depth = 0
+    for found in _TAG.finditer(source):
+        name = found[2].lower()
+        if name in _NOT_NESTED:
+            continue
+        if not found[1]:
+            opened[name] += 1
+            depth += 1
+        elif opened[name]:
+            opened[name] -= 1
+            depth -= 1
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _instead_of_picture(found: re.Match[str]) -> str:

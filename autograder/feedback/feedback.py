@@ -1,0 +1,174 @@
+"""Writing every student's feedback page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from autograder.core.printable import one_line
+from autograder.course import Course, require_student_id
+from autograder.errors import UserError
+from autograder.feedback.grades import Grades, read_grades
+from autograder.feedback.plan import PagePlan, page_plan
+from autograder.feedback.pool import MadePage, make_pages
+from autograder.feedback.preprocessors import is_over
+from autograder.feedback.worker import PageJob
+from autograder.files import write_file
+from autograder.grade import Progress
+
+
+@dataclass
+class FeedbackResult:
+    """What `feedback` wrote; iterating gives the pages.
+
+    Attributes:
+        pages: the pages written, whole or plain.
+        failed: by student, a sentence on what could not be done.
+        held: a sentence on what is held back, or "".
+        warnings: a sentence for each fault in the instructor's versions.
+    """
+
+    pages: list[Path] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    held: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.pages)
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+
+def feedback(
+    course: Course,
+    assignment: str,
+    students: list[str] | None = None,
+    explain: bool = False,
+    progress: Progress | None = None,
+    choices_shown: bool = False,
+) -> FeedbackResult:
+    """Write one HTML page for each graded notebook to `term/feedback`.
+
+    Whatever one student's page runs into, the others are made.
+
+    Args:
+        students: only these; None for everyone graded.
+        explain: explain the answers even before the due date, or without one.
+        choices_shown: show what became of choice questions even before the due date, or
+            without one; `explain` does it too.
+
+    Raises:
+        UserError: unknown assignment or student, or nothing graded yet.
+        EnvironmentFault: the gradebook is in use or can't be reached.
+    """
+    course.require_assignment(assignment)
+    course.require_free_gradebook()
+    found = sorted(path.parent.name for path in course.autograded.glob(f"*/{assignment}"))
+    for student in students or []:
+        if require_student_id(student) not in found:
+            raise UserError(
+                f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
+            )
+    if not found:
+        raise UserError(f"No {assignment} has been graded; run `autograder grade {assignment}`.")
+    with course.gradebook() as gradebook:
+        grades = read_grades(gradebook, assignment)
+    run = _Run(course, assignment, explain, choices_shown)
+    chosen = list(dict.fromkeys(students or found))
+    jobs = [job for student in chosen for job in run.jobs(student, grades.get(student, {}))]
+    if progress:
+        progress(0, len(jobs), "")
+    for number, made in enumerate(make_pages(jobs)):
+        run.write(made)
+        if progress:
+            progress(number + 1, len(jobs), made.job.student)
+    run.result.pages.sort()
+    run.tell_held(jobs)
+    return run.result
+
+
+class _Run:
+    """One run: what is asked for, and what has come of it."""
+
+    def __init__(
+        self, course: Course, assignment: str, explain: bool, choices_shown: bool
+    ) -> None:
+        self.result = FeedbackResult()
+        self._course = course
+        self._assignment = assignment
+        self._explain = explain
+        self._choices_shown = choices_shown
+        self._plans: dict[str, dict[str, PagePlan]] = {}
+
+    def jobs(self, student: str, grades: dict[str, Grades]) -> Iterator[PageJob]:
+        """Yield what a student's pages are made from."""
+        again = f"run `autograder grade {self._assignment} --again -s {student}`"
+        if not grades:
+            self.result.failed[student] = f"{student} isn't in the gradebook; {again}."
+        for notebook, own in sorted(grades.items()):
+            path = self._course.autograded / student / self._assignment / f"{notebook}.ipynb"
+            yield PageJob(
+                student, self._assignment, notebook, path, own, self._plans_of(notebook),
+                self._explain, self._choices_shown,
+            )
+
+    def _plans_of(self, notebook: str) -> dict[str, PagePlan]:
+        """The plan of a notebook's page in each language, read once."""
+        if notebook not in self._plans:
+            plans = self._plans[notebook] = {}
+            for language in self._course.languages():
+                try:
+                    plans[language] = page_plan(
+                        self._course, language, self._assignment, notebook
+                    )
+                except UserError as error:
+                    self.result.warnings.append(
+                        f"The instructor's {notebook} ({language}) gave no explanations: {error}"
+                    )
+        return self._plans[notebook]
+
+    def write(self, made: MadePage) -> None:
+        """Put a page in its place, and note whom it could not be made for as it should."""
+        job = made.job
+        path = self._course.feedback / job.student / self._assignment / f"{job.notebook}.html"
+        try:
+            write_file(path, made.html)
+        except (UserError, OSError) as error:
+            self.result.failed[job.student] = (
+                f"The page of {job.student} could not be written: {one_line(error)}"
+            )
+            return
+        self.result.pages.append(path)
+        if made.why:
+            self.result.failed[job.student] = (
+                f"{job.student} got points and reasons only, without the notebook: {made.why}."
+            )
+
+    def tell_held(self, jobs: list[PageJob]) -> None:
+        """Say which questions are held back, and how they can be shown."""
+        if self._explain or self._choices_shown:
+            return
+        count, until = 0, []
+        for job in jobs:
+            plans = job.plans.values()
+            names = frozenset().union(*(plan.choices for plan in plans)) & set(job.grades.cells)
+            if names and not is_over(job.grades.due) and not any(p.choices_shown for p in plans):
+                count = max(count, len(names))
+                until.append(job.grades.due)
+        if count:
+            self.result.held = _held_sentence(self._assignment, count, until)
+
+
+def _held_sentence(assignment: str, count: int, until: list[datetime | None]) -> str:
+    known = [one for one in until if one is not None]
+    what = f"What became of {count} choice questions is held back"
+    show = f"`autograder feedback {assignment} --show-choices` shows it now"
+    if not known:
+        return f"{what}, because {assignment} has no due date; {show}."
+    return (
+        f"{what} until {max(known):%Y-%m-%d %H:%M} UTC, because until then a quiz could be solved "
+        f"by handing in again; run `feedback` again then, or {show}."
+    )
