@@ -1,0 +1,79 @@
+"""What `grade` makes of files that nbgrader's own collecting put there: never an end of the class."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from autograder.course import Course
+from autograder.gradebook_writer import GradebookWriter
+from autograder.intake.exporter import ConfinedExporter
+from autograder.jobs import WorkMaker
+
+
+def hostile(course: Course, kit) -> dict[str, bytes]:
+    work = json.loads(json.dumps(kit.answered(course, **kit.RIGHT)))
+
+    def marked(language: str) -> bytes:
+        cells = [cell for cell in work["cells"] if cell["id"] != "language"]
+        return json.dumps(
+            {**work, "cells": cells, "metadata": {"beyond": {"language": language}}}
+        ).encode()
+
+    deep = json.dumps({**work, "metadata": {"x": "DEEP"}})
+    return {
+        "own file": marked("../term/submitted/s01"),
+        "release": marked("../release/en"),
+        "proc": marked("/proc/1/root"),
+        "long": marked("x" * 300),
+        "deep": deep.replace('"DEEP"', '{"a":' * 600 + "1" + "}" * 600).encode(),
+        "objects": json.dumps({**work, "metadata": {"x": [{}] * 4_000_000}}).encode(),
+        "not json": b"{",
+        "binary": b"\x00\xff" * 500,
+    }
+
+
+@pytest.mark.parametrize("secret", [b"key", b"x" * 10_001, b"\xff\x00"])
+def test_work_is_made_of_anything(term, kit, secret):
+    right = kit.answered(term, **kit.RIGHT)
+    kit.hand_in(term, "honest", right)
+    for name, content in hostile(term, kit).items():
+        kit.hand_in(term, name.replace(" ", "-"), content)
+        folder = term.submitted / name.replace(" ", "-") / "mini"
+        for file in ("timestamp.txt", "submission_secret.txt"):
+            (folder / file).write_bytes(secret)
+    linked = term.submitted / "linked/mini"
+    linked.mkdir(parents=True)
+    (linked / "mini.ipynb").symlink_to("/proc/self/environ")
+    os.mkfifo(linked / "timestamp.txt")
+    students = sorted(path.name for path in term.submitted.iterdir())
+    with GradebookWriter(term, "mini") as writer:
+        maker = WorkMaker(term, "mini", writer.notebooks)
+        works = {student: maker.work(student) for student in students}
+    template = [cell.id for cell in works["honest"].rebuilt["mini"].cells]
+    for student, work in works.items():
+        notebook = work.rebuilt["mini"]
+        assert [cell.id for cell in notebook.cells][: len(template)] == template, student
+        assert notebook.metadata.beyond.language == "en"
+        assert set(work.files) <= {"submission_secret.txt"} | set(works["honest"].files), student
+        answers = {cell.id: cell.source for cell in notebook.cells}
+        assert "os.environ" not in json.dumps(answers)
+    assert "a = 42" in json.dumps(works["own-file"].rebuilt["mini"])
+    kept = term.collected / "not-json/mini/unreadable/mini.ipynb"
+    assert kept.read_bytes() == b"{"
+
+
+def test_formgraders_button_opens_by_the_same_reader(term, kit):
+    data = json.loads(json.dumps(kit.answered(term, **kit.RIGHT)))
+    data["metadata"] = {"kernelspec": {"name": "../../evil"}, "x": {"a": [{}] * 1000}}
+    data["cells"][0]["metadata"]["tags"] = ["evil"]
+    kit.hand_in(term, "s01", json.dumps(data).encode())
+    kit.hand_in(term, "s02", b"[" * 1_000_000)
+    exporter = ConfinedExporter(config=term.nbgrader_config())
+    for student, has in (("s01", True), ("s02", False)):
+        text, _resources = exporter.from_filename(
+            str(term.submitted / student / "mini/mini.ipynb"), resources={"nbgrader": {}}
+        )
+        assert ("a = 42" in text) == has and "evil" not in text
