@@ -2,7 +2,6 @@
 
 import json
 
-import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
@@ -332,7 +331,5 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_cells_and_metadata(attack, grade_attack):
-    found = grade_attack(attack)
-    assert found.points.keys() == {"double-test", "parts-test", "essay"}
-    nbformat.validate(found.notebook)
+def test_cells_and_metadata(attack, holds):
+    holds(attack)

@@ -356,5 +356,5 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_honest_students(attack, grade_attack):
-    grade_attack(attack)
+def test_honest_students(attack, holds):
+    holds(attack)
