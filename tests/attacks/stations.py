@@ -22,6 +22,8 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 USUAL_CELL_SECONDS = 30
 _PAUSE = 0.1  # seconds between two looks at the processes, at least
 _MOST_OF_A_CORE = 0.15  # what the looking itself may take
+CEILING = 6 * 2**30
+"""Bytes beyond which a command is ended, so that a failing case doesn't take the machine along."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ class _Watch(threading.Thread):
                 together += _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
                 highest = max(highest, _kilobytes(f"/proc/{pid}/status", "VmHWM:"))
             self.peak = max(self.peak, together * 1024, highest * 1024)
+            if self.peak > CEILING:
+                _end_tree(self._root)
             pause = max(_PAUSE, (time.monotonic() - began) / _MOST_OF_A_CORE)
 
     def stop(self) -> None:
