@@ -78,7 +78,6 @@ class Attack:
         again: whether the class is graded a second time.
         together: the name of a class of its own, for those that shouldn't sit with the others.
         also: asserts more of the outcome.
-        walls: the walls (`autograder.sandbox.walls`) whose fall this must miss.
         recipe: where it comes from, when from another grader's tests or bug reports.
     """
 
@@ -104,7 +103,6 @@ class Attack:
     again: bool = False
     together: str = ""
     also: Callable[[Outcome], None] | None = None
-    walls: tuple[str, ...] = ()
     recipe: str = ""
 
     def __str__(self) -> str:

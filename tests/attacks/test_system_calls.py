@@ -5,9 +5,6 @@ import pytest
 from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
 from tests.attacks.test_files_and_processes import REACHED, tried, with_libc
 
-WALL = "system-calls"
-"""The wall that refuses calls."""
-
 REFUSED = "(1, 13, 38, 97, 94, 93)"  # EPERM, EACCES, ENOSYS, EAFNOSUPPORT, ESOCKTNOSUPPORT, …
 
 
@@ -36,7 +33,7 @@ def opens(family, kind, what):
 
 
 def refused(name, what, change, **more):
-    more = {"never": (REACHED,), "walls": (WALL,), **more}
+    more = {"never": (REACHED,), **more}
     return Attack(name, what, change, **more)
 
 
@@ -245,12 +242,12 @@ ATTACKS = [
                   "        pass")),
     # Neighbours
     refused("locks-a", "Holds and tries locks on files that a neighbour can open too",
-            first(LOCKS), together="locks", seconds=20, walls=("file-locks", WALL)),
+            first(LOCKS), together="locks", seconds=20),
     refused("locks-b", "Does so at the same time, as the neighbour",
-            first(LOCKS), together="locks", seconds=20, walls=("file-locks", WALL)),
+            first(LOCKS), together="locks", seconds=20),
     refused("leases", "Takes leases on files of the system", first(LEASES)),
     refused("directory-notices", "Asks to be told what others do in a folder (F_NOTIFY)",
-            first(NOTIFY), walls=("file-locks", WALL)),
+            first(NOTIFY)),
     Attack(
         "pin-to-a-core",
         "Pins itself to every core in turn and asks for real time",
@@ -321,7 +318,6 @@ ATTACKS = [
         ),
         rough=True,
         recipe="SIGSTOP to the parent",
-        walls=("process-namespace",),
     ),
     Attack(
         "stop-and-continue",
@@ -357,7 +353,6 @@ ATTACKS = [
         rough=True,
         seconds=20,
         together="forks",
-        walls=("process-limit",),
     ),
     Attack(
         "starts-processes",
