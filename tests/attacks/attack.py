@@ -58,9 +58,11 @@ class Attack:
         name: short, unique, in words joined by dashes.
         what: what the student does, as a sentence for the table.
         change: makes the submission of the answers it starts from.
-        deserves: the points of the assignment's tests, in order; None if nothing may be graded.
+        deserves: the points of the assignment's tests, in order; None if it may be left out,
+            and if not, may earn nothing.
         written: of the written answer; `WAITS` for a person.
-        or_less: whether fewer points are fine too: what matters is that there is an end to it.
+        or_less: whether fewer points, or to be left out, are fine too: what matters is that there
+            is an end to it and that it is told.
         never: what, besides the secrets, must not come back.
         says: words that the student reads at the end, on the feedback page.
         told: words that the instructor reads, from any of the commands.
@@ -104,6 +106,11 @@ class Attack:
     together: str = ""
     also: Callable[[Outcome], None] | None = None
     recipe: str = ""
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether `collect` may leave it out."""
+        return bool(self.refused) or self.deserves is None or self.or_less
 
     def __str__(self) -> str:
         return self.name

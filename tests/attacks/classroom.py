@@ -375,7 +375,7 @@ class _Class:
 
     def _faults(self, lesson: Lesson) -> list[str]:
         faults = []
-        someone_refused = any(one.refused for one in self._attacks)
+        someone_refused = any(one.may_be_refused for one in self._attacks)
         for station, run in lesson.runs.items():
             collects = station.startswith("collect")
             fine = {0, 1} if collects and someone_refused else {0}

@@ -158,6 +158,8 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
         if any(outcome.points.values()):
             found.append(f"was graded, with {outcome.points}")
     elif not outcome.points:
+        if attack.or_less and outcome.student in outcome.said("collect"):
+            return found  # left out, and named
         found.append(f"has no score: {outcome.said()[-1_500:]}")
     else:
         tests = tuple(outcome.points[name] for name in TESTS_OF[attack.assignment])
