@@ -35,6 +35,8 @@ class Place:
         unix: a socket's path in the file system.
         abstract: a socket's name outside it.
         namespace: this machine's own process namespace, to tell a sandbox by.
+        user_namespace: its user namespace.
+        host: its name.
     """
 
     course: Path
@@ -44,6 +46,8 @@ class Place:
     unix: Path
     abstract: str
     namespace: str
+    user_namespace: str
+    host: str
 
 
 Change = Callable[[NotebookNode, Place], NotebookNode | bytes | None]

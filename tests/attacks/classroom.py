@@ -8,6 +8,7 @@ commands said and how they ended.
 from __future__ import annotations
 
 import csv
+import functools
 import html
 import io
 import json
@@ -138,6 +139,16 @@ class Outcome:
     def text(self) -> str:
         """The page as one reads it."""
         return html.unescape(self.page)
+
+    @functools.cached_property
+    def shown(self) -> str:
+        """The page without the code that it quotes: what ran and was said, not what was handed in."""
+        from bs4 import BeautifulSoup
+
+        page = BeautifulSoup(self.page, "html.parser")
+        for code in page.select(".highlight, .code, details"):
+            code.decompose()
+        return html.unescape(str(page))
 
     @property
     def late(self) -> float:

@@ -14,25 +14,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.attacks.attack import Attack, Place  # noqa: E402
 from tests.attacks.classroom import Outcome, Schoolhouse  # noqa: E402
 from tests.attacks.suite import Suite, record, required  # noqa: E402
-from tests.attacks.surroundings import Listeners, place_for  # noqa: E402
+from tests.attacks.surroundings import Listeners, open_folder, place_for  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
-    found = Listeners(tmp_path_factory.mktemp("sockets"))
+def school() -> Iterator[Path]:
+    """A folder that everybody may read, so that only the walls stand before it."""
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def listeners(school: Path) -> Iterator[Listeners]:
+    found = Listeners(school)
     yield found
     found.close()
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, listeners: Listeners) -> Schoolhouse:
+def house(school: Path, listeners: Listeners) -> Schoolhouse:
     """Where classes come from."""
-    runtime = tmp_path_factory.mktemp("runtime")
+    runtime = school / "runtime"
+    runtime.mkdir()
 
     def place(course: Path) -> Place:
         return place_for(course, listeners, runtime)
 
-    return Schoolhouse(tmp_path_factory.mktemp("school"), place)
+    return Schoolhouse(school, place)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
     python tests/attacks/launcher.py SECONDS VERB …
 
 The limit becomes the default of `Course.cell_seconds`, in the command's own process; it travels to
-the workers with each job. Walls (`autograder.sandbox.walls.DOWN`) are taken down on import, in
+the workers with each job. Walls (`autograder.sandbox.barriers.DOWN`) are taken down on import, in
 every process: workers are started anew and import the module again. For that `patched_imports`
 makes a folder with a `sitecustomize`, to be put before everything else on PYTHONPATH.
 """
@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-WALLS = "autograder.sandbox.walls"
+WALLS = "autograder.sandbox.barriers"
 """The module with `DOWN: frozenset[str]`, the names of the walls that don't stand."""
 
 _SITECUSTOMIZE = '''

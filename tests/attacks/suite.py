@@ -176,10 +176,11 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
                 found.append(f"has {outcome.points['essay']} for the written answer")
         if not outcome.page:
             found.append(f"has no feedback page: {outcome.said('feedback')[-1_500:]}")
-    came_back = [one for one in (*SECRETS, NO_WALLS, *attack.never) if one in outcome.text]
+    came_back = [one for one in SECRETS if one in outcome.text]
+    came_back += [one for one in (NO_WALLS, *attack.never) if one in outcome.shown]
     if came_back:
         found.append(f"{came_back} came back on the page")
-    if attack.says and attack.says not in outcome.text:
+    if attack.says and attack.says not in outcome.shown:
         found.append(f"the page doesn't say {attack.says!r}")
     if attack.told and attack.told not in outcome.said():
         found.append(f"the instructor isn't told {attack.told!r}: {outcome.said()[-1_500:]}")

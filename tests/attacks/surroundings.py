@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -16,6 +19,19 @@ from tests.attacks.small_course import ANSWERS, WRONG_ANSWERS, answered
 
 LEFT_RUNNING = "98765"
 """What attacks that leave a process behind have on its command line."""
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder outside /tmp that every user may read; it goes again."""
+    cache = Path(__file__).resolve().parents[2] / ".cache"
+    cache.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="school-", dir=cache))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Listeners:
@@ -67,6 +83,8 @@ def place_for(course: Path, listeners: Listeners, runtime: Path) -> Place:
         unix=listeners.unix,
         abstract=listeners.abstract,
         namespace=os.readlink("/proc/self/ns/pid"),
+        user_namespace=os.readlink("/proc/self/ns/user"),
+        host=socket.gethostname(),
     )
 
 

@@ -6,7 +6,11 @@ import pytest
 
 from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
 
-REACHED = "REACHED"
+GOT = "REACHED"
+"""What an attack prints that has come where it should not."""
+
+REACHED = "REA' 'CHED"
+"""The same within quotes in its code, which a traceback may quote."""
 
 SHOW = """
 import glob, os
@@ -91,7 +95,7 @@ ATTACKS = [
             "    except ImportError:\n"
             "        pass"
         ),
-        never=(f"{REACHED} tests", f"{REACHED} autograder"),
+        never=(f"{GOT} tests", f"{GOT} autograder"),
     ),
     Attack(
         "read-environment",
@@ -147,7 +151,7 @@ ATTACKS = [
             "    except (OSError, OverflowError, ValueError):\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         seconds=30,
     ),
     Attack(
@@ -179,7 +183,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     # The network
@@ -195,7 +199,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "udp",
@@ -222,7 +226,7 @@ ATTACKS = [
             "    pass\n"
             "urllib.request.urlopen('http://example.org', timeout=2)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "unix-socket",
@@ -233,7 +237,7 @@ ATTACKS = [
             "one.connect('<<unix>>')\n"
             f"print('{REACHED}')"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "abstract-socket",
@@ -244,7 +248,7 @@ ATTACKS = [
             "one.connect('\\0<<abstract>>')\n"
             f"print('{REACHED}')"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "other-kernels",
@@ -266,7 +270,7 @@ ATTACKS = [
             "    if number != os.getpid() and libc.ptrace(16, number, 0, 0) == 0:\n"
             f"        print('{REACHED}', number)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     Attack(
@@ -277,7 +281,7 @@ ATTACKS = [
             "if len(numbers) > 6 or os.path.exists('/proc/100000'):\n"
             f"    print('{REACHED}', numbers)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "new-user-namespace",
@@ -287,7 +291,7 @@ ATTACKS = [
             "    if libc.unshare(flag) == 0:\n"
             f"        print('{REACHED}', hex(flag))"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "become-root",
@@ -306,7 +310,7 @@ ATTACKS = [
             "if lines['NoNewPrivs'].strip() != '1':\n"
             f"    print('{REACHED}', 'new privileges')"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "mount",
@@ -321,7 +325,7 @@ ATTACKS = [
             "    if call(b'/tmp') == 0:\n"
             f"        print('{REACHED}', call)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     Attack(
@@ -339,7 +343,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "inherited-descriptors",
@@ -353,7 +357,7 @@ ATTACKS = [
             "    if '<<course>>' in target or '/work' in target or target.endswith('.db'):\n"
             f"        print('{REACHED}', target)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "setuid-program",
@@ -369,7 +373,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "slower-neighbours",
@@ -383,7 +387,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     # The grader's own line
@@ -519,7 +523,7 @@ if libc.shmget(98765, 100, 0) != -1:
     found.append('shmget')
 if libc.semget(98765, 1, 0) != -1:
     found.append('semget')
-print('REACHED' if found else 'clean', found)
+print('REA' 'CHED' if found else 'clean', found)
 """
 
 
@@ -581,7 +585,7 @@ ATTACKS += [
         "find-things",
         "Looks for files and shared memory that another submission has left",
         first(START + LOOK),
-        never=(REACHED,),
+        never=(GOT,),
         says="clean",
         together="left over",
         again=True,

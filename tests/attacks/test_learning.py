@@ -115,7 +115,6 @@ for fd in channels:
         before.add(read(fd))
     except OSError:
         pass
-print('before', sorted(before - {0}))
 """
 
 PAGES_KEEP = """
@@ -174,10 +173,11 @@ ATTACKS = [
           answers(double=KEEP), *[by_raising(place) for place in range(DIGITS)],
           also=tells_no_digits),
     keeps("page-cache", "Writes the hidden number into the page cache, for the second look",
-          first(PAGES), answers(double=PAGES_KEEP), together="page cache", seconds=20),
+          first(PAGES), answers(double=PAGES_KEEP), last("print('before', before)"),
+          together="page cache", seconds=20),
     keeps("page-cache-again", "Does so for the next time that it is graded",
-          first(PAGES), answers(double=PAGES_KEEP), together="page cache again", again=True,
-          seconds=20),
+          first(PAGES), answers(double=PAGES_KEEP), last("print('before', before)"),
+          together="page cache", again=True, seconds=20),
     keeps("times-of-devices", "Writes the hidden number into the times of devices and files",
           first(TIMES_KEEP + "print('before', times())"),
           answers(double=TIMES_KEEP), last("print('after', times())"), again=True,
@@ -188,7 +188,7 @@ ATTACKS = [
           first("import ctypes\nlibc = ctypes.CDLL(None)\n"
                 "for key in range(4711, 4751):\n"
                 "    if libc.shmget(key, 1, 0) != -1 or libc.semget(key, 1, 0) != -1:\n"
-                "        print('REACHED', key)"),
+                "        print('REA' 'CHED', key)"),
           answers(double="def double(x):\n"
                   "    for bit in range(40):\n"
                   "        if x > 1000 and int(x) >> bit & 1:\n"
