@@ -218,16 +218,19 @@ class Schoolhouse:
         attacks: Sequence[Attack],
         cell_seconds: int,
         without: Sequence[str] = (),
-        environment: dict[str, str] | None = None,
+        user: int | None = None,
     ) -> Lesson:
-        """The same, with way, assignment, due and again as in `model`."""
+        """The same, with way, assignment, due and again as in `model`.
+
+        Args:
+            user: who runs the commands; this process's own user if None.
+        """
         self._count += 1
         root = self._folder / f"class-{self._count}" / "course"
         shutil.copytree(self.course(model.due), root)
         try:
-            return _Class(root, model, attacks, self._place_of(root)).held(
-                cell_seconds, without, environment
-            )
+            lesson = _Class(root, model, attacks, self._place_of(root))
+            return lesson.held(cell_seconds, without, user)
         finally:
             shutil.rmtree(root.parent, ignore_errors=True)
 
@@ -262,7 +265,7 @@ class _Class:
         )  # fmt: skip
 
     def held(
-        self, cell_seconds: int, without: Sequence[str], environment: dict[str, str] | None
+        self, cell_seconds: int, without: Sequence[str], user: int | None
     ) -> Lesson:
         """Hand everything in, run the commands and read what came of it."""
         self._put_other_students()
@@ -284,9 +287,12 @@ class _Class:
                 course=self._root,
                 cell_seconds=cell_seconds,
                 without=without,
-                environment=environment,
+                user=user,
             )
 
+        if user is not None:
+            for path in [self._root.parent, *self._root.parent.rglob("*")]:
+                os.lchown(path, user, user)
         station("collect", *self._origin())
         if any(one.afterwards for one in self._attacks):
             for number, attack in enumerate(self._attacks):

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -56,7 +57,7 @@ def run(
     environment: dict[str, str] | None = None,
     without: Iterable[str] = (),
     patience: float = 600.0,
-    log: Path | None = None,
+    user: int | None = None,
 ) -> Run:
     """Run a verb on a course and wait for it.
 
@@ -65,7 +66,7 @@ def run(
             because no option of the command sets it.
         without: walls to take down, by name (see `launcher.py`).
         patience: seconds until the command counts as hung and is ended.
-        log: where what it says is kept; a temporary file by default.
+        user: the number of the user to run it as, where this is root.
     """
     argv = [sys.executable, "-m", "autograder", verb, *words, "--course", str(course)]
     variables = {
@@ -83,15 +84,17 @@ def run(
         from tests.attacks.launcher import patched_imports
 
         variables["PYTHONPATH"] = f"{patched_imports(down)}:{variables['PYTHONPATH']}"
-    return _run(verb, argv, variables, patience, log)
+    return _run(verb, argv, variables, patience, user)
 
 
 def _run(
-    verb: str, argv: Sequence[str], variables: dict[str, str], patience: float, log: Path | None
+    verb: str,
+    argv: Sequence[str],
+    variables: dict[str, str],
+    patience: float,
+    user: int | None,
 ) -> Run:
-    import tempfile
-
-    with tempfile.TemporaryFile() if log is None else log.open("w+b") as said:
+    with tempfile.TemporaryFile() as said:
         began = time.monotonic()
         process = subprocess.Popen(
             argv,
@@ -100,6 +103,9 @@ def _run(
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
         watch = _Watch(process.pid)
         watch.start()

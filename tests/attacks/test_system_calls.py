@@ -1,7 +1,10 @@
 """System calls and neighbours: what honest notebooks never need, and what joins two submissions."""
 
+import os
+
 import pytest
 
+from tests.attacks import stations
 from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
 from tests.attacks.test_files_and_processes import GOT, REACHED, tried, with_libc
 
@@ -418,3 +421,19 @@ ATTACKS = [
 @pytest.mark.parametrize("attack", cases(ATTACKS))
 def test_system_calls(attack, holds):
     holds(attack)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_neighbors_where_an_ordinary_user_grades(house):
+    """There all children are that one user's: who forks must not starve the others."""
+    named = ("forks-beside-others", "starts-processes", "see-a-neighbour", "stop-the-parent")
+    attacks = [one for one in ATTACKS if one.name in named]
+    lesson = house.run(attacks[0], attacks, stations.USUAL_CELL_SECONDS, user=60_999)
+    assert lesson.faults == []
+    for attack in attacks:
+        outcome = lesson.attackers[attack.name]
+        found = outcome.points
+        assert (found["double-test"], found["parts-test"]) == attack.deserves, outcome.shown[-2_000:]
+        assert attack.says in outcome.shown
+    for student in lesson.honest.values():
+        assert (student.points["double-test"], student.points["parts-test"]) == (2, 3)
