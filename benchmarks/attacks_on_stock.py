@@ -47,7 +47,13 @@ FAMILIES = families.FAMILIES
 NOT_TRIED = "not tried"
 NOT_RUN = "not run"
 # What these do, they do to the machine that runs them.
-_NOT_ON_STOCK = ("System calls and neighbors", "Each wall", "Handing in", "Stopping the class")
+_NOT_ON_STOCK = (
+    "System calls and neighbors",
+    "Each wall",
+    "Handing in",
+    "Stopping the class",
+    "Known from other graders",
+)
 _SECONDS = 8  # for a cell on nbgrader alone; its own default is 30
 _PATIENCE = 90  # seconds for a submission on nbgrader alone
 _CLOSED = ("SOLUTION", "GRADEBOOK", "OTHER", "ENVIRONMENT")
