@@ -39,6 +39,7 @@ class Run:
         cpu: processor seconds of the command and whatever it started and waited for.
         peak: the most memory in bytes: the whole tree by its proportional share, or the high-water
             mark of its largest process where that is more (a short peak falls between two looks).
+        own: the high-water mark of the command's first process: in `grade`, the coordinator.
     """
 
     verb: str
@@ -47,6 +48,7 @@ class Run:
     seconds: float
     cpu: float
     peak: int
+    own: int
 
 
 def run(
@@ -118,7 +120,7 @@ def _run(
         code = process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read(200_000_000).decode("utf-8", "backslashreplace")
-    return Run(verb, code, text, seconds, used.ru_utime + used.ru_stime, watch.peak)
+    return Run(verb, code, text, seconds, used.ru_utime + used.ru_stime, watch.peak, watch.own)
 
 
 def _end_tree(root: int) -> None:
@@ -151,7 +153,7 @@ class _Watch(threading.Thread):
         super().__init__(daemon=True)
         self._root = root
         self._done = threading.Event()
-        self.peak = 0
+        self.peak = self.own = 0
 
     def run(self) -> None:
         pause = 0.02
@@ -160,7 +162,9 @@ class _Watch(threading.Thread):
             together = highest = 0
             for pid in _tree(self._root):
                 together += _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
-                highest = max(highest, _kilobytes(f"/proc/{pid}/status", "VmHWM:"))
+                highest = max(highest, own := _kilobytes(f"/proc/{pid}/status", "VmHWM:"))
+                if pid == self._root:
+                    self.own = max(self.own, own * 1024)
             self.peak = max(self.peak, together * 1024, highest * 1024)
             if self.peak > CEILING:
                 _end_tree(self._root)

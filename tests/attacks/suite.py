@@ -136,10 +136,10 @@ class Suite:
                 found.append(
                     f"{station} took {run.peak >> 20} MiB, {usual.peak >> 20} MiB alone"
                 )
-        if not any(attack.rough for attack in attacks) and (
-            lesson.runs["grade"].peak - alone.runs["grade"].peak > 3_000 * 2**20
-        ):
-            found.append(f"grade took {lesson.runs['grade'].peak >> 20} MiB")
+        for station, run in lesson.runs.items():
+            usual = alone.runs.get(station, run)
+            if run.own - usual.own > MOST_MEMORY:  # whatever its workers may take
+                found.append(f"{station} itself took {run.own >> 20} MiB, {usual.own >> 20} MiB alone")
         if self._listeners and (reached := self._listeners.reached()):
             found.append(f"somebody reached {reached}")
         if left_running():
@@ -158,8 +158,8 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
         if any(outcome.points.values()):
             found.append(f"was graded, with {outcome.points}")
     elif not outcome.points:
-        if attack.or_less and outcome.student in outcome.said("collect"):
-            return found  # left out, and named
+        if attack.or_less and _is_refused(outcome):
+            return found
         found.append(f"has no score: {outcome.said()[-1_500:]}")
     else:
         tests = tuple(outcome.points[name] for name in TESTS_OF[attack.assignment])
@@ -190,6 +190,12 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
         except AssertionError as error:
             found.append(str(error) or f"{attack.also.__name__} does not hold")
     return found
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    """Whether `collect` left it out and says so."""
+    lines = outcome.said("collect").splitlines()
+    return any("refused" in line and outcome.student in line for line in lines)
 
 
 def record(results: Iterable[Result], path: Path = CACHE) -> None:
