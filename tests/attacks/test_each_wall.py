@@ -86,7 +86,7 @@ ATTACKS = [
                "time.sleep(4)\n"
                "now = [one for one in os.listdir('/dev/pts') if one.isdigit()]\n"
                "if before or len(now) > 2:\n"
-               f"    print('{REACHED}', before, now)"), together="terminals"),
+               f"    print('{REACHED}', before, now)"), together="neighbors"),
     look("terminals-b", "Does so at the same time, as the neighbour",
          tried("import pty, time\n"
                "before = [one for one in os.listdir('/dev/pts') if one.isdigit()]\n"
@@ -94,7 +94,7 @@ ATTACKS = [
                "time.sleep(4)\n"
                "now = [one for one in os.listdir('/dev/pts') if one.isdigit()]\n"
                "if before or len(now) > 2:\n"
-               f"    print('{REACHED}', before, now)"), together="terminals"),
+               f"    print('{REACHED}', before, now)"), together="neighbors"),
     look("line-disciplines", "Gives its own terminal another line discipline, and types into it",
          tried("import fcntl, pty, struct\n"
                "for request, word in ((0x5423, struct.pack('i', 21)), (0x5412, b'x'),\n"

@@ -246,9 +246,9 @@ ATTACKS = [
                   "        pass")),
     # Neighbours
     refused("locks-a", "Holds and tries locks on files that a neighbour can open too",
-            first(LOCKS), together="locks", seconds=20),
+            first(LOCKS), together="neighbors", seconds=20),
     refused("locks-b", "Does so at the same time, as the neighbour",
-            first(LOCKS), together="locks", seconds=20),
+            first(LOCKS), together="neighbors", seconds=20),
     refused("leases", "Takes leases on files of the system", first(LEASES)),
     refused("directory-notices", "Asks to be told what others do in a folder (F_NOTIFY)",
             first(NOTIFY)),
@@ -356,7 +356,7 @@ ATTACKS = [
         ),
         rough=True,
         seconds=20,
-        together="forks",
+        together="neighbors",
     ),
     Attack(
         "starts-processes",
@@ -371,7 +371,7 @@ ATTACKS = [
         deserves=(2, 3),
         says="ended 20",
         seconds=20,
-        together="forks",
+        together="neighbors",
     ),
     # What honest notebooks need has to go on working
     Attack(
