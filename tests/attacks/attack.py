@@ -80,7 +80,7 @@ class Attack:
         afterwards: what is done once it has been collected, which then happens again.
         refused: words of the sentence with which `collect` leaves it out.
         assignment: which one it is about.
-        due: whether the assignment has a due date, an hour from now.
+        due: in how many hours the assignment is due; 0 for no due date.
         again: whether the class is graded a second time.
         together: the name of a class of its own, for those that shouldn't sit with the others.
         also: asserts more of the outcome.
@@ -105,7 +105,7 @@ class Attack:
     afterwards: Callable[[Desk], None] | None = None
     refused: str = ""
     assignment: str = "small"
-    due: bool = False
+    due: int = 0
     again: bool = False
     together: str = ""
     also: Callable[[Outcome], None] | None = None

@@ -187,16 +187,17 @@ class Schoolhouse:
     def __init__(self, folder: Path, place_of: Callable[[Path], Place]) -> None:
         self._folder = folder
         self._place_of = place_of
-        self._made: dict[bool, Path] = {}
+        self._made: dict[int, Path] = {}
         self._count = 0
 
-    def course(self, due: bool) -> Path:
-        """The released course, with another student's work in it."""
+    def course(self, due: int = 0) -> Path:
+        """The released course; see `Attack.due`."""
         if due not in self._made:
-            root = self._folder / f"released{'-due' * due}"
+            root = self._folder / f"released-due-{due}"
             small_course.write_course(root)
             for assignment in ASSIGNMENTS:
-                words = ["--due", f"{datetime.now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"] * due
+                time = datetime.now() + timedelta(hours=due)
+                words = ["--due", f"{time:%Y-%m-%dT%H:%M:%S}"] if due else []
                 done = stations.run("release", assignment, *words, course=root)
                 assert done.code == 0, done.said
             self._made[due] = root

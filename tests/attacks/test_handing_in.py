@@ -170,12 +170,17 @@ def edited_in_place(desk):
     (place / desk.notebook).write_text(json.dumps(work))
 
 
-def is_told(*words):
-    def is_told(outcome):
-        said = outcome.said("collect") + outcome.said("collect again")
-        assert any(word in said for word in words), f"nobody is told: {said[-1500:]}"
+def two_hours_ago(desk):
+    desk.in_exchange(desk.time - timedelta(hours=2))
 
-    return is_told
+
+def is_late_and_told(outcome):
+    """The file system knows better than a name: what was changed after the due date is late."""
+    said = "".join(run.said for name, run in outcome.runs.items() if name.startswith("collect"))
+    lines = [line for line in said.splitlines() if outcome.student in line]
+    told = any(word in line for line in lines for word in ("changed", "differ", "edited"))
+    assert told, f"nobody is told: {said[-1500:]}"
+    assert outcome.late > 0 or not outcome.points, "counts as in time"
 
 
 def as_the_victim(desk):
@@ -309,13 +314,12 @@ ATTACKS = [
     Attack("receipt-of-another", "Hands in a receipt that names another student", nothing,
            hand_in=exact_receipt_of_another, deserves=None, refused="receipt"),
     Attack("back-dated", "Names its folder in the exchange as of last week", nothing,
-           hand_in=back_dated, also=is_told("changed", "differ", "received", "ask"), due=True),
+           hand_in=back_dated, also=is_late_and_told, due=-1),
     Attack("back-dated-files", "Does so and sets the times of all its files to 1970", nothing,
-           hand_in=late_then_back_dated, also=is_told("changed", "differ", "received", "ask"),
-           due=True),
+           hand_in=late_then_back_dated, also=is_late_and_told, due=-1),
     Attack("edited-in-place", "Writes the right answers into the exchange after collecting",
-           nothing, afterwards=edited_in_place, deserves=(0, 1), due=True,
-           also=is_told("changed", "differ", "edited")),
+           nothing, hand_in=two_hours_ago, afterwards=edited_in_place, deserves=(2, 3),
+           or_less=True, due=-1, also=is_late_and_told),
     # The LMS
     Attack("canvas-renamed-with-ids", "Takes another student's name in Canvas, where ids are known",
            nothing, hand_in=as_the_victim, way="canvas", deserves=None, refused="ahnaran"),
@@ -382,7 +386,7 @@ def test_work_in_one_unknown_folder_is_put_down_to_nobody(house):
 def test_only_an_unknown_folder_around_others_work(house, tmp_path):
     """`<unknown>/<student's id>/…` and nothing else: handed in by the unknown, not by the student."""
     course = tmp_path / "course"
-    shutil.copytree(house.course(False), course)
+    shutil.copytree(house.course(), course)
     given = nbformat.read(course / "release" / "en" / "small" / "small.ipynb", 4)
     place = tmp_path / "download" / "mallory" / "victim" / "small.ipynb"
     place.parent.mkdir(parents=True)

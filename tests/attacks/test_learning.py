@@ -280,7 +280,7 @@ def test_a_choice_isnt_found_by_trial_before_the_due_date(house):
     from tests.attacks.classroom import without_times
 
     tries = [
-        Attack(f"tries-{letter}", "", answers(q1=f'q1 = "{letter}"'), assignment="choice", due=True)
+        Attack(f"tries-{letter}", "", answers(q1=f'q1 = "{letter}"'), assignment="choice", due=1)
         for letter in "ACD"
     ]
     lesson = house.lesson(tries)
