@@ -27,7 +27,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "read-only file systems": ("writable-mounts",),
     "hidden files": ("read-course", "search-disk", "read-tests"),
     "private scratch": ("leave-things", "find-things"),
-    "read-only device nodes": ("times-of-devices",),
+    "read-only device nodes": ("writable-device-nodes", "times-of-devices"),
     "private terminals": ("terminals-a", "terminals-b"),
     "read-only kernel settings": ("kernel-settings",),
     "covered kernel counters": ("kernel-counters",),

@@ -36,7 +36,13 @@ ATTACKS = [
          tried("own = ('tmpfs', 'proc', 'devpts', 'mqueue')\n"
                "for line in open('/proc/self/mounts'):\n"
                "    device, place, kind, options = line.split()[:4]\n"
-               "    if kind not in own and 'rw' in options.split(','):\n"
+               "    node = place.startswith('/dev/')\n"
+               "    if kind not in own and not node and 'rw' in options.split(','):\n"
+               f"        print('{REACHED}', line)")),
+    look("writable-device-nodes", "Looks for device nodes whose times and modes can be changed",
+         tried("for line in open('/proc/self/mounts'):\n"
+               "    device, place, kind, options = line.split()[:4]\n"
+               "    if kind == 'devtmpfs' and 'rw' in options.split(','):\n"
                f"        print('{REACHED}', line)")),
     look("kernel-settings", "Looks for kernel settings that can be written",
          tried("lines = [line.split() for line in open('/proc/self/mounts')]\n"
