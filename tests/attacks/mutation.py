@@ -35,7 +35,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "user namespace": ("own-user-namespace",),
     "no further namespaces": ("further-namespaces",),
     "no capabilities": ("become-root",),
-    "no new privileges": ("become-root",),
+    "unshared memory": ("shared-mappings",),
     "closed descriptors": ("open-descriptors", "inherited-descriptors"),
     "clean environment": ("read-environment",),
     "shared memory limit": ("unattached-memory",),

@@ -73,6 +73,11 @@ ATTACKS = [
     look("further-namespaces", "Asks how many user namespaces it may make",
          tried("if int(open('/proc/sys/user/max_user_namespaces').read()):\n"
                f"    print('{REACHED}')")),
+    look("shared-mappings", "Looks for memory that it shares with other processes, to write there",
+         tried("import re\n"
+               "for line in open('/proc/self/maps'):\n"
+               "    if re.match(r'[0-9a-f-]+ .w.s', line) and '/scratch' not in line:\n"
+               f"        print('{REACHED}', line)")),
     look("open-descriptors", "Looks through its open descriptors",
          tried("import stat\n"
                "for number in os.listdir('/proc/self/fd'):\n"
