@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.attacks.attack import Attack, Place  # noqa: E402
 from tests.attacks.classroom import Outcome, Schoolhouse  # noqa: E402
-from tests.attacks.suite import Suite, record, required  # noqa: E402
+from tests.attacks.suite import Suite, required  # noqa: E402
 from tests.attacks.surroundings import Listeners, open_folder, place_for  # noqa: E402
 
 
@@ -44,18 +44,14 @@ def house(school: Path, listeners: Listeners) -> Schoolhouse:
 
 
 @pytest.fixture(scope="session")
-def suite(
-    request: pytest.FixtureRequest, house: Schoolhouse, listeners: Listeners
-) -> Iterator[Suite]:
-    """All attacks of this run, which share classes; what came of them is kept at the end."""
+def suite(request: pytest.FixtureRequest, house: Schoolhouse, listeners: Listeners) -> Suite:
+    """All attacks of this run, which share classes."""
     chosen = [
         item.callspec.params["attack"]
         for item in request.session.items
         if "attack" in getattr(getattr(item, "callspec", None), "params", {})
     ]
-    found = Suite(house, chosen, listeners)
-    yield found
-    record(found.all())
+    return Suite(house, chosen, listeners)
 
 
 @pytest.fixture(scope="session")

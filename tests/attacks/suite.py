@@ -85,9 +85,6 @@ class Suite:
             self._run(waiting[start : start + MOST_IN_A_CLASS])
         return self._results[attack.name]
 
-    def all(self) -> list[Result]:
-        return list(self._results.values())
-
     def alone(self, attack: Attack) -> Lesson:
         """The honest students of its kind of class, without anybody else."""
         key = class_of(attack)[:3]
@@ -119,6 +116,8 @@ class Suite:
                 {name: round(run.seconds, 1) for name, run in lesson.runs.items()},
                 {name: run.peak for name, run in lesson.runs.items()},
             )
+        if not self._without:  # at once, so that a run that is stopped has told so far
+            record(self._results[attack.name] for attack in attacks)
 
     def _hurt(self, lesson: Lesson, alone: Lesson, attacks: Sequence[Attack]) -> list[str]:
         """What an attack has done to others: to honest students, to this machine."""
