@@ -112,11 +112,17 @@ def _run(
         watch = _Watch(process.pid)
         watch.start()
         timer = threading.Timer(patience, _end_tree, (process.pid,))
+        timer.daemon = True
         timer.start()
-        _pid, status, used = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - began
-        timer.cancel()
-        watch.stop()
+        try:
+            _pid, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            _end_tree(process.pid)
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            timer.cancel()
+            watch.stop()
         code = process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read(200_000_000).decode("utf-8", "backslashreplace")
