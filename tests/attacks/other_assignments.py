@@ -51,7 +51,7 @@ SEEN = '''def seen(words):
     ### END SOLUTION'''
 
 TOP = '''def top(numbers, k):
-    """The k largest numbers as `values`, and their places as `indices`."""
+    """The k largest numbers, and their places."""
     ### BEGIN SOLUTION
     return torch.topk(torch.tensor(numbers), k)
     ### END SOLUTION'''
@@ -69,7 +69,10 @@ with check("the largest come first"):
     found = given(top([0.5, 2.5, 1.5], 2), "top")
     values, indices = found
     assert torch.as_tensor(values).tolist() == [2.5, 1.5]
-    assert torch.as_tensor(found.indices).tolist() == torch.as_tensor(indices).tolist() == [1, 2]
+    assert torch.as_tensor(indices).tolist() == [1, 2]
+    if hasattr(found, "indices"):  # whoever has named them may be asked by name
+        assert torch.as_tensor(found.indices).tolist() == [1, 2]
+        assert torch.as_tensor(found.values).tolist() == [2.5, 1.5]
 report()"""
 
 PARSE = '''def parse(text):
@@ -105,8 +108,12 @@ RIGHT_KINDS = {
     "third": "def third(x):\n    return x / 3",
     "steps": "def steps(n):\n    return list(range(n))",
     "counts": "def counts(words):\n    return {one: words.count(one) for one in words}",
-    "seen": "def seen(words):\n    return set(words)",
-    "top": "def top(numbers, k):\n    return torch.topk(torch.tensor(numbers), k)",
+    "seen": "def seen(words):\n    return sorted(set(words))",
+    "top": (
+        "def top(numbers, k):\n"
+        "    places = sorted(range(len(numbers)), key=lambda n: -numbers[n])[:k]\n"
+        "    return [numbers[n] for n in places], places"
+    ),
     "parse": "def parse(text):\n    return float(text)",
 }
 

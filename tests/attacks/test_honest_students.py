@@ -423,7 +423,9 @@ ATTACKS += [
           counts="import numpy\n"
                  "def counts(words):\n"
                  "    return dict(zip(*numpy.unique(words, return_counts=True)))"),
-    kinds("topk", "Answers with what `torch.topk` returns"),
+    kinds("topk", "Answers with what `torch.topk` returns",
+          top="def top(numbers, k):\n    return torch.topk(torch.tensor(numbers), k)"),
+    kinds("set", "Answers with a set", seen="def seen(words):\n    return set(words)"),
     kinds("namedtuple", "Answers with a namedtuple",
           top="from collections import namedtuple\nTop = namedtuple('Top', 'values indices')\n"
               "def top(numbers, k):\n" + PAIR + "    return Top(values, chosen)"),
