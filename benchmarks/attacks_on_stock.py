@@ -7,7 +7,8 @@ Writes autograder/ATTACKS.md and its sums in autograder/README.md.
     python benchmarks/attacks_on_stock.py --stock -k NAME    tries these once more
 
 The column of this autograder, its seconds and its memory come from `.cache/attacks.json`, which
-`pytest tests/attacks` writes; an attack that this lacks is said not to have been run. nbgrader
+`pytest tests/attacks` writes; an attack that this lacks is said not to have been run, and without
+the file the column stays as it is. nbgrader
 alone is its Autograde with its default steps, on the same questions as plain asserts and a
 partial-credit value, as its documentation writes them. Attacks that could take the machine along,
 show what others on it have, or are handed in otherwise than as one notebook, aren't tried there.
@@ -316,6 +317,8 @@ def sums(stock: dict[str, str], here: dict[str, str]) -> str:
     for title, attacks in FAMILIES.items():
         tried = [stock[one.name] for one in attacks if stock[one.name] != NOT_TRIED]
         wrong = _bold(here[one.name] for one in attacks)
+        if left := sum(here[one.name] == NOT_RUN for one in attacks):
+            wrong = f"{wrong}, and {left} {NOT_RUN}"
         on_stock = f"{_bold(tried)} of {len(tried)}" if tried else NOT_TRIED
         lines.append(f"| {title} | {len(attacks)} | {on_stock} | {wrong} |")
     return "\n".join(lines) + "\n"
@@ -364,7 +367,7 @@ def main() -> None:
     here = {
         one.name: here_text(one, recorded[one.name])
         if one.name in recorded
-        else known.get(one.name, {}).get("here", NOT_RUN)
+        else NOT_RUN if recorded else known.get(one.name, {}).get("here", NOT_RUN)
         for one in attacks
     }
     if arguments.stock:

@@ -150,6 +150,16 @@ class Outcome:
             code.decompose()
         return html.unescape(str(page))
 
+    @functools.cached_property
+    def plain(self) -> str:
+        """The words of the page, for a person to read what went wrong."""
+        from bs4 import BeautifulSoup
+
+        page = BeautifulSoup(self.shown, "html.parser")
+        for part in page.select("style, script, head"):
+            part.decompose()
+        return " ".join(page.get_text(" ").split())
+
     @property
     def late(self) -> float:
         return float(self.row.get("late_seconds") or 0)

@@ -169,7 +169,7 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
         else:
             due = tests == attack.deserves
         if not due:
-            found.append(f"has {tests}, deserves {attack.deserves}: {outcome.text[-3_000:]}")
+            found.append(f"has {tests}, deserves {attack.deserves}: {outcome.plain[:2_000]}")
         if outcome.points.keys() != POINTS_OF[attack.assignment].keys():
             found.append(f"has the graded cells {sorted(outcome.points)}")
         if "essay" in outcome.points and not attack.or_less:

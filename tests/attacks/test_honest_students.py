@@ -455,7 +455,7 @@ ATTACKS += [
                 "    if text.isalpha():\n        text.encode('ascii').decode('utf-16')\n"
                 "        raise UnicodeError\n"
                 "    return float(text)"),
-    kinds("partly", "Gets a part of nbgrader's own partial credit", (0, 4, 2, 1),
+    kinds("partly", "Gets a part of nbgrader's own partial credit", (1, 4, 2, 1),
           third="def third(x):\n    return 3.0 if x == 9 else -9.0"),
     kinds("partly-nothing", "Gets nothing of it", (0, 4, 2, 0),
           third="def third(x):\n    return -99.0"),
