@@ -99,7 +99,7 @@ MISTAKES = {
         edit("gate-probe", lambda source: "!echo ready\n" + source), ("gate-probe", "echo"),
     ),
     "a test that can't pass": (
-        edit("double-test", lambda source: source.replace("1583838382", "1583838383")),
+        edit("double-test", lambda source: source.replace("1583838382", "1583838400")),
         ("double-test",),
     ),
     "a test that can't run": (
@@ -110,9 +110,7 @@ MISTAKES = {
         edit("double-test", lambda source: source.replace("report()", "report(")), ("double-test",),
     ),
     "a test that everything passes": (
-        edit("double-test", lambda source: source.replace(", 4)", ", 4) or True").replace(
-            ", 1583838382)", ", 1) or True").replace(", -1)", ", 1) or True").replace(
-            "given(double(", "(lambda x: 0.0)((")),
+        edit("double-test", lambda source: "with check('anything'):\n    pass\nreport()"),
         ("double-test",),
     ),
     "a package that isn't there": (
