@@ -1,14 +1,17 @@
-"""Which attacks win on nbgrader alone, and what they get here.
+"""The table of attacks: which win on nbgrader alone, and what they come to here.
 
-Writes the table in autograder/ATTACKS.md and its sums in autograder/README.md.
+Writes autograder/ATTACKS.md and its sums in autograder/README.md.
 
-    python benchmarks/attacks_on_stock.py            both columns, about twenty minutes
-    python benchmarks/attacks_on_stock.py --here     this autograder's column only
-    python benchmarks/attacks_on_stock.py -k NAME    only the rows with this in their name
+    python benchmarks/attacks_on_stock.py            from the suite's last run and what is known
+    python benchmarks/attacks_on_stock.py --stock    tries on nbgrader alone what wasn't tried yet
+    python benchmarks/attacks_on_stock.py --stock -k NAME    tries these once more
 
-nbgrader alone is its Autograde with its default steps, on the same questions as plain asserts
-and a partial-credit value, as its documentation writes them. Attacks that could take the machine
-along, or show what others on it have, aren't tried there: nothing would stand in their way.
+The column of this autograder, its seconds and its memory come from `.cache/attacks.json`, which
+`pytest tests/attacks` writes; an attack that this lacks is said not to have been run, and without
+the file the column stays as it is. nbgrader
+alone is its Autograde with its default steps, on the same questions as plain asserts and a
+partial-credit value, as its documentation writes them. Attacks that could take the machine along,
+show what others on it have, or are handed in otherwise than as one notebook, aren't tried there.
 """
 
 from __future__ import annotations
@@ -32,32 +35,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.attacks import (  # noqa: E402
-    small_course,
-    test_cells_and_metadata,
-    test_files_and_processes,
-    test_forging,
-    test_honest_students,
-    test_readers_browser,
-    test_wearing_down,
-)
+from tests.attacks import families, small_course, test_readers_browser  # noqa: E402
 from tests.attacks.attack import Attack, Place  # noqa: E402
-from tests.attacks.small_course import ASSIGNMENT, HIDDEN_INPUTS, RIGHT, SECRETS  # noqa: E402
+from tests.attacks.small_course import ASSIGNMENT, HIDDEN_INPUTS, RIGHT  # noqa: E402
+from tests.attacks.suite import CACHE, STATIONS, class_of  # noqa: E402
 
 TABLE = ROOT / "autograder" / "ATTACKS.md"
 SUMS = ROOT / "autograder" / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
-FAMILIES = {
-    "Forging a score": test_forging.ATTACKS,
-    "Cells and metadata": test_cells_and_metadata.ATTACKS,
-    "Files and processes": test_files_and_processes.ATTACKS,
-    "Wearing it down": test_wearing_down.ATTACKS,
-    "The reader's browser": test_readers_browser.ATTACKS,
-    "Honest students": test_honest_students.ATTACKS,
-}
-
-NOT_TRIED = "not tried: too rough"
+FAMILIES = families.FAMILIES
+NOT_TRIED = "not tried"
+NOT_RUN = "not run"
+# What these do, they do to the machine that runs them.
+_NOT_ON_STOCK = (
+    "System calls and neighbors",
+    "Each wall",
+    "Handing in",
+    "Stopping the class",
+    "Known from other graders",
+)
 _SECONDS = 8  # for a cell on nbgrader alone; its own default is 30
 _PATIENCE = 90  # seconds for a submission on nbgrader alone
 _CLOSED = ("SOLUTION", "GRADEBOOK", "OTHER", "ENVIRONMENT")
@@ -82,6 +79,8 @@ class Result:
             return False
         if attack.honest:
             return self.points == attack.deserves
+        if attack.deserves is None:
+            return not any(self.points)
         # A test of plain asserts is all or nothing, so it may well give less. And where an
         # attack ends its own process here, or its file is refused, what the answers themselves
         # deserve is no gain elsewhere.
@@ -157,10 +156,8 @@ def attack_stock(made: Path, attack: Attack, place: Place) -> Result:
     from nbgrader.api import Gradebook
 
     from autograder import notebooks
-    from tests.attacks.grader import submission
+    from tests.attacks.surroundings import submission
 
-    if attack.rough:
-        return Result(None, (NOT_TRIED,))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(shutil.copytree(made, Path(folder) / "course"))
         here = Place(**{**vars(place), "course": root})
@@ -237,57 +234,81 @@ def _acts_on_stock_page(api, root: Path) -> tuple[str, ...]:
     return ("acts on the page",) if evil else ()
 
 
+def is_for_stock(attack: Attack, family: str) -> bool:
+    """Whether nbgrader alone may try this one."""
+    plain = class_of(attack)[0] == "exchange" and attack.assignment == ASSIGNMENT
+    special = attack.rough or attack.hand_in or attack.afterwards or attack.together or attack.again
+    return plain and not special and family not in _NOT_ON_STOCK
+
+
 # This autograder
 
 
-def attack_here(grader, attack: Attack, place: Place) -> Result:
-    """Grade one attack with the engine."""
-    from tests.attacks.grader import WorkerLost, left_running, submission
-
-    content = submission(attack, grader.given, place)
-    try:
-        found = grader.grade(content, dict(attack.files), attack.seconds)
-    except WorkerLost as error:
-        return Result(None, (str(error),))
-    wrong = _leaks(found.shown, attack)
-    if any(secret in found.shown for secret in SECRETS) and not wrong:
-        wrong = ("shows a secret",)
-    if left_running():
-        wrong = (*wrong, "leaves processes behind")
-    return Result(found.tests, wrong)
+def here_text(attack: Attack, recorded: dict | None) -> str:
+    """What the suite's run says of an attack, as the table has it."""
+    if recorded is None:
+        return NOT_RUN
+    points = recorded["points"]
+    shown = "left out" if points is None else " + ".join(
+        "ungraded" if one is None else f"{one:g}" for one in points
+    )
+    if not recorded["faults"]:
+        return shown
+    return f"**{shown}; {_plain(recorded['faults'][0])}**"
 
 
-def pages_here(course, place: Place) -> dict[str, Result]:
-    """What acts on the feedback pages, by attack."""
-    found = {}
-    for name, (verdict, page) in test_readers_browser.make_pages(course, place).items():
-        points = {cell.grade_id: cell.points for cell in verdict.cells}
-        acts = ("acts on the page",) if test_readers_browser.acting(page) else ()
-        found[name] = Result((points["double-test"], points["parts-test"]), acts)
-    return found
+def _plain(fault: str) -> str:
+    """The beginning of a fault as one cell of a table."""
+    text = " ".join(re.sub(r"[|*`<>\[\]]", " ", fault.split(":")[0]).split())
+    return text[:80]
 
 
 # The table
 
 
-def rows(stock: dict[str, str], here: dict[str, str]) -> str:
+def rows(stock: dict[str, str], here: dict[str, str], recorded: dict[str, dict]) -> str:
     """The table as markdown, a heading a family."""
     tried = [text for text in stock.values() if text != NOT_TRIED]
+    ran = [text for text in here.values() if text != NOT_RUN]
     lines = [
         f"Something goes wrong in {_bold(tried)} of the {len(tried)} cases tried on nbgrader alone, "
-        f"and in {_bold(here.values())} of {len(here)} here.",
+        f"and in {_bold(ran)} of {len(ran)} here.",
         "",
+        *_costs(recorded),
     ]
     for title, attacks in FAMILIES.items():
         lines += [f"### {title}", ""]
         lines += ["| Attack | The student | Deserves | nbgrader alone | Here |"]
         lines += ["|---|---|---|---|---|"]
         for attack in attacks:
-            deserves = " + ".join(f"{one:g}" for one in attack.deserves)
-            columns = [attack.name, attack.what, deserves, stock[attack.name], here[attack.name]]
-            lines.append("| " + " | ".join(columns) + " |")
+            columns = [attack.name, attack.what, deserved(attack), stock[attack.name]]
+            lines.append("| " + " | ".join([*columns, here[attack.name]]) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def deserved(attack: Attack) -> str:
+    """The points that an attack deserves, as the table has them."""
+    if attack.deserves is None:
+        return "nothing"
+    points = " + ".join(f"{one:g}" for one in attack.deserves)
+    return f"at most {points}" if attack.or_less else points
+
+
+def _costs(recorded: dict[str, dict]) -> list[str]:
+    """The dearest class at each station, from the suite's own run."""
+    lines = ["| Station | Most seconds of a class | Most memory |", "|---|---|---|"]
+    for station in STATIONS:
+        known = [
+            (one["seconds"][station], one["peak"][station], one["classmates"])
+            for one in recorded.values()
+            if station in one["seconds"]
+        ]
+        if known:
+            seconds, _peak, mates = max(known)
+            most = max(peak for _seconds, peak, _mates in known)
+            lines.append(f"| {station} | {seconds:.0f} ({mates + 2} students) | {most >> 20} MiB |")
+    return [*lines, ""] if len(lines) > 2 else []
 
 
 def sums(stock: dict[str, str], here: dict[str, str]) -> str:
@@ -296,13 +317,16 @@ def sums(stock: dict[str, str], here: dict[str, str]) -> str:
     for title, attacks in FAMILIES.items():
         tried = [stock[one.name] for one in attacks if stock[one.name] != NOT_TRIED]
         wrong = _bold(here[one.name] for one in attacks)
-        lines.append(f"| {title} | {len(attacks)} | {_bold(tried)} of {len(tried)} | {wrong} |")
+        if left := sum(here[one.name] == NOT_RUN for one in attacks):
+            wrong = f"{wrong}, and {left} {NOT_RUN}"
+        on_stock = f"{_bold(tried)} of {len(tried)}" if tried else NOT_TRIED
+        lines.append(f"| {title} | {len(attacks)} | {on_stock} | {wrong} |")
     return "\n".join(lines) + "\n"
 
 
 def _cell(result: Result, attack: Attack) -> str:
     text = result.text()
-    return text if result.is_well(attack) or NOT_TRIED in text else f"**{text}**"
+    return text if result.is_well(attack) else f"**{text}**"
 
 
 def _bold(texts: Iterable[str]) -> int:
@@ -333,47 +357,64 @@ def column(page: str, number: int) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--here", action="store_true", help="this autograder's column only")
-    parser.add_argument("--stock", action="store_true", help="nbgrader's column only")
+    parser.add_argument("--stock", action="store_true", help="try on nbgrader alone too")
     parser.add_argument("-k", metavar="NAME", help="only attacks with this in their name")
     arguments = parser.parse_args()
+    known = _known(TABLE.read_text("utf-8"))
+    recorded = json.loads(CACHE.read_text("utf-8")) if CACHE.is_file() else {}
     attacks = [one for family in FAMILIES.values() for one in family]
-    if arguments.k:
-        attacks = [one for one in attacks if arguments.k in one.name]
-    from tests.attacks.grader import Grader, Listeners, place_for, release_small_course
+    stock = {one.name: known.get(one.name, {}).get("stock", NOT_TRIED) for one in attacks}
+    here = {
+        one.name: here_text(one, recorded[one.name])
+        if one.name in recorded
+        else NOT_RUN if recorded else known.get(one.name, {}).get("here", NOT_RUN)
+        for one in attacks
+    }
+    if arguments.stock:
+        stock |= try_on_stock(stock, arguments.k)
+    _write(TABLE, rows(stock, here, recorded))
+    _write(SUMS, sums(stock, here))
+    print("\n" + sums(stock, here))
+
+
+def _known(page: str) -> dict[str, dict[str, str]]:
+    stock, here = column(page, 3), column(page, 4)
+    return {
+        name: {
+            "stock": NOT_TRIED if text.startswith(NOT_TRIED) else text, "here": here[name]
+        }
+        for name, text in stock.items()
+    }  # fmt: skip
+
+
+def try_on_stock(stock: dict[str, str], part: str | None) -> dict[str, str]:
+    """What nbgrader alone makes of the attacks that weren't tried, or have `part` in their name."""
+    from tests.attacks.surroundings import Listeners, place_for
 
     _quiet()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     os.environ["GRADER_TOKEN"] = "CANARY-ENVIRONMENT"
-    stock: dict[str, str] = {}
-    here: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as name:
+    found: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         runtime = folder / "runtime"
         runtime.mkdir()
         os.environ["JUPYTER_RUNTIME_DIR"] = str(runtime)
-        course = release_small_course(folder / "course")
         listeners = Listeners(folder)
-        place = place_for(course, listeners, runtime)
-        if not arguments.stock:
-            grader = Grader(course)
-            pages = pages_here(course, place)
+        place = place_for(folder / "course", listeners, runtime)
+        make_stock_course(folder / "stock")
+        for family, attacks in FAMILIES.items():
             for attack in attacks:
-                result = pages.get(attack.name) or attack_here(grader, attack, place)
-                here[attack.name] = _cell(result, attack)
-                print(f"here   {attack.name}: {here[attack.name]}", flush=True)
-            grader.close()
-        if not arguments.here:
-            make_stock_course(folder / "stock")
-            for attack in attacks:
-                stock[attack.name] = _cell(in_own_process(folder / "stock", attack, place), attack)
-                print(f"stock  {attack.name}: {stock[attack.name]}", flush=True)
+                wanted = part in attack.name if part else stock[attack.name] == NOT_TRIED
+                if not wanted or not is_for_stock(attack, family):
+                    continue
+                result = in_own_process(folder / "stock", attack, place)
+                if listeners.reached():
+                    result = Result(result.points, (*result.wrong, "reaches the network"))
+                found[attack.name] = _cell(result, attack)
+                print(f"stock  {attack.name}: {found[attack.name]}", flush=True)
         listeners.close()
-    page = TABLE.read_text(encoding="utf-8")
-    unknown = {one.name: "not run yet" for family in FAMILIES.values() for one in family}
-    stock = unknown | column(page, 3) | stock
-    here = unknown | column(page, 4) | here
-    _write(TABLE, rows(stock, here))
-    _write(SUMS, sums(stock, here))
+    return found
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from nbformat import NotebookNode
@@ -18,6 +19,9 @@ WAITS = None
 """What a written answer deserves before a person has read it."""
 
 NO_WALLS = "NO-WALLS"
+
+if TYPE_CHECKING:
+    from tests.attacks.classroom import Desk, Outcome
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Place:
         unix: a socket's path in the file system.
         abstract: a socket's name outside it.
         namespace: this machine's own process namespace, to tell a sandbox by.
+        user_namespace: its user namespace.
+        host: its name.
     """
 
     course: Path
@@ -40,6 +46,8 @@ class Place:
     unix: Path
     abstract: str
     namespace: str
+    user_namespace: str
+    host: str
 
 
 Change = Callable[[NotebookNode, Place], NotebookNode | bytes | None]
@@ -53,44 +61,68 @@ class Attack:
     Attributes:
         name: short, unique, in words joined by dashes.
         what: what the student does, as a sentence for the table.
-        deserves: the points of the two tests.
+        change: makes the submission of the answers it starts from.
+        deserves: the points of the assignment's tests, in order; None if it may be left out,
+            and if not, may earn nothing.
         written: of the written answer; `WAITS` for a person.
+        or_less: whether fewer points, or to be left out, are fine too: what matters is that there
+            is an end to it and that it is told.
         never: what, besides the secrets, must not come back.
-        says: words that the student reads at the end, in an output or a reason.
+        says: words that the student reads at the end, on the feedback page.
+        told: words that the instructor reads, from any of the commands.
         files: handed in beside the notebook.
         seconds: how long a cell may take.
         rough: may take the machine along where there is no sandbox around it.
         honest: not an attack but right work that other graders punish.
-        wins: what it still gains, while it does; its test then has to fail.
+        way: how the class hands in: "exchange", "canvas" (a zip), "moodle" (a folder) or
+            "folders" (a folder a student).
+        hand_in: hands it in otherwise than as it should be.
+        afterwards: what is done once it has been collected, which then happens again.
+        refused: words of the sentence with which `collect` leaves it out.
+        assignment: which one it is about.
+        due: in how many hours the assignment is due; 0 for no due date.
+        again: whether the class is graded a second time.
+        together: the name of a class of its own, for those that shouldn't sit with the others.
+        also: asserts more of the outcome.
+        recipe: where it comes from, when from another grader's tests or bug reports.
     """
 
     name: str
     what: str
     change: Change
-    deserves: tuple[float, float] = (0, 1)
+    deserves: tuple[float, ...] | None = (0, 1)
     written: float | None = WAITS
+    or_less: bool = False
     never: tuple[str, ...] = ()
     says: str = ""
+    told: str = ""
     files: tuple[tuple[str, bytes], ...] = ()
     seconds: float = 10.0
     rough: bool = False
     honest: bool = False
-    wins: str = ""
+    way: str = "exchange"
+    hand_in: Callable[[Desk], None] | None = None
+    afterwards: Callable[[Desk], None] | None = None
+    refused: str = ""
+    assignment: str = "small"
+    due: int = 0
+    again: bool = False
+    together: str = ""
+    also: Callable[[Outcome], None] | None = None
+    recipe: str = ""
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether `collect` may leave it out."""
+        return bool(self.refused) or self.deserves is None or self.or_less
 
     def __str__(self) -> str:
         return self.name
 
 
 def cases(attacks: list[Attack]) -> list:
-    """The attacks as cases of a test, those that still win marked so."""
-    return [
-        pytest.param(
-            one,
-            id=one.name,
-            marks=[pytest.mark.xfail(strict=True, reason=one.wins)] if one.wins else [],
-        )
-        for one in attacks
-    ]
+    """The attacks as cases of a test."""
+    return [pytest.param(one, id=one.name) for one in attacks]
 
 
 def find(work: NotebookNode, name: str) -> NotebookNode:

@@ -8,6 +8,7 @@ a student stands in `SECRETS`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -16,9 +17,19 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from autograder import notebooks
 from autograder.course import Course
 from autograder.translation import digest, language_cell_source
+from tests.attacks import other_assignments
+from tests.attacks.other_assignments import CHOICE, KINDS
 
 ASSIGNMENT = "small"
-POINTS = {"double-test": 2.0, "parts-test": 3.0, "essay": 5.0}
+ASSIGNMENTS = (ASSIGNMENT, KINDS, CHOICE)
+POINTS_OF = {
+    ASSIGNMENT: {"double-test": 2.0, "parts-test": 3.0, "essay": 5.0},
+    KINDS: {"third-test": 2.0, "values-test": 4.0, "parse-test": 2.0, "partly-test": 3.0},
+    CHOICE: {"q1-test": 1.0},
+}
+TESTS_OF = {
+    name: tuple(one for one in points if one != "essay") for name, points in POINTS_OF.items()
+}
 
 HIDDEN_INPUTS = ("791919191", "88.1256789", "6871.5")
 """Inputs of hidden checks, as Python and torch print them."""
@@ -84,8 +95,9 @@ def gate_output(rows, weight):
     return gate(rows).detach()'''
 
 PARTS_TEST = """with check("the shares sum to 1", hint="Is one of them missing?"):
-    assert all(share > 0 for share in given(shares, "shares"))
-    assert math.isclose(sum(shares), 1)
+    found = given(shares, "shares")
+    assert all(share > 0 for share in found)
+    assert math.isclose(sum(found), 1)
 with check("ranked gives k places", weight=0):
     assert len(given(ranked([2.5, 1.5], 1), "ranked")) == 1
 ### BEGIN HIDDEN TESTS
@@ -215,12 +227,53 @@ def master(language: str = "en", stock: bool = False) -> NotebookNode:
     return new_notebook(cells=cells, metadata={**metadata, "beyond": {"language": language}})
 
 
-def write_course(root: Path) -> Course:
-    """The course's sources in a folder, ready for `release`."""
+ANSWERS = {
+    ASSIGNMENT: RIGHT,
+    KINDS: other_assignments.RIGHT_KINDS,
+    CHOICE: other_assignments.RIGHT_CHOICE,
+}
+"""Answers that earn everything, by assignment."""
+
+WRONG_ANSWERS = {
+    ASSIGNMENT: WRONG,
+    KINDS: other_assignments.WRONG_KINDS,
+    CHOICE: {"q1": 'q1 = "C"'},
+}
+
+
+def other_master(assignment: str, language: str = "en") -> NotebookNode:
+    """The instructor's notebook of `kinds` or `choice`."""
+    title = {"en": f"# {assignment}", "ko": f"# 과제 {assignment}"}
+    mark = {} if language == "en" else {"beyond": {"translates": digest(title["en"])}}
+    cells = [
+        new_markdown_cell(title[language], id="title", metadata=mark),
+        new_code_cell(language_cell_source(language), id="language"),
+    ]
+    for kind, name, source, points in other_assignments.CELLS[assignment]:
+        meta = _meta(name, points, solution=kind == "answer")
+        cells.append(new_code_cell(source, id=name, metadata=meta))
+    small = master(language)
+    return new_notebook(cells=cells, metadata=small.metadata)
+
+
+def masters(language: str) -> dict[str, NotebookNode]:
+    """The instructor's notebooks of the course, by assignment."""
+    others = {name: other_master(name, language) for name in (KINDS, CHOICE)}
+    return {ASSIGNMENT: master(language), **others}
+
+
+def write_course(root: Path, change: Callable[[NotebookNode], None] | None = None) -> Course:
+    """The course's sources in a folder, ready for `release`.
+
+    Args:
+        change: what the instructor did to the notebooks of the small assignment.
+    """
     course = Course(root)
     for language in ("en", "ko"):
-        path = course.source(language) / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-        notebooks.write(path, master(language))
+        for name, notebook in masters(language).items():
+            if change and name == ASSIGNMENT:
+                change(notebook)
+            notebooks.write(course.source(language) / name / f"{name}.ipynb", notebook)
     return course
 
 

@@ -2,7 +2,6 @@
 
 import json
 
-import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
@@ -258,8 +257,8 @@ ATTACKS = [
         "100-mb-output",
         "Hands in an output of 100 MB",
         output_of(100_000_000, lines=True),
-        deserves=(0, 0),
-        written=0,
+        deserves=(0, 1),
+        or_less=True,
     ),
     Attack("10-mb-line", "Hands in an output with a line of 10 MB", output_of(10_000_000)),
     Attack(
@@ -332,7 +331,5 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_cells_and_metadata(attack, grade_attack):
-    found = grade_attack(attack)
-    assert found.points.keys() == {"double-test", "parts-test", "essay"}
-    nbformat.validate(found.notebook)
+def test_cells_and_metadata(attack, holds):
+    holds(attack)

@@ -1,20 +1,16 @@
 """Files and processes: what student code can reach of the machine, the grader and the others."""
 
-import json
 import os
-import shutil
 
 import pytest
+
 from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
-from tests.attacks.grader import submission
-from tests.attacks.small_course import ASSIGNMENT, RIGHT, SECRETS, answered
 
-from autograder import notebooks
-from autograder.intake.collect import collect
-from autograder.grade import grade
-from autograder.verdict import verdict
+GOT = "REACHED"
+"""What an attack prints that has come where it should not."""
 
-REACHED = "REACHED"
+REACHED = "REA' 'CHED"
+"""The same within quotes in its code, which a traceback may quote."""
 
 SHOW = """
 import glob, os
@@ -99,7 +95,7 @@ ATTACKS = [
             "    except ImportError:\n"
             "        pass"
         ),
-        never=(f"{REACHED} tests", f"{REACHED} autograder"),
+        never=(f"{GOT} tests", f"{GOT} autograder"),
     ),
     Attack(
         "read-environment",
@@ -155,7 +151,7 @@ ATTACKS = [
             "    except (OSError, OverflowError, ValueError):\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         seconds=30,
     ),
     Attack(
@@ -187,7 +183,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     # The network
@@ -203,7 +199,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "udp",
@@ -230,7 +226,7 @@ ATTACKS = [
             "    pass\n"
             "urllib.request.urlopen('http://example.org', timeout=2)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "unix-socket",
@@ -241,7 +237,7 @@ ATTACKS = [
             "one.connect('<<unix>>')\n"
             f"print('{REACHED}')"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "abstract-socket",
@@ -252,7 +248,7 @@ ATTACKS = [
             "one.connect('\\0<<abstract>>')\n"
             f"print('{REACHED}')"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "other-kernels",
@@ -274,7 +270,7 @@ ATTACKS = [
             "    if number != os.getpid() and libc.ptrace(16, number, 0, 0) == 0:\n"
             f"        print('{REACHED}', number)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     Attack(
@@ -285,7 +281,7 @@ ATTACKS = [
             "if len(numbers) > 6 or os.path.exists('/proc/100000'):\n"
             f"    print('{REACHED}', numbers)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "new-user-namespace",
@@ -295,7 +291,7 @@ ATTACKS = [
             "    if libc.unshare(flag) == 0:\n"
             f"        print('{REACHED}', hex(flag))"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "become-root",
@@ -314,7 +310,7 @@ ATTACKS = [
             "if lines['NoNewPrivs'].strip() != '1':\n"
             f"    print('{REACHED}', 'new privileges')"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "mount",
@@ -329,7 +325,7 @@ ATTACKS = [
             "    if call(b'/tmp') == 0:\n"
             f"        print('{REACHED}', call)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     Attack(
@@ -347,7 +343,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "inherited-descriptors",
@@ -361,7 +357,7 @@ ATTACKS = [
             "    if '<<course>>' in target or '/work' in target or target.endswith('.db'):\n"
             f"        print('{REACHED}', target)"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "setuid-program",
@@ -377,7 +373,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
     ),
     Attack(
         "slower-neighbours",
@@ -391,7 +387,7 @@ ATTACKS = [
             "    except OSError:\n"
             "        pass"
         ),
-        never=(REACHED,),
+        never=(GOT,),
         rough=True,
     ),
     # The grader's own line
@@ -493,13 +489,6 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_files_and_processes(attack, grade_attack, small):
-    before = (small.term / "gradebook.db").read_bytes()
-    grade_attack(attack)
-    assert (small.term / "gradebook.db").read_bytes() == before
-
-
 LEAVE = """
 import multiprocessing.shared_memory, os, tempfile
 folders = ['.', '..', '/', '/tmp', '/var/tmp', '/dev/shm', '/run', os.path.expanduser('~'),
@@ -534,144 +523,141 @@ if libc.shmget(98765, 100, 0) != -1:
     found.append('shmget')
 if libc.semget(98765, 1, 0) != -1:
     found.append('semget')
-print('REACHED' if found else 'clean', found)
+print('REA' 'CHED' if found else 'clean', found)
 """
 
 
-def test_nothing_is_left_for_the_next_submission(grade_attack):
-    leaves = Attack("leave-things", "Leaves files and shared memory", first(LEAVE))
-    start = LEAVE[: LEAVE.index("for folder")] + "import ctypes\nlibc = ctypes.CDLL(None)\n"
-    look = first(start + LOOK)
-    finds = Attack("find-things", "Looks for them", look, never=(REACHED,), says="clean")
-    grade_attack(leaves)
-    grade_attack(finds)
+START = LEAVE[: LEAVE.index("for folder")] + "import ctypes\nlibc = ctypes.CDLL(None)\n"
+
+FAKE = b"isclose = allclose = lambda *args, **kwargs: True\ncheck = given = report = print\n"
+SHADOWS = ("math.py", "torch.py", "beyond/checks.py", "sitecustomize.py", "torch/__init__.py")
 
 
-def test_others_of_the_same_assignment_are_out_of_reach(grade_attack):
-    files = (("notes.csv", b"CANARY-OTHER"),)
-    own = Attack("own-file", "Has a file", first("print(len(open('notes.csv').read()))"), files=files)
-    shown = grade_attack(own).shown
-    assert "12" in shown
-    look = last(
-        SHOW + "for folder, folders, names in os.walk('/'):\n"
-        "    if folder == '/':\n"
-        "        folders[:] = [one for one in folders if one not in ('proc', 'sys', 'usr')]\n"
-        "    if 'site-packages' in folders:\n"
-        "        folders.remove('site-packages')\n"
-        "    show(os.path.join(folder, 'notes.csv')) if 'notes.csv' in names else None"
-    )
-    grade_attack(Attack("others-file", "Looks for that file", look, seconds=20))
+def beside(links=(), pipes=(), notebook=None):
+    """Put the submission where graders look for it, past `collect`, with odd things beside it.
 
+    Args:
+        links: name and target of each; <<course>> stands for the course's folder.
+        notebook: a link's target in place of the notebook.
+    """
 
-# Links and files, the whole way from the folder to the verdict.
-
-
-@pytest.fixture
-def handed_in(course_copy, place):
-    """Put a submission with odd things beside the notebook where nbgrader would put it."""
-    (course_copy.submitted / "other").rename(course_copy.term / "elsewhere")
-
-    def hand_in(source, links=(), files=()):
-        given = notebooks.read(course_copy.release("en") / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
-        folder = course_copy.submitted / "attacker" / ASSIGNMENT
+    def hand_in(desk):
+        folder = desk.course / "term" / "submitted" / desk.student / desk.assignment
         folder.mkdir(parents=True)
-        attack = Attack("files", "", last(source))
-        (folder / f"{ASSIGNMENT}.ipynb").write_bytes(submission(attack, given, place))
-        for name, target in links:
-            (folder / name).symlink_to(target)
-        for name, content in files:
+        if notebook is None:
+            (folder / desk.notebook).write_bytes(desk.content)
+        for name, target in [*links, *([(desk.notebook, notebook)] if notebook else [])]:
+            (folder / name).symlink_to(target.replace("<<course>>", str(desk.course)))
+        for name in pipes:
+            os.mkfifo(folder / name)
+        for name, content in desk.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        return folder
 
     return hand_in
 
 
-def graded_text(course):
-    """What stands in everything that grading wrote about the attacker, outputs only."""
-    folder = course.autograded / "attacker" / ASSIGNMENT
-    graded = notebooks.read(folder / f"{ASSIGNMENT}.ipynb")
-    return json.dumps([cell.get("outputs", []) for cell in graded.cells])
+def linked_in_exchange(desk):
+    """Links among the files that are handed in."""
+    folder = desk.in_exchange()
+    (folder / "link.csv").symlink_to(desk.course / "term" / "gradebook.db")
+    (folder / "solution.ipynb").symlink_to(desk.course / "source" / "en" / "small" / "small.ipynb")
+    (folder / "up").symlink_to("..")
+    (folder / "passwords").symlink_to("/etc/passwd")
 
 
-def scores(course):
-    grade(course, ASSIGNMENT, ["attacker"])
-    found = verdict(course, "attacker", ASSIGNMENT)
-    return {cell.grade_id: cell.points for cell in found.cells}
+LINKS = [
+    ("solution.ipynb", "<<course>>/source/en/small/small.ipynb"),
+    ("book.db", "<<course>>/term/gradebook.db"),
+    ("up", ".."),
+    ("passwords", "/etc/passwd"),
+]
+
+ATTACKS += [
+    Attack(
+        "leave-things",
+        "Leaves files and shared memory for the next submission",
+        first(LEAVE),
+        together="left over",
+        again=True,
+    ),
+    Attack(
+        "find-things",
+        "Looks for files and shared memory that another submission has left",
+        first(START + LOOK),
+        never=(GOT,),
+        says="clean",
+        together="left over",
+        again=True,
+    ),
+    Attack(
+        "file-of-another",
+        "Looks on the whole disk for the file that another has handed in",
+        last(
+            SHOW + "for folder, folders, names in os.walk('/'):\n"
+            "    if folder == '/':\n"
+            "        folders[:] = [one for one in folders if one not in ('proc', 'sys', 'usr')]\n"
+            "    if 'site-packages' in folders:\n"
+            "        folders.remove('site-packages')\n"
+            "    show(os.path.join(folder, 'notes.csv')) if 'notes.csv' in names else None"
+        ),
+        seconds=20,
+        rough=True,
+    ),
+    Attack(
+        "file-that-nobody-asked-for",
+        "Hands in a file that nobody asked for",
+        first("pass"),
+        files=(("notes.csv", b"CANARY-OTHER"),),
+    ),
+    # Links, pipes and modules, handed in and put where graders look
+    Attack(
+        "links-handed-in",
+        "Hands in links to the solution, the gradebook and the passwords",
+        last(SHOW + "for path in os.listdir('.'):\n    show(path)"),
+        never=("root:",),
+        hand_in=linked_in_exchange,
+        told="link",
+    ),
+    Attack(
+        "links-beside-the-notebook",
+        "Has such links where graders look, past collecting",
+        last(SHOW + "for path in os.listdir('.'):\n    show(path)"),
+        never=("root:",),
+        hand_in=beside(links=LINKS),
+    ),
+    Attack(
+        "notebook-is-a-link",
+        "Has a link to the solution in place of the notebook",
+        first("pass"),
+        deserves=(0, 0),
+        written=0,
+        hand_in=beside(notebook="<<course>>/source/en/small/small.ipynb"),
+    ),
+    Attack(
+        "modules-that-shadow",
+        "Has modules of its own named as those that the tests import",
+        last("import math\nprint(math.__name__, hasattr(math, 'pi'))"),
+        files=tuple((name, FAKE) for name in SHADOWS),
+        says="math True",
+        hand_in=beside(),
+    ),
+    Attack(
+        "shadows-handed-in",
+        "Hands in such modules",
+        last("import math\nprint(math.__name__, hasattr(math, 'pi'))"),
+        files=tuple((name, FAKE) for name in SHADOWS),
+        says="math True",
+    ),
+    Attack(
+        "pipes",
+        "Has pipes beside the notebook, from which nothing ever comes",
+        last("print(sorted(os.listdir('.')) if 'os' in globals() else '')"),
+        hand_in=beside(pipes=("pipe.txt", "pipe.ipynb")),
+    ),
+]
 
 
-def test_a_link_in_a_submission_leads_nowhere(course_copy, handed_in):
-    source = course_copy.source("en") / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    handed_in(
-        SHOW + "for path in os.listdir('.'):\n    show(path)",
-        links=[
-            ("solution.ipynb", source),
-            ("book.db", course_copy.term / "gradebook.db"),
-            ("up", ".."),
-            ("passwords", "/etc/passwd"),
-        ],
-    )
-    assert scores(course_copy) == {"double-test": 0, "parts-test": 1, "essay": None}
-    shown = graded_text(course_copy)
-    assert not [one for one in (*SECRETS, "root:") if one in shown]
-    autograded = course_copy.autograded / "attacker" / ASSIGNMENT
-    beside = [path for path in autograded.rglob("*") if path.suffix != ".ipynb" and path.is_file()]
-    content = b"".join(path.read_bytes() for path in beside)
-    assert b"CANARY" not in content and b"root:" not in content
-
-
-def test_the_notebook_itself_may_not_be_a_link(course_copy, handed_in):
-    folder = handed_in("pass")
-    path = folder / f"{ASSIGNMENT}.ipynb"
-    path.unlink()
-    path.symlink_to(course_copy.source("en") / ASSIGNMENT / path.name)
-    found = scores(course_copy)
-    assert found["double-test"] == 0 and found["parts-test"] == 0
-    assert (course_copy.source("en") / ASSIGNMENT / path.name).is_file()
-
-
-def test_a_module_that_shadows_an_installed_one_is_left_out(course_copy, handed_in):
-    fake = b"isclose = allclose = lambda *args, **kwargs: True\ncheck = given = report = print\n"
-    handed_in(
-        "import math\nprint(math.__name__, hasattr(math, 'pi'))",
-        files=[(name, fake) for name in
-               ("math.py", "torch.py", "beyond/checks.py", "sitecustomize.py", "torch/__init__.py")],
-    )  # fmt: skip
-    assert scores(course_copy) == {"double-test": 0, "parts-test": 1, "essay": None}
-    assert "math True" in graded_text(course_copy)
-
-
-def test_pipes_and_devices_in_a_submission_stop_nobody(course_copy, handed_in):
-    folder = handed_in("print(sorted(os.listdir('.')) if 'os' in globals() else '')")
-    os.mkfifo(folder / "pipe.txt")
-    os.mkfifo(folder / "pipe.ipynb")
-    assert scores(course_copy)["parts-test"] == 1
-
-
-def test_collecting_leaves_what_nobody_asked_for(course_copy, handed_in, tmp_path):
-    folder = handed_in("pass")
-    (folder / "math.py").write_text("isclose = print")
-    (folder / "link.csv").symlink_to(course_copy.term / "gradebook.db")
-    bulk = tmp_path / "bulk"
-    shutil.move(course_copy.submitted / "attacker", bulk / "attacker")
-    shutil.move(bulk / "attacker" / ASSIGNMENT, bulk / "attacker-in")
-    (bulk / "attacker").rmdir()
-    (bulk / "attacker-in").rename(bulk / "attacker")
-    try:
-        collect(course_copy, ASSIGNMENT, bulk)
-    except Exception as error:  # a sentence for the instructor is fine too
-        assert "\n" not in str(error)
-    left = [path.name for path in course_copy.submitted.rglob("*")]
-    assert "math.py" not in left and "link.csv" not in left
-
-
-def test_the_class_goes_on_beside_an_attacker(course_copy, handed_in):
-    handed_in("import os\nos.kill(os.getpid(), 9)")
-    (course_copy.term / "elsewhere").rename(course_copy.submitted / "other")
-    given = notebooks.read(course_copy.release("en") / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
-    for number in range(3):
-        path = course_copy.submitted / f"honest-{number}" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-        path.parent.mkdir(parents=True)
-        notebooks.write(path, answered(given, RIGHT))
-    found = {one.student: one.score for one in grade(course_copy, ASSIGNMENT)}
-    assert found == {"attacker": 1, "other": 5, "honest-0": 5, "honest-1": 5, "honest-2": 5}
+@pytest.mark.parametrize("attack", cases(ATTACKS))
+def test_files_and_processes(attack, holds):
+    holds(attack)

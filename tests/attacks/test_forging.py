@@ -828,5 +828,5 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_forging(attack, grade_attack):
-    grade_attack(attack)
+def test_forging(attack, holds):
+    holds(attack)

@@ -411,5 +411,5 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_wearing_down(attack, grade_attack):
-    grade_attack(attack)
+def test_wearing_down(attack, holds):
+    holds(attack)

@@ -1,0 +1,122 @@
+"""Take each wall down in turn: at least one case must fail, or the wall has no test.
+
+    python -m tests.attacks.mutation            every wall, a class or two each
+    python -m tests.attacks.mutation -k NAME    those with this in their name
+
+The walls are those of `autograder.sandbox.barriers`. A wall that another one covers is taken down
+together with that (`COVERED_BY`); what can't be seen from within in a few seconds is named in
+`UNSEEN`, with the reason. Ends with exit code 1 if a wall falls and nobody misses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BARRIERS = "autograder.sandbox.barriers"
+
+GUARDS: dict[str, tuple[str, ...]] = {
+    "network namespace": ("tcp", "udp", "abstract-socket"),
+    "process namespace": ("see-processes", "see-a-neighbour"),
+    "IPC namespace": ("leave-things", "find-things", "shared-memory-everywhere"),
+    "host name namespace": ("host-name",),
+    "read-only file systems": ("writable-mounts",),
+    "hidden files": ("read-course", "search-disk", "read-tests"),
+    "private scratch": ("leave-things", "find-things"),
+    "read-only device nodes": ("writable-device-nodes", "times-of-devices"),
+    "private terminals": ("terminals-a", "terminals-b"),
+    "read-only kernel settings": ("kernel-settings",),
+    "covered kernel counters": ("kernel-counters",),
+    "unprivileged user": ("become-root",),
+    "user namespace": ("own-user-namespace",),
+    "no further namespaces": ("further-namespaces",),
+    "no capabilities": ("become-root",),
+    "unshared memory": ("shared-mappings",),
+    "closed descriptors": ("open-descriptors", "inherited-descriptors"),
+    "clean environment": ("read-environment",),
+    "shared memory limit": ("unattached-memory",),
+    "memory limit": ("memory-limit",),
+    "process limit": ("process-limit",),
+    "file size limit": ("scratch-limits",),
+    "scratch size limit": ("scratch-limits",),
+    "file count limit": ("file-count",),
+    "open files limit": ("open-files", "limits-of-time-and-queues"),
+    "processor time limit": ("limits-of-time-and-queues",),
+    "processor share limit": ("cores",),
+    "locked memory and queue limits": ("limits-of-time-and-queues",),
+    "system call filter": ("io-uring", "bpf", "vsock"),
+    "calls: sockets": ("vsock", "kernel-crypto"),
+    "calls: locks": ("locks-a", "locks-b"),
+    "calls: file events": ("directory-notices", "leases"),
+    "calls: asynchronous files": ("io-uring", "io-uring-enter"),
+    "calls: keyrings": ("keyring-add", "keyring-read"),
+    "calls: tracing": ("trace-a-child", "trace-me", "kcmp"),
+    "calls: kernel programs": ("userfaultfd", "bpf", "perf"),
+    "calls: namespaces": ("namespaces-by-unshare", "namespaces-by-clone", "new-mounts"),
+    "calls: page cache": ("page-cache", "page-cache-again"),
+    "calls: scheduling": ("pinned",),
+    "calls: kernel log": ("kernel-log",),
+    "calls: devices": ("line-disciplines",),
+    "calls: foreign": ("32-bit-calls", "x32-calls"),
+    "calls: unknown": ("old-calls",),
+}
+"""For each wall the cases of which at least one must fail when it is down."""
+
+COVERED_BY: dict[str, tuple[str, ...]] = {
+    "no further namespaces": (),
+    "calls: namespaces": ("no further namespaces",),
+}
+"""What else has to be down for a wall to be missed, because it stands behind the other."""
+
+UNSEEN: dict[str, str] = {
+    "session keyring": "only keyctl shows it, which the filter of system calls refuses",
+    "wall time limit": "a quarter of an hour has to pass; the engine's own tests shorten it",
+    "output limit": "the side that receives counts too; each of the two has unit tests",
+}
+"""Walls that no case here misses, and why."""
+
+
+def registry() -> dict[str, str]:
+    """Every wall by name; empty where this autograder has no registry of them."""
+    try:
+        return importlib.import_module(BARRIERS).ALL
+    except ImportError:
+        return {}
+
+
+def main() -> int:
+    sys.path.insert(0, str(ROOT))
+    from tests.attacks import families
+    from tests.attacks.classroom import Schoolhouse
+    from tests.attacks.suite import Suite
+    from tests.attacks.surroundings import Listeners, open_folder, place_for
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-k", metavar="NAME", default="", help="walls with this in their name")
+    wanted = parser.parse_args().k
+    cases = families.by_name()
+    unmissed = []
+    with open_folder() as folder, closing(Listeners(folder)) as listeners:
+        runtime = folder / "runtime"
+        runtime.mkdir()
+        house = Schoolhouse(folder, lambda course: place_for(course, listeners, runtime))
+        for wall in registry():
+            if wanted not in wall or wall in UNSEEN:
+                continue
+            down = (wall, *COVERED_BY.get(wall, ()))
+            attacks = [cases[name] for name in GUARDS.get(wall, ())]
+            suite = Suite(house, attacks, listeners, down)
+            missed = [one.name for one in attacks if suite.result(one).faults]
+            print(f"{wall}: {', '.join(missed) or 'NOBODY MISSES IT'}", flush=True)
+            if not missed:
+                unmissed.append(wall)
+    print(f"{len(unmissed)} walls without a test." if unmissed else "Every wall is missed.")
+    return 1 if unmissed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
