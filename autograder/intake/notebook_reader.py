@@ -16,6 +16,7 @@ from typing import Any
 from autograder import pictures
 from autograder.intake.submission import (
     DEFAULT_LANGUAGE,
+    LINE_LIMIT,
     PICTURE_TYPES,
     PICTURES_PER_CELL,
     CourseCells,
@@ -126,6 +127,8 @@ def from_plain(data: object) -> RawNotebook:
     )
     if rows and not cells:
         raise Unreadable(NOT_VALID)
+    if sum(cell.source.count("\n") for cell in cells) > LINE_LIMIT:
+        raise Unreadable(TOO_COSTLY)
     return RawNotebook(_language(cells, data.get("metadata")), cells)
 
 

@@ -252,10 +252,23 @@ def _become(uid: int | None) -> None:
     kernel.undumpable()
 
 
+def _warm() -> None:
+    """Do once what every child would do first: codecs are imported when they are used."""
+    for codec in ("utf-8-sig", "utf-16", "cp949", "cp437"):
+        b"ab".decode(codec)
+    with suppress(notebook_reader.Unreadable):
+        content = b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": ["a\\n", "b"]}]}'
+        raw = notebook_reader.read_notebook(content)
+        wire.decode(wire.encode(notebook_reader.record(raw, CourseCells()).to_wire()))
+    with suppress(BadArchive):
+        ZipSource(b"PK\x05\x06" + bytes(18), "x.zip", Limits(1, 1, 1)).close()
+
+
 def main(argument: str) -> None:
     """The entry point inside."""
     start: dict[str, Any] = json.loads(argument)
     _become(start["uid"])
+    _warm()
     gc.collect()
     gc.freeze()
     gc.disable()  # a child lives for one request

@@ -31,6 +31,9 @@ DEFAULT_LANGUAGE = "en"
 KINDS = ("code", "markdown", "raw")
 PICTURE_TYPES = ("image/png", "image/jpeg")
 PICTURES_PER_CELL = 10
+LINE_LIMIT = 100_000
+"""The most lines that all cells may have together: a notebook's file keeps each as a string."""
+
 LONGEST_PICTURE_NAME = 100
 
 
@@ -174,7 +177,7 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         raise BadRecord("its language isn't the course's")
     if type(rows) is not list or len(rows) > CELL_LIMIT:
         raise BadRecord("it has no list of cells, or too many")
-    size = 0
+    size = lines = 0
     made = []
     for row in rows:
         if type(row) is not list or not 3 <= len(row) <= 3 + PICTURES_PER_CELL:
@@ -187,7 +190,8 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         size += len(source)
         found = tuple(map(_picture, pictures))
         size += sum(len(one.data) for one in found)
-        if size > SIZE_LIMIT:
+        lines += source.count("\n")
+        if size > SIZE_LIMIT or lines > LINE_LIMIT:
             raise BadRecord("it is too large")
         made.append(SubmittedCell(kind, valid_text(source), cell_id, found))
     return Submission(language, tuple(made))

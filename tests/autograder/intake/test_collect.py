@@ -579,6 +579,7 @@ def costly_notebooks() -> dict[str, bytes]:
         "objects": json.dumps(made(x=[{}] * 4_500_000)).encode(),
         "deep": deep.encode(),
         "deepest": b'{"nbformat": 4, "cells": ' + b"[" * 5_000_000,
+        "lines": json.dumps({**made(), "cells": [{**cell, "source": "\n" * 2_000_000}]}).encode(),
         "language": json.dumps(made(beyond={"language": "../term/submitted/s01"})).encode(),
         "long language": json.dumps(made(beyond={"language": "x" * 300})).encode(),
     }
