@@ -123,14 +123,18 @@ class Judge:
             # The file's doing, not that of the student's process, which goes on.
             raise RuntimeError(f"reading the file ended a process of its own ({end})") from None
 
-    def define(self, cell: str, source: str) -> None:
+    def define(self, cell: str, source: str, seconds: float = 90.0) -> None:
         """Run a given cell here, and later where fresh probes run: imports, data and helpers.
 
         Raises:
-            InstructorFault: it failed.
+            InstructorFault: it failed, or took more than so many seconds.
         """
         try:
-            exec(_compiled(source, cell), self._namespace)
+            with _at_most(seconds):
+                exec(_compiled(source, cell), self._namespace)
+        except _TestTimedOut:
+            said = f"TimeoutError: it takes more than {seconds:g} seconds"
+            raise InstructorFault(f"the cell {cell}:\n{said}") from None
         except BaseException:
             raise InstructorFault(f"the cell {cell}:\n{traceback.format_exc()}") from None
         self._for_fresh.append(source)

@@ -22,6 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from autograder.core.printable import one_line
 from autograder.errors import UserError
 
 MIB = 1024 * 1024
@@ -226,6 +227,10 @@ class Source:
 class ZipSource(Source):
     """A zip file, or a zip inside another one given as bytes.
 
+    Args:
+        of_class: whether many students' files are in it; a name that one of them chose badly is
+            made harmless, or its file left out, and the others' are there all the same.
+
     Raises:
         BadArchive: not a zip, damaged, encrypted, too many members, or a name leads outside.
     """
@@ -236,8 +241,10 @@ class ZipSource(Source):
         name: str,
         limits: Limits,
         budget: Budget | None = None,
+        of_class: bool = False,
     ) -> None:
         super().__init__(name, limits, budget)
+        self._of_class = of_class
         stream: IO[bytes]
         if isinstance(origin, bytes):
             stream = io.BytesIO(origin)
@@ -294,7 +301,15 @@ class ZipSource(Source):
             name = decode_name(info.orig_filename.encode("cp437"), utf8_flag=False)
             name = _unicode_path(info) or name
         folder = name.endswith(("/", "\\"))
-        name = safe_name(name, self.name)
+        if self._of_class:
+            name = one_line(name)
+        try:
+            name = safe_name(name, self.name)
+        except BadArchive:
+            if not self._of_class:
+                raise
+            self.left_out.append(name[:1_000])
+            return
         if folder:
             return
         kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
@@ -305,11 +320,15 @@ class ZipSource(Source):
             return
         if is_ignored(name):
             return
+        unusual = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if self._of_class and (unusual or info.flag_bits & _ENCRYPTED):
+            self.left_out.append(name)
+            return
         if info.flag_bits & _ENCRYPTED:
             raise BadArchive(
                 f"{self.name} is protected by a password; pack it again without one."
             )
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if unusual:
             # bzip2 and LZMA members can't be read in bounded pieces.
             raise BadArchive(
                 f"{self.name} is packed in an unusual way; pack it again as an ordinary zip."

@@ -128,7 +128,7 @@ def _delivery(
 
 def _listing(channel: Channel, name: str) -> None:
     """The members of a class's zip, and the links in it."""
-    with ZipSource(channel.open(0), name, CLASS_LIMITS) as source:
+    with ZipSource(channel.open(0), name, CLASS_LIMITS, of_class=True) as source:
         found = [
             [
                 member.name,

@@ -124,7 +124,7 @@ class _Look:
     def _cell(self, cell: CodeCell, deadline: float) -> CellOutcome:
         if cell.role == "given":
             # Here first: a fault of the instructor's is told as one, whatever the student did.
-            self._judge.define(cell.id, cell.source)
+            self._judge.define(cell.id, cell.source, self._job.test_seconds)
             return CellOutcome(self._define(cell))
         known = self._known.get(cell.id, CellOutcome())
         if known.status is CellStatus.TIMED_OUT:

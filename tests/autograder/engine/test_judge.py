@@ -214,6 +214,11 @@ def test_a_value_that_keeps_a_test_busy_costs_that_test():
     assert judge.test("t2", "pass") == ([], CellStatus.RAN)
 
 
+def test_a_given_cell_that_never_ends_is_the_instructors_fault():
+    with pytest.raises(InstructorFault, match="more than 0.3 seconds"):
+        Judge(process(Child()), Names(), []).define("given", "while True: pass", 0.3)
+
+
 @pytest.mark.parametrize("source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"])
 def test_a_given_cell_that_fails_is_the_instructors_fault(source):
     with pytest.raises(InstructorFault, match="the cell given"):
