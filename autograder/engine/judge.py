@@ -13,7 +13,7 @@ import io
 import signal
 import traceback
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from beyond import checks
@@ -143,13 +143,13 @@ class Judge:
         self,
         cell: str,
         source: str,
-        trouble: CellStatus | None = None,
+        known: Mapping[str, CellStatus] | None = None,
         seconds: float = 90.0,
     ) -> tuple[list[Output], CellStatus]:
         """Run a test cell; return the outputs it would have in a notebook, and how it ended.
 
         Args:
-            trouble: how the student's process is known to end in this cell; it isn't asked then.
+            known: names with which the student's process is known to end, which aren't asked for.
             seconds: the longest that the cell may take, the student's part included.
 
         A check during which the student's process ended has failed. Where that happened outside
@@ -159,7 +159,7 @@ class Judge:
         keep_last_value(tree, source, _LAST)
         self._namespace.pop(_LAST, None)
         code = _compiled(ast.fix_missing_locations(tree), cell)
-        self._student.begin_test(trouble)
+        self._student.begin_test(known)
         self._carried = None
         outputs: list[Output] = []
 
@@ -168,7 +168,7 @@ class Judge:
 
         said = io.StringIO()
         with (
-            checks.listening(keep, self._trouble) as heard,
+            checks.listening(keep, self._ends) as heard,
             contextlib.redirect_stderr(said),
             contextlib.redirect_stdout(io.StringIO()),
         ):
@@ -179,8 +179,9 @@ class Judge:
                 return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
             except BaseException as error:  # a test may also call exit(); nothing may stop grading
                 outputs.append(error_output(type(error).__name__, str(error)))
-        if self._student.trouble is not None and not heard.trouble_in_a_check:
-            return [ending_output(self._student.trouble)], self._student.trouble
+        if self._student.ends > heard.ends_in_checks:
+            status = self._student.last_trouble
+            return [ending_output(status)], status
         if said.getvalue():  # report's "Not answered yet: …"
             outputs.append({"output_type": "stream", "name": "stderr", "text": said.getvalue()})
         points = points_shown(self._namespace.pop(_LAST, None))
@@ -189,10 +190,10 @@ class Judge:
             outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
         return outputs, CellStatus.RAN
 
-    def _trouble(self) -> Exception | None:
-        """What ended the student's process in this test cell, if something did."""
-        status = self._student.trouble
-        return None if status is None else error_for(status)
+    def _ends(self) -> tuple[int, Exception | None]:
+        """How often the student's process ended in this test cell, and the last time's error."""
+        ends = self._student.ends
+        return ends, error_for(self._student.last_trouble) if ends else None
 
 
 def _compiled(source: str | ast.Module, cell: str) -> types.CodeType:

@@ -234,12 +234,13 @@ class CellOutcome:
     Attributes:
         outputs: as a notebook keeps them, plain dicts; of a test cell the judge's own.
         status: how it ended.
-        trouble: how the student's process ended while a test asked it; it stays with the judge.
+        troubles: how the student's process ended while a test asked for a name, by that name; it
+            stays with the judge.
     """
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: CellStatus = CellStatus.RAN
-    trouble: CellStatus | None = None
+    troubles: dict[str, CellStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

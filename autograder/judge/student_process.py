@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class StudentProcess:
     Args:
         connect: makes a process.
         clock: of the look that this belongs to.
-        cell_seconds: the longest of one cell, and of all calls of one test cell together.
+        cell_seconds: the longest of one cell, and of all that one test cell asks of one name.
         most: how many processes may be made in all.
     """
 
@@ -80,9 +81,11 @@ class StudentProcess:
         self._door: Door | None = None
         self._history: list[_Step] = []
         self._is_over = False
-        self._calls_left = cell_seconds
-        self.trouble: CellStatus | None = None
-        """How the process ended since `begin_test`, or since it was made; None if it did not."""
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self.troubles: dict[str, CellStatus] = {}
+        """How the process ended in this test cell, by the name that was asked for."""
+        self.ends = 0
+        """How often a request of this test cell failed because of that."""
 
     def run(self, cell: str, source: str, seed: int) -> tuple[Ran, bool]:
         """Run a cell of the student's.
@@ -128,36 +131,37 @@ class StudentProcess:
             raise
         self._history.append(step)
 
-    def begin_test(self, trouble: CellStatus | None = None) -> None:
-        """Give the calls of the next test cell their time, and forget earlier trouble.
+    def begin_test(self, known: Mapping[str, CellStatus] | None = None) -> None:
+        """Give each name that the next test cell asks for its time, and forget earlier trouble.
 
         Args:
-            trouble: with it every request of the cell fails at once.
+            known: names with which the process is known to end; asking for one fails at once.
         """
-        self._calls_left = self._cell_seconds
-        self.trouble = trouble
+        self._spent.clear()
+        self.troubles = dict(known or {})
+        self.ends = 0
 
     def value(self, name: str) -> Any:
         """Return the value of one of the student's variables; raises as `call`."""
-        return self._ask(lambda door: door.value(name))
+        return self._ask(name, lambda door: door.value(name))
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Return what one of the student's functions, or a probe, returns.
 
         Raises:
-            CallTimedOut: it took too long, or an earlier call of this test cell had.
-            ProcessEnded: it ended the process, or an earlier call of this test cell had.
+            CallTimedOut: it took too long, or an earlier call of it in this test cell had.
+            ProcessEnded: it ended the process, or an earlier call of it in this test cell had.
             Exception: what the function raised.
         """
-        return self._ask(lambda door: door.call(name, args, kwargs))
+        return self._ask(name, lambda door: door.call(name, args, kwargs))
 
     def file(self, name: str) -> bytes | None:
         """Return a file of the working folder; None if there is none; raises as `call`."""
-        return self._ask(lambda door: door.file(name))
+        return self._ask(f"file {name}", lambda door: door.file(name))
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None remove it; raises as `call`."""
-        self._ask(lambda door: door.put(name, content))
+        self._ask(f"file {name}", lambda door: door.put(name, content))
 
     def close(self) -> None:
         """Let the process go."""
@@ -165,37 +169,44 @@ class StudentProcess:
             self._door.close()
             self._door = None
 
-    def _ask(self, request: Callable[[Door], Any]) -> Any:
-        if self.trouble is not None:
-            raise error_for(self.trouble)
+    def _ask(self, name: str, request: Callable[[Door], Any]) -> Any:
+        """Make a request; after trouble with a name, every other request of it fails at once."""
+        if name in self.troubles:
+            raise self._failed(name, self.troubles[name])
         try:
             door = self._ready()
         except NoProcess:
-            self.trouble = CellStatus.NOT_RUN
-            raise error_for(self.trouble) from None
-        seconds = min(self._calls_left, self._clock.left)
+            raise self._failed(name, CellStatus.NOT_RUN) from None
+        seconds = min(self._cell_seconds - self._spent[name], self._clock.left)
         if seconds < _SHORTEST:
-            self._drop(CellStatus.TIMED_OUT)
-            raise error_for(CellStatus.TIMED_OUT)
+            raise self._failed(name, CellStatus.TIMED_OUT)
         door.call_seconds = seconds
         began = time.monotonic()
+        status = None
         try:
             return request(door)
         except ChildGone as end:
-            self._drop(status_of(end))
-            raise error_for(self.trouble) from None
+            status = status_of(end)
+            self.close()
+            raise self._failed(name, status) from None
         finally:
             took = time.monotonic() - began
             self._clock.take(took)
-            self._calls_left -= took
-            if took >= seconds and self.trouble is None:
+            self._spent[name] += took
+            if took >= seconds and status is None:
                 # The call was interrupted halfway, so what it left behind is nobody's answer.
-                self._drop(CellStatus.TIMED_OUT)
-                raise error_for(CellStatus.TIMED_OUT)
+                self.close()
+                raise self._failed(name, CellStatus.TIMED_OUT)
 
-    def _drop(self, status: CellStatus) -> None:
-        self.trouble = status
-        self.close()
+    def _failed(self, name: str, status: CellStatus) -> Exception:
+        self.troubles[name] = status
+        self.ends += 1
+        return error_for(status)
+
+    @property
+    def last_trouble(self) -> CellStatus:
+        """The latest of `troubles`; there is one."""
+        return list(self.troubles.values())[-1]
 
     def _ready(self) -> Door:
         """Return a door to a process in which all cells so far have run.

@@ -131,8 +131,8 @@ class _Look:
             return CellOutcome([ending_output(known.status)], known.status)
         if cell.role == "test":
             seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
-            ended = self._judge.test(cell.id, cell.source, known.trouble, seconds)
-            return CellOutcome(*ended, trouble=self._student.trouble)
+            ended = self._judge.test(cell.id, cell.source, known.troubles, seconds)
+            return CellOutcome(*ended, troubles=self._student.troubles)
         return self._students(cell)
 
     def _define(self, cell: CodeCell) -> list[Output]:

@@ -122,7 +122,7 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
 
     def __enter__(self) -> None:
         _cell.outcomes()  # drop what an earlier cell left, also if this block never returns
-        self._had_trouble = _trouble() is not None
+        self._ends = _ends()[0]
         if self.hidden:
             _silence(self._silence)
 
@@ -136,10 +136,10 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
         if error is not None and not isinstance(error, (Exception, SystemExit)):
             return False
         # Also where the block caught it: whatever came of it since is no answer of the student's.
-        trouble = _trouble()
-        if trouble is not None and _listening is not None:
-            _listening.trouble_in_a_check |= not self._had_trouble
-            error = trouble
+        ends, end = _ends()
+        if ends > self._ends and _listening is not None:
+            _listening.ends_in_checks += ends - self._ends
+            error = end
         message = "" if self.hidden else self._explain(error)
         unanswered = None
         if isinstance(error, NotAnswered):
@@ -420,34 +420,35 @@ class Listening:
 
     Attributes:
         keep: gets one bundle for each report: text/plain, text/html and `MIME_TYPE`.
-        trouble: what ended the student's process in this cell, if something did.
-        trouble_in_a_check: whether it ended while a check ran, which so has failed.
+        ends: tells how often the student's process has ended in this cell, and with which error
+            the last time.
+        ends_in_checks: how often that was while a check ran, which so has failed.
     """
 
     keep: Callable[[dict[str, Any]], None]
-    trouble: Callable[[], Exception | None]
-    trouble_in_a_check: bool = False
+    ends: Callable[[], tuple[int, Exception | None]]
+    ends_in_checks: int = 0
 
 
 _listening: Listening | None = None
 
 
-def _trouble() -> Exception | None:
-    return _listening.trouble() if _listening is not None else None
+def _ends() -> tuple[int, Exception | None]:
+    return _listening.ends() if _listening is not None else (0, None)
 
 
 @contextlib.contextmanager
 def listening(
     keep: Callable[[dict[str, Any]], None],
-    trouble: Callable[[], Exception | None] = lambda: None,
+    ends: Callable[[], tuple[int, Exception | None]] = lambda: (0, None),
 ) -> Iterator[Listening]:
     """Hand what `report` shows to `keep` instead of showing it.
 
     For whoever runs test cells outside a notebook. What an earlier cell left is dropped first.
-    A check fails with what `trouble` returns, whatever its block made of it.
+    A check during which `ends` counts up fails with its error, whatever its block made of it.
     """
     global _listening
-    before, _listening = _listening, Listening(keep, trouble)
+    before, _listening = _listening, Listening(keep, ends)
     _cell.close()
     try:
         yield _listening

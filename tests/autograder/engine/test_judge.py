@@ -176,13 +176,17 @@ def test_a_late_answer_fails_the_check_that_asked_whatever_it_catches(judged, bo
     assert judged.status is CellStatus.RAN
 
 
-def test_after_a_late_answer_the_other_checks_of_the_cell_fail_at_once(kit):
+def test_after_a_late_answer_the_same_name_fails_at_once_and_others_are_asked(kit):
     child = Child(f=late, g=["value", 1])
-    judge = Judge(process(child), Names(functions={"f", "g"}), [])
+    again = Child(f=late, g=["value", 1])
+    connect = iter([child, again])
+    asked = StudentProcess(lambda: next(connect).connect(), Clock(60.0), 0.5, 3)
+    judge = Judge(asked, Names(functions={"f", "g"}), [])
     judge.define("given", "from beyond.checks import check, report")
-    source = "with check('a'):\n    f(1)\nwith check('b'):\n    g(1)\nwith check('c'):\n    pass\nreport()"
-    outputs, status = judge.test("t", source)
-    assert [one["passed"] for one in outputs[0]["data"][MIME_TYPE]["checks"]] == [False, False, False]
+    source = "".join(f"with check('{n}'):\n    {call}\n" for n, call in enumerate(["f(1)", "g(1)", "f(2)", "1"]))
+    outputs, status = judge.test("t", source + "report()")
+    assert [one["passed"] for one in outputs[0]["data"][MIME_TYPE]["checks"]] == [False, True, False, True]
+    assert [one[1] for one in again.asked] == ["g"]
     assert status is CellStatus.RAN
 
 

@@ -79,17 +79,17 @@ def test_a_cell_that_never_ends_costs_no_other(source):
     assert done.notebook.cells[3].metadata["beyond"]["status"] in ("timed out", "died")
 
 
-def test_the_checks_before_the_one_that_hung_count():
+def test_the_other_checks_of_the_cell_count():
     test = (
         "with check('first'):\n    assert f(1) == 1\nwith check('hangs'):\n    f(0)\n"
-        "with check('after'):\n    f(1)\nreport()"
+        "with check('after'):\n    f(1)\nwith check('other'):\n    assert g() == 2\nreport()"
     )
-    source = "def f(n):\n    while n == 0:\n        pass\n    return n"
-    found, _done = points(answer("a", source), cell("f-test", test, grade=True, points=3, locked=True))
-    assert found == {"f-test": 1}
+    source = "def f(n):\n    while n == 0:\n        pass\n    return n\ndef g():\n    return 2"
+    found, _done = points(answer("a", source), cell("f-test", test, grade=True, points=4, locked=True))
+    assert found == {"f-test": 2}
 
 
-def test_all_calls_of_a_test_share_the_time_of_one_cell():
+def test_all_calls_of_a_function_in_a_test_share_the_time_of_one_cell():
     test = "for n in range(9):\n    with check(f'{n}'):\n        assert f() == 1\nreport()"
     source = "def f():\n    import time\n    time.sleep(0.3)\n    return 1"
     found, _done = points(answer("a", source), cell("f-test", test, grade=True, points=9, locked=True))
