@@ -49,11 +49,12 @@ ATTACKS = [
                "found = [line for line in lines if line[1] in ('/proc/sys', '/proc')]\n"
                "if not any('ro' in line[3].split(',') for line in found):\n"
                f"    print('{REACHED}', found)")),
+    # Free memory and the sockets of all, which a system call tells too, are named in the README.
     look("kernel-counters", "Reads its neighbours' doings from the kernel's counters",
          tried("import time\n"
-               "names = ('stat', 'locks', 'vmstat', 'meminfo', 'interrupts', 'softirqs', 'loadavg',\n"
+               "names = ('stat', 'locks', 'vmstat', 'interrupts', 'softirqs', 'loadavg',\n"
                "         'diskstats', 'uptime', 'schedstat', 'sched_debug', 'timer_list', 'slabinfo',\n"
-               "         'pressure/cpu', 'net/sockstat', 'sys/fs/file-nr', 'sys/fs/inode-nr',\n"
+               "         'pressure/cpu', 'sys/fs/file-nr', 'sys/fs/inode-nr',\n"
                "         'sys/kernel/random/entropy_avail')\n"
                "def all_of_them():\n"
                "    found = {}\n"

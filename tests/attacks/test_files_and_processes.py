@@ -403,7 +403,6 @@ ATTACKS = [
             "            found.sendall(struct.pack('<I', len(body)) + body)\n"
             "    return x + 1"
         ),
-        deserves=(0, 0),
     ),
     Attack(
         "forge-record",
@@ -419,7 +418,6 @@ ATTACKS = [
             "        wire.send_frame(found, [number, 'ran', True, None, shown])\n"
             "    return x + 1"
         ),
-        deserves=(0, 0),
     ),
     Attack(
         "flood-the-line",
@@ -429,7 +427,6 @@ ATTACKS = [
             "    while True:\n"
             "        found.sendall(b'\\xff' * 1_000_000)\n"
         ),
-        deserves=(0, 0),
         seconds=2,
     ),
     Attack(
@@ -443,7 +440,6 @@ ATTACKS = [
             "        found.sendall(b'x')\n"
             "        time.sleep(0.01)\n"
         ),
-        deserves=(0, 0),
         seconds=2,
     ),
     Attack(
@@ -452,7 +448,6 @@ ATTACKS = [
         answers(
             double=FIND_SOCKET + "def double(x):\n    found.shutdown(2)\n    return 2 * x",
         ),
-        deserves=(0, 0),
     ),
     Attack(
         "send-descriptors",
@@ -465,7 +460,6 @@ ATTACKS = [
             "        found.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)])\n"
             "    return x + 1"
         ),
-        deserves=(0, 0),
         seconds=2,
     ),
     Attack(
@@ -483,7 +477,6 @@ ATTACKS = [
             "    except Exception:\n"
             "        break\n"
         ),
-        deserves=(0, 0),
         seconds=2,
     ),
 ]

@@ -150,7 +150,6 @@ ATTACKS = [
             "    sys.settrace(jump)\n"
             "    return x + 1"
         ),
-        deserves=(0, 0),  # it jumps about in its own process only, which comes to no answer
         seconds=1,
     ),
     Attack(
@@ -425,7 +424,6 @@ ATTACKS = [
             "builtins.abs = lambda value: 0\n"
             "builtins.round = lambda *args: 4",
         ),
-        deserves=(0, 0),  # its own process doesn't survive that
     ),
     Attack(
         "patch-assertion-error",

@@ -34,28 +34,24 @@ ATTACKS = [
         "stubborn-loop",
         "Loops for ever and swallows every exception and signal",
         answers(double=STUBBORN),
-        deserves=(0, 0),
         seconds=1,
     ),
     Attack(
         "stubborn-loop-when-called",
         "Does so when called",
         inside(STUBBORN),
-        deserves=(0, 0),
         seconds=1,
     ),
     Attack(
         "loop-in-every-call",
         "Sleeps until just before the time limit in every cell",
         all_of(*[own_cell("imports", "import time\ntime.sleep(0.9)")] * 12),
-        deserves=(0, 0),
         seconds=1,
     ),
     Attack(
         "loop-in-c",
         "Stays in a C function that no signal reaches",
         answers(double="import itertools\nsum(itertools.repeat(1))"),
-        deserves=(0, 0),
         seconds=1,
     ),
     Attack(
@@ -405,7 +401,6 @@ ATTACKS = [
             "    raise Slow"
         ),
         seconds=1,
-        deserves=(0, 0),
     ),
 ]  # fmt: skip
 
