@@ -168,6 +168,7 @@ ATTACKS = [
         "no-stdout-at-all",
         "Sets its outputs to None",
         first("import sys\nsys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None"),
+        or_less=True,  # IPython itself needs them, so the later cells don't run
         recipe="nbgrader",
     ),
     Attack(

@@ -186,7 +186,6 @@ ATTACKS = [
             double="import sys\nsys.setrecursionlimit(10 ** 9)\ndef double(x):\n"
             "    return double(x) + 1"
         ),
-        deserves=(0, 0),
         seconds=5,
     ),
     # Memory and disk
