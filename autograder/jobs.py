@@ -21,6 +21,7 @@ from nbgrader.utils import parse_utc
 from autograder import notebooks
 from autograder.core.cell_status import CellStatus
 from autograder.core.receipts import RECEIPT
+from autograder.core.release_record import solutions_changed
 from autograder.course import MASTER_LANGUAGE, Course
 from autograder.errors import AssignmentChanged, UserError
 from autograder.fingerprints import Fingerprints
@@ -240,6 +241,9 @@ class WorkMaker:
         base = self._bases.base(name, language)
         if (name, base.language) not in self._checked:
             changed = _changed_cells(base.template, self._registered[name])
+            changed += solutions_changed(
+                self._course, self._assignment, name, self._master(name, base.language)
+            )
             if changed:
                 raise AssignmentChanged(
                     f"{self._assignment} was changed after its release "

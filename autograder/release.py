@@ -7,8 +7,10 @@ from pathlib import Path
 
 from nbgrader.api import MissingEntry
 
+from autograder import notebooks
 from autograder.build import build
-from autograder.course import Course
+from autograder.core.release_record import record_release
+from autograder.course import MASTER_LANGUAGE, Course
 from autograder.errors import UserError
 
 
@@ -47,6 +49,9 @@ def release(
     if to_exchange:
         _to_exchange(course, api, assignment)
     build(course)
+    folder = course.source(MASTER_LANGUAGE) / assignment
+    masters = {path.stem: notebooks.read(path) for path in sorted(folder.glob("*.ipynb"))}
+    record_release(course, assignment, masters)
     return course.release(course.language) / assignment
 
 

@@ -155,7 +155,10 @@ class Judge:
         A check during which the student's process ended has failed. Where that happened outside
         the checks, the cell has no outcome but that.
         """
-        tree = _StudentWork(self._names.remote).visit(ast.parse(source, filename=cell))
+        try:
+            tree = _StudentWork(self._names.remote).visit(ast.parse(source, filename=cell))
+        except SyntaxError as error:
+            raise InstructorFault(f"the cell {cell}:\nSyntaxError: {error}") from None
         keep_last_value(tree, source, _LAST)
         self._namespace.pop(_LAST, None)
         code = _compiled(ast.fix_missing_locations(tree), cell)

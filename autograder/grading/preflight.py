@@ -15,9 +15,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder.core.cell_status import CellStatus
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.files import write_file
+from autograder.notebooks import is_solution
 from autograder.workers import WorkerDied, run_each
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def require_preflight(
 
 def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]:
     from autograder.jobs import Faulty
+    from autograder.scoring import status_of
     from autograder.verdict import cell_verdicts
 
     works = maker.preflights()
@@ -71,6 +74,14 @@ def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]
             yield f"{work.student} ended the process that graded it ({error})"
             return
         for notebook in graded.values():
+            ended = [
+                cell.id
+                for cell in notebook.cells
+                if status_of(cell) is CellStatus.TOLD_NOTHING and not is_solution(cell)
+            ]
+            if ended:
+                yield f"the cell {ended[0]} ended the process that runs the tests"
+                return
             for cell in cell_verdicts(notebook):
                 wanted = cell.max_points if work.is_solution else 0.0
                 if cell.points is not None and cell.points != wanted:
@@ -84,7 +95,8 @@ def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]
 def _fault_sentence(fault: str) -> str:
     """The cell that failed and the last line of its traceback."""
     lines = [line.strip() for line in fault.strip().splitlines() if line.strip()]
-    return f"{lines[0].rstrip(':')} fails with {lines[-1][:200]}"
+    where = lines[0].rstrip(":") if lines[0].startswith("the cell ") else "grading itself"
+    return f"{where} fails with {lines[-1][:200]}"
 
 
 def _passed(course: Course) -> dict[str, str]:

@@ -11,8 +11,8 @@ from autograder.judge import submission
 from autograder.judge.job import Job
 from autograder.judge.student_process import NoProcess
 
-STUDENT, FRESH, OUTCOME = "student", "fresh", "outcome"
-"""What a judge says to its worker: a process is wanted (of a kind), or all is done."""
+STUDENT, FRESH, AT, OUTCOME = "student", "fresh", "at", "outcome"
+"""What a judge says to its worker: a process is wanted (of a kind), where it is, or all is done."""
 
 HERE, NONE = b"+", b"-"
 """What the worker answers to the first two."""
@@ -37,7 +37,12 @@ def serve(channel: socket.socket, _limits: Limits, _seed: int) -> None:
             raise NoProcess
         return socket.socket(fileno=descriptors[0])
 
-    outcome = submission.run(job, lambda: connect(STUDENT), lambda: connect(FRESH))
+    outcome = submission.run(
+        job,
+        lambda: connect(STUDENT),
+        lambda: connect(FRESH),
+        lambda cell: wire.send_frame(channel, [AT, cell]),
+    )
     try:
         wire.send_frame(channel, [OUTCOME, outcome.to_plain()])
     except wire.WireError as error:

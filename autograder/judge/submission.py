@@ -37,22 +37,23 @@ _MORE_PROCESSES = 2
 """How many processes a look may have beyond one for each cell."""
 
 
-def run(job: Job, student: Connect, fresh: Connect) -> Outcome:
+def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -> Outcome:
     """Run every code cell of a submission.
 
     Args:
         student: makes a process for the student's code; the one before has ended then.
         fresh: the same for probes that are asked where no student code has run.
+        at: told each cell of the instructor's before it runs here, should this process end in it.
     """
     reference = Reference(list(job.about.solution))
     settings = ambience.claim()
     try:
-        first = _Look(job, reference, student, fresh)
+        first = _Look(job, reference, student, fresh, at)
         seen = first.run(lambda cell: cell.released(), job.look_seconds)
         if not any(cell.has_hidden_part for cell in job.cells):
             return Outcome(seen)
         ambience.adopt([settings])  # as before the first look took over the student's
-        second = _Look(job, reference, student, fresh, known=seen)
+        second = _Look(job, reference, student, fresh, at, known=seen)
         whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)
         return Outcome(combined(job.cells, seen, whole))
     except InstructorFault as fault:
@@ -79,12 +80,14 @@ class _Look:
         reference: Reference,
         student: Connect,
         fresh: Connect,
+        at: Callable[[str], None],
         known: dict[str, CellOutcome] | None = None,
     ) -> None:
         self._job = job
         self._reference = reference
         self._connect = student
         self._connect_fresh = fresh
+        self._at = at
         self._known = known or {}
         self._room = OutputRoom()
 
@@ -122,6 +125,8 @@ class _Look:
         return found
 
     def _cell(self, cell: CodeCell, deadline: float) -> CellOutcome:
+        if cell.role != "student":
+            self._at(cell.id)
         if cell.role == "given":
             # Here first: a fault of the instructor's is told as one, whatever the student did.
             self._judge.define(cell.id, cell.source, self._job.test_seconds)

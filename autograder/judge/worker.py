@@ -15,11 +15,12 @@ from multiprocessing.util import Finalize
 
 from autograder.core.cell_status import CellStatus
 from autograder.engine import wire
+from autograder.engine.judge import error_output
 from autograder.engine.limits import MIB, Limits
 from autograder.engine.walls import WHOLE_PACKAGE
 from autograder.engine.warm import Child, WarmParent, WarmParentDied
 from autograder.judge.job import CellOutcome, Job, Outcome
-from autograder.judge.process import FRESH, HERE, NONE, OUTCOME, STUDENT
+from autograder.judge.process import AT, FRESH, HERE, NONE, OUTCOME, STUDENT
 
 _ENDED_BY_US = "ended by us"
 _NO_END = "the tests did not come to their end"
@@ -103,6 +104,7 @@ class _Run:
         self._children: dict[str, Child] = {}
         self._causes: list[str] = []
         self._unfit = ""
+        self._at = ""
 
     def outcome(self) -> Outcome:
         judge = self._forked(self._judge)
@@ -116,7 +118,7 @@ class _Run:
             for child in self._children.values():
                 self._end(child)
         if outcome is None or self._unfit:
-            return _without_tests(self._job, self._unfit or _NO_END)
+            return _without_tests(self._job, self._unfit or _NO_END, self._at)
         return replace(outcome, ended=self._causes[0] if self._causes else "")
 
     def _answers(self, judge: Child) -> Outcome:
@@ -130,6 +132,9 @@ class _Run:
             word, *rest = wire.receive_frame(judge.socket, self._deadline)
             if word == OUTCOME and len(rest) == 1:
                 return Outcome.from_plain(rest[0])
+            if word == AT and len(rest) == 1:
+                self._at = rest[0]
+                continue
             child = self._new_child(word) if word in (STUDENT, FRESH) else None
             if child is None:
                 judge.socket.sendall(NONE)
@@ -166,13 +171,14 @@ class _Run:
             self._causes.append(why)
 
 
-def _without_tests(job: Job, why: str) -> Outcome:
-    """An outcome in which no test has one, each saying why."""
-    status = CellStatus.NOT_RUN
-    said = {
-        "output_type": "error",
-        "ename": status.error_name,
-        "evalue": why,
-        "traceback": [f"{status.error_name}: {why}"],
-    }
-    return Outcome({cell.id: CellOutcome([said], status) for cell in job.cells}, ended=why)
+def _without_tests(job: Job, why: str, at: str) -> Outcome:
+    """An outcome in which no test has one, each saying why.
+
+    Args:
+        at: the cell of the instructor's in which the judge ended, if it did.
+    """
+    cells = {}
+    for cell in job.cells:
+        status = CellStatus.TOLD_NOTHING if cell.id == at else CellStatus.NOT_RUN
+        cells[cell.id] = CellOutcome([error_output(status.error_name, why)], status)
+    return Outcome(cells, ended=why)

@@ -194,7 +194,7 @@ class Finder(importlib.abc.MetaPathFinder):
             run(module)
             usual = module.run_submission
             def run_submission(content, *more):
-                if b'"middling"' in content:
+                if b'middling' in content:
                     open({tries!r}, 'a').write('x')
                     {fault}
                 return usual(content, *more)
@@ -213,7 +213,7 @@ FAULTS = {
     "a worker killed": "os.kill(os.getpid(), 9)",
     "no result": "return b''",
     "a result of NULs": "return b'\\0' * 1000",
-    "a result of another": "return usual(content.replace(b'\"double-test\"', b'\"double-tset\"'))",
+    "a result of another": "return usual(content.replace(b'double-test', b'double-tset'))",
 }
 
 

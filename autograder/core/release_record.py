@@ -1,0 +1,56 @@
+"""What an assignment's solutions were when it was released.
+
+The gradebook keeps checksums of the cells that students get, and so none of the solutions. But
+hidden checks ask the instructor's own solution (`reference`): changed since the release, it
+would grade a class by something else than what was handed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.files import write_file
+from autograder.notebooks import is_solution
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from autograder.course import Course
+
+
+def record_release(course: Course, assignment: str, masters: dict[str, NotebookNode]) -> None:
+    """Note down the solutions of an assignment that has just been released.
+
+    Args:
+        masters: the instructor's notebooks by name.
+    """
+    found = {name: _digests(master) for name, master in masters.items()}
+    content = json.dumps(found, indent=1, sort_keys=True) + "\n"
+    write_file(_place(course, assignment), content.encode("utf-8"))
+
+
+def solutions_changed(
+    course: Course, assignment: str, notebook: str, master: NotebookNode
+) -> list[str]:
+    """Return the answer cells whose solution isn't the released one; none without a record."""
+    try:
+        recorded = json.loads(_place(course, assignment).read_text(encoding="utf-8"))[notebook]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # released by nbgrader itself
+    now = _digests(master)
+    return sorted(name for name in now.keys() | recorded if now.get(name) != recorded.get(name))
+
+
+def _place(course: Course, assignment: str) -> Path:
+    return course.term / "released" / f"{assignment}.json"
+
+
+def _digests(master: NotebookNode) -> dict[str, str]:
+    return {
+        cell.id: hashlib.sha256(cell.source.encode("utf-8")).hexdigest()
+        for cell in master.cells
+        if cell.cell_type == "code" and is_solution(cell)
+    }
