@@ -115,13 +115,11 @@ ATTACKS = [
         "os-exit",
         "Ends its process with `os._exit(0)`",
         answers(double="import os\nos._exit(0)"),
-        deserves=(0, 0),
     ),
     Attack(
         "os-exit-when-called",
         "Ends its process when called",
         inside("__import__('os')._exit(0)"),
-        deserves=(0, 0),
     ),
     Attack(
         "exit-at-the-end",
@@ -137,20 +135,17 @@ ATTACKS = [
         "segfault",
         "Reads from address 0",
         answers(double="import ctypes\nctypes.string_at(0)"),
-        deserves=(0, 0),
     ),
     Attack(
         "abort",
         "Calls `abort`",
         answers(double="import os\nos.abort()"),
-        deserves=(0, 0),
     ),
     Attack("system-exit", "Calls `exit()` in a cell and in a function", inside("exit()")),
     Attack(
         "exec-other-program",
         "Replaces its process by another program",
         answers(double="import os\nos.execv('/bin/sh', ['sh', '-c', 'echo 10 of 10'])"),
-        deserves=(0, 0),
     ),
     Attack(
         "kill-parent",
@@ -301,7 +296,6 @@ ATTACKS = [
         "close-everything",
         "Closes every file descriptor",
         answers(double="import os\nos.closerange(0, 65536)"),
-        deserves=(0, 0),
     ),
     Attack(
         "open-everything",
