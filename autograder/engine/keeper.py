@@ -163,7 +163,9 @@ class Keeper:
                 group.enter()
                 channel, leash = self._only(channel, leash)
                 serial = self._start["serial"]
-                uid = None if serial is None else unprivileged_uid(serial + self._count)
+                uid = None if serial is None else unprivileged_uid(
+                    serial + self._count, self._start["trusted"]
+                )
                 confine(limits, uid, self._start["behind"], self._syscalls)
                 setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)
                 unfit = _put_files(setup["files"])

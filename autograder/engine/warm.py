@@ -44,6 +44,7 @@ from autograder.engine.walls import (
 )
 from autograder.sandbox import barriers
 
+_STUDENT_ENTRY = "autograder.engine.child"
 _START_SECONDS = 180.0  # imports from a slow disk
 _FORK_SECONDS = 30.0
 _END_SECONDS = 10.0
@@ -141,7 +142,7 @@ class WarmParent:
         imports: Iterable[str] = (),
         packages: Iterable[str] = ("beyond",),
         hidden: Iterable[Path] = (),
-        entry: str = "autograder.engine.child",
+        entry: str = _STUDENT_ENTRY,
         modules: tuple[str, ...] | None = None,
         wait: bool = True,
     ) -> None:
@@ -156,7 +157,8 @@ class WarmParent:
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = tempfile.TemporaryFile()
         with inner, ExitStack() as ours:
-            start = self._start_message(inner, tuple(imports), ours) | {"entry": entry}
+            start = self._start_message(inner, tuple(imports), ours)
+            start |= {"entry": entry, "trusted": entry != _STUDENT_ENTRY}
             self._process = self._launch(start, tuple(packages), tuple(hidden), modules)
         if wait:
             self.wait_until_warm()
