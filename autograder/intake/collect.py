@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -69,6 +70,10 @@ _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
 _LATE_AT_LEAST = timedelta(seconds=1)
 _HANDING_IN = timedelta(minutes=1)
 """How long after the time in its name nbgrader may still be writing a submission."""
+
+_MOST_LOOKED_AT = 10_000
+_DEEPEST = 25
+"""How many files of a folder in the exchange, and how deep, are asked for their last change."""
 
 _PIECE = 256 * 1024
 _SUBMISSION_SECONDS = 9.0
@@ -358,10 +363,16 @@ class _Download:
         self._reader = reader
         self._zip = -1
         self._folder: FolderSource | None = None
+        self.beyond: list[str] = []
         single = origin.is_file() and not isinstance(recognise(origin.name, assignment), str)
         if single or origin.is_dir():
-            self._folder = (FileSource if single else FolderSource)(origin, CLASS_LIMITS)
+            self._folder = (
+                FileSource(origin, CLASS_LIMITS)
+                if single
+                else FolderSource(origin, CLASS_LIMITS, in_parts=True)
+            )
             self.members, self.left_out = self._folder.members, self._folder.left_out
+            self.beyond = self._folder.beyond
             return
         if not origin.exists():
             raise UserError(f"{origin} doesn't exist; check the name and the folder.")
@@ -439,7 +450,9 @@ def _from_download(
             "name a class list with --roster."
         )
     with _Download(origin, assignment, reader) as source:
-        found, ownerless = deliveries(source.members, assignment, people, source.left_out)
+        found, ownerless = deliveries(
+            source.members, assignment, people, source.left_out, source.beyond
+        )
         result.refused += ownerless
         if not found and not ownerless:
             raise UserError(
@@ -493,7 +506,7 @@ def _delivered(
         origin=owner.origin,
         name=one_line(delivery.files[0][1].name),
         files=intake.stored(),
-        not_kept=intake.not_kept,
+        not_kept=[*intake.not_kept, *delivery.beyond],
         links=delivery.links,
         deadline=intake.deadline,
         arrived=arrived.astimezone(UTC),
@@ -587,7 +600,7 @@ def _from_exchange(
 
 def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     """A submission in the exchange, copied once; a change meanwhile counts like one before."""
-    source = FolderSource(found.place, CLASS_LIMITS)
+    source = FolderSource.of_one(found.place)
     intake = _Intake(room, [member.name for member in source.members])
     latest = found.changed
     for at in intake.chosen:
@@ -608,7 +621,7 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
         origin="exchange",
         name=found.place.name,
         files=intake.stored(),
-        not_kept=intake.not_kept,
+        not_kept=[*intake.not_kept, *source.beyond],
         links=source.left_out,
         deadline=intake.deadline,
         arrived=counts,
@@ -617,12 +630,24 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
 
 
 def _last_change(place: Path) -> datetime:
-    """The latest change to a folder or anything in it, as the file system has it."""
+    """The latest change to a folder or anything in it, as the file system has it.
+
+    Of a folder with more in it than anybody hands in, the outermost is looked at; whatever is
+    taken of it is looked at again when it is taken.
+    """
     latest = _changed(place.lstat())
-    for folder, folders, files in os.walk(place):
-        for name in [*folders, *files]:
-            with suppress(OSError):
-                latest = max(latest, _changed(os.lstat(os.path.join(folder, name))))
+    waiting, left = deque([(str(place), 0)]), _MOST_LOOKED_AT
+    while waiting and left > 0:
+        folder, depth = waiting.popleft()
+        with suppress(OSError), os.scandir(folder) as found:
+            for entry in found:
+                left -= 1
+                if left < 0:
+                    break
+                with suppress(OSError):
+                    latest = max(latest, _changed(entry.stat(follow_symlinks=False)))
+                    if entry.is_dir(follow_symlinks=False) and depth < _DEEPEST:
+                        waiting.append((entry.path, depth + 1))
     return latest
 
 

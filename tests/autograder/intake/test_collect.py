@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import unicodedata
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -648,6 +649,108 @@ def test_long_names_that_clash_are_kept(course, inbox):
     assert len(collect(course, "quiz", inbox).taken) == 2
     zipped_class = put(inbox.parent / "class.zip", zipped(files, LATER))
     assert len(collect(course, "quiz", zipped_class).taken) == 1
+
+
+MANY = 21_000
+"""More files than were once allowed for a whole class."""
+
+
+def flooded(place: Path) -> None:
+    for number in range(MANY):
+        (place / f"{number:06}.csv").touch()
+
+
+def deep(place: Path) -> None:
+    """Folders in each other, deeper than a path can name."""
+    at = os.open(place, os.O_RDONLY)
+    for _depth in range(1_500):
+        os.mkdir("ddd", dir_fd=at)
+        inner = os.open("ddd", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+
+
+def folders(place: Path) -> None:
+    for number in range(6_000):
+        (place / f"{number:06}").mkdir()
+
+
+def wide(place: Path) -> None:
+    for number in range(70):
+        (place / f"{number:06}").mkdir()
+        for other in range(300):
+            (place / f"{number:06}" / f"{other:06}.csv").touch()
+
+
+def links(place: Path) -> None:
+    for number in range(MANY):
+        (place / f"{number:06}").symlink_to("/dev/zero")
+
+
+FLOODS = (flooded, deep, folders, wide, links)
+
+
+@pytest.fixture
+def emptied(tmp_path):
+    """Removes afterwards what is nested too deep for Python to remove."""
+    yield
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
+
+
+
+
+@pytest.mark.parametrize("wrapped", ["", "submissions/"])
+@pytest.mark.parametrize("flood", FLOODS)
+def test_many_files_of_one_student_keep_nobody_out(course, inbox, emptied, flood, wrapped):
+    put(inbox / wrapped / "s01/quiz.ipynb", notebook("q1 = 1"))
+    put(inbox / wrapped / "s02/zz.ipynb", b"{")
+    put(inbox / wrapped / "s02/quiz.ipynb", notebook("q1 = 2"))
+    flood(inbox / wrapped / "s02")
+    put(inbox / wrapped / "s03/quiz.ipynb", notebook("q1 = 3"))
+    result = collect(course, "quiz", inbox)
+    assert sorted(one.student for one in result.taken) == ["s01", "s02", "s03"], result.refused
+    assert [answer(course, one) for one in ("s01", "s02", "s03")] == ["q1 = 1", "q1 = 2", "q1 = 3"]
+    assert len(everything(course.collected / "s02")) < 1_100
+    if flood in (flooded, wide):
+        assert "not taken" in notes(course, "s02")
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_many_files_in_one_folder_of_the_exchange(course, emptied, flood):
+    now = datetime.now(UTC)
+    hand_in(course, "s01", notebook("q1 = 1"), now)
+    place = hand_in(course, "s02", notebook("q1 = 2"), now)
+    flood(place)
+    hand_in(course, "s03", notebook("q1 = 3"), now)
+    result = collect(course, "quiz")
+    assert sorted(one.student for one in result.taken) == ["s01", "s02", "s03"], result.refused
+    assert answer(course, "s02") == "q1 = 2"
+
+
+@pytest.mark.parametrize("wrapped", ["", "submissions/"])
+@pytest.mark.parametrize("names", [
+    "s02/{n:06}.csv",
+    "s02/{n:06}/{n}.csv",
+    "Ada Lovelace_98_assignsubmission_file_/{n:06}.csv",
+    "Ada Lovelace_98_assignsubmission_file_{n:06}.csv",
+    "lovelaceada_102_{n}_{n:06}.csv",
+])  # fmt: skip
+def test_many_files_of_one_student_in_a_class_s_zip(course, inbox, names, wrapped):
+    files = {"s01/quiz.ipynb": notebook("q1 = 1")}
+    for number in range(MANY):
+        files[names.format(n=number)] = b""
+    files |= {
+        names.format(n=MANY).replace(f"{MANY:06}.csv", "quiz.ipynb"): notebook("q1 = 2"),
+        "s03/quiz.ipynb": notebook("q1 = 3"),
+    }
+    put(inbox / "class.zip", zipped({wrapped + name: content for name, content in files.items()}))
+    result = collect(course, "quiz", inbox / "class.zip")
+    taken = [one.student for one in result.taken]
+    assert {"s01", "s03"} <= set(taken), result.refused
+    assert answer(course, "s01") == "q1 = 1" and answer(course, "s03") == "q1 = 3"
+    if "s02" in taken and "/{n}.csv" not in names:
+        assert answer(course, "s02") == "q1 = 2"
 
 
 def test_names_make_no_lines_and_move_no_cursor(course, inbox):
