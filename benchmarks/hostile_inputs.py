@@ -72,8 +72,12 @@ def _in_attachments(text: str) -> Callable[[object, Place], bytes]:
     return _inserted(put, text)
 
 
-def _own_cells(count: int, source: str, kind: str = "code") -> Callable[[object, Place], bytes]:
+def _own_cells(
+    count: int, source: str, kind: str = "code", only: bool = False
+) -> Callable[[object, Place], bytes]:
     def put(work: dict) -> None:
+        if only:
+            work["cells"].clear()
         for number in range(count):
             cell = {"cell_type": kind, "id": f"o{number}", "metadata": {}, "source": source}
             if kind == "code":
@@ -151,6 +155,18 @@ def _deep_folders(desk: Desk) -> None:
     (place / "small.ipynb").write_bytes(desk.content)
 
 
+def _asked_for(count: int, size: int) -> Callable[[Desk], None]:
+    """Hand in files that the assignment asks for: they stand beside the released notebook."""
+
+    def hand_in(desk: Desk) -> None:
+        place = desk.in_exchange()
+        for number in range(count):
+            (desk.course / "release" / "en" / "small" / f"asked-{number}.csv").write_text("1\n")
+            (place / f"asked-{number}.csv").write_bytes(os.urandom(size))
+
+    return hand_in
+
+
 def _many_names(desk: Desk) -> None:
     """A zip of many empty files with long names."""
     place = desk.in_exchange()
@@ -198,6 +214,12 @@ INPUTS = (
          _in_attachments("{" + ",".join(
              f'"{n}.png": {{"image/png": "iVBORw0KGgo="}}' for n in range(100_000)) + "}")),
     _odd("2,000-own-cells", "2,000 cells of one's own", _own_cells(1_980, "1")),
+    _odd("2,000-cells-none-of-ours", "2,000 cells of one's own and none of the course's",
+         _own_cells(2_000, "1", only=True)),
+    _odd("full-of-control-characters", "a text of 20.9 MB, most of it escapes",
+         _own_cells(1, "\x01" * 3_480_000, "markdown")),
+    _odd("full-of-lines", "a text of 20.7 MB, and 90,000 lines",
+         _own_cells(1, "x" * 20_600_000 + "\n" * 90_000, "markdown")),
     _odd("2-million-blank-lines", "2 million blank lines", _own_cells(20, "\n" * 100_000)),
     _odd("90,000-blank-lines", "90,000 blank lines", _own_cells(45, "\n" * 2_000)),
     _odd("17-mb-of-outputs", "an honest notebook of 17 MB with its outputs",
@@ -225,6 +247,10 @@ INPUTS = (
     _odd("30,000-files", "30,000 empty files", hand_in=_many_files(30_000, 0)),
     _odd("300-folders-deep", "300 folders in each other", hand_in=_deep_folders),
     _odd("file-of-100-mb", "a file of 100 MiB", hand_in=_instead("a.csv", _sparse(100 * MIB))),
+    _odd("asked-for-files", "three files of 31 MiB that are asked for",
+         hand_in=_asked_for(3, 31 * MIB)),
+    _odd("asked-for-file-of-100-mb", "an asked-for file of 100 MiB",
+         hand_in=_asked_for(1, 100 * MIB)),
     _odd("notebook-of-1-gb", "a notebook of 1 GB",
          hand_in=_instead("small.ipynb", _sparse(10**9))),
 )  # fmt: skip

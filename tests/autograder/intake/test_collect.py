@@ -382,6 +382,19 @@ def test_asked_files_are_kept_under_their_names(course, inbox):
     assert "my/other.csv: left out" in notes(course, assignment="moe")
 
 
+def test_files_are_asked_for_wherever_the_course_lies(course, inbox):
+    hidden = course.root.parent / ".courses" / "mine"
+    hidden.parent.mkdir()
+    course.root.rename(hidden)
+    put(hidden / "release/en/quiz/data.csv", b"1\n")
+    put(hidden / "release/en/quiz/.hidden/data.csv", b"1\n")
+    put(inbox / "s01/quiz.ipynb", notebook())
+    put(inbox / "s01/data.csv", b"2\n")
+    put(inbox / "s01/.hidden/data.csv", b"3\n")
+    collect(Course(hidden), "quiz", inbox)
+    assert (hidden / "term/submitted/s01/quiz/data.csv").read_bytes() == b"2\n"
+
+
 def test_receipts_that_do_not_fit_are_refused_and_the_rest_goes_on(course, inbox, tmp_path):
     path = put(tmp_path / "quiz.ipynb", notebook())
     stolen = submit(path, "s02", course, tmp_path, now=EARLY).path
@@ -597,6 +610,7 @@ def costly_notebooks() -> dict[str, bytes]:
         "deep": deep.encode(),
         "deepest": b'{"nbformat": 4, "cells": ' + b"[" * 5_000_000,
         "lines": json.dumps({**made(), "cells": [{**cell, "source": "\n" * 2_000_000}]}).encode(),
+        "code": json.dumps({**made(), "cells": [{**cell, "source": "#" * 19_000_000}]}).encode(),
         "language": json.dumps(made(beyond={"language": "../term/submitted/s01"})).encode(),
         "long language": json.dumps(made(beyond={"language": "x" * 300})).encode(),
     }
