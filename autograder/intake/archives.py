@@ -69,7 +69,7 @@ class Budget:
         self.total_bytes = limits.total_bytes
 
 IGNORED = frozenset(
-    {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
+    {"__macosx", ".ds_store", "icon\r", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
 )
 """Files and folders that systems and JupyterLab leave behind; no student means to hand them in."""
 
@@ -167,7 +167,7 @@ def safe_name(name: str, archive: str) -> str:
 
 def is_ignored(name: str) -> bool:
     """Whether a member is something a system left behind rather than somebody's file."""
-    parts = name.casefold().split("/")
+    parts = name.casefold().replace("\\", "/").split("/")
     return any(part in IGNORED or part.startswith("._") for part in parts)
 
 
@@ -328,6 +328,8 @@ class ZipSource(Source):
             # zipfile decoded the name as CP437, which maps every byte to one character.
             name = decode_name(info.orig_filename.encode("cp437"), utf8_flag=False)
             name = _unicode_path(info) or name
+        if is_ignored(name):
+            return
         folder = name.endswith(("/", "\\"))
         if self._of_class:
             name = one_line(name)
@@ -556,8 +558,7 @@ class FolderSource(Source):
                 return Path(entry.path), raw + "/"
             self.left_out.append(name)  # nested too deep to be anybody's work
         elif entry.is_file(follow_symlinks=False):
-            seconds = entry.stat(follow_symlinks=False).st_mtime
-            modified = datetime.fromtimestamp(seconds, timezone.utc)
+            modified = _time(entry.stat(follow_symlinks=False).st_mtime)
             self._add(Member(name, modified, Path(entry.path)))
         else:
             self.left_out.append(name)
@@ -629,7 +630,7 @@ class FileSource(FolderSource):
     def __init__(self, path: Path, limits: Limits) -> None:
         Source.__init__(self, path.name, limits)
         self.folder = path.parent
-        modified = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+        modified = _time(path.lstat().st_mtime)
         self._add(Member(unicodedata.normalize("NFC", path.name), modified, path))
 
 
@@ -685,7 +686,15 @@ def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
     try:
         if len(field) >= 5 and field[0] & 1:
             (seconds,) = struct.unpack_from("<l", field, 1)
-            return datetime.fromtimestamp(seconds, timezone.utc)
-        return datetime(*info.date_time).astimezone(timezone.utc)
+            return _time(seconds)
+        return _time(datetime(*info.date_time).timestamp())
     except (ValueError, OverflowError, OSError):
         return None
+
+
+_NO_TIME = datetime(1990, 1, 1, tzinfo=timezone.utc).timestamp()
+"""Whatever says that it is older was written by something that knows no time (1970, 1980)."""
+
+
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, timezone.utc) if seconds >= _NO_TIME else None

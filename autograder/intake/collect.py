@@ -57,6 +57,7 @@ from autograder.intake.roster import (
     class_list,
     enrol,
     find_person,
+    is_canvas_gradebook,
     read_roster,
     shared,
 )
@@ -159,6 +160,7 @@ class Arrival:
         sequence: Canvas's file id, which orders submissions with the same time.
         stamp: the exchange's time as nbgrader wrote it; it is kept to the letter.
         told: whether the instructor gave the time, which then decides.
+        untimed: whether the download doesn't say when it came in, so that now counts.
         deadline: when opening it must have come to an end, as `time.monotonic`.
     """
 
@@ -173,6 +175,7 @@ class Arrival:
     sequence: int = 0
     stamp: str = ""
     told: bool = False
+    untimed: bool = False
     deadline: float = 0.0
 
     def digest(self) -> str:
@@ -224,6 +227,11 @@ def collect(
     if roster is not None:
         enrol(course, read_roster(roster))
     result = CollectResult(assignment)
+    if roster is not None and is_canvas_gradebook(roster):
+        result.warnings.append(
+            f"{Path(roster).name} was read as a Canvas gradebook: ids are its SIS User ID, or the "
+            "SIS Login ID where there is none, and the test student was left out."
+        )
     due = _due(course, assignment)
     with Reader() as reader, _waiting_room(course) as room:
         if origin is None:
@@ -247,6 +255,11 @@ def collect(
                 result.unchanged.append(arrival.student)
             else:
                 result.taken.append(taken)
+                if arrival.untimed:
+                    result.warnings.append(
+                        f"{arrival.student}: the download doesn't say when it came in, so the time "
+                        "of collecting counts; collect again with --received to say when."
+                    )
     # A student who handed in twice is told of once.
     now_taken = {one.student for one in result.taken}
     result.unchanged = sorted(set(result.unchanged) - now_taken)
@@ -494,11 +507,9 @@ def _delivered(
     if not delivery.files:
         raise Refused(f"{owner.label} handed in links only, so nothing was taken.")
     arrived = received or _newest(delivery)
+    is_untimed = arrived is None
     if arrived is None:
-        raise Refused(
-            f"{owner.label}: the download doesn't say when it came in; "
-            "collect it again with --received."
-        )
+        arrived = datetime.now(UTC)  # never early by what nobody knows
     intake = _Intake(room, [name for name, _ in delivery.files])
     source.take([member for _, member in delivery.files], intake)
     return Arrival(
@@ -512,6 +523,7 @@ def _delivered(
         arrived=arrived.astimezone(UTC),
         late=delivery.late if owner.origin == "canvas" else None,
         sequence=delivery.sequence,
+        untimed=is_untimed,
     )
 
 

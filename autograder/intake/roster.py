@@ -169,15 +169,10 @@ def read_roster(path: Path) -> list[Person]:
     Raises:
         UserError: not such a file; the message names the line.
     """
-    content = read_file(path, _ROSTER_LIMIT)
     name = Path(path).name
-    text, delimiter = _without_mark(_decoded(content, name))
-    header = text.split("\n", 1)[0]
-    delimiter = delimiter or max(",;\t", key=header.count)
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="+")
+    rows = _rows(path)
     try:
-        columns = [_clean(column or "").casefold() for column in rows.fieldnames or []]
-        rows.fieldnames = columns
+        columns = _columns(rows)
         for column in ROSTER_COLUMNS:
             if columns.count(column) > 1:
                 raise UserError(
@@ -212,6 +207,25 @@ def _decoded(content: bytes, name: str) -> str:
             break
         return unicodedata.normalize("NFC", text)
     raise UserError(f"{name} isn't text in UTF-8 or CP949; export it as CSV (UTF-8) again.")
+
+
+def is_canvas_gradebook(path: Path) -> bool:
+    """Whether a roster that could be read is the gradebook that Canvas exports."""
+    return _CANVAS_COLUMNS <= set(_columns(_rows(path)))
+
+
+def _rows(path: Path) -> csv.DictReader:
+    text, delimiter = _without_mark(_decoded(read_file(path, _ROSTER_LIMIT), Path(path).name))
+    header = text.split("\n", 1)[0]
+    delimiter = delimiter or max(",;\t", key=header.count)
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="+")
+
+
+def _columns(rows: csv.DictReader) -> list[str]:
+    """The columns' names, which the rows have from now on."""
+    columns = [_clean(column or "").casefold() for column in rows.fieldnames or []]
+    rows.fieldnames = columns
+    return columns
 
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")

@@ -358,6 +358,44 @@ def test_a_member_that_nobody_can_unpack_keeps_nobody_else_out(course, inbox):
     assert answer(course) == "q1 = 1"
 
 
+@pytest.mark.parametrize("name", ["Icon\r", "quiz/Icon\r", "__MACOSX/._Icon\r", "._quiz\n.ipynb"])
+def test_what_macos_leaves_in_a_students_zip_is_passed_over(course, inbox, name):
+    put(inbox / "s01/quiz.zip", zipped({"quiz/quiz.ipynb": notebook("q1 = 3"), name: b""}))
+    collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 3" and "unpacked" not in notes(course)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize("year", [1970, 1980])
+def test_a_time_before_there_were_courses_is_none(course, inbox, as_zip, year):
+    long_ago = datetime(year, 1, 1, 0, 0, 2, tzinfo=UTC)
+    if as_zip:
+        long_ago = max(long_ago, datetime(1980, 1, 1, 0, 0, 2, tzinfo=UTC))
+        put(inbox / "class.zip", zipped({"s01/quiz.ipynb": notebook("q1 = 3")}, long_ago))
+    else:
+        put(inbox / "s01/quiz.ipynb", notebook("q1 = 3"), long_ago)
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    origin = inbox / "class.zip" if as_zip else inbox
+    result = collect(course, "quiz", origin)
+    assert answer(course) == "q1 = 3"
+    assert before <= received(course) <= datetime.now(UTC)
+    assert any("doesn't say when" in one and "--received" in one for one in result.warnings)
+    assert collect(course, "quiz", origin).unchanged == ["s01"]
+    collect(course, "quiz", origin, received=EARLY)
+    assert received(course) == EARLY
+
+
+def test_a_canvas_gradebook_as_roster_is_told(course, inbox, tmp_path):
+    put(inbox / "s2001/quiz.ipynb", notebook("q1 = 3"))
+    roster = put(tmp_path / "class.csv", (
+        b"Student,ID,SIS User ID,SIS Login ID,Section\n"
+        b"\"Kim, Minjun\",2001,s2001,m@x.org,S1\n"
+    ))  # fmt: skip
+    result = collect(course, "quiz", inbox, roster)
+    assert [one.student for one in result.taken] == ["s2001"]
+    assert any("class.csv was read as a Canvas gradebook" in one for one in result.warnings)
+
+
 def test_links_in_a_folder_are_left_out(course, inbox, tmp_path):
     put(inbox / "s01/quiz.ipynb", notebook())
     secret = put(tmp_path / "secret.csv", b"key")
