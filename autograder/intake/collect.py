@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import unicodedata
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -571,6 +571,7 @@ def _from_exchange(
             "or name the folder or zip that the LMS gave you."
         )
     newest: dict[str, _Inbound] = {}
+    looked_at: Counter[str] = Counter()  # of each student's, in all folders together
     for place in sorted(inbound.iterdir()):
         parsed = _inbound_name(place.name, assignment)
         if parsed is None:
@@ -582,7 +583,9 @@ def _from_exchange(
             if named is None:
                 raise Refused(f"{place.name}: its name holds no time; it isn't nbgrader's.")
             _require_owner(place, student)
-            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), _last_change(place))
+            changed, count = _last_change(place, _MOST_LOOKED_AT - looked_at[student])
+            looked_at[student] += count
+            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), changed)
         except UserError as error:
             result.refused.append(str(error))
             continue
@@ -626,7 +629,7 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
             latest = max(latest, _changed(os.fstat(descriptor)))
         finally:
             os.close(descriptor)
-    latest = max(latest, _last_change(found.place))
+    latest = max(latest, _last_change(found.place)[0])
     counts = replace(found, changed=latest).counts
     return Arrival(
         student=student,
@@ -641,26 +644,32 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     )
 
 
-def _last_change(place: Path) -> datetime:
+def _last_change(place: Path, most: int = _MOST_LOOKED_AT) -> tuple[datetime, int]:
     """The latest change to a folder or anything in it, as the file system has it.
 
     Of a folder with more in it than anybody hands in, the outermost is looked at; whatever is
     taken of it is looked at again when it is taken.
+
+    Args:
+        most: how many files and folders in it are looked at.
+
+    Returns:
+        The time, and how many were looked at.
     """
     latest = _changed(place.lstat())
-    waiting, left = deque([(str(place), 0)]), _MOST_LOOKED_AT
+    waiting, left = deque([(str(place), 0)]), most
     while waiting and left > 0:
         folder, depth = waiting.popleft()
         with suppress(OSError), os.scandir(folder) as found:
             for entry in found:
-                left -= 1
-                if left < 0:
+                if left <= 0:
                     break
+                left -= 1
                 with suppress(OSError):
                     latest = max(latest, _changed(entry.stat(follow_symlinks=False)))
                     if entry.is_dir(follow_symlinks=False) and depth < _DEEPEST:
                         waiting.append((entry.path, depth + 1))
-    return latest
+    return latest, most - left
 
 
 def _changed(status: os.stat_result) -> datetime:

@@ -586,6 +586,22 @@ def test_a_folders_name_does_not_say_when_it_came_in(course):
     assert collect(course, "quiz", received=EARLY).taken and received(course) == EARLY
 
 
+def test_many_folders_in_the_exchange_are_looked_at_only_so_much(course, monkeypatch):
+    now = datetime.now(UTC)
+    hand_in(course, "s01", notebook("q1 = 1"), now)
+    for number in range(30):
+        place = hand_in(course, "s02", notebook(f"q1 = {number}"), now + timedelta(seconds=number))
+        for other in range(20):
+            put(place / f"{other}.csv", b"1")
+    monkeypatch.setattr(collecting, "_MOST_LOOKED_AT", 100)
+    looked_at = []
+    changed = collecting._changed
+    monkeypatch.setattr(collecting, "_changed", lambda one: looked_at.append(one) or changed(one))
+    result = collect(course, "quiz")
+    assert {one.student for one in result.taken} == {"s01", "s02"}
+    assert len(looked_at) < 350  # else about 700
+
+
 def test_a_file_edited_in_place_came_in_when_it_was_edited(course, monkeypatch):
     """Both times of the folder are as nbgrader left them; only the file tells."""
     from autograder.intake import collect as module
