@@ -27,7 +27,6 @@ import shutil
 import sys
 import tempfile
 import time
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress

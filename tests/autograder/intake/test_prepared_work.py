@@ -91,6 +91,19 @@ def test_folders_that_nobody_could_have_collected(term, kit):
         subprocess.run(["rm", "-rf", term.submitted / "deep"], check=True)
 
 
+def test_files_that_are_too_much_together_are_left_out_and_told(term, kit):
+    kit.hand_in(term, "s01", kit.answered(term, **kit.RIGHT))
+    for number in range(3):
+        (term.release("en") / f"mini/asked-{number}.csv").write_bytes(b"1")
+        with (term.submitted / f"s01/mini/asked-{number}.csv").open("wb") as file:
+            file.truncate(31 * 1024 * 1024)
+    with GradebookWriter(term, "mini") as writer:
+        work = WorkMaker(term, "mini", writer.notebooks).work("s01")
+    assert "asked-0.csv" in work.files and "asked-2.csv" not in work.files
+    said = [one["values"] for one in work.rebuilt["mini"].metadata.beyond.notes]
+    assert {"names": "asked-1.csv, asked-2.csv"} in said
+
+
 def test_a_submission_that_changes_has_another_fingerprint(term, kit):
     kit.hand_in(term, "s01", kit.answered(term, **kit.RIGHT))
     seen = {Fingerprints(term, "mini").of("s01")}
