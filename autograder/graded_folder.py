@@ -128,7 +128,7 @@ class GradedFolder:
 
     def read(self, folder: Path) -> dict[str, NotebookNode]:
         """The graded notebooks in one of the folders, by name; none if there is no folder."""
-        return {path.stem: notebooks.read(path) for path in sorted(folder.glob("*.ipynb"))}
+        return {path.stem: notebooks.read_graded(path) for path in sorted(folder.glob("*.ipynb"))}
 
 
 def interrupted(course: Course, assignment: str) -> Iterator[GradedFolder]:

@@ -39,6 +39,7 @@ from autograder.intake.submission import Submission
 from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
 from autograder.notebooks import grade_id, grader_metadata
 from autograder.notes import N_, Note, find_receipt, note
+from autograder.sandbox.plain import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
 TOO_BIG = N_("{names}: left out, because it is too big or can't be read.")
@@ -72,6 +73,10 @@ class Work:
 
 class Faulty(Exception):
     """Something of the instructor's, or of ours, failed; the message has all of it."""
+
+
+_MOST_FILE_BYTES = MAX_BYTES - 24 * 1024 * 1024
+"""What a submission's files may have together: its code crosses beside them."""
 
 
 class WorkMaker:
@@ -272,6 +277,7 @@ class WorkMaker:
     def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
         """The files the assignment asks for, and the notes with what is said about the others."""
         taken: dict[str, bytes] = {}
+        left = _MOST_FILE_BYTES
         left_out: dict[str, list[str]] = {}
         folder = self._course.submitted / student / self._assignment
         try:
@@ -287,9 +293,17 @@ class WorkMaker:
                         left_out.setdefault(SHADOWS, []).append(name)
                     else:
                         try:
-                            taken[name] = source.read(member)
+                            content = source.read(member)
                         except BadArchive:
                             left_out.setdefault(TOO_BIG, []).append(name)
+                            continue
+                        left -= len(content)
+                        if left < 0:
+                            # More can't cross to the process that runs it all.
+                            left += len(content)
+                            left_out.setdefault(TOO_BIG, []).append(name)
+                        else:
+                            taken[name] = content
         except (BadArchive, OSError):
             left_out[TOO_BIG] = ["*"]
         said = list(notes)

@@ -48,6 +48,17 @@ def parse(content: bytes, name: str) -> NotebookNode:
             f"{name} has {len(content):,} bytes, more than the {SIZE_LIMIT:,} allowed; "
             "clear its outputs and save it again."
         )
+    notebook = _parse(content, name)
+    if len(notebook.cells) > CELL_LIMIT:
+        raise BadNotebook(
+            f"{name} has {len(notebook.cells):,} cells, more than the {CELL_LIMIT:,} allowed; "
+            "delete the ones you don't need."
+        )
+    return notebook
+
+
+def _parse(content: bytes, name: str) -> NotebookNode:
+    """The same without limits."""
     try:
         data = json.loads(content.decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, RecursionError):
@@ -72,11 +83,6 @@ def parse(content: bytes, name: str) -> NotebookNode:
     cells = data.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise BadNotebook(f"{name} has no list of cells; save it again from JupyterLab.")
-    if len(cells) > CELL_LIMIT:
-        raise BadNotebook(
-            f"{name} has {len(cells):,} cells, more than the {CELL_LIMIT:,} allowed; "
-            "delete the ones you don't need."
-        )
     data.setdefault("metadata", {})
     data["nbformat_minor"] = 5
     seen: set[str] = set()
@@ -136,6 +142,19 @@ def read(path: Path) -> NotebookNode:
         BadNotebook: as `parse`.
     """
     return parse(read_file(path, SIZE_LIMIT), Path(path).name)
+
+
+def read_graded(path: Path) -> NotebookNode:
+    """A notebook that grading has written, however large the submission and its outputs made it.
+
+    What of a submission may be how large was decided when it was taken in; to refuse it later
+    would lose its score.
+
+    Raises:
+        UserError: no such file or not readable.
+        BadNotebook: somebody else wrote it, and it isn't a notebook.
+    """
+    return _parse(read_file(path), Path(path).name)
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:

@@ -126,7 +126,7 @@ def verdict(
         raise UserError(
             f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
         )
-    graded = [notebooks.read(path) for path in paths]
+    graded = [notebooks.read_graded(path) for path in paths]
     notes = [Note(**entry) for nb in graded for entry in course_metadata(nb).get("notes", [])]
     with nullcontext(gradebook) if gradebook else course.gradebook() as book:
         try:

@@ -7,6 +7,7 @@ caller that has judged them writes them.
 
 from __future__ import annotations
 
+import heapq
 import io
 import lzma
 import os
@@ -16,6 +17,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -49,6 +51,15 @@ CLASS_LIMITS = Limits(members=20_000, member_bytes=128 * MIB, total_bytes=8 * 10
 STUDENT_LIMITS = Limits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
 """For what one student handed in: its files and all that they hold unpacked, together."""
 
+PART_FILES = 1_000
+"""The most files of one student that are listed at all, of notebooks and of others each."""
+
+_PART_ENTRIES = 5_000
+"""The most files and folders that are looked at in search of them."""
+
+_DEEPEST = 20
+_MOST_NAMED = 10
+
 
 class Budget:
     """What is left of the limits that several sources share."""
@@ -58,7 +69,7 @@ class Budget:
         self.total_bytes = limits.total_bytes
 
 IGNORED = frozenset(
-    {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
+    {"__macosx", ".ds_store", "icon\r", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
 )
 """Files and folders that systems and JupyterLab leave behind; no student means to hand them in."""
 
@@ -156,7 +167,7 @@ def safe_name(name: str, archive: str) -> str:
 
 def is_ignored(name: str) -> bool:
     """Whether a member is something a system left behind rather than somebody's file."""
-    parts = name.casefold().split("/")
+    parts = name.casefold().replace("\\", "/").split("/")
     return any(part in IGNORED or part.startswith("._") for part in parts)
 
 
@@ -167,14 +178,27 @@ class Source:
         name: what to call it in a message.
         members: the files there are, in the source's order.
         left_out: the names of links and devices, which are never read.
+        beyond: the first names of each part of a folder that has more files than are listed.
+
+    Args:
+        in_parts: whether many students' files are in it, so that too many are no error: whoever
+            takes them in counts each student's.
     """
 
-    def __init__(self, name: str, limits: Limits, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        limits: Limits,
+        budget: Budget | None = None,
+        in_parts: bool = False,
+    ) -> None:
         self.name = name
         self.limits = limits
         self.members: list[Member] = []
         self.left_out: list[str] = []
+        self.beyond: list[str] = []
         self._budget = budget or Budget(limits)
+        self._in_parts = in_parts
 
     def __enter__(self) -> Source:
         return self
@@ -216,12 +240,16 @@ class Source:
         if is_ignored(member.name):
             return
         self._budget.members -= 1
-        if self._budget.members < 0:
+        if self._budget.members < 0 and not self._in_parts:
             raise BadArchive(
                 f"{self.name} holds more than the {self.limits.members:,} files it may hold; "
                 "pack only the files the assignment asks for."
             )
         self.members.append(member)
+
+
+def _may_be_notebook(name: str) -> bool:
+    return ".ipynb" in name.casefold()
 
 
 class ZipSource(Source):
@@ -243,7 +271,7 @@ class ZipSource(Source):
         budget: Budget | None = None,
         of_class: bool = False,
     ) -> None:
-        super().__init__(name, limits, budget)
+        super().__init__(name, limits, budget, in_parts=of_class)
         self._of_class = of_class
         stream: IO[bytes]
         if isinstance(origin, bytes):
@@ -300,6 +328,8 @@ class ZipSource(Source):
             # zipfile decoded the name as CP437, which maps every byte to one character.
             name = decode_name(info.orig_filename.encode("cp437"), utf8_flag=False)
             name = _unicode_path(info) or name
+        if is_ignored(name):
+            return
         folder = name.endswith(("/", "\\"))
         if self._of_class:
             name = one_line(name)
@@ -459,34 +489,80 @@ def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
 class FolderSource(Source):
     """A folder on disk. Links and devices are listed in `left_out`, never followed.
 
+    Args:
+        in_parts: whether each folder in it is a part of its own (or, if there is only one, each
+            in that), of which no more is listed than one student may hand in.
+
     Raises:
-        BadArchive: too many files.
+        BadArchive: too many files, where it isn't in parts.
     """
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        super().__init__(folder.name or str(folder), limits)
+    def __init__(self, folder: Path, limits: Limits, in_parts: bool = False) -> None:
+        super().__init__(folder.name or str(folder), limits, in_parts=in_parts)
         self.folder = Path(folder)
-        self._walk(self.folder, "")
+        if in_parts:
+            self._walk_parts(self.folder, "")
+            self.members.sort(key=lambda member: Path(str(member.key)).parts)
+        else:
+            self._walk(self.folder, "")
+
+    @classmethod
+    def of_one(cls, folder: Path) -> FolderSource:
+        """A folder that is one student's, of which no more is listed than one may hand in."""
+        found = cls.__new__(cls)
+        Source.__init__(found, folder.name, STUDENT_LIMITS, in_parts=True)
+        found.folder = folder
+        found._walk_part(folder, "")
+        return found
 
     def _walk(self, folder: Path, prefix: str) -> None:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         for entry in entries:
-            raw = prefix + entry.name
-            name = unicodedata.normalize("NFC", os.fsencode(raw).decode("utf-8", "replace"))
-            if is_ignored(name):
+            if inner := self._visit(entry, prefix):
+                self._walk(*inner)
+
+    def _walk_parts(self, folder: Path, prefix: str) -> None:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not is_ignored(_composed(entry.name))]
+        only_folder = len(entries) == 1 and prefix.count("/") < _DEEPEST
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if inner := self._visit(entry, prefix):
+                (self._walk_parts if only_folder else self._walk_part)(*inner)
+
+    def _walk_part(self, folder: Path, prefix: str) -> None:
+        """List a part, the outermost folders first, until there is too much of it."""
+        waiting = deque([(folder, prefix)])
+        seen, beyond = 0, []
+        while waiting and seen < _PART_ENTRIES:
+            folder, prefix = waiting.popleft()
+            try:
+                entries, more = _first_entries(folder)
+            except OSError:  # nobody may read it
+                self.left_out.append(_composed(prefix))
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if raw.count("/") >= 20:
-                    self.left_out.append(name)  # nested too deep to be anybody's work
-                else:
-                    self._walk(Path(entry.path), raw + "/")
-            elif entry.is_file(follow_symlinks=False):
-                seconds = entry.stat(follow_symlinks=False).st_mtime
-                modified = datetime.fromtimestamp(seconds, timezone.utc)
-                self._add(Member(name, modified, Path(entry.path)))
-            else:
-                self.left_out.append(name)
+            seen += 1 + len(entries)
+            beyond += [_composed(prefix + name) for name in more]
+            waiting.extend(filter(None, [self._visit(entry, prefix) for entry in entries]))
+        beyond += [_composed(prefix) for _folder, prefix in waiting]
+        self.beyond += beyond[:_MOST_NAMED]
+
+    def _visit(self, entry: os.DirEntry[str], prefix: str) -> tuple[Path, str] | None:
+        """Take one entry; the folder and its prefix if it is one to go on with."""
+        raw = prefix + entry.name
+        name = _composed(raw)
+        if is_ignored(name):
+            return None
+        if entry.is_dir(follow_symlinks=False):
+            if raw.count("/") < _DEEPEST:
+                return Path(entry.path), raw + "/"
+            self.left_out.append(name)  # nested too deep to be anybody's work
+        elif entry.is_file(follow_symlinks=False):
+            modified = _time(entry.stat(follow_symlinks=False).st_mtime)
+            self._add(Member(name, modified, Path(entry.path)))
+        else:
+            self.left_out.append(name)
+        return None
 
     def open(self, member: Member) -> int:
         """A descriptor of a file, which is a plain one.
@@ -509,6 +585,22 @@ class FolderSource(Source):
     def _read(self, member: Member, limit: int) -> bytes:
         with os.fdopen(self.open(member), "rb") as stream:
             return stream.read(limit)
+
+
+def _composed(raw: str) -> str:
+    """A name on disk as text that any system can show."""
+    return unicodedata.normalize("NFC", os.fsencode(raw).decode("utf-8", "replace"))
+
+
+def _first_entries(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
+    """The first notebooks and the first others in a folder, and the names of a few beyond."""
+    with os.scandir(folder) as found:
+        kept = heapq.nsmallest(PART_FILES + _MOST_NAMED, found, key=_notebooks_first)
+    return kept[:PART_FILES], [entry.name for entry in kept[PART_FILES:]]
+
+
+def _notebooks_first(entry: os.DirEntry[str]) -> tuple[bool, str]:
+    return not _may_be_notebook(entry.name), entry.name
 
 
 def _opened_beneath(folder: Path, name: Path) -> int:
@@ -538,7 +630,7 @@ class FileSource(FolderSource):
     def __init__(self, path: Path, limits: Limits) -> None:
         Source.__init__(self, path.name, limits)
         self.folder = path.parent
-        modified = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+        modified = _time(path.lstat().st_mtime)
         self._add(Member(unicodedata.normalize("NFC", path.name), modified, path))
 
 
@@ -594,7 +686,15 @@ def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
     try:
         if len(field) >= 5 and field[0] & 1:
             (seconds,) = struct.unpack_from("<l", field, 1)
-            return datetime.fromtimestamp(seconds, timezone.utc)
-        return datetime(*info.date_time).astimezone(timezone.utc)
+            return _time(seconds)
+        return _time(datetime(*info.date_time).timestamp())
     except (ValueError, OverflowError, OSError):
         return None
+
+
+_NO_TIME = datetime(1990, 1, 1, tzinfo=timezone.utc).timestamp()
+"""Whatever says that it is older was written by something that knows no time (1970, 1980)."""
+
+
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, timezone.utc) if seconds >= _NO_TIME else None

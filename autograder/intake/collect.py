@@ -27,7 +27,7 @@ import shutil
 import sys
 import tempfile
 import time
-import unicodedata
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -56,6 +56,7 @@ from autograder.intake.roster import (
     class_list,
     enrol,
     find_person,
+    is_canvas_gradebook,
     read_roster,
     shared,
 )
@@ -69,6 +70,10 @@ _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
 _LATE_AT_LEAST = timedelta(seconds=1)
 _HANDING_IN = timedelta(minutes=1)
 """How long after the time in its name nbgrader may still be writing a submission."""
+
+_MOST_LOOKED_AT = 10_000
+_DEEPEST = 25
+"""How many files of a folder in the exchange, and how deep, are asked for their last change."""
 
 _PIECE = 256 * 1024
 _SUBMISSION_SECONDS = 9.0
@@ -154,6 +159,7 @@ class Arrival:
         sequence: Canvas's file id, which orders submissions with the same time.
         stamp: the exchange's time as nbgrader wrote it; it is kept to the letter.
         told: whether the instructor gave the time, which then decides.
+        untimed: whether the download doesn't say when it came in, so that now counts.
         deadline: when opening it must have come to an end, as `time.monotonic`.
     """
 
@@ -168,6 +174,7 @@ class Arrival:
     sequence: int = 0
     stamp: str = ""
     told: bool = False
+    untimed: bool = False
     deadline: float = 0.0
 
     def digest(self) -> str:
@@ -219,6 +226,11 @@ def collect(
     if roster is not None:
         enrol(course, read_roster(roster))
     result = CollectResult(assignment)
+    if roster is not None and is_canvas_gradebook(roster):
+        result.warnings.append(
+            f"{Path(roster).name} was read as a Canvas gradebook: ids are its SIS User ID, or the "
+            "SIS Login ID where there is none, and the test student was left out."
+        )
     due = _due(course, assignment)
     with Reader() as reader, _waiting_room(course) as room:
         if origin is None:
@@ -242,6 +254,11 @@ def collect(
                 result.unchanged.append(arrival.student)
             else:
                 result.taken.append(taken)
+                if arrival.untimed:
+                    result.warnings.append(
+                        f"{arrival.student}: the download doesn't say when it came in, so the time "
+                        "of collecting counts; collect again with --received to say when."
+                    )
     # A student who handed in twice is told of once.
     now_taken = {one.student for one in result.taken}
     result.unchanged = sorted(set(result.unchanged) - now_taken)
@@ -358,10 +375,16 @@ class _Download:
         self._reader = reader
         self._zip = -1
         self._folder: FolderSource | None = None
+        self.beyond: list[str] = []
         single = origin.is_file() and not isinstance(recognise(origin.name, assignment), str)
         if single or origin.is_dir():
-            self._folder = (FileSource if single else FolderSource)(origin, CLASS_LIMITS)
+            self._folder = (
+                FileSource(origin, CLASS_LIMITS)
+                if single
+                else FolderSource(origin, CLASS_LIMITS, in_parts=True)
+            )
             self.members, self.left_out = self._folder.members, self._folder.left_out
+            self.beyond = self._folder.beyond
             return
         if not origin.exists():
             raise UserError(f"{origin} doesn't exist; check the name and the folder.")
@@ -439,7 +462,9 @@ def _from_download(
             "name a class list with --roster."
         )
     with _Download(origin, assignment, reader) as source:
-        found, ownerless = deliveries(source.members, assignment, people, source.left_out)
+        found, ownerless = deliveries(
+            source.members, assignment, people, source.left_out, source.beyond
+        )
         result.refused += ownerless
         if not found and not ownerless:
             raise UserError(
@@ -481,11 +506,9 @@ def _delivered(
     if not delivery.files:
         raise Refused(f"{owner.label} handed in links only, so nothing was taken.")
     arrived = received or _newest(delivery)
+    is_untimed = arrived is None
     if arrived is None:
-        raise Refused(
-            f"{owner.label}: the download doesn't say when it came in; "
-            "collect it again with --received."
-        )
+        arrived = datetime.now(UTC)  # never early by what nobody knows
     intake = _Intake(room, [name for name, _ in delivery.files])
     source.take([member for _, member in delivery.files], intake)
     return Arrival(
@@ -493,12 +516,13 @@ def _delivered(
         origin=owner.origin,
         name=one_line(delivery.files[0][1].name),
         files=intake.stored(),
-        not_kept=intake.not_kept,
+        not_kept=[*intake.not_kept, *delivery.beyond],
         links=delivery.links,
         deadline=intake.deadline,
         arrived=arrived.astimezone(UTC),
         late=delivery.late if owner.origin == "canvas" else None,
         sequence=delivery.sequence,
+        untimed=is_untimed,
     )
 
 
@@ -546,6 +570,7 @@ def _from_exchange(
             "or name the folder or zip that the LMS gave you."
         )
     newest: dict[str, _Inbound] = {}
+    looked_at: Counter[str] = Counter()  # of each student's, in all folders together
     for place in sorted(inbound.iterdir()):
         parsed = _inbound_name(place.name, assignment)
         if parsed is None:
@@ -557,7 +582,9 @@ def _from_exchange(
             if named is None:
                 raise Refused(f"{place.name}: its name holds no time; it isn't nbgrader's.")
             _require_owner(place, student)
-            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), _last_change(place))
+            changed, count = _last_change(place, _MOST_LOOKED_AT - looked_at[student])
+            looked_at[student] += count
+            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), changed)
         except UserError as error:
             result.refused.append(str(error))
             continue
@@ -587,7 +614,7 @@ def _from_exchange(
 
 def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     """A submission in the exchange, copied once; a change meanwhile counts like one before."""
-    source = FolderSource(found.place, CLASS_LIMITS)
+    source = FolderSource.of_one(found.place)
     intake = _Intake(room, [member.name for member in source.members])
     latest = found.changed
     for at in intake.chosen:
@@ -601,14 +628,14 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
             latest = max(latest, _changed(os.fstat(descriptor)))
         finally:
             os.close(descriptor)
-    latest = max(latest, _last_change(found.place))
+    latest = max(latest, _last_change(found.place)[0])
     counts = replace(found, changed=latest).counts
     return Arrival(
         student=student,
         origin="exchange",
         name=found.place.name,
         files=intake.stored(),
-        not_kept=intake.not_kept,
+        not_kept=[*intake.not_kept, *source.beyond],
         links=source.left_out,
         deadline=intake.deadline,
         arrived=counts,
@@ -616,14 +643,32 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     )
 
 
-def _last_change(place: Path) -> datetime:
-    """The latest change to a folder or anything in it, as the file system has it."""
+def _last_change(place: Path, most: int = _MOST_LOOKED_AT) -> tuple[datetime, int]:
+    """The latest change to a folder or anything in it, as the file system has it.
+
+    Of a folder with more in it than anybody hands in, the outermost is looked at; whatever is
+    taken of it is looked at again when it is taken.
+
+    Args:
+        most: how many files and folders in it are looked at.
+
+    Returns:
+        The time, and how many were looked at.
+    """
     latest = _changed(place.lstat())
-    for folder, folders, files in os.walk(place):
-        for name in [*folders, *files]:
-            with suppress(OSError):
-                latest = max(latest, _changed(os.lstat(os.path.join(folder, name))))
-    return latest
+    waiting, left = deque([(str(place), 0)]), most
+    while waiting and left > 0:
+        folder, depth = waiting.popleft()
+        with suppress(OSError), os.scandir(folder) as found:
+            for entry in found:
+                if left <= 0:
+                    break
+                left -= 1
+                with suppress(OSError):
+                    latest = max(latest, _changed(entry.stat(follow_symlinks=False)))
+                    if entry.is_dir(follow_symlinks=False) and depth < _DEEPEST:
+                        waiting.append((entry.path, depth + 1))
+    return latest, most - left
 
 
 def _changed(status: os.stat_result) -> datetime:

@@ -32,7 +32,7 @@ from autograder.engine.kernel import is_privileged
 from autograder.engine.places import COURSE
 from autograder.engine.walls import WallsFault, environment, explained, raise_walls_argv, syscall_filter
 from autograder.intake import delivery as opening, identify
-from autograder.intake.archives import CLASS_LIMITS, STUDENT_LIMITS, BadArchive, Member, PackedFile
+from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Member, PackedFile
 from autograder.intake.delivery import Delivery
 from autograder.intake.identify import Blueprint
 from autograder.intake.notebook_reader import EXPLAINED, TOO_COSTLY
@@ -87,6 +87,7 @@ _MODULES = (
 _START_SECONDS = 60.0
 _FRAME_BYTES = SIZE_LIMIT + 4 * 1024 * 1024
 _MOST_NOTES = 200
+_MOST_LISTED = 200_000
 _MESSAGES = frozenset(
     value
     for module in (opening, identify)
@@ -255,7 +256,7 @@ class Reader:
             rows, links = _shaped(value, 2)
             if type(rows) is not list or type(links) is not list:
                 raise BadRecord("its list is none")
-            if len(rows) + len(links) > CLASS_LIMITS.members * 2:
+            if len(rows) + len(links) > _MOST_LISTED:
                 raise BadRecord("its list is too long")
             return [_member(row) for row in rows], [_text(link) for link in links]
         except (ReaderGone, BadRecord, ValueError, OverflowError):

@@ -275,7 +275,8 @@ def _take_asked(
     taken: set[str] = set()
     left_out: list[str] = []
     too_big: list[str] = []
-    for one in rest:
+    # The file itself before one of the same name in some folder beside it.
+    for one in sorted(rest, key=lambda one: _composed(one.name) not in blueprint.asked):
         asked = _asked_name(one.name, blueprint)
         if asked is None or asked in taken:
             left_out.append(one.name)
@@ -296,11 +297,15 @@ def _take_asked(
 
 def _asked_name(name: str, blueprint: Blueprint) -> str | None:
     """The asked-for file that `name` is: by its whole path, or below a folder."""
-    composed = unicodedata.normalize("NFC", name)
+    composed = _composed(name)
     for asked in sorted(blueprint.asked):
         if composed == asked or composed.endswith("/" + asked):
             return asked
     return None
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ class Delivery:
     Attributes:
         files: each file with the name the student gave it.
         links: the links and devices among them, by their names in the download.
+        beyond: the first of those files that are too many to be listed.
         late: whether the LMS marked it as late.
         sequence: Canvas's highest file id, which grows with time; 0 elsewhere.
     """
@@ -65,6 +66,7 @@ class Delivery:
     owner: Owner
     files: list[tuple[str, Member]] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
     late: bool = False
     sequence: int = 0
 
@@ -74,17 +76,19 @@ def deliveries(
     assignment: str,
     people: Iterable[Person],
     links: Sequence[str] = (),
+    beyond: Sequence[str] = (),
 ) -> tuple[list[Delivery], list[str]]:
     """Sort the files of a download by owner.
 
     Args:
         links: the names of links and devices in it; they only go along to be told of.
+        beyond: so do the names of some files that are too many.
 
     Returns:
         The deliveries in the download's order, and a sentence for each file that has no owner.
     """
     ids = {person.id for person in people}
-    names = [*(member.name for member in members), *links]
+    names = [*(member.name for member in members), *links, *beyond]
     wrapper = _wrapper(names, ids, {_folded(assignment), *_WRAPPERS})
     found: dict[Owner, Delivery] = {}
     ownerless: list[str] = []
@@ -105,6 +109,11 @@ def deliveries(
         else:
             owner, own_name, *_ = recognised
             found.setdefault(owner, Delivery(owner)).links.append(own_name)
+    for name in beyond:
+        recognised = recognise(name.removeprefix(wrapper), assignment)
+        if not isinstance(recognised, str):
+            owner, own_name, *_ = recognised
+            found.setdefault(owner, Delivery(owner)).beyond.append(own_name)
     return list(found.values()), ownerless
 
 

@@ -172,7 +172,8 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
         asked.update(
             unicodedata.normalize("NFC", path.relative_to(place).as_posix())
             for path in place.rglob("*")
-            if path.is_file() and not any(part.startswith(".") for part in path.parts)
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(place).parts)
         )
     asked.discard(f"{name}.ipynb")
     languages = dict.fromkeys(folder.name for folder in folders)

@@ -15,6 +15,7 @@ from typing import Any
 
 from autograder import pictures
 from autograder.intake.submission import (
+    CODE_LIMIT,
     DEFAULT_LANGUAGE,
     LINE_LIMIT,
     PICTURE_TYPES,
@@ -128,6 +129,8 @@ def from_plain(data: object) -> RawNotebook:
     if rows and not cells:
         raise Unreadable(NOT_VALID)
     if sum(cell.source.count("\n") for cell in cells) > LINE_LIMIT:
+        raise Unreadable(TOO_COSTLY)
+    if sum(len(cell.source) for cell in cells if cell.kind == "code") > CODE_LIMIT:
         raise Unreadable(TOO_COSTLY)
     return RawNotebook(_language(cells, data.get("metadata")), cells)
 

@@ -8,15 +8,18 @@ is itself again. Each decision becomes a note to the student.
 | in the submission                         | what counts                                        |
 |-------------------------------------------|----------------------------------------------------|
 | an answer cell once                       | its source                                         |
-| an answer cell several times              | the last one that isn't the empty stub             |
+| an answer cell several times              | the last one that isn't the empty stub; others run |
+|                                           | before it if they define what it doesn't           |
 | an answer cell gone                       | the empty stub: not answered                       |
-| an answer in an own cell below the stub   | it runs where it stands, after the stub            |
+| an answer in an own cell below the stub,  | it runs where it stands, after the stub            |
+| or where the answer cell stood            |                                                    |
 | a test or given cell changed, gone, moved | the instructor's, in the instructor's place        |
 | an own cell                               | it runs after the course's cell that it stood after|
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -80,6 +83,7 @@ def rebuild(
         The rebuilt notebook, without outputs, and the notes for the student.
     """
     matched, own = _matched(submission)
+    own = _after_missing_answers(base, matched, own)
     untouched = {cell.id: cell.source for cell in given.cells}
     result = notebooks.copied(base)
     notes: list[Note] = []
@@ -87,7 +91,10 @@ def rebuild(
     for cell in result.cells:
         found = matched.get(cell.id, [])
         if is_solution(cell):
-            cell.source, said = _answer(cell, untouched[cell.id], found, own.get(cell.id, []))
+            cell.source, before, said = _answer(
+                cell, untouched[cell.id], found, own.get(cell.id, [])
+            )
+            cells.extend(_own_cells(before))
             if cell.cell_type == "markdown":
                 _take_pictures(cell, [one for one in found if one.source == cell.source])
         else:
@@ -119,25 +126,81 @@ def _matched(
     return matched, own
 
 
+def _after_missing_answers(
+    base: NotebookNode,
+    matched: dict[str, list[SubmittedCell]],
+    own: dict[str | None, list[SubmittedCell]],
+) -> dict[str | None, list[SubmittedCell]]:
+    """The student's own cells, those that stand where an answer cell is missing filed under it.
+
+    So the stub that is put back comes before them, and doesn't undo what they define.
+    """
+    result = dict(own)
+    above: str | None = None
+    answer: str | None = None
+    is_open = True
+    for cell in base.cells:
+        if cell.id in matched:
+            above, answer, is_open = cell.id, None, True
+        elif is_test(cell):
+            is_open = False
+        elif is_solution(cell) and is_open and (mine := result.pop(answer or above, None)):
+            answer = cell.id
+            result[answer] = mine
+    return result
+
+
 def _answer(
     cell: NotebookNode, stub: str, found: list[SubmittedCell], below: list[SubmittedCell]
-) -> tuple[str, list[Note]]:
-    """The source that counts as the answer in one answer cell."""
+) -> tuple[str, list[SubmittedCell], list[Note]]:
+    """The source that counts as the answer in one answer cell, and what runs before it."""
     name = grade_id(cell)
-    if not found:
-        text = N_("Missing answer cells count as not answered: {cell}.")
-        return stub, [note(text, cell=name)]
-    written = [one.source for one in found if comparable(one.source) != comparable(stub)]
-    notes = []
-    if len(set(written)) > 1:
-        text = N_("Of answer cells that stood there several times the last one counts: {cell}.")
-        notes.append(note(text, cell=name))
+    written = [one for one in found if comparable(one.source) != comparable(stub)]
     if not written and any(one.kind == "code" and one.source.strip() for one in below):
         text = N_(
             "Answer cells are as they were given; your own cells below them ran after them: {cell}."
         )
-        notes.append(note(text, cell=name))
-    return (written[-1] if written else stub), notes
+        return stub, [], [note(text, cell=name)]
+    if not found:
+        text = N_("Missing answer cells count as not answered: {cell}.")
+        return stub, [], [note(text, cell=name)]
+    if len({one.source for one in written}) < 2:
+        return (written[-1].source if written else stub), [], []
+    before = _not_superseded(written) if cell.cell_type == "code" else []
+    if before:
+        text = N_(
+            "Of answer cells that stood there several times the last one counts, and those before "
+            "it ran too: {cell}."
+        )
+    else:
+        text = N_("Of answer cells that stood there several times the last one counts: {cell}.")
+    return written[-1].source, before, [note(text, cell=name)]
+
+
+_DEFINED = re.compile(
+    r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)"
+    r"|^(\w+(?:[ \t]*,[ \t]*\w+)+)[ \t]*=(?!=)|^((?:import|from)[ \t].+)",
+    re.MULTILINE,
+)
+"""What a source defines at its outermost level, near enough; it is never parsed here."""
+
+
+def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
+    """Of an answer's cells those before the last that define what no later one defines.
+
+    An answer in two parts, or one with a scratch cell that was copied from it, needs them all; an
+    earlier version doesn't run, for it may never end.
+    """
+    later = set(_DEFINED.findall(versions[-1].source))
+    seen = {versions[-1].source}
+    kept: list[SubmittedCell] = []
+    for one in reversed(versions[:-1]):
+        defined = set(_DEFINED.findall(one.source))
+        if one.kind == "code" and one.source not in seen and not defined <= later:
+            kept.insert(0, one)
+        seen.add(one.source)
+        later |= defined
+    return kept
 
 
 def _restored(cell: NotebookNode, given: str, found: list[SubmittedCell]) -> list[Note]:

@@ -34,6 +34,9 @@ PICTURES_PER_CELL = 10
 LINE_LIMIT = 100_000
 """The most lines that all cells may have together: a notebook's file keeps each as a string."""
 
+CODE_LIMIT = 4 * 1024 * 1024
+"""The most characters that all code may have together: each is compiled, many times its size."""
+
 LONGEST_PICTURE_NAME = 100
 
 
@@ -177,7 +180,7 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         raise BadRecord("its language isn't the course's")
     if type(rows) is not list or len(rows) > CELL_LIMIT:
         raise BadRecord("it has no list of cells, or too many")
-    size = lines = 0
+    size = lines = code = 0
     made = []
     for row in rows:
         if type(row) is not list or not 3 <= len(row) <= 3 + PICTURES_PER_CELL:
@@ -191,7 +194,8 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         found = tuple(map(_picture, pictures))
         size += sum(len(one.data) for one in found)
         lines += source.count("\n")
-        if size > SIZE_LIMIT or lines > LINE_LIMIT:
+        code += len(source) if kind == "code" else 0
+        if size > SIZE_LIMIT or lines > LINE_LIMIT or code > CODE_LIMIT:
             raise BadRecord("it is too large")
         made.append(SubmittedCell(kind, valid_text(source), cell_id, found))
     return Submission(language, tuple(made))

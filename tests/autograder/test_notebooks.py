@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder import notebooks
-from autograder.notebooks import BadNotebook, language_of, parse, to_bytes
+from autograder.errors import UserError
+from autograder.notebooks import CELL_LIMIT, BadNotebook, language_of, parse, to_bytes
 
 
 def as_bytes(**changes):
@@ -44,6 +45,16 @@ def test_a_notebook_over_the_size_limit_is_refused(monkeypatch):
     monkeypatch.setattr(notebooks, "SIZE_LIMIT", 10)
     with pytest.raises(BadNotebook, match="more than the 10 allowed"):
         parse(as_bytes(), "x.ipynb")
+
+
+def test_what_grading_has_written_is_always_read_again(tmp_path, monkeypatch):
+    cells = [{"cell_type": "raw", "source": "x" * 100, "metadata": {}}] * (CELL_LIMIT + 11)
+    content = as_bytes(cells=cells)
+    (tmp_path / "x.ipynb").write_bytes(content)
+    monkeypatch.setattr(notebooks, "SIZE_LIMIT", len(content) - 1)
+    with pytest.raises(UserError):
+        notebooks.read(tmp_path / "x.ipynb")
+    assert len(notebooks.read_graded(tmp_path / "x.ipynb").cells) == CELL_LIMIT + 11
 
 
 def test_cells_without_or_with_doubled_ids_get_lasting_ones():

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import unicodedata
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -357,6 +358,44 @@ def test_a_member_that_nobody_can_unpack_keeps_nobody_else_out(course, inbox):
     assert answer(course) == "q1 = 1"
 
 
+@pytest.mark.parametrize("name", ["Icon\r", "quiz/Icon\r", "__MACOSX/._Icon\r", "._quiz\n.ipynb"])
+def test_what_macos_leaves_in_a_students_zip_is_passed_over(course, inbox, name):
+    put(inbox / "s01/quiz.zip", zipped({"quiz/quiz.ipynb": notebook("q1 = 3"), name: b""}))
+    collect(course, "quiz", inbox)
+    assert answer(course) == "q1 = 3" and "unpacked" not in notes(course)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize("year", [1970, 1980])
+def test_a_time_before_there_were_courses_is_none(course, inbox, as_zip, year):
+    long_ago = datetime(year, 1, 1, 0, 0, 2, tzinfo=UTC)
+    if as_zip:
+        long_ago = max(long_ago, datetime(1980, 1, 1, 0, 0, 2, tzinfo=UTC))
+        put(inbox / "class.zip", zipped({"s01/quiz.ipynb": notebook("q1 = 3")}, long_ago))
+    else:
+        put(inbox / "s01/quiz.ipynb", notebook("q1 = 3"), long_ago)
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    origin = inbox / "class.zip" if as_zip else inbox
+    result = collect(course, "quiz", origin)
+    assert answer(course) == "q1 = 3"
+    assert before <= received(course) <= datetime.now(UTC)
+    assert any("doesn't say when" in one and "--received" in one for one in result.warnings)
+    assert collect(course, "quiz", origin).unchanged == ["s01"]
+    collect(course, "quiz", origin, received=EARLY)
+    assert received(course) == EARLY
+
+
+def test_a_canvas_gradebook_as_roster_is_told(course, inbox, tmp_path):
+    put(inbox / "s2001/quiz.ipynb", notebook("q1 = 3"))
+    roster = put(tmp_path / "class.csv", (
+        b"Student,ID,SIS User ID,SIS Login ID,Section\n"
+        b"\"Kim, Minjun\",2001,s2001,m@x.org,S1\n"
+    ))  # fmt: skip
+    result = collect(course, "quiz", inbox, roster)
+    assert [one.student for one in result.taken] == ["s2001"]
+    assert any("class.csv was read as a Canvas gradebook" in one for one in result.warnings)
+
+
 def test_links_in_a_folder_are_left_out(course, inbox, tmp_path):
     put(inbox / "s01/quiz.ipynb", notebook())
     secret = put(tmp_path / "secret.csv", b"key")
@@ -379,6 +418,19 @@ def test_asked_files_are_kept_under_their_names(course, inbox):
     assert set(everything(folder)) == {"moe.ipynb", "prices.csv", "timestamp.txt"}
     assert (folder / "prices.csv").read_bytes() == b"2\n"
     assert "my/other.csv: left out" in notes(course, assignment="moe")
+
+
+def test_files_are_asked_for_wherever_the_course_lies(course, inbox):
+    hidden = course.root.parent / ".courses" / "mine"
+    hidden.parent.mkdir()
+    course.root.rename(hidden)
+    put(hidden / "release/en/quiz/data.csv", b"1\n")
+    put(hidden / "release/en/quiz/.hidden/data.csv", b"1\n")
+    put(inbox / "s01/quiz.ipynb", notebook())
+    put(inbox / "s01/data.csv", b"2\n")
+    put(inbox / "s01/.hidden/data.csv", b"3\n")
+    collect(Course(hidden), "quiz", inbox)
+    assert (hidden / "term/submitted/s01/quiz/data.csv").read_bytes() == b"2\n"
 
 
 def test_receipts_that_do_not_fit_are_refused_and_the_rest_goes_on(course, inbox, tmp_path):
@@ -534,6 +586,22 @@ def test_a_folders_name_does_not_say_when_it_came_in(course):
     assert collect(course, "quiz", received=EARLY).taken and received(course) == EARLY
 
 
+def test_many_folders_in_the_exchange_are_looked_at_only_so_much(course, monkeypatch):
+    now = datetime.now(UTC)
+    hand_in(course, "s01", notebook("q1 = 1"), now)
+    for number in range(30):
+        place = hand_in(course, "s02", notebook(f"q1 = {number}"), now + timedelta(seconds=number))
+        for other in range(20):
+            put(place / f"{other}.csv", b"1")
+    monkeypatch.setattr(collecting, "_MOST_LOOKED_AT", 100)
+    looked_at = []
+    changed = collecting._changed
+    monkeypatch.setattr(collecting, "_changed", lambda one: looked_at.append(one) or changed(one))
+    result = collect(course, "quiz")
+    assert {one.student for one in result.taken} == {"s01", "s02"}
+    assert len(looked_at) < 350  # else about 700
+
+
 def test_a_file_edited_in_place_came_in_when_it_was_edited(course, monkeypatch):
     """Both times of the folder are as nbgrader left them; only the file tells."""
     from autograder.intake import collect as module
@@ -596,6 +664,7 @@ def costly_notebooks() -> dict[str, bytes]:
         "deep": deep.encode(),
         "deepest": b'{"nbformat": 4, "cells": ' + b"[" * 5_000_000,
         "lines": json.dumps({**made(), "cells": [{**cell, "source": "\n" * 2_000_000}]}).encode(),
+        "code": json.dumps({**made(), "cells": [{**cell, "source": "#" * 19_000_000}]}).encode(),
         "language": json.dumps(made(beyond={"language": "../term/submitted/s01"})).encode(),
         "long language": json.dumps(made(beyond={"language": "x" * 300})).encode(),
     }
@@ -648,6 +717,108 @@ def test_long_names_that_clash_are_kept(course, inbox):
     assert len(collect(course, "quiz", inbox).taken) == 2
     zipped_class = put(inbox.parent / "class.zip", zipped(files, LATER))
     assert len(collect(course, "quiz", zipped_class).taken) == 1
+
+
+MANY = 21_000
+"""More files than were once allowed for a whole class."""
+
+
+def flooded(place: Path) -> None:
+    for number in range(MANY):
+        (place / f"{number:06}.csv").touch()
+
+
+def deep(place: Path) -> None:
+    """Folders in each other, deeper than a path can name."""
+    at = os.open(place, os.O_RDONLY)
+    for _depth in range(1_500):
+        os.mkdir("ddd", dir_fd=at)
+        inner = os.open("ddd", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+
+
+def folders(place: Path) -> None:
+    for number in range(6_000):
+        (place / f"{number:06}").mkdir()
+
+
+def wide(place: Path) -> None:
+    for number in range(70):
+        (place / f"{number:06}").mkdir()
+        for other in range(300):
+            (place / f"{number:06}" / f"{other:06}.csv").touch()
+
+
+def links(place: Path) -> None:
+    for number in range(MANY):
+        (place / f"{number:06}").symlink_to("/dev/zero")
+
+
+FLOODS = (flooded, deep, folders, wide, links)
+
+
+@pytest.fixture
+def emptied(tmp_path):
+    """Removes afterwards what is nested too deep for Python to remove."""
+    yield
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
+
+
+
+
+@pytest.mark.parametrize("wrapped", ["", "submissions/"])
+@pytest.mark.parametrize("flood", FLOODS)
+def test_many_files_of_one_student_keep_nobody_out(course, inbox, emptied, flood, wrapped):
+    put(inbox / wrapped / "s01/quiz.ipynb", notebook("q1 = 1"))
+    put(inbox / wrapped / "s02/zz.ipynb", b"{")
+    put(inbox / wrapped / "s02/quiz.ipynb", notebook("q1 = 2"))
+    flood(inbox / wrapped / "s02")
+    put(inbox / wrapped / "s03/quiz.ipynb", notebook("q1 = 3"))
+    result = collect(course, "quiz", inbox)
+    assert sorted(one.student for one in result.taken) == ["s01", "s02", "s03"], result.refused
+    assert [answer(course, one) for one in ("s01", "s02", "s03")] == ["q1 = 1", "q1 = 2", "q1 = 3"]
+    assert len(everything(course.collected / "s02")) < 1_100
+    if flood in (flooded, wide):
+        assert "not taken" in notes(course, "s02")
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_many_files_in_one_folder_of_the_exchange(course, emptied, flood):
+    now = datetime.now(UTC)
+    hand_in(course, "s01", notebook("q1 = 1"), now)
+    place = hand_in(course, "s02", notebook("q1 = 2"), now)
+    flood(place)
+    hand_in(course, "s03", notebook("q1 = 3"), now)
+    result = collect(course, "quiz")
+    assert sorted(one.student for one in result.taken) == ["s01", "s02", "s03"], result.refused
+    assert answer(course, "s02") == "q1 = 2"
+
+
+@pytest.mark.parametrize("wrapped", ["", "submissions/"])
+@pytest.mark.parametrize("names", [
+    "s02/{n:06}.csv",
+    "s02/{n:06}/{n}.csv",
+    "Ada Lovelace_98_assignsubmission_file_/{n:06}.csv",
+    "Ada Lovelace_98_assignsubmission_file_{n:06}.csv",
+    "lovelaceada_102_{n}_{n:06}.csv",
+])  # fmt: skip
+def test_many_files_of_one_student_in_a_class_s_zip(course, inbox, names, wrapped):
+    files = {"s01/quiz.ipynb": notebook("q1 = 1")}
+    for number in range(MANY):
+        files[names.format(n=number)] = b""
+    files |= {
+        names.format(n=MANY).replace(f"{MANY:06}.csv", "quiz.ipynb"): notebook("q1 = 2"),
+        "s03/quiz.ipynb": notebook("q1 = 3"),
+    }
+    put(inbox / "class.zip", zipped({wrapped + name: content for name, content in files.items()}))
+    result = collect(course, "quiz", inbox / "class.zip")
+    taken = [one.student for one in result.taken]
+    assert {"s01", "s03"} <= set(taken), result.refused
+    assert answer(course, "s01") == "q1 = 1" and answer(course, "s03") == "q1 = 3"
+    if "s02" in taken and "/{n}.csv" not in names:
+        assert answer(course, "s02") == "q1 = 2"
 
 
 def test_names_make_no_lines_and_move_no_cursor(course, inbox):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 import pytest
 
 from autograder.course import Course
+from autograder.fingerprints import Fingerprints
 from autograder.gradebook_writer import GradebookWriter
 from autograder.intake.exporter import ConfinedExporter
 from autograder.jobs import WorkMaker
@@ -63,6 +65,54 @@ def test_work_is_made_of_anything(term, kit, secret):
     assert "a = 42" in json.dumps(works["own-file"].rebuilt["mini"])
     kept = term.collected / "not-json/mini/unreadable/mini.ipynb"
     assert kept.read_bytes() == b"{"
+
+
+def test_folders_that_nobody_could_have_collected(term, kit):
+    """nbgrader's own collecting copies whatever is there."""
+    for name in ("deep", "large", "many"):
+        kit.hand_in(term, name, kit.answered(term, **kit.RIGHT))
+    at = os.open(term.submitted / "deep/mini", os.O_RDONLY)
+    for _depth in range(1_500):
+        os.mkdir("ddd", dir_fd=at)
+        inner = os.open("ddd", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+    with (term.submitted / "large/mini/data.bin").open("wb") as file:
+        file.truncate(2**40)
+    for number in range(6_000):
+        (term.submitted / f"many/mini/{number}.csv").touch()
+    try:
+        with GradebookWriter(term, "mini") as writer:
+            maker = WorkMaker(term, "mini", writer.notebooks)
+            for name in ("deep", "large", "many"):
+                assert "a = 42" in json.dumps(maker.work(name).rebuilt["mini"]), name
+    finally:
+        subprocess.run(["rm", "-rf", term.submitted / "deep"], check=True)
+
+
+def test_files_that_are_too_much_together_are_left_out_and_told(term, kit):
+    kit.hand_in(term, "s01", kit.answered(term, **kit.RIGHT))
+    for number in range(3):
+        (term.release("en") / f"mini/asked-{number}.csv").write_bytes(b"1")
+        with (term.submitted / f"s01/mini/asked-{number}.csv").open("wb") as file:
+            file.truncate(31 * 1024 * 1024)
+    with GradebookWriter(term, "mini") as writer:
+        work = WorkMaker(term, "mini", writer.notebooks).work("s01")
+    assert "asked-0.csv" in work.files and "asked-2.csv" not in work.files
+    said = [one["values"] for one in work.rebuilt["mini"].metadata.beyond.notes]
+    assert {"names": "asked-1.csv, asked-2.csv"} in said
+
+
+def test_a_submission_that_changes_has_another_fingerprint(term, kit):
+    kit.hand_in(term, "s01", kit.answered(term, **kit.RIGHT))
+    seen = {Fingerprints(term, "mini").of("s01")}
+    for name, content in {"data.csv": b"1", "sub/x.csv": b"1", "mini.ipynb": b"{}"}.items():
+        place = term.submitted / "s01/mini" / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+        seen.add(Fingerprints(term, "mini").of("s01"))
+    assert len(seen) == 4
 
 
 def test_formgraders_button_opens_by_the_same_reader(term, kit):

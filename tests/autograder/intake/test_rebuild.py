@@ -107,6 +107,59 @@ def test_an_answer_below_the_stub_runs_there(parts, kit, course):
     assert "own cells below them ran after them: a-answer" in said(notes)[0]
 
 
+@pytest.mark.parametrize("gone", [("a-answer",), ("a-answer", "a-test"), ("imports", "a-answer")])
+def test_an_own_cell_in_place_of_an_answer_runs_after_the_stub(parts, kit, course, gone):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    position = [c.id for c in work.cells].index("a-answer")
+    work.cells[position] = new_code_cell("a = 42", id="mine")
+    work.cells = [one for one in work.cells if one.id not in gone]
+    result, notes = rebuild(base, given, work)
+    ids = [c.id for c in result.cells]
+    assert ids[ids.index("a-answer") + 1] == "own-1"
+    assert ids.index("own-1") < ids.index("a-test")
+    assert [one for one in ids if one != "own-1"] == [c.id for c in base.cells]
+    assert any("your own cells below them ran after them: a-answer" in one for one in said(notes))
+
+
+def test_an_answer_in_two_cells_with_one_name_runs_whole(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    position = [c.id for c in work.cells].index("double")
+    helper = notebooks.copied(work.cells[position])
+    helper.id, helper.source = "helper", "TWO = 2\n\ndef twice(x):\n    return TWO * x"
+    work.cells.insert(position, helper)
+    work.cells[position + 1].source = "def double(x):\n    return twice(x)"
+    scratch = notebooks.copied(work.cells[position + 1])
+    scratch.id, scratch.source = "scratch", "# trying\ndouble(4)"
+    work.cells.append(scratch)
+    result, notes = rebuild(base, given, work)
+    ids = [c.id for c in result.cells]
+    at = ids.index("double")
+    assert ids[at - 2 : at] == ["own-1", "own-2"]
+    assert [c.source for c in result.cells[at - 2 : at + 1]] == [
+        helper.source, work.cells[position + 1].source, scratch.source
+    ]  # fmt: skip
+    assert said(notes) == [
+        "Of answer cells that stood there several times the last one counts, and those before it "
+        "ran too: double."
+    ]
+
+
+def test_an_earlier_version_of_an_answer_does_not_run(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    position = [c.id for c in work.cells].index("double")
+    earlier = notebooks.copied(work.cells[position])
+    earlier.id, earlier.source = "earlier", "def double(x):\n    while True: pass\n\ndouble(1)"
+    work.cells.insert(position, earlier)
+    result, notes = rebuild(base, given, work)
+    assert [c.id for c in result.cells] == [c.id for c in base.cells]
+    assert said(notes) == [
+        "Of answer cells that stood there several times the last one counts: double."
+    ]
+
+
 def test_editors_that_drop_ids_and_metadata_lose_nobody_a_point(parts, kit, course):
     base, given = parts
     work = kit.answered(course, **kit.RIGHT)
