@@ -41,7 +41,7 @@ def test_everyone_ends_with_a_definite_score_and_a_reason(by_student, term):
     assert why["blank"] == "a-test, double-test: no answer yet"
     assert why["square"] == "double-test: not passed: other numbers"
     assert "a-test" in why["loops"]
-    assert "was not run" in why["dies"]
+    assert "the Python process ended" in why["dies"]
     assert "isn't JSON" in why["unreadable"]
     assert by_student["korean"].language == "ko"
 

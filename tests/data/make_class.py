@@ -13,7 +13,7 @@ What the class hands in to `quiz`, by the door it comes through:
 | chloe | 5 right, 3 wrong, 8 not answered; late; handed in again, so the file is `quiz-1.ipynb` |
 | dana | untouched |
 | emil | an own cell at the top crashes, and q1 needs what it would have made; the rest is right |
-| finn | an own cell after q4 ends the Python process |
+| finn | an own cell after q4 ends the Python process; the rest is right |
 | gina | q3 loops for ever; the rest is right |
 | hana | everything right, every test cell deleted |
 | jisoo | the Korean notebook, 14 right |
