@@ -13,7 +13,7 @@ import io
 import signal
 import traceback
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from beyond import checks
@@ -33,6 +33,8 @@ from autograder.names import Names
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
+
+_LONGEST_MESSAGE = 50_000  # characters; the list of a long report's failed checks fits
 
 Output = dict[str, Any]
 """An output as a notebook keeps it."""
@@ -89,16 +91,36 @@ class Judge:
         self._for_fresh: list[str] = []
         self._files = tuple(files)
         self._carried: dict[str, bytes | None] | None = None
+        self._names_stop = False
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = (
             reference if isinstance(reference, Reference) else Reference(list(reference))
         )
-        self._namespace[_VALUE] = student.value
+        self._namespace[_VALUE] = self._value
         self._namespace[_CALL] = self._call
         know_given(self._namespace)
 
+    def _value(self, name: str) -> Any:
+        return self._asked(lambda: self._student.value(name))
+
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        return self._asked(lambda: self._called(name, args, kwargs))
+
+    def _asked(self, request: Callable[[], Any]) -> Any:
+        """What a request returns; its StopIteration is a RuntimeError, as out of a generator.
+
+        Else `all(map(lambda x: f(x) == 2 * x, numbers))` ends early and is true. A test that
+        names StopIteration gets it.
+        """
+        try:
+            return request()
+        except StopIteration as error:
+            if self._names_stop:
+                raise
+            raise RuntimeError(f"the call raised StopIteration: {error}") from None
+
+    def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:
             return self._call_fresh(self._fresh, name, list(args), kwargs)
         self._carried = None
@@ -161,6 +183,7 @@ class Judge:
         code = _compiled(ast.fix_missing_locations(tree), cell)
         self._student.begin_test(known)
         self._carried = None
+        self._names_stop = StopIteration.__name__ in source
         outputs: list[Output] = []
 
         def keep(bundle: dict[str, Any]) -> None:
@@ -174,11 +197,11 @@ class Judge:
         ):
             try:
                 with _at_most(seconds):
-                    exec(code, self._namespace)
+                    error = self._failure(code)
             except _TestTimedOut:
                 return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
-            except BaseException as error:  # a test may also call exit(); nothing may stop grading
-                outputs.append(error_output(type(error).__name__, str(error)))
+            if error is not None:
+                outputs.append(error)
         if self._student.ends > heard.ends_in_checks:
             status = self._student.last_trouble
             return [ending_output(status)], status
@@ -190,10 +213,28 @@ class Judge:
             outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
         return outputs, CellStatus.RAN
 
+    def _failure(self, code: types.CodeType) -> Output | None:
+        """Run a test's code; return the error that ended it, if one did."""
+        try:
+            exec(code, self._namespace)
+        except _TestTimedOut:
+            raise
+        except BaseException as error:  # a test may also call exit(); nothing may stop grading
+            return error_output(type(error).__name__, _message(error))
+        return None
+
     def _ends(self) -> tuple[int, Exception | None]:
         """How often the student's process ended in this test cell, and the last time's error."""
         ends = self._student.ends
         return ends, error_for(self._student.last_trouble) if ends else None
+
+
+def _message(error: BaseException) -> str:
+    """What an error says, as far as it can be said: a student's value of any size may be in it."""
+    try:
+        return str(error)[:_LONGEST_MESSAGE]
+    except Exception:  # an int of too many digits, say
+        return ""
 
 
 def _compiled(source: str | ast.Module, cell: str) -> types.CodeType:

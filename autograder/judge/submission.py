@@ -29,7 +29,7 @@ from autograder.engine.judge import (
 )
 from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
 from autograder.judge.looks import combined
-from autograder.judge.outputs import OutputRoom, plain_output
+from autograder.judge.outputs import TESTS_BYTES, OutputRoom, plain_output
 from autograder.sandbox import ambience
 from autograder.judge.student_process import Clock, Connect, NoProcess, StudentProcess, status_of
 
@@ -87,6 +87,7 @@ class _Look:
         self._connect_fresh = fresh
         self._known = known or {}
         self._room = OutputRoom()
+        self._room_of_tests = OutputRoom(TESTS_BYTES)
 
     def run(
         self, form: Callable[[CodeCell], CodeCell], seconds: float
@@ -131,8 +132,11 @@ class _Look:
             return CellOutcome([ending_output(known.status)], known.status)
         if cell.role == "test":
             seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
-            ended = self._judge.test(cell.id, cell.source, known.troubles, seconds)
-            return CellOutcome(*ended, troubles=self._student.troubles)
+            said, status = self._judge.test(cell.id, cell.source, known.troubles, seconds)
+            if not self._room_of_tests.holds(said):
+                status = CellStatus.TOLD_NOTHING
+                said = [ending_output(status)]
+            return CellOutcome(said, status, troubles=self._student.troubles)
         return self._students(cell)
 
     def _define(self, cell: CodeCell) -> list[Output]:
