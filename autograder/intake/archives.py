@@ -7,6 +7,7 @@ caller that has judged them writes them.
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
 import os
@@ -217,11 +218,14 @@ class Source:
             return
         self._budget.members -= 1
         if self._budget.members < 0:
-            raise BadArchive(
-                f"{self.name} holds more than the {self.limits.members:,} files it may hold; "
-                "pack only the files the assignment asks for."
-            )
+            raise self._too_many()
         self.members.append(member)
+
+    def _too_many(self) -> BadArchive:
+        return BadArchive(
+            f"{self.name} holds more than the {self.limits.members:,} files it may hold; "
+            "pack only the files the assignment asks for."
+        )
 
 
 class ZipSource(Source):
@@ -459,18 +463,30 @@ def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
 class FolderSource(Source):
     """A folder on disk. Links and devices are listed in `left_out`, never followed.
 
+    Args:
+        seen: the folder as it was when somebody judged whose it is; files of another one that
+            has taken its place since can't be read.
+
     Raises:
-        BadArchive: too many files.
+        BadArchive: too many files, folders and links.
     """
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, seen: os.stat_result | None = None) -> None:
         super().__init__(folder.name or str(folder), limits)
         self.folder = Path(folder)
+        self._seen = seen
+        self._entries = 0
         self._walk(self.folder, "")
 
     def _walk(self, folder: Path, prefix: str) -> None:
+        entries = []
         with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            for entry in found:
+                self._entries += 1
+                if self._entries > self.limits.members:  # folders and links take time as well
+                    raise self._too_many()
+                entries.append(entry)
+        entries.sort(key=lambda entry: entry.name)
         for entry in entries:
             raw = prefix + entry.name
             name = unicodedata.normalize("NFC", os.fsencode(raw).decode("utf-8", "replace"))
@@ -496,7 +512,8 @@ class FolderSource(Source):
         """
         assert isinstance(member.key, Path)
         try:
-            handle = _opened_beneath(self.folder, member.key.relative_to(self.folder))
+            name = member.key.relative_to(self.folder)
+            handle = _opened_beneath(self.folder, name, self._seen)
         except OSError as error:
             raise BadArchive(
                 f"{member.name} can't be read ({error.strerror}); check its permissions."
@@ -511,7 +528,7 @@ class FolderSource(Source):
             return stream.read(limit)
 
 
-def _opened_beneath(folder: Path, name: Path) -> int:
+def _opened_beneath(folder: Path, name: Path, seen: os.stat_result | None = None) -> int:
     """Open a file without following a link anywhere below `folder`, and without waiting.
 
     A student may swap a file or folder for a link or a pipe after it was listed; so each part
@@ -523,6 +540,8 @@ def _opened_beneath(folder: Path, name: Path) -> int:
         return os.open(folder / name, flags)
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        if seen is not None and not os.path.samestat(os.fstat(at), seen):
+            raise OSError(errno.ESTALE, "another folder has taken its place")
         for part in name.parts[:-1]:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | nofollow, dir_fd=at)
             os.close(at)
@@ -537,6 +556,7 @@ class FileSource(FolderSource):
 
     def __init__(self, path: Path, limits: Limits) -> None:
         Source.__init__(self, path.name, limits)
+        self._seen = None
         self.folder = path.parent
         modified = datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
         self._add(Member(unicodedata.normalize("NFC", path.name), modified, path))

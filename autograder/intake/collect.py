@@ -24,10 +24,12 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -509,12 +511,14 @@ class _Inbound:
     Attributes:
         named: the time in its name, which whoever made it may choose.
         changed: the latest change that the file system knows of, to it or to a file in it.
+        status: the folder's own, as it was when its owner was looked at.
     """
 
     place: Path
     stamp: str
     named: datetime
     changed: datetime
+    status: os.stat_result
 
     @property
     def counts(self) -> datetime:
@@ -546,6 +550,7 @@ def _from_exchange(
             "or name the folder or zip that the LMS gave you."
         )
     newest: dict[str, _Inbound] = {}
+    left: defaultdict[str, int] = defaultdict(lambda: CLASS_LIMITS.members)
     for place in sorted(inbound.iterdir()):
         parsed = _inbound_name(place.name, assignment)
         if parsed is None:
@@ -556,8 +561,11 @@ def _from_exchange(
             student = require_student_id(student)
             if named is None:
                 raise Refused(f"{place.name}: its name holds no time; it isn't nbgrader's.")
-            _require_owner(place, student)
-            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), _last_change(place))
+            status = place.lstat()
+            _require_owner(place, status, student)
+            changed, entries = _last_change(place, left[student])
+            left[student] -= entries
+            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), changed, status)
         except UserError as error:
             result.refused.append(str(error))
             continue
@@ -587,7 +595,7 @@ def _from_exchange(
 
 def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     """A submission in the exchange, copied once; a change meanwhile counts like one before."""
-    source = FolderSource(found.place, CLASS_LIMITS)
+    source = FolderSource(found.place, CLASS_LIMITS, found.status)
     intake = _Intake(room, [member.name for member in source.members])
     latest = found.changed
     for at in intake.chosen:
@@ -601,7 +609,7 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
             latest = max(latest, _changed(os.fstat(descriptor)))
         finally:
             os.close(descriptor)
-    latest = max(latest, _last_change(found.place))
+    latest = max(latest, _last_change(found.place)[0])
     counts = replace(found, changed=latest).counts
     return Arrival(
         student=student,
@@ -616,14 +624,35 @@ def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     )
 
 
-def _last_change(place: Path) -> datetime:
-    """The latest change to a folder or anything in it, as the file system has it."""
+def _last_change(place: Path, most: int = CLASS_LIMITS.members) -> tuple[datetime, int]:
+    """The latest change to a folder or anything in it, as the file system has it.
+
+    Args:
+        most: how many entries are looked at.
+
+    Returns:
+        The change, and how many entries there are.
+
+    Raises:
+        BadArchive: there are more.
+    """
     latest = _changed(place.lstat())
-    for folder, folders, files in os.walk(place):
-        for name in [*folders, *files]:
-            with suppress(OSError):
-                latest = max(latest, _changed(os.lstat(os.path.join(folder, name))))
-    return latest
+    count = 0
+    folders = [str(place)]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as found:
+            for entry in found:
+                count += 1
+                if count > most:
+                    raise BadArchive(
+                        f"{one_line(place.name)} holds too many files, it and other folders of "
+                        "that student together; it was not taken."
+                    )
+                with suppress(OSError):
+                    latest = max(latest, _changed(entry.stat(follow_symlinks=False)))
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+    return latest, count
 
 
 def _changed(status: os.stat_result) -> datetime:
@@ -645,14 +674,14 @@ def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
     return (match["student"], match["time"]) if match else None
 
 
-def _require_owner(place: Path, student: str) -> None:
-    if place.is_symlink() or not place.is_dir():
+def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
+    if not stat.S_ISDIR(status.st_mode):
         raise Refused(f"{place.name} isn't a folder of nbgrader's exchange; it was not taken.")
     if sys.platform == "win32":
         return
     import pwd
 
-    uid = place.lstat().st_uid
+    uid = status.st_uid
     try:
         owner = pwd.getpwuid(uid).pw_name
     except KeyError:
