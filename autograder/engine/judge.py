@@ -30,6 +30,7 @@ from autograder.engine.door import ChildGone
 from autograder.engine.last_value import keep_last_value, points_shown
 from autograder.engine.remote_errors import know_given
 from autograder.names import Names
+from autograder.sandbox import ambience
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
@@ -151,6 +152,7 @@ class Judge:
         Raises:
             InstructorFault: it failed, or took more than so many seconds.
         """
+        before = ambience.claim()
         try:
             with _at_most(seconds):
                 exec(_compiled(source, cell), self._namespace)
@@ -159,6 +161,10 @@ class Judge:
             raise InstructorFault(f"the cell {cell}:\n{said}") from None
         except BaseException:
             raise InstructorFault(f"the cell {cell}:\n{traceback.format_exc()}") from None
+        after = ambience.claim()
+        # Also where the student had set the very same before.
+        if after != before or any(word in source for word in ("set_default_dtype", ".prec")):
+            ambience.insist(after)
         self._for_fresh.append(source)
 
     def test(

@@ -51,6 +51,7 @@ def run(job: Job, student: Connect, fresh: Connect) -> Outcome:
         seen = first.run(lambda cell: cell.released(), job.look_seconds)
         if not any(cell.has_hidden_part for cell in job.cells):
             return Outcome(seen)
+        ambience.insist([])
         ambience.adopt([settings])  # as before the first look took over the student's
         second = _Look(job, reference, student, fresh, known=seen)
         whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)

@@ -61,13 +61,14 @@ def cell(name, source, **marks):
     return made
 
 
-def graded(answer, test, solution=RIGHT):
+def graded(answer, test, solution=RIGHT, given=GIVEN, before=()):
     """The outcome of a test worth 2 points."""
 
     def notebook(source):
         return new_notebook(
             cells=[
-                cell("given", GIVEN, locked=True),
+                *before,
+                cell("given", given, locked=True),
                 cell("answer", source, solution=True),
                 cell("test", test, grade=True, points=2, locked=True),
             ]
