@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import faulthandler
 import io
+import os
 import signal
 import traceback
 import types
@@ -35,6 +37,7 @@ from autograder.sandbox import ambience
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
 
+_TO_BE_INTERRUPTED = 5.0  # seconds that a test may take to notice that its time is over
 _LONGEST_MESSAGE = 50_000  # characters; the list of a long report's failed checks fits
 
 Output = dict[str, Any]
@@ -51,18 +54,25 @@ class _TestTimedOut(BaseException):
 
 @contextlib.contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Interrupt the block after so many seconds: a value of the student's may keep a test busy."""
+    """Interrupt the block after so many seconds: a value of the student's may keep a test busy.
+
+    A single call into C can't be interrupted (`sum(range(q))` with a large q); it ends this
+    process a little later, and its worker goes on with the next submission.
+    """
 
     def late(_signal: int, _frame: object) -> None:
         raise _TestTimedOut
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds + _TO_BE_INTERRUPTED, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 class Judge:
