@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from traitlets.config import Config
 
+from autograder.core.printable import one_line
 from autograder.errors import EnvironmentFault, UserError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 COURSE_ID = "beyond-prompting"
 MASTER_LANGUAGE = "en"
 STUDENT_ID = re.compile(r"[^\s/\\+*?\[\]<>:\"|.,][^/\\+*?\[\]<>:\"|,\x00-\x1f]{0,99}")
+_LONGEST_NAME = 255  # bytes, of a folder
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,10 @@ def require_student_id(name: str) -> str:
         UserError: empty, too long, or with a slash or another character that a path can't hold.
     """
     composed = unicodedata.normalize("NFC", name).strip()
-    if not STUDENT_ID.fullmatch(composed) or composed.endswith("."):
+    # `one_line` marks what nobody sees, which would make two students of one name, and half a
+    # surrogate pair, which no gradebook takes.
+    is_plain = STUDENT_ID.fullmatch(composed) and one_line(composed) == composed
+    if not is_plain or composed.endswith(".") or len(composed.encode("utf-8")) > _LONGEST_NAME:
         raise UserError(
             f"{name!r} can't be a student id; use letters, digits, '-', '_', '@' and inner dots, "
             "no slash, at most 100 characters."

@@ -228,6 +228,8 @@ def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
     last = tree.body[-1] if tree.body else None
     if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
         yield "doesn't end with report()"
+    if sum(_calls(node, {"report"}) for node in ast.walk(tree)) > 1:
+        yield "calls report() more than once; only one report's checks have points"
     hidden = hidden_lines(cell.source)
     inside: set[int] = set()
     for node in ast.walk(tree):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import faulthandler
 import io
+import os
 import signal
 import traceback
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from beyond import checks
@@ -30,9 +32,13 @@ from autograder.engine.door import ChildGone
 from autograder.engine.last_value import keep_last_value, points_shown
 from autograder.engine.remote_errors import know_given
 from autograder.names import Names
+from autograder.sandbox import ambience
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
+
+_TO_BE_INTERRUPTED = 5.0  # seconds that a test may take to notice that its time is over
+_LONGEST_MESSAGE = 50_000  # characters; the list of a long report's failed checks fits
 
 Output = dict[str, Any]
 """An output as a notebook keeps it."""
@@ -48,18 +54,25 @@ class _TestTimedOut(BaseException):
 
 @contextlib.contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Interrupt the block after so many seconds: a value of the student's may keep a test busy."""
+    """Interrupt the block after so many seconds: a value of the student's may keep a test busy.
+
+    A single call into C can't be interrupted (`sum(range(q))` with a large q); it ends this
+    process a little later, and its worker goes on with the next submission.
+    """
 
     def late(_signal: int, _frame: object) -> None:
         raise _TestTimedOut
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds + _TO_BE_INTERRUPTED, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 class Judge:
@@ -89,16 +102,36 @@ class Judge:
         self._for_fresh: list[str] = []
         self._files = tuple(files)
         self._carried: dict[str, bytes | None] | None = None
+        self._names_stop = False
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = (
             reference if isinstance(reference, Reference) else Reference(list(reference))
         )
-        self._namespace[_VALUE] = student.value
+        self._namespace[_VALUE] = self._value
         self._namespace[_CALL] = self._call
         know_given(self._namespace)
 
+    def _value(self, name: str) -> Any:
+        return self._asked(lambda: self._student.value(name))
+
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        return self._asked(lambda: self._called(name, args, kwargs))
+
+    def _asked(self, request: Callable[[], Any]) -> Any:
+        """What a request returns; its StopIteration is a RuntimeError, as out of a generator.
+
+        Else `all(map(lambda x: f(x) == 2 * x, numbers))` ends early and is true. A test that
+        names StopIteration gets it.
+        """
+        try:
+            return request()
+        except StopIteration as error:
+            if self._names_stop:
+                raise
+            raise RuntimeError(f"the call raised StopIteration: {error}") from None
+
+    def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:
             return self._call_fresh(self._fresh, name, list(args), kwargs)
         self._carried = None
@@ -129,6 +162,7 @@ class Judge:
         Raises:
             InstructorFault: it failed, or took more than so many seconds.
         """
+        before = ambience.claim()
         try:
             with _at_most(seconds):
                 exec(_compiled(source, cell), self._namespace)
@@ -137,6 +171,10 @@ class Judge:
             raise InstructorFault(f"the cell {cell}:\n{said}") from None
         except BaseException:
             raise InstructorFault(f"the cell {cell}:\n{traceback.format_exc()}") from None
+        after = ambience.claim()
+        # Also where the student had set the very same before.
+        if after != before or any(word in source for word in ("set_default_dtype", ".prec")):
+            ambience.insist(after)
         self._for_fresh.append(source)
 
     def test(
@@ -164,6 +202,7 @@ class Judge:
         code = _compiled(ast.fix_missing_locations(tree), cell)
         self._student.begin_test(known)
         self._carried = None
+        self._names_stop = StopIteration.__name__ in source
         outputs: list[Output] = []
 
         def keep(bundle: dict[str, Any]) -> None:
@@ -177,11 +216,11 @@ class Judge:
         ):
             try:
                 with _at_most(seconds):
-                    exec(code, self._namespace)
+                    error = self._failure(code)
             except _TestTimedOut:
                 return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
-            except BaseException as error:  # a test may also call exit(); nothing may stop grading
-                outputs.append(error_output(type(error).__name__, str(error)))
+            if error is not None:
+                outputs.append(error)
         if self._student.ends > heard.ends_in_checks:
             status = self._student.last_trouble
             return [ending_output(status)], status
@@ -193,10 +232,28 @@ class Judge:
             outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
         return outputs, CellStatus.RAN
 
+    def _failure(self, code: types.CodeType) -> Output | None:
+        """Run a test's code; return the error that ended it, if one did."""
+        try:
+            exec(code, self._namespace)
+        except _TestTimedOut:
+            raise
+        except BaseException as error:  # a test may also call exit(); nothing may stop grading
+            return error_output(type(error).__name__, _message(error))
+        return None
+
     def _ends(self) -> tuple[int, Exception | None]:
         """How often the student's process ended in this test cell, and the last time's error."""
         ends = self._student.ends
         return ends, error_for(self._student.last_trouble) if ends else None
+
+
+def _message(error: BaseException) -> str:
+    """What an error says, as far as it can be said: a student's value of any size may be in it."""
+    try:
+        return str(error)[:_LONGEST_MESSAGE]
+    except Exception:  # an int of too many digits, say
+        return ""
 
 
 def _compiled(source: str | ast.Module, cell: str) -> types.CodeType:

@@ -7,6 +7,7 @@ caller that has judged them writes them.
 
 from __future__ import annotations
 
+import errno
 import heapq
 import io
 import lzma
@@ -492,14 +493,23 @@ class FolderSource(Source):
     Args:
         in_parts: whether each folder in it is a part of its own (or, if there is only one, each
             in that), of which no more is listed than one student may hand in.
+        seen: the folder as it was when somebody judged whose it is; files of another one that
+            has taken its place since can't be read.
 
     Raises:
         BadArchive: too many files, where it isn't in parts.
     """
 
-    def __init__(self, folder: Path, limits: Limits, in_parts: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        in_parts: bool = False,
+        seen: os.stat_result | None = None,
+    ) -> None:
         super().__init__(folder.name or str(folder), limits, in_parts=in_parts)
         self.folder = Path(folder)
+        self._seen = seen
         if in_parts:
             self._walk_parts(self.folder, "")
             self.members.sort(key=lambda member: Path(str(member.key)).parts)
@@ -507,11 +517,12 @@ class FolderSource(Source):
             self._walk(self.folder, "")
 
     @classmethod
-    def of_one(cls, folder: Path) -> FolderSource:
+    def of_one(cls, folder: Path, seen: os.stat_result | None = None) -> FolderSource:
         """A folder that is one student's, of which no more is listed than one may hand in."""
         found = cls.__new__(cls)
         Source.__init__(found, folder.name, STUDENT_LIMITS, in_parts=True)
         found.folder = folder
+        found._seen = seen
         found._walk_part(folder, "")
         return found
 
@@ -572,7 +583,8 @@ class FolderSource(Source):
         """
         assert isinstance(member.key, Path)
         try:
-            handle = _opened_beneath(self.folder, member.key.relative_to(self.folder))
+            name = member.key.relative_to(self.folder)
+            handle = _opened_beneath(self.folder, name, self._seen)
         except OSError as error:
             raise BadArchive(
                 f"{member.name} can't be read ({error.strerror}); check its permissions."
@@ -603,7 +615,7 @@ def _notebooks_first(entry: os.DirEntry[str]) -> tuple[bool, str]:
     return not _may_be_notebook(entry.name), entry.name
 
 
-def _opened_beneath(folder: Path, name: Path) -> int:
+def _opened_beneath(folder: Path, name: Path, seen: os.stat_result | None = None) -> int:
     """Open a file without following a link anywhere below `folder`, and without waiting.
 
     A student may swap a file or folder for a link or a pipe after it was listed; so each part
@@ -615,6 +627,8 @@ def _opened_beneath(folder: Path, name: Path) -> int:
         return os.open(folder / name, flags)
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        if seen is not None and not os.path.samestat(os.fstat(at), seen):
+            raise OSError(errno.ESTALE, "another folder has taken its place")
         for part in name.parts[:-1]:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | nofollow, dir_fd=at)
             os.close(at)
@@ -629,6 +643,7 @@ class FileSource(FolderSource):
 
     def __init__(self, path: Path, limits: Limits) -> None:
         Source.__init__(self, path.name, limits)
+        self._seen = None
         self.folder = path.parent
         modified = _time(path.lstat().st_mtime)
         self._add(Member(unicodedata.normalize("NFC", path.name), modified, path))

@@ -24,6 +24,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -533,12 +534,14 @@ class _Inbound:
     Attributes:
         named: the time in its name, which whoever made it may choose.
         changed: the latest change that the file system knows of, to it or to a file in it.
+        status: the folder's own, as it was when its owner was looked at.
     """
 
     place: Path
     stamp: str
     named: datetime
     changed: datetime
+    status: os.stat_result
 
     @property
     def counts(self) -> datetime:
@@ -581,10 +584,11 @@ def _from_exchange(
             student = require_student_id(student)
             if named is None:
                 raise Refused(f"{place.name}: its name holds no time; it isn't nbgrader's.")
-            _require_owner(place, student)
+            status = place.lstat()
+            _require_owner(place, status, student)
             changed, count = _last_change(place, _MOST_LOOKED_AT - looked_at[student])
             looked_at[student] += count
-            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), changed)
+            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), changed, status)
         except UserError as error:
             result.refused.append(str(error))
             continue
@@ -614,7 +618,7 @@ def _from_exchange(
 
 def _exchanged(student: str, found: _Inbound, room: _Room) -> Arrival:
     """A submission in the exchange, copied once; a change meanwhile counts like one before."""
-    source = FolderSource.of_one(found.place)
+    source = FolderSource.of_one(found.place, found.status)
     intake = _Intake(room, [member.name for member in source.members])
     latest = found.changed
     for at in intake.chosen:
@@ -690,14 +694,14 @@ def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
     return (match["student"], match["time"]) if match else None
 
 
-def _require_owner(place: Path, student: str) -> None:
-    if place.is_symlink() or not place.is_dir():
+def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
+    if not stat.S_ISDIR(status.st_mode):
         raise Refused(f"{place.name} isn't a folder of nbgrader's exchange; it was not taken.")
     if sys.platform == "win32":
         return
     import pwd
 
-    uid = place.lstat().st_uid
+    uid = status.st_uid
     try:
         owner = pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -7,6 +7,7 @@ is one bit for each hidden check, which is what the check is for.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,16 @@ from beyond.checks import MIME_TYPE, is_record
 
 from autograder.core.cell_status import CellStatus
 from autograder.engine.judge import Output, ending_output, error_output
+from autograder.judge.hidden_part import is_apart, texts_in
 from autograder.judge.job import CellOutcome, CodeCell
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's name for it
+    """Mark a text for translation."""
+    return message
+
+
+UNNAMED = N_("a hidden check")
 
 
 def combined(
@@ -28,22 +38,25 @@ def combined(
         whole: of the look with whole tests.
     """
     return {
-        cell.id: _of_test(seen[cell.id], whole[cell.id]) if cell.has_hidden_part else seen[cell.id]
+        cell.id: _of_test(cell.source, seen[cell.id], whole[cell.id])
+        if cell.has_hidden_part
+        else seen[cell.id]
         for cell in cells
     }
 
 
-def _of_test(seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
+def _of_test(source: str, seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
     record = record_in(whole.outputs)
     if seen.status is not CellStatus.RAN:
         return seen
     if record is not None:
-        return _of_checks(seen, record)
+        return _of_checks(source, seen, record)
     if _has_error(seen.outputs):
         return seen
     if whole.status is not CellStatus.RAN or _has_error(whole.outputs):
-        # A hidden line failed outside the checks; its words are not the student's to read.
-        status = CellStatus.TOLD_NOTHING if whole.status is CellStatus.RAN else whole.status
+        # A hidden line failed outside the checks. How (by an error, by never ending, by ending the
+        # process) is the submission's choice, so it would tell more than that it failed.
+        status = CellStatus.TOLD_NOTHING
         return CellOutcome([ending_output(status)], status)
     # Plain asserts: all passed, or the number on the last line is what they earned. The released
     # test may end on another line, whose number earns nothing.
@@ -51,8 +64,11 @@ def _of_test(seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
     return CellOutcome([*others, *_numbers(whole.outputs)])
 
 
-def _of_checks(seen: CellOutcome, record: dict[str, Any]) -> CellOutcome:
-    """The whole test's checks, the visible ones as the first look found them."""
+def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOutcome:
+    """The whole test's checks, the visible ones as the first look found them.
+
+    Where hidden lines may bear on visible checks, these have to pass in both looks.
+    """
     first = record_in(seen.outputs)
     if first is None and _has_error(seen.outputs):
         return seen
@@ -60,14 +76,22 @@ def _of_checks(seen: CellOutcome, record: dict[str, Any]) -> CellOutcome:
     for one in first["checks"] if first else []:
         shown.setdefault(one["name"], []).append(one)
     nothing_yet = bool(first) and all(one["unanswered"] for one in first["checks"])
+    tree = ast.parse(source)
+    names, apart = texts_in(tree), is_apart(tree, source)
     merged = []
     for one in record["checks"]:
+        # A name that the test makes up as it runs may have been made of a student's value.
+        named = {**one, "message": "", "name": one["name"] if one["name"] in names else UNNAMED}
+        found = None if one["hidden"] else shown.get(one["name"])
         if one["hidden"]:
-            # That there is no answer is told only where the first look knows it too.
-            merged.append({**one, "message": "", "unanswered": one["unanswered"] and nothing_yet})
+            # That there is no answer is what the first look found of all checks, or isn't told.
+            merged.append({**named, "unanswered": nothing_yet and not one["passed"]})
+        elif found:
+            first_found = found.pop(0)
+            passed = first_found["passed"] and (apart or one["passed"])
+            merged.append({**first_found, "passed": passed})
         else:
-            found = shown.get(one["name"])
-            merged.append(found.pop(0) if found else {**one, "message": "", "passed": False})
+            merged.append({**named, "passed": False, "unanswered": False})
     whole = {**record, "checks": merged}
     outputs: list[Output] = [
         {"output_type": "display_data", "metadata": {}, "data": checks.shown(whole)}

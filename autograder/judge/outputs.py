@@ -9,6 +9,9 @@ from beyond.checks import MIME_TYPE, is_record
 TOTAL_BYTES = 8 * 1024 * 1024
 """The most that all of a submission's outputs may take together."""
 
+TESTS_BYTES = 4 * 1024 * 1024
+"""The most that its tests may say; a check may be made of each of a student's values."""
+
 CUT = "[The outputs of this notebook are too large together; this one was left out.]"
 
 _SHOWN = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg")
@@ -36,6 +39,14 @@ class OutputRoom:
             return None
         self._was_told = True
         return {"output_type": "stream", "name": "stderr", "text": CUT}
+
+    def holds(self, outputs: list[dict[str, Any]]) -> bool:
+        """Whether there is room for all of these, which is taken then."""
+        size = _size(outputs)
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
 
 
 def _size(value: Any) -> int:

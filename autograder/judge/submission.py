@@ -29,7 +29,7 @@ from autograder.engine.judge import (
 )
 from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
 from autograder.judge.looks import combined
-from autograder.judge.outputs import OutputRoom, plain_output
+from autograder.judge.outputs import TESTS_BYTES, OutputRoom, plain_output
 from autograder.sandbox import ambience
 from autograder.judge.student_process import Clock, Connect, NoProcess, StudentProcess, status_of
 
@@ -52,6 +52,7 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
         seen = first.run(lambda cell: cell.released(), job.look_seconds)
         if not any(cell.has_hidden_part for cell in job.cells):
             return Outcome(seen)
+        ambience.insist([])
         ambience.adopt([settings])  # as before the first look took over the student's
         second = _Look(job, reference, student, fresh, at, known=seen)
         whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)
@@ -90,6 +91,7 @@ class _Look:
         self._at = at
         self._known = known or {}
         self._room = OutputRoom()
+        self._room_of_tests = OutputRoom(TESTS_BYTES)
 
     def run(
         self, form: Callable[[CodeCell], CodeCell], seconds: float
@@ -136,8 +138,11 @@ class _Look:
             return CellOutcome([ending_output(known.status)], known.status)
         if cell.role == "test":
             seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
-            ended = self._judge.test(cell.id, cell.source, known.troubles, seconds)
-            return CellOutcome(*ended, troubles=self._student.troubles)
+            said, status = self._judge.test(cell.id, cell.source, known.troubles, seconds)
+            if not self._room_of_tests.holds(said):
+                status = CellStatus.TOLD_NOTHING
+                said = [ending_output(status)]
+            return CellOutcome(said, status, troubles=self._student.troubles)
         return self._students(cell)
 
     def _define(self, cell: CodeCell) -> list[Output]:

@@ -6,7 +6,8 @@ process, where their tensors would be float32 beside the student's float64: righ
 fail for the difference. So the student's process tells these settings after each of its
 cells, and after a call that has changed them, and the trusted side takes them over. It is a
 claim, and a claim can only choose among the few values that an honest notebook may have set and
-that make no test coarser.
+that make no test coarser than the given cells have it: where they ask for float64 or for 50
+digits, no claim goes below that.
 
 Not told: how decimals are rounded, which is often what is asked, what makes an operation an error (`numpy.seterr`, warnings), random states, gradient
 mode. With these the trusted side differs from the notebook only by being more lenient.
@@ -24,6 +25,9 @@ _DTYPES = ("float32", "float64")
 _PRECISIONS = range(decimal.DefaultContext.prec, 1_001)
 """From the usual one upwards: a lower one would round a test's own numbers to a wrong answer."""
 
+_least: list[Any] = ["", 0]
+"""What the given cells of the submission have set; no claim goes below it."""
+
 
 def claim() -> list[Any]:
     """Return this process's settings: torch's default dtype, and the decimal precision."""
@@ -33,6 +37,12 @@ def claim() -> list[Any]:
         return [dtype, int(decimal.getcontext().prec)]
     except Exception:  # a student's code may have replaced any of these
         return []
+
+
+def insist(settings: list[Any]) -> None:
+    """Let no claim from now on go below these settings, given as a claim; [] takes that back."""
+    global _least
+    _least = settings if len(settings) == 2 else ["", 0]
 
 
 def adopt(claims: list[Any]) -> None:
@@ -45,7 +55,8 @@ def adopt(claims: list[Any]) -> None:
         return
     dtype, precision = claims[0]
     torch = sys.modules.get("torch")
-    if torch and type(dtype) is str and dtype in _DTYPES:
+    is_dtype = torch and type(dtype) is str and dtype in _DTYPES
+    if is_dtype and not (dtype == "float32" and _least[0] == "float64"):
         torch.set_default_dtype(getattr(torch, dtype))
-    if type(precision) is int and precision in _PRECISIONS:
+    if type(precision) is int and precision in _PRECISIONS and precision >= _least[1]:
         decimal.getcontext().prec = precision

@@ -117,7 +117,9 @@ class check:  # noqa: N801 - used like a statement: `with check("…"):`
             raise ValueError("A check needs a name that says what must hold.")
         if not _is_amount(weight):
             raise ValueError("A check's weight must be a finite number, 0 or more.")
-        self.name, self.hint, self.weight, self.hidden = name, hint, weight, hidden
+        # Cut for the case that a student's value was made part of it.
+        self.name = str(name)[:_LONGEST_MESSAGE]
+        self.hint, self.weight, self.hidden = hint, weight, hidden
         self._silence = contextlib.ExitStack()
 
     def __enter__(self) -> None:

@@ -252,7 +252,7 @@ def other_master(assignment: str, language: str = "en") -> NotebookNode:
     for kind, name, source, points in other_assignments.CELLS[assignment]:
         meta = _meta(name, points, solution=kind == "answer")
         if assignment == CHOICE and points is not None:
-            meta["beyond"] = {"choice": True}
+            meta["beyond"] = {"choice": True}  # as `check` asks for
         cells.append(new_code_cell(source, id=name, metadata=meta))
     small = master(language)
     return new_notebook(cells=cells, metadata=small.metadata)

@@ -110,6 +110,7 @@ def one_test(kit, source):
             '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n### END HIDDEN TESTS\nreport()',
             "isn't hidden=True",
         ),
+        ('report()\nwith check("x"):\n    assert 1\nreport()', "more than once"),
         ("with check(:", "isn't plain Python"),
     ],
 )

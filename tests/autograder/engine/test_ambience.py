@@ -17,6 +17,7 @@ def _as_before():
     with decimal.localcontext():
         yield
     torch.set_default_dtype(before)
+    ambience.insist([])
 
 
 def test_settings_come_from_cells_and_calls(bubblewrap):
@@ -68,3 +69,13 @@ def test_how_decimals_are_rounded_stays():
 def test_a_broken_setting_is_no_claim(monkeypatch):
     monkeypatch.setattr(decimal, "getcontext", None)
     assert ambience.claim() == []
+
+
+def test_no_claim_goes_below_what_given_cells_set():
+    ambience.insist(["float64", 50])
+    ambience.adopt([["float64", 50]])
+    ambience.adopt([["float32", 28]])
+    assert ambience.claim() == ["float64", 50]
+    ambience.insist([])
+    ambience.adopt([["float32", 28]])
+    assert ambience.claim() == ["float32", 28]

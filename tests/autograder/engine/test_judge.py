@@ -4,6 +4,7 @@ import io
 import json
 import socket
 import statistics
+import subprocess
 import sys
 import threading
 import zipfile
@@ -366,3 +367,14 @@ def test_an_exception_of_a_given_cell_is_caught_as_such(judged):
 def test_the_limit_is_told_by_the_timer_and_not_by_the_name():
     assert not raised(TimeoutError("mine")).late
     assert remote_error(read_claim(claim(ValueError("x"), late=True))).late
+
+
+def test_a_call_into_c_that_never_ends_ends_the_judge():
+    """No exception gets into it; the judge's worker is told by the end of the process."""
+    code = (
+        "from autograder.engine import judge\n"
+        "judge._TO_BE_INTERRUPTED = 0.2\n"
+        "with judge._at_most(0.1):\n    sum(range(10 ** 15))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert done.returncode == 1 and not done.stderr

@@ -18,7 +18,7 @@ from hypothesis import given, strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder import notebooks
-from autograder.intake import collect as collecting
+from autograder.intake import archives, collect as collecting
 from autograder.intake.collect import collect
 from autograder.course import Course
 from autograder.errors import EnvironmentFault, UserError
@@ -893,6 +893,38 @@ def test_a_link_in_place_of_a_folder_is_refused(course, tmp_path):
     assert [one.student for one in result.taken] == ["s02"] and len(result.refused) == 1
     assert "data.csv" in notes(course, "s02")
     assert b"secret" not in everything(course.term).values()
+
+
+@pytest.mark.parametrize("swap", ["link", "folder"])
+def test_another_folder_that_takes_its_place_is_not_read(course, tmp_path, monkeypatch, swap):
+    """Swapped after its owner was looked at: for a link to somebody else's folder, or that itself."""
+    victim = hand_in(course, "s02", notebook("q1 = 'of s02'"), EARLY)
+    folder = hand_in(course, "s01", notebook("q1 = 'own'"), EARLY)
+    listing = collecting.FolderSource.of_one
+
+    def swapped(place, *words):
+        if place == folder:
+            folder.rename(tmp_path / "away")
+            folder.symlink_to(victim) if swap == "link" else victim.rename(folder)
+        return listing(place, *words)
+
+    monkeypatch.setattr(collecting.FolderSource, "of_one", swapped)
+    collect(course, "quiz")
+    assert b"of s02" not in b"".join(
+        content for name, content in everything(course.term).items() if "s02" not in name
+    )
+
+
+@pytest.mark.parametrize(
+    "student", [b"x\xff", b"s01\xe2\x80\x8b", b"s01\xe2\x80\xae", b"\xed\xa0\x80", b"s\xc2\x8501"]
+)
+def test_a_name_that_is_no_text_stops_nobody(course, student):
+    hand_in(course, os.fsdecode(student), notebook(), EARLY)
+    hand_in(course, "s02", notebook(), EARLY)
+    result = collect(course, "quiz")
+    assert [one.student for one in result.taken] == ["s02"]
+    assert len(result.refused) == 1 and not result.warnings[1:]
+    str(result).encode()
 
 
 def test_what_was_submitted_here_is_collected_here(course, tmp_path, monkeypatch):
