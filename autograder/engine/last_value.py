@@ -23,7 +23,8 @@ def keep_last_value(tree: ast.Module, source: str, name: str) -> None:
         source: what the tree was made from.
     """
     last = tree.body[-1] if tree.body else None
-    if isinstance(last, ast.Expr) and not _is_quiet(source):
+    # Only where there may be a semicolon are the tokens read, which takes longer than the rest.
+    if isinstance(last, ast.Expr) and not (";" in source and _is_quiet(source)):
         target = ast.Name(name, ast.Store())
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
 
