@@ -278,7 +278,7 @@ ATTACKS = [
         "Lists the processes of the machine",
         tried(
             "numbers = [name for name in os.listdir('/proc') if name.isdigit()]\n"
-            "if len(numbers) > 6 or os.path.exists('/proc/100000'):\n"
+            "if numbers != ['1'] or os.path.exists('/proc/100000'):\n"
             f"    print('{REACHED}', numbers)"
         ),
         never=(GOT,),
