@@ -31,7 +31,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "private terminals": ("terminals-a", "terminals-b"),
     "read-only kernel settings": ("kernel-settings",),
     "covered kernel counters": ("kernel-counters",),
-    "unprivileged user": ("become-root",),
+    "unprivileged user": ("owns-the-system",),
     "user namespace": ("own-user-namespace",),
     "no further namespaces": ("further-namespaces",),
     "no capabilities": ("become-root",),

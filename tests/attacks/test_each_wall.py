@@ -32,6 +32,9 @@ ATTACKS = [
     look("own-user-namespace", "Compares its user namespace with the machine's",
          tried("if os.readlink('/proc/self/ns/user') == '<<user_namespace>>':\n"
                f"    print('{REACHED}')")),
+    look("owns-the-system", "Asks whether the system's files are its own",
+         tried("if os.stat('/usr').st_uid == os.getuid():\n"
+               f"    print('{REACHED}')")),
     look("writable-mounts", "Looks for file systems that can be written, besides its own",
          tried("own = ('tmpfs', 'proc', 'devpts', 'mqueue')\n"
                "for line in open('/proc/self/mounts'):\n"
