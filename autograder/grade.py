@@ -208,7 +208,8 @@ class _Coordinator:
         ready: deque[Work] = deque()
         on_the_way: dict[Future, Work] = {}
         while True:
-            while len(on_the_way) < pool.ahead * pool.width:
+            # A cluster may have no workers for a moment, while those that ended are replaced.
+            while len(on_the_way) < max(1, pool.ahead * pool.width):
                 work = ready.popleft() if ready else next(waiting, None)
                 if work is None:
                     break

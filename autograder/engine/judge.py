@@ -144,7 +144,6 @@ class Judge:
         # over other bytes, and the size of one file would go with the answers of another.
         if self._carried is None:
             self._carried = {file: self._student.file(file) for file in self._files}
-        fresh.begin_test()
         try:
             while self._for_fresh:
                 fresh.define(self._for_fresh[0])
@@ -201,6 +200,9 @@ class Judge:
         self._namespace.pop(_LAST, None)
         code = _compiled(ast.fix_missing_locations(tree), cell)
         self._student.begin_test(known)
+        if self._fresh is not None:
+            # A file that never answers does so for every question of the cell.
+            self._fresh.begin_test()
         self._carried = None
         self._names_stop = StopIteration.__name__ in source
         outputs: list[Output] = []

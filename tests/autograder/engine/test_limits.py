@@ -140,20 +140,20 @@ def test_a_full_scratch(student):
     )
     for folder in ("tmp", "dev/shm", "scratch/work"):
         error, _outputs = student.run(f"folder = {folder!r}\n" + source.replace("f'/{", "f'/{"))
-        assert error == ["OSError", "[Errno 28] No space left on device"]
+        assert error[:2] == ["OSError", "[Errno 28] No space left on device"]
     assert student.text("print('here')") == "here\n"
 
 
 def test_one_huge_file(student):
     error, _outputs = student.run("with open('x', 'wb') as f:\n    f.write(b'x' * (9 << 20))")
-    assert error == ["OSError", "[Errno 27] File too large"]
+    assert error[:2] == ["OSError", "[Errno 27] File too large"]
     student.run("import os\nfd = os.memfd_create('x')")
     assert student.run("os.write(fd, b'x' * (9 << 20)); os.write(fd, b'x')")[0][0] == "OSError"
 
 
 def test_a_million_files(student):
     error, _outputs = student.run("for i in range(10**6):\n    open(f'/tmp/{i}', 'w').close()")
-    assert error == ["OSError", "[Errno 28] No space left on device: '/tmp/495'"] or (
+    assert error[:2] == ["OSError", "[Errno 28] No space left on device: '/tmp/495'"] or (
         error[1].startswith("[Errno 28]")
     )
 
