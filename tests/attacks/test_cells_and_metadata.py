@@ -265,6 +265,7 @@ ATTACKS = [
         "10-mb-source",
         "Hands in a cell with a line of 10 MB",
         last("x = '" + "y" * 10_000_000 + "'"),
+        or_less=True,  # more code than a submission may have
     ),
     Attack(
         "deep-source",
