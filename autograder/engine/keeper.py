@@ -134,8 +134,10 @@ class Keeper:
     ) -> None:
         self._count += 1
         limits = self._limits
-        if seconds is not None:
-            limits = replace(limits, wall_seconds=seconds, cpu_seconds=max(1, round(seconds)))
+        if seconds is not None and stands(barriers.WALL_TIME):
+            limits = replace(limits, wall_seconds=seconds)
+        if seconds is not None and stands(barriers.CPU_TIME):
+            limits = replace(limits, cpu_seconds=max(1, round(seconds)))
         name = f"{self._start['group']}-{self._count}"
         group = Group(self._start["bases"], name, limits)
         try:

@@ -38,7 +38,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "unshared memory": ("shared-mappings",),
     "closed descriptors": ("open-descriptors", "inherited-descriptors"),
     "clean environment": ("read-environment",),
-    "shared memory limit": ("unattached-memory",),
+    "shared memory limit": ("numbered-memory",),
     "memory limit": ("memory-limit",),
     "process limit": ("process-limit",),
     "file size limit": ("scratch-limits",),

@@ -214,6 +214,9 @@ ATTACKS = [
                "    pass\n"
                "for one in kept:\n"
                "    os.close(one)")),
+    look("numbered-memory", "Asks how many pieces of numbered memory it may make",
+         tried("if int(open('/proc/sys/kernel/shmmni').read()) > 64:\n"
+               f"    print('{REACHED}')")),
     look("unattached-memory", "Leaves 2.5 GB in numbered memory that nobody has attached",
          first(behind_walls("import ctypes\n"
                             "libc = ctypes.CDLL(None, use_errno=True)\n"
