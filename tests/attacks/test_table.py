@@ -31,9 +31,13 @@ def test_nothing_goes_wrong_here_and_nothing_is_left_out():
 
 
 def test_the_table_is_that_of_the_last_run():
-    """Where the suite has run here, the table says what it found."""
+    """Where the suite has run here, the table says what it found.
+
+    Not where any definite outcome is fine: that may depend on how busy the machine is.
+    """
     recorded = json.loads(CACHE.read_text("utf-8")) if CACHE.is_file() else {}
     here = table.column(table.TABLE.read_text(encoding="utf-8"), 4)
     attacks = {one.name: one for family in table.FAMILIES.values() for one in family}
     for name in recorded.keys() & attacks.keys():
-        assert here[name] == table.here_text(attacks[name], recorded[name])
+        if not attacks[name].or_less:
+            assert here[name] == table.here_text(attacks[name], recorded[name])
