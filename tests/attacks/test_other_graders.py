@@ -210,10 +210,10 @@ ATTACKS = [
         "template-code",
         "Writes Jinja's and Python's templates into answers, names and errors",
         answers(
-            essay="why = '{{ 7 * 7 }}{% for x in self %}{{ x }}{% endfor %} {0.__class__} %s'\n"
+            essay="why = '{{ 6007 * 7001 }}{% for x in self %}{{ x }}{% endfor %} {0.__class__} %s'\n"
             "raise ValueError(why)"
         ),
-        never=("49",),
+        never=(str(6007 * 7001),),
         recipe="nbgrader's HTML exporter",
     ),
     Attack(
