@@ -12,13 +12,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.files import write_file
-from autograder.notebooks import is_solution
+from autograder.core.atomic_io import write_file
+from autograder.core.notebook_io import is_solution
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from autograder.course import Course
+    from autograder.config import Course
 
 
 def record_release(course: Course, assignment: str, masters: dict[str, NotebookNode]) -> None:

@@ -8,15 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 from autograder.core.printable import one_line
-from autograder.course import Course, require_student_id
+from autograder.config import Course, require_student_id
 from autograder.errors import UserError
 from autograder.feedback.grades import Grades, read_grades
 from autograder.feedback.plan import PagePlan, page_plan
 from autograder.feedback.pool import MadePage, make_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
-from autograder.files import write_file
-from autograder.grade import Progress
+from autograder.core.atomic_io import write_file
+from autograder.grading.coordinator import Progress
 
 
 @dataclass

@@ -21,9 +21,9 @@ from nbformat.v4 import new_markdown_cell, new_output
 from autograder.feedback.mathml import mathml
 from autograder.feedback.sanitize import clean_html, markdown_to_html
 from autograder.feedback.text import TEXT, plain, readable
-from autograder.notebooks import grader_metadata
-from autograder.pictures import checked
-from autograder.speaking import shown_language, speaking
+from autograder.core.notebook_io import grader_metadata
+from autograder.core.images import checked
+from autograder.i18n import shown_language, speaking
 
 OUTPUTS = 30
 """The most outputs of one cell."""

@@ -21,13 +21,13 @@ from pygments.formatters import HtmlFormatter
 
 from autograder.core.printable import printable_value
 from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Held
-from autograder.notebooks import copied, course_metadata, grade_id, is_solution, is_test
-from autograder.notes import Note, texts
-from autograder.release_steps import is_explanation
+from autograder.core.notebook_io import copied, course_metadata, grade_id, is_solution, is_test
+from autograder.core.messages import Note, texts
+from autograder.authoring.preprocessors import is_explanation
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
-from autograder.speaking import shown_language, speaking
-from autograder.verdict import CellVerdict, cell_verdicts
+from autograder.i18n import shown_language, speaking
+from autograder.grading.result import CellVerdict, cell_verdicts
 
 MOST_NOTES = 200
 """The most notes about a submission that are looked at."""

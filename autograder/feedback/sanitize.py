@@ -27,7 +27,7 @@ from pygments.token import STANDARD_TYPES
 
 from autograder.feedback.mathml import mathml
 from autograder.feedback.text import plain, shortened
-from autograder.pictures import checked_url
+from autograder.core.images import checked_url
 
 LONGEST_HTML = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,

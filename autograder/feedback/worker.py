@@ -17,15 +17,15 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook, reads
 from traitlets.config import Config
 
-from autograder.course import FEEDBACK_STEPS
-from autograder.feedback import preload  # noqa: F401 - before rights are given up
+from autograder.config import FEEDBACK_STEPS
+from autograder.feedback import preload# noqa: F401 - before rights are given up
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, Held, held_choices
-from autograder.notes import N_
-from autograder.speaking import shown_language, speaking
-from autograder.verdict import cell_verdicts
+from autograder.core.messages import N_
+from autograder.i18n import shown_language, speaking
+from autograder.grading.result import cell_verdicts
 
 CPU_SECONDS = 8
 """The processor time that one page may take."""

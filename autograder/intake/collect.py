@@ -35,9 +35,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from autograder.course import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
+from autograder.config import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
 from autograder.errors import EnvironmentFault, UserError
-from autograder.files import plain_disk_errors, replaced_folder, write_file
+from autograder.core.atomic_io import plain_disk_errors, replaced_folder, write_file
 from autograder.intake.archives import (
     CLASS_LIMITS,
     STUDENT_LIMITS,
@@ -46,8 +46,8 @@ from autograder.intake.archives import (
     FolderSource,
     Member,
 )
-from autograder.intake.bookkeeping import is_secret, opened, parsed_time, small_file
-from autograder.intake.confined import READING_SECONDS, Reader
+from autograder.intake.nbgrader_files import is_secret, opened, parsed_time, small_file
+from autograder.intake.reader import READING_SECONDS, Reader
 from autograder.intake.delivery import SECRET, TIMESTAMP, Delivery as Contents
 from autograder.intake.filenames import Delivery, deliveries, recognise
 from autograder.intake.identify import TOO_LARGE, Blueprint, blueprints, is_notebook_name
@@ -62,10 +62,10 @@ from autograder.intake.roster import (
     shared,
 )
 from autograder.intake.submission import to_bytes
-from autograder.notebooks import SIZE_LIMIT
+from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.printable import one_line
-from autograder.notes import N_, Note, Receipt, note, record_receipt
-from autograder.submit import STAMP
+from autograder.core.messages import N_, Note, Receipt, note, record_receipt
+from autograder.student.submit import STAMP
 
 _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
 _LATE_AT_LEAST = timedelta(seconds=1)

@@ -26,8 +26,8 @@ from autograder.intake.identify import (
 )
 from autograder.intake.notebook_reader import RawNotebook, record
 from autograder.intake.submission import Submission
-from autograder.notebooks import SIZE_LIMIT
-from autograder.notes import N_, Note, note
+from autograder.core.notebook_io import SIZE_LIMIT
+from autograder.core.messages import N_, Note, note
 
 TIMESTAMP = "timestamp.txt"
 SECRET = "submission_secret.txt"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.intake.archives import STUDENT_LIMITS
-from autograder.notes import N_
+from autograder.core.messages import N_
 
 UNREADABLE = N_("Your notebook couldn't be read, so nothing could be graded: {reason}")
 

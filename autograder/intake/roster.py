@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.course import Course, require_student_id
+from autograder.config import Course, require_student_id
 from autograder.errors import UserError
-from autograder.files import read_file
+from autograder.core.atomic_io import read_file
 from autograder.core.printable import one_line
 
 if TYPE_CHECKING:

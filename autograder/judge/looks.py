@@ -15,7 +15,7 @@ from beyond import checks
 from beyond.checks import MIME_TYPE, is_record
 
 from autograder.core.cell_status import CellStatus
-from autograder.engine.judge import Output, ending_output, error_output
+from autograder.judge.judge import Output, ending_output, error_output
 from autograder.judge.hidden_part import is_apart, texts_in
 from autograder.judge.job import CellOutcome, CodeCell
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 from multiprocessing.util import Finalize
 
 from autograder.core.cell_status import CellStatus
-from autograder.engine import wire
-from autograder.engine.judge import error_output
-from autograder.engine.limits import MIB, Limits
-from autograder.engine.walls import WHOLE_PACKAGE
-from autograder.engine.warm import Child, WarmParent, WarmParentDied
+from autograder.sandbox import wire
+from autograder.judge.judge import error_output
+from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.bubblewrap import WHOLE_PACKAGE
+from autograder.sandbox.zygote_client import Child, WarmParent, WarmParentDied
 from autograder.judge.job import CellOutcome, Job, Outcome
 from autograder.judge.process import AT, FRESH, HERE, NONE, OUTCOME, STUDENT
 

@@ -7,11 +7,11 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from autograder.engine import cgroups
-from autograder.engine.kernel import is_privileged
-from autograder.engine.limits import MIB, Limits
-from autograder.engine.walls import WallsFault, find_bwrap
-from autograder.engine.warm import WarmParent
+from autograder.sandbox import cgroups
+from autograder.sandbox.syscalls import is_privileged
+from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.bubblewrap import WallsFault, find_bwrap
+from autograder.sandbox.zygote_client import WarmParent
 from autograder.sandbox import probes
 
 

@@ -8,7 +8,7 @@ from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_code_cell, new_notebook, new_output, new_raw_cell
 
 from autograder.feedback.outputs import OUTPUTS, ReadableOutputs
-from autograder.pictures import checked, checked_url
+from autograder.core.images import checked, checked_url
 
 
 def picture(kind: str, size: tuple[int, int] = (2, 3)) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from autograder.intake.archives import Member
-from autograder.course import Course
+from autograder.config import Course
 from autograder.errors import UserError
 from autograder.intake.filenames import Delivery, Owner, deliveries, recognise
 from autograder.intake.roster import (

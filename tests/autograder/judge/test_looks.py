@@ -7,7 +7,7 @@ from hypothesis import given, strategies
 
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines
-from autograder.engine.judge import ending_output, error_output
+from autograder.judge.judge import ending_output, error_output
 from autograder.judge.job import CellOutcome, CodeCell
 from autograder.judge.looks import combined
 

@@ -1,6 +1,6 @@
 """What the doctor finds here, and what it says where something is missing."""
 
-from autograder.engine.walls import WallsFault
+from autograder.sandbox.bubblewrap import WallsFault
 from autograder.sandbox import doctor as module
 from autograder.sandbox.doctor import can_grade, doctor
 

@@ -6,7 +6,7 @@ import socket
 import pyseccomp
 import pytest
 
-from autograder.engine.warm import WarmParent
+from autograder.sandbox.zygote_client import WarmParent
 from autograder.sandbox import syscall_policy
 
 LIBC = """
