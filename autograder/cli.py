@@ -27,10 +27,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from autograder.config import Course
 from autograder.core.console import Console
 from autograder.core.printable import PrintableStream, one_line
-from autograder.config import Course
 from autograder.errors import EnvironmentFault, UserError
+from autograder.sandbox.errors import SandboxUnavailable
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of Beyond Prompting.",
@@ -108,7 +109,7 @@ def _run() -> None:
         said = error.format_message().strip().rstrip(".")
         _say_error(f"{said}; {where} --help tells what there is.")
         sys.exit(error.exit_code)
-    except UserError as error:
+    except (UserError, SandboxUnavailable) as error:
         _say_error(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
@@ -394,7 +395,7 @@ def translate(
 
     Answers, own cells and prose that you have edited stay.
     """
-    from autograder.student.translate import confirm_translation
+    from autograder.authoring.confirm import confirm_translation
     from autograder.student.translate import translate as translate_notebook
 
     where = _course(course)

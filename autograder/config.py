@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from traitlets.config import Config
 
-from autograder.core.printable import one_line
 from autograder.errors import EnvironmentFault, UserError
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 COURSE_ID = "beyond-prompting"
 MASTER_LANGUAGE = "en"
-STUDENT_ID = re.compile(r"[^\s/\\+*?\[\]<>:\"|.,][^/\\+*?\[\]<>:\"|,\x00-\x1f]{0,99}")
-_LONGEST_NAME = 255  # bytes, of a folder
 
 
 @dataclass(frozen=True)
@@ -291,24 +287,6 @@ def _last_line(error: Exception) -> str:
     """What the database's driver says, without SQLAlchemy's advice below it."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
     return lines[-1].strip()[:200]
-
-
-def require_student_id(name: str) -> str:
-    """A student id that is safe as a folder's name, in composed Unicode.
-
-    Raises:
-        UserError: empty, too long, or with a slash or another character that a path can't hold.
-    """
-    composed = unicodedata.normalize("NFC", name).strip()
-    # `one_line` marks what nobody sees, which would make two students of one name, and half a
-    # surrogate pair, which no gradebook takes.
-    is_plain = STUDENT_ID.fullmatch(composed) and one_line(composed) == composed
-    if not is_plain or composed.endswith(".") or len(composed.encode("utf-8")) > _LONGEST_NAME:
-        raise UserError(
-            f"{name!r} can't be a student id; use letters, digits, '-', '_', '@' and inner dots, "
-            "no slash, at most 100 characters."
-        )
-    return composed
 
 
 # The order of each list is the order in which a notebook passes the steps.

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from beyond.locale import SOURCE_LANGUAGE, available, language, set_language
-from nbformat import NotebookNode
-
 from autograder.errors import UserError
-from autograder.core.notebook_io import course_metadata
+from beyond.locale import SOURCE_LANGUAGE, available, language, set_language
 
 
 @contextmanager
@@ -29,9 +26,3 @@ def speaking(code: str) -> Iterator[None]:
         yield
     finally:
         set_language(before)
-
-
-def shown_language(notebook: NotebookNode) -> str:
-    """The language of a rebuilt notebook, as rebuilding wrote it down; no cell has a say in it."""
-    code = course_metadata(notebook).get("language")
-    return code if code in available() else SOURCE_LANGUAGE

@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+
 from beyond import models, quality, shop
 from beyond.edge import agreement, export, measure
 from beyond.edge.agreement import Agreement, Reference, TeamPrompts

@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402
 
-from autograder.core import notebook_io# noqa: E402
 from autograder.config import COURSE_ID, Course  # noqa: E402
+from autograder.core import notebook_io  # noqa: E402
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
 # Stock stops at these: one isn't a notebook, one ends the Python process, one has a cell twice.

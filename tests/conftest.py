@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from beyond import locale
 
 # Two processes that both compute on every core take six times as long as one after the other:

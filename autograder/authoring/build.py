@@ -12,13 +12,13 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 from nbgrader.nbgraderformat.common import ValidationError
-from traitlets.utils.importstring import import_item
 
 from autograder.authoring import catalogs, sync
-from autograder.core import notebook_io
 from autograder.config import MASTER_LANGUAGE, RELEASE_STEPS, Course
-from autograder.errors import UserError
+from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
+from autograder.core.preprocessing import apply_preprocessors
+from autograder.errors import UserError
 
 _IGNORED = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
@@ -65,23 +65,11 @@ def translated_notebook(course: Course, folder: str, relative: Path, code: str) 
     return sync.in_step(english, own, code)
 
 
-def through_steps(
-    course: Course, notebook: NotebookNode, assignment: str, steps: tuple[str, ...]
-) -> NotebookNode:
-    """A copy of a notebook after some of nbgrader's preprocessors, none that needs a gradebook."""
-    result = notebook_io.copied(notebook)
-    config = course.nbgrader_config()
-    resources = {"nbgrader": {"assignment": assignment, "notebook": assignment, "student": "."}}
-    for name in steps:
-        result, resources = import_item(name)(config=config).preprocess(result, resources)
-    return result
-
-
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
     """What students get of a master: no solutions, hidden tests, explanations or outputs."""
     steps = tuple(step for step in RELEASE_STEPS if not step.endswith(".SaveCells"))
     try:
-        return through_steps(course, notebook, assignment, steps)
+        return apply_preprocessors(course, notebook, assignment, steps)
     except (RuntimeError, ValidationError) as error:
         raise UserError(
             f"{assignment} can't be released ({str(error).splitlines()[0]}); "

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from autograder.core import notebook_io
-from autograder.config import Course
-from autograder.errors import UserError
-from autograder.core.atomic_io import write_file
 from autograder.authoring.leaks import GIVEN, find_leaks
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.atomic_io import write_file
+from autograder.errors import UserError
 
 NAME = "beyond-prompting"
 """The folder that the zip unpacks to."""

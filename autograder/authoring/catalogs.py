@@ -18,8 +18,8 @@ from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from autograder.core import notebook_io
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.errors import UserError
 
 PROJECT = "Beyond Prompting"

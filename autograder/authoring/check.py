@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
-from autograder.core import notebook_io
 from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
 from autograder.errors import UserError
 
 

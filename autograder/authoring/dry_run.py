@@ -17,15 +17,15 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder.authoring.build import given_files
-from autograder.config import MASTER_LANGUAGE, Course
-from autograder.student.kernel_runner import ExecuteSubmission
-from autograder.core.atomic_io import write_file
-from autograder.judge.job import solution_sources
-from autograder.core.notebook_io import cell_seconds, copied, read
-from autograder.intake.rebuild import released, template
 from autograder.authoring.preprocessors import DropExplanations
 from autograder.authoring.sync import Difference
+from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core.atomic_io import write_file
+from autograder.core.notebook_io import cell_seconds, copied, read
 from autograder.grading.result import cell_verdicts
+from autograder.intake.rebuild import released, template
+from autograder.judge.job import solution_sources
+from autograder.student.kernel_runner import ExecuteSubmission
 
 
 def execute(

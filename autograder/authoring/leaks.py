@@ -32,8 +32,8 @@ from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
 
-from autograder.core import notebook_io
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata, is_solution
 
 MARKS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")

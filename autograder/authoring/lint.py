@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder.core.hidden_tests import hidden_lines
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
+from autograder.core.hidden_tests import hidden_lines
 from autograder.core.notebook_io import course_metadata, grader_metadata, is_solution, is_test
 
 _PEEKING = {

@@ -6,12 +6,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.core.notebook_io import course_metadata
-
-
-def is_explanation(cell: NotebookNode) -> bool:
-    """Whether a cell is kept back until feedback may show it."""
-    return "reveal" in course_metadata(cell)
+from autograder.core.notebook_io import course_metadata, is_explanation
 
 
 class DropExplanations(NbGraderPreprocessor):

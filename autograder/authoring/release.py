@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nbgrader.api import MissingEntry
-
-from autograder.core import notebook_io
 from autograder.authoring.build import build
-from autograder.core.release_record import record_release
 from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
+from autograder.core.release_record import record_release
 from autograder.errors import UserError
 
 
@@ -53,23 +51,6 @@ def release(
     masters = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, masters)
     return course.release(course.language) / assignment
-
-
-def require_released(course: Course, assignment: str) -> None:
-    """Nothing, if the gradebook knows the assignment's cells.
-
-    Raises:
-        UserError: it doesn't.
-    """
-    with course.gradebook() as gradebook:
-        try:
-            known = gradebook.find_assignment(assignment).notebooks
-        except MissingEntry:
-            known = []
-    if not known:
-        raise UserError(
-            f"{assignment} isn't in the gradebook yet; run `autograder release {assignment}` first."
-        )
 
 
 def _to_exchange(course: Course, api: object, assignment: str) -> None:

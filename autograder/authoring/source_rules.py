@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 from nbgrader.nbgraderformat.common import ValidationError
 
+from autograder.authoring.sync import Difference
 from autograder.core.atomic_io import read_file
 from autograder.core.notebook_io import (
     LANGUAGE_CELL,
@@ -19,9 +20,9 @@ from autograder.core.notebook_io import (
     grade_id,
     grader_metadata,
     is_test,
+    language_cell_source,
     parse,
 )
-from autograder.authoring.sync import Difference, language_cell_source
 
 _SPEAKING_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder.core.notebook_io import LANGUAGE_CELL, copied, course_metadata
+from autograder.core.notebook_io import LANGUAGE_CELL, copied, course_metadata, language_cell_source
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,6 @@ def digest(source: str) -> str:
 
 def _by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {cell.id: cell for cell in notebook.cells}
-
-
-def language_cell_source(code: str) -> str:
-    """The source of the one code cell that differs between languages."""
-    return f'from beyond.locale import set_language\n\nset_language("{code}")'
 
 
 def in_step(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:

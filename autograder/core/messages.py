@@ -6,17 +6,9 @@ put into words later, in whatever language the feedback is written in.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from autograder.core.printable import one_line
-from autograder.core.atomic_io import write_file
-
-# What translates is imported where it is used: notes are also made in the confined reader.
-if TYPE_CHECKING:
-    from autograder.config import Course
 
 
 def N_(message: str) -> str:
@@ -76,41 +68,3 @@ def note(message: str, **values: object) -> Note:
         message,
         {name: one_line(str(value)[:_LONGEST_VALUE]) for name, value in values.items()},
     )
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What collecting recorded of a submission: outside the submission, so out of its reach.
-
-    Attributes:
-        received: when it came in, ISO 8601 in UTC, from the exchange or the LMS.
-        origin: "exchange", "canvas", "moodle" or "folder".
-        name: the name it came under.
-        notes: what collecting decided.
-    """
-
-    received: str
-    origin: str
-    name: str
-    notes: list[Note] = field(default_factory=list)
-
-
-def receipt_file(course: Course, student: str, assignment: str) -> Path:
-    """Where the receipt of the submission in `term/submitted` is kept."""
-    return course.collected / student / assignment / "receipt.json"
-
-
-def record_receipt(course: Course, student: str, assignment: str, receipt: Receipt) -> None:
-    """Store the receipt of the submission that is now in `term/submitted`."""
-    content = json.dumps(asdict(receipt), ensure_ascii=False, indent=1) + "\n"
-    write_file(receipt_file(course, student, assignment), content.encode("utf-8"))
-
-
-def find_receipt(course: Course, student: str, assignment: str) -> Receipt | None:
-    """The receipt recorded when the submission was collected; None if nbgrader collected it."""
-    place = receipt_file(course, student, assignment)
-    if not place.is_file():
-        return None
-    data = json.loads(place.read_text(encoding="utf-8"))
-    data["notes"] = [Note(**entry) for entry in data["notes"]]
-    return Receipt(**data)

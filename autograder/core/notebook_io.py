@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.errors import UserError
 from autograder.core.atomic_io import read_file, write_file
+from autograder.errors import UserError
 
 # nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
 if TYPE_CHECKING:
@@ -223,3 +223,13 @@ def is_test(cell: NotebookNode) -> bool:
 def copied(notebook: NotebookNode) -> NotebookNode:
     """An independent copy."""
     return copy.deepcopy(notebook)
+
+
+def is_explanation(cell: NotebookNode) -> bool:
+    """Return whether a cell is kept back until feedback may show it."""
+    return "reveal" in course_metadata(cell)
+
+
+def language_cell_source(code: str) -> str:
+    """Return the source of the one code cell that differs between languages."""
+    return f'from beyond.locale import set_language\n\nset_language("{code}")'

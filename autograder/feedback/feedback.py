@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from autograder.config import Course
+from autograder.core.atomic_io import write_file
 from autograder.core.printable import one_line
-from autograder.config import Course, require_student_id
+from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.feedback.grades import Grades, read_grades
 from autograder.feedback.plan import PagePlan, page_plan
 from autograder.feedback.pool import MadePage, make_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
-from autograder.core.atomic_io import write_file
 from autograder.grading.coordinator import Progress
 
 

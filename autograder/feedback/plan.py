@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder.core import notebook_io
 from autograder.config import Course
-from autograder.core.notebook_io import course_metadata, grade_id
-from autograder.authoring.preprocessors import is_explanation
+from autograder.core import notebook_io
+from autograder.core.notebook_io import course_metadata, grade_id, is_explanation
 
 
 @dataclass(frozen=True)

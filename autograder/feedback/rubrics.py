@@ -11,12 +11,11 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from autograder.core import notebook_io
 from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import grader_metadata, is_explanation
+from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
-from autograder.core.notebook_io import grader_metadata
-from autograder.authoring.preprocessors import is_explanation
-from autograder.i18n import shown_language
 
 
 class ShowRubrics(Preprocessor):

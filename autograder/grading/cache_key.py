@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core.collection_receipt import receipt_file
 from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
-from autograder.core.messages import receipt_file
 
 
 class Fingerprints:

@@ -20,15 +20,17 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from autograder.core.printable import printable
-from autograder.config import MASTER_LANGUAGE, Course, require_student_id
-from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
+from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.atomic_io import write_file
+from autograder.core.printable import printable
+from autograder.core.student_id import require_student_id
+from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
 from autograder.grading.cache_key import Fingerprints
-from autograder.grading.result_folder import MARK, GradedFolder, Mark, interrupted
-from autograder.grading.preflight import require_preflight
-from autograder.judge.job import imports_in, longest_job
 from autograder.grading.pool import WorkerDied, executor, run_each
+from autograder.grading.preflight import require_preflight
+from autograder.grading.result_folder import MARK, GradedFolder, Mark, interrupted
+from autograder.judge.job import imports_in, longest_job
+from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -85,7 +87,7 @@ def grade(
     found = submitted_students(course, assignment)
     if not found:
         # Says what is missing, if it is the release, before what else is.
-        from autograder.authoring.release import require_released
+        from autograder.core.release_record import require_released
 
         require_released(course, assignment)
         raise UserError(
@@ -164,7 +166,7 @@ def _on_workers(
         return coordinator.end()
 
 
-_FOR_EVERYONE = (EnvironmentFault, AssignmentChanged)
+_FOR_EVERYONE = (EnvironmentFault, SandboxUnavailable, AssignmentChanged)
 """What stops the whole class, being nobody's submission's doing."""
 
 

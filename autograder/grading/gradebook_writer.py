@@ -43,10 +43,10 @@ from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
 from autograder.config import COURSE_ID, Course
-from autograder.errors import UserError
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
-from autograder.intake.rebuild import is_students
+from autograder.errors import UserError
 from autograder.grading.scoring import outcome
+from autograder.intake.rebuild import is_students
 
 NO_RESPONSE = "No response."
 """nbgrader's own words for an answer cell that was left as it was."""

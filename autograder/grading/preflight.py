@@ -15,11 +15,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.core.cell_status import CellStatus
 from autograder.config import Course
-from autograder.errors import UserError
 from autograder.core.atomic_io import write_file
+from autograder.core.cell_status import CellStatus
 from autograder.core.notebook_io import is_solution
+from autograder.errors import UserError
 from autograder.grading.pool import WorkerDied, run_each
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def require_preflight(
 
 def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]:
     from autograder.grading.prepare import Faulty
-    from autograder.grading.scoring import status_of
     from autograder.grading.result import cell_verdicts
+    from autograder.grading.scoring import status_of
 
     works = maker.preflights()
     futures = [pool.submit(run_each, runner, work.jobs) for work in works]

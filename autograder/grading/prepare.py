@@ -18,27 +18,28 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
+from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
+from autograder.core.collection_receipt import find_receipt
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.receipts import RECEIPT
 from autograder.core.release_record import solutions_changed
-from autograder.config import MASTER_LANGUAGE, Course
-from autograder.errors import AssignmentChanged, UserError
+from autograder.errors import AssignmentChanged
 from autograder.grading.cache_key import Fingerprints
 from autograder.grading.gradebook_writer import GradebookNotebook
 from autograder.grading.result_folder import Mark
 from autograder.intake import nbgrader_files
 from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
-from autograder.intake.reader import Reader
 from autograder.intake.delivery import BOOKKEEPING, LINKS, NOT_ASKED
 from autograder.intake.identify import blueprints
 from autograder.intake.notebook_reader import EXPLAINED
 from autograder.intake.placeholder import UNREADABLE, keep_unreadable
+from autograder.intake.reader import Reader
 from autograder.intake.rebuild import Base, Bases, rebuilt
 from autograder.intake.submission import Submission
 from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
-from autograder.core.notebook_io import grade_id, grader_metadata
-from autograder.core.messages import N_, Note, find_receipt, note
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")

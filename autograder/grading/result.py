@@ -6,17 +6,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from beyond.locale import _
 from nbgrader.api import Gradebook, MissingEntry
 
-from autograder.core import notebook_io
 from autograder.config import Course
-from autograder.errors import UserError
+from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
-from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
 from autograder.core.messages import Note, listed, texts
+from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
+from autograder.core.notebook_language import shown_language
+from autograder.errors import UserError
 from autograder.grading.scoring import outcome, status_of, stopped
-from autograder.i18n import shown_language
+from beyond.locale import _
 
 
 @dataclass(frozen=True)

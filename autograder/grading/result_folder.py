@@ -22,8 +22,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.core import notebook_io
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
 
 if TYPE_CHECKING:

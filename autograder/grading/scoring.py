@@ -11,14 +11,14 @@ import math
 import re
 from dataclasses import dataclass
 
-from beyond.checks import MIME_TYPE, is_record, score
-from beyond.locale import _
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
 from autograder.core.cell_status import CellStatus
 from autograder.core.notebook_io import copied, course_metadata, grader_metadata
+from beyond.checks import MIME_TYPE, is_record, score
+from beyond.locale import _
 
 
 @dataclass(frozen=True)

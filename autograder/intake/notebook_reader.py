@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.core import images
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
 from autograder.intake.submission import (
     CODE_LIMIT,
     DEFAULT_LANGUAGE,
@@ -27,7 +28,6 @@ from autograder.intake.submission import (
     is_picture_name,
     valid_text,
 )
-from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
 
 TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
     "too large", "not json", "old format", "not valid", "too many cells", "too costly",

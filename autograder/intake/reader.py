@@ -26,12 +26,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from autograder.sandbox import wire
-from autograder.sandbox.namespaces import unprivileged_uid
-from autograder.sandbox.syscalls import is_privileged
-from autograder.sandbox.paths import COURSE
-from autograder.sandbox.bubblewrap import WallsFault, environment, explained, raise_walls_argv, syscall_filter
-from autograder.intake import delivery as opening, identify
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import SIZE_LIMIT
+from autograder.core.printable import one_line
+from autograder.intake import delivery as opening
+from autograder.intake import identify
 from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Member, PackedFile
 from autograder.intake.delivery import Delivery
 from autograder.intake.identify import Blueprint
@@ -42,9 +41,12 @@ from autograder.intake.submission import (
     Submission,
     submission_from_wire,
 )
-from autograder.core.notebook_io import SIZE_LIMIT
-from autograder.core.printable import one_line
-from autograder.core.messages import N_, Note, note
+from autograder.sandbox import wire
+from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
+from autograder.sandbox.errors import SandboxUnavailable
+from autograder.sandbox.namespaces import unprivileged_uid
+from autograder.sandbox.paths import COURSE
+from autograder.sandbox.syscalls import is_privileged
 
 READING_SECONDS = 8.0
 """The longest that opening one submission may take."""
@@ -112,12 +114,12 @@ class Reader:
     """The fork server, and what can be asked of it.
 
     Raises:
-        WallsFault: the walls can't be raised, with what to do.
+        SandboxUnavailable: the walls can't be raised, with what to do.
     """
 
     def __init__(self) -> None:
         if sys.platform != "linux":
-            raise WallsFault(
+            raise SandboxUnavailable(
                 "What students hand in is opened behind walls that only Linux has; collect and "
                 "grade in the container that env/container describes."
             )
@@ -174,7 +176,7 @@ class Reader:
             if not ready:
                 self._stop()
                 errors.seek(0)
-                raise WallsFault(explained(errors.read().decode("utf-8", "replace")))
+                raise SandboxUnavailable(explained(errors.read().decode("utf-8", "replace")))
 
     def notebook(self, descriptor: int, cells: CourseCells) -> Submission | str:
         """The record of a notebook, or why there is none (a key of `EXPLAINED`).
@@ -348,7 +350,7 @@ class Reader:
                 # Some submission took it along; that one has its answer, this one gets a new one.
                 self._stop()
                 self._start()
-        raise WallsFault("The process that opens submissions keeps ending; run `autograder doctor`.")
+        raise SandboxUnavailable("The process that opens submissions keeps ending; run `autograder doctor`.")
 
 
 def _end(process: subprocess.Popen, control: socket.socket) -> None:

@@ -29,7 +29,7 @@ import socket
 from contextlib import suppress
 from typing import IO, Any
 
-from autograder.sandbox import syscalls, wire
+from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.intake import notebook_reader
 from autograder.intake.archives import (
     CLASS_LIMITS,
@@ -42,8 +42,7 @@ from autograder.intake.archives import (
 from autograder.intake.delivery import Delivery, judge
 from autograder.intake.identify import Blueprint
 from autograder.intake.submission import CourseCells
-from autograder.core.notebook_io import SIZE_LIMIT
-from autograder.sandbox import seccomp
+from autograder.sandbox import seccomp, syscalls, wire
 
 _CHUNK = 256 * 1024
 _OPEN_FILES = 64

@@ -30,9 +30,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.core import notebook_io
-from autograder.authoring.build import through_steps
 from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
+from autograder.core.collection_receipt import find_receipt
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import grade_id, is_solution, is_test
+from autograder.core.preprocessing import apply_preprocessors
 from autograder.intake.notebook_reader import submission_of
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
@@ -42,8 +45,6 @@ from autograder.intake.submission import (
     comparable,
     course_cells,
 )
-from autograder.core.notebook_io import grade_id, is_solution, is_test
-from autograder.core.messages import N_, Note, find_receipt, note
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",
@@ -60,13 +61,13 @@ _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 def template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
     """The instructor's notebook without solutions but with whole tests."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
-    return through_steps(course, notebook_io.read(path), assignment, _TEMPLATE_STEPS)
+    return apply_preprocessors(course, notebook_io.read(path), assignment, _TEMPLATE_STEPS)
 
 
 def released(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
     """The notebook as the student got it: what an untouched cell looks like."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
-    return through_steps(course, notebook_io.read(path), assignment, _RELEASED_STEPS)
+    return apply_preprocessors(course, notebook_io.read(path), assignment, _RELEASED_STEPS)
 
 
 def rebuild(

@@ -18,9 +18,11 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from beyond import checks
-
+from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
+from autograder.judge.partial_credit import keep_last_value, points_shown
+from autograder.judge.remote_errors import know_given
+from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import (
     CallTimedOut,
     NoProcess,
@@ -28,11 +30,8 @@ from autograder.judge.student_client import (
     StudentProcess,
     error_for,
 )
-from autograder.judge.rpc import ChildGone
-from autograder.judge.partial_credit import keep_last_value, points_shown
-from autograder.judge.remote_errors import know_given
-from autograder.core.bindings import Names
 from autograder.sandbox import numeric_context
+from beyond import checks
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"

@@ -11,7 +11,6 @@ that name: in a notebook it would end the cell, here it must not end the judge.
 
 from __future__ import annotations
 
-import builtins
 import re
 import sys
 from collections.abc import Mapping

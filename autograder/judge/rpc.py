@@ -13,9 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from autograder.sandbox import wire
 from autograder.judge.remote_errors import read_claim, remote_error
-from autograder.sandbox import numeric_context
+from autograder.sandbox import numeric_context, wire
 from autograder.sandbox.plain_values import CannotCross
 
 GRACE = 1.0

@@ -15,10 +15,9 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from autograder.core.cell_status import CellStatus
-from autograder.judge.rpc import ChildGone
+from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
 from autograder.judge.judge import (
     InstructorFault,
     Judge,
@@ -27,11 +26,11 @@ from autograder.judge.judge import (
     ending_output,
     error_output,
 )
-from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
 from autograder.judge.looks import combined
 from autograder.judge.outputs import TESTS_BYTES, OutputRoom, plain_output
-from autograder.sandbox import numeric_context
+from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import Clock, Connect, NoProcess, StudentProcess, status_of
+from autograder.sandbox import numeric_context
 
 _MORE_PROCESSES = 2
 """How many processes a look may have beyond one for each cell."""

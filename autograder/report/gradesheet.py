@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from autograder.core import notebook_io
 from autograder.config import MASTER_LANGUAGE, Course
-from autograder.errors import UserError
+from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id
+from autograder.errors import UserError
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook

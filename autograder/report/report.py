@@ -7,14 +7,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from beyond.locale import _
-
-from autograder.report import csv_export, statistics
-from autograder.core.printable import printable_value
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
-from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
+from autograder.core.printable import printable_value
 from autograder.i18n import speaking
+from autograder.report import csv_export, statistics
+from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
+from beyond.locale import _
 
 BINS = 10
 MOST_MISSED = 5

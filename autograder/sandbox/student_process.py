@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox import wire
+from autograder.sandbox import exceptions, numeric_context, wire
 from autograder.sandbox.limits import Limits
-from autograder.sandbox.shell import CellShell, Outputs, warm
-from autograder.sandbox import exceptions, numeric_context
 from autograder.sandbox.plain_values import CannotCross
+from autograder.sandbox.shell import CellShell, warm
 
 _AGAIN_SECONDS = 0.3
 

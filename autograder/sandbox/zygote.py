@@ -24,12 +24,11 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
-from autograder.sandbox import syscalls, wire
-from autograder.sandbox.cgroups import Group
-from autograder.sandbox.namespaces import confine, seal_devices, unprivileged_uid
-from autograder.sandbox.limits import Limits
-from autograder.sandbox import barriers, kernel_counters
+from autograder.sandbox import barriers, kernel_counters, syscalls, wire
 from autograder.sandbox.barriers import stands
+from autograder.sandbox.cgroups import Group
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.namespaces import confine, seal_devices, unprivileged_uid
 
 _SETUP_SECONDS = 20.0
 _MANY_CHILDREN = 20

@@ -26,14 +26,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
-from autograder.sandbox import cgroups, wire
-from autograder.sandbox.namespaces import unprivileged_uid
-from autograder.sandbox.syscalls import CAPABILITIES, is_privileged
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.paths import COURSE
+from autograder.sandbox import barriers, cgroups, wire
 from autograder.sandbox.bubblewrap import (
     STUDENT_MODULES,
-    WallsFault,
     behind_tmp,
     capabilities,
     environment,
@@ -42,7 +37,11 @@ from autograder.sandbox.bubblewrap import (
     raise_walls_argv,
     syscall_filter,
 )
-from autograder.sandbox import barriers
+from autograder.sandbox.errors import SandboxUnavailable
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.namespaces import unprivileged_uid
+from autograder.sandbox.paths import COURSE
+from autograder.sandbox.syscalls import CAPABILITIES, is_privileged
 
 _STUDENT_ENTRY = "autograder.sandbox.student_process"
 _START_SECONDS = 180.0  # imports from a slow disk
@@ -133,7 +132,7 @@ class WarmParent:
         wait: whether to return only once it is warm; else `wait_until_warm` has to be called.
 
     Raises:
-        WallsFault: the walls can't be raised, with what to do.
+        SandboxUnavailable: the walls can't be raised, with what to do.
     """
 
     def __init__(
@@ -225,7 +224,7 @@ class WarmParent:
         """Return once everything is imported.
 
         Raises:
-            WallsFault: the walls can't be raised, with what to do.
+            SandboxUnavailable: the walls can't be raised, with what to do.
         """
         self._control.settimeout(_START_SECONDS)
         try:
@@ -235,7 +234,7 @@ class WarmParent:
         if not message:
             self.close()
             self._errors.seek(0)
-            raise WallsFault(explained(self._errors.read().decode("utf-8", "replace")))
+            raise SandboxUnavailable(explained(self._errors.read().decode("utf-8", "replace")))
         self.missing = tuple(json.loads(message)["missing"])
 
     @property
@@ -258,7 +257,7 @@ class WarmParent:
 
         Raises:
             WarmParentDied: start another one.
-            WallsFault: the child's walls can't be raised.
+            SandboxUnavailable: the child's walls can't be raised.
             ValueError: a file's name leads out of the working folder, or the files are too
                 large or too many for it.
         """
@@ -292,10 +291,10 @@ class WarmParent:
         if word == "unfit":
             raise ValueError(f"the files can't be put into the working folder: {rest[0]}")
         if word == "fault":
-            raise WallsFault(explained(rest[0]))
+            raise SandboxUnavailable(explained(rest[0]))
         if not self.alive:
             raise WarmParentDied("the warm parent has ended")
-        raise WallsFault(f"A submission's process ended before it was ready: {rest[0]}.")
+        raise SandboxUnavailable(f"A submission's process ended before it was ready: {rest[0]}.")
 
     @staticmethod
     def _last_words(leash: socket.socket) -> list[str]:

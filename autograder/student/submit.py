@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from beyond.locale import SOURCE_LANGUAGE, _, available
-
-from autograder.intake.archives import STUDENT_LIMITS, FolderSource
-from autograder.core.receipts import RECEIPT, make_receipt
-from autograder.config import Course, require_student_id
-from autograder.errors import EnvironmentFault, UserError
+from autograder.config import Course
 from autograder.core.atomic_io import read_file, write_file
-from autograder.core.notebook_io import SIZE_LIMIT, language_of, parse
 from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import SIZE_LIMIT, language_of, parse
+from autograder.core.receipts import RECEIPT, STAMP, make_receipt
+from autograder.core.student_id import require_student_id
+from autograder.errors import EnvironmentFault, UserError
+from autograder.i18n import speaking
+from autograder.intake.archives import STUDENT_LIMITS, FolderSource
 from autograder.intake.identify import (
     PLAIN,
     Blueprint,
@@ -32,9 +32,7 @@ from autograder.intake.identify import (
     find_assignment,
     is_notebook_name,
 )
-from autograder.i18n import speaking
-
-STAMP = "%Y%m%dT%H%M%SZ"
+from beyond.locale import SOURCE_LANGUAGE, _, available
 
 CELLS_MISSING = N_(
     "These cells of the assignment are missing and will be put back as they were given: {cells}."

@@ -14,16 +14,16 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from beyond.checks import MIME_TYPE
-from beyond.locale import _, available
 from nbformat import NotebookNode
 
-from autograder.core import notebook_io
 from autograder.config import Course
-from autograder.errors import UserError
-from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
+from autograder.core import notebook_io
 from autograder.core.messages import Note
+from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
+from autograder.errors import UserError
 from autograder.i18n import speaking
+from beyond.checks import MIME_TYPE
+from beyond.locale import _, available
 
 PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 NOT_RUN, WRITTEN = "not run", "written"

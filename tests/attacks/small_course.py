@@ -14,9 +14,10 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.core import notebook_io
+from autograder.authoring.sync import digest
 from autograder.config import Course
-from autograder.authoring.sync import digest, language_cell_source
+from autograder.core import notebook_io
+from autograder.core.notebook_io import language_cell_source
 from tests.attacks import other_assignments
 from tests.attacks.other_assignments import CHOICE, KINDS
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
+from tests.attacks.attack import Attack, answers, cases, first, last
 
 GOT = "REACHED"
 """What an attack prints that has come where it should not."""

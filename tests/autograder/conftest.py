@@ -10,11 +10,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sqlalchemy import text
 
-from autograder.core import notebook_io
 from autograder.authoring.build import build
-from autograder.config import Course
 from autograder.authoring.release import release
-from autograder.authoring.sync import digest, language_cell_source
+from autograder.authoring.sync import digest
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import language_cell_source
 
 IMPORTS = "from beyond.checks import check, given, report"
 ANSWER = "a = None\n### BEGIN SOLUTION\na = 42\n### END SOLUTION"

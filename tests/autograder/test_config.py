@@ -4,7 +4,8 @@ import sqlite3
 
 import pytest
 
-from autograder.config import Course, require_student_id
+from autograder.config import Course
+from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
 
 

@@ -16,11 +16,11 @@ from types import ModuleType
 
 import pytest
 
-from autograder.core import notebook_io
-from autograder.intake.collect import collect
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.demo import CLASS, play, prepare
 from autograder.errors import UserError
+from autograder.intake.collect import collect
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / CLASS

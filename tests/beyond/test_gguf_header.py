@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from beyond import models
 from beyond.gguf_header import read_header
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from beyond.cost import call_cost, price
 from transformers import MllamaConfig
+
+from beyond.cost import call_cost, price
 
 LESSON = Path(__file__).parents[2] / "notebooks" / "en" / "05-seeing-with-llama-3-2.ipynb"
 

@@ -72,11 +72,11 @@ def picture() -> str:
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course whose one graded submission holds every payload."""
-    from autograder.core import notebook_io
+    from autograder.authoring.release import release
     from autograder.config import Course
+    from autograder.core import notebook_io
     from autograder.feedback.feedback import feedback
     from autograder.grading.coordinator import grade
-    from autograder.authoring.release import release
 
     here = Course.here()
     course = Course(tmp_path_factory.mktemp("hostile") / "course")

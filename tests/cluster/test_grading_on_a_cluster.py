@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.grading import coordinator as grading
 from autograder.errors import EnvironmentFault
+from autograder.grading import coordinator as grading
 from autograder.grading.coordinator import grade
 from autograder.grading.pool import executor
 

@@ -72,9 +72,9 @@ CLASS = Path(__file__).resolve().parent / "class"
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from autograder.core import notebook_io# noqa: E402
 from autograder.authoring.build import released_notebook  # noqa: E402
 from autograder.config import Course  # noqa: E402
+from autograder.core import notebook_io  # noqa: E402
 from autograder.core.receipts import make_receipt  # noqa: E402
 
 ROSTER = [

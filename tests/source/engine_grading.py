@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from nbformat import NotebookNode
 
-from autograder.core import notebook_io
 from autograder.config import Course
-from autograder.sandbox.bubblewrap import WallsFault, find_bwrap
-from autograder.intake.rebuild import rebuild, recorded, released, template
+from autograder.core import notebook_io
 from autograder.grading.result import cell_verdicts
+from autograder.intake.rebuild import rebuild, recorded, released, template
+from autograder.sandbox.bubblewrap import find_bwrap
+from autograder.sandbox.errors import SandboxUnavailable
 from tests.one_job import Executed, execute
 
 
@@ -22,7 +23,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
     """
     try:
         find_bwrap()
-    except WallsFault as fault:
+    except SandboxUnavailable as fault:
         pytest.skip(str(fault))
     parts = [Course.here(), name, name]
     sides = {code: (template(*parts, code), released(*parts, code)) for code in ("en", "ko")}

@@ -13,9 +13,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from autograder.authoring import sync
-from tests.one_job import Executed
 from autograder.authoring.lint import lint
 from autograder.grading.result import cell_verdicts
+from tests.one_job import Executed
 from tests.source.edge_deployment_submissions import (
     CHECKS,
     CONSTANT_LATENCY,

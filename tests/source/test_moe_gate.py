@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.core import notebook_io
 from autograder.authoring import sync
-from autograder.authoring.lint import lint
 from autograder.authoring.dry_run import reference_cell
+from autograder.authoring.lint import lint
+from autograder.core import notebook_io
 from autograder.grading.result import cell_verdicts
 from tests.source.engine_grading import grading, points, records
 from tests.source.moe_gate_submissions import (

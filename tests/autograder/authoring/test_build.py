@@ -2,9 +2,9 @@
 
 import pytest
 
-from autograder.core import notebook_io
 from autograder.authoring.build import build, planned, released_notebook
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.errors import UserError
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from autograder.core import notebook_io
 from autograder.authoring.bundle import NAME, bundle, contents
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,7 +59,7 @@ def names(path):
 def test_the_real_course_packs_clean(real, tmp_path):
     packed = names(bundle(real, tmp_path / "b.zip"))
     assert {"README.md", "LICENSE", "LICENSE-prose", "pyproject.toml", "notebooks/START.md",
-            "env/__main__.py", "autograder/cli.py", "autograder/templates/report.html",
+            "env/__main__.py", "autograder/cli.py", "autograder/report/templates/report.html",
             "release/en/quiz/quiz.ipynb", "release/ko/quiz/quiz.ipynb",
             "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.mo"} <= set(packed)
     forbidden = ("source/", "tests/", "benchmarks/", "term/", "work/", "exchange/", ".git", ".venv",

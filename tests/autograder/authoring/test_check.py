@@ -3,10 +3,10 @@
 import pytest
 
 from autograder.authoring import check as checking
-from autograder.core import notebook_io
 from autograder.authoring.build import build
 from autograder.authoring.check import STEPS, check
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.errors import UserError
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from autograder.core import notebook_io
 from autograder.authoring import dry_run
+from autograder.core import notebook_io
 
 
 def changed(course, cell_id, change):

@@ -8,10 +8,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from autograder.core import notebook_io
 from autograder.authoring.build import build
-from autograder.config import Course
 from autograder.authoring.leaks import find_leaks, says_something
+from autograder.config import Course
+from autograder.core import notebook_io
 
 EXPLANATION = (
     "**The right answer is C.** The canary of the explanation sings only after the due date, "

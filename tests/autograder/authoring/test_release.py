@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from autograder.core import notebook_io
 from autograder.authoring.build import build
+from autograder.authoring.release import release
+from autograder.core import notebook_io
+from autograder.core.release_record import require_released
 from autograder.errors import UserError
 from autograder.grading.coordinator import grade
-from autograder.authoring.release import release, require_released
 
 
 def test_the_gradebook_gets_the_cells_and_whole_tests(course):

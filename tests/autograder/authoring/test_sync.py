@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.core.notebook_io import copied
 from autograder.authoring.sync import confirm, differences, digest, in_step
+from autograder.core.notebook_io import copied
 
 
 def texts(kit, own, english=None):

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from autograder.errors import EnvironmentFault, UserError
 from autograder.core.atomic_io import read_file, replaced_folder, write_file
+from autograder.errors import EnvironmentFault, UserError
 
 
 def test_write_replaces_in_one_step(tmp_path):

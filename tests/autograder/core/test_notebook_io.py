@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.core import notebook_io
-from autograder.errors import UserError
 from autograder.core.notebook_io import CELL_LIMIT, BadNotebook, language_of, parse, to_bytes
+from autograder.errors import UserError
 
 
 def as_bytes(**changes):

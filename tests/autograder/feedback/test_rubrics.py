@@ -4,8 +4,8 @@ import pytest
 from nbconvert.exporters import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from autograder.core import notebook_io
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.feedback.rubrics import is_written
 from autograder.intake.rebuild import released
 

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder.grading import coordinator as grading
-from autograder.core import notebook_io
-from autograder.config import Course
-from autograder.errors import EnvironmentFault, UserError
-from autograder.grading.coordinator import grade
-from autograder.core.messages import Receipt, note, record_receipt
 from autograder.authoring.release import release
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.collection_receipt import CollectionReceipt, record_receipt
+from autograder.core.messages import note
+from autograder.errors import EnvironmentFault, UserError
+from autograder.grading import coordinator as grading
+from autograder.grading.coordinator import grade
 from autograder.grading.result import verdicts
 
 
@@ -227,7 +228,7 @@ def test_lateness_is_what_collecting_recorded(term, kit, here):
         gradebook.update_or_create_assignment("mini", duedate=datetime(2026, 11, 20, 9, 0))
     path = kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
     (path.parent / "timestamp.txt").write_text("2026-11-20 08:00:00 UTC")
-    record_receipt(term, "a", "mini", Receipt("2026-11-20T10:00:00+00:00", "exchange", "mini"))
+    record_receipt(term, "a", "mini", CollectionReceipt("2026-11-20T10:00:00+00:00", "exchange", "mini"))
     kit.hand_in(term, "b", kit.answered(term, **kit.RIGHT))
     kit.hand_in(term, "c", kit.answered(term)).with_name("timestamp.txt").write_text("soon")
     assert [one.late_seconds for one in grade(term, "mini")] == [3600, 3600, 0]
@@ -281,7 +282,7 @@ def test_a_submission_brings_the_files_asked_for_and_nothing_else(with_files, ki
 def test_notes_of_collecting_come_first_and_once(term, kit, here):
     kit.hand_in(term, "a", kit.answered(term))
     said = [note("First."), note("Second.")]
-    record_receipt(term, "a", "mini", Receipt("2026-11-20T10:00:00+00:00", "folder", "mini", said))
+    record_receipt(term, "a", "mini", CollectionReceipt("2026-11-20T10:00:00+00:00", "folder", "mini", said))
     (one,) = grade(term, "mini")
     assert one.notes == ("First.", "Second.")
 

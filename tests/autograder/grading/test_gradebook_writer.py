@@ -11,11 +11,11 @@ import pytest
 from nbformat.v4 import new_markdown_cell
 from nbgrader.api import Comment, Grade
 
-from autograder.core import notebook_io
+from autograder.authoring.release import release
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.errors import EnvironmentFault, UserError
 from autograder.grading.gradebook_writer import GradebookWriter
-from autograder.authoring.release import release
 
 RECEIVED = datetime(2026, 11, 20, 10, 0)
 

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from autograder.core import notebook_io
 from autograder.authoring.build import build
+from autograder.authoring.release import release
+from autograder.core import notebook_io
 from autograder.errors import UserError
 from autograder.grading.coordinator import grade
-from autograder.authoring.release import release
 from autograder.grading.result import verdicts
 
 

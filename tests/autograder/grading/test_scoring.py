@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_output
 
 from autograder.core.cell_status import CellStatus
 from autograder.grading.scoring import outcome
+from beyond.checks import MIME_TYPE
 
 
 def one(name="x", passed=True, weight=1, unanswered=False, message=""):

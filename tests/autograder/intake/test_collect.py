@@ -14,16 +14,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.core import notebook_io
-from autograder.intake import archives, collect as collecting
-from autograder.intake.collect import collect
 from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.collection_receipt import find_receipt
 from autograder.errors import EnvironmentFault, UserError
+from autograder.intake import collect as collecting
+from autograder.intake.collect import collect
 from autograder.intake.roster import Person, enrol
-from autograder.core.messages import find_receipt
 from autograder.student.submit import submit
 
 EARLY = datetime(2025, 3, 10, 12, 0, 0, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 from autograder.config import Course
 from autograder.grading.cache_key import Fingerprints
 from autograder.grading.gradebook_writer import GradebookWriter
-from autograder.intake.exporter import ConfinedExporter
 from autograder.grading.prepare import WorkMaker
+from autograder.intake.exporter import ConfinedExporter
 
 
 def hostile(course: Course, kit) -> dict[str, bytes]:

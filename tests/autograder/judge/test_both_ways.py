@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autograder.core import notebook_io
-from autograder.config import Course
-from autograder.intake.rebuild import rebuild, recorded, released, template
 from autograder.authoring.dry_run import execute
+from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.grading.result import cell_verdicts
+from autograder.intake.rebuild import rebuild, recorded, released, template
 from tests.one_job import execute as execute_split
 
 COURSE = Course.here()

@@ -1,9 +1,9 @@
 """`@probe(fresh=True)`: a student's file, judged where none of the student's code has run."""
 
 import pytest
-from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_code_cell, new_notebook
 
+from beyond.checks import MIME_TYPE
 from tests.one_job import execute
 
 GIVEN = """from pathlib import Path

@@ -13,16 +13,16 @@ from decimal import Decimal
 import numpy
 import pytest
 import torch
-from beyond.checks import MIME_TYPE, NotAnswered
 
-from autograder.sandbox import wire
+from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
-from autograder.judge.rpc import ChildGone
 from autograder.judge.judge import InstructorFault, Judge
 from autograder.judge.remote_errors import read_claim, remote_error
+from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import Clock, NoProcess, StudentProcess
-from autograder.core.bindings import Names
+from autograder.sandbox import wire
 from autograder.sandbox.exceptions import claim, one_line
+from beyond.checks import MIME_TYPE, NotAnswered
 
 
 class Child(threading.Thread):

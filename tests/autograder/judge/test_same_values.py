@@ -10,7 +10,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from beyond.checks import given
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from jupyter_client.manager import start_new_kernel
 from autograder.judge.rpc import Door
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.zygote_client import WarmParent
+from beyond.checks import given  # noqa: F401 - the code in DESCRIBE calls it
 
 STUDENT = '''
 import array, collections, datetime, decimal, enum, fractions, io, itertools, json, math, os

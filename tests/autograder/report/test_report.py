@@ -12,9 +12,9 @@ from nbgrader import api
 from nbgrader.api import Gradebook
 from sqlalchemy import event, insert
 
-from autograder.report import csv_export
 from autograder.config import COURSE_ID, Course
 from autograder.errors import UserError
+from autograder.report import csv_export
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
 from autograder.report.report import figures, render, report
 

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from autograder.sandbox import wire
+from autograder.sandbox.bubblewrap import find_bwrap
+from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.bubblewrap import WallsFault, find_bwrap
 from autograder.sandbox.zygote_client import WarmParent
 
 HARD_SECONDS = 20.0
@@ -74,7 +75,7 @@ class Talk:
 def bubblewrap():
     try:
         return find_bwrap()
-    except WallsFault as fault:
+    except SandboxUnavailable as fault:
         pytest.skip(str(fault))
 
 

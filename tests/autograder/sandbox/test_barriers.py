@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from autograder.sandbox import syscalls
+from autograder.sandbox import barriers, probes, syscalls
 from autograder.sandbox.zygote_client import WarmParent
-from autograder.sandbox import barriers, probes
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autograder.sandbox import syscalls, wire
-from autograder.sandbox.limits import Limits
 from autograder.sandbox.bubblewrap import environment
+from autograder.sandbox.limits import Limits
 from autograder.sandbox.zygote_client import WarmParent
 
 ROOT = Path(__file__).resolve().parents[3]

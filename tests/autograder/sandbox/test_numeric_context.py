@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from autograder.judge.rpc import Door
+from autograder.sandbox import numeric_context
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.zygote_client import WarmParent
-from autograder.sandbox import numeric_context
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ import numpy
 import pytest
 import torch
 
-from autograder.sandbox import wire
-from autograder.sandbox.wire import crossed, decode, encode
 from autograder.sandbox import plain_values as plain_module
+from autograder.sandbox import wire
 from autograder.sandbox.plain_values import CannotCross, NamedRow, Record, fields_of, plain
+from autograder.sandbox.wire import crossed, decode, encode
 
 Bar = namedtuple("Bar", "name low")
 

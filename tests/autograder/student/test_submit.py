@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.core import notebook_io
 from autograder.config import Course
-from autograder.errors import EnvironmentFault, UserError
+from autograder.core import notebook_io
 from autograder.core.receipts import make_receipt, read_receipt, receipt_problem
+from autograder.errors import EnvironmentFault, UserError
 from autograder.student.submit import submit
 
 NOW = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from autograder.authoring.confirm import confirm_translation
 from autograder.core import notebook_io
 from autograder.errors import UserError
-from autograder.student.translate import confirm_translation, translate
+from autograder.student.translate import translate
 
 
 def cell(notebook, name):

@@ -6,10 +6,10 @@ import json
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.core import notebook_io
 from autograder.config import Course
-from autograder.errors import UserError
+from autograder.core import notebook_io
 from autograder.core.notebook_io import BadNotebook
+from autograder.errors import UserError
 from autograder.student.validate import find_release, validate
 
 
@@ -54,11 +54,11 @@ def assignment(language="en"):
 
 @pytest.fixture
 def course(tmp_path):
-    from autograder.authoring.build import through_steps
+    from autograder.core.preprocessing import apply_preprocessors
 
     made = Course(tmp_path / "course", cell_seconds=5)
     for language in ("en", "ko"):
-        release = through_steps(
+        release = apply_preprocessors(
             made, assignment(language), "form", ("nbgrader.preprocessors.ComputeChecksums",)
         )
         notebook_io.write(made.release(language) / "form" / "form.ipynb", release)

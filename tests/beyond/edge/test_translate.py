@@ -7,6 +7,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from beyond import models
 from beyond.edge import translate as tool
 from beyond.edge import translation_check
@@ -14,8 +17,6 @@ from beyond.edge.ollama import local_address
 from beyond.edge.translators import NoModel, open_translator, pieces
 from beyond.locale import set_language
 from beyond.sentences import sentences
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture(autouse=True)
