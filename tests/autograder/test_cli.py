@@ -7,7 +7,7 @@ import pytest
 
 from autograder import cli
 
-VERBS = "build check release bundle submit collect grade feedback report validate translate doctor demo".split()
+VERBS = ["build", "check", "release", "bundle", "submit", "collect", "grade", "feedback", "report", "validate", "translate", "doctor", "demo"]
 
 
 @pytest.fixture
@@ -52,7 +52,9 @@ def test_help_is_text_in_a_pipe_too():
 
 def test_help_does_not_load_what_takes_seconds():
     heavy = "import sys, autograder.cli; print([m for m in ('nbgrader', 'torch', 'nbconvert', 'babel') if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", heavy], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
 
 
