@@ -7,12 +7,15 @@ import pytest
 
 from beyond import locale
 
+ROOT = Path(__file__).resolve().parents[1]
+
+# The courses that tests make in folders of their own are like this one.
+os.environ["AUTOGRADER_SETTINGS"] = str(ROOT / "pyproject.toml")
+
 # Two processes that both compute on every core take six times as long as one after the other:
 # their threads wait for each other by spinning. Read by PyTorch when it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # What several files share, or see of each other: it has to stay in one process.
 TOGETHER = {

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat.common import ValidationError
 
 from autograder.authoring import catalogs, sync
-from autograder.config import MASTER_LANGUAGE, RELEASE_STEPS, Course
+from autograder.config import RELEASE_STEPS, Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
 from autograder.core.preprocessing import apply_preprocessors
@@ -36,8 +36,8 @@ def given_files(folder: Path) -> list[Path]:
 
 def master_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
     """Every English master with its path below the language's folder: ("lesson" or "source")."""
-    for folder in ("notebooks", "source"):
-        base = course.root / folder / MASTER_LANGUAGE
+    for folder in (course.settings.lessons, "source"):
+        base = course.root / folder / course.source_language
         for path in sorted(base.rglob("*.ipynb")) if base.is_dir() else []:
             if not _IGNORED & set(path.relative_to(base).parts):
                 yield folder, path.relative_to(base)
@@ -46,23 +46,18 @@ def master_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
 def other_languages(course: Course) -> list[str]:
     """Every language but English that there is a folder of lessons or assignments for."""
     found = set()
-    for folder in ("notebooks", "source"):
+    for folder in (course.settings.lessons, "source"):
         base = course.root / folder
-        if base.is_dir():
-            found |= {path.name for path in base.iterdir() if _is_language(path)}
-    return sorted(found - {MASTER_LANGUAGE})
-
-
-def _is_language(path: Path) -> bool:
-    return path.is_dir() and len(path.name) in (2, 3) and path.name.isalpha()
+        found |= {path.name for path in course.language_folders(folder) if path != base}
+    return sorted(found - {course.source_language})
 
 
 def translated_notebook(course: Course, folder: str, relative: Path, code: str) -> NotebookNode:
     """The notebook in another language, brought in step with its English master."""
-    english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
+    english = notebook_io.read(course.root / folder / course.source_language / relative)
     place = course.root / folder / code / relative
     own = notebook_io.read(place) if place.exists() else None
-    return sync.in_step(english, own, code)
+    return sync.in_step(english, own, code, course.language_cell(code))
 
 
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
@@ -86,8 +81,8 @@ def planned(course: Course) -> dict[Path, bytes]:
     files: dict[Path, bytes] = {}
     in_step: dict[tuple[str, str, Path], NotebookNode] = {}
     for folder, relative in master_notebooks(course):
-        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-        in_step[folder, MASTER_LANGUAGE, relative] = english
+        english = notebook_io.read(course.root / folder / course.source_language / relative)
+        in_step[folder, course.source_language, relative] = english
         for code in other_languages(course):
             own = translated_notebook(course, folder, relative, code)
             in_step[folder, code, relative] = own
@@ -97,11 +92,11 @@ def planned(course: Course) -> dict[Path, bytes]:
             released = released_notebook(course, notebook, relative.parts[0])
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
-        master = course.source(MASTER_LANGUAGE) / name
+        master = course.source(course.source_language) / name
         for given in given_files(master):
-            relative = given.relative_to(course.source(MASTER_LANGUAGE))
+            relative = given.relative_to(course.source(course.source_language))
             content = given.read_bytes()
-            files[course.release(MASTER_LANGUAGE) / relative] = content
+            files[course.release(course.source_language) / relative] = content
             for code in other_languages(course):
                 files[course.source(code) / relative] = content
                 files[course.release(code) / relative] = content
@@ -130,7 +125,7 @@ def build(course: Course) -> list[Path]:
     """
     if not course.assignments():
         raise UserError(
-            f"There is nothing to build in {course.root}: it has no source/{MASTER_LANGUAGE}; "
+            f"There is nothing to build in {course.root}: it has no sources; "
             "run this in the course's own repository, not in a student's bundle."
         )
     files = planned(course)

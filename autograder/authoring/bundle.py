@@ -1,7 +1,7 @@
 """Packing what students may have, and nothing else.
 
-Packed is what an allow-list names: lessons and library, releases, environment, this package,
-licences and a README for students. Of these, in a git checkout, only what git tracks, so that
+Packed is what an allow-list in the course's settings names: lessons and releases, and whatever
+else students need, with a README for them. Of these, in a git checkout, only what git tracks, so that
 nothing lying around comes along. The same course gives the same bytes.
 """
 
@@ -11,22 +11,13 @@ import io
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from autograder.authoring.leaks import GIVEN, find_leaks
+from autograder.authoring.leaks import find_leaks
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.atomic_io import write_file
+from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
-
-NAME = "beyond-prompting"
-"""The folder that the zip unpacks to."""
-
-SINGLE_FILES = ("pyproject.toml", "LICENSE", "LICENSE-prose")
-
-LEFT_OUT = ("env/jupyter/instructor", "env/hub", "env/container")
-"""Below the packed folders: what only an instructor or a teaching engineer needs."""
 
 # Never packed, wherever it lies: what programs leave behind. Git ignores these too, but there
 # isn't always a git.
@@ -43,7 +34,7 @@ def bundle(course: Course, out: Path | None = None) -> Path:
     """Write the students' zip.
 
     Args:
-        out: the zip to write; `beyond-prompting.zip` in the course's folder by default.
+        out: the zip to write; named by the course's id, in its folder, by default.
 
     Returns:
         Its path.
@@ -61,10 +52,10 @@ def bundle(course: Course, out: Path | None = None) -> Path:
             f"Nothing was packed, because {leaks[0]}{more}; take that out, "
             "run `autograder build`, and look with `autograder check`."
         )
-    place = Path(out) if out is not None else course.root / f"{NAME}.zip"
+    place = Path(out) if out is not None else course.root / f"{course.id}.zip"
     if place.is_dir():
-        place = place / f"{NAME}.zip"
-    write_file(place, _zipped(packed))
+        place = place / f"{course.id}.zip"
+    write_file(place, _zipped(packed, course.id))
     return place
 
 
@@ -75,8 +66,8 @@ def contents(course: Course) -> dict[str, bytes]:
         UserError: something that students need isn't built, or a link lies among the files.
     """
     packed = {name: _packable(course.root / name) for name in _names(course)}
-    readme = package_files("autograder.authoring").joinpath("templates/bundle-readme.md")
-    packed["README.md"] = readme.read_bytes()
+    if readme := course.settings.bundle_readme:
+        packed["README.md"] = read_file(course.root / readme)
     _require_built(course, packed)
     return dict(sorted(packed.items()))
 
@@ -84,7 +75,7 @@ def contents(course: Course) -> dict[str, bytes]:
 def _names(course: Course) -> Iterator[str]:
     """The paths of the files to pack, from the allow-list."""
     tracked = _tracked(course.root)
-    for folder in GIVEN:
+    for folder in course.settings.bundle_folders:
         base = course.root / folder
         # A folder that git knows nothing of (a copy of the course, a release not yet added) is
         # taken by rule.
@@ -93,21 +84,21 @@ def _names(course: Course) -> Iterator[str]:
             name = path.relative_to(course.root).as_posix()
             if path.is_symlink() and (known is None or name in known):
                 raise UserError(f"{name} is a link, which can't be packed; put the file there.")
-            if not path.is_file() or not _is_wanted(name):
+            if not path.is_file() or not _is_wanted(name, course.settings.bundle_leaves_out):
                 continue
             if known is None or name in known or name.endswith(_MADE):
                 yield name
-    for name in SINGLE_FILES:
+    for name in course.settings.bundle_files:
         if (course.root / name).is_file():
             yield name
 
 
-def _is_wanted(name: str) -> bool:
+def _is_wanted(name: str, left_out: tuple[str, ...]) -> bool:
     parts = PurePosixPath(name).parts
     return not (
         _LEFTOVERS & set(parts)
         or any(part.startswith(".") or part.endswith(_LEFTOVER_ENDINGS) for part in parts)
-        or any(name == left or name.startswith(f"{left}/") for left in LEFT_OUT)
+        or any(name == left or name.startswith(f"{left}/") for left in left_out)
     )
 
 
@@ -156,12 +147,12 @@ def _require_built(course: Course, packed: dict[str, bytes]) -> None:
         raise UserError(f"There is nothing to pack in {course.root}: it has no releases.")
 
 
-def _zipped(packed: dict[str, bytes]) -> bytes:
+def _zipped(packed: dict[str, bytes], folder: str) -> bytes:
     """The zip: sorted names, one date, plain permissions, so that the same files give it again."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in packed.items():
-            entry = zipfile.ZipInfo(f"{NAME}/{name}", _EARLIEST)
+            entry = zipfile.ZipInfo(f"{folder}/{name}", _EARLIEST)
             entry.create_system = 3  # Unix, whatever this machine is
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED

@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell
 from autograder.authoring.build import given_files
 from autograder.authoring.preprocessors import DropExplanations
 from autograder.authoring.sync import Difference
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
 from autograder.grading.result import cell_verdicts
@@ -65,7 +65,7 @@ def reference_cell(master: NotebookNode) -> NotebookNode:
 
 def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
     """What goes wrong when the solution and the untouched release are run and scored."""
-    folder = course.source(MASTER_LANGUAGE) / assignment
+    folder = course.source(course.source_language) / assignment
     master = read(folder / f"{notebook}.ipynb")
     solved, _resources = DropExplanations().preprocess(copied(master), {})
     found = [
@@ -75,7 +75,7 @@ def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
         for cell in cell_verdicts(execute(course, solved, folder, master))
         if cell.points is not None and not cell.passed
     ]
-    stub = template(course, assignment, notebook, MASTER_LANGUAGE)
+    stub = template(course, assignment, notebook, course.source_language)
     found += [
         Difference(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
         for cell in cell_verdicts(execute(course, stub, folder, master))
@@ -111,11 +111,9 @@ def cached_faults(course: Course, assignment: str, notebook: str) -> list[Differ
 
 
 def _key(course: Course, assignment: str) -> str:
-    import beyond
-
     seen = hashlib.sha256()
     folders = [course.source(code) / assignment for code in course.languages()]
-    folders += [Path(beyond.__file__).parent, Path(__file__).parents[1]]
+    folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if "__pycache__" not in path.parts:

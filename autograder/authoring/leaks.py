@@ -34,7 +34,8 @@ from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata, is_solution
+from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
+from autograder.namespace import entries
 
 MARKS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
 
@@ -78,17 +79,13 @@ class Leak:
         return f"{place} {self.text}"
 
 
-GIVEN = ("notebooks", "release", "env", "autograder")
-"""The folders of a course that students get."""
-
-
 def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None) -> list[Leak]:
     """Look for the course's secrets.
 
     Args:
         course: the course with its masters; without masters nothing is secret.
         target: a folder (such as `release/` itself, or an unpacked bundle), or files by their
-            path in it; by default every folder of the course that students get.
+            path in it; by default every folder of the course that students get (`bundle-folders`).
 
     Returns:
         The leaks by file, each once.
@@ -97,7 +94,7 @@ def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None)
     if target is None:
         files = {
             f"{folder}/{name}": content
-            for folder in GIVEN
+            for folder in course.settings.bundle_folders
             for name, content in _read(course.root / folder).items()
         }
     else:
@@ -303,7 +300,7 @@ class Secrets:
         for cell in notebook.cells:
             place = cell.id
             yield from _marks(name, place, cell.source)
-            if "reveal" in course_metadata(cell):
+            if "reveal" in entries(cell):
                 yield Leak(name, place, EXPLANATION, "kept back until after the due date")
             besides = {key: value for key, value in cell.items() if key not in ("source", "id")}
             text = cell.source + "\n" + _strings(besides)
@@ -363,7 +360,7 @@ class Secrets:
 def _parts(cell: NotebookNode) -> tuple[str, list[tuple[str, tuple[str, ...]]]]:
     """A master's cell taken apart: its visible text, and its secrets as (kind, telling lines)."""
     source = cell.source
-    if "reveal" in course_metadata(cell):
+    if "reveal" in entries(cell):
         prose = _FENCE.sub("\n\n", source)
         lines = [*_lines(prose), *(one for part in prose.split("\n\n") for one in _sentences(part))]
         # Code in an explanation is an answer, and may look like teaching code as answers do.

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from autograder import namespace
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
-from autograder.core.notebook_io import course_metadata, grader_metadata, is_solution, is_test
+from autograder.core.notebook_io import grader_metadata, is_solution, is_test
 
 _PEEKING = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
@@ -55,11 +56,11 @@ def lint(notebook: NotebookNode) -> list[Finding]:
         else:
             texts = _given_findings(cell, tree, names)
         findings.extend(Finding(cell.id, text) for text in dict.fromkeys(texts))
-    findings.extend(_unmarked_choices(cells))
+    findings.extend(_unmarked_choices(cells, namespace.used_in(notebook)))
     return findings
 
 
-def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[Finding]:
+def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]], key: str) -> Iterator[Finding]:
     """Questions with a few possible answers whose test doesn't say whether they are that.
 
     Whoever sees the outcome of each hand-in solves such a question by trial, so feedback holds
@@ -70,7 +71,7 @@ def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[
         if is_solution(cell):
             answers |= _constant_answers(tree)
     for cell, tree in cells:
-        if not is_test(cell) or "choice" in course_metadata(cell):
+        if not is_test(cell) or "choice" in namespace.entries(cell):
             continue
         used = used_in(cell.source)
         names = [
@@ -82,7 +83,7 @@ def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[
             yield Finding(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
-                'marked: add {"beyond": {"choice": true}} to its metadata, so that its outcome is '
+                f'marked: add {{"{key}": {{"choice": true}}}} to its metadata, so that its outcome is '
                 "held back until the due date, or false if trying them all gives nothing away",
             )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.authoring.build import build
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
 from autograder.errors import UserError
@@ -47,10 +47,10 @@ def release(
     if to_exchange:
         _to_exchange(course, api, assignment)
     build(course)
-    folder = course.source(MASTER_LANGUAGE) / assignment
+    folder = course.source(course.source_language) / assignment
     masters = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, masters)
-    return course.release(course.language) / assignment
+    return course.release(course.released_language) / assignment
 
 
 def _to_exchange(course: Course, api: object, assignment: str) -> None:

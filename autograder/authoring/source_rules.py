@@ -20,15 +20,15 @@ from autograder.core.notebook_io import (
     grade_id,
     grader_metadata,
     is_test,
-    language_cell_source,
     parse,
 )
+from autograder.namespace import entries
 
 _SPEAKING_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 
 
-def file_faults(path: Path, code: str) -> list[Difference]:
+def file_faults(path: Path, code: str, language_cell: str | None = None) -> list[Difference]:
     """What is wrong with the master notebook in a file, by cell.
 
     Raises:
@@ -36,7 +36,7 @@ def file_faults(path: Path, code: str) -> list[Difference]:
     """
     content = read_file(path, SIZE_LIMIT)
     notebook = parse(content, path.name)
-    return [*_written_id_faults(content), *faults(notebook, code)]
+    return [*_written_id_faults(content), *faults(notebook, code, language_cell)]
 
 
 def _written_id_faults(content: bytes) -> Iterator[Difference]:
@@ -52,14 +52,19 @@ def _written_id_faults(content: bytes) -> Iterator[Difference]:
             yield Difference("-", f"has no id for its cell {number}; save it from JupyterLab")
 
 
-def faults(notebook: NotebookNode, code: str) -> list[Difference]:
-    """What is wrong with a master notebook in itself, by cell."""
+def faults(notebook: NotebookNode, code: str, language_cell: str | None = None) -> list[Difference]:
+    """Return what is wrong with a source notebook in itself, by cell.
+
+    Args:
+        code: its language.
+        language_cell: the source of the cell that sets it; None where none has to.
+    """
     found = list(_id_faults(notebook))
     for cell in notebook.cells:
         if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
             found.append(Difference(cell.id, "has stored output; clear all outputs and save"))
         found.extend(Difference(cell.id, text) for text in _grader_faults(cell))
-    found.extend(_notebook_faults(notebook, code))
+    found.extend(_notebook_faults(notebook, code, language_cell))
     return found
 
 
@@ -98,18 +103,25 @@ def _grader_faults(cell: NotebookNode) -> Iterator[str]:
             yield f"opens and closes {kind} unequally often"
 
 
-def _notebook_faults(notebook: NotebookNode, code: str) -> Iterator[Difference]:
+def _notebook_faults(
+    notebook: NotebookNode, code: str, language_cell: str | None
+) -> Iterator[Difference]:
+    if language_cell is not None:
+        yield from _language_faults(notebook, code, language_cell)
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != "python3":
+        yield Difference("-", f"names the kernel {kernel!r}; it must be python3")
+
+
+def _language_faults(notebook: NotebookNode, code: str, language_cell: str) -> Iterator[Difference]:
     first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     if first is None or first.id != LANGUAGE_CELL:
         yield Difference(
             first.id if first else "-",
             f"must be the first code cell and have the id {LANGUAGE_CELL}",
         )
-    elif first.source != language_cell_source(code):
+    elif first.source != language_cell:
         yield Difference(first.id, f"must set the language {code} and do nothing else")
-    marked = notebook.metadata.get("beyond", {}).get("language")
+    marked = entries(notebook).get("language")
     if marked != code:
         yield Difference("-", f"has the language {marked!r} in its metadata; it must be {code!r}")
-    kernel = notebook.metadata.get("kernelspec", {}).get("name")
-    if kernel != "python3":
-        yield Difference("-", f"names the kernel {kernel!r}; it must be python3")

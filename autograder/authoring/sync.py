@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder.core.notebook_io import LANGUAGE_CELL, copied, course_metadata, language_cell_source
+from autograder.core.notebook_io import LANGUAGE_CELL, copied
+from autograder.namespace import entries, put, used_in
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,30 @@ def _by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {cell.id: cell for cell in notebook.cells}
 
 
-def in_step(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:
+def in_step(
+    english: NotebookNode,
+    translated: NotebookNode | None,
+    code: str,
+    language_cell: str | None = None,
+) -> NotebookNode:
     """The translated notebook with everything but its prose taken from the English one.
 
     A prose cell without a translation gets the English text and no hash: it counts as missing.
+
+    Args:
+        language_cell: the source of the cell that sets the language; None leaves it as it is.
     """
     own = _by_id(translated) if translated is not None else {}
     result = copied(english)
-    result.metadata.setdefault("beyond", NotebookNode())["language"] = code
+    namespace = used_in(english)
+    put(result, namespace, language=code)
     for cell in result.cells:
-        if cell.id == LANGUAGE_CELL:
-            cell.source = language_cell_source(code)
+        if cell.id == LANGUAGE_CELL and language_cell is not None:
+            cell.source = language_cell
         elif cell.cell_type != "code" and cell.id in own:
             cell.source = own[cell.id].source
-            if translates := course_metadata(own[cell.id]).get("translates"):
-                cell.metadata.setdefault("beyond", NotebookNode())["translates"] = translates
+            if translates := entries(own[cell.id]).get("translates"):
+                put(cell, namespace, translates=translates)
     return result
 
 
@@ -74,9 +84,8 @@ def confirm(
             continue
         if cells is not None and cell.id not in cells:
             continue
-        mark = cell.metadata.setdefault("beyond", NotebookNode())
-        if mark.get("translates") != digest(source):
-            mark["translates"] = digest(source)
+        if entries(cell).get("translates") != digest(source):
+            put(cell, used_in(english), translates=digest(source))
             changed.append(cell.id)
     return changed
 
@@ -86,8 +95,17 @@ def needs_words(source: str) -> bool:
     return bool(re.search(r"[A-Za-z]{2,}", _without_fixed_parts(source)))
 
 
-def differences(english: NotebookNode, translated: NotebookNode, code: str) -> list[Difference]:
-    """Everything that is out of step between a notebook and its translation."""
+def differences(
+    english: NotebookNode,
+    translated: NotebookNode,
+    code: str,
+    language_cell: str | None = None,
+) -> list[Difference]:
+    """Return everything that is out of step between a notebook and its translation.
+
+    Args:
+        language_cell: the source that its cell that sets the language has to have.
+    """
     found: list[Difference] = []
     leading, own = _by_id(english), _by_id(translated)
     for cell_id in leading.keys() - own.keys():
@@ -99,22 +117,27 @@ def differences(english: NotebookNode, translated: NotebookNode, code: str) -> l
         found.append(Difference(shared[0] if shared else "-", "cells stand in another order"))
     for cell_id in shared:
         found.extend(
-            Difference(cell_id, text) for text in _cell_faults(leading[cell_id], own[cell_id], code)
+            Difference(cell_id, text)
+            for text in _cell_faults(leading[cell_id], own[cell_id], code, language_cell)
         )
     return found
 
 
-def _cell_faults(english: NotebookNode, own: NotebookNode, code: str) -> list[str]:
+def _cell_faults(
+    english: NotebookNode, own: NotebookNode, code: str, language_cell: str | None
+) -> list[str]:
     if english.cell_type != own.cell_type:
         return [f"is a {own.cell_type} cell but {english.cell_type} in English"]
     if english.metadata.get("nbgrader") != own.metadata.get("nbgrader"):
         return ["has other nbgrader metadata than in English"]
     if english.cell_type == "code":
-        wanted = language_cell_source(code) if english.id == LANGUAGE_CELL else english.source
+        wanted = english.source
+        if english.id == LANGUAGE_CELL and language_cell is not None:
+            wanted = language_cell
         return [] if own.source == wanted else ["has other code than in English"]
     if not needs_words(english.source):
         return [] if own.source == english.source else ["has nothing to translate but differs"]
-    translates = course_metadata(own).get("translates")
+    translates = entries(own).get("translates")
     if translates is None:
         return [f"has no {code} translation yet (missing)"]
     faults = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
+from autograder.namespace import entries
 
 # nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
 if TYPE_CHECKING:
@@ -173,14 +174,12 @@ def write(path: Path, notebook: NotebookNode) -> None:
 
 
 def language_of(notebook: NotebookNode) -> str:
-    """The language a notebook is written in: what its cells set, else its metadata, else English."""
+    """The language a notebook is written in: what its cells set, else its metadata; empty if neither."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found.group(1)
-    marked = notebook.metadata.get("beyond")
-    if isinstance(marked, dict) and isinstance(marked.get("language"), str):
-        return marked["language"]
-    return "en"
+    marked = entries(notebook).get("language")
+    return marked if isinstance(marked, str) else ""
 
 
 def grader_metadata(cell: NotebookNode) -> dict:
@@ -189,18 +188,12 @@ def grader_metadata(cell: NotebookNode) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def course_metadata(node: NotebookNode) -> dict:
-    """What the course itself keeps in the metadata of a cell or notebook, or an empty dict."""
-    found = node.metadata.get("beyond")
-    return found if isinstance(found, dict) else {}
-
-
 def cell_seconds(notebook: NotebookNode, usual: int) -> int:
     """The longest that a cell of this notebook may run: as usual, or longer if its metadata say.
 
     An honest cell that exports a model in 5 s has taken 40 s on a crowded machine.
     """
-    asked = course_metadata(notebook).get("cell_seconds", 0)
+    asked = entries(notebook).get("cell_seconds", 0)
     return max(usual, asked) if isinstance(asked, int) else usual
 
 
@@ -227,9 +220,4 @@ def copied(notebook: NotebookNode) -> NotebookNode:
 
 def is_explanation(cell: NotebookNode) -> bool:
     """Return whether a cell is kept back until feedback may show it."""
-    return "reveal" in course_metadata(cell)
-
-
-def language_cell_source(code: str) -> str:
-    """Return the source of the one code cell that differs between languages."""
-    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+    return "reveal" in entries(cell)

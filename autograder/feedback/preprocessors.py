@@ -16,7 +16,8 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder.config import COURSE_ID, Course
+from autograder.checks import is_shown
+from autograder.config import Course
 from autograder.core.notebook_io import copied, grade_id, is_test
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
@@ -24,13 +25,13 @@ from autograder.feedback.plan import PagePlan, choices, page_plan
 
 __all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Held"]
 
-GRADES = "beyond_grades"
+GRADES = "autograder_grades"
 """Where in nbconvert's resources the notebook's `Grades` are."""
 
-PLAN = "beyond_plan"
+PLAN = "autograder_plan"
 """Where the notebook's `PagePlan` is."""
 
-HELD = "beyond_held"
+HELD = "autograder_held"
 """Where it is said which questions' outcomes are held back, as `Held`."""
 
 
@@ -55,7 +56,7 @@ class ReadGrades(NbGraderPreprocessor):
     ) -> tuple[NotebookNode, ResourcesDict]:
         if GRADES not in resources:
             names = resources["nbgrader"]
-            with Gradebook(names["db_url"], COURSE_ID) as gradebook:
+            with Gradebook(names["db_url"], self.config.CourseDirectory.course_id) as gradebook:
                 found = read_grades(gradebook, names["assignment"], names["student"])
             resources[GRADES] = found[names["student"]][names["notebook"]]
         if PLAN not in resources:
@@ -93,9 +94,7 @@ def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
         # What CheckFailed says stands in the record's own output already.
         return output.ename != "CheckFailed"
-    return (
-        output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
-    )
+    return output.output_type == "display_data" and is_shown(output.data)
 
 
 def is_over(due: datetime | None) -> bool:

@@ -27,7 +27,7 @@ from pygments.token import STANDARD_TYPES
 from autograder.core.images import checked_url
 from autograder.feedback.mathml import mathml
 from autograder.feedback.text import plain, shortened
-from beyond.locale import _
+from autograder.i18n import _
 
 LONGEST_HTML = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,
@@ -40,10 +40,69 @@ LONGEST_MARKDOWN = 20_000
 """The most characters of markdown; of a longer one the beginning and the end stay."""
 
 _TAGS = frozenset(
-    ["a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var", "wbr"]
+    [
+        "a",
+        "abbr",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "cite",
+        "code",
+        "col",
+        "colgroup",
+        "dd",
+        "del",
+        "details",
+        "dfn",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "figcaption",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "li",
+        "mark",
+        "ol",
+        "p",
+        "pre",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "u",
+        "ul",
+        "var",
+        "wbr",
+    ]
 )
 # Their text is no text for a reader.
-_DROPPED = frozenset(["script", "style", "title", "head", "template", "noscript", "iframe", "svg", "math"])
+_DROPPED = frozenset(
+    ["script", "style", "title", "head", "template", "noscript", "iframe", "svg", "math"]
+)
 _ATTRIBUTES = {
     "*": {"title", "style", "class", "lang", "dir"},
     "a": {"href"},
@@ -97,7 +156,32 @@ _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
 # Empty ones, and those that the next of their kind closes; what holds those is counted.
 _NOT_NESTED = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "option"]
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "td",
+        "th",
+        "tbody",
+        "thead",
+        "tfoot",
+        "option",
+    ]
 )
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from beyond.locale import _
+from autograder.i18n import _
 
 LINES = 200
 """The most lines of one text; of a longer one the beginning and the end stay."""

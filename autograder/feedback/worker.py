@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook, reads
 from traitlets.config import Config
 
+from autograder import i18n
 from autograder.config import FEEDBACK_STEPS
 from autograder.core.messages import N_
 from autograder.core.notebook_language import shown_language
@@ -27,6 +28,7 @@ from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, held_choices
 from autograder.grading.result import cell_verdicts
 from autograder.i18n import speaking
+from autograder.namespace import accept
 
 CPU_SECONDS = 8
 """The processor time that one page may take."""
@@ -64,6 +66,8 @@ class PageJob:
         plans: by language.
         explain: explain the answers before the due date too.
         choices_shown: show what became of choice questions before the due date too.
+        texts: whose translations the page is made with.
+        namespaces: the keys of the grader's entries in the notebook's metadata.
     """
 
     student: str
@@ -74,6 +78,8 @@ class PageJob:
     plans: dict[str, PagePlan] = field(default_factory=dict)
     explain: bool = False
     choices_shown: bool = False
+    texts: tuple[i18n.Domain, ...] = ()
+    namespaces: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
@@ -91,6 +97,9 @@ def run(job: PageJob, answers: Connection) -> None:
     _be_quiet()
     try:
         content = _content(job.path)
+        i18n.use(job.texts)
+        for one in job.namespaces:
+            accept(one)
         _be_bounded()
         _give_up_rights()
         nb = reads(content.decode("utf-8"))

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.collection_receipt import receipt_file
 from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
 
@@ -17,7 +17,7 @@ class Fingerprints:
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
-        self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
+        self._instructors = _contents(course.source(course.source_language) / assignment)
 
     def of(self, student: str) -> str:
         """SHA-256 over the submitted files, what collecting noted about them, and the instructor's."""

@@ -20,7 +20,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable
 from autograder.core.student_id import require_student_id
@@ -30,6 +30,7 @@ from autograder.grading.pool import WorkerDied, executor, run_each
 from autograder.grading.preflight import require_preflight
 from autograder.grading.result_folder import MARK, GradedFolder, Mark, interrupted
 from autograder.judge.job import imports_in, longest_job
+from autograder.namespace import entries
 from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -351,14 +352,14 @@ def _longest(course: Course, assignment: str) -> float:
     seconds = []
     for master in _masters(course, assignment):
         with suppress(AttributeError):  # what is wrong with it is told later
-            asked = master.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+            asked = entries(master).get("cell_seconds", 0)
             seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
 
 
 def _masters(course: Course, assignment: str) -> Iterator[dict]:
     """The instructor's notebooks as they are in their files, read without nbformat."""
-    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+    for path in (course.source(course.source_language) / assignment).glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
@@ -372,7 +373,8 @@ def _warm_up(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
     for master in _masters(course, assignment):
         with suppress(KeyError, TypeError):  # what is wrong with it is told later
             imports |= imports_in(master)
-    return functools.partial(warm_up, tuple(sorted(imports)))
+    packages = course.settings.packages
+    return functools.partial(warm_up, tuple(sorted(imports)), packages, (str(course.root),))
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
-from autograder.config import COURSE_ID, Course
+from autograder.config import Course
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
 from autograder.errors import UserError
 from autograder.grading.scoring import outcome
@@ -51,7 +51,7 @@ from autograder.intake.rebuild import is_students
 NO_RESPONSE = "No response."
 """nbgrader's own words for an answer cell that was left as it was."""
 
-_WRITES = "beyond_writes"
+_WRITES = "autograder_writes"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class GradebookWriter:
         """
         with self.course.plain_gradebook_errors(), ExitStack() as stack:
             self.course.term.mkdir(parents=True, exist_ok=True)
-            self.gradebook = Gradebook(self.course.database, COURSE_ID)
+            self.gradebook = Gradebook(self.course.database, self.course.id)
             stack.callback(self.gradebook.close)
             _announce_writes(self.gradebook.engine)
             with Session(self.gradebook.engine) as session:

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
 from autograder.core.collection_receipt import find_receipt
@@ -40,6 +40,7 @@ from autograder.intake.reader import Reader
 from autograder.intake.rebuild import Base, Bases, rebuilt
 from autograder.intake.submission import Submission
 from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
+from autograder.namespace import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
@@ -153,7 +154,9 @@ class WorkMaker:
         master = self._master(name, language)
         about = self._about.get((name, language))
         if about is None:
-            about = self._about[name, language] = Assignment.of(master)
+            about = self._about[name, language] = Assignment.of(
+                master, self._course.settings.packages, [str(self._course.root)]
+            )
         return Job(
             student=student,
             assignment=self._assignment,
@@ -173,7 +176,7 @@ class WorkMaker:
         """
         works = []
         for name in self._names:
-            base = self._base(name, MASTER_LANGUAGE)
+            base = self._base(name, self._course.source_language)
             solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
             for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
                 notebook = notebook_io.copied(base.template)
@@ -193,8 +196,8 @@ class WorkMaker:
         for name, sent in work.rebuilt.items():
             nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
             result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
-            said = result.metadata["beyond"]["notes"]
-            said.insert(0, {"message": GIVEN_UP, "values": {}})
+            given_up = {"message": GIVEN_UP, "values": {}}
+            put(result, notes=[given_up, *entries(result)["notes"]])
         return results
 
     def _limited(self, notebook: NotebookNode) -> NotebookNode:
@@ -233,7 +236,7 @@ class WorkMaker:
 
     def _untouched(self, name: str) -> Submission:
         """The notebook as students got it, in the master's language."""
-        return self._base(name, MASTER_LANGUAGE).untouched
+        return self._base(name, self._course.source_language).untouched
 
     def _base(self, name: str, language: str) -> Base:
         """The instructor's notebook for a submission, which is the one that was released.

@@ -1,6 +1,6 @@
 """From what a test cell left behind to points and reasons.
 
-The record that `beyond.checks.report` leaves in a cell's output makes the points. A warning or
+The record that `autograder.checks.report` leaves in a cell's output makes the points. A warning or
 anything else on stderr never costs one. A test that did not reach its report earns nothing, and
 the reason says why.
 """
@@ -15,10 +15,11 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
+from autograder.checks import is_shown, record_in, score
 from autograder.core.cell_status import CellStatus
-from autograder.core.notebook_io import copied, course_metadata, grader_metadata
-from beyond.checks import MIME_TYPE, is_record, score
-from beyond.locale import _
+from autograder.core.notebook_io import copied, grader_metadata
+from autograder.i18n import _
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,11 @@ def outcome(cell: NotebookNode) -> Outcome:
 
 def _record(cell: NotebookNode) -> dict | None:
     found = [
-        output.data[MIME_TYPE]
+        output.data
         for output in cell.outputs
-        if output.output_type == "display_data" and MIME_TYPE in output.get("data", {})
+        if output.output_type == "display_data" and is_shown(output.get("data"))
     ]
-    return found[-1] if found and is_record(found[-1]) else None
+    return record_in(found[-1]) if found else None
 
 
 def _words(failed: dict) -> str:
@@ -81,7 +82,7 @@ def _words(failed: dict) -> str:
 
 def status_of(cell: NotebookNode) -> CellStatus:
     """Return how an executed cell ended, as the grader noted it."""
-    return CellStatus(course_metadata(cell).get("status", ""))
+    return CellStatus(entries(cell).get("status", ""))
 
 
 def stopped(cell: NotebookNode) -> str | None:
@@ -104,7 +105,7 @@ def stopped(cell: NotebookNode) -> str | None:
 
 
 def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
-    """A test written without `beyond.checks`: nbgrader's own rules, but stderr costs nothing."""
+    """A test written without `autograder.checks`: nbgrader's own rules, but stderr costs nothing."""
     quiet = copied(cell)
     quiet.outputs = [
         out for out in cell.outputs if not (out.output_type == "stream" and out.name == "stderr")

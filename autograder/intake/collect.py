@@ -35,7 +35,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from autograder.config import COURSE_ID, MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import plain_disk_errors, replaced_folder, write_file
 from autograder.core.collection_receipt import CollectionReceipt, record_receipt
 from autograder.core.messages import N_, Note, note
@@ -569,7 +569,7 @@ def _from_exchange(
     and is told. Restoring a backup or changing owners and permissions are changes too: then
     `received=` says what is true.
     """
-    inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
+    inbound = Path(course.nbgrader_config().Exchange.root) / course.id / "inbound"
     if not inbound.is_dir():
         raise UserError(
             f"There is no exchange at {inbound}; release with --exchange first, "
@@ -974,7 +974,7 @@ def _is_free(path: str, used: set[str]) -> bool:
 
 def _blank(course: Course, assignment: str) -> bytes:
     """The released notebook, which stands in where nothing can be read."""
-    for language in (course.language, MASTER_LANGUAGE):
+    for language in (course.released_language, course.source_language):
         place = course.release(language) / assignment / f"{assignment}.ipynb"
         if place.is_file():
             return place.read_bytes()

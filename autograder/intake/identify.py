@@ -23,15 +23,16 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from autograder.core.messages import N_, Note, note
-from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, grade_id, read
 from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
 from autograder.intake.submission import CourseCells, comparable, course_cells
+from autograder.namespace import entries
 
 if TYPE_CHECKING:
     from autograder.config import Course
@@ -136,21 +137,18 @@ class Blueprint:
 def blueprints(course: Course) -> dict[str, Blueprint]:
     """Every assignment of the course: from `release/`, and from `source/` where there is one."""
     names: set[str] = set()
-    folders = [
-        folder
-        for part in ("release", "source")
-        if (course.root / part).is_dir()
-        for folder in sorted((course.root / part).iterdir())
-        if folder.is_dir()
-    ]
+    released = course.language_folders("release")
+    folders = [*released, *course.language_folders("source")]
     for folder in folders:
         for path in folder.iterdir():
             if (path / f"{path.name}.ipynb").is_file():
                 names.add(path.name)
-    return {name: _blueprint(course, folders, name) for name in sorted(names)}
+    return {name: _blueprint(course, folders, released, name) for name in sorted(names)}
 
 
-def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
+def _blueprint(
+    course: Course, folders: Sequence[Path], released_folders: Sequence[Path], name: str
+) -> Blueprint:
     grade_ids: set[str] = set()
     given: set[str] = set()
     asked: set[str] = set()
@@ -162,10 +160,10 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
         notebook = read(place / f"{name}.ipynb")
         every.append(notebook)
         grade_ids.update(filter(None, map(grade_id, notebook.cells)))
-        if folder.parent.name == "release":
+        if folder in released_folders:
             released.append(notebook)
             given.update(comparable(cell.source) for cell in notebook.cells)
-        listed = course_metadata(notebook).get("files", [])
+        listed = entries(notebook).get("files", [])
         asked.update(file for file in listed if isinstance(file, str))
         asked.update(
             unicodedata.normalize("NFC", path.relative_to(place).as_posix())
@@ -174,7 +172,9 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
             and not any(part.startswith(".") for part in path.relative_to(place).parts)
         )
     asked.discard(f"{name}.ipynb")
-    languages = dict.fromkeys(folder.name for folder in folders)
+    languages = dict.fromkeys(
+        "" if folder.parent == course.root else folder.name for folder in folders
+    )
     cells = course_cells(every, released, languages)
     return Blueprint(name, frozenset(grade_ids), frozenset(given), frozenset(asked), cells)
 

@@ -30,7 +30,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
@@ -45,6 +45,7 @@ from autograder.intake.submission import (
     comparable,
     course_cells,
 )
+from autograder.namespace import put
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",
@@ -290,14 +291,14 @@ class Bases:
         self._made: dict[tuple[str, str], Base] = {}
         self._cells: dict[str, CourseCells] = {}
 
-    def base(self, notebook: str, language: str = MASTER_LANGUAGE) -> Base:
+    def base(self, notebook: str, language: str | None = None) -> Base:
         """The one in a language, or in the master's where there is none in that.
 
         Args:
             language: one of the course's; any other is the master's.
         """
         if language not in self._languages or not self._path(notebook, language).is_file():
-            language = MASTER_LANGUAGE
+            language = self._course.source_language
         made = self._made.get((notebook, language))
         if made is None:
             where = (self._course, self._assignment, notebook, language)
@@ -328,9 +329,7 @@ def rebuilt(base: Base, submission: Submission, notes: Iterable[Note] = ()) -> N
         notes: what was decided before, when the submission was collected.
     """
     result, said = rebuild(base.template, base.given, submission)
-    mark = result.metadata.setdefault("beyond", NotebookNode())
-    mark["language"] = base.language
-    mark["notes"] = [asdict(one) for one in [*notes, *said]]
+    put(result, language=base.language, notes=[asdict(one) for one in [*notes, *said]])
     return result
 
 

@@ -11,12 +11,11 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
+from autograder import checks
 from autograder.core.cell_status import CellStatus
 from autograder.judge.hidden_part import is_apart, texts_in
 from autograder.judge.job import CellOutcome, CodeCell
 from autograder.judge.judge import Output, ending_output, error_output
-from beyond import checks
-from beyond.checks import MIME_TYPE, is_record
 
 
 def N_(message: str) -> str:
@@ -106,8 +105,8 @@ def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOu
 def record_in(outputs: Iterable[Output]) -> dict[str, Any] | None:
     """Return the record that `report` left, if it did."""
     for output in outputs:
-        record = output.get("data", {}).get(MIME_TYPE)
-        if is_record(record):
+        record = checks.record_in(output.get("data"))
+        if record is not None:
             return record
     return None
 

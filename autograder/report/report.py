@@ -10,10 +10,9 @@ from pathlib import Path
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable_value
-from autograder.i18n import speaking
+from autograder.i18n import _, speaking
 from autograder.report import csv_export, statistics
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
-from beyond.locale import _
 
 BINS = 10
 MOST_MISSED = 5
@@ -117,20 +116,21 @@ def report(
     course: Course,
     assignment: str,
     out: Path | None = None,
-    language: str = "en",
+    language: str | None = None,
     excel: bool = False,
 ) -> ReportResult:
     """Write the report of an assignment: `<assignment>.html`, and CSV for people and LMSs.
 
     Args:
         out: the folder to write to; `term/reports` by default.
-        language: the page's language.
+        language: the page's language; the source language by default.
         excel: begin the full CSV with a byte order mark, for Excel.
 
     Raises:
         UserError: the gradebook doesn't know the assignment, or the language isn't one.
         EnvironmentFault: the gradebook is in use, the disk is full.
     """
+    language = course.require_spoken(course.source_language if language is None else language)
     sheet = grade_sheet(course, assignment)
     found = figures(sheet)
     with speaking(language):

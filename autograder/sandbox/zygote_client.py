@@ -137,7 +137,7 @@ class WarmParent:
         self,
         limits: Limits = Limits(),
         imports: Iterable[str] = (),
-        packages: Iterable[str] = ("beyond",),
+        packages: Iterable[str] = (),
         hidden: Iterable[Path] = (),
         entry: str = _STUDENT_ENTRY,
         modules: tuple[str, ...] | None = None,

@@ -7,7 +7,7 @@ from nbformat.v4 import new_output
 
 from autograder.core.cell_status import CellStatus
 from autograder.grading.scoring import outcome
-from beyond.checks import MIME_TYPE
+from autograder.checks import MIME_TYPE
 
 
 def one(name="x", passed=True, weight=1, unanswered=False, message=""):

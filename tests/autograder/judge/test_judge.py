@@ -22,7 +22,7 @@ from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import Clock, NoProcess, StudentProcess
 from autograder.sandbox import wire
 from autograder.sandbox.exceptions import claim, one_line
-from beyond.checks import MIME_TYPE, NotAnswered
+from autograder.checks import MIME_TYPE, NotAnswered
 
 
 class Child(threading.Thread):

@@ -285,7 +285,7 @@ def kernel():
 @pytest.fixture(scope="module")
 def door(bubblewrap):
     imports = ("numpy", "torch", "beyond.checks")
-    with WarmParent(limits=Limits(), imports=imports) as parent, parent.fork() as child:
+    with WarmParent(limits=Limits(), imports=imports, packages=("beyond",)) as parent, parent.fork() as child:
         found = Door(child.socket, call_seconds=60)
         assert found.run("c", STUDENT, 30, 1).error is None
         yield found

@@ -81,7 +81,7 @@ def bubblewrap():
 
 @pytest.fixture(scope="session")
 def parent(bubblewrap):
-    with WarmParent(limits=LIMITS, imports=("beyond.checks",)) as parent:
+    with WarmParent(limits=LIMITS, imports=("beyond.checks",), packages=("beyond",)) as parent:
         yield parent
 
 

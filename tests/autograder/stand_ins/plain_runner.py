@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from autograder.judge.job import CellOutcome, Job, Outcome
-from beyond.checks import listening
+from autograder.checks import listening
 
 
 def execute(cells) -> dict[str, CellOutcome]:
