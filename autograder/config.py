@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = "pyproject.toml"
 _TABLE = "[tool.autograder]"
+_HOME = Path(__file__).resolve().parents[1]
+"""The course's folder, where the course holds this package too."""
 
 
 def _setting(about: str, default: Any) -> Any:
@@ -90,18 +92,16 @@ class Settings:
     def read(cls, root: Path) -> Settings:
         """Read the settings of the course in a folder.
 
-        A folder whose pyproject.toml has none, or that has no such file, takes those of the file
-        that AUTOGRADER_SETTINGS names, if it names one.
+        A folder that has none (a demo's, a term's made elsewhere) takes those of the course that
+        this package lies in, if it lies in one.
 
         Raises:
             UserError: the file can't be used; the message names it and the key.
         """
         path = root / SETTINGS_FILE
         found = _table(path)
-        if found is None and (named := os.environ.get("AUTOGRADER_SETTINGS")):
-            path = Path(named)
-            if not path.is_file():
-                raise UserError(f"There is no file {path}; set AUTOGRADER_SETTINGS to one.")
+        if found is None:
+            path = _HOME / SETTINGS_FILE
             found = _table(path)
         return cls.of(found or {}, path)
 
@@ -252,7 +252,7 @@ class Course:
             UserError: there is no such folder, or its settings can't be used.
         """
         working = Path.cwd()
-        places = [working, *working.parents, Path(__file__).resolve().parents[1]]
+        places = [working, *working.parents, _HOME]
         nearest = next((one for one in places if _table(one / SETTINGS_FILE) is not None), working)
         settings = Settings.read(nearest)
         named = settings.variable("COURSE")

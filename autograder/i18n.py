@@ -107,7 +107,7 @@ def set_language(code: str) -> None:
     """Switch every text made by code to a language.
 
     Args:
-        code: as the folders of catalogs are named ("en", "ko", …).
+        code: as the folders of catalogs are named.
 
     Raises:
         ValueError: there are languages, and this isn't one.

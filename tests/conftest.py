@@ -9,9 +9,6 @@ from beyond import locale
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The courses that tests make in folders of their own are like this one.
-os.environ["AUTOGRADER_SETTINGS"] = str(ROOT / "pyproject.toml")
-
 # Two processes that both compute on every core take six times as long as one after the other:
 # their threads wait for each other by spinning. Read by PyTorch when it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
