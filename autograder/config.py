@@ -82,6 +82,9 @@ class Settings:
     bundle_files: tuple[str, ...] = _setting("the single files that it packs", (SETTINGS_FILE,))
     bundle_leaves_out: tuple[str, ...] = _setting("what of those folders it leaves out", ())
     bundle_readme: str = _setting("the file that becomes the bundle's README.md", "")
+    demo_class: str = _setting(
+        "the folder with the small class that `autograder demo` plays a term with", ""
+    )
     environment: tuple[tuple[str, str], ...] = _setting(
         "a table of older names of the environment variables AUTOGRADER_…, as in "
         'AUTOGRADER_EXCHANGE = "OUR_EXCHANGE"',
@@ -161,6 +164,7 @@ _PLACES = (
     "bundle-files",
     "bundle-leaves-out",
     "bundle-readme",
+    "demo-class",
 )
 
 
@@ -168,7 +172,9 @@ def _checked(key: str, value: object, default: object, path: Path) -> Any:
     """Return a setting's value as the field keeps it."""
     if key == "environment":
         kind, name = dict, "a table of strings"
-        parts = [one for pair in value.items() for one in pair] if isinstance(value, dict) else [None]
+        parts = (
+            [one for pair in value.items() for one in pair] if isinstance(value, dict) else [None]
+        )
     elif isinstance(default, tuple):
         kind, name = tuple, "a list of strings"
         parts = value if isinstance(value, list) else [None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from autograder.authoring.build import build
@@ -22,21 +22,13 @@ from autograder.grading.coordinator import grade
 from autograder.grading.result import Verdict
 from autograder.intake.collect import CollectResult, collect
 
-CLASS = Path("tests") / "data" / "class"
 CELL_SECONDS = 5
-_FOLDER_CAME_IN = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
+DELIVERIES = "deliveries.json"
+"""What came in for each assignment, in the folder of the class.
 
-# A plain folder has no record of when its files came in (copying changes their times), so the
-# instructor says it.
-_DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
-    "quiz": [
-        ("quiz-canvas.zip", None),
-        ("quiz-moodle.zip", None),
-        ("quiz-folder", _FOLDER_CAME_IN),
-    ],
-    "cost-formula": [("cost-formula-canvas.zip", None)],
-    "moe-gate": [("moe-gate-canvas.zip", None)],
-}
+A plain folder has no record of when its files came in (copying changes their times), so it is
+said there.
+"""
 
 
 def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> list[Verdict]:
@@ -54,9 +46,9 @@ def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> li
         UserError: the class isn't there (a student's bundle), or the folder isn't empty.
         EnvironmentFault: the disk is full.
     """
-    own, _collected = prepare(Path(folder), course, say)
+    own, collected = prepare(Path(folder), course, say)
     results: list[Verdict] = []
-    for assignment in _DELIVERIES:
+    for assignment in collected:
         say(f"grading {assignment}")
         results += grade(own, assignment, progress=_teller(say))
         written = feedback(own, assignment)
@@ -68,8 +60,8 @@ def prepare(
     folder: Path, course: Course, say: Callable[[str], None] = print
 ) -> tuple[Course, dict[str, list[CollectResult]]]:
     """The term up to grading: a course of its own in `folder`, released and collected."""
-    data = course.root / CLASS
-    if not (data / "roster.csv").is_file() or not course.assignments():
+    data = course.root / course.settings.demo_class
+    if not (data / DELIVERIES).is_file() or not course.assignments():
         raise UserError(
             f"The demo needs the course's own repository: {data} or source/ is missing; "
             "a bundle for students does not have them."
@@ -83,16 +75,24 @@ def prepare(
             ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"),
         )
     # An exchange of its own too, whatever the environment says.
-    own = Course(folder.resolve(), cell_seconds=CELL_SECONDS, exchange=folder / "exchange")
+    own = Course(
+        folder.resolve(),
+        cell_seconds=CELL_SECONDS,
+        exchange=folder / "exchange",
+        settings=course.settings,
+    )
     say(f"built {len(build(own))} files in {own.root}")
     due = datetime.fromisoformat(
         json.loads((data / "expected.json").read_text(encoding="utf-8"))["due"]
     )
     collected: dict[str, list[CollectResult]] = {}
-    for assignment, deliveries in _DELIVERIES.items():
+    everything = json.loads((data / DELIVERIES).read_text(encoding="utf-8"))
+    for assignment, deliveries in everything.items():
         release(own, assignment, due=due)
         say(f"released {assignment}, due {due:%Y-%m-%d %H:%M} UTC")
-        for name, received in deliveries:
+        for delivery in deliveries:
+            name, said = delivery["file"], delivery.get("received")
+            received = datetime.fromisoformat(said) if said else None
             result = collect(
                 own, assignment, data / name, roster=data / "roster.csv", received=received
             )

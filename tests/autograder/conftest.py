@@ -16,6 +16,7 @@ from autograder.authoring.sync import digest
 from autograder.config import Course
 from autograder.core import notebook_io
 
+
 def language_cell_source(code: str) -> str:
     """The one code cell that differs between languages, as the course's settings have it."""
     return f'from beyond.locale import set_language\n\nset_language("{code}")'

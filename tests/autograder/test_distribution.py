@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import autograder
 from autograder.core import notebook_io
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,11 +95,11 @@ def played(command: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     said.append(run(command, "release", "sums", "--due", "2020-01-01", cwd=course))
     inbox = course / "inbox"
     given = json.loads((course / "release" / "sums" / "sums.ipynb").read_text(encoding="utf-8"))
-    for number, (student, answer) in enumerate(ANSWERS.items(), 1):
+    for student, answer in ANSWERS.items():
         for cell in given["cells"]:
             if cell["id"] == "total":
                 cell["source"] = answer
-        write(inbox / f"{student}{number}_{number}_sums.ipynb", given)
+        write(inbox / student / "sums.ipynb", given)
     roster = "id,first_name,last_name,email,lms_user_id\n" + "".join(
         f"{one},{one},X,{one}@example.org,{number}\n" for number, one in enumerate(ANSWERS, 1)
     )
@@ -182,10 +181,10 @@ def test_its_own_texts_come_with_it(command: Path, tmp_path: Path):
 
 
 def test_a_plain_course_is_graded(played: tuple[Path, list[str]]):
-    course, said = played
-    line = {words[0]: words for words in map(str.split, said[3].splitlines()) if words}
+    _course, said = played
+    table = " ".join(said[3].split())
     for student, score in EXPECTED.items():
-        assert f"{student} │ {score:g} / 3" in " ".join(said[3].replace("┃", "│").split()), line
+        assert f"{student} │ {score:g} / 3" in table
 
 
 def test_its_gradebook_is_named_after_the_folder(played: tuple[Path, list[str]]):
@@ -210,4 +209,3 @@ def test_its_notebooks_carry_the_graders_own_key(played: tuple[Path, list[str]])
     course, _said = played
     graded = notebook_io.read_graded(course / "term/autograded/ada/sums/sums.ipynb")
     assert "autograder" in graded.metadata
-    assert autograder.__file__ is not None

@@ -5,9 +5,9 @@ import math
 import pytest
 from nbformat.v4 import new_output
 
+from autograder.checks import MIME_TYPE
 from autograder.core.cell_status import CellStatus
 from autograder.grading.scoring import outcome
-from autograder.checks import MIME_TYPE
 
 
 def one(name="x", passed=True, weight=1, unanswered=False, message=""):

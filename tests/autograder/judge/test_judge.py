@@ -14,6 +14,7 @@ import numpy
 import pytest
 import torch
 
+from autograder.checks import MIME_TYPE, NotAnswered
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
 from autograder.judge.judge import InstructorFault, Judge
@@ -22,7 +23,6 @@ from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import Clock, NoProcess, StudentProcess
 from autograder.sandbox import wire
 from autograder.sandbox.exceptions import claim, one_line
-from autograder.checks import MIME_TYPE, NotAnswered
 
 
 class Child(threading.Thread):
