@@ -66,9 +66,9 @@ def contents(course: Course) -> dict[str, bytes]:
         UserError: something that students need isn't built, or a link lies among the files.
     """
     packed = {name: _packable(course.root / name) for name in _names(course)}
+    _require_built(course, packed)
     if readme := course.settings.bundle_readme:
         packed["README.md"] = read_file(course.root / readme)
-    _require_built(course, packed)
     return dict(sorted(packed.items()))
 
 
