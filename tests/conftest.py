@@ -50,6 +50,14 @@ def played(tmp_path_factory):
     return folder, said, {(one.assignment, one.student): one for one in verdicts}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def this_course():
+    """What every command does first: learn what the course says of itself."""
+    from autograder.config import Course
+
+    return Course(ROOT)
+
+
 @pytest.fixture(autouse=True)
 def english():
     """Each test starts in English, and one that leaves another language behind has failed."""

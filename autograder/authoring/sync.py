@@ -104,7 +104,8 @@ def differences(
     """Return everything that is out of step between a notebook and its translation.
 
     Args:
-        language_cell: the source that its cell that sets the language has to have.
+        language_cell: the source that the cell which sets the language has to have; None to
+            leave that cell out.
     """
     found: list[Difference] = []
     leading, own = _by_id(english), _by_id(translated)
@@ -132,8 +133,8 @@ def _cell_faults(
         return ["has other nbgrader metadata than in English"]
     if english.cell_type == "code":
         wanted = english.source
-        if english.id == LANGUAGE_CELL and language_cell is not None:
-            wanted = language_cell
+        if english.id == LANGUAGE_CELL:
+            wanted = own.source if language_cell is None else language_cell
         return [] if own.source == wanted else ["has other code than in English"]
     if not needs_words(english.source):
         return [] if own.source == english.source else ["has nothing to translate but differs"]
