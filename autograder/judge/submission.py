@@ -5,7 +5,7 @@ student's process, tests here, given cells on both sides.
 
 The first look runs the tests as students have them, and everything that a student may read
 comes from it. The second runs the whole tests in a new process that ends right after; of it
-only whether each hidden check passed is kept (`looks`). So nothing that is shown was made by
+only whether each hidden check passed is kept (`runs`). So nothing that is shown was made by
 code that could have seen a hidden input.
 """
 
@@ -26,7 +26,7 @@ from autograder.judge.judge import (
     ending_output,
     error_output,
 )
-from autograder.judge.looks import combined
+from autograder.judge.runs import combined
 from autograder.judge.outputs import TESTS_BYTES, OutputRoom, plain_output
 from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import Clock, Connect, NoProcess, StudentProcess, status_of

@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.grading.result import cell_verdicts
 from autograder.judge.hidden_part import is_apart, texts_in
-from autograder.judge.looks import UNNAMED
+from autograder.judge.runs import UNNAMED
 from tests.one_job import execute
 
 GIVEN = "from beyond.checks import check, given, report"

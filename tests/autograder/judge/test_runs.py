@@ -7,7 +7,7 @@ from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines
 from autograder.judge.job import CellOutcome, CodeCell
 from autograder.judge.judge import ending_output, error_output
-from autograder.judge.looks import combined
+from autograder.judge.runs import combined
 from beyond import checks
 from beyond.checks import MIME_TYPE
 
