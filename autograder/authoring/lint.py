@@ -127,10 +127,10 @@ def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
 
 
 def _solution_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
-    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.given)):
+    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.read_only)):
         if name not in bound_in(tree) and name not in BUILTINS:
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
-    for name in sorted(bound_in(tree) & (BUILTINS | names.given)):
+    for name in sorted(bound_in(tree) & (BUILTINS | names.read_only)):
         # Builtins and given names win over the student's, so a test could never reach it.
         yield f"binds {name}, which is a builtin or a given name; choose another name"
 
@@ -143,14 +143,14 @@ def _given_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Itera
         yield f"uses {name}, the student's, in given code; move the use into a @probe or a test"
     for probe in probes:
         body = ast.unparse(probe)
-        for name in sorted(used_in(body) & (names.tests - names.students - names.given)):
+        for name in sorted(used_in(body) & (names.tests - names.students - names.read_only)):
             yield f"the probe {probe.name} uses {name}, which only a test cell binds; pass it in"
 
 
 def _test_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     for name in sorted(bound_in(tree) & names.students):
         yield f"binds {name}, the student's name; a test must not change the student's work"
-    for name in sorted(bound_in(tree) & names.given):
+    for name in sorted(bound_in(tree) & names.read_only):
         yield f"binds {name}, which a read-only cell gives; choose another name"
     yield from _use_findings(tree, names)
     yield from _shape_findings(cell, tree)

@@ -1,7 +1,7 @@
-"""Who binds which name: the student, the given cells, the tests.
+"""Who binds which name: the student, the read-only cells, the tests.
 
 The instructor's notebook decides. A test cell's name stands for the student's work only if the
-solution cells bind it or a read-only cell marks it as a `@probe`; builtins and given names win.
+solution cells bind it or a read-only cell marks it as a `@probe`; builtins and names of read-only cells win.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Names:
     """Bound by solution cells with class."""
     values: set[str] = field(default_factory=set)
     """Bound by solution cells in any other way."""
-    given: set[str] = field(default_factory=set)
+    read_only: set[str] = field(default_factory=set)
     """Bound by read-only cells."""
     probes: set[str] = field(default_factory=set)
-    """Given functions that are marked `@probe`."""
+    """Functions of read-only cells that are marked `@probe`."""
     fresh_probes: set[str] = field(default_factory=set)
     """Those of them that are marked `@probe(fresh=True)`."""
     tests: set[str] = field(default_factory=set)
@@ -48,7 +48,7 @@ class Names:
     @property
     def remote(self) -> set[str]:
         """What a test cell's name reaches in the student's process."""
-        return (self.students - self.given - BUILTINS) | self.probes
+        return (self.students - self.read_only - BUILTINS) | self.probes
 
 
 def names_in(notebook: NotebookNode) -> Names:
@@ -78,7 +78,7 @@ def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
         elif is_test(cell):
             names.tests |= bound
         else:
-            names.given |= bound
+            names.read_only |= bound
             for node, fresh in probes_in(tree):
                 names.probes.add(node.name)
                 if fresh:

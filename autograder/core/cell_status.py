@@ -15,7 +15,7 @@ class CellStatus(StrEnum):
     TIMED_OUT = "timed out"
     DIED = "died"
     NOT_RUN = "not run"
-    TOLD_NOTHING = "no end"
+    STOPPED = "no end"
 
     @property
     def error_name(self) -> str:
@@ -28,5 +28,5 @@ _ERROR_NAMES = {
     CellStatus.TIMED_OUT: "CellTimeoutError",
     CellStatus.DIED: "KernelDied",
     CellStatus.NOT_RUN: "NotRun",
-    CellStatus.TOLD_NOTHING: "TestStopped",
+    CellStatus.STOPPED: "TestStopped",
 }

@@ -79,7 +79,7 @@ def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]
             ended = [
                 cell.id
                 for cell in notebook.cells
-                if status_of(cell) is CellStatus.TOLD_NOTHING and not is_solution(cell)
+                if status_of(cell) is CellStatus.STOPPED and not is_solution(cell)
             ]
             if ended:
                 yield f"the cell {ended[0]} ended the process that runs the tests"

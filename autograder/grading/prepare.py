@@ -39,7 +39,7 @@ from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
 from autograder.intake.rebuild import Base, Bases, rebuilt
 from autograder.intake.submission import Submission
-from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
+from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
@@ -136,7 +136,7 @@ class WorkMaker:
         """
         graded = {}
         for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
-            outcome = Outcome.from_bytes(content)
+            outcome = JobOutcome.from_bytes(content)
             if outcome.fault:
                 raise Faulty(outcome.fault)
             graded[name] = self._limited(outcome.applied_to(sent))
@@ -192,7 +192,7 @@ class WorkMaker:
         results = {}
         for name, sent in work.rebuilt.items():
             nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
-            result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
+            result = results[name] = notebook_io.copied(JobOutcome(nothing).applied_to(sent))
             said = result.metadata["beyond"]["notes"]
             said.insert(0, {"message": GIVEN_UP, "values": {}})
         return results

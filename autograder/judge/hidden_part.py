@@ -8,7 +8,7 @@ from autograder.core.bindings import bound_in, used_in
 from autograder.core.hidden_tests import hidden_lines
 
 
-def texts_in(tree: ast.Module) -> set[str]:
+def string_literals_in(tree: ast.Module) -> set[str]:
     """Return the texts that a cell writes out, as it should the names of checks."""
     found: set[str] = set()
     nodes: list[ast.AST] = [tree]
@@ -22,12 +22,12 @@ def texts_in(tree: ast.Module) -> set[str]:
     return found
 
 
-def is_apart(tree: ast.Module, source: str) -> bool:
+def is_independent(tree: ast.Module, source: str) -> bool:
     """Whether a test cell's hidden lines leave its visible checks alone.
 
     They do if each is part of a statement that is hidden as a whole, and no visible check that
     follows uses a name that such a statement changes. An assert that is hidden inside a
-    visible check isn't apart, nor is a number that is hidden in a list of cases.
+    visible check isn't independent, nor is a number that is hidden in a list of cases.
 
     Args:
         tree: the cell's syntax tree.

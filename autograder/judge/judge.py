@@ -1,6 +1,6 @@
-"""The trusted side of one submission: given cells and tests, and the questions they ask.
+"""The trusted side of one submission: read-only cells, tests, and the calls these make.
 
-Runs in a process of its own behind walls, where no student code ever runs. A test cell is the
+Runs in a process of its own in a sandbox, where no student code ever runs. A test cell is the
 instructor's code, as in a notebook, with one change made to its syntax tree: where it names the
 student's work, it asks the student's process.
 """
@@ -21,13 +21,13 @@ from typing import Any
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
 from autograder.judge.partial_credit import keep_last_value, points_shown
-from autograder.judge.remote_errors import know_given
+from autograder.judge.remote_errors import register_exceptions
 from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import (
     CallTimedOut,
     NoProcess,
     ProcessEnded,
-    StudentProcess,
+    StudentClient,
     error_for,
 )
 from autograder.sandbox import numeric_context
@@ -36,7 +36,7 @@ from beyond import checks
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
 
-_TO_BE_INTERRUPTED = 5.0  # seconds that a test may take to notice that its time is over
+_INTERRUPT_GRACE_SECONDS = 5.0  # seconds that a test may take to notice that its time is over
 _LONGEST_MESSAGE = 50_000  # characters; the list of a long report's failed checks fits
 
 Output = dict[str, Any]
@@ -65,7 +65,9 @@ def _at_most(seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(seconds + _TO_BE_INTERRUPTED, exit=True, file=nowhere)
+        faulthandler.dump_traceback_later(
+            seconds + _INTERRUPT_GRACE_SECONDS, exit=True, file=nowhere
+        )
         try:
             yield
         finally:
@@ -75,7 +77,7 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 class Judge:
-    """Runs the instructor's cells of one look at a submission, in order, in one namespace.
+    """Runs the instructor's cells of one run of a submission, in order, in one namespace.
 
     Args:
         student: the process with the student's work.
@@ -89,10 +91,10 @@ class Judge:
 
     def __init__(
         self,
-        student: StudentProcess,
+        student: StudentClient,
         names: Names,
         reference: Reference | Iterable[str] = (),
-        fresh: StudentProcess | None = None,
+        fresh: StudentClient | None = None,
         files: Iterable[str] = (),
     ) -> None:
         self._names = names
@@ -109,7 +111,7 @@ class Judge:
         )
         self._namespace[_VALUE] = self._value
         self._namespace[_CALL] = self._call
-        know_given(self._namespace)
+        register_exceptions(self._namespace)
 
     def _value(self, name: str) -> Any:
         return self._asked(lambda: self._student.value(name))
@@ -137,7 +139,7 @@ class Judge:
         return self._student.call(name, list(args), kwargs)
 
     def _call_fresh(
-        self, fresh: StudentProcess, name: str, args: list[Any], kwargs: dict[str, Any]
+        self, fresh: StudentClient, name: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
         # One copy for all that is asked meanwhile: asked again, the student's process could hand
         # over other bytes, and the size of one file would go with the answers of another.
@@ -155,7 +157,7 @@ class Judge:
             raise RuntimeError(f"reading the file ended a process of its own ({end})") from None
 
     def define(self, cell: str, source: str, seconds: float = 90.0) -> None:
-        """Run a given cell here, and later where fresh probes run: imports, data and helpers.
+        """Run a read-only cell here, and later where fresh probes run: imports, data and helpers.
 
         Raises:
             InstructorFault: it failed, or took more than so many seconds.
@@ -192,7 +194,7 @@ class Judge:
         the checks, the cell has no outcome but that.
         """
         try:
-            tree = _StudentWork(self._names.remote).visit(ast.parse(source, filename=cell))
+            tree = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
         except SyntaxError as error:
             raise InstructorFault(f"the cell {cell}:\nSyntaxError: {error}") from None
         keep_last_value(tree, source, _LAST)
@@ -219,12 +221,12 @@ class Judge:
                 with _at_most(seconds):
                     error = self._failure(code)
             except _TestTimedOut:
-                return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
+                return [status_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
             if error is not None:
                 outputs.append(error)
         if self._student.ends > heard.ends_in_checks:
-            status = self._student.last_trouble
-            return [ending_output(status)], status
+            status = self._student.last_failure
+            return [status_output(status)], status
         if said.getvalue():  # report's "Not answered yet: …"
             outputs.append({"output_type": "stream", "name": "stderr", "text": said.getvalue()})
         points = points_shown(self._namespace.pop(_LAST, None))
@@ -246,7 +248,7 @@ class Judge:
     def _ends(self) -> tuple[int, Exception | None]:
         """How often the student's process ended in this test cell, and the last time's error."""
         ends = self._student.ends
-        return ends, error_for(self._student.last_trouble) if ends else None
+        return ends, error_for(self._student.last_failure) if ends else None
 
 
 def _message(error: BaseException) -> str:
@@ -276,16 +278,16 @@ _SENTENCES = {
     CellStatus.TIMED_OUT: "this cell ran into the time limit and had to be ended",
     CellStatus.DIED: "this cell ended the Python process",
     CellStatus.NOT_RUN: "the time for the whole notebook was used up",
-    CellStatus.TOLD_NOTHING: "the test stopped because of what the answer did",
+    CellStatus.STOPPED: "the test stopped because of what the answer did",
 }
 
 
-def ending_output(status: CellStatus) -> Output:
+def status_output(status: CellStatus) -> Output:
     """Return the error output that says how a cell ended."""
     return error_output(status.error_name, _SENTENCES[status])
 
 
-class _StudentWork(ast.NodeTransformer):
+class _RemoteNames(ast.NodeTransformer):
     """Turn the student's names into requests: `f(1)` into a call, `q1` into a value.
 
     Names that a function or comprehension of the test binds for itself are left alone.

@@ -18,7 +18,7 @@ _SHOWN = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png",
 _TRACEBACK_LINES = 200
 
 
-class OutputRoom:
+class OutputBudget:
     """The room that one submission's outputs have left.
 
     Args:
@@ -29,7 +29,7 @@ class OutputRoom:
         self._left = size
         self._was_told = False
 
-    def taken(self, output: dict[str, Any]) -> dict[str, Any] | None:
+    def take(self, output: dict[str, Any]) -> dict[str, Any] | None:
         """Return the output if there is room for it, a word on it the first time there isn't."""
         size = _size(output)
         if size <= self._left:
@@ -40,8 +40,8 @@ class OutputRoom:
         self._was_told = True
         return {"output_type": "stream", "name": "stderr", "text": CUT}
 
-    def holds(self, outputs: list[dict[str, Any]]) -> bool:
-        """Whether there is room for all of these, which is taken then."""
+    def take_all(self, outputs: list[dict[str, Any]]) -> bool:
+        """Whether there is room for all of these, which is take then."""
         size = _size(outputs)
         if size > self._left:
             return False

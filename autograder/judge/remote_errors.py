@@ -2,8 +2,9 @@
 
 A child claims an exception's name, message, bases and arguments (`sandbox.exceptions`). Here it
 becomes an exception whose class derives from those bases that this side knows itself: Python's
-own, those of a few libraries that are already imported, and those that given cells define. Nothing is imported or looked up
-by a name that was claimed beyond that, and no code of the student's arrives.
+own, those of a few libraries that are already imported, and those that read-only cells define.
+Nothing is imported or looked up by a name that was claimed beyond that, and no code of the
+student's arrives.
 
 What is no `Exception` (SystemExit, KeyboardInterrupt, GeneratorExit) becomes a `RemoteError` of
 that name: in a notebook it would end the cell, here it must not end the judge.
@@ -36,13 +37,13 @@ class RemoteError(Exception):
     """An exception of the student's whose type the trusted side doesn't know."""
 
 
-_given: Mapping[str, Any] = {}
+_read_only_names: Mapping[str, Any] = {}
 
 
-def know_given(namespace: Mapping[str, Any]) -> None:
-    """Count the exceptions that given cells have defined in `namespace` among the known ones."""
-    global _given
-    _given = namespace
+def register_exceptions(namespace: Mapping[str, Any]) -> None:
+    """Count the exceptions that read-only cells have defined in `namespace` among the known ones."""
+    global _read_only_names
+    _read_only_names = namespace
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def remote_error(claim: Claim) -> Exception:
 def _known(qualified: str) -> type[Exception] | None:
     """The class of that name, if it is an exception that this side has loaded anyway."""
     if qualified.startswith(f"{_MAIN}."):
-        own: Any = _given.get(qualified.removeprefix(f"{_MAIN}."))
+        own: Any = _read_only_names.get(qualified.removeprefix(f"{_MAIN}."))
         is_own = isinstance(own, type) and issubclass(own, Exception) and own.__module__ == _MAIN
         return own if is_own else None
     for at in [place for place, one in enumerate(qualified) if one == "."]:

@@ -1,4 +1,4 @@
-"""The one narrow door: how the trusted side reaches the student's process.
+"""The RPC channel from the judge to the student's process, the only way between them.
 
 Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
 Where a reply tells settings of the student's process that tests depend on, they are taken over
@@ -25,7 +25,7 @@ RUN_BYTES = 4 * 1024 * 1024
 
 TIMED_OUT = "timed out"
 ENDED = "ended"
-BROKE_FORM = "broke the form"
+MALFORMED = "malformed reply"
 
 
 class ChildGone(Exception):
@@ -33,7 +33,7 @@ class ChildGone(Exception):
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunReply:
     """What running a student's cell left, as its process claims.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ran:
     late: bool = False
 
 
-class Door:
+class RpcChannel:
     """The trusted end of one child's socket.
 
     Args:
@@ -69,7 +69,7 @@ class Door:
         """Let the child go."""
         self._socket.close()
 
-    def run(self, cell: str, source: str, seconds: float, seed: int) -> Ran:
+    def run(self, cell: str, source: str, seconds: float, seed: int) -> RunReply:
         """Run a student's cell."""
         reply = self._ask("run", [cell, source, seconds, seed], seconds, RUN_BYTES)
         if (
@@ -78,16 +78,16 @@ class Door:
             or type(reply[1]) is not bool
             or not isinstance(reply[3], list)
         ):
-            self._end(BROKE_FORM)
+            self._end(MALFORMED)
         outputs = [one for one in reply[3] if isinstance(one, dict)]
         numeric_context.adopt(reply[4:])
         if reply[1]:
-            return Ran(None, outputs)
+            return RunReply(None, outputs)
         claim = read_claim(reply[2])
-        return Ran((claim.name, claim.message), outputs, claim.late)
+        return RunReply((claim.name, claim.message), outputs, claim.late)
 
     def define(self, source: str) -> None:
-        """Run a given cell in the student's process, for what student code and probes need."""
+        """Run a read-only cell in the student's process, for what student code and probes need."""
         self._value(self._ask("define", [source], self.call_seconds))
 
     def value(self, name: str) -> Any:
@@ -127,7 +127,7 @@ class Door:
         """
         content = self._value(self._ask("file", [name], self.call_seconds))
         if content is not None and type(content) is not bytes:
-            self._end(BROKE_FORM)
+            self._end(MALFORMED)
         return content
 
     def put(self, name: str, content: bytes | None) -> None:
@@ -154,9 +154,9 @@ class Door:
             if not sent:
                 # The test passed what can't cross: its author's mistake, and nothing was sent.
                 raise TypeError(f"student code takes plain values only: {error}") from None
-            self._end(BROKE_FORM)
+            self._end(MALFORMED)
         if type(reply) is not list or len(reply) < 2 or reply[0] != self._sequence:
-            self._end(BROKE_FORM)
+            self._end(MALFORMED)
         return reply[1:]
 
     def _value(self, reply: list[Any]) -> Any:
@@ -165,7 +165,7 @@ class Door:
             return reply[1]
         if reply[0] == "error" and len(reply) in (3, 7):
             raise remote_error(read_claim(reply[1:]))
-        self._end(BROKE_FORM)
+        self._end(MALFORMED)
 
     def _end(self, why: str) -> NoReturn:
         """Say no more to this child: after a missed reply the next one would be out of step."""

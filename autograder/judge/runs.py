@@ -1,6 +1,7 @@
-"""One outcome from two looks at a submission: words from the first, hidden checks from the second.
+"""Merge the outcomes of a submission's visible run and hidden run.
 
-In the second look student code has seen the hidden inputs, so nothing that it could have
+The visible run has the tests as students have them, the hidden run the whole ones. Everything that
+a student may read comes from the visible run. In the hidden run student code has seen the hidden inputs, so nothing that it could have
 written is taken from there: no output, no message, no outcome of a visible check. What is left
 is one bit for each hidden check, which is what the check is for.
 """
@@ -12,9 +13,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from autograder.core.cell_status import CellStatus
-from autograder.judge.hidden_part import is_apart, texts_in
+from autograder.judge.hidden_part import is_independent, string_literals_in
 from autograder.judge.job import CellOutcome, CodeCell
-from autograder.judge.judge import Output, ending_output, error_output
+from autograder.judge.judge import Output, error_output, status_output
 from beyond import checks
 from beyond.checks import MIME_TYPE, is_record
 
@@ -27,19 +28,19 @@ def N_(message: str) -> str:
 UNNAMED = N_("a hidden check")
 
 
-def combined(
-    cells: Iterable[CodeCell], seen: dict[str, CellOutcome], whole: dict[str, CellOutcome]
+def combine_runs(
+    cells: Iterable[CodeCell], visible: dict[str, CellOutcome], hidden: dict[str, CellOutcome]
 ) -> dict[str, CellOutcome]:
     """Return the outcome of each cell.
 
     Args:
-        seen: of the look with the tests as students have them.
-        whole: of the look with whole tests.
+        visible: of the run with the tests as students have them, by cell id.
+        hidden: of the run with whole tests, by cell id.
     """
     return {
-        cell.id: _of_test(cell.source, seen[cell.id], whole[cell.id])
+        cell.id: _of_test(cell.source, visible[cell.id], hidden[cell.id])
         if cell.has_hidden_part
-        else seen[cell.id]
+        else visible[cell.id]
         for cell in cells
     }
 
@@ -55,8 +56,8 @@ def _of_test(source: str, seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
     if whole.status is not CellStatus.RAN or _has_error(whole.outputs):
         # A hidden line failed outside the checks. How (by an error, by never ending, by ending the
         # process) is the submission's choice, so it would tell more than that it failed.
-        status = CellStatus.TOLD_NOTHING
-        return CellOutcome([ending_output(status)], status)
+        status = CellStatus.STOPPED
+        return CellOutcome([status_output(status)], status)
     # Plain asserts: all passed, or the number on the last line is what they earned. The released
     # test may end on another line, whose number earns nothing.
     others = [one for one in seen.outputs if one not in _numbers(seen.outputs)]
@@ -64,9 +65,9 @@ def _of_test(source: str, seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
 
 
 def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOutcome:
-    """The whole test's checks, the visible ones as the first look found them.
+    """Return the whole test's checks, the visible ones as the visible run found them.
 
-    Where hidden lines may bear on visible checks, these have to pass in both looks.
+    Where hidden lines may bear on visible checks, these have to pass in both runs.
     """
     first = record_in(seen.outputs)
     if first is None and _has_error(seen.outputs):
@@ -76,18 +77,18 @@ def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOu
         shown.setdefault(one["name"], []).append(one)
     nothing_yet = bool(first) and all(one["unanswered"] for one in first["checks"])
     tree = ast.parse(source)
-    names, apart = texts_in(tree), is_apart(tree, source)
+    names, independent = string_literals_in(tree), is_independent(tree, source)
     merged = []
     for one in record["checks"]:
         # A name that the test makes up as it runs may have been made of a student's value.
         named = {**one, "message": "", "name": one["name"] if one["name"] in names else UNNAMED}
         found = None if one["hidden"] else shown.get(one["name"])
         if one["hidden"]:
-            # That there is no answer is what the first look found of all checks, or isn't told.
+            # That there is no answer is what the visible run found of all checks, or isn't told.
             merged.append({**named, "unanswered": nothing_yet and not one["passed"]})
         elif found:
             first_found = found.pop(0)
-            passed = first_found["passed"] and (apart or one["passed"])
+            passed = first_found["passed"] and (independent or one["passed"])
             merged.append({**first_found, "passed": passed})
         else:
             merged.append({**named, "passed": False, "unanswered": False})

@@ -4,7 +4,7 @@ A claim is a list: the class's name, the message, the names of the classes that 
 (its own first), whether the engine's time limit brought it about, its arguments as far as they
 are short plain values (None: they aren't), and for a group the claims of its members.
 
-Imports nothing but the standard library, because it runs behind walls.
+Imports nothing but the standard library, because it runs in the sandbox.
 """
 
 from __future__ import annotations

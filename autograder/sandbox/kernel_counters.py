@@ -1,7 +1,7 @@
 """Cover the kernel's counters of the whole machine that /proc shows to everyone.
 
 How many processes have been started, terminals opened or locks taken on this machine is a number
-that one child can change and another read, exactly and at once. So the warm parent notes down
+that one child can change and another read, exactly and at once. So the zygote notes down
 what these files say while no child runs, and each child sees that in their place, or nothing
 where programs don't ask. What a system call tells (`sysinfo`) can't be covered.
 """

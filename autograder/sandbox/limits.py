@@ -14,11 +14,11 @@ _QUEUED_SIGNALS = 256  # each running timer counts as one
 
 
 @dataclass(frozen=True)
-class Limits:
+class SandboxLimits:
     """What one submission may use. Totals hold where control groups can be made.
 
     Attributes:
-        memory_bytes: memory beyond what the warm parent shares; for each process, and for all
+        memory_bytes: memory beyond what the zygote shares; for each process, and for all
             of them together.
         cpu_seconds: processor time of one process.
         wall_seconds: from the start of the child to its end, whatever it does.

@@ -1,4 +1,4 @@
-"""A child's own walls, which a fork of the warm parent raises around itself.
+"""A child's own sandbox, which a fork of the zygote sets up around itself.
 
 It runs before any student code, as PID 1 of a new PID namespace, and can't be undone from
 within: afterwards the process has no capability in any namespace and can get none.
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from autograder.sandbox import barriers, kernel_counters, seccomp, syscalls
 from autograder.sandbox.barriers import stands
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.paths import BEHIND, SCRATCH, WORK
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.paths import SCRATCH, SHADOWED, WORK
 
 _UID = 1000
 """What the child sees as its own user and group."""
@@ -56,24 +56,26 @@ def seal_devices() -> None:
         syscalls.mount("none", f"/dev/{name}", flags=flags)
 
 
-def confine(limits: Limits, uid: int | None, behind: list[str], syscall_filter: bytes) -> None:
+def confine(
+    limits: SandboxLimits, uid: int | None, shadowed: list[str], syscall_filter: bytes
+) -> None:
     """Shut the calling process in.
 
     Args:
         uid: the unprivileged user to become, if the caller is root.
-        behind: the folders under /tmp that must stay visible, in the order of `BEHIND`.
+        shadowed: the folders under /tmp that must stay visible, in the order of `SHADOWED`.
         syscall_filter: the system call filter's program (`syscall_policy.compiled`).
 
     Raises:
-        OSError: a wall could not be raised; the message says which.
+        OSError: a barrier could not be set up; the message says which.
     """
     os.setsid()
     syscalls.unshare("mnt", *(name for name, barrier in _NAMESPACES.items() if stands(barrier)))
     if stands(barriers.HOST_NAME):
         socket.sethostname("sandbox")
-    settings = _mount(limits, behind)
+    settings = _mount(limits, shadowed)
     limits.apply()
-    _become_nobody(uid, settings)
+    _enter_user_namespace(uid, settings)
     os.close(settings)
     limits.apply_in_user_namespace()
     if stands(barriers.SESSION_KEYRING):
@@ -87,7 +89,7 @@ def confine(limits: Limits, uid: int | None, behind: list[str], syscall_filter: 
         syscalls.give_up_capabilities()
 
 
-def _mount(limits: Limits, behind: list[str]) -> int:
+def _mount(limits: SandboxLimits, shadowed: list[str]) -> int:
     """The child's own /proc, terminals and scratch; the rest is read-only already.
 
     Returns:
@@ -117,8 +119,8 @@ def _mount(limits: Limits, behind: list[str]) -> int:
         options = f"newinstance,ptmxmode=0666,mode=620,max={_TERMINALS}"
         syscalls.mount("devpts", "/dev/pts", "devpts", terminals, options)
     whole = syscalls.MS_BIND | syscalls.MS_REC
-    for number, folder in enumerate(behind):
-        syscalls.mount(folder, f"{BEHIND}/{number}", flags=whole)
+    for number, folder in enumerate(shadowed):
+        syscalls.mount(folder, f"{SHADOWED}/{number}", flags=whole)
     # One file system for everything writable, so that one size limits it all.
     size = f"size={limits.scratch_bytes},nr_inodes={limits.scratch_files},mode=755"
     if stands(barriers.SCRATCH):
@@ -129,13 +131,13 @@ def _mount(limits: Limits, behind: list[str]) -> int:
         os.chmod(folder, 0o1777)
         if place:
             syscalls.mount(folder, place, flags=syscalls.MS_BIND)
-    for number, folder in enumerate(behind):
+    for number, folder in enumerate(shadowed):
         Path(folder).mkdir(parents=True, exist_ok=not stands(barriers.SCRATCH))
-        syscalls.mount(f"{BEHIND}/{number}", folder, flags=whole)
+        syscalls.mount(f"{SHADOWED}/{number}", folder, flags=whole)
     return settings
 
 
-def _bound_shared_memory(limits: Limits) -> None:
+def _bound_shared_memory(limits: SandboxLimits) -> None:
     """System V shared memory that nobody has attached counts against no process."""
     pages = limits.scratch_bytes // os.sysconf("SC_PAGE_SIZE")
     for name, most in (("shmall", pages), ("shmmni", 64)):
@@ -144,7 +146,7 @@ def _bound_shared_memory(limits: Limits) -> None:
             Path("/proc/sys/kernel", name).write_text(str(most))
 
 
-def _become_nobody(uid: int | None, settings: int) -> None:
+def _enter_user_namespace(uid: int | None, settings: int) -> None:
     """An unprivileged user in a user namespace in which no further one can be made."""
     if uid is None or not stands(barriers.USER):
         uid, gid = os.geteuid(), os.getegid()

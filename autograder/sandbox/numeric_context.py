@@ -6,13 +6,13 @@ process, where their tensors would be float32 beside the student's float64: righ
 fail for the difference. So the student's process tells these settings after each of its
 cells, and after a call that has changed them, and the trusted side takes them over. It is a
 claim, and a claim can only choose among the few values that an honest notebook may have set and
-that make no test coarser than the given cells have it: where they ask for float64 or for 50
+that make no test coarser than the read-only cells have it: where they ask for float64 or for 50
 digits, no claim goes below that.
 
 Not told: how decimals are rounded, which is often what is asked, what makes an operation an error (`numpy.seterr`, warnings), random states, gradient
 mode. With these the trusted side differs from the notebook only by being more lenient.
 
-Imports nothing but the standard library, because it runs behind walls.
+Imports nothing but the standard library, because it runs in the sandbox.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PRECISIONS = range(decimal.DefaultContext.prec, 1_001)
 """From the usual one upwards: a lower one would round a test's own numbers to a wrong answer."""
 
 _least: list[Any] = ["", 0]
-"""What the given cells of the submission have set; no claim goes below it."""
+"""What the read-only cells of the submission have set; no claim goes below it."""
 
 
 def claim() -> list[Any]:

@@ -26,7 +26,7 @@ Numbers, text, tuples, lists, dicts, sets, ranges, dates and arrays stay what th
 conversion calls methods of the student's classes, so it runs on the student's side only, or
 in the student's own notebook. It is no safeguard: what crosses is checked where it arrives.
 
-Imports nothing but the standard library, because it runs behind walls.
+Imports nothing but the standard library, because it runs in the sandbox.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ class CellShell(InteractiveShell):
         sys.stdout, sys.stderr = _Stream(self, "stdout"), _Stream(self, "stderr")
 
 
-def warm() -> CellShell:
+def get_shell() -> CellShell:
     """The shell, made once before any child, with a module of its own as `__main__`."""
     if CellShell.initialized():
         return CellShell.instance()

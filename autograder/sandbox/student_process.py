@@ -1,6 +1,6 @@
-"""The student's process: runs cells, tells values, makes calls, as the door asks.
+"""The student's process: runs cells, tells values, makes calls, as the RPC channel asks.
 
-It stands behind its walls when this begins. Student code shares the process, so nothing that
+It is in its sandbox when this begins. Student code shares the process, so nothing that
 it says is more than a claim; the order kept here serves honest students only.
 """
 
@@ -16,28 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import exceptions, numeric_context, wire
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.limits import SandboxLimits
 from autograder.sandbox.plain_values import CannotCross
-from autograder.sandbox.shell import CellShell, warm
+from autograder.sandbox.shell import CellShell, get_shell
 
 _AGAIN_SECONDS = 0.3
 
 
 def prepare() -> None:
     """Load what every child needs, before the first is forked."""
-    warm()
+    get_shell()
 
 
-def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
-    """Answer requests until the door closes."""
-    child = _Child(warm(), limits)
-    child.seed(seed)
+def serve(channel: socket.socket, limits: SandboxLimits, seed: int) -> None:
+    """Answer requests until the channel closes."""
+    handler = _RequestHandler(get_shell(), limits)
+    handler.seed(seed)
     while True:
         try:
             sequence, verb, *words = wire.receive_frame(channel, arguments=True)
         except wire.WireError:
             return
-        reply = child.answer(verb, words)
+        reply = handler.answer(verb, words)
         try:
             wire.send_frame(channel, [sequence, *reply])
         except wire.Closed:
@@ -46,13 +46,13 @@ def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
             wire.send_frame(channel, [sequence, "error", *exceptions.claim(CannotCross())])
 
 
-class _Child:
-    def __init__(self, shell: CellShell, limits: Limits) -> None:
+class _RequestHandler:
+    def __init__(self, shell: CellShell, limits: SandboxLimits) -> None:
         self._shell = shell
         self._limits = limits
         self._probes: dict[str, Any] = {}
         self._timer = _Timer()
-        self._ambience = numeric_context.claim()
+        self._numeric_context = numeric_context.claim()
         shell.redirect()
         sys.path.insert(0, "")  # the working folder, as in a notebook
 
@@ -82,8 +82,8 @@ class _Child:
                 error = late
         shown = outputs.finished()
         told = exceptions.claim(error, self._timer.is_late) if error else None
-        self._ambience = numeric_context.claim()
-        return ["ran", error is None, told, shown, self._ambience]
+        self._numeric_context = numeric_context.claim()
+        return ["ran", error is None, told, shown, self._numeric_context]
 
     def _answer_define(self, source: str) -> list[Any]:
         before = {name: id(value) for name, value in self._shell.user_ns.items()}
@@ -104,8 +104,12 @@ class _Child:
         with self._silence(), self._timer.limit(seconds):
             # A generator runs only now, so this is under the limit too.
             value = wire.packed(function(*args, **kwargs))
-        before, self._ambience = self._ambience, numeric_context.claim()
-        return ["value", value] if self._ambience == before else ["value", value, self._ambience]
+        before, self._numeric_context = self._numeric_context, numeric_context.claim()
+        return (
+            ["value", value]
+            if self._numeric_context == before
+            else ["value", value, self._numeric_context]
+        )
 
     def _answer_file(self, name: str) -> list[Any]:
         path = Path(name)
@@ -143,7 +147,7 @@ class _Child:
 
 
 class _Timer:
-    """The soft time limit of one request; the door has the hard one.
+    """The soft time limit of one request; the judge's end of the channel has the hard one.
 
     Attributes:
         is_late: whether it has gone off. A student's own `TimeoutError` reads the same, so it is

@@ -1,4 +1,4 @@
-"""The system calls behind the walls that Python 3.11 has no function for.
+"""The system calls behind the sandbox that Python 3.11 has no function for.
 
 Each raises OSError, with what was tried in its message.
 """

@@ -68,7 +68,7 @@ def test_no_answer_is_not_a_wrong_answer(kit):
         (CellStatus.TIMED_OUT, "time limit"),
         (CellStatus.DIED, "process ended"),
         (CellStatus.NOT_RUN, "was not run"),
-        (CellStatus.TOLD_NOTHING, "because of what the answer did"),
+        (CellStatus.STOPPED, "because of what the answer did"),
     ],
 )
 def test_how_a_cell_ended_is_known_from_its_state(kit, status, says):

@@ -143,7 +143,7 @@ def test_more_output_than_is_kept_stops_nothing():
 
 
 def test_a_fault_of_the_instructor_s_is_no_score():
-    from autograder.judge.job import Outcome
+    from autograder.judge.job import JobOutcome
     from autograder.judge.worker import run_submission
     from tests.one_job import job_for
 
@@ -154,13 +154,13 @@ def test_a_fault_of_the_instructor_s_is_no_score():
             asks("f", "f() == 1"),
         ]
     )
-    found = Outcome.from_bytes(run_submission(job_for(notebook, notebook).to_bytes()))
+    found = JobOutcome.from_bytes(run_submission(job_for(notebook, notebook).to_bytes()))
     assert "no_such_module" in found.fault
 
 
 def test_the_judge_sees_no_more_than_it_needs(tmp_path):
     """Should a test be tricked, it finds neither the machine nor anybody else's work."""
-    looks = """import os, socket
+    probes = """import os, socket
 holes = []
 for place in ("/home", "/etc/passwd", *{hidden}):
     if os.path.exists(place):
@@ -183,14 +183,14 @@ with check(str(holes)):
     assert not holes and os.getcwd() == "/scratch/work"
 report()"""
     test = cell(
-        "look",
-        looks.format(hidden=[str(tmp_path), str(ROOT / "source"), str(ROOT / "tests")]),
+        "probe",
+        probes.format(hidden=[str(tmp_path), str(ROOT / "source"), str(ROOT / "tests")]),
         grade=True,
         points=1,
         locked=True,
     )
     found, done = points(answer("a", "f = 1"), test)
-    assert found == {"look": 1}, [
+    assert found == {"probe": 1}, [
         one.data[MIME_TYPE] for c in done.notebook.cells if is_test(c) for one in c.outputs[:1]
     ]
     assert outcome(done.notebook.cells[-1]).points == 1

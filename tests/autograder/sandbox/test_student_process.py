@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 
 
 def test_a_cell_shows_its_last_value_and_what_it_prints_in_order(student):
@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_numbers(parent, talk):
 def test_figures_and_tensors(bubblewrap, talk):
     pytest.importorskip("torch")
     imports = ("numpy", "torch", "matplotlib.pyplot", "beyond.checks", "no_such_module")
-    with WarmParent(limits=Limits(), imports=imports) as parent:
+    with ZygoteClient(limits=SandboxLimits(), imports=imports) as parent:
         assert parent.missing == ("no_such_module",)
         with parent.fork(seed=3) as child:
             student = talk(child)

@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autograder.judge.rpc import ChildGone, Door
+from autograder.judge.rpc import ChildGone, RpcChannel
 from autograder.sandbox import wire
 from autograder.sandbox.wire import WireError, decode, encode
 
@@ -125,8 +125,8 @@ def test_every_byte_changed_and_every_beginning(frame):
 
 @seldom
 @given(st.lists(mutated(), min_size=1, max_size=4), st.integers(0, 4))
-def test_a_door_with_a_liar_behind_it_gives_a_value_or_an_end(frames, cut):
-    """Asked for a value, the door returns a plain one, raises, or says that the child is gone."""
+def test_a_channel_to_a_liar_gives_a_value_or_an_end(frames, cut):
+    """Asked for a value, the channel returns a plain one, raises, or says that the child is gone."""
     ours, theirs = socket.socketpair()
     sent = b"".join(struct.pack("<I", len(one)) + one for one in frames)
 
@@ -140,11 +140,11 @@ def test_a_door_with_a_liar_behind_it_gives_a_value_or_an_end(frames, cut):
 
     liar = threading.Thread(target=lie, daemon=True)
     liar.start()
-    door = Door(ours, 1.0)
+    channel = RpcChannel(ours, 1.0)
     try:
-        assert is_plain(door.value("answer"))
+        assert is_plain(channel.value("answer"))
     except ChildGone as end:
-        assert str(end) == door.gone
+        assert str(end) == channel.gone
     except Exception as error:  # one that the child claims, with a text that harms nobody
         assert len(str(error)) <= 1_000 and str(error).isprintable()
     finally:
