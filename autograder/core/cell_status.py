@@ -1,4 +1,4 @@
-"""How a cell may end other than well: a state that the grader sets, never read from any words."""
+"""Name the ways in which a cell may end; the grader sets them and reads them from no output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CellStatus(StrEnum):
 
     @property
     def error_name(self) -> str:
-        """The name of the error output that goes with the state."""
+        """Return the name of the error output that goes with the state; empty if there is none."""
         return _ERROR_NAMES[self]
 
 

@@ -1,4 +1,4 @@
-"""Which pictures may stand in a page: PNG and JPEG, whole, and not too large to show."""
+"""Check the pictures that may stand in a page: PNG and JPEG, whole, not too large to show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIZES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def checked(mime: str, encoded: object) -> str | None:
-    """The picture's base64 in canonical form; None if it isn't such a picture or too large.
+    """Return a picture's base64 in canonical form; None if it is no such picture or too large.
 
     Args:
         mime: "image/png" or "image/jpeg"; the bytes must agree.
@@ -42,7 +42,7 @@ def checked(mime: str, encoded: object) -> str | None:
 
 
 def checked_url(url: str) -> str | None:
-    """A data URL of such a picture in canonical form; None for every other URL."""
+    """Return the data URL of such a picture in canonical form; None for every other URL."""
     if len(url) > LARGEST * 3 // 2:
         return None
     found = _DATA_URL.fullmatch(url.strip())
@@ -57,7 +57,7 @@ def _png_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """The size in the frame header, found by stepping over the segments before it."""
+    """Return the size in the frame header, found by stepping over the segments before it."""
     if content[:2] != b"\xff\xd8":
         return None
     place = 2

@@ -1,4 +1,4 @@
-"""What was decided about a submission, told to its student in the student's language.
+"""Tell a student what was decided about a submission, in the student's language.
 
 A note is data (a message and its values), so that it can be stored beside a submission and
 put into words later, in whatever language the feedback is written in.
@@ -24,7 +24,7 @@ class Note:
     values: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """The note in the current language; its values, a student's words among them, on one line."""
+        """Return the note in the current language, each of its values on one line."""
         from beyond.locale import _
 
         values = {name: one_line(value) for name, value in self.values.items()}
@@ -46,7 +46,7 @@ def texts(notes: list[Note]) -> list[str]:
 
 
 def listed(names: list[str], most: int = 4) -> str:
-    """Some names in a row, the first few in full."""
+    """Return names joined by commas: the first `most`, and how many more there are."""
     from beyond.locale import _
 
     shown = ", ".join(names[:most])
@@ -59,7 +59,7 @@ _LONGEST_VALUE = 2_000
 
 
 def note(message: str, **values: object) -> Note:
-    """A note from a message marked with `N_` and the values of its places.
+    """Return a note of a message marked with `N_` and the values of its places.
 
     Values are often names that students gave, so what could move a terminal's cursor or forge a
     line is replaced.

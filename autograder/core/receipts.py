@@ -1,4 +1,4 @@
-"""The receipt that a student's zip carries: which files, made when, by whom.
+"""Make and check the receipt that a student's zip carries: which files, made when, by whom.
 
 It proves nothing about its maker; it shows that nothing was changed or mixed up on the way.
 Reading one uses nothing but the standard library, since that happens in the confined reader.
@@ -24,7 +24,14 @@ _LARGEST = 1024 * 1024
 def make_receipt(
     assignment: str, student: str, time: datetime, files: dict[str, bytes]
 ) -> dict[str, object]:
-    """The receipt of a submission."""
+    """Return the receipt of a submission.
+
+    Args:
+        assignment: what it is handed in for.
+        student: whose it is.
+        time: of handing in, with a time zone.
+        files: the submission's contents by name.
+    """
     hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     return {
         "version": 1,
@@ -37,7 +44,7 @@ def make_receipt(
 
 
 def hash_of_all(hashes: dict[str, str]) -> str:
-    """SHA-256 over the list of hashes as `sha256sum` prints it, sorted by name."""
+    """Return the SHA-256 of the list of hashes as `sha256sum` prints it, sorted by name."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
     return hashlib.sha256(lines.encode("utf-8", "replace")).hexdigest()
 
@@ -49,7 +56,9 @@ def receipt_problem(
 
     Args:
         student: whose the submission is, as the exchange or LMS says.
+        receipt: as `read_receipt` returned it, so anything may be in it.
         digest: the SHA-256 of a file that came with the receipt, by the name it uses; None if
+        assignment: what it was handed in for.
             there is no such file.
     """
     named, of = receipt.get("student"), receipt.get("assignment")

@@ -1,4 +1,4 @@
-"""What an assignment's solutions were when it was released.
+"""Record what an assignment's solutions were when it was released.
 
 The gradebook keeps checksums of the cells that students get, and so none of the solutions. But
 hidden checks ask the instructor's own solution (`reference`): changed since the release, it
@@ -21,9 +21,11 @@ from autograder.errors import UserError
 
 
 def record_release(course: Course, assignment: str, sources: dict[str, NotebookNode]) -> None:
-    """Note down the solutions of an assignment that has just been released.
+    """Record the solutions of an assignment that has just been released.
 
     Args:
+        course: whose term it is.
+        assignment: its name.
         sources: the source notebooks by name.
     """
     found = {name: _digests(source) for name, source in sources.items()}

@@ -1,4 +1,4 @@
-"""What travels between coordinator and worker: one submission there, its outcome back.
+"""Define what travels between coordinator and worker: one submission there, its outcome back.
 
 Both cross as plain values in bytes (`wire`), so that they travel the same way to a process on
 this machine, to one on a cluster and into the judge's sandbox. A job carries tests and solution,
@@ -49,6 +49,7 @@ class CodeCell:
 
     @property
     def has_hidden_part(self) -> bool:
+        """Return whether the cell is a test some of whose lines students don't have."""
         return self.role == "test" and bool(hidden_lines(self.source))
 
     def released(self) -> CodeCell:
@@ -91,7 +92,7 @@ class Assignment:
 
     @functools.cached_property
     def names(self) -> Names:
-        """The student's names and the fresh probes, as the judge asks for them."""
+        """Return the student's names and the fresh probes, as the judge asks for them."""
         return Names(
             values=set(self.remote) - set(self.fresh_probes),
             probes=set(self.fresh_probes),
@@ -123,22 +124,22 @@ class Job:
 
     @property
     def run_seconds(self) -> float:
-        """The longest that all of the student's cells and calls of one run may take."""
+        """Return the most seconds that all of the student's cells and calls of one run may take."""
         return max(_LEAST_RUN_SECONDS, _CELLS_PER_RUN * self.cell_seconds)
 
     @property
     def run_wall_seconds(self) -> float:
-        """The longest that a run may take, tests included, before it begins another cell."""
+        """Return the seconds after which a run, tests included, begins no other cell."""
         return self.run_seconds + self.cell_seconds
 
     @property
     def test_seconds(self) -> float:
-        """The longest that one test cell may take, the student's calls in it included."""
+        """Return the most seconds that one test cell may take, the student's calls included."""
         return self.cell_seconds + max(self.cell_seconds, _JUDGE_SECONDS)
 
     @property
     def seconds(self) -> float:
-        """The longest that the whole job may take, whatever the submission does."""
+        """Return the most seconds that the job may take, whatever the submission does."""
         return longest_job(self.cell_seconds)
 
     def to_bytes(self) -> bytes:
@@ -162,6 +163,7 @@ class Job:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Job:
+        """Return the job of a payload of `to_bytes`; a coordinator's, which is trusted."""
         data = wire.decode(content)
         data["cells"] = tuple(CodeCell(*cell) for cell in data["cells"])
         data["about"] = Assignment(**{name: tuple(value) for name, value in data["about"].items()})
@@ -174,7 +176,7 @@ class Job:
 
 
 def longest_job(cell_seconds: float) -> float:
-    """Return the longest, in seconds, that a job may take whose cells may take so long."""
+    """Return the most seconds that a job may take whose cells may take `cell_seconds` each."""
     run = max(_LEAST_RUN_SECONDS, _CELLS_PER_RUN * cell_seconds)
     # Each run ends after one cell more, and may be in the midst of another one then.
     return 2 * (run + 2 * cell_seconds) + _JUDGE_SECONDS
@@ -208,7 +210,11 @@ def solution_sources(source: NotebookNode) -> list[str]:
 
 
 def imports_in(notebook: dict[str, Any]) -> set[str]:
-    """Return the modules that a notebook's cells import; it may be as it is in its file."""
+    """Return the modules that a notebook's cells import.
+
+    Args:
+        notebook: as nbformat or `json` reads it; a source may be text or a list of lines.
+    """
     found: set[str] = set()
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
@@ -259,6 +265,7 @@ class JobOutcome:
     seconds: float = 0.0
 
     def to_bytes(self) -> bytes:
+        """Return the outcome as one payload."""
         return wire.encode(self.to_plain())
 
     def to_plain(self) -> dict[str, Any]:
@@ -272,6 +279,12 @@ class JobOutcome:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> JobOutcome:
+        """Return the outcome of a payload.
+
+        Raises:
+            WireError: the bytes aren't a payload.
+            ValueError: it hasn't the form of an outcome.
+        """
         return cls.from_plain(wire.decode(content))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The trusted side of one submission: read-only cells, tests, and the calls these make.
+"""Judge one submission on the trusted side: run read-only cells and tests, and make their calls.
 
 Runs in a process of its own in a sandbox, where no student code ever runs. A test cell is the
 instructor's code, as in a notebook, with one change made to its syntax tree: where it names the
@@ -80,8 +80,8 @@ class Judge:
     """Runs the instructor's cells of one run of a submission, in order, in one namespace.
 
     Args:
-        student: the process with the student's work.
-        names: who binds which name, from the instructor's notebook.
+        student: asks the process with the student's work.
+        names: who binds which name, from the source notebook.
         reference: the instructor's own solution, or its sources.
         fresh: a process where no student code has run, for `@probe(fresh=True)`.
         files: the names of the files that students make or hand in. A fresh probe finds them as
@@ -120,7 +120,7 @@ class Judge:
         return self._asked(lambda: self._called(name, args, kwargs))
 
     def _asked(self, request: Callable[[], Any]) -> Any:
-        """What a request returns; its StopIteration is a RuntimeError, as out of a generator.
+        """Return what a request returns; its StopIteration is a RuntimeError, as in a generator.
 
         Else `all(map(lambda x: f(x) == 2 * x, numbers))` ends early and is true. A test that
         names StopIteration gets it.
@@ -159,8 +159,13 @@ class Judge:
     def define(self, cell: str, source: str, seconds: float = 90.0) -> None:
         """Run a read-only cell here, and later where fresh probes run: imports, data and helpers.
 
+        Args:
+            cell: its id, for messages.
+            source: its code.
+            seconds: the longest that it may take.
+
         Raises:
-            InstructorFault: it failed, or took more than so many seconds.
+            InstructorFault: it failed, or took longer.
         """
         before = numeric_context.claim()
         try:
@@ -186,12 +191,17 @@ class Judge:
     ) -> tuple[list[Output], CellStatus]:
         """Run a test cell; return the outputs it would have in a notebook, and how it ended.
 
+        A check during which the student's process ended has failed. Where that happened outside
+        the checks, the cell has no outcome but that.
+
         Args:
+            cell: its id, which stands in a traceback for a file name.
+            source: whole, or as students have it.
             known: names with which the student's process is known to end, which aren't asked for.
             seconds: the longest that the cell may take, the student's part included.
 
-        A check during which the student's process ended has failed. Where that happened outside
-        the checks, the cell has no outcome but that.
+        Raises:
+            InstructorFault: it isn't Python.
         """
         try:
             tree = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
@@ -246,13 +256,13 @@ class Judge:
         return None
 
     def _ends(self) -> tuple[int, Exception | None]:
-        """How often the student's process ended in this test cell, and the last time's error."""
+        """Return how often the student's process ended in this test cell, and the last error."""
         ends = self._student.ends
         return ends, error_for(self._student.last_failure) if ends else None
 
 
 def _message(error: BaseException) -> str:
-    """What an error says, as far as it can be said: a student's value of any size may be in it."""
+    """Return what an error says, cut: a student's value of any size may be in it."""
     try:
         return str(error)[:_LONGEST_MESSAGE]
     except Exception:  # an int of too many digits, say
@@ -301,6 +311,7 @@ class _RemoteNames(ast.NodeTransformer):
         return name in self._names and not any(name in bound for bound in self._bound)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Replace a call of a student's name by a request for the call."""
         func = node.func
         if isinstance(func, ast.Name) and self._is_student(func.id):
             node.args = [ast.Constant(func.id), *(self.visit(one) for one in node.args)]
@@ -310,6 +321,7 @@ class _RemoteNames(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Replace a student's name, where it is read, by a request for its value."""
         if isinstance(node.ctx, ast.Load) and self._is_student(node.id):
             request = ast.Call(ast.Name(_VALUE, ast.Load()), [ast.Constant(node.id)], [])
             return ast.copy_location(request, node)
@@ -327,7 +339,7 @@ class _RemoteNames(ast.NodeTransformer):
 
 
 def _bound_inside(node: ast.AST) -> set[str]:
-    """The names that a function or comprehension binds for itself."""
+    """Return the names that a function or comprehension binds for itself."""
     outside = {
         name
         for inner in ast.walk(node)

@@ -1,4 +1,4 @@
-"""What a student's process claims to have shown, counted and made plain by the side that keeps it."""
+"""Bound and simplify the outputs that a student's process claims, on the side that keeps them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRACEBACK_LINES = 200
 
 
 class OutputBudget:
-    """The room that one submission's outputs have left.
+    """The bytes that one submission's outputs may still take.
 
     Args:
         size: bytes.
@@ -30,7 +30,7 @@ class OutputBudget:
         self._was_told = False
 
     def take(self, output: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the output if there is room for it, a word on it the first time there isn't."""
+        """Return the output if there is room for it; else a note the first time, then None."""
         size = _size(output)
         if size <= self._left:
             self._left -= size
@@ -41,7 +41,7 @@ class OutputBudget:
         return {"output_type": "stream", "name": "stderr", "text": CUT}
 
     def take_all(self, outputs: list[dict[str, Any]]) -> bool:
-        """Whether there is room for all of these, which is take then."""
+        """Return whether there is room for all of these; if so, take it."""
         size = _size(outputs)
         if size > self._left:
             return False
@@ -83,7 +83,7 @@ def _display(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_output(claim: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a notebook output from what the process claims; None if it has no such form."""
+    """Return a notebook output from what a process claims; None if it has no such form."""
     kind = claim.get("output_type")
     text = {key: value for key, value in claim.items() if isinstance(value, str)}
     if kind == "stream" and text.get("name") in ("stdout", "stderr"):

@@ -1,4 +1,4 @@
-"""nbgrader's partial credit: the number that a test cell ends with is its points.
+"""Give nbgrader's partial credit: the number that a test cell ends with is its points.
 
 In a notebook the value of a cell's last expression becomes an output, unless a semicolon
 follows it, and nbgrader reads the points from there. A judge runs cells without a notebook, so
@@ -20,7 +20,9 @@ def keep_last_value(tree: ast.Module, source: str, name: str) -> None:
     """Change a cell's tree so that the value it would show is bound to `name`.
 
     Args:
+        tree: the cell's, changed in place.
         source: what the tree was made from.
+        name: the variable; no name that a cell would use.
     """
     last = tree.body[-1] if tree.body else None
     # Only where there may be a semicolon are the tokens read, which takes longer than the rest.
@@ -52,7 +54,7 @@ def points_shown(value: Any) -> float | None:
 
 
 def _is_quiet(source: str) -> bool:
-    """Whether a semicolon ends the cell, comments aside, as IPython asks it."""
+    """Return whether a semicolon ends the cell, comments aside, as IPython asks it."""
     skipped = {
         tokenize.ENDMARKER,
         tokenize.NL,

@@ -1,4 +1,4 @@
-"""The judge's process in its sandbox: take one job, ask for student processes, send the outcome."""
+"""Run the judge's process: take one job, ask for student processes, send the outcome."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autograder.sandbox import wire
 from autograder.sandbox.limits import SandboxLimits
 
 STUDENT, FRESH, RUNNING, OUTCOME = "student", "fresh", "at", "outcome"
-"""What a judge says to its worker: a process is wanted (of a kind), where it is, or all is done."""
+"""What a judge sends its worker: it wants a process (of a kind), runs a cell, or is done."""
 
 GRANTED, DENIED = b"+", b"-"
-"""What the worker answers to the first two."""
+"""What the worker answers a request for a process: a channel to one follows, or there is none."""
 
 
 def prepare() -> None:

@@ -1,4 +1,4 @@
-"""The student's exceptions on the trusted side: caught by what would catch them in a notebook.
+"""Raise the student's exceptions on the trusted side, to be caught as they would in a notebook.
 
 A child claims an exception's name, message, bases and arguments (`sandbox.exceptions`). Here it
 becomes an exception whose class derives from those bases that this side knows itself: Python's
@@ -41,7 +41,7 @@ _read_only_names: Mapping[str, Any] = {}
 
 
 def register_exceptions(namespace: Mapping[str, Any]) -> None:
-    """Count the exceptions that read-only cells have defined in `namespace` among the known ones."""
+    """Count the exceptions that read-only cells define in `namespace` among the known ones."""
     global _read_only_names
     _read_only_names = namespace
 
@@ -68,7 +68,12 @@ class Claim:
 
 
 def read_claim(claim: Any, depth: int = 0) -> Claim:
-    """Return what a reply says of an exception, as far as it has the form."""
+    """Return what a reply says of an exception, as far as it has the form.
+
+    Args:
+        claim: of any type; `sandbox.exceptions` says what honest ones are.
+        depth: in how many groups it lies.
+    """
     if type(claim) is not list or len(claim) not in (2, 6):
         return Claim()
     if not all(type(one) is str for one in claim[:2]):
@@ -115,7 +120,7 @@ def remote_error(claim: Claim) -> Exception:
 
 
 def _known(qualified: str) -> type[Exception] | None:
-    """The class of that name, if it is an exception that this side has loaded anyway."""
+    """Return the class of that name, if it is an exception that this side has loaded anyway."""
     if qualified.startswith(f"{_MAIN}."):
         own: Any = _read_only_names.get(qualified.removeprefix(f"{_MAIN}."))
         is_own = isinstance(own, type) and issubclass(own, Exception) and own.__module__ == _MAIN
@@ -134,7 +139,7 @@ def _known(qualified: str) -> type[Exception] | None:
 
 
 def _exact(claim: Claim) -> Exception | None:
-    """An exception of Python's own, made with its arguments, if that gives the same message."""
+    """Return an exception of Python's own, made with its arguments, if its message is the same."""
     known = _known(claim.bases[0]) if claim.bases else None
     if known is None or known.__module__ != "builtins":
         return None
@@ -150,7 +155,7 @@ def _exact(claim: Claim) -> Exception | None:
 
 
 def _like(claim: Claim) -> Exception:
-    """An exception of a class of its own, with the claimed name and what is known of its bases."""
+    """Return an exception of a new class, with the claimed name and those bases that are known."""
     arguments = claim.arguments or (claim.message,)
     body = {"__str__": lambda self: claim.message}
     error = _made(claim, _bases(claim) or [RemoteError], body, arguments)
@@ -159,7 +164,7 @@ def _like(claim: Claim) -> Exception:
 
 
 def _group(claim: Claim) -> Exception | None:
-    """A group with its members, if it is one."""
+    """Return a group with its members, if it is one."""
     if not claim.members or not any(one in _GROUPS for one in claim.bases):
         return None
     message = re.sub(r" \(\d+ sub-exceptions?\)$", "", claim.message)
@@ -173,7 +178,7 @@ _GROUPS = ("builtins.ExceptionGroup", "builtins.BaseExceptionGroup")
 
 
 def _bases(claim: Claim) -> list[type[Exception]]:
-    """The known classes to derive from: none that another of them derives from anyway."""
+    """Return the known classes to derive from: none that another of them derives from anyway."""
     bases: list[type[Exception]] = []
     for one in map(_known, claim.bases):
         if one is None or one is Exception or issubclass(one, BaseExceptionGroup):
@@ -186,7 +191,7 @@ def _bases(claim: Claim) -> list[type[Exception]]:
 def _made(
     claim: Claim, bases: list[type[Exception]], body: dict[str, Any], arguments: tuple[Any, ...]
 ) -> Exception:
-    """An exception of a new class; of fewer bases where Python can't join them."""
+    """Return an exception of a new class; of fewer bases where Python can't join them."""
     name = claim.name if claim.name.isidentifier() else RemoteError.__name__
     body = {**body, "__init__": lambda self, *_arguments: None, "__module__": "student"}
     for count in range(len(bases), 0, -1):

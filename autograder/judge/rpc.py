@@ -1,4 +1,4 @@
-"""The RPC channel from the judge to the student's process, the only way between them.
+"""Make remote procedure calls in the student's process; no other way leads from the judge there.
 
 Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
 Where a reply tells settings of the student's process that tests depend on, they are taken over
@@ -21,7 +21,7 @@ GRACE = 1.0
 """Seconds between the child's own soft limit and the end of the child."""
 
 RUN_BYTES = 4 * 1024 * 1024
-"""The most bytes that a cell may show. The child cuts what is longer, so more is no honest reply."""
+"""The most bytes that a cell may show. A child cuts what is longer, so honest replies fit."""
 
 TIMED_OUT = "timed out"
 ENDED = "ended"
@@ -49,7 +49,7 @@ class RunReply:
 
 
 class RpcChannel:
-    """The trusted end of one child's socket.
+    """The trusted end of the RPC channel to one child.
 
     Args:
         connection: connected to the child; non-plain traffic on it ends the child.
@@ -66,11 +66,21 @@ class RpcChannel:
         self.gone: str | None = None
 
     def close(self) -> None:
-        """Let the child go."""
+        """Close the channel, by which the child ends."""
         self._socket.close()
 
     def run(self, cell: str, source: str, seconds: float, seed: int) -> RunReply:
-        """Run a student's cell."""
+        """Run a student's cell.
+
+        Args:
+            cell: its id.
+            source: its code.
+            seconds: the longest that it may take.
+            seed: of the usual random generators.
+
+        Raises:
+            ChildGone: the child has ended.
+        """
         reply = self._ask("run", [cell, source, seconds, seed], seconds, RUN_BYTES)
         if (
             len(reply) not in (4, 5)
@@ -91,7 +101,7 @@ class RpcChannel:
         self._value(self._ask("define", [source], self.call_seconds))
 
     def value(self, name: str) -> Any:
-        """The value of one of the student's variables.
+        """Return the value of one of the student's variables.
 
         Raises:
             NameError: there is none.
@@ -102,7 +112,7 @@ class RpcChannel:
         return self._value(self._ask("value", words, self.call_seconds))
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """What one of the student's functions, or a probe, returns.
+        """Return what one of the student's functions, or a probe, returns.
 
         Raises:
             TypeError: an argument has no plain form.
@@ -119,7 +129,7 @@ class RpcChannel:
         return self._value(self._ask("call", words, self.call_seconds))
 
     def file(self, name: str) -> bytes | None:
-        """A file from the student's working folder; None if there is none.
+        """Return a file from the student's working folder; None if there is none.
 
         Raises:
             Exception: what the child says, such as that it is too big.
@@ -131,7 +141,7 @@ class RpcChannel:
         return content
 
     def put(self, name: str, content: bytes | None) -> None:
-        """Write a file into the working folder, or with None take it away."""
+        """Write a file into the working folder, or with None remove it."""
         self._value(self._ask("put", [name, content], self.call_seconds))
 
     def _ask(

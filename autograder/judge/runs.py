@@ -1,9 +1,10 @@
 """Merge the outcomes of a submission's visible run and hidden run.
 
 The visible run has the tests as students have them, the hidden run the whole ones. Everything that
-a student may read comes from the visible run. In the hidden run student code has seen the hidden inputs, so nothing that it could have
-written is taken from there: no output, no message, no outcome of a visible check. What is left
-is one bit for each hidden check, which is what the check is for.
+a student may read comes from the visible run. In the hidden run student code has seen the hidden
+inputs, so nothing that it could have written is taken from there: no output, no message, no
+outcome of a visible check. What is left is one bit for each hidden check, which is what the check
+is for.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ UNNAMED = N_("a hidden check")
 def combine_runs(
     cells: Iterable[CodeCell], visible: dict[str, CellOutcome], hidden: dict[str, CellOutcome]
 ) -> dict[str, CellOutcome]:
-    """Return the outcome of each cell.
+    """Return the outcome of each cell by its id.
 
     Args:
+        cells: the job's, with whole tests.
         visible: of the run with the tests as students have them, by cell id.
         hidden: of the run with whole tests, by cell id.
     """

@@ -1,4 +1,4 @@
-"""The student's process as the tests see it: bounded in time, and made anew after it has ended.
+"""Ask the student's process for tests: within time limits, and made anew after it has ended.
 
 A function that never returns, or ends the process, costs the test that called it. Before the
 next cell the process is made anew from the cells that ran before, so every other answer is
@@ -51,6 +51,7 @@ class TimeBudget:
     spent: float = 0.0
 
     def spend(self, seconds: float) -> None:
+        """Count seconds that the student's code took."""
         self.left -= seconds
         self.spent += seconds
 
@@ -91,6 +92,11 @@ class StudentClient:
 
     def run(self, cell: str, source: str, seed: int) -> tuple[RunReply, bool]:
         """Run a cell of the student's.
+
+        Args:
+            cell: its id.
+            source: its code.
+            seed: of the usual random generators.
 
         Returns:
             What it left, and whether it ran into its time limit.
@@ -134,7 +140,7 @@ class StudentClient:
         self._history.append(step)
 
     def begin_test(self, known: Mapping[str, CellStatus] | None = None) -> None:
-        """Give each name that the next test cell asks for its time, and forget earlier trouble.
+        """Give each name that the next test cell asks for its time, and forget earlier failures.
 
         Args:
             known: names with which the process is known to end; asking for one fails at once.
@@ -166,13 +172,13 @@ class StudentClient:
         self._ask(f"file {name}", lambda channel: channel.put(name, content))
 
     def close(self) -> None:
-        """Let the process go."""
+        """Close the channel, by which the process ends."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
 
     def _ask(self, name: str, request: Callable[[RpcChannel], Any]) -> Any:
-        """Make a request; after trouble with a name, every other request of it fails at once."""
+        """Make a request; after one for a name has failed, every other for it fails at once."""
         if name in self.failures:
             raise self._failed(name, self.failures[name])
         try:
@@ -207,7 +213,7 @@ class StudentClient:
 
     @property
     def last_failure(self) -> CellStatus:
-        """The latest of `failures`; there is one."""
+        """Return the latest of `failures`; there is one."""
         return list(self.failures.values())[-1]
 
     def _ready(self) -> RpcChannel:

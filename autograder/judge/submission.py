@@ -40,6 +40,7 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
     """Run every code cell of a submission.
 
     Args:
+        job: its cells have whole tests.
         student: makes a process for the student's code; the one before has ended then.
         fresh: the same for probes that are asked where no student code has run.
         at: told each cell of the instructor's before it runs here, should this process end in it.
@@ -170,6 +171,6 @@ class _Run:
 
 
 def cell_seed(seed: int, cell: str) -> int:
-    """Return the seed of one cell: the same for everyone, in any order of grading."""
+    """Return the seed of one cell, 32 bits: the same for everyone, in any order of grading."""
     digest = hashlib.sha256(f"{seed}/{cell}".encode()).digest()
     return int.from_bytes(digest[:4], "little")

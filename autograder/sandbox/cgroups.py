@@ -1,4 +1,4 @@
-"""Control groups: what a submission's processes may use together, where groups can be made.
+"""Limit what a submission's processes may use together, by control groups where they can be made.
 
 Both versions are in use. `find_parent_cgroups` looks, outside the sandbox, for folders to make
 groups in; inside, the zygote is given these folders as open descriptors and makes one
@@ -34,7 +34,12 @@ _PROBING = {
 
 @dataclass(frozen=True)
 class ParentCgroup:
-    """A folder in which groups can be made, and what they can limit."""
+    """A folder in which groups can be made, and what they can limit.
+
+    Attributes:
+        version: 1 or 2, of the kernel's interface.
+        kinds: of "memory", "pids" and "cpu".
+    """
 
     path: Path
     version: int
@@ -42,7 +47,7 @@ class ParentCgroup:
 
 
 def find_parent_cgroups() -> list[ParentCgroup]:
-    """Where this process may make groups and move processes into them; often nowhere."""
+    """Return where this process may make groups and move processes into them; often nowhere."""
     parents: list[ParentCgroup] = []
     covered: set[str] = set()
     groups = Path("/proc/self/cgroup").read_text()
@@ -69,13 +74,14 @@ def remove_stale(parents: Sequence[ParentCgroup]) -> None:
 
 
 def candidates(groups: str, mounts: str) -> list[tuple[Path, int, set[str]]]:
-    """Folders to try, their version, and what to limit there.
+    """Return folders to try, their version, and what to limit there.
 
     That is the own group, and with version 2 its parent: a group that has processes may have no
     limited groups inside, but it may have siblings.
 
     Args:
-        groups, mounts: what /proc/self/cgroup and /proc/self/mountinfo say.
+        groups: what /proc/self/cgroup says.
+        mounts: what /proc/self/mountinfo says.
     """
     wanted = {"memory", "pids", "cpu"}
     own: dict[str, str] = {}
@@ -102,7 +108,7 @@ def _folder(place: str, root: str, own: str) -> Path:
 
 
 def _usable(path: Path, version: int) -> list[str]:
-    """What a group in this folder can limit; nothing if none can be made and entered there."""
+    """Return what a group in this folder can limit; nothing if none can be made and entered."""
     trial = path / f"{PREFIX}{os.getpid()}-trial"
     try:
         if not is_privileged() and not _is_own(path):
@@ -121,7 +127,7 @@ def _usable(path: Path, version: int) -> list[str]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether an ordinary user owns it who may make groups there."""
+    """Return whether an ordinary user owns it who may make groups there."""
     status = path.stat()
     return status.st_uid == os.geteuid() != 0 and bool(status.st_mode & 0o200)
 
@@ -140,7 +146,12 @@ def _remove(path: str | Path, folder: int | None = None) -> None:
 
 
 def remove_all(parents: Sequence[ParentCgroup], prefix: str) -> None:
-    """Remove the groups that a zygote left because it was killed."""
+    """Remove the groups that a zygote left because it was killed.
+
+    Args:
+        parents: where they may be.
+        prefix: of the names of its groups, without the hyphen and number of each.
+    """
     for parent in parents:
         for path in parent.path.glob(f"{prefix}-*"):
             _remove(path)
@@ -179,7 +190,7 @@ class Cgroup:
             self._write(folder, "cgroup.procs", "0")
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed a process of the group for its memory."""
+        """Return whether the kernel killed a process of the group for its memory."""
         for folder, version, kinds in self._parents:
             if "memory" in kinds:
                 file = "memory.oom_control" if version == 1 else "memory.events"
@@ -209,7 +220,7 @@ class Cgroup:
 
 
 def _settings(version: int, kind: str, limits: SandboxLimits) -> list[tuple[str, str, bool]]:
-    """Files to write, what, and whether the limit depends on it (not every kernel has swap)."""
+    """Return files, what to write, and whether the limit depends on it (swap may be missing)."""
     memory, quota = str(limits.memory_bytes + _MEMORY_BESIDES), str(limits.cores * _PERIOD)
     return {
         (1, "memory"): [

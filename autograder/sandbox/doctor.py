@@ -1,4 +1,4 @@
-"""What this machine has and lacks for grading, told before a class waits for it."""
+"""Report what this machine has and lacks for grading, before a class waits for it."""
 
 from __future__ import annotations
 

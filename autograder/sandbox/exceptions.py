@@ -1,4 +1,4 @@
-"""What an exception says of itself when it crosses: a claim made of plain values.
+"""Turn an exception that is to cross into a claim made of plain values.
 
 A claim is a list: the class's name, the message, the names of the classes that it derives from
 (its own first), whether the engine's time limit brought it about, its arguments as far as they
@@ -29,6 +29,7 @@ def claim(error: BaseException, late: bool = False, depth: int = 0) -> list[Any]
 
     Args:
         late: whether the engine's own timer has gone off in the code that raised it.
+        error: of any class, a student's own too.
         depth: in how many groups it lies.
     """
     kind = type(error)
@@ -55,7 +56,7 @@ def _message(error: BaseException) -> str:
 
 
 def _bases(kind: type) -> list[str]:
-    """The qualified names of the classes in the order in which Python looks at them."""
+    """Return the qualified names of the classes in Python's method resolution order."""
     names = []
     for base in type.__dict__["__mro__"].__get__(kind):
         module, name = _MODULE.__get__(base), _QUALIFIED_NAME.__get__(base)
@@ -68,7 +69,7 @@ def _bases(kind: type) -> list[str]:
 
 
 def _arguments(error: BaseException) -> list[Any] | None:
-    """The exception's arguments; None if they aren't a few short plain values."""
+    """Return the exception's arguments; None if they aren't a few short plain values."""
     try:
         found = BaseException.args.__get__(error)
     except BaseException:

@@ -1,4 +1,4 @@
-"""How much one submission may use, and the part of it that the kernel counts for each process."""
+"""Limit what one submission may use; this sets what the kernel counts for a process or user."""
 
 from __future__ import annotations
 
@@ -95,6 +95,6 @@ def _limit(limits: dict[int, int]) -> None:
 
 
 def _address_space() -> int:
-    """Bytes of address space that the process has now: the imports take most of a gigabyte."""
+    """Return the process's bytes of address space: the imports take most of a gigabyte."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * mmap.PAGESIZE

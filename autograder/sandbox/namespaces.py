@@ -1,4 +1,4 @@
-"""A child's own sandbox, which a fork of the zygote sets up around itself.
+"""Set up a child's own sandbox, which a fork of the zygote does around itself.
 
 It runs before any student code, as PID 1 of a new PID namespace, and can't be undone from
 within: afterwards the process has no capability in any namespace and can get none.
@@ -23,9 +23,10 @@ _LOWEST_UID, _UIDS = 60_600, 500  # in no distribution's range for users or serv
 
 
 def unprivileged_uid(serial: int, trusted: bool = False) -> int:
-    """A user for root to become; children that run at a time have serial numbers in a row.
+    """Return a user id for root to become.
 
     Args:
+        serial: of the child; those that run at a time have numbers in a row.
         trusted: whether it is for the judge, which shares no user with any student.
     """
     half = _UIDS // 2
@@ -59,9 +60,10 @@ def seal_devices() -> None:
 def confine(
     limits: SandboxLimits, uid: int | None, shadowed: list[str], syscall_filter: bytes
 ) -> None:
-    """Shut the calling process in.
+    """Sandbox the calling process.
 
     Args:
+        limits: its own, and those of its scratch.
         uid: the unprivileged user to become, if the caller is root.
         shadowed: the folders under /tmp that must stay visible, in the order of `SHADOWED`.
         syscall_filter: the system call filter's program (`syscall_policy.compiled`).
@@ -90,7 +92,7 @@ def confine(
 
 
 def _mount(limits: SandboxLimits, shadowed: list[str]) -> int:
-    """The child's own /proc, terminals and scratch; the rest is read-only already.
+    """Mount the child's own /proc, terminals and scratch; the rest is read-only already.
 
     Returns:
         A descriptor of /proc/sys, through which it can still be written.
@@ -138,7 +140,7 @@ def _mount(limits: SandboxLimits, shadowed: list[str]) -> int:
 
 
 def _bound_shared_memory(limits: SandboxLimits) -> None:
-    """System V shared memory that nobody has attached counts against no process."""
+    """Bound System V shared memory, which counts against no process while none has it attached."""
     pages = limits.scratch_bytes // os.sysconf("SC_PAGE_SIZE")
     for name, most in (("shmall", pages), ("shmmni", 64)):
         # Older kernels keep this to root; there the control group counts it.
@@ -147,7 +149,7 @@ def _bound_shared_memory(limits: SandboxLimits) -> None:
 
 
 def _enter_user_namespace(uid: int | None, settings: int) -> None:
-    """An unprivileged user in a user namespace in which no further one can be made."""
+    """Become an unprivileged user in a user namespace in which no further one can be made."""
     if uid is None or not stands(barriers.USER):
         uid, gid = os.geteuid(), os.getegid()
     else:

@@ -1,4 +1,4 @@
-"""Where things lie in the sandbox."""
+"""Name the places in the sandbox."""
 
 COURSE = "/course"
 """The lesson library and this package's modules."""
@@ -10,4 +10,4 @@ WORK = f"{SCRATCH}/work"
 """The working folder and home, with the files that the assignment gives."""
 
 SHADOWED = "/shadowed"
-"""Where the folders wait that a child's own /tmp would cover, until it is mounted."""
+"""Where folders are bound that a child's own /tmp would cover, until it is mounted."""

@@ -1,4 +1,4 @@
-"""Honest Python values turned into plain ones, before they cross to the trusted side.
+"""Turn honest Python values into plain ones, before they cross to the trusted side.
 
 A student may answer with a `Fraction`, a namedtuple or a generator where the instructor thought
 of a float, a tuple or a list. What arrives on the other side are exact types only, so here the
@@ -166,6 +166,7 @@ class NamedRow(tuple):
     def __new__(
         cls, items: Iterable[Any] = (), name: str = "tuple", fields: Mapping[str, Any] = {}
     ) -> NamedRow:
+        """Return a row with these values, attributes included."""
         made = super().__new__(cls, items)
         vars(made).update(fields)
         vars(made)[_NAME] = name
@@ -203,7 +204,7 @@ def fields_of(record: Record | NamedRow) -> dict[str, Any]:
 
 
 def is_field(name: object) -> bool:
-    """Whether a record may have a field of this name."""
+    """Return whether a record may have a field of this name."""
     return type(name) is str and len(name) <= 200 and name.isidentifier() and name[:2] != "__"
 
 
@@ -239,6 +240,7 @@ def plain(value: Any, *, arguments: bool = False) -> Any:
             containers then stay what they are, since the student's function may use them so.
 
     Raises:
+        value: of any type.
         CannotCross: something in it isn't like any of them, or it is too large.
         BaseException: whatever a method of the value's own class raises.
     """
@@ -268,7 +270,7 @@ class _Conversion:
         self._bytes = 0
 
     def value(self, value: Any, depth: int) -> Any:
-        """Return one value as a plain one. `depth` is how many others it lies in."""
+        """Return one value as a plain one; `depth` is how many others it lies in."""
         self._count(1)
         kind = type(value)
         if kind in _LEAVES:
@@ -294,7 +296,7 @@ class _Conversion:
             raise CannotCross(TOO_LARGE, count=MAX_BYTES >> 20)
 
     def _library(self, value: Any, kind: type, depth: int) -> Any:
-        """Numpy and torch; neither is imported here: without them no value is theirs."""
+        """Convert a value of numpy's or torch's; what isn't imported has made no value."""
         numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
         if numpy and issubclass(kind, numpy.ndarray):
             return self._array(numpy, value, kind, depth)
@@ -326,7 +328,7 @@ class _Conversion:
         return self._ordinary(numpy, value)
 
     def _ordinary(self, numpy: Any, value: Any) -> Any:
-        """The array in a number format that every machine has."""
+        """Return the array in a number format that every machine has."""
         if value.dtype.type is numpy.longdouble:
             return value.astype(numpy.float64)
         if value.dtype.type is numpy.clongdouble:
@@ -414,7 +416,7 @@ class _Conversion:
         return _NOT_THIS
 
     def _container(self, value: Any, kind: type, depth: int) -> Any:
-        """Python's own containers and what derives from them, by what they hold themselves."""
+        """Convert Python's own containers and what derives from them, by what they hold."""
         if issubclass(kind, (Record, NamedRow)):
             return self._record(value, kind is NamedRow, depth)
         if issubclass(kind, tuple):
@@ -442,7 +444,7 @@ class _Conversion:
         return _NOT_THIS
 
     def _library_container(self, value: Any, kind: type, depth: int) -> Any:
-        """A container of the standard library's with plain values in it."""
+        """Return a container of the standard library's with plain values in it."""
         if kind is collections.deque:
             return collections.deque(self._all(iter(value), depth), value.maxlen)
         made = self._dict(value.items(), depth)
@@ -480,7 +482,7 @@ class _Conversion:
         return _NOT_THIS
 
     def _ending(self, iterable: Iterable[Any]) -> Iterator[Any]:
-        """What `iterable` has, unless it goes on for too long."""
+        """Yield what `iterable` has, unless it goes on for too long."""
         for place, one in enumerate(iterable):
             if place >= MAX_NODES:
                 raise CannotCross(ENDLESS, count=f"{MAX_NODES:,}")
@@ -526,7 +528,7 @@ class _Conversion:
     def _named_row(
         self, kind: type, items: Iterable[Any], fields: Mapping[str, Any], depth: int
     ) -> NamedRow:
-        """A tuple with names; a value that has a place and a name stays one value."""
+        """Return a tuple with names; a value that has a place and a name stays one value."""
         originals = list(items)
         made = self._all(originals, depth)
         places = {id(one): place for place, one in enumerate(originals)}
@@ -558,7 +560,7 @@ def _length(values: range) -> int:
 
 
 def _shaped(rows: list[Any], shape: tuple[int, ...]) -> Any:
-    """Rows in nested lists, as `tolist` nests them."""
+    """Return rows in nested lists, as `tolist` nests them."""
     if not shape:
         return rows[0]
     for size in reversed(shape[1:]):
@@ -567,7 +569,7 @@ def _shaped(rows: list[Any], shape: tuple[int, ...]) -> Any:
 
 
 def _date(value: Any) -> Any:
-    """The same moment in the standard library's own class, with a fixed offset."""
+    """Return the same moment in the standard library's own class, with a fixed offset."""
     if isinstance(value, datetime.timedelta):
         return datetime.timedelta(value.days, value.seconds, value.microseconds)
     if isinstance(value, datetime.datetime):
@@ -585,7 +587,7 @@ def _date(value: Any) -> Any:
 
 
 def _tuple_fields(value: Any, kind: type) -> dict[str, Any] | None:
-    """The named values of a tuple; None if it has no names."""
+    """Return the named values of a tuple; None if it has no names."""
     names = getattr(kind, "_fields", None)
     if isinstance(names, tuple) and all(isinstance(name, str) for name in names):
         extra = getattr(kind, "_extra_fields", ())  # of scipy's results
@@ -602,7 +604,7 @@ def _tuple_fields(value: Any, kind: type) -> dict[str, Any] | None:
 
 
 def _named(value: Any) -> tuple[str, dict[str, Any]] | None:
-    """The class name and fields of an object that is there to hold them; None for any other."""
+    """Return the class name and fields of an object that is there to hold them; else None."""
     kind = type(value)
     if issubclass(kind, types.SimpleNamespace):
         return type_name(kind), dict(vars(value))

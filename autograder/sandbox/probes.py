@@ -332,8 +332,9 @@ def failing_probes(
     """Return the probes that find no barrier.
 
     Args:
-        first, second: the channels of two children of one zygote.
-        limits: theirs.
+        first: the channel of one child.
+        second: that of another child of the same zygote, in which the barriers are tested.
+        limits: of both.
 
     Raises:
         ProbeFailed: a child ended or a probe failed.
@@ -374,6 +375,7 @@ class _ChildClient:
 
     def run(self, source: str) -> None:
         _word, worked, error, *_shown = self.ask("run", "probe", source, _PROBE_SECONDS, 0)
+        """Run a cell, which must not fail."""
         if not worked:
             raise ProbeFailed(f"a probe failed ({': '.join(error)})")
 

@@ -1,4 +1,4 @@
-"""Running cells as a notebook does: IPython's shell, its output gathered as notebook outputs."""
+"""Run cells as a notebook does, in IPython's shell, and gather their notebook outputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Outputs:
         self._is_cut = False
 
     def write(self, name: str, text: str) -> None:
-        """Text on stdout or stderr."""
+        """Add text on stdout or stderr (`name`)."""
         if self._is_cut or self._silent or not text:
             return
         if not (self._entries and self._entries[-1].get("name") == name):
@@ -52,7 +52,7 @@ class Outputs:
         self._is_cut = len(kept) < len(text)
 
     def add(self, entry: dict[str, Any], display_id: str | None = None) -> None:
-        """A display, a result or an error; what isn't JSON in it becomes text."""
+        """Add a display, a result or an error; what isn't JSON in it becomes text."""
         if self._is_cut or self._silent:
             return
         text = json.dumps(entry, default=_as_text)
@@ -75,7 +75,7 @@ class Outputs:
         self._shown.clear()
 
     def finished(self) -> list[dict[str, Any]]:
-        """The outputs, as a notebook keeps them."""
+        """Return the outputs, as a notebook keeps them."""
         if self._is_cut:
             self._entries.append({"output_type": "stream", "name": "stderr", "text": [f"\n{CUT}"]})
         for entry in self._entries:
@@ -92,7 +92,7 @@ class Outputs:
 
 
 def _as_text(value: Any) -> str:
-    """A picture's bytes as notebooks keep them; anything else as it prints."""
+    """Return a picture's bytes as notebooks keep them, anything else as it prints."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return str(value)
@@ -113,9 +113,11 @@ class _Stream(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
+        """Return True: text can be written here."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self._shell.outputs.write(self._name, text)
+        """Add text to the running cell's outputs."""
         return len(text)
 
 
@@ -147,6 +149,7 @@ class _Hook(DisplayHook):
         self.shell.outputs.add(
             {
                 "output_type": "execute_result",
+        """Clear the outputs, at once."""
                 "execution_count": self.prompt_count,
                 "data": format_dict,
                 "metadata": md_dict or {},
@@ -169,9 +172,10 @@ class CellShell(InteractiveShell):
         """`%matplotlib inline` asks for this; there is no window to open."""
 
     def ask_exit(self) -> None:
-        """`exit` leaves nothing here."""
+        """Do nothing: `exit` ends no cell shell."""
 
     def _get_exc_info(self, exc_tuple=None):
+        """Note that the value has been shown."""
         """The exception to show, without our own frame when it came out of a time limit."""
         kind, error, traceback = super()._get_exc_info(exc_tuple)
         entry = traceback
@@ -202,12 +206,12 @@ class CellShell(InteractiveShell):
             self.outputs = before
 
     def redirect(self) -> None:
-        """Take over stdout and stderr."""
+        """Replace stdout and stderr by streams into the outputs."""
         sys.stdout, sys.stderr = _Stream(self, "stdout"), _Stream(self, "stderr")
 
 
 def get_shell() -> CellShell:
-    """The shell, made once before any child, with a module of its own as `__main__`."""
+    """Return the shell, made once before any child, with a module of its own as `__main__`."""
     if CellShell.initialized():
         return CellShell.instance()
     config = Config()

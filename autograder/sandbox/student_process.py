@@ -1,4 +1,4 @@
-"""The student's process: runs cells, tells values, makes calls, as the RPC channel asks.
+"""Serve the RPC channel in the student's process: run cells, send values, make calls.
 
 It is in its sandbox when this begins. Student code shares the process, so nothing that
 it says is more than a claim; the order kept here serves honest students only.
@@ -29,7 +29,13 @@ def prepare() -> None:
 
 
 def serve(channel: socket.socket, limits: SandboxLimits, seed: int) -> None:
-    """Answer requests until the channel closes."""
+    """Answer requests until the channel closes.
+
+    Args:
+        channel: connected to the judge's end (`judge.rpc`).
+        limits: of this process; here for what a cell may show.
+        seed: of the usual random generators.
+    """
     handler = _RequestHandler(get_shell(), limits)
     handler.seed(seed)
     while True:
@@ -47,6 +53,8 @@ def serve(channel: socket.socket, limits: SandboxLimits, seed: int) -> None:
 
 
 class _RequestHandler:
+    """Answers requests about the notebook of one student."""
+
     def __init__(self, shell: CellShell, limits: SandboxLimits) -> None:
         self._shell = shell
         self._limits = limits
@@ -57,7 +65,7 @@ class _RequestHandler:
         sys.path.insert(0, "")  # the working folder, as in a notebook
 
     def answer(self, verb: str, words: list[Any]) -> list[Any]:
-        """The reply to one request, whatever student code does meanwhile."""
+        """Return the reply to one request, whatever student code does meanwhile."""
         self._timer = _Timer()
         try:
             return getattr(self, f"_answer_{verb}")(*words)
@@ -162,7 +170,7 @@ class _Timer:
         """Raise TimeoutError in the code that runs too long.
 
         Again and again until it ends, since the code may have been where exceptions are
-        swallowed: in a formatter or a finaliser.
+        swallowed: in a formatter or a finalizer.
         """
 
         def late(_signal: int, _frame: object) -> None:

@@ -214,6 +214,7 @@ class _Writer:
         self._filter = library.SyscallFilter(self._default)
 
     def program(self) -> bytes:
+        """Write all rules, and return the filter's program."""
         library = self._library
         if "calls: foreign" in self._down:
             self._filter.set_attr(library.Attr.ACT_BADARCH, library.ALLOW)

@@ -1,4 +1,4 @@
-"""Plain values as bytes: all that passes between the sandbox and the trusted side.
+"""Encode plain values as bytes: all that passes between the sandbox and the trusted side.
 
 A frame is a little-endian u32 length and that many bytes of payload. A payload is one value:
 one byte of tag, then what the table says. Numbers are little-endian; `n` is a u32 count.
@@ -165,7 +165,7 @@ class Closed(WireError):
 
 
 def encode(value: object) -> bytes:
-    """`value` as a payload; the same value always gives the same bytes.
+    """Return `value` as a payload; the same value always gives the same bytes.
 
     Raises:
         WireError: something in it is of a type that doesn't cross, or it is over a limit.
@@ -192,6 +192,7 @@ def packed(value: object, *, arguments: bool = False) -> Packed:
     """Return `value` ready for a frame, as a plain value where it isn't one.
 
     Args:
+        value: of any type.
         arguments: whether it goes to the student's side (see `plain`).
 
     Raises:
@@ -231,9 +232,10 @@ def crossed(value: object) -> Any:
 
 
 def decode(data: bytes | bytearray | memoryview, *, arguments: bool = False) -> Any:
-    """The value of a payload.
+    """Return the value of a payload.
 
     Args:
+        data: the payload, from an untrusted side.
         arguments: whether there may be iterators and containers in it, as in a call's arguments.
 
     Raises:
@@ -277,9 +279,11 @@ def receive_frame(
     *,
     arguments: bool = False,
 ) -> Any:
-    """The next value, if all of it comes before `deadline` (as in `send_frame`).
+    """Return the next value, if all of it comes in time.
 
     Args:
+        sock: a stream socket; its timeout is changed.
+        deadline: as in `send_frame`.
         limit: the most bytes its payload may have.
         arguments: as in `decode`.
 
@@ -364,7 +368,7 @@ class _Writer:
         self._check_size(0)
 
     def _other(self, value: Any, kind: type, depth: int) -> bool:
-        """Whether `value` is one of the rarer plain types; if so, it is appended."""
+        """Append `value` if it is one of the rarer plain types; return whether it is."""
         if kind is set or kind is frozenset:
             self._set(value, b"h" if kind is set else b"z", depth + 1)
         elif kind is Record or kind is NamedRow:
@@ -520,7 +524,7 @@ class _Writer:
             self.value(one, depth)
 
     def _numpy(self, value: Any, kind: type) -> bool:
-        """Whether `value` is numpy's; if so, it is appended."""
+        """Append `value` if it is numpy's; return whether it is."""
         numpy = sys.modules.get("numpy")  # not imported: then the value can't be one of its own
         if numpy is None:
             return False
@@ -548,7 +552,7 @@ class _Writer:
         return True
 
     def _numpy_text(self, numpy: Any, value: Any, kind: type) -> bool:
-        """Whether `value` is an array of text or dates, or a date; if so, it is appended."""
+        """Append `value` if it is an array of text or dates, or a date; return whether it is."""
         is_scalar = kind is numpy.datetime64 or kind is numpy.timedelta64
         if not is_scalar and not (kind is numpy.ndarray and value.dtype.kind in "USmM"):
             return False
@@ -567,7 +571,7 @@ class _Writer:
         return True
 
     def _torch(self, value: Any, kind: type) -> bool:
-        """Whether `value` is a tensor or torch's dtype; if so, it is appended."""
+        """Append `value` if it is a tensor or torch's dtype; return whether it is."""
         torch = sys.modules.get("torch")
         if torch is not None and kind is torch.dtype:
             name = str(value).removeprefix("torch.")
@@ -701,7 +705,7 @@ class _Reader:
         return found
 
     def _one_of(self, tags: bytes, what: str) -> Any:
-        """A value that has one of these tags and so has no others in it."""
+        """Return a value that has one of these tags, and so has no others in it."""
         self._count(1)
         tag = self._take(1)[0]
         if tag not in tags:
@@ -958,7 +962,7 @@ def _check_depth(depth: int) -> None:
 
 
 def _check_shape(shape: tuple[int, ...], size: int) -> None:
-    """No dimension, nor their product, beyond what fits; also where another dimension is 0."""
+    """Refuse a dimension, or a product of them, beyond what fits; also where another one is 0."""
     if len(shape) > MAX_RANK:
         raise WireError(f"an array of {len(shape)} dimensions can't cross")
     if math.prod(one or 1 for one in shape) * size > MAX_BYTES:
@@ -966,12 +970,12 @@ def _check_shape(shape: tuple[int, ...], size: int) -> None:
 
 
 def _length(start: int, stop: int, step: int) -> int:
-    """How many numbers a range has; `len` fails beyond 2**63."""
+    """Return how many numbers a range has; `len` fails beyond 2**63."""
     return max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
 
 
 def _decimal_text(value: Decimal) -> str:
-    """A Decimal as text.
+    """Return a Decimal as text.
 
     Raises:
         WireError: it is so large or small that arithmetic with it could take very long.

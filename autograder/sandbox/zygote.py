@@ -1,4 +1,4 @@
-"""The zygote, inside the outer sandbox: import once, fork a child for each request, reap it.
+"""Serve as the zygote, inside the outer sandbox: import once, fork children, reap them.
 
 The zygote runs our own code only and never reads what a child says. It talks with the worker
 over one control socket; each child comes with a lifetime socket, whose other end the worker
@@ -95,7 +95,7 @@ class Zygote:
                 self._reap(child)
 
     def _wait(self) -> set[int]:
-        """The descriptors on which something has happened."""
+        """Return the descriptors on which something has happened."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._owner, select.POLLIN)
@@ -111,7 +111,7 @@ class Zygote:
         return {descriptor for descriptor, _event in poll.poll(wait)}
 
     def _answer(self) -> bool:
-        """Fork a child if that is asked for; False once the worker is gone."""
+        """Fork a child if that is asked for; return False once the worker is gone."""
         try:
             message, descriptors, _flags, _from = socket.recv_fds(self._control, 256, 2)
         except OSError:
@@ -156,7 +156,7 @@ class Zygote:
     def _run_child(
         self, channel: socket.socket, lifetime: socket.socket, group: Cgroup, limits: SandboxLimits
     ) -> NoReturn:
-        """In the child: sandbox it, then serve. Nothing may return into the zygote's loop."""
+        """Sandbox this process, the child, then serve. Nothing returns into the zygote's loop."""
         try:
             try:
                 group.enter()
@@ -205,7 +205,7 @@ class Zygote:
         return [socket.socket(fileno=place) for place in range(3, len(wanted))]
 
     def _kill(self, child: _RunningChild, why: str) -> None:
-        """PID 1 of the child's namespace: with it goes everything it has started."""
+        """Kill a child: it is PID 1 of its namespace, so with it goes everything it has started."""
         if not child.why:
             child.why = why
             with suppress(ProcessLookupError):
@@ -224,7 +224,7 @@ class Zygote:
 
 
 def _reason(child: _RunningChild, status: int, cpu_seconds: float) -> str:
-    """Why a child ended that we did not end."""
+    """Return why a child ended that we did not end."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exited {code}"
@@ -236,7 +236,7 @@ def _reason(child: _RunningChild, status: int, cpu_seconds: float) -> str:
 
 
 def _put_files(files: dict[str, bytes]) -> str:
-    """Write the given files into the working folder; says why one can't be."""
+    """Write files into the working folder; return why one can't be written, else empty."""
     try:
         for name, content in files.items():
             folder = os.path.dirname(name)
@@ -258,7 +258,11 @@ def _imported(name: str) -> bool:
 
 
 def main(argument: str) -> None:
-    """The entry point inside: import, say so, serve."""
+    """Import, report what is missing, and serve: the entry point inside.
+
+    Args:
+        argument: the start message of `ZygoteClient`, as JSON.
+    """
     start = json.loads(argument)
     barriers.DOWN = frozenset(start["down"])
     # A program that root starts gets all capabilities back that bubblewrap had dropped.

@@ -1,4 +1,4 @@
-"""The worker's end of a zygote: started once, it forks a child for each submission.
+"""Start a zygote, which forks a child for each submission, and talk with it.
 
     with ZygoteClient(imports=("numpy", "torch")) as zygote:
         child = zygote.fork(files={"prices.csv": b"…"}, seed=7)
@@ -62,7 +62,7 @@ class Child:
     """One submission's process.
 
     Attributes:
-        socket: connected to it; speaks the protocol of `student_process`. Only claims come from there.
+        socket: connected to it; it speaks as `student_process` does. Only claims come from there.
     """
 
     def __init__(self, connection: socket.socket, lifetime: socket.socket) -> None:
@@ -71,7 +71,7 @@ class Child:
         self._why: str | None = None
 
     def end(self) -> str:
-        """Kill it with everything it started; says why it had ended.
+        """Kill it with everything it started, and return why it had ended.
 
         Returns:
             "ended by us", or what came first: "exited N", "killed by signal N",
@@ -102,7 +102,7 @@ class Child:
 
 
 def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other end is closed everywhere."""
+    """Return whether the other end is closed everywhere."""
     if connection.fileno() < 0:
         return False
     poll = select.poll()
@@ -221,7 +221,7 @@ class ZygoteClient:
         )
 
     def wait_until_ready(self) -> None:
-        """Return once everything is imported.
+        """Wait until everything is imported.
 
         Raises:
             SandboxUnavailable: the sandbox can't be set up, with what to do.
@@ -239,7 +239,7 @@ class ZygoteClient:
 
     @property
     def alive(self) -> bool:
-        """Whether it can still fork."""
+        """Return whether it can still fork."""
         return self._control.fileno() >= 0 and not _hung_up(self._control)
 
     def fork(
