@@ -28,18 +28,18 @@ class Note:
         from beyond.locale import _
 
         values = {name: one_line(value) for name, value in self.values.items()}
-        return _(self.message).format(**values)
+        return str(_(self.message)).format(**values)
 
 
 def texts(notes: list[Note]) -> list[str]:
-    """Notes in the current language; the same decision about several cells is said once."""
-    groups: dict[tuple, list[str]] = {}
+    """Return notes in the current language; the same decision about several cells is said once."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for one in notes:
-        others = {name: value for name, value in one.values.items() if name != "cell"}
-        cells = groups.setdefault((one.message, *sorted(others.items())), [])
+        others = tuple(sorted(item for item in one.values.items() if item[0] != "cell"))
+        cells = groups.setdefault((one.message, others), [])
         cells.extend([one.values["cell"]] if "cell" in one.values else [])
     said = []
-    for (message, *others), cells in groups.items():
+    for (message, others), cells in groups.items():
         joined = {"cell": listed(cells)} if cells else {}
         said.append(Note(message, {**dict(others), **joined}).text())
     return said
@@ -52,7 +52,7 @@ def listed(names: list[str], most: int = 4) -> str:
     shown = ", ".join(names[:most])
     if len(names) <= most:
         return shown
-    return _("{names} and {count} more").format(names=shown, count=len(names) - most)
+    return str(_("{names} and {count} more")).format(names=shown, count=len(names) - most)
 
 
 _LONGEST_VALUE = 2_000

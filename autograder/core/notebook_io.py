@@ -6,7 +6,7 @@ import copy
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
@@ -90,8 +90,9 @@ def _parse(content: bytes, name: str) -> NotebookNode:
     for number, cell in enumerate(cells):
         _complete_cell(cell, number, seen, name)
     import nbformat
+    from nbformat import from_dict
 
-    notebook = nbformat.from_dict(data)
+    notebook: NotebookNode = from_dict(data)  # type: ignore[no-untyped-call]  # nbformat has no types
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
@@ -102,7 +103,7 @@ def _parse(content: bytes, name: str) -> NotebookNode:
     return notebook
 
 
-def _complete_cell(cell: dict, number: int, seen: set[str], name: str) -> None:
+def _complete_cell(cell: dict[str, Any], number: int, seen: set[str], name: str) -> None:
     """Give a cell what format 4.5 asks for and other editors leave out."""
     kind = cell.get("cell_type")
     if kind not in ("code", "markdown", "raw"):
@@ -165,7 +166,8 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     """
     import nbformat
 
-    return (nbformat.writes(notebook, 4) + "\n").encode("utf-8", "replace")
+    text: str = nbformat.writes(notebook, 4)  # type: ignore[no-untyped-call]  # nbformat has no types
+    return (text + "\n").encode("utf-8", "replace")
 
 
 def write(path: Path, notebook: NotebookNode) -> None:
@@ -177,21 +179,19 @@ def language_of(notebook: NotebookNode) -> str:
     """Return the language of a notebook: what its cells set, else its metadata, else English."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and (found := _SET_LANGUAGE.search(cell.source)):
-            return found.group(1)
-    marked = notebook.metadata.get("beyond")
-    if isinstance(marked, dict) and isinstance(marked.get("language"), str):
-        return marked["language"]
-    return "en"
+            return found[1]
+    marked = course_metadata(notebook).get("language")
+    return marked if isinstance(marked, str) else "en"
 
 
-def grader_metadata(cell: NotebookNode) -> dict:
-    """A cell's nbgrader metadata, or an empty dict."""
+def grader_metadata(cell: NotebookNode) -> dict[str, Any]:
+    """Return a cell's nbgrader metadata, or an empty dict."""
     found = cell.metadata.get("nbgrader")
     return found if isinstance(found, dict) else {}
 
 
-def course_metadata(node: NotebookNode) -> dict:
-    """What the course itself keeps in the metadata of a cell or notebook, or an empty dict."""
+def course_metadata(node: NotebookNode) -> dict[str, Any]:
+    """Return what the course keeps in the metadata of a cell or notebook, or an empty dict."""
     found = node.metadata.get("beyond")
     return found if isinstance(found, dict) else {}
 

@@ -11,4 +11,4 @@ from autograder.i18n import SOURCE_LANGUAGE, available
 def shown_language(notebook: NotebookNode) -> str:
     """Return the language that rebuilding wrote into a notebook; no cell has a say in it."""
     code = course_metadata(notebook).get("language")
-    return code if code in available() else SOURCE_LANGUAGE
+    return code if isinstance(code, str) and code in available() else SOURCE_LANGUAGE

@@ -98,9 +98,11 @@ class PrintableStream(io.TextIOBase):
         return True
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute here
+        """Return the encoding of the stream behind this one."""
         return self.unfiltered.encoding
 
     @property
-    def errors(self) -> str | None:  # type: ignore[override]
+    def errors(self) -> str | None:  # type: ignore[override]  # typeshed has an attribute here
+        """Return how the stream behind this one treats what it can't encode."""
         return self.unfiltered.errors

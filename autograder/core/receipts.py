@@ -11,6 +11,7 @@ import json
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 RECEIPT = "receipt.json"
 """The name of the file."""
@@ -50,15 +51,15 @@ def hash_of_all(hashes: dict[str, str]) -> str:
 
 
 def receipt_problem(
-    receipt: dict, student: str, assignment: str, digest: Callable[[str], str | None]
+    receipt: dict[str, Any], student: str, assignment: str, digest: Callable[[str], str | None]
 ) -> str:
     """Say what in a receipt contradicts the submission, as part of a sentence; empty if nothing.
 
     Args:
-        student: whose the submission is, as the exchange or LMS says.
         receipt: as `read_receipt` returned it, so anything may be in it.
-        digest: the SHA-256 of a file that came with the receipt, by the name it uses; None if
+        student: whose the submission is, as the exchange or LMS says.
         assignment: what it was handed in for.
+        digest: the SHA-256 of a file that came with the receipt, by the name it uses; None if
             there is no such file.
     """
     named, of = receipt.get("student"), receipt.get("assignment")
@@ -80,8 +81,8 @@ def receipt_problem(
     return ""
 
 
-def read_receipt(content: bytes) -> dict | None:
-    """The receipt in a file called receipt.json; None if it is something else."""
+def read_receipt(content: bytes) -> dict[str, Any] | None:
+    """Return the receipt in a file called receipt.json; None if it is something else."""
     if len(content) > _LARGEST:
         return None
     try:

@@ -299,10 +299,10 @@ class JobOutcome:
                 str(name): CellOutcome(list(outputs), CellStatus(status))
                 for name, (status, outputs) in data["cells"].items()
             }
-            texts = [data[name] for name in ("ended", "fault")]
-            if not all(isinstance(one, str) for one in texts):
+            ended, fault = data["ended"], data["fault"]
+            if not (isinstance(ended, str) and isinstance(fault, str)):
                 raise TypeError
-            return cls(cells, *texts, float(data["seconds"]))
+            return cls(cells, ended, fault, float(data["seconds"]))
         except (KeyError, TypeError, AttributeError, ValueError):
             raise ValueError("what came back isn't an outcome") from None
 
@@ -326,7 +326,8 @@ class JobOutcome:
             if cell.cell_type == "code":
                 one = self.cells[cell.id]
                 outputs = (judged_output(claim, number) for claim in one.outputs)
-                cell.outputs = from_dict([kept for kept in outputs if kept])
+                kept = [output for output in outputs if output]
+                cell.outputs = from_dict(kept)  # type: ignore[no-untyped-call]  # nbformat has no types
                 cell.execution_count = None if one.status is CellStatus.NOT_RUN else number
                 if one.status is not CellStatus.RAN:
                     cell.metadata = copy.deepcopy(cell.metadata)

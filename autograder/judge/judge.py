@@ -229,11 +229,11 @@ class Judge:
         ):
             try:
                 with _at_most(seconds):
-                    error = self._failure(code)
+                    failure = self._failure(code)
             except _TestTimedOut:
                 return [status_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
-            if error is not None:
-                outputs.append(error)
+            if failure is not None:
+                outputs.append(failure)
         if self._student.ends > heard.ends_in_checks:
             status = self._student.last_failure
             return [status_output(status)], status

@@ -27,7 +27,7 @@ class OutputBudget:
 
     def __init__(self, size: int = TOTAL_BYTES) -> None:
         self._left = size
-        self._was_told = False
+        self._has_noted = False
 
     def take(self, output: dict[str, Any]) -> dict[str, Any] | None:
         """Return the output if there is room for it; else a note the first time, then None."""
@@ -35,9 +35,9 @@ class OutputBudget:
         if size <= self._left:
             self._left -= size
             return output
-        if self._was_told:
+        if self._has_noted:
             return None
-        self._was_told = True
+        self._has_noted = True
         return {"output_type": "stream", "name": "stderr", "text": CUT}
 
     def take_all(self, outputs: list[dict[str, Any]]) -> bool:

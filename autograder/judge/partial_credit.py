@@ -39,9 +39,9 @@ def points_shown(value: Any) -> float | None:
     full marks.
     """
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    if (numpy and isinstance(value, (numpy.generic, numpy.ndarray)) and value.ndim == 0) or (
-        torch and isinstance(value, torch.Tensor) and value.ndim == 0
-    ):
+    is_array = numpy and isinstance(value, (numpy.generic, numpy.ndarray))
+    is_tensor = torch and isinstance(value, torch.Tensor)
+    if (is_array or is_tensor) and value.ndim == 0:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, Decimal)):
         return None

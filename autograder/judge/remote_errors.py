@@ -101,8 +101,8 @@ def read_claim(claim: Any, depth: int = 0) -> Claim:
 
 def _is_plain(value: object) -> bool:
     kind = type(value)
-    if kind is str or kind is bytes:
-        return len(value) <= MAX_MESSAGE  # type: ignore[arg-type]
+    if isinstance(value, (str, bytes)) and kind in (str, bytes):
+        return len(value) <= MAX_MESSAGE
     return value is None or kind is bool or kind is int or kind is float
 
 
@@ -115,7 +115,7 @@ def remote_error(claim: Claim) -> Exception:
         error: Exception = CannotCross.read(claim.message)
     else:
         error = _group(claim) or _exact(claim) or _like(claim)
-    error.late = claim.late  # type: ignore[attr-defined]
+    error.late = claim.late  # type: ignore[attr-defined]  # an attribute of ours
     return error
 
 
@@ -196,9 +196,12 @@ def _made(
     body = {**body, "__init__": lambda self, *_arguments: None, "__module__": "student"}
     for count in range(len(bases), 0, -1):
         try:
-            made = type(name, tuple(bases[:count]), body)
-            return made.__new__(made, *arguments)
+            made: type[Exception] = type(name, tuple(bases[:count]), body)
+            error: Exception = made.__new__(made, *arguments)
         except Exception:  # no order of these classes, or no memory layout for them
             continue
-    made = type(name, (RemoteError,), {**body, "__str__": lambda self: claim.message})
-    return made(claim.message)
+        return error
+    unknown: type[Exception] = type(
+        name, (RemoteError,), {**body, "__str__": lambda self: claim.message}
+    )
+    return unknown(claim.message)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from autograder.judge.remote_errors import read_claim, remote_error
 from autograder.sandbox import numeric_context, wire
-from autograder.sandbox.plain_values import CannotCross
+from autograder.sandbox.plain_values import MAX_BYTES, CannotCross
 
 GRACE = 1.0
 """Seconds between the child's own soft limit and the end of the child."""
@@ -88,7 +88,7 @@ class RpcChannel:
             or type(reply[1]) is not bool
             or not isinstance(reply[3], list)
         ):
-            self._end(MALFORMED)
+            raise self._end(MALFORMED)
         outputs = [one for one in reply[3] if isinstance(one, dict)]
         numeric_context.adopt(reply[4:])
         if reply[1]:
@@ -136,16 +136,16 @@ class RpcChannel:
             ChildGone: the child has ended.
         """
         content = self._value(self._ask("file", [name], self.call_seconds))
-        if content is not None and type(content) is not bytes:
-            self._end(MALFORMED)
-        return content
+        if content is None or type(content) is bytes:
+            return content
+        raise self._end(MALFORMED)
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None remove it."""
         self._value(self._ask("put", [name, content], self.call_seconds))
 
     def _ask(
-        self, verb: str, words: list[Any], seconds: float, limit: int = wire.MAX_BYTES
+        self, verb: str, words: list[Any], seconds: float, limit: int = MAX_BYTES
     ) -> list[Any]:
         if self.gone:
             raise ChildGone(self.gone)
@@ -157,16 +157,16 @@ class RpcChannel:
             sent = True
             reply = wire.receive_frame(self._socket, deadline, limit)
         except wire.TimedOut:
-            self._end(TIMED_OUT)
+            raise self._end(TIMED_OUT) from None
         except wire.Closed:
-            self._end(ENDED)
+            raise self._end(ENDED) from None
         except wire.WireError as error:
             if not sent:
                 # The test passed what can't cross: its author's mistake, and nothing was sent.
                 raise TypeError(f"student code takes plain values only: {error}") from None
-            self._end(MALFORMED)
+            raise self._end(MALFORMED) from None
         if type(reply) is not list or len(reply) < 2 or reply[0] != self._sequence:
-            self._end(MALFORMED)
+            raise self._end(MALFORMED)
         return reply[1:]
 
     def _value(self, reply: list[Any]) -> Any:
@@ -175,10 +175,14 @@ class RpcChannel:
             return reply[1]
         if reply[0] == "error" and len(reply) in (3, 7):
             raise remote_error(read_claim(reply[1:]))
-        self._end(MALFORMED)
+        raise self._end(MALFORMED)
 
-    def _end(self, why: str) -> NoReturn:
-        """Say no more to this child: after a missed reply the next one would be out of step."""
+    def _end(self, why: str) -> ChildGone:
+        """Give up this child: after a missed reply the next one would be out of step.
+
+        Returns:
+            What to raise.
+        """
         self.gone = why
         self._socket.close()
-        raise ChildGone(why) from None
+        return ChildGone(why)

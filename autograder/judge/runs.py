@@ -47,37 +47,38 @@ def combine_runs(
     }
 
 
-def _of_test(source: str, seen: CellOutcome, whole: CellOutcome) -> CellOutcome:
-    record = record_in(whole.outputs)
-    if seen.status is not CellStatus.RAN:
-        return seen
+def _of_test(source: str, visible: CellOutcome, hidden: CellOutcome) -> CellOutcome:
+    record = record_in(hidden.outputs)
+    if visible.status is not CellStatus.RAN:
+        return visible
     if record is not None:
-        return _of_checks(source, seen, record)
-    if _has_error(seen.outputs):
-        return seen
-    if whole.status is not CellStatus.RAN or _has_error(whole.outputs):
+        return _of_checks(source, visible, record)
+    if _has_error(visible.outputs):
+        return visible
+    if hidden.status is not CellStatus.RAN or _has_error(hidden.outputs):
         # A hidden line failed outside the checks. How (by an error, by never ending, by ending the
         # process) is the submission's choice, so it would tell more than that it failed.
         status = CellStatus.STOPPED
         return CellOutcome([status_output(status)], status)
     # Plain asserts: all passed, or the number on the last line is what they earned. The released
     # test may end on another line, whose number earns nothing.
-    others = [one for one in seen.outputs if one not in _numbers(seen.outputs)]
-    return CellOutcome([*others, *_numbers(whole.outputs)])
+    others = [one for one in visible.outputs if one not in _numbers(visible.outputs)]
+    return CellOutcome([*others, *_numbers(hidden.outputs)])
 
 
-def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOutcome:
+def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> CellOutcome:
     """Return the whole test's checks, the visible ones as the visible run found them.
 
     Where hidden lines may bear on visible checks, these have to pass in both runs.
     """
-    first = record_in(seen.outputs)
-    if first is None and _has_error(seen.outputs):
-        return seen
+    first = record_in(visible.outputs)
+    if first is None and _has_error(visible.outputs):
+        return visible
+    seen: list[dict[str, Any]] = first["checks"] if first else []
     shown: dict[str, list[dict[str, Any]]] = {}
-    for one in first["checks"] if first else []:
+    for one in seen:
         shown.setdefault(one["name"], []).append(one)
-    nothing_yet = bool(first) and all(one["unanswered"] for one in first["checks"])
+    nothing_yet = first is not None and all(one["unanswered"] for one in seen)
     tree = ast.parse(source)
     names, independent = string_literals_in(tree), is_independent(tree, source)
     merged = []
@@ -100,7 +101,7 @@ def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOu
     ]
     failed = [one for one in merged if not one["passed"]]
     if failed and all(one["unanswered"] for one in failed):
-        outputs += [one for one in seen.outputs if one["output_type"] == "stream"]
+        outputs += [one for one in visible.outputs if one["output_type"] == "stream"]
     elif failed:
         outputs.append(error_output("CheckFailed", checks.failure(whole)))
     return CellOutcome(outputs)
@@ -109,7 +110,7 @@ def _of_checks(source: str, seen: CellOutcome, record: dict[str, Any]) -> CellOu
 def record_in(outputs: Iterable[Output]) -> dict[str, Any] | None:
     """Return the record that `report` left, if it did."""
     for output in outputs:
-        record = output.get("data", {}).get(MIME_TYPE)
+        record: dict[str, Any] | None = output.get("data", {}).get(MIME_TYPE)
         if is_record(record):
             return record
     return None

@@ -165,7 +165,8 @@ class StudentClient:
 
     def file(self, name: str) -> bytes | None:
         """Return a file of the working folder; None if there is none; raises as `call`."""
-        return self._ask(f"file {name}", lambda channel: channel.file(name))
+        found: bytes | None = self._ask(f"file {name}", lambda channel: channel.file(name))
+        return found
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None remove it; raises as `call`."""

@@ -180,7 +180,9 @@ def bwrap_argv(
     binds += _course(packages, modules)
     if not stands(barriers.HIDDEN_FILES):
         binds = _rest_of_the_machine() + binds
-    for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
+    for place in [
+        place for verb, place in zip(binds, binds[2:], strict=False) if verb.startswith("--ro-bind")
+    ]:
         argv += _folders_to(place)
     argv += binds
     for path in _SYSTEM_FOLDERS:

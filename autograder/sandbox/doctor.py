@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from autograder.sandbox import cgroups, probes
 from autograder.sandbox.bubblewrap import find_bwrap
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import MIB, SandboxLimits
+from autograder.sandbox.limits import DEFAULT_LIMITS, MIB
 from autograder.sandbox.syscalls import is_privileged
 from autograder.sandbox.zygote_client import ZygoteClient
 
@@ -90,9 +90,10 @@ def _memory() -> Diagnosis:
     with open("/proc/meminfo", encoding="ascii") as file:
         fields = dict(line.split(":") for line in file)
     free = int(fields["MemAvailable"].split()[0]) * 1024
-    workers = max(1, free // SandboxLimits().memory_bytes)
+    each = DEFAULT_LIMITS.memory_bytes
+    workers = max(1, free // each)
     cores = len(os.sched_getaffinity(0))
-    text = f"{free // MIB:,} MiB are free; a submission may take {SandboxLimits().memory_bytes // MIB:,}"
+    text = f"{free // MIB:,} MiB are free; a submission may take {each // MIB:,}"
     if workers < cores:
         text += f"; use --workers {workers} rather than a worker for each of the {cores} cores"
     return Diagnosis("memory", workers >= cores, text)

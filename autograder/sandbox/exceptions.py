@@ -22,14 +22,15 @@ MAX_GROUPS = 3
 _TYPE_NAME = type.__dict__["__name__"]
 _MODULE = type.__dict__["__module__"]
 _QUALIFIED_NAME = type.__dict__["__qualname__"]
+_ARGUMENTS = BaseException.__dict__["args"]
 
 
 def claim(error: BaseException, late: bool = False, depth: int = 0) -> list[Any]:
     """Return what is told of an exception, whatever its class does to prevent it.
 
     Args:
-        late: whether the engine's own timer has gone off in the code that raised it.
         error: of any class, a student's own too.
+        late: whether the engine's own timer has gone off in the code that raised it.
         depth: in how many groups it lies.
     """
     kind = type(error)
@@ -71,7 +72,7 @@ def _bases(kind: type) -> list[str]:
 def _arguments(error: BaseException) -> list[Any] | None:
     """Return the exception's arguments; None if they aren't a few short plain values."""
     try:
-        found = BaseException.args.__get__(error)
+        found: tuple[Any, ...] = _ARGUMENTS.__get__(error)
     except BaseException:
         return None
     if len(found) > MAX_ARGUMENTS:
@@ -81,8 +82,8 @@ def _arguments(error: BaseException) -> list[Any] | None:
 
 def _is_short(value: object) -> bool:
     kind = type(value)
-    if kind is str or kind is bytes:
-        return len(value) <= MAX_MESSAGE  # type: ignore[arg-type]
-    if kind is int:
-        return value.bit_length() <= 64  # type: ignore[attr-defined]
+    if isinstance(value, (str, bytes)) and kind in (str, bytes):
+        return len(value) <= MAX_MESSAGE
+    if isinstance(value, int) and kind is int:
+        return value.bit_length() <= 64
     return value is None or kind is bool or kind is float

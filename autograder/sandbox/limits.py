@@ -33,7 +33,7 @@ class SandboxLimits:
 
     memory_bytes: int = 1536 * MIB
     cpu_seconds: int = 600
-    wall_seconds: int = 900
+    wall_seconds: float = 900
     cores: int = 1
     processes: int = 64
     file_bytes: int = 128 * MIB
@@ -80,6 +80,10 @@ class SandboxLimits:
                     resource.RLIMIT_RTPRIO: 0,
                 }
             )
+
+
+DEFAULT_LIMITS = SandboxLimits()
+"""What a student's process may use where nobody says otherwise."""
 
 
 def _limit(limits: dict[int, int]) -> None:

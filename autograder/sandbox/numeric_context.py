@@ -56,8 +56,8 @@ def adopt(claims: list[Any]) -> None:
         return
     dtype, precision = claims[0]
     torch = sys.modules.get("torch")
-    is_dtype = torch and type(dtype) is str and dtype in _DTYPES
-    if is_dtype and not (dtype == "float32" and _least[0] == "float64"):
+    is_dtype = type(dtype) is str and dtype in _DTYPES
+    if torch and is_dtype and not (dtype == "float32" and _least[0] == "float64"):
         torch.set_default_dtype(getattr(torch, dtype))
     if type(precision) is int and precision in _PRECISIONS and precision >= _least[1]:
         decimal.getcontext().prec = precision

@@ -154,7 +154,7 @@ class Record:
         return f"{name_of(self)}({inner})"
 
 
-class NamedRow(tuple):
+class NamedRow(tuple[Any, ...]):
     """A tuple with names: what is left of a namedtuple once it has crossed.
 
     Args:
@@ -183,7 +183,7 @@ class NamedRow(tuple):
         named = None if isinstance(other, tuple) else _named(other)
         if named is not None:
             return (name_of(self), fields_of(self)) == named
-        return tuple.__eq__(self, other)  # type: ignore[arg-type]
+        return tuple.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         equal = self.__eq__(other)
@@ -195,7 +195,8 @@ class NamedRow(tuple):
 
 def name_of(record: Record | NamedRow) -> str:
     """Return the name of the class that a record was made from."""
-    return vars(record)[_NAME]
+    name: str = vars(record)[_NAME]
+    return name
 
 
 def fields_of(record: Record | NamedRow) -> dict[str, Any]:
@@ -208,21 +209,24 @@ def is_field(name: object) -> bool:
     return type(name) is str and len(name) <= 200 and name.isidentifier() and name[:2] != "__"
 
 
-def is_key(value: object, depth: int = 1) -> bool:
-    """Whether a plain value may be a dict's key or in a set."""
+def is_key(value: Any, depth: int = 1) -> bool:
+    """Return whether a plain value may be a dict's key or in a set.
+
+    Args:
+        value: plain.
+        depth: how many tuples, frozensets and records it lies in, itself included.
+    """
     kind = type(value)
     if kind is tuple or kind is frozenset or kind is NamedRow:
-        fields = fields_of(value).values() if kind is NamedRow else ()  # type: ignore[arg-type]
+        fields = fields_of(value).values() if kind is NamedRow else ()
         return depth <= MAX_DEPTH and all(
-            is_key(one, depth + 1)
-            for some in (value, fields)
-            for one in some  # type: ignore[union-attr]
+            is_key(one, depth + 1) for some in (value, fields) for one in some
         )
     if kind is Record:
-        fields = fields_of(value).values()  # type: ignore[arg-type]
+        fields = fields_of(value).values()
         return depth <= MAX_DEPTH and all(is_key(one, depth + 1) for one in fields)
     if kind is Decimal:
-        return not value.is_snan()  # type: ignore[attr-defined]
+        return not value.is_snan()
     return value is None or any(kind is one for one in _KEYS)
 
 
@@ -236,11 +240,11 @@ def plain(value: Any, *, arguments: bool = False) -> Any:
     """Return what `value` is in terms of the types that cross, as the table above says.
 
     Args:
+        value: of any type.
         arguments: `value` goes to the student's side. Iterators and the standard library's
             containers then stay what they are, since the student's function may use them so.
 
     Raises:
-        value: of any type.
         CannotCross: something in it isn't like any of them, or it is too large.
         BaseException: whatever a method of the value's own class raises.
     """
@@ -576,9 +580,9 @@ def _date(value: Any) -> Any:
         offset = value.utcoffset()
         zone = None if offset is None else datetime.timezone(offset)
         return datetime.datetime(
-            value.year, value.month, value.day,
-            value.hour, value.minute, value.second, value.microsecond, zone,
-        )  # fmt: skip
+            *(value.year, value.month, value.day, value.hour),
+            *(value.minute, value.second, value.microsecond, zone),
+        )
     if isinstance(value, datetime.date):
         return datetime.date(value.year, value.month, value.day)
     offset = value.utcoffset()
@@ -611,7 +615,7 @@ def _named(value: Any) -> tuple[str, dict[str, Any]] | None:
     if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
         names = [field.name for field in dataclasses.fields(kind)]
     elif isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
-        names = [field.name for field in kind.__attrs_attrs__]  # type: ignore[attr-defined]
+        names = [field.name for field in kind.__attrs_attrs__]
     else:
         return None
     return type_name(kind), {name: getattr(value, name) for name in names if hasattr(value, name)}

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from autograder.sandbox import barriers as b
 from autograder.sandbox import wire
@@ -374,16 +375,18 @@ class _ChildClient:
         self._count = 0
 
     def run(self, source: str) -> None:
-        _word, worked, error, *_shown = self.ask("run", "probe", source, _PROBE_SECONDS, 0)
         """Run a cell, which must not fail."""
+        _word, worked, error, *_shown = self.ask("run", "probe", source, _PROBE_SECONDS, 0)
         if not worked:
             raise ProbeFailed(f"a probe failed ({': '.join(error)})")
 
-    def ask(self, *request: object) -> list:
+    def ask(self, *request: object) -> list[Any]:
+        """Return the reply to a request, without its number."""
         self._count += 1
         deadline = time.monotonic() + 2 * _PROBE_SECONDS
         try:
             wire.send_frame(self._channel, [self._count, *request], deadline)
-            return wire.receive_frame(self._channel, deadline)[1:]
+            reply: list[Any] = wire.receive_frame(self._channel, deadline)
         except wire.WireError as error:
             raise ProbeFailed(f"the trial child ended ({error})") from None
+        return reply[1:]

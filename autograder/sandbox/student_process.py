@@ -68,9 +68,10 @@ class _RequestHandler:
         """Return the reply to one request, whatever student code does meanwhile."""
         self._timer = _Timer()
         try:
-            return getattr(self, f"_answer_{verb}")(*words)
+            reply: list[Any] = getattr(self, f"_answer_{verb}")(*words)
         except BaseException as error:
             return ["error", *exceptions.claim(error, self._timer.is_late)]
+        return reply
 
     def seed(self, seed: int) -> None:
         """Give the usual generators a start of their own."""
@@ -107,7 +108,9 @@ class _RequestHandler:
         with self._silence(), self._timer.limit(seconds):
             return ["value", wire.packed(self._named(name))]
 
-    def _answer_call(self, name: str, args: list, kwargs: dict, seconds: float) -> list[Any]:
+    def _answer_call(
+        self, name: str, args: list[Any], kwargs: dict[str, Any], seconds: float
+    ) -> list[Any]:
         function = self._probes[name] if name in self._probes else self._named(name)
         with self._silence(), self._timer.limit(seconds):
             # A generator runs only now, so this is under the limit too.
@@ -140,8 +143,7 @@ class _RequestHandler:
 
     def _run(self, source: str, seconds: float | None = None) -> BaseException | None:
         with self._timer.limit(seconds):
-            result = self._shell.run_cell(source, store_history=True)
-        return result.error_before_exec or result.error_in_exec
+            return self._shell.run(source, store_history=True)
 
     @contextmanager
     def _silence(self) -> Iterator[None]:

@@ -285,7 +285,7 @@ class _Writer:
         for name in names:
             self._add(self._library.ALLOW, name)
 
-    def _rule(self, group: str, number: int, name: str, *terms: tuple) -> None:
+    def _rule(self, group: str, number: int, name: str, *terms: tuple[int, ...]) -> None:
         """Answer a call by an error (0: by success), unless its group has been let through."""
         action = self._library.ALLOW if group in self._down else self._errno(number)
         self._add(action, name, *terms)
@@ -301,10 +301,11 @@ class _Writer:
             else:
                 self._add(self._library.ALLOW, name, term)
 
-    def _add(self, action: int, name: str, *terms: tuple) -> None:
+    def _add(self, action: int, name: str, *terms: tuple[int, ...]) -> None:
         number = self._library.resolve_syscall(self._library.Arch.NATIVE, name)
         if number >= 0 and action != self._default:  # else it doesn't exist here, or is the rest
             self._filter.add_rule(action, number, *(self._library.Arg(*term) for term in terms))
 
     def _errno(self, number: int) -> int:
-        return self._library.ERRNO(number)
+        action: int = self._library.ERRNO(number)
+        return action

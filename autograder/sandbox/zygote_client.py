@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from autograder.sandbox import barriers, cgroups, wire
 from autograder.sandbox.bubblewrap import (
@@ -38,9 +39,10 @@ from autograder.sandbox.bubblewrap import (
     syscall_filter,
 )
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.limits import DEFAULT_LIMITS, SandboxLimits
 from autograder.sandbox.namespaces import unprivileged_uid
 from autograder.sandbox.paths import COURSE
+from autograder.sandbox.plain_values import MAX_BYTES
 from autograder.sandbox.syscalls import CAPABILITIES, is_privileged
 
 _STUDENT_ENTRY = "autograder.sandbox.student_process"
@@ -49,7 +51,7 @@ _FORK_SECONDS = 30.0
 _END_SECONDS = 10.0
 _DYING_SECONDS = 0.5  # between a process's closing its files and its end; mostly under 0.01
 
-_MOST_FILE_BYTES = wire.MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
+_MOST_FILE_BYTES = MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
 
 _serial = 0
 
@@ -137,7 +139,7 @@ class ZygoteClient:
 
     def __init__(
         self,
-        limits: SandboxLimits = SandboxLimits(),
+        limits: SandboxLimits = DEFAULT_LIMITS,
         imports: Iterable[str] = (),
         packages: Iterable[str] = ("beyond",),
         hidden: Iterable[Path] = (),
@@ -154,7 +156,7 @@ class ZygoteClient:
         cgroups.remove_stale(self._parent_cgroups)
         self._group = f"{cgroups.PREFIX}{os.getpid()}-{_serial}"
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
         with inner, ExitStack() as ours:
             start = self._start_message(inner, tuple(imports), ours)
             start |= {"entry": entry, "trusted": entry != _STUDENT_ENTRY}
@@ -164,8 +166,8 @@ class ZygoteClient:
 
     def _start_message(
         self, inner: socket.socket, imports: tuple[str, ...], ours: ExitStack
-    ) -> dict[str, object]:
-        """What the zygote is told; descriptors are closed here once it has them."""
+    ) -> dict[str, Any]:
+        """Return what the zygote is told; descriptors are closed here once it has them."""
         descriptors = []
         for parent in self._parent_cgroups:
             folder = os.open(parent.path, os.O_RDONLY | os.O_DIRECTORY)
@@ -191,11 +193,11 @@ class ZygoteClient:
 
     def _launch(
         self,
-        start: dict[str, object],
+        start: dict[str, Any],
         packages: tuple[str, ...],
         hidden: tuple[Path, ...],
         modules: tuple[str, ...] | None,
-    ) -> subprocess.Popen:
+    ) -> subprocess.Popen[bytes]:
         bootstrap = (
             f"import sys; sys.path.insert(0, {COURSE!r}); "
             "from autograder.sandbox.zygote import main; main(sys.argv[1])"
@@ -205,7 +207,7 @@ class ZygoteClient:
         # A root that may not mount (a container's) becomes an ordinary user first: the kernel
         # doesn't count root's processes.
         uid = unprivileged_uid(os.getpid())
-        user = {"user": uid, "group": uid, "extra_groups": ()}
+        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()}
         is_plain_root = os.geteuid() == 0 and not is_privileged()
         return subprocess.Popen(
             bwrap_argv(
@@ -299,19 +301,18 @@ class ZygoteClient:
     @staticmethod
     def _final_reply(lifetime: socket.socket) -> list[str]:
         try:
-            return wire.receive_frame(lifetime, time.monotonic() + 1)
+            reply: list[str] = wire.receive_frame(lifetime, time.monotonic() + 1)
         except wire.WireError:
             return ["gone", "no reason given"]
+        return reply
 
     def close(self) -> None:
         """End it and every child, and remove their control groups."""
         if self._owner != os.getpid():
             return
         self._control.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
