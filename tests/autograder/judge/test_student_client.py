@@ -22,7 +22,8 @@ def cell(name, source, **marks):
 
 def asks(name, expression, points=1):
     source = f"with check({name!r}):\n    assert {expression}\n### BEGIN HIDDEN TESTS\n"
-    source += f"with check('{name} hidden', hidden=True):\n    assert {expression}\n### END HIDDEN TESTS\nreport()"
+    source += f"with check('{name} hidden', hidden=True):\n    assert {expression}\n"
+    source += "### END HIDDEN TESTS\nreport()"
     return cell(f"{name}-test", source, grade=True, points=points, locked=True)
 
 
@@ -106,7 +107,8 @@ def test_state_comes_back_with_the_cells_and_not_with_what_calls_did():
     found, _done = points(
         answer(
             "a",
-            "import random\nseen = []\ndraw = random.random()\ndef f():\n    seen.append(1)\n    1 / len(seen)\n    while True:\n        pass",
+            "import random\nseen = []\ndraw = random.random()\n"
+            "def f():\n    seen.append(1)\n    1 / len(seen)\n    while True:\n        pass",
         ),
         asks("f", "f()"),
         answer("b", "again = random.random() != draw and len(seen)"),
@@ -116,7 +118,10 @@ def test_state_comes_back_with_the_cells_and_not_with_what_calls_did():
 
 
 def test_a_student_s_own_timeout_is_an_error_like_any_other():
-    test = "caught = False\ntry:\n    f()\nexcept TimeoutError:\n    caught = True\nwith check('x'):\n    assert caught\nreport()"
+    test = (
+        "caught = False\ntry:\n    f()\nexcept TimeoutError:\n    caught = True\n"
+        "with check('x'):\n    assert caught\nreport()"
+    )
     found, _done = points(
         answer("a", "def f():\n    raise TimeoutError('mine')"),
         cell("f-test", test, grade=True, points=1, locked=True),
