@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from beyond.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
+from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 from beyond.locale import _
 
-# Okabe and Ito's colours as in beyond.figures, and one more; a form of its own for each, too.
+# Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
 _MARKERS = "osD^vP"
 _COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#CC79A7")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from beyond import models
+from beyond.lm import models
 from beyond.edge.weights import FromFolder, FromGGUF, Weights
 from beyond.locale import _
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from beyond.edge.translators import Translator
 from beyond.locale import _
-from beyond.models import cache_folder
-from beyond.sentences import LANGUAGES, sentences
+from beyond.lm.models import cache_folder
+from beyond.edge.sentences import LANGUAGES, sentences
 
 VERSION = 1
 """Raised when the prompt or the measuring changes, so that older results count no more."""

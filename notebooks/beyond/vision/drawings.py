@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from beyond.figures import ORANGE, Chart, use_style
+from beyond.ui.figures import ORANGE, Chart, use_style
 from beyond.locale import _
 
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 
-from beyond.quiet import quiet
+from beyond.lm.quiet import quiet
 from beyond.vision.scenes import PATCH, TILE
 
 IMAGE_TOKEN = "<|image|>"

@@ -48,7 +48,7 @@ CANVASES = {
 }
 """Tiles (down, across) of a scene's image, and how often training draws each."""
 
-HELD_OUT_SHEET = Path(__file__).parent.parent / "assets" / "digits-held-out.png"
+HELD_OUT_SHEET = Path(__file__).parent / "digits-held-out.png"
 HELD_OUT = 36
 """Held-out images of each digit: the sheet has a row for each digit and a column for each image."""
 

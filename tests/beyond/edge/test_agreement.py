@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from beyond import shop
+from beyond.prompting import shop
 from beyond.edge.agreement import Reference, TeamPrompts, right_teams
 
 

@@ -2,7 +2,7 @@ import json
 import shutil
 
 import pytest
-from beyond.models import NoModel
+from beyond.lm.models import NoModel
 from beyond.vision import load as loading
 from beyond.vision.asking import BadPrompt, ask, check_prompt, complete
 from beyond.vision.pictures import BadPicture
