@@ -28,7 +28,6 @@ from typing import Any, TypeVar, overload
 
 from autograder.engine.wire import crossed
 from autograder.sandbox.plain import CannotCross
-
 from beyond.locale import _
 
 __all__ = ["check", "given", "probe", "report", "seeded"]

@@ -55,6 +55,17 @@ MODULES = {
 }
 """Modules that are gone, and the ones that hold their names now."""
 
+NAMES = {
+    "beyond.curves.quality_and_cost": "beyond.cost.charts.quality_and_cost",
+    "beyond.figures.break_even_chart": "beyond.cost.charts.break_even_chart",
+    "beyond.figures.tornado": "beyond.cost.charts.tornado",
+    "beyond.widgets.Clock": "beyond.ui.clock.Clock",
+    "beyond.widgets.Explorer": "beyond.cost.explorer.Explorer",
+    "beyond.widgets.SelfCheck": "beyond.ui.self_check.SelfCheck",
+    "beyond.widgets.compare": "beyond.cost.explorer.compare",
+}
+"""Names that went to another module than the rest of theirs."""
+
 PACKAGES = {
     "beyond.cost": "beyond.cost.formula",
     "beyond.moe": "beyond.moe.layer",
@@ -74,8 +85,9 @@ def handed_on(module: str) -> Callable[[str], Any]:
         # Python asks a package for these when it imports one of its modules: no reason to load it.
         if name.startswith("__") or f"{module}.{name}" in MODULES:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, new = NAMES.get(f"{module}.{name}", f"{home}.{name}").rsplit(".", 1)
         try:
-            return getattr(importlib.import_module(home), name)
+            return getattr(importlib.import_module(place), new)
         except AttributeError:
             raise AttributeError(f"module {module!r} has no attribute {name!r}") from None
 

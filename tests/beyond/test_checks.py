@@ -17,8 +17,17 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 from beyond import checks, locale
-from beyond.checks import MIME_TYPE, CheckFailed, NotAnswered, check, given, probe, report
-from beyond.checks import score, seeded
+from beyond.checks import (
+    MIME_TYPE,
+    CheckFailed,
+    NotAnswered,
+    check,
+    given,
+    probe,
+    report,
+    score,
+    seeded,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beyond.prompting import shop
 from beyond.lm.perplexity import WINDOW
+from beyond.prompting import shop
 
 if TYPE_CHECKING:
     import torch

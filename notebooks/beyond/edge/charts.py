@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 
 # Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
 _MARKERS = "osD^vP"

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from beyond import locale
-from beyond.lm import models
 from beyond.edge import translation_check
+from beyond.edge.sentences import LANGUAGES
 from beyond.edge.translators import Translator, found_here, open_translator
-from beyond.locale import _
+from beyond.lm import models
 from beyond.lm.hardware import free_memory
 from beyond.lm.models import NoModel
-from beyond.edge.sentences import LANGUAGES
+from beyond.locale import _
 from beyond.ui.tables import Table
 
 TOKENS = 512

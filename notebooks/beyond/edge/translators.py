@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from beyond.lm import models
-from beyond.lm import ollama
-from beyond.lm.ollama import Message
-from beyond.locale import _
+from beyond.lm import models, ollama
 from beyond.lm.hardware import free_memory
 from beyond.lm.models import NoModel
+from beyond.lm.ollama import Message
+from beyond.locale import _
 
 OLLAMA = "ollama:"
 

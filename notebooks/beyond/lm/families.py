@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from beyond.locale import _
 from beyond.lm.model_size import FORMATS, Shape, weight_bytes
+from beyond.locale import _
 from beyond.ui.tables import Table
 
 _FILE = Path(__file__).parent / "families.json"

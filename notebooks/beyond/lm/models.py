@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beyond.locale import _
 from beyond.lm.hardware import free_memory
 from beyond.lm.quiet import quiet
+from beyond.locale import _
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import; not every user needs them
     import torch

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import httpx
 import ollama
 
-from beyond.locale import _
 from beyond.lm.models import NoModel
+from beyond.locale import _
 
 HOST = "http://127.0.0.1:11434"
 CLOUD = ("-cloud", ":cloud")

@@ -13,10 +13,10 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from beyond.moe.byte_lm import ByteLM, Curve, Report, route
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 from beyond.locale import _
+from beyond.moe.byte_lm import ByteLM, Curve, Report, route
 from beyond.moe.layer import Routing
+from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 

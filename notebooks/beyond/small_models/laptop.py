@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import ipywidgets
 
 from beyond.lm.families import Family, families
-from beyond.locale import _
 from beyond.lm.model_size import FORMATS, weight_bytes
+from beyond.locale import _
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 

@@ -1,15 +1,14 @@
-"""Three more kinds of figure: lines over a range, shares with their intervals, quality and cost."""
+"""Two more kinds of figure: lines over a range, and shares with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from beyond.cost.formula import dollars
-from beyond.ui.figures import GREY, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import GREY, Chart, use_style
 
 
 def lines(
@@ -124,58 +123,3 @@ def shares(
     if chance is not None:
         told.append(_("chance is {chance:.0%}").format(chance=chance))
     return Chart(figure, f"{title}. " + "; ".join(told) + ".")
-
-
-def quality_and_cost(
-    names: Sequence[str],
-    costs: Sequence[float],
-    right: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
-    title: str,
-    chance: float | None = None,
-) -> Chart:
-    """One point for each way of doing a task: right answers (with interval) against its cost.
-
-    Args:
-        names: of the ways.
-        costs: dollars for 1,000 calls, all above 0; the axis is logarithmic.
-        right: share of right answers.
-        intervals: (low, high) of each share.
-        chance: the share that guessing gets.
-    """
-    use_style()
-    figure = Figure(figsize=(7.2, 4.2))
-    axes = figure.subplots()
-    for i, (name, cost, share, (low, high)) in enumerate(
-        zip(names, costs, right, intervals, strict=True)
-    ):
-        axes.errorbar(
-            cost, 100 * share, yerr=[[100 * (share - low)], [100 * (high - share)]],
-            fmt="osD^vP"[i % 6], color=f"C{i % 5}", markersize=9, capsize=5, linewidth=2,
-        )  # fmt: skip
-        axes.annotate(
-            name, (cost, 100 * share), xytext=(9, 3), textcoords="offset points", fontsize=10
-        )
-    if chance is not None:
-        axes.axhline(100 * chance, color=GREY, linestyle="--", linewidth=1.2)
-        axes.annotate(
-            _("chance"), (1, 100 * chance), xycoords=("axes fraction", "data"), xytext=(0, 3),
-            textcoords="offset points", ha="right", fontsize=9, color="#333333",
-        )  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_xlim(min(costs) / 2, max(costs) * 4)  # room for the names on the right
-    axes.set_ylim(0, 104)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _pos: f"${value:,.4g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _pos: ""))
-    axes.set_xlabel(_("dollars for 1,000 calls"))
-    axes.set_ylabel(_("right answers, % (with 95 % interval)"))
-    axes.set_title(title)
-    told = [
-        _("{name}: {share:.0%} right ({low:.0%} to {high:.0%}) for {cost}").format(
-            name=name, share=share, low=low, high=high, cost=dollars(cost)
-        )
-        for name, cost, share, (low, high) in zip(names, costs, right, intervals, strict=True)
-    ]
-    start = _("{title}: right answers against dollars for 1,000 calls.").format(title=title)
-    return Chart(figure, f"{start} " + "; ".join(told) + ".")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, Chart, use_style
 
 
 def ladder() -> Chart:

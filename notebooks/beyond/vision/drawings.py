@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from beyond.ui.figures import ORANGE, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import ORANGE, Chart, use_style
 
 
 def tile_chart(

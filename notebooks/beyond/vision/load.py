@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beyond.locale import _
 from beyond.lm.hardware import free_memory
 from beyond.lm.models import NoModel, memory_needed
 from beyond.lm.quiet import quiet
+from beyond.locale import _
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import
     from PIL import Image

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beyond.cost import model_selection
-from beyond.cost.formula import call_cost, price
 from beyond.cost.editor import run_program
+from beyond.cost.formula import call_cost, price
 from beyond.cost.model_selection import Assumptions, Case, main, tuning, walk
 
 BASE = Case(

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from beyond.edge.weights import FromModel
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from beyond.edge.weights import FromModel
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
-from beyond.prompting import shop
+
 from beyond.edge.agreement import Reference, TeamPrompts, right_teams
+from beyond.prompting import shop
 
 
 class Letters:

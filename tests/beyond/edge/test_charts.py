@@ -1,6 +1,7 @@
-from beyond.edge import charts
 from hypothesis import given
 from hypothesis import strategies as st
+
+from beyond.edge import charts
 
 NUMBERS = st.floats(1, 1000)
 POINTS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=8)

@@ -1,4 +1,5 @@
 import pytest
+
 from beyond.edge import export
 from beyond.edge.session import OnnxModel
 from beyond.edge.weights import FromFolder

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaForCausalLM
+
 from beyond.edge import export
 from beyond.edge.session import OnnxModel, Writer
 from beyond.edge.weights import FromModel
-from transformers import LlamaForCausalLM
 
 IDS = [5, 17, 2, 90, 33, 8, 61]
 

@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
+
 from beyond.edge import linear
 from beyond.edge.graph import Graph
 from beyond.edge.weights import to_blocks
-from onnx import TensorProto, helper
 
 RANDOM = np.random.default_rng(0)
 MATRIX = RANDOM.normal(size=(48, 64)).astype(np.float32)

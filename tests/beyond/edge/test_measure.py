@@ -2,6 +2,7 @@ import json
 import sys
 
 import pytest
+
 from beyond.edge import export, measure
 from beyond.edge.measure import Speed
 

@@ -1,6 +1,7 @@
 """The sentences are the same in every language, as far as a machine can tell."""
 
 import pytest
+
 from beyond.edge.sentences import LANGUAGES, sentences
 
 SCRIPT = {"ko": "가-힣", "ja": "ぁ-ヿ", "zh": "一-鿿", "ar": "ء-ي", "en": "a-z", "fr": "a-z"}

@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from beyond.edge import export
 from beyond.edge.session import CPU, Fallback, OnnxModel, Writer, cores, open_session
 

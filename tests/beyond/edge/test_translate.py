@@ -7,15 +7,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from beyond.lm import models
-from beyond.edge import translate as tool
-from beyond.edge import translation_check
-from beyond.lm.ollama import local_address
-from beyond.edge.translators import NoModel, open_translator, pieces
-from beyond.locale import set_language
-from beyond.edge.sentences import sentences
 from hypothesis import given
 from hypothesis import strategies as st
+
+from beyond.edge import translate as tool
+from beyond.edge import translation_check
+from beyond.edge.sentences import sentences
+from beyond.edge.translators import NoModel, open_translator, pieces
+from beyond.lm import models
+from beyond.lm.ollama import local_address
+from beyond.locale import set_language
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,10 @@
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType, quants
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import LlamaConfig, MistralConfig
+
 from beyond.edge.weights import (
     BLOCK,
     Blocks,
@@ -12,10 +17,6 @@ from beyond.edge.weights import (
     gguf_name,
     to_blocks,
 )
-from gguf import GGMLQuantizationType, quants
-from hypothesis import given
-from hypothesis import strategies as st
-from transformers import LlamaConfig, MistralConfig
 
 
 def test_the_shape_of_a_llama(llama):

@@ -6,8 +6,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from beyond.lm.models import NoModel
 from beyond.lm.benchmark import Speed, measure
+from beyond.lm.models import NoModel
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from beyond.lm import models
 from beyond.lm.gguf import read_header
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from beyond.lm import hardware as module
-from beyond.ui.ladder import ladder
-from beyond.lm.hardware import REFERENCE_GFLOPS, Machine, measure
 from hypothesis import given
 from hypothesis import strategies as st
+
+from beyond.lm import hardware as module
+from beyond.lm.hardware import REFERENCE_GFLOPS, Machine, measure
+from beyond.ui.ladder import ladder
 
 USUAL = Machine(
     system="Linux · x86_64", python="3.12.1", cores=4, threads=4, memory_gb=16.0,

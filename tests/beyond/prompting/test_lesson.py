@@ -10,12 +10,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from beyond.lm import models
-from beyond.prompting import shop
 from beyond.checks import CheckFailed
-from beyond.locale import set_language
-from beyond.prompting import self_check
+from beyond.lm import models
 from beyond.lm.classification import score
+from beyond.locale import set_language
+from beyond.prompting import self_check, shop
 
 LESSON = Path(__file__).parents[3] / "notebooks/en/01-prompting-and-when-it-stops.ipynb"
 

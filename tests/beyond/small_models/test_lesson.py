@@ -11,10 +11,10 @@ import pytest
 
 from beyond.lm import tokens
 from beyond.lm.families import families, family
-from beyond.small_models.laptop import will_it_run
-from beyond.small_models import self_check
-from beyond.small_models.same_meaning import FORMS, texts
 from beyond.lm.model_size import FORMATS, weight_bytes
+from beyond.small_models import self_check
+from beyond.small_models.laptop import will_it_run
+from beyond.small_models.same_meaning import FORMS, texts
 
 LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "03-small-language-models.ipynb"
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from beyond.vision.batches import make_batch, patch_labels, prompt, random_batch, tiles
 from beyond.vision.model import IMAGE_TOKEN, Shape, make_processor, make_tokenizer
 from beyond.vision.questions import KINDS, ask

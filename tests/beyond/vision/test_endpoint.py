@@ -5,9 +5,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from PIL import Image
+
 from beyond.vision.asking import ask
 from beyond.vision.endpoint import Endpoint, NoAnswer
-from PIL import Image
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The shipped model sees: what its card says, measured again, and what is left without a picture."""
 
 import pytest
+
 from beyond.vision.evaluate import (
     ITEMS,
     Result,

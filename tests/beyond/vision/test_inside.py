@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from beyond.vision import inside
 from beyond.vision.scenes import draw, random_scene
-from PIL import Image
 
 WIDE = Image.effect_noise((64, 32), 80).convert("RGB")
 

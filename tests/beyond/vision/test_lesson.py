@@ -5,8 +5,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from beyond.cost.formula import call_cost, price
 from transformers import MllamaConfig
+
+from beyond.cost.formula import call_cost, price
 
 LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "05-seeing-with-llama-3-2.ipynb"
 

@@ -2,12 +2,13 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
+from transformers import MllamaConfig
+
 from beyond.lm.models import NoModel
 from beyond.vision import load as loading
 from beyond.vision.asking import BadPrompt, ask, check_prompt, complete
 from beyond.vision.pictures import BadPicture
-from PIL import Image
-from transformers import MllamaConfig
 
 PICTURE = Image.new("RGB", (64, 64), (10, 10, 10))
 

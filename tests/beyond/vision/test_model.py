@@ -1,8 +1,9 @@
 import pytest
 import torch
-from beyond.vision.model import BEGIN, END_OF_TURN, IMAGE_TOKEN, SPECIAL
 from safetensors import safe_open
 from transformers import AutoProcessor, MllamaForConditionalGeneration, MllamaProcessor
+
+from beyond.vision.model import BEGIN, END_OF_TURN, IMAGE_TOKEN, SPECIAL
 
 
 def test_the_folder_is_the_hubs_and_holds_no_pickle(folder):

@@ -2,8 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from beyond.vision.pictures import BadPicture, open_picture
 from PIL import Image
+
+from beyond.vision.pictures import BadPicture, open_picture
 
 
 def packed(image: Image.Image, form: str = "PNG", **options) -> bytes:

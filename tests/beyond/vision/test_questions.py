@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from beyond.vision.questions import KINDS, LANGUAGES, ask, held_out_items
 from beyond.vision.scenes import Scene, place, random_scene
 

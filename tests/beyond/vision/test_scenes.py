@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from beyond.vision import scenes
 from hypothesis import given
 from hypothesis import strategies as st
+
+from beyond.vision import scenes
 
 RNG = np.random.default_rng
 

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from beyond.vision import train
 from beyond.vision.batches import Batch, Texts, random_batch
 from beyond.vision.load import load

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from beyond.vision import drawings
 from beyond.vision.scenes import compose, draw
 from beyond.vision.viewer import Looking, look
