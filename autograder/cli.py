@@ -27,10 +27,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from autograder.config import Course
 from autograder.core.console import Console
 from autograder.core.printable import PrintableStream, one_line
-from autograder.course import Course
 from autograder.errors import EnvironmentFault, UserError
+from autograder.sandbox.errors import SandboxUnavailable
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of Beyond Prompting.",
@@ -108,7 +109,7 @@ def _run() -> None:
         said = error.format_message().strip().rstrip(".")
         _say_error(f"{said}; {where} --help tells what there is.")
         sys.exit(error.exit_code)
-    except UserError as error:
+    except (UserError, SandboxUnavailable) as error:
         _say_error(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
@@ -180,7 +181,7 @@ def build(course: CourseFolder = None) -> None:
 
     Code of translated notebooks, both languages' releases and the compiled catalogues. The same masters give the same bytes each time. No gradebook is touched.
     """
-    from autograder.build import build as build_course
+    from autograder.authoring.build import build as build_course
 
     where = _course(course)
     changed = build_course(where)
@@ -198,7 +199,7 @@ def check(course: CourseFolder = None) -> None:
 
     Ends with exit code 1 and a line for each problem, naming file and cell.
     """
-    from autograder.check import check as check_course
+    from autograder.authoring.check import check as check_course
 
     problems = check_course(_course(course), lambda title: err.print(f"checking {title} …"))
     for problem in problems:
@@ -222,7 +223,7 @@ def release(
     course: CourseFolder = None,
 ) -> None:
     """Register an assignment, ready to hand out."""
-    from autograder.release import release as release_assignment
+    from autograder.authoring.release import release as release_assignment
 
     where = _course(course, language=language, db=db)
     where.require_language(language)
@@ -236,7 +237,7 @@ def bundle(
     course: CourseFolder = None,
 ) -> None:
     """Pack what students get into one zip."""
-    from autograder.bundle import bundle as bundle_course
+    from autograder.authoring.bundle import bundle as bundle_course
 
     out.print(f"The students' bundle: {bundle_course(_course(course), to)}", markup=False)
 
@@ -250,7 +251,7 @@ def submit(
     course: CourseFolder = None,
 ) -> None:
     """Pack your answers with a receipt, for the LMS."""
-    from autograder.submit import submit as submit_work
+    from autograder.student.submit import submit as submit_work
 
     result = submit_work(path, student, _course(course), to, exchange=exchange)
     out.print(str(result), markup=False)
@@ -306,7 +307,7 @@ def grade(
     course: CourseFolder = None,
 ) -> None:
     """Grade everyone; show who has what and why."""
-    from autograder.grade import grade as grade_submissions
+    from autograder.grading.coordinator import grade as grade_submissions
 
     with _progress(f"grading {assignment}") as show:
         verdicts = grade_submissions(
@@ -356,7 +357,7 @@ def report(
     course: CourseFolder = None,
 ) -> None:
     """One page about the class, and CSVs for an LMS."""
-    from autograder.report import report as write_report
+    from autograder.report.report import report as write_report
 
     result = write_report(_course(course, db=db), assignment, to, language, excel=excel)
     out.print(str(result), markup=False)
@@ -368,7 +369,7 @@ def validate(
     course: CourseFolder = None,
 ) -> None:
     """Run your notebook's visible checks, as Validate."""
-    from autograder.validate import validate as validate_notebook
+    from autograder.student.validate import validate as validate_notebook
 
     result = validate_notebook(path, _course(course))
     out.print(str(result), markup=False)
@@ -394,8 +395,8 @@ def translate(
 
     Answers, own cells and prose that you have edited stay.
     """
-    from autograder.translate import confirm_translation
-    from autograder.translate import translate as translate_notebook
+    from autograder.authoring.confirm import confirm_translation
+    from autograder.student.translate import translate as translate_notebook
 
     where = _course(course)
     if confirm:

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autograder.build import build
-from autograder.intake.collect import CollectResult, collect
-from autograder.course import Course
+from autograder.authoring.build import build
+from autograder.authoring.release import release
+from autograder.config import Course
+from autograder.core.atomic_io import plain_disk_errors
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
-from autograder.files import plain_disk_errors
-from autograder.grade import grade
-from autograder.release import release
-from autograder.verdict import Verdict
+from autograder.grading.coordinator import grade
+from autograder.grading.result import Verdict
+from autograder.intake.collect import CollectResult, collect
 
 CLASS = Path("tests") / "data" / "class"
 CELL_SECONDS = 5

@@ -137,31 +137,31 @@ def make_stock_course(root: Path) -> None:
     """The assignment with plain asserts, released, with another student's work beside it."""
     from nbgrader.api import Gradebook
 
-    from autograder import notebooks
+    from autograder.core import notebook_io
 
     path = root / "source" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    notebooks.write(path, small_course.master(stock=True))
+    notebook_io.write(path, small_course.master(stock=True))
     result = _stock_course(root, _SECONDS).generate_assignment(ASSIGNMENT, force=True, create=True)
     assert result["success"], result
     with Gradebook(f"sqlite:///{root}/term/gradebook.db", "stock") as gradebook:
         gradebook.update_or_create_student("other", first_name="CANARY-GRADEBOOK")
     other = root / "term" / "submitted" / "other" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    released = notebooks.read(root / "release" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+    released = notebook_io.read(root / "release" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
     answers = {**RIGHT, "essay": 'why = "CANARY-OTHER"'}
-    notebooks.write(other, small_course.answered(released, answers))
+    notebook_io.write(other, small_course.answered(released, answers))
 
 
 def attack_stock(made: Path, attack: Attack, place: Place) -> Result:
     """Grade one attack with nbgrader alone, in a course of its own."""
     from nbgrader.api import Gradebook
 
-    from autograder import notebooks
+    from autograder.core import notebook_io
     from tests.attacks.surroundings import submission
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(shutil.copytree(made, Path(folder) / "course"))
         here = Place(**{**vars(place), "course": root})
-        released = notebooks.read(root / "release" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+        released = notebook_io.read(root / "release" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
         path = root / "term" / "submitted" / "attacker" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_bytes(submission(attack, released, here))

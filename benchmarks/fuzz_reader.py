@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]
 
 with atheris.instrument_imports(include=["autograder"]):
-    from autograder.engine import wire
     from autograder.intake import archives, delivery, identify, notebook_reader, submission
+    from autograder.sandbox import wire
 
 ASSIGNMENT = "quiz"
 RELEASED = ROOT / "release" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"

@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402
 
-from autograder import notebooks  # noqa: E402
-from autograder.course import COURSE_ID, Course  # noqa: E402
+from autograder.config import COURSE_ID, Course  # noqa: E402
+from autograder.core import notebook_io  # noqa: E402
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
 # Stock stops at these: one isn't a notebook, one ends the Python process, one has a cell twice.
@@ -119,8 +119,8 @@ class Class:
     """An assignment's master and submissions to copy."""
 
     name: str
-    master: notebooks.NotebookNode
-    submissions: list[notebooks.NotebookNode]
+    master: notebook_io.NotebookNode
+    submissions: list[notebook_io.NotebookNode]
 
 
 def _marks(name: str, *, solution: bool = False, points: int | None = None) -> dict:
@@ -162,7 +162,7 @@ def torch_class() -> Class:
     master = new_notebook(cells=cells, metadata=metadata)
     submissions = []
     for kind in ((0,) * 5, (0, 1, 0, 0, 1), (2, 2, 2, 2, 2), (0, 0, 1, 1, 0)):
-        work = notebooks.copied(master)
+        work = notebook_io.copied(master)
         for cell, which in zip(
             (cell for cell in work.cells if cell.id in TORCH_ANSWERS), kind, strict=True
         ):
@@ -179,8 +179,8 @@ def shipped_class(name: str, folder: Path) -> Class:
     paths = sorted(course.submitted.glob(f"*/{name}/{name}.ipynb"))
     return Class(
         name,
-        notebooks.read(course.source("en") / name / f"{name}.ipynb"),
-        [notebooks.read(path) for path in paths if path.parts[-3] not in NOT_FOR_STOCK],
+        notebook_io.read(course.source("en") / name / f"{name}.ipynb"),
+        [notebook_io.read(path) for path in paths if path.parts[-3] not in NOT_FOR_STOCK],
     )
 
 
@@ -189,15 +189,15 @@ def _hand_in(folder: Path, made: Class, students: int) -> None:
         place = folder / f"s{number:04}" / made.name
         place.mkdir(parents=True)
         work = made.submissions[number % len(made.submissions)]
-        notebooks.write(place / f"{made.name}.ipynb", work)
+        notebook_io.write(place / f"{made.name}.ipynb", work)
         (place / "timestamp.txt").write_text(TIMESTAMP)
 
 
 def prepare_ours(folder: Path, made: Class, students: int) -> Course:
-    from autograder.release import release
+    from autograder.authoring.release import release
 
     course = Course(folder)
-    notebooks.write(course.source("en") / made.name / f"{made.name}.ipynb", made.master)
+    notebook_io.write(course.source("en") / made.name / f"{made.name}.ipynb", made.master)
     release(course, made.name)
     _hand_in(course.submitted, made, students)
     return course
@@ -205,7 +205,7 @@ def prepare_ours(folder: Path, made: Class, students: int) -> Course:
 
 def prepare_stock(folder: Path, made: Class, students: int) -> None:
     """A course of nbgrader's own making, with nothing configured but where it is."""
-    notebooks.write(folder / "source" / made.name / f"{made.name}.ipynb", made.master)
+    notebook_io.write(folder / "source" / made.name / f"{made.name}.ipynb", made.master)
     (folder / "nbgrader_config.py").write_text(
         "c = get_config()\n"
         f"c.CourseDirectory.root = {str(folder)!r}\n"

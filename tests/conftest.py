@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from beyond import locale
 
 # Two processes that both compute on every core take six times as long as one after the other:
@@ -38,7 +39,7 @@ def _file(item: pytest.Item) -> str:
 @pytest.fixture(scope="session")
 def played(tmp_path_factory):
     """The demo, played once: its folder, what it said, the verdicts. Not to be written into."""
-    from autograder.course import Course
+    from autograder.config import Course
     from autograder.demo import play
 
     folder = tmp_path_factory.mktemp("term") / "demo"

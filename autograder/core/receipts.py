@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 RECEIPT = "receipt.json"
 """The name of the file."""
 
+STAMP = "%Y%m%dT%H%M%SZ"
+"""How the name of a zip, or of a folder in the exchange, spells a time in UTC."""
+
 _LARGEST = 1024 * 1024
 
 

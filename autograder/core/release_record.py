@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from autograder.files import write_file
-from autograder.notebooks import is_solution
+from nbformat import NotebookNode
+from nbgrader.api import MissingEntry
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-    from autograder.course import Course
+from autograder.config import Course
+from autograder.core.atomic_io import write_file
+from autograder.core.notebook_io import is_solution
+from autograder.errors import UserError
 
 
 def record_release(course: Course, assignment: str, masters: dict[str, NotebookNode]) -> None:
@@ -42,6 +41,23 @@ def solutions_changed(
         return []  # released by nbgrader itself
     now = _digests(master)
     return sorted(name for name in now.keys() | recorded if now.get(name) != recorded.get(name))
+
+
+def require_released(course: Course, assignment: str) -> None:
+    """Make sure that the gradebook knows the assignment's cells.
+
+    Raises:
+        UserError: it doesn't.
+    """
+    with course.gradebook() as gradebook:
+        try:
+            known = gradebook.find_assignment(assignment).notebooks
+        except MissingEntry:
+            known = []
+    if not known:
+        raise UserError(
+            f"{assignment} isn't in the gradebook yet; run `autograder release {assignment}` first."
+        )
 
 
 def _place(course: Course, assignment: str) -> Path:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from autograder.config import Course
+from autograder.core.atomic_io import write_file
 from autograder.core.printable import one_line
-from autograder.course import Course, require_student_id
+from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.feedback.grades import Grades, read_grades
 from autograder.feedback.plan import PagePlan, page_plan
 from autograder.feedback.pool import MadePage, make_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
-from autograder.files import write_file
-from autograder.grade import Progress
+from autograder.grading.coordinator import Progress
 
 
 @dataclass

@@ -11,19 +11,20 @@ import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
 from nbconvert.exporters.exporter import ResourcesDict
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
+from autograder.core.images import checked
+from autograder.core.notebook_io import grader_metadata
+from autograder.core.notebook_language import shown_language
 from autograder.feedback.mathml import mathml
 from autograder.feedback.sanitize import clean_html, markdown_to_html
 from autograder.feedback.text import TEXT, plain, readable
-from autograder.notebooks import grader_metadata
-from autograder.pictures import checked
-from autograder.speaking import shown_language, speaking
+from autograder.i18n import speaking
+from beyond.checks import MIME_TYPE, is_record
+from beyond.locale import _
 
 OUTPUTS = 30
 """The most outputs of one cell."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder import notebooks
-from autograder.course import Course
-from autograder.notebooks import course_metadata, grade_id
-from autograder.release_steps import is_explanation
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import course_metadata, grade_id, is_explanation
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def page_plan(course: Course, language: str, assignment: str, notebook: str) -> 
     Raises:
         UserError: it isn't there, or isn't a notebook.
     """
-    master = notebooks.read(course.source(language) / assignment / f"{notebook}.ipynb")
+    master = notebook_io.read(course.source(language) / assignment / f"{notebook}.ipynb")
     explanations = []
     last = None
     for cell in master.cells:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import latex2mathml.converter
 import nbgrader.preprocessors
-from beyond.locale import available
 
-from autograder.course import FEEDBACK_STEPS
+from autograder.config import FEEDBACK_STEPS
 from autograder.feedback import page
 from autograder.feedback.sanitize import markdown_to_html
-from autograder.speaking import speaking
+from autograder.i18n import speaking
+from beyond.locale import available
 
 __all__ = ["FEEDBACK_STEPS", "latex2mathml", "nbgrader", "page"]
 

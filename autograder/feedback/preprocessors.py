@@ -16,11 +16,11 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder.course import COURSE_ID, Course
+from autograder.config import COURSE_ID, Course
+from autograder.core.notebook_io import copied, grade_id, is_test
+from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
 from autograder.feedback.plan import PagePlan, choices, page_plan
-from autograder.notebooks import copied, grade_id, is_test
-from autograder.speaking import shown_language
 
 __all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Held"]
 

@@ -11,12 +11,11 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from autograder import notebooks
-from autograder.course import Course
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import grader_metadata, is_explanation
+from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
-from autograder.notebooks import grader_metadata
-from autograder.release_steps import is_explanation
-from autograder.speaking import shown_language
 
 
 class ShowRubrics(Preprocessor):
@@ -48,7 +47,7 @@ class ShowRubrics(Preprocessor):
             return {}
         folder = Course.of(self.config).source(shown_language(nb)) / assignment
         try:
-            master = notebooks.read(folder / f"{notebook}.ipynb")
+            master = notebook_io.read(folder / f"{notebook}.ipynb")
         except UserError:  # the page without rubrics is better than none
             return {}
         found: dict[str, list[str]] = {}

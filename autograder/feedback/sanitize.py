@@ -16,7 +16,6 @@ import secrets
 import unicodedata
 
 import nh3
-from beyond.locale import _
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -25,9 +24,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import BashLexer, JsonLexer, PythonLexer
 from pygments.token import STANDARD_TYPES
 
+from autograder.core.images import checked_url
 from autograder.feedback.mathml import mathml
 from autograder.feedback.text import plain, shortened
-from autograder.pictures import checked_url
+from beyond.locale import _
 
 LONGEST_HTML = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,

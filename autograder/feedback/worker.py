@@ -17,15 +17,16 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook, reads
 from traitlets.config import Config
 
-from autograder.course import FEEDBACK_STEPS
+from autograder.config import FEEDBACK_STEPS
+from autograder.core.messages import N_
+from autograder.core.notebook_language import shown_language
 from autograder.feedback import preload  # noqa: F401 - before rights are given up
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
-from autograder.feedback.preprocessors import GRADES, PLAN, Held, held_choices
-from autograder.notes import N_
-from autograder.speaking import shown_language, speaking
-from autograder.verdict import cell_verdicts
+from autograder.feedback.preprocessors import GRADES, PLAN, held_choices
+from autograder.grading.result import cell_verdicts
+from autograder.i18n import speaking
 
 CPU_SECONDS = 8
 """The processor time that one page may take."""

@@ -15,16 +15,16 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder.config import Course
+from autograder.core.atomic_io import write_file
 from autograder.core.cell_status import CellStatus
-from autograder.course import Course
+from autograder.core.notebook_io import is_solution
 from autograder.errors import UserError
-from autograder.files import write_file
-from autograder.notebooks import is_solution
-from autograder.workers import WorkerDied, run_each
+from autograder.grading.pool import WorkerDied, run_each
 
 if TYPE_CHECKING:
-    from autograder.grade import Runner
-    from autograder.jobs import WorkMaker
+    from autograder.grading.coordinator import Runner
+    from autograder.grading.prepare import WorkMaker
 
 _MOST_REASONS = 4
 _RECORD = ".preflight.json"
@@ -58,9 +58,9 @@ def require_preflight(
 
 
 def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]:
-    from autograder.jobs import Faulty
-    from autograder.scoring import status_of
-    from autograder.verdict import cell_verdicts
+    from autograder.grading.prepare import Faulty
+    from autograder.grading.result import cell_verdicts
+    from autograder.grading.scoring import status_of
 
     works = maker.preflights()
     futures = [pool.submit(run_each, runner, work.jobs) for work in works]

@@ -35,9 +35,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from autograder.course import COURSE_ID, MASTER_LANGUAGE, Course, require_student_id
+from autograder.config import COURSE_ID, MASTER_LANGUAGE, Course
+from autograder.core.atomic_io import plain_disk_errors, replaced_folder, write_file
+from autograder.core.collection_receipt import CollectionReceipt, record_receipt
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import SIZE_LIMIT
+from autograder.core.printable import one_line
+from autograder.core.receipts import STAMP
+from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
-from autograder.files import plain_disk_errors, replaced_folder, write_file
 from autograder.intake.archives import (
     CLASS_LIMITS,
     STUDENT_LIMITS,
@@ -46,11 +52,12 @@ from autograder.intake.archives import (
     FolderSource,
     Member,
 )
-from autograder.intake.bookkeeping import is_secret, opened, parsed_time, small_file
-from autograder.intake.confined import READING_SECONDS, Reader
-from autograder.intake.delivery import SECRET, TIMESTAMP, Delivery as Contents
+from autograder.intake.delivery import SECRET, TIMESTAMP
+from autograder.intake.delivery import Delivery as Contents
 from autograder.intake.filenames import Delivery, deliveries, recognise
 from autograder.intake.identify import TOO_LARGE, Blueprint, blueprints, is_notebook_name
+from autograder.intake.nbgrader_files import is_secret, opened, parsed_time, small_file
+from autograder.intake.reader import READING_SECONDS, Reader
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
@@ -62,10 +69,6 @@ from autograder.intake.roster import (
     shared,
 )
 from autograder.intake.submission import to_bytes
-from autograder.notebooks import SIZE_LIMIT
-from autograder.core.printable import one_line
-from autograder.notes import N_, Note, Receipt, note, record_receipt
-from autograder.submit import STAMP
 
 _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
 _LATE_AT_LEAST = timedelta(seconds=1)
@@ -825,7 +828,7 @@ def _take(
                 shutil.move(place, beside / name)
         (beside / TIMESTAMP).write_bytes(stamp.encode("ascii", "replace"))
     written = received.isoformat(timespec="seconds")
-    receipt = Receipt(written, arrival.origin, one_line(arrival.name), notes)
+    receipt = CollectionReceipt(written, arrival.origin, one_line(arrival.name), notes)
     record_receipt(course, student, assignment, receipt)
     _record(course, student, assignment, [*history, entry])
     return Taken(student, written, arrival.name, notes)

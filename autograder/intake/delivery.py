@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO
 
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.receipts import RECEIPT, read_receipt, receipt_problem
 from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Budget, Member, ZipSource
 from autograder.intake.identify import (
@@ -26,8 +28,6 @@ from autograder.intake.identify import (
 )
 from autograder.intake.notebook_reader import RawNotebook, record
 from autograder.intake.submission import Submission
-from autograder.notebooks import SIZE_LIMIT
-from autograder.notes import N_, Note, note
 
 TIMESTAMP = "timestamp.txt"
 SECRET = "submission_secret.txt"

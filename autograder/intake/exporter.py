@@ -9,9 +9,9 @@ from typing import Any
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode, from_dict
 
-from autograder.course import Course
-from autograder.intake import bookkeeping
-from autograder.intake.confined import Reader
+from autograder.config import Course
+from autograder.intake import nbgrader_files
+from autograder.intake.reader import Reader
 from autograder.intake.rebuild import Bases
 from autograder.intake.submission import Submission, to_notebook
 
@@ -32,7 +32,7 @@ class ConfinedExporter(NotebookExporter):
             return super().from_filename(filename, resources=resources, **options)
         cells = Bases(course, path.parent.name).cells(path.stem)
         try:
-            descriptor = bookkeeping.opened(path)
+            descriptor = nbgrader_files.opened(path)
         except OSError:
             read = None
         else:

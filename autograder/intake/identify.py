@@ -26,15 +26,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
 from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
 from autograder.intake.submission import CourseCells, comparable, course_cells
-from autograder.notebooks import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
-from autograder.notes import N_, Note, note
 
 if TYPE_CHECKING:
-    from autograder.course import Course
+    from autograder.config import Course
 
 BY_HAND, PLAIN, NUMBERED = 0, 1, 2
 """How a file's name stands to the assignment's: a copy made by hand, the name, a numbered one."""

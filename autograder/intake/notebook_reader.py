@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from autograder import pictures
+from autograder.core import images
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
 from autograder.intake.submission import (
     CODE_LIMIT,
     DEFAULT_LANGUAGE,
@@ -27,7 +28,6 @@ from autograder.intake.submission import (
     is_picture_name,
     valid_text,
 )
-from autograder.notebooks import CELL_LIMIT, SIZE_LIMIT
 
 TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
     "too large", "not json", "old format", "not valid", "too many cells", "too costly",
@@ -188,7 +188,7 @@ def _pictures(attached: object) -> tuple[Picture, ...]:
             if len(kept) >= PICTURES_PER_CELL:
                 return tuple(kept.values())
             if mime in PICTURE_TYPES and is_picture_name(name):
-                if data := pictures.checked(mime, encoded):
+                if data := images.checked(mime, encoded):
                     kept[name] = Picture(name, mime, data)
     return tuple(kept.values())
 

@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from autograder.core.messages import N_
 from autograder.intake.archives import STUDENT_LIMITS
-from autograder.notes import N_
 
 UNREADABLE = N_("Your notebook couldn't be read, so nothing could be graded: {reason}")
 

@@ -29,7 +29,7 @@ import socket
 from contextlib import suppress
 from typing import IO, Any
 
-from autograder.engine import kernel, wire
+from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.intake import notebook_reader
 from autograder.intake.archives import (
     CLASS_LIMITS,
@@ -42,8 +42,7 @@ from autograder.intake.archives import (
 from autograder.intake.delivery import Delivery, judge
 from autograder.intake.identify import Blueprint
 from autograder.intake.submission import CourseCells
-from autograder.notebooks import SIZE_LIMIT
-from autograder.sandbox import seccomp
+from autograder.sandbox import seccomp, syscalls, wire
 
 _CHUNK = 256 * 1024
 _OPEN_FILES = 64
@@ -241,15 +240,15 @@ def _wait(pid: int, channel: socket.socket) -> None:
 def _become(uid: int | None) -> None:
     """Give up every privilege, for this process and all that it forks."""
     if uid is not None:
-        kernel.use_capabilities(
-            1 << kernel.CAPABILITIES["CAP_SETUID"] | 1 << kernel.CAPABILITIES["CAP_SETGID"]
+        syscalls.use_capabilities(
+            1 << syscalls.CAPABILITIES["CAP_SETUID"] | 1 << syscalls.CAPABILITIES["CAP_SETGID"]
         )
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    kernel.forbid_new_privileges()
-    kernel.give_up_capabilities()
-    kernel.undumpable()
+    syscalls.forbid_new_privileges()
+    syscalls.give_up_capabilities()
+    syscalls.undumpable()
 
 
 def _warm() -> None:

@@ -30,9 +30,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder import notebooks
-from autograder.build import through_steps
-from autograder.course import MASTER_LANGUAGE, Course
+from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
+from autograder.core.collection_receipt import find_receipt
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import grade_id, is_solution, is_test
+from autograder.core.preprocessing import apply_preprocessors
 from autograder.intake.notebook_reader import submission_of
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
@@ -42,14 +45,12 @@ from autograder.intake.submission import (
     comparable,
     course_cells,
 )
-from autograder.notebooks import grade_id, is_solution, is_test
-from autograder.notes import N_, Note, find_receipt, note
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",
     "nbgrader.preprocessors.ClearSolutions",
     "nbgrader.preprocessors.ClearOutput",
-    "autograder.release_steps.DropExplanations",
+    "autograder.authoring.preprocessors.DropExplanations",
     "nbgrader.preprocessors.ComputeChecksums",
 )
 _OWN = "own"
@@ -60,13 +61,13 @@ _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 def template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
     """The instructor's notebook without solutions but with whole tests."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
-    return through_steps(course, notebooks.read(path), assignment, _TEMPLATE_STEPS)
+    return apply_preprocessors(course, notebook_io.read(path), assignment, _TEMPLATE_STEPS)
 
 
 def released(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
     """The notebook as the student got it: what an untouched cell looks like."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
-    return through_steps(course, notebooks.read(path), assignment, _RELEASED_STEPS)
+    return apply_preprocessors(course, notebook_io.read(path), assignment, _RELEASED_STEPS)
 
 
 def rebuild(
@@ -85,7 +86,7 @@ def rebuild(
     matched, own = _matched(submission)
     own = _after_missing_answers(base, matched, own)
     untouched = {cell.id: cell.source for cell in given.cells}
-    result = notebooks.copied(base)
+    result = notebook_io.copied(base)
     notes: list[Note] = []
     cells = _own_cells(own.get(None, []))
     for cell in result.cells:
@@ -338,7 +339,7 @@ def recorded(base: NotebookNode, given: NotebookNode, notebook: NotebookNode) ->
 
     For notebooks that this process has made or may trust: the student's own, in `validate`.
     """
-    return submission_of(notebook, course_cells([base], [given], [notebooks.language_of(notebook)]))
+    return submission_of(notebook, course_cells([base], [given], [notebook_io.language_of(notebook)]))
 
 
 def is_students(cell: NotebookNode) -> bool:

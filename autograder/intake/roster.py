@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.course import Course, require_student_id
-from autograder.errors import UserError
-from autograder.files import read_file
+from autograder.config import Course
+from autograder.core.atomic_io import read_file
 from autograder.core.printable import one_line
+from autograder.core.student_id import require_student_id
+from autograder.errors import UserError
 
 if TYPE_CHECKING:
     from autograder.intake.filenames import Delivery, Owner

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autograder.notebooks import CELL_LIMIT, SIZE_LIMIT
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
 
 DEFAULT_LANGUAGE = "en"
 KINDS = ("code", "markdown", "raw")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from autograder.core.bindings import bound_in, used_in
 from autograder.core.hidden_tests import hidden_lines
-from autograder.names import bound_in, used_in
 
 
 def texts_in(tree: ast.Module) -> set[str]:

@@ -12,12 +12,12 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from autograder.core.bindings import Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
-from autograder.engine import wire
+from autograder.core.notebook_io import LANGUAGE_CELL, course_metadata, is_solution, is_test
 from autograder.judge.outputs import judged_output
-from autograder.names import Names, names_in
-from autograder.notebooks import LANGUAGE_CELL, course_metadata, is_solution, is_test
+from autograder.sandbox import wire
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

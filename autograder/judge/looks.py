@@ -11,13 +11,12 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
-from beyond import checks
-from beyond.checks import MIME_TYPE, is_record
-
 from autograder.core.cell_status import CellStatus
-from autograder.engine.judge import Output, ending_output, error_output
 from autograder.judge.hidden_part import is_apart, texts_in
 from autograder.judge.job import CellOutcome, CodeCell
+from autograder.judge.judge import Output, ending_output, error_output
+from beyond import checks
+from beyond.checks import MIME_TYPE, is_record
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's name for it

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import sys
 
-from autograder.engine import wire
-from autograder.engine.limits import Limits
 from autograder.judge import submission
 from autograder.judge.job import Job
-from autograder.judge.student_process import NoProcess
+from autograder.judge.student_client import NoProcess
+from autograder.sandbox import wire
+from autograder.sandbox.limits import Limits
 
 STUDENT, FRESH, AT, OUTCOME = "student", "fresh", "at", "outcome"
 """What a judge says to its worker: a process is wanted (of a kind), where it is, or all is done."""

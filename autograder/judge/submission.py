@@ -15,11 +15,10 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from autograder.core.cell_status import CellStatus
-from autograder.engine.door import ChildGone
-from autograder.engine.judge import (
+from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
+from autograder.judge.judge import (
     InstructorFault,
     Judge,
     Output,
@@ -27,11 +26,11 @@ from autograder.engine.judge import (
     ending_output,
     error_output,
 )
-from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
 from autograder.judge.looks import combined
 from autograder.judge.outputs import TESTS_BYTES, OutputRoom, plain_output
-from autograder.sandbox import ambience
-from autograder.judge.student_process import Clock, Connect, NoProcess, StudentProcess, status_of
+from autograder.judge.rpc import ChildGone
+from autograder.judge.student_client import Clock, Connect, NoProcess, StudentProcess, status_of
+from autograder.sandbox import numeric_context
 
 _MORE_PROCESSES = 2
 """How many processes a look may have beyond one for each cell."""
@@ -46,14 +45,14 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
         at: told each cell of the instructor's before it runs here, should this process end in it.
     """
     reference = Reference(list(job.about.solution))
-    settings = ambience.claim()
+    settings = numeric_context.claim()
     try:
         first = _Look(job, reference, student, fresh, at)
         seen = first.run(lambda cell: cell.released(), job.look_seconds)
         if not any(cell.has_hidden_part for cell in job.cells):
             return Outcome(seen)
-        ambience.insist([])
-        ambience.adopt([settings])  # as before the first look took over the student's
+        numeric_context.insist([])
+        numeric_context.adopt([settings])  # as before the first look took over the student's
         second = _Look(job, reference, student, fresh, at, known=seen)
         whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)
         return Outcome(combined(job.cells, seen, whole))

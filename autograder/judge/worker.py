@@ -14,13 +14,13 @@ from dataclasses import replace
 from multiprocessing.util import Finalize
 
 from autograder.core.cell_status import CellStatus
-from autograder.engine import wire
-from autograder.engine.judge import error_output
-from autograder.engine.limits import MIB, Limits
-from autograder.engine.walls import WHOLE_PACKAGE
-from autograder.engine.warm import Child, WarmParent, WarmParentDied
 from autograder.judge.job import CellOutcome, Job, Outcome
+from autograder.judge.judge import error_output
 from autograder.judge.process import AT, FRESH, HERE, NONE, OUTCOME, STUDENT
+from autograder.sandbox import wire
+from autograder.sandbox.bubblewrap import WHOLE_PACKAGE
+from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.zygote_client import Child, WarmParent, WarmParentDied
 
 _ENDED_BY_US = "ended by us"
 _NO_END = "the tests did not come to their end"
@@ -66,7 +66,7 @@ def warm_up(imports: tuple[str, ...] = ()) -> None:
     """Start both zygotes before the first job, with these modules imported in them.
 
     Raises:
-        WallsFault: the walls can't be raised on this machine.
+        SandboxUnavailable: the walls can't be raised on this machine.
     """
     _ready(imports)
 
@@ -87,7 +87,7 @@ def run_submission(content: bytes) -> bytes:
     """Run one job; whatever the submission does, an outcome comes back.
 
     Raises:
-        WallsFault: the walls can't be raised on this machine.
+        SandboxUnavailable: the walls can't be raised on this machine.
     """
     job = Job.from_bytes(content)
     began = time.monotonic()

@@ -7,12 +7,12 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from autograder.engine import cgroups
-from autograder.engine.kernel import is_privileged
-from autograder.engine.limits import MIB, Limits
-from autograder.engine.walls import WallsFault, find_bwrap
-from autograder.engine.warm import WarmParent
-from autograder.sandbox import probes
+from autograder.sandbox import cgroups, probes
+from autograder.sandbox.bubblewrap import find_bwrap
+from autograder.sandbox.errors import SandboxUnavailable
+from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.syscalls import is_privileged
+from autograder.sandbox.zygote_client import WarmParent
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ _BUBBLEWRAP, _TRIAL = "bubblewrap", "trial"
 def _bubblewrap() -> Finding:
     try:
         path = find_bwrap()
-    except WallsFault as fault:
+    except SandboxUnavailable as fault:
         return Finding(_BUBBLEWRAP, False, str(fault))
     said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
     return Finding(_BUBBLEWRAP, said.returncode == 0, f"{said.stdout.strip()} ({path})")
@@ -107,7 +107,7 @@ def _trial() -> Finding:
             with parent.fork() as one, parent.fork() as other:
                 forked = (time.monotonic() - warm) / 2
                 found = probes.holes(one.socket, other.socket, parent.limits)
-    except (WallsFault, RuntimeError) as error:
+    except (SandboxUnavailable, RuntimeError) as error:
         return Finding(_TRIAL, False, str(error))
     if found:
         named = "; ".join(f"{look.hole} ({look.barrier})" for look in found)

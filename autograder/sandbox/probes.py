@@ -12,10 +12,10 @@ import socket
 import time
 from dataclasses import asdict, dataclass
 
-from autograder.engine import wire
-from autograder.engine.limits import Limits
-from autograder.engine.walls import ENVIRONMENT
 from autograder.sandbox import barriers as b
+from autograder.sandbox import wire
+from autograder.sandbox.bubblewrap import ENVIRONMENT
+from autograder.sandbox.limits import Limits
 
 _LOOK_SECONDS = 10.0
 _CALLS = (

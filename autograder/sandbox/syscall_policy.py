@@ -26,8 +26,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from autograder.errors import EnvironmentFault
 from autograder.sandbox.barriers import SYSCALL_GROUPS, stands
+from autograder.sandbox.errors import SandboxUnavailable
 
 _WHOLE = 0xFFFFFFFF
 """The kernel reads these arguments as 32 bits, whatever the register's other half says."""
@@ -173,7 +173,7 @@ NAMED = frozenset(
 """The calls that are refused or pretended by name, as far as that doesn't hang on an argument."""
 
 
-class NoCompiler(EnvironmentFault):
+class LibseccompMissing(SandboxUnavailable):
     """There is no libseccomp on this machine; the message says what to do."""
 
 
@@ -181,7 +181,7 @@ def compiled() -> bytes:
     """Return the filter's program, for this machine's architecture.
 
     Raises:
-        NoCompiler: libseccomp is missing.
+        LibseccompMissing: libseccomp is missing.
     """
     return _compiled(frozenset(group for group in SYSCALL_GROUPS if not stands(group)))
 
@@ -191,7 +191,7 @@ def _compiled(down: frozenset[str]) -> bytes:
     try:
         import pyseccomp
     except (ImportError, RuntimeError):
-        raise NoCompiler(
+        raise LibseccompMissing(
             "Grading needs libseccomp, which keeps student code from system calls that no "
             "notebook needs; install it (Debian, Ubuntu: the package `libseccomp2`; Fedora: "
             "`libseccomp`) and, if Python lacks it, `pip install pyseccomp`."

@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from autograder.engine.wire import crossed
-from autograder.sandbox.plain import CannotCross
+from autograder.sandbox.wire import crossed
+from autograder.sandbox.plain_values import CannotCross
+
 from beyond.locale import _
 
 __all__ = ["check", "given", "probe", "report", "seeded"]
@@ -173,7 +174,7 @@ def given(value: T, name: str | None = None) -> T:
 
     When a submission is graded, the test runs in another process than the student's code, and a
     value arrives there as a plain copy: a dataclass as a record of its fields, a generator as a
-    list, a subclass of float as a float (`autograder.sandbox.plain` has the list). In a notebook
+    list, a subclass of float as a float (`autograder.sandbox.plain_values` has the list). In a notebook
     this makes the same copy, so that a test says the same in both. The copy is equal, but not
     identical: `is`, and changing it in place, say nothing about the student's own object, a
     tensor in it has no gradient history, and a generator is used up.

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from tests.attacks import small_course, stations
 from tests.attacks.attack import Attack, Place
-from tests.attacks.surroundings import submission
 from tests.attacks.small_course import ASSIGNMENTS, SECRETS, answered
 from tests.attacks.stations import Run
+from tests.attacks.surroundings import submission
 
 HONEST = ("aa-honest", "zz-honest")
 NAMES = {"aa-honest": ("Aran", "Ahn"), "zz-honest": ("Zoe", "Zang")}

@@ -67,7 +67,7 @@ def _limit_cells(seconds: int) -> None:
     try:
         from autograder.config import Course
     except ImportError:
-        from autograder.course import Course
+        from autograder.config import Course
     usual = Course.__init__
 
     @functools.wraps(usual)

@@ -14,9 +14,10 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder import notebooks
-from autograder.course import Course
-from autograder.translation import digest, language_cell_source
+from autograder.authoring.sync import digest
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import language_cell_source
 from tests.attacks import other_assignments
 from tests.attacks.other_assignments import CHOICE, KINDS
 
@@ -275,13 +276,13 @@ def write_course(root: Path, change: Callable[[NotebookNode], None] | None = Non
         for name, notebook in masters(language).items():
             if change and name == ASSIGNMENT:
                 change(notebook)
-            notebooks.write(course.source(language) / name / f"{name}.ipynb", notebook)
+            notebook_io.write(course.source(language) / name / f"{name}.ipynb", notebook)
     return course
 
 
 def answered(released: NotebookNode, answers: dict[str, str]) -> NotebookNode:
     """A copy of the released notebook with answer cells filled in, by cell id."""
-    work = notebooks.copied(released)
+    work = notebook_io.copied(released)
     for cell in work.cells:
         cell.source = answers.get(cell.id, cell.source)
     return work

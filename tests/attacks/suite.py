@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tests.attacks.attack import NO_WALLS, Attack
 from tests.attacks.classroom import HONEST, STATIONS, Lesson, Outcome, Schoolhouse, without_times
-from tests.attacks.surroundings import Listeners, left_running
 from tests.attacks.small_course import POINTS_OF, SECRETS, TESTS_OF
 from tests.attacks.stations import ROOT, USUAL_CELL_SECONDS
+from tests.attacks.surroundings import Listeners, left_running
 
 CACHE = ROOT / ".cache" / "attacks.json"
 MOST_IN_A_CLASS = 80

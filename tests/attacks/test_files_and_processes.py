@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
+from tests.attacks.attack import Attack, answers, cases, first, last
 
 GOT = "REACHED"
 """What an attack prints that has come where it should not."""
@@ -87,8 +87,8 @@ ATTACKS = [
         "Imports the grader's own modules and the tests' files",
         tried(
             "import importlib\n"
-            "for name in ('tests.attacks.small_course', 'autograder.grade', 'autograder.intake.rebuild',\n"
-            "             'autograder.engine.judge', 'nbgrader.api'):\n"
+            "for name in ('tests.attacks.small_course', 'autograder.grading.coordinator', 'autograder.intake.rebuild',\n"
+            "             'autograder.judge.judge', 'nbgrader.api'):\n"
             "    try:\n"
             "        importlib.import_module(name)\n"
             f"        print('{REACHED}', name) if name != 'nbgrader.api' else None\n"

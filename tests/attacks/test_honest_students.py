@@ -1,6 +1,7 @@
 """Honest students: right work that costs points elsewhere, and work that is only partly right."""
 
 import pytest
+
 from tests.attacks.attack import Attack, all_of, answers, cases, find, first, last, own_cell
 from tests.attacks.other_assignments import CELLS, KINDS, STUB
 from tests.attacks.small_course import RIGHT, STUBS

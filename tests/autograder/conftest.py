@@ -10,11 +10,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sqlalchemy import text
 
-from autograder import notebooks
-from autograder.build import build
-from autograder.course import Course
-from autograder.release import release
-from autograder.translation import digest, language_cell_source
+from autograder.authoring.build import build
+from autograder.authoring.release import release
+from autograder.authoring.sync import digest
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import language_cell_source
 
 IMPORTS = "from beyond.checks import check, given, report"
 ANSWER = "a = None\n### BEGIN SOLUTION\na = 42\n### END SOLUTION"
@@ -111,7 +112,7 @@ def course(tmp_path: Path) -> Course:
     """A course with the assignment `mini`, built and with nothing wrong."""
     course = Course(tmp_path / "course", cell_seconds=3)
     for code in ("en", "ko"):
-        notebooks.write(course.source(code) / "mini" / "mini.ipynb", master(code))
+        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", master(code))
     build(course)
     return course
 
@@ -121,7 +122,7 @@ def released_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a course with `mini` in its gradebook; copy it, don't change it."""
     course = Course(tmp_path_factory.mktemp("released") / "course")
     for code in ("en", "ko"):
-        notebooks.write(course.source(code) / "mini" / "mini.ipynb", master(code))
+        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", master(code))
     release(course, "mini")
     return course.root
 
@@ -135,7 +136,7 @@ def term(released_course: Path, tmp_path: Path) -> Course:
 
 def answered(course: Course, code: str = "en", **answers: str) -> nbformat.NotebookNode:
     """The released notebook with some answer cells filled in (dashes in ids as underscores)."""
-    found = notebooks.read(course.release(code) / "mini" / "mini.ipynb")
+    found = notebook_io.read(course.release(code) / "mini" / "mini.ipynb")
     for cell in found.cells:
         if cell.id.replace("-", "_") in answers:
             cell.source = answers[cell.id.replace("-", "_")]
@@ -149,7 +150,7 @@ def hand_in(course: Course, student: str, work: nbformat.NotebookNode | bytes) -
     """Put a submission where collecting would have put it."""
     path = course.submitted / student / "mini" / "mini.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(work if isinstance(work, bytes) else notebooks.to_bytes(work))
+    path.write_bytes(work if isinstance(work, bytes) else notebook_io.to_bytes(work))
     (path.parent / "timestamp.txt").write_text("2026-11-20 10:00:00 UTC")
     return path
 

@@ -94,7 +94,7 @@ def test_ctrl_c_is_said_and_code_130(run, course, monkeypatch):
     def interrupted(_course):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("autograder.build.build", interrupted)
+    monkeypatch.setattr("autograder.authoring.build.build", interrupted)
     code, _out, err = run("build", "--course", course.root)
     assert code == 130
     assert "stopped; what was finished is kept" in err

@@ -16,11 +16,11 @@ from types import ModuleType
 
 import pytest
 
-from autograder import notebooks
-from autograder.intake.collect import collect
-from autograder.course import Course
+from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.demo import CLASS, play, prepare
 from autograder.errors import UserError
+from autograder.intake.collect import collect
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / CLASS
@@ -73,8 +73,8 @@ def test_the_class_holds_what_really_comes_in():
     assert (vscode["nbformat_minor"], colab["nbformat_minor"]) == (2, 0)
     assert not any("id" in cell for cell in vscode["cells"] + colab["cells"])
     assert "vscode" in vscode["metadata"] and "colab" in colab["metadata"]
-    with pytest.raises(notebooks.BadNotebook):
-        notebooks.read(DATA / "quiz-folder/rosa/quiz.ipynb")
+    with pytest.raises(notebook_io.BadNotebook):
+        notebook_io.read(DATA / "quiz-folder/rosa/quiz.ipynb")
     roster = (DATA / "roster.csv").read_bytes()
     assert roster.startswith(b"\xef\xbb\xbf") and b"\r\n" in roster
     rows = list(csv.DictReader(io.StringIO(roster.decode("utf-8-sig"))))

@@ -43,9 +43,9 @@ def delivered(term, kit, tmp_path):
     bad = f"display({HOSTILE!r}); print({HOSTILE!r}); raise ValueError({HOSTILE!r} + chr(0xd800))"
     work = kit.answered(term, a_answer=f"a = 41\n{bad}", double=f"def double(x):\n    {bad}")
     work.cells.append(new_code_cell(bad, id="mine"))
-    from autograder import notebooks
+    from autograder.core import notebook_io
 
-    content = notebooks.to_bytes(work)
+    content = notebook_io.to_bytes(work)
     for name in ("ada", f"eve{HOSTILE}", "x\n  refused: ada's mini was forged", "half\udcff"):
         place = folder / name
         os.makedirs(os.fsencode(str(place)))

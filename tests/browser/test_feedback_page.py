@@ -72,31 +72,31 @@ def picture() -> str:
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course whose one graded submission holds every payload."""
-    from autograder import notebooks
-    from autograder.course import Course
+    from autograder.authoring.release import release
+    from autograder.config import Course
+    from autograder.core import notebook_io
     from autograder.feedback.feedback import feedback
-    from autograder.grade import grade
-    from autograder.release import release
+    from autograder.grading.coordinator import grade
 
     here = Course.here()
     course = Course(tmp_path_factory.mktemp("hostile") / "course")
     for code in ("en", "ko"):
-        master = notebooks.read(here.source(code) / "cost-formula" / "cost-formula.ipynb")
-        notebooks.write(course.source(code) / "cost-formula" / "cost-formula.ipynb", master)
+        master = notebook_io.read(here.source(code) / "cost-formula" / "cost-formula.ipynb")
+        notebook_io.write(course.source(code) / "cost-formula" / "cost-formula.ipynb", master)
     release(course, "cost-formula")
-    work = notebooks.read(course.release("ko") / "cost-formula" / "cost-formula.ipynb")
+    work = notebook_io.read(course.release("ko") / "cost-formula" / "cost-formula.ipynb")
     place = course.submitted / "minji" / "cost-formula"
-    notebooks.write(place / "cost-formula.ipynb", work)
+    notebook_io.write(place / "cost-formula.ipynb", work)
     (place / "timestamp.txt").write_text("2026-11-20 10:00:00 UTC")
     grade(course, "cost-formula")
     path = course.autograded / "minji" / "cost-formula" / "cost-formula.ipynb"
-    nb = notebooks.read(path)
+    nb = notebook_io.read(path)
     nb.cells[2:2] = hostile_cells()
     nb.metadata["widgets"] = {
         "application/vnd.jupyter.widget-state+json": {"state": {"x": {"</script><script>canary()": 1}}}
     }
     path.chmod(0o644)
-    notebooks.write(path, nb)
+    notebook_io.write(path, nb)
     with course.gradebook() as gradebook:
         answer = next(cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("solution"))
         comment = gradebook.find_comment(
@@ -205,7 +205,7 @@ def test_what_a_student_needs_is_there(graded: Path, watched) -> None:
 
 
 def test_no_canary_sings_in_formgrader(graded: Path, start_lab: Callable, watched) -> None:
-    from autograder.course import Course
+    from autograder.config import Course
 
     course = Course(graded)
     with course.gradebook() as gradebook:

@@ -32,7 +32,7 @@ def test_an_instructor_has_all_of_nbgraders_menu(demo_lab, page) -> None:
 
 
 def test_formgrader_shows_the_class_and_its_scores(demo_lab, page) -> None:
-    from autograder.course import Course
+    from autograder.config import Course
 
     with Course(demo_lab.root).gradebook() as gradebook:
         students = {one["id"]: one for one in gradebook.student_dicts()}
@@ -57,14 +57,14 @@ def test_formgrader_lists_the_assignments(demo_lab, page) -> None:
 
 
 def assignments(root: Path) -> list[str]:
-    from autograder.course import Course
+    from autograder.config import Course
 
     return Course(root).assignments()
 
 
 def test_formgraders_autograde_button_is_the_same_engine(demo_lab, page) -> None:
     """Grading again from the browser changes no score."""
-    from autograder.course import Course
+    from autograder.config import Course
 
     def scores() -> dict[str, float]:
         with Course(demo_lab.root).gradebook() as gradebook:

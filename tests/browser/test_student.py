@@ -186,8 +186,8 @@ def test_a_student_sees_only_what_is_a_students(student_lab, page) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="nbgrader has no exchange on Windows")
 def test_the_exchange_takes_a_submission(student_lab, page) -> None:
     """No one set an exchange up, and the student's own copy is what is handed in."""
-    from autograder.course import Course
-    from autograder.release import release
+    from autograder.authoring.release import release
+    from autograder.config import Course
 
     release(Course(student_lab.root), "quiz", None, True)
     mine = student_lab.root / "work" / "en" / "quiz" / "quiz.ipynb"

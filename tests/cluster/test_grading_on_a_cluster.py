@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from autograder import grade as grading
 from autograder.errors import EnvironmentFault
-from autograder.grade import grade
-from autograder.workers import executor
+from autograder.grading import coordinator as grading
+from autograder.grading.coordinator import grade
+from autograder.grading.pool import executor
 
 STUDENTS = [f"s{number:02}" for number in range(12)]
 SLOW = "import time\ntime.sleep(0.4)\n"
@@ -68,7 +68,7 @@ def test_a_scheduler_without_workers_is_a_sentence(cluster):
 
 
 def test_a_scheduler_that_is_not_there_is_a_sentence(monkeypatch):
-    monkeypatch.setattr("autograder.workers._SCHEDULER_ANSWERS_IN", 1)
+    monkeypatch.setattr("autograder.grading.pool._SCHEDULER_ANSWERS_IN", 1)
     with pytest.raises(EnvironmentFault, match="doesn't answer"):
         with executor(scheduler="tcp://127.0.0.1:9"):
             pass

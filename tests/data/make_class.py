@@ -72,9 +72,9 @@ CLASS = Path(__file__).resolve().parent / "class"
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from autograder import notebooks  # noqa: E402
-from autograder.build import released_notebook  # noqa: E402
-from autograder.course import Course  # noqa: E402
+from autograder.authoring.build import released_notebook  # noqa: E402
+from autograder.config import Course  # noqa: E402
+from autograder.core import notebook_io  # noqa: E402
 from autograder.core.receipts import make_receipt  # noqa: E402
 
 ROSTER = [
@@ -110,20 +110,20 @@ LATE = datetime(2025, 3, 16, 21, 5, 0, tzinfo=UTC)
 
 def release(assignment: str, language: str = "en") -> NotebookNode:
     """The notebook as a student gets it, made from the master (`release/` may lag behind)."""
-    return notebooks.copied(_release(assignment, language))
+    return notebook_io.copied(_release(assignment, language))
 
 
 @cache
 def _release(assignment: str, language: str) -> NotebookNode:
     master = ROOT / "source" / language / assignment / f"{assignment}.ipynb"
-    return released_notebook(Course(ROOT), notebooks.read(master), assignment)
+    return released_notebook(Course(ROOT), notebook_io.read(master), assignment)
 
 
 def solutions(assignment: str) -> dict[str, str]:
     """The answer cells as a student who is right would write them, by cell."""
-    source = notebooks.read(ROOT / "source" / "en" / assignment / f"{assignment}.ipynb")
+    source = notebook_io.read(ROOT / "source" / "en" / assignment / f"{assignment}.ipynb")
     return {
-        cell.id: _without_marks(cell.source) for cell in source.cells if notebooks.is_solution(cell)
+        cell.id: _without_marks(cell.source) for cell in source.cells if notebook_io.is_solution(cell)
     }
 
 
@@ -137,7 +137,7 @@ def _without_marks(source: str) -> str:
 
 def questions() -> list[str]:
     """The answer cells of the quiz in their order."""
-    return [cell.id for cell in release("quiz").cells if notebooks.is_solution(cell)]
+    return [cell.id for cell in release("quiz").cells if notebook_io.is_solution(cell)]
 
 
 def wrong(answer: str) -> str:
@@ -198,7 +198,7 @@ def looping() -> NotebookNode:
 
 def without_tests() -> NotebookNode:
     notebook = quiz(16)
-    notebook.cells = [one for one in notebook.cells if not notebooks.is_test(one)]
+    notebook.cells = [one for one in notebook.cells if not notebook_io.is_test(one)]
     return notebook
 
 
@@ -343,7 +343,7 @@ def as_colab(notebook: NotebookNode) -> bytes:
         if one.cell_type == "code":
             entry["execution_count"] = one.execution_count
             entry["outputs"] = []
-            if notebooks.is_test(one):
+            if notebook_io.is_test(one):
                 metadata["colab"] = {"base_uri": "https://localhost:8080/"}
                 metadata["outputId"] = "-".join(
                     (mark[12:20], mark[20:24], mark[24:28], mark[28:32], mark[32:44])

@@ -12,15 +12,15 @@ import sqlalchemy
 from nbgrader.api import Grade
 from sqlalchemy.orm import Session
 
-from autograder import grade as grading
-from autograder.course import Course
+from autograder.authoring.release import release
+from autograder.config import Course
 from autograder.errors import EnvironmentFault
 from autograder.feedback.feedback import feedback
-from autograder.grade import grade
-from autograder.gradebook_writer import GradebookWriter
-from autograder.release import release
-from autograder.report import report
-from autograder.verdict import verdicts
+from autograder.grading import coordinator as grading
+from autograder.grading.coordinator import grade
+from autograder.grading.gradebook_writer import GradebookWriter
+from autograder.grading.result import verdicts
+from autograder.report.report import report
 
 DUE = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from nbformat import NotebookNode
 
-from autograder import notebooks
-from autograder.course import Course
-from autograder.engine.walls import WallsFault, find_bwrap
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.grading.result import cell_verdicts
 from autograder.intake.rebuild import rebuild, recorded, released, template
-from autograder.verdict import cell_verdicts
+from autograder.sandbox.bubblewrap import find_bwrap
+from autograder.sandbox.errors import SandboxUnavailable
 from tests.one_job import Executed, execute
 
 
@@ -22,7 +23,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
     """
     try:
         find_bwrap()
-    except WallsFault as fault:
+    except SandboxUnavailable as fault:
         pytest.skip(str(fault))
     parts = [Course.here(), name, name]
     sides = {code: (template(*parts, code), released(*parts, code)) for code in ("en", "ko")}
@@ -31,7 +32,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
         answers: dict[str, str], language: str = "en", files: dict[str, bytes] | None = None
     ) -> Executed:
         base, given = sides[language]
-        work = notebooks.copied(given)
+        work = notebook_io.copied(given)
         for cell in work.cells:
             cell.source = answers.get(cell.id, cell.source)
         rebuilt, _notes = rebuild(base, given, recorded(base, given, work))
@@ -46,7 +47,7 @@ def records(outcome: Executed) -> dict[str, list[dict]]:
     """What each test cell's report says, by answer cell."""
     found = {}
     for cell in outcome.notebook.cells:
-        if notebooks.is_test(cell) and cell.cell_type == "code":
+        if notebook_io.is_test(cell) and cell.cell_type == "code":
             [record] = [
                 output.data["application/vnd.beyond.checks+json"]
                 for output in cell.outputs

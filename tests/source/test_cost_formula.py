@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autograder import translation
-from autograder.lint import lint
+from autograder.authoring import sync
+from autograder.authoring.lint import lint
 
 POINTS = {
     "call-cost-test": 2,
@@ -297,7 +297,7 @@ def test_points_and_cells(master, assignments):
 
 def test_korean_is_in_step(master, assignments):
     korean = assignments.master("cost-formula", "ko")
-    assert translation.differences(master, korean, "ko") == []
+    assert sync.differences(master, korean, "ko") == []
 
 
 def test_the_tests_keep_to_the_trust_boundary(master):

@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from autograder import translation
+from autograder.authoring import sync
+from autograder.authoring.lint import lint
+from autograder.grading.result import cell_verdicts
 from tests.one_job import Executed
-from autograder.lint import lint
-from autograder.verdict import cell_verdicts
 from tests.source.edge_deployment_submissions import (
     CHECKS,
     CONSTANT_LATENCY,
@@ -108,7 +108,7 @@ def test_points_and_cells(master, assignments):
 
 
 def test_korean_is_in_step(master, assignments):
-    assert translation.differences(master, assignments.master(NAME, "ko"), "ko") == []
+    assert sync.differences(master, assignments.master(NAME, "ko"), "ko") == []
 
 
 def test_the_tests_keep_to_the_trust_boundary(master):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from autograder import notebooks, translation
-from autograder.lint import lint
-from autograder.trial import reference_cell
-from autograder.verdict import cell_verdicts
+from autograder.authoring import sync
+from autograder.authoring.dry_run import reference_cell
+from autograder.authoring.lint import lint
+from autograder.core import notebook_io
+from autograder.grading.result import cell_verdicts
 from tests.source.engine_grading import grading, points, records
 from tests.source.moe_gate_submissions import (
     CHECKS,
@@ -42,7 +43,7 @@ def test_points_and_cells(master, assignments):
 
 
 def test_korean_is_in_step(master, assignments):
-    assert translation.differences(master, assignments.master(NAME, "ko"), "ko") == []
+    assert sync.differences(master, assignments.master(NAME, "ko"), "ko") == []
 
 
 def test_the_tests_keep_to_the_trust_boundary(master):
@@ -117,7 +118,7 @@ def test_what_korean_students_read_stays_korean_after_the_reference_was_asked(
 ):
     outcome = grade(assignments.solutions(master), "ko")
     for cell in outcome.notebook.cells:
-        if notebooks.is_test(cell):
+        if notebook_io.is_test(cell):
             [output] = cell.outputs
             assert "개 통과" in output.data["text/plain"]
 

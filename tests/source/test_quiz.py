@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from autograder import translation
-from autograder.lint import lint
+from autograder.authoring import sync
+from autograder.authoring.lint import lint
 
 LETTERS = "ABCD"
 QUESTIONS = 16
@@ -100,7 +100,7 @@ def test_every_lesson_is_asked_about(quiz):
 
 
 def test_korean_is_in_step(quiz, assignments):
-    assert translation.differences(quiz, assignments.master("quiz", "ko"), "ko") == []
+    assert sync.differences(quiz, assignments.master("quiz", "ko"), "ko") == []
 
 
 def test_the_tests_keep_to_the_trust_boundary(quiz):

@@ -2,7 +2,7 @@
 
 import os
 
-from autograder.course import Course
+from autograder.config import Course
 
 course = Course.here()
 c = get_config()  # noqa: F821  (traitlets puts it there)

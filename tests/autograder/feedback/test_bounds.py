@@ -11,14 +11,14 @@ import zlib
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from autograder import notebooks
+from autograder.core import notebook_io
 from autograder.feedback import pool, worker
 from autograder.feedback.feedback import feedback
 from autograder.feedback.grades import CellGrade, Grades
 from autograder.feedback.outputs import PAGE_PICTURES
 from autograder.feedback.pool import make_pages
 from autograder.feedback.worker import PageJob
-from autograder.grade import grade
+from autograder.grading.coordinator import grade
 
 
 def repeated(unit):
@@ -63,7 +63,7 @@ def shown_as(text):
 
 
 def job(folder, cells, name="mini"):
-    nb = notebooks.parse(b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "x")
+    nb = notebook_io.parse(b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "x")
     nb.cells = cells
     for number, cell in enumerate(nb.cells):
         cell.id = f"own-{number}"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from nbformat.v4 import new_output, new_raw_cell
 
-from autograder import notebooks
+from autograder.core import notebook_io
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
-from autograder.grade import grade
+from autograder.grading.coordinator import grade
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def graded_notebook(course):
 def change(course, edit):
     """Put something into the graded notebook, as if grading had left it there."""
     path = graded_notebook(course)
-    nb = notebooks.read(path)
+    nb = notebook_io.read(path)
     edit({cell.id: cell for cell in nb.cells}, nb)
     path.chmod(0o644)
-    notebooks.write(path, nb)
+    notebook_io.write(path, nb)
 
 
 def test_student_output_can_not_run_in_the_page(graded):

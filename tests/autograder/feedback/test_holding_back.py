@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autograder import notebooks
+from autograder.core import notebook_io
 from autograder.feedback.feedback import feedback
-from autograder.grade import grade
+from autograder.grading.coordinator import grade
 
 
 def mark(course, *, choice=True, **settings):
     """Mark a-test as a choice question, as an instructor would after release."""
     for code in ("en", "ko"):
         path = course.source(code) / "mini" / "mini.ipynb"
-        nb = notebooks.read(path)
+        nb = notebook_io.read(path)
         for cell in nb.cells:
             if cell.id == "a-test" and choice:
                 cell.metadata.setdefault("beyond", {})["choice"] = True
         nb.metadata["beyond"].update(settings)
-        notebooks.write(path, nb)
+        notebook_io.write(path, nb)
 
 
 def due(course, when, extension=None):

@@ -4,11 +4,11 @@ import base64
 import io
 
 import pytest
-from beyond.checks import MIME_TYPE
 from nbformat.v4 import new_code_cell, new_notebook, new_output, new_raw_cell
 
+from autograder.core.images import checked, checked_url
 from autograder.feedback.outputs import OUTPUTS, ReadableOutputs
-from autograder.pictures import checked, checked_url
+from beyond.checks import MIME_TYPE
 
 
 def picture(kind: str, size: tuple[int, int] = (2, 3)) -> str:

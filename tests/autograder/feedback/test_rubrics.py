@@ -4,8 +4,8 @@ import pytest
 from nbconvert.exporters import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from autograder import notebooks
-from autograder.course import Course
+from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.feedback.rubrics import is_written
 from autograder.intake.rebuild import released
 
@@ -13,7 +13,7 @@ COURSE = Course.here()
 WRITTEN = [
     (name, cell.id)
     for name in COURSE.assignments()
-    for cell in notebooks.read(COURSE.source("en") / name / f"{name}.ipynb").cells
+    for cell in notebook_io.read(COURSE.source("en") / name / f"{name}.ipynb").cells
     if is_written(cell)
 ]
 
@@ -27,7 +27,7 @@ def page(nb, **resources):
 @pytest.mark.parametrize(("name", "cell"), WRITTEN)
 def test_a_written_answer_has_its_rubric_below_it(name, cell, language):
     work = released(COURSE, name, name, language)
-    master = notebooks.read(COURSE.source(language) / name / f"{name}.ipynb")
+    master = notebook_io.read(COURSE.source(language) / name / f"{name}.ipynb")
     ids = [one.id for one in master.cells]
     rubric = master.cells[ids.index(cell) + 1].source
     heading = rubric.splitlines()[0].strip("*")

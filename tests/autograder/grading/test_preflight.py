@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from autograder import notebooks
-from autograder.build import build
+from autograder.authoring.build import build
+from autograder.authoring.release import release
+from autograder.core import notebook_io
 from autograder.errors import UserError
-from autograder.grade import grade
-from autograder.release import release
-from autograder.verdict import verdicts
+from autograder.grading.coordinator import grade
+from autograder.grading.result import verdicts
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def term(course, kit):
 def change(course, cell_id, change_source):
     for code in course.languages():
         path = course.source(code) / "mini" / "mini.ipynb"
-        master = notebooks.read(path)
+        master = notebook_io.read(path)
         for cell in master.cells:
             if cell.id == cell_id:
                 cell.source = change_source(cell.source)
-        notebooks.write(path, master)
+        notebook_io.write(path, master)
     release(course, "mini")
 
 
@@ -83,7 +83,7 @@ def test_what_is_mended_is_tried_again(term):
 
 
 def test_a_submission_that_nobody_thought_of_stops_no_other(term, kit, monkeypatch):
-    from autograder.jobs import WorkMaker
+    from autograder.grading.prepare import WorkMaker
 
     kit.hand_in(term, "bob", kit.answered(term, **kit.RIGHT))
     work = WorkMaker.work

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies
 
-from autograder import notebooks
-from autograder.grade import _longest
+from autograder.core import notebook_io
+from autograder.grading.coordinator import _longest
 from autograder.judge.job import longest_job
 from tests.one_job import job_for
 
@@ -24,10 +24,10 @@ def test_both_looks_and_the_judge_fit_into_a_job(cell_seconds):
 @pytest.mark.parametrize("asked", [None, 10, 90, 600])
 def test_a_job_fits_into_what_a_worker_may_take(course, asked):
     path = course.source("en") / "mini" / "mini.ipynb"
-    master = notebooks.read(path)
+    master = notebook_io.read(path)
     if asked:
         master.metadata["beyond"]["cell_seconds"] = asked
-    notebooks.write(path, master)
+    notebook_io.write(path, master)
     for usual in (1, 30, 300):
         here = replace(course, cell_seconds=usual)
-        assert _longest(here, "mini") > longest_job(notebooks.cell_seconds(master, usual))
+        assert _longest(here, "mini") > longest_job(notebook_io.cell_seconds(master, usual))

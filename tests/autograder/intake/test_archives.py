@@ -13,8 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
+from autograder.errors import UserError
 from autograder.intake.archives import (
     BadArchive,
     FolderSource,
@@ -25,7 +27,6 @@ from autograder.intake.archives import (
     open_source,
     safe_name,
 )
-from autograder.errors import UserError
 
 SMALL = Limits(members=5, member_bytes=1000, total_bytes=1500)
 

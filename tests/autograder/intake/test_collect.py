@@ -14,17 +14,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder import notebooks
-from autograder.intake import archives, collect as collecting
-from autograder.intake.collect import collect
-from autograder.course import Course
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.collection_receipt import find_receipt
 from autograder.errors import EnvironmentFault, UserError
+from autograder.intake import collect as collecting
+from autograder.intake.collect import collect
 from autograder.intake.roster import Person, enrol
-from autograder.notes import find_receipt
-from autograder.submit import submit
+from autograder.student.submit import submit
 
 EARLY = datetime(2025, 3, 10, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2025, 3, 11, 12, 0, 0, tzinfo=UTC)
@@ -41,7 +42,7 @@ def notebook(answer: str = "q1 = 'A'", cells: tuple[str, ...] = CELLS) -> bytes:
         )
         for name in cells
     ]
-    return notebooks.to_bytes(new_notebook(cells=made))
+    return notebook_io.to_bytes(new_notebook(cells=made))
 
 
 BLANK = notebook("q1 = None")
@@ -100,7 +101,7 @@ def inbox(tmp_path) -> Path:
 def answer(course: Course, student: str = "s01", assignment: str = "quiz") -> str:
     """What now stands in the answer cell that will be graded."""
     path = course.submitted / student / assignment / f"{assignment}.ipynb"
-    return notebooks.read(path).cells[0].source
+    return notebook_io.read(path).cells[0].source
 
 
 def notes(course: Course, student: str = "s01", assignment: str = "quiz") -> str:

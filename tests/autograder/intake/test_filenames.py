@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
-from autograder.intake.archives import Member
-from autograder.course import Course
+from autograder.config import Course
 from autograder.errors import UserError
+from autograder.intake.archives import Member
 from autograder.intake.filenames import Delivery, Owner, deliveries, recognise
 from autograder.intake.roster import (
     Person,

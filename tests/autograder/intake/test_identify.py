@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder import notebooks
+from autograder.core import notebook_io
 from autograder.errors import UserError
 from autograder.intake.identify import (
     BY_HAND,
@@ -35,7 +36,7 @@ def graded(name: str, source: str):
 
 def notebook(answer: str = "q1 = 'A'", names=("q1", "q1-test", "q2")) -> bytes:
     cells = [graded(name, answer if name == "q1" else "") for name in names]
-    return notebooks.to_bytes(new_notebook(cells=cells))
+    return notebook_io.to_bytes(new_notebook(cells=cells))
 
 
 def pick(*files: tuple[str, bytes]):
@@ -161,15 +162,15 @@ def test_the_order_of_files_does_not_matter():
 
 
 def test_colabs_and_vscodes_cells_are_known():
-    nb = notebooks.parse(notebook(), "quiz.ipynb")
+    nb = notebook_io.parse(notebook(), "quiz.ipynb")
     for cell in nb.cells:
         del cell.metadata["nbgrader"]
-    by_id = examine("x.ipynb", notebooks.to_bytes(nb), 0, QUIZ, [QUIZ, OTHER])
+    by_id = examine("x.ipynb", notebook_io.to_bytes(nb), 0, QUIZ, [QUIZ, OTHER])
     assert by_id is not None
     for cell in nb.cells:
         cell.metadata["id"] = cell.id
         cell.id = "other-" + cell.id
-    assert examine("x.ipynb", notebooks.to_bytes(nb), 0, QUIZ, [QUIZ, OTHER]) is not None
+    assert examine("x.ipynb", notebook_io.to_bytes(nb), 0, QUIZ, [QUIZ, OTHER]) is not None
 
 
 def test_a_notebook_by_name_without_cells_is_told():
@@ -191,8 +192,8 @@ def test_a_notebook_by_name_without_cells_is_told():
     ],
 )
 def test_why_a_file_can_not_be_read(content, why):
-    with pytest.raises(notebooks.BadNotebook):
-        notebooks.parse(content, "quiz.ipynb")
+    with pytest.raises(notebook_io.BadNotebook):
+        notebook_io.parse(content, "quiz.ipynb")
     assert why in why_unreadable("quiz.ipynb", content).text()
     candidate = examine("quiz.ipynb", content, 0, QUIZ, [QUIZ])
     assert candidate.notebook is None and candidate.problem.text()

@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 
-from autograder.course import Course
-from autograder.fingerprints import Fingerprints
-from autograder.gradebook_writer import GradebookWriter
+from autograder.config import Course
+from autograder.grading.cache_key import Fingerprints
+from autograder.grading.gradebook_writer import GradebookWriter
+from autograder.grading.prepare import WorkMaker
 from autograder.intake.exporter import ConfinedExporter
-from autograder.jobs import WorkMaker
 
 
 def hostile(course: Course, kit) -> dict[str, bytes]:

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.engine import wire
 from autograder.intake.delivery import Delivery, Judged, judge
 from autograder.intake.identify import Blueprint
 from autograder.intake.notebook_reader import (
@@ -32,6 +31,7 @@ from autograder.intake.submission import (
     submission_from_wire,
     to_bytes,
 )
+from autograder.sandbox import wire
 
 ROOT = Path(__file__).resolve().parents[3]
 RELEASED = ROOT / "release/en/quiz/quiz.ipynb"
@@ -230,7 +230,7 @@ def test_nothing_of_the_metadata_is_written(metadata):
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux has the walls")
 def test_the_reader_behind_walls_reads_the_same(tmp_path):
-    from autograder.intake.confined import Reader
+    from autograder.intake.reader import Reader
 
     expected = record(read_notebook(RELEASED.read_bytes()), CELLS)
     broken = tmp_path / "x.ipynb"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from autograder import notebooks
+from autograder.core import notebook_io
 from autograder.intake.rebuild import rebuild as rebuild_record
 from autograder.intake.rebuild import recorded, released, template
 
@@ -73,10 +73,10 @@ def test_doubled_cells_collapse(parts, kit, course):
     base, given = parts
     work = kit.answered(course, **kit.RIGHT)
     position = [c.id for c in work.cells].index("a-answer")
-    stub = notebooks.copied(cell(given, "a-answer"))
-    other = notebooks.copied(cell(work, "a-answer"))
+    stub = notebook_io.copied(cell(given, "a-answer"))
+    other = notebook_io.copied(cell(work, "a-answer"))
     other.source = "a = 7"
-    work.cells[position + 1 : position + 1] = [other, stub, notebooks.copied(cell(work, "a-test"))]
+    work.cells[position + 1 : position + 1] = [other, stub, notebook_io.copied(cell(work, "a-test"))]
     result, notes = rebuild(base, given, work)
     assert cell(result, "a-answer").source == "a = 7"
     assert len(result.cells) == len(base.cells)
@@ -126,11 +126,11 @@ def test_an_answer_in_two_cells_with_one_name_runs_whole(parts, kit, course):
     base, given = parts
     work = kit.answered(course, **kit.RIGHT)
     position = [c.id for c in work.cells].index("double")
-    helper = notebooks.copied(work.cells[position])
+    helper = notebook_io.copied(work.cells[position])
     helper.id, helper.source = "helper", "TWO = 2\n\ndef twice(x):\n    return TWO * x"
     work.cells.insert(position, helper)
     work.cells[position + 1].source = "def double(x):\n    return twice(x)"
-    scratch = notebooks.copied(work.cells[position + 1])
+    scratch = notebook_io.copied(work.cells[position + 1])
     scratch.id, scratch.source = "scratch", "# trying\ndouble(4)"
     work.cells.append(scratch)
     result, notes = rebuild(base, given, work)
@@ -150,7 +150,7 @@ def test_an_earlier_version_of_an_answer_does_not_run(parts, kit, course):
     base, given = parts
     work = kit.answered(course, **kit.RIGHT)
     position = [c.id for c in work.cells].index("double")
-    earlier = notebooks.copied(work.cells[position])
+    earlier = notebook_io.copied(work.cells[position])
     earlier.id, earlier.source = "earlier", "def double(x):\n    while True: pass\n\ndouble(1)"
     work.cells.insert(position, earlier)
     result, notes = rebuild(base, given, work)
@@ -189,17 +189,17 @@ def test_own_cells_keep_their_source_only(parts, kit, course):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
-    from autograder.course import Course
+    from autograder.config import Course
 
     course = Course(released_course)
     base = template(course, "mini", "mini", "en")
     given_notebook = released(course, "mini", "mini", "en")
-    shuffled = notebooks.copied(given_notebook).cells
+    shuffled = notebook_io.copied(given_notebook).cells
     extra = [new_code_cell(data.draw(st.text(max_size=20))) for _ in range(data.draw(st.integers(0, 3)))]
     pool = shuffled + extra
     chosen = data.draw(st.lists(st.sampled_from(range(len(pool))), max_size=12))
-    work = notebooks.copied(given_notebook)
-    work.cells = [notebooks.copied(pool[index]) for index in chosen]
+    work = notebook_io.copied(given_notebook)
+    work.cells = [notebook_io.copied(pool[index]) for index in chosen]
     for one in work.cells:
         if data.draw(st.booleans()):
             one.source = data.draw(st.text(max_size=20))
@@ -211,7 +211,7 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     assert [c.id for c in ours] == [c.id for c in base.cells]
     for mine, wanted in zip(ours, base.cells, strict=True):
         assert mine.metadata == wanted.metadata
-        assert notebooks.is_solution(mine) or mine.source == wanted.source
+        assert notebook_io.is_solution(mine) or mine.source == wanted.source
     assert len({c.id for c in result.cells}) == len(result.cells)
 
 
@@ -222,7 +222,7 @@ PICTURE = (
 
 def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(parts):
     base, given = parts
-    work = notebooks.copied(given)
+    work = notebook_io.copied(given)
     own = new_markdown_cell("![](attachment:drawn.png)")
     own["attachments"] = {
         "drawn.png": {"image/png": PICTURE, "text/html": "<script>1</script>"},
@@ -236,17 +236,17 @@ def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(p
 
 
 def test_a_picture_pasted_into_a_written_answer_is_kept(parts):
-    base, given = (notebooks.copied(part) for part in parts)
+    base, given = (notebook_io.copied(part) for part in parts)
     for part in (base, given):
         essay = new_markdown_cell("YOUR ANSWER HERE", id="essay")
         essay.metadata.nbgrader = {"grade_id": "essay", "grade": True, "solution": True, "points": 1}
         part.cells.append(essay)
-    work = notebooks.copied(given)
+    work = notebook_io.copied(given)
     work.cells[-1].source = "See ![](attachment:drawn.png)"
     work.cells[-1]["attachments"] = {"drawn.png": {"image/png": PICTURE}}
     result, _notes = rebuild(base, given, work)
     assert result.cells[-1]["attachments"] == {"drawn.png": {"image/png": PICTURE}}
-    notebooks.parse(notebooks.to_bytes(result), "small.ipynb")
+    notebook_io.parse(notebook_io.to_bytes(result), "small.ipynb")
 
 
 @pytest.mark.parametrize("attached", [7, ["x"], {"a.png": 3}, {"a.png": {"image/png": 3}}])
@@ -254,7 +254,7 @@ def test_attachments_of_no_such_form_are_left_out(parts, attached):
     base, given = parts
     own = new_markdown_cell("x")
     own["attachments"] = attached
-    work = notebooks.copied(given)
+    work = notebook_io.copied(given)
     work.cells.append(own)
     result, _notes = rebuild(base, given, work)
     assert "attachments" not in result.cells[-1]

@@ -5,9 +5,9 @@ import ast
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder.grading.result import cell_verdicts
 from autograder.judge.hidden_part import is_apart, texts_in
 from autograder.judge.looks import UNNAMED
-from autograder.verdict import cell_verdicts
 from tests.one_job import execute
 
 GIVEN = "from beyond.checks import check, given, report"

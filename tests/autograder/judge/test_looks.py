@@ -1,15 +1,15 @@
 """Words from the look with released tests, and of the other no more than a bit a hidden check."""
 
 import pytest
-from beyond import checks
-from beyond.checks import MIME_TYPE
 from hypothesis import given, strategies
 
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines
-from autograder.engine.judge import ending_output, error_output
 from autograder.judge.job import CellOutcome, CodeCell
+from autograder.judge.judge import ending_output, error_output
 from autograder.judge.looks import combined
+from beyond import checks
+from beyond.checks import MIME_TYPE
 
 TEST = """with check("seen"):
     assert f(1) == 1

@@ -4,14 +4,13 @@ import os
 
 import pytest
 
-from autograder.engine import kernel
-from autograder.engine.warm import WarmParent
-from autograder.sandbox import barriers, probes
+from autograder.sandbox import barriers, probes, syscalls
+from autograder.sandbox.zygote_client import WarmParent
 
 
 @pytest.fixture(scope="module", autouse=True)
 def login():
-    kernel.new_session_keyring()  # as a login does: then every child would inherit it
+    syscalls.new_session_keyring()  # as a login does: then every child would inherit it
     os.environ["BEYOND_GRADERS_OWN"] = "secret"
     yield
     del os.environ["BEYOND_GRADERS_OWN"]
@@ -32,7 +31,7 @@ def test_every_barrier_that_can_be_seen_has_a_look():
 
 @pytest.mark.parametrize("barrier", sorted(barriers.ALL.keys() - probes.UNSEEN))
 def test_a_barrier_that_is_down_is_noticed(bubblewrap, monkeypatch, barrier):
-    if barrier == barriers.USER and not kernel.is_privileged():
+    if barrier == barriers.USER and not syscalls.is_privileged():
         pytest.skip("only root changes its user")
     monkeypatch.setattr(barriers, "DOWN", frozenset({barrier}))
     # onnxruntime maps a database of its own in the warm parent.

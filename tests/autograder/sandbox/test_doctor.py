@@ -1,8 +1,8 @@
 """What the doctor finds here, and what it says where something is missing."""
 
-from autograder.engine.walls import WallsFault
 from autograder.sandbox import doctor as module
 from autograder.sandbox.doctor import can_grade, doctor
+from autograder.sandbox.errors import SandboxUnavailable
 
 
 def test_a_machine_that_can_grade(bubblewrap):
@@ -20,7 +20,7 @@ def test_a_machine_that_can_grade(bubblewrap):
 
 def test_a_machine_without_bubblewrap(monkeypatch):
     def nowhere(*_args, **_more):
-        raise WallsFault("Grading needs bubblewrap; install it.")
+        raise SandboxUnavailable("Grading needs bubblewrap; install it.")
 
     monkeypatch.setattr(module, "find_bwrap", nowhere)
     monkeypatch.setattr(module, "WarmParent", nowhere)

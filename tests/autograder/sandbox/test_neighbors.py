@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine import places
+from autograder.sandbox import paths
 
-ROOT = Path(places.__file__).resolve().parents[2]
+ROOT = Path(paths.__file__).resolve().parents[2]
 
 FORK = """
 import os, time
@@ -47,9 +47,9 @@ def test_one_that_uses_up_its_own_takes_nothing_from_another(parent, talk, use_u
 
 AS_AN_ORDINARY_USER = """
 import sys
-from tests.autograder.engine.conftest import LIMITS, Talk
-from autograder.engine import kernel
-from autograder.engine.warm import WarmParent
+from tests.autograder.sandbox.conftest import LIMITS, Talk
+from autograder.sandbox import syscalls
+from autograder.sandbox.zygote_client import WarmParent
 from autograder.sandbox import probes
 assert not kernel.is_privileged()
 with WarmParent(limits=LIMITS) as parent, parent.fork() as one, parent.fork() as other:

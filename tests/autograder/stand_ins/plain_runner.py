@@ -11,9 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from beyond.checks import listening
-
 from autograder.judge.job import CellOutcome, Job, Outcome
+from beyond.checks import listening
 
 
 def execute(cells) -> dict[str, CellOutcome]:

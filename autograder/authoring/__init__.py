@@ -1,0 +1,1 @@
+"""What an instructor does before an assignment is out: build, check, release, bundle."""

@@ -1,0 +1,148 @@
+"""Everything that must hold before an assignment or lesson goes out, in one pass.
+
+Each check lives in its own module; this one runs them and names file and cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
+from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
+from autograder.errors import UserError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend: the file (relative to the course), the cell if it is in one, and what."""
+
+    file: str
+    cell: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {f'{self.cell} ' if self.cell else ''}{self.text}"
+
+
+def check(course: Course, progress: Callable[[str], None] | None = None) -> list[Problem]:
+    """Every problem found in the masters and in what is built from them.
+
+    Args:
+        progress: told what is being looked at.
+
+    Raises:
+        UserError: there is nothing to check, or a master can't be read at all.
+    """
+    if not course.assignments():
+        raise UserError(f"There is no source/{MASTER_LANGUAGE} in {course.root} to check.")
+    found: list[Problem] = []
+    for title, step in STEPS.items():
+        if progress:
+            progress(title)
+        try:
+            found.extend(step(course))
+        except UserError as error:
+            # What was found before says which cell; the later steps need masters that build.
+            if not found:
+                raise
+            found.append(Problem("the rest", None, f"could not be looked at: {error}"))
+            break
+    return found
+
+
+def _name(course: Course, path: Path) -> str:
+    return path.relative_to(course.root).as_posix()
+
+
+def _problems(course: Course, path: Path, faults: list) -> Iterator[Problem]:
+    for fault in faults:
+        yield Problem(_name(course, path), None if fault.cell == "-" else fault.cell, fault.text)
+
+
+def master_problems(course: Course) -> Iterator[Problem]:
+    """Ids, outputs and metadata of every notebook in every language."""
+    for folder, relative in build.master_notebooks(course):
+        for code in (MASTER_LANGUAGE, *build.other_languages(course)):
+            path = course.root / folder / code / relative
+            if path.exists():
+                yield from _problems(course, path, source_rules.file_faults(path, code))
+
+
+def translation_problems(course: Course) -> Iterator[Problem]:
+    """Translations that are missing, stale, or differ where they must not."""
+    for folder, relative in build.master_notebooks(course):
+        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
+        for code in build.other_languages(course):
+            path = course.root / folder / code / relative
+            if not path.exists():
+                yield Problem(_name(course, path), None, f"is missing; translate it to {code}")
+                continue
+            own = notebook_io.read(path)
+            yield from _problems(course, path, sync.differences(english, own, code))
+    for path, texts in catalogs.untranslated(course).items():
+        for text in texts:
+            yield Problem(_name(course, path), None, f"has no translation of {text[:70]!r}")
+
+
+def built_problems(course: Course) -> Iterator[Problem]:
+    """Built files that aren't what their masters build."""
+    files = build.planned(course)
+    for path, content in files.items():
+        if not path.exists():
+            yield Problem(_name(course, path), None, "isn't built yet; run `autograder build`")
+        elif path.read_bytes() != content:
+            cell = _first_difference(path, content)
+            yield Problem(
+                _name(course, path), cell, "isn't what its master builds; run `autograder build`"
+            )
+    for path in build.left_over(course, files):
+        yield Problem(_name(course, path), None, "has no master any more; run `autograder build`")
+
+
+def _first_difference(path: Path, content: bytes) -> str | None:
+    """The first cell in which a built notebook differs from what it should be."""
+    if path.suffix != ".ipynb":
+        return None
+    try:
+        here = notebook_io.read(path)
+    except UserError:
+        return None
+    wanted = {cell.id: cell for cell in notebook_io.parse(content, path.name).cells}
+    for cell in here.cells:
+        if wanted.get(cell.id) != cell:
+            return cell.id
+    return None
+
+
+def boundary_problems(course: Course) -> Iterator[Problem]:
+    """Tests that would not survive the trust boundary."""
+    for path in sorted(course.source(MASTER_LANGUAGE).rglob("*.ipynb")):
+        if ".ipynb_checkpoints" not in path.parts:
+            yield from _problems(course, path, lint.lint(notebook_io.read(path)))
+
+
+def leak_problems(course: Course) -> Iterator[Problem]:
+    """Solutions, hidden tests and explanations where students would find them."""
+    for leak in leaks.find_leaks(course):
+        yield Problem(leak.file, leak.cell, leak.text)
+
+
+def trial_problems(course: Course) -> Iterator[Problem]:
+    """Solutions that don't earn all, stubs that earn something or stop Run All."""
+    for assignment in course.assignments():
+        for path in sorted((course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb")):
+            faults = dry_run.cached_faults(course, assignment, path.stem)
+            yield from _problems(course, path, faults)
+
+
+STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
+    "ids, outputs and metadata": master_problems,
+    "translations": translation_problems,
+    "built files": built_problems,
+    "the trust boundary": boundary_problems,
+    "leaks": leak_problems,
+    "solutions and stubs, run": trial_problems,
+}

@@ -1,0 +1,23 @@
+"""Steps of our own between a master and what students get, as nbgrader preprocessors."""
+
+from __future__ import annotations
+
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from autograder.core.notebook_io import course_metadata, is_explanation
+
+
+class DropExplanations(NbGraderPreprocessor):
+    """Leave out the cells that explain the answers; feedback shows them after the due date."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        nb.cells = [cell for cell in nb.cells if not is_explanation(cell)]
+        for cell in nb.cells:
+            # The marks that keep translations in step are the authors' business.
+            if course_metadata(cell).pop("translates", None) and not cell.metadata["beyond"]:
+                del cell.metadata["beyond"]
+        return nb, resources

@@ -1,0 +1,75 @@
+"""Releasing an assignment: into `release/`, the gradebook and, when asked, the exchange."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autograder.authoring.build import build
+from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
+from autograder.core.release_record import record_release
+from autograder.errors import UserError
+
+
+def release(
+    course: Course,
+    assignment: str,
+    due: datetime | None = None,
+    to_exchange: bool = False,
+) -> Path:
+    """Register an assignment's cells in the gradebook and leave it ready to hand out.
+
+    Every language is built; the cells are the same in all, so one gradebook serves them.
+
+    Args:
+        due: the due date with its time zone; None leaves what the gradebook has.
+        to_exchange: also put it where nbgrader's students fetch it.
+
+    Returns:
+        The folder to hand out, in the course's language.
+
+    Raises:
+        UserError: unknown assignment, or cells changed after submissions came in.
+    """
+    course.require_assignment(assignment)
+    course.require_free_gradebook()
+    build(course)
+    api = course.api()
+    result = api.generate_assignment(assignment, force=True, create=True)
+    if not result["success"]:
+        raise UserError(_reason(assignment, result))
+    if due is not None:
+        with course.gradebook() as gradebook:
+            # nbgrader keeps times in UTC without saying so.
+            naive = due.astimezone(UTC).replace(tzinfo=None)
+            gradebook.update_or_create_assignment(assignment, duedate=naive)
+    if to_exchange:
+        _to_exchange(course, api, assignment)
+    build(course)
+    folder = course.source(MASTER_LANGUAGE) / assignment
+    masters = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
+    record_release(course, assignment, masters)
+    return course.release(course.language) / assignment
+
+
+def _to_exchange(course: Course, api: object, assignment: str) -> None:
+    exchange = Path(course.nbgrader_config().Exchange.root)
+    exchange.mkdir(parents=True, exist_ok=True)
+    # nbgrader asks that every student may write here; the sticky bit keeps them apart.
+    exchange.chmod(0o1777)
+    api.unrelease(assignment)
+    result = api.release_assignment(assignment)
+    if not result["success"]:
+        raise UserError(_reason(assignment, result))
+
+
+def _reason(assignment: str, result: dict) -> str:
+    said = result.get("log", "") + result.get("error", "")
+    if "because there are submissions associated" in said or "Cannot modify" in said:
+        return (
+            f"{assignment} has submissions already, so its cells can't be added or removed; "
+            "give the changed assignment a new name."
+        )
+    last = [line for line in said.splitlines() if line.strip()][-1:] or ["no reason given"]
+    return f"{assignment} could not be released ({last[0].strip()}); mend that and try again."

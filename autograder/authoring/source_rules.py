@@ -1,0 +1,114 @@
+"""What every master notebook must keep to: speaking ids, no outputs, sound nbgrader metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
+from nbgrader.nbgraderformat.common import ValidationError
+
+from autograder.authoring.sync import Difference
+from autograder.core.atomic_io import read_file
+from autograder.core.notebook_io import (
+    LANGUAGE_CELL,
+    SIZE_LIMIT,
+    grade_id,
+    grader_metadata,
+    is_test,
+    language_cell_source,
+    parse,
+)
+
+_SPEAKING_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
+
+
+def file_faults(path: Path, code: str) -> list[Difference]:
+    """What is wrong with the master notebook in a file, by cell.
+
+    Raises:
+        UserError: the file can't be read or isn't a notebook.
+    """
+    content = read_file(path, SIZE_LIMIT)
+    notebook = parse(content, path.name)
+    return [*_written_id_faults(content), *faults(notebook, code)]
+
+
+def _written_id_faults(content: bytes) -> Iterator[Difference]:
+    # Reading mends missing and doubled ids, since students' editors make them; a master must
+    # not need that, or its releases would carry ids that change when a cell is inserted.
+    cells = json.loads(content.decode("utf-8-sig"))["cells"]
+    names = [cell.get("id") for cell in cells]
+    for name, count in Counter(name for name in names if isinstance(name, str)).items():
+        if count > 1:
+            yield Difference(name, f"has an id that {count} cells share")
+    for number, name in enumerate(names, 1):
+        if not isinstance(name, str):
+            yield Difference("-", f"has no id for its cell {number}; save it from JupyterLab")
+
+
+def faults(notebook: NotebookNode, code: str) -> list[Difference]:
+    """What is wrong with a master notebook in itself, by cell."""
+    found = list(_id_faults(notebook))
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
+            found.append(Difference(cell.id, "has stored output; clear all outputs and save"))
+        found.extend(Difference(cell.id, text) for text in _grader_faults(cell))
+    found.extend(_notebook_faults(notebook, code))
+    return found
+
+
+def _id_faults(notebook: NotebookNode) -> Iterator[Difference]:
+    for name in dict.fromkeys(cell.id for cell in notebook.cells):
+        if not _SPEAKING_ID.fullmatch(name) or _RANDOM_ID.fullmatch(name):
+            yield Difference(
+                name, "has an id that says nothing; give it a speaking one like plot-tornado"
+            )
+    grade_ids = Counter(name for cell in notebook.cells if (name := grade_id(cell)))
+    for name, count in grade_ids.items():
+        if count > 1:
+            yield Difference(name, f"has a grade id that {count} cells share")
+
+
+def _grader_faults(cell: NotebookNode) -> Iterator[str]:
+    meta = grader_metadata(cell)
+    if not meta:
+        return
+    if grade_id(cell) != cell.id:
+        yield f"has the grade id {grade_id(cell)!r}; make it the same as the cell's id"
+    try:
+        MetadataValidator().validate_cell(cell)
+    except (ValidationError, SchemaTooOldError, SchemaTooNewError, KeyError) as error:
+        yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
+        return
+    if meta.get("cell_type", cell.cell_type) != cell.cell_type:
+        yield "says another cell type in its nbgrader metadata than it has"
+    if is_test(cell) and not meta.get("points", 0) > 0:
+        yield "is a test worth no points"
+    if "checksum" in meta:
+        yield "carries a checksum, which belongs to releases only"
+    for kind in ("SOLUTION", "HIDDEN TESTS"):
+        opened = cell.source.count(f"### BEGIN {kind}")
+        if opened != cell.source.count(f"### END {kind}"):
+            yield f"opens and closes {kind} unequally often"
+
+
+def _notebook_faults(notebook: NotebookNode, code: str) -> Iterator[Difference]:
+    first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
+    if first is None or first.id != LANGUAGE_CELL:
+        yield Difference(
+            first.id if first else "-", f"must be the first code cell and have the id {LANGUAGE_CELL}"
+        )
+    elif first.source != language_cell_source(code):
+        yield Difference(first.id, f"must set the language {code} and do nothing else")
+    marked = notebook.metadata.get("beyond", {}).get("language")
+    if marked != code:
+        yield Difference("-", f"has the language {marked!r} in its metadata; it must be {code!r}")
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != "python3":
+        yield Difference("-", f"names the kernel {kernel!r}; it must be python3")

@@ -1,0 +1,235 @@
+"""Reading notebooks strictly and writing them the same way every time."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.core.atomic_io import read_file, write_file
+from autograder.errors import UserError
+
+# nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+SIZE_LIMIT = 20 * 1024 * 1024
+"""The most bytes a notebook may have (a lesson with all its plots is under 2 MB)."""
+
+CELL_LIMIT = 2_000
+"""The most cells a notebook may have."""
+
+LANGUAGE_CELL = "language"
+"""The id of the one code cell that differs between languages."""
+
+_SET_LANGUAGE = re.compile(r"""^\s*set_language\(\s*["']([a-z]{2,3})["']\s*\)""", re.MULTILINE)
+
+
+class BadNotebook(UserError):
+    """The file isn't a notebook that can be used."""
+
+
+def parse(content: bytes, name: str) -> NotebookNode:
+    """A notebook in format 4.5 from its bytes, whatever minor version of 4 it was saved in.
+
+    Cells that came without an id (Colab, older editors) get one that depends on their
+    place only, so that reading twice gives the same notebook.
+
+    Args:
+        name: what to call the notebook in an error.
+
+    Raises:
+        BadNotebook: not JSON, not a notebook, of format 3 or older, or over a limit.
+    """
+    if len(content) > SIZE_LIMIT:
+        raise BadNotebook(
+            f"{name} has {len(content):,} bytes, more than the {SIZE_LIMIT:,} allowed; "
+            "clear its outputs and save it again."
+        )
+    notebook = _parse(content, name)
+    if len(notebook.cells) > CELL_LIMIT:
+        raise BadNotebook(
+            f"{name} has {len(notebook.cells):,} cells, more than the {CELL_LIMIT:,} allowed; "
+            "delete the ones you don't need."
+        )
+    return notebook
+
+
+def _parse(content: bytes, name: str) -> NotebookNode:
+    """The same without limits."""
+    try:
+        data = json.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise BadNotebook(
+            f"{name} isn't a notebook: its content isn't JSON; "
+            "save it again from JupyterLab and take that file."
+        ) from None
+    if not isinstance(data, dict) or not isinstance(data.get("nbformat"), int):
+        raise BadNotebook(
+            f"{name} is JSON but not a notebook; take the .ipynb file that JupyterLab saves."
+        )
+    if data["nbformat"] < 4 or "worksheets" in data:
+        raise BadNotebook(
+            f"{name} is in the old notebook format {data['nbformat']}; "
+            "open it in JupyterLab, save it and take the saved file."
+        )
+    if data["nbformat"] > 4:
+        raise BadNotebook(
+            f"{name} is in notebook format {data['nbformat']}, which is newer than the course "
+            "knows; save it from the course's own JupyterLab."
+        )
+    cells = data.get("cells")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise BadNotebook(f"{name} has no list of cells; save it again from JupyterLab.")
+    data.setdefault("metadata", {})
+    data["nbformat_minor"] = 5
+    seen: set[str] = set()
+    for number, cell in enumerate(cells):
+        _complete_cell(cell, number, seen, name)
+    import nbformat
+
+    notebook = nbformat.from_dict(data)
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        raise BadNotebook(
+            f"{name} isn't a valid notebook ({str(error).splitlines()[0][:120]}); "
+            "save it again from JupyterLab."
+        ) from None
+    return notebook
+
+
+def _complete_cell(cell: dict, number: int, seen: set[str], name: str) -> None:
+    """Give a cell what format 4.5 asks for and other editors leave out."""
+    kind = cell.get("cell_type")
+    if kind not in ("code", "markdown", "raw"):
+        raise BadNotebook(
+            f"{name}: cell {number + 1} is of the unknown kind {str(kind)[:20]!r}; "
+            "save the notebook again from JupyterLab."
+        )
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    cell["source"] = str(source).encode("utf-8", "replace").decode("utf-8")
+    if not isinstance(cell.get("metadata"), dict):
+        cell["metadata"] = {}
+    if kind == "code":
+        cell.setdefault("outputs", [])
+        cell.setdefault("execution_count", None)
+    else:
+        cell.pop("outputs", None)
+        cell.pop("execution_count", None)
+    cell_id = cell.get("id")
+    if (
+        not isinstance(cell_id, str)
+        or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell_id)
+        or cell_id in seen
+    ):
+        cell_id = f"cell-{number + 1}"
+        while cell_id in seen:
+            cell_id += "x"
+        cell["id"] = cell_id
+    seen.add(cell_id)
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook in a file.
+
+    Raises:
+        UserError: no such file or not readable.
+        BadNotebook: as `parse`.
+    """
+    return parse(read_file(path, SIZE_LIMIT), Path(path).name)
+
+
+def read_graded(path: Path) -> NotebookNode:
+    """A notebook that grading has written, however large the submission and its outputs made it.
+
+    What of a submission may be how large was decided when it was taken in; to refuse it later
+    would lose its score.
+
+    Raises:
+        UserError: no such file or not readable.
+        BadNotebook: somebody else wrote it, and it isn't a notebook.
+    """
+    return _parse(read_file(path), Path(path).name)
+
+
+def to_bytes(notebook: NotebookNode) -> bytes:
+    """The canonical bytes: sorted keys, one space of indent, UTF-8, a newline at the end.
+
+    A lone surrogate, which student code may print and UTF-8 can't hold, becomes a question mark.
+    """
+    import nbformat
+
+    return (nbformat.writes(notebook, 4) + "\n").encode("utf-8", "replace")
+
+
+def write(path: Path, notebook: NotebookNode) -> None:
+    """Write a notebook beside its place, then put it there."""
+    write_file(path, to_bytes(notebook))
+
+
+def language_of(notebook: NotebookNode) -> str:
+    """The language a notebook is written in: what its cells set, else its metadata, else English."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (found := _SET_LANGUAGE.search(cell.source)):
+            return found.group(1)
+    marked = notebook.metadata.get("beyond")
+    if isinstance(marked, dict) and isinstance(marked.get("language"), str):
+        return marked["language"]
+    return "en"
+
+
+def grader_metadata(cell: NotebookNode) -> dict:
+    """A cell's nbgrader metadata, or an empty dict."""
+    found = cell.metadata.get("nbgrader")
+    return found if isinstance(found, dict) else {}
+
+
+def course_metadata(node: NotebookNode) -> dict:
+    """What the course itself keeps in the metadata of a cell or notebook, or an empty dict."""
+    found = node.metadata.get("beyond")
+    return found if isinstance(found, dict) else {}
+
+
+def cell_seconds(notebook: NotebookNode, usual: int) -> int:
+    """The longest that a cell of this notebook may run: as usual, or longer if its metadata say.
+
+    An honest cell that exports a model in 5 s has taken 40 s on a crowded machine.
+    """
+    asked = course_metadata(notebook).get("cell_seconds", 0)
+    return max(usual, asked) if isinstance(asked, int) else usual
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    """nbgrader's name of a cell, where it has one."""
+    found = grader_metadata(cell).get("grade_id")
+    return found if isinstance(found, str) else None
+
+
+def is_solution(cell: NotebookNode) -> bool:
+    """Whether a student is meant to answer in this cell."""
+    return bool(grader_metadata(cell).get("solution"))
+
+
+def is_test(cell: NotebookNode) -> bool:
+    """Whether this cell tests an answer (graded and not itself an answer)."""
+    return bool(grader_metadata(cell).get("grade")) and not is_solution(cell)
+
+
+def copied(notebook: NotebookNode) -> NotebookNode:
+    """An independent copy."""
+    return copy.deepcopy(notebook)
+
+
+def is_explanation(cell: NotebookNode) -> bool:
+    """Return whether a cell is kept back until feedback may show it."""
+    return "reveal" in course_metadata(cell)
+
+
+def language_cell_source(code: str) -> str:
+    """Return the source of the one code cell that differs between languages."""
+    return f'from beyond.locale import set_language\n\nset_language("{code}")'

@@ -1,1 +1,0 @@
-"""Running a submission: student code behind walls, tests on the trusted side."""

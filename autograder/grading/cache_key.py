@@ -1,0 +1,66 @@
+"""What tells whether a submission has to be graded again: a hash over it and the assignment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core.collection_receipt import receipt_file
+from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+
+
+class Fingerprints:
+    """The fingerprints of an assignment's submissions; the assignment itself is read once."""
+
+    def __init__(self, course: Course, assignment: str) -> None:
+        self._course = course
+        self._assignment = assignment
+        self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
+
+    def of(self, student: str) -> str:
+        """SHA-256 over the submitted files, what collecting noted about them, and the instructor's."""
+        submitted = _submitted(self._course.submitted / student / self._assignment)
+        receipt = receipt_file(self._course, student, self._assignment)
+        noted = receipt.read_bytes() if receipt.is_file() else b""
+        return hashlib.sha256(submitted + self._instructors + noted).hexdigest()
+
+
+def _submitted(folder: Path) -> bytes:
+    """The same as `_contents` of what may be taken of a student's folder, whatever is in it."""
+    seen = hashlib.sha256()
+    left = STUDENT_LIMITS.total_bytes
+    try:
+        source = FolderSource.of_one(folder)
+    except OSError:
+        return seen.digest()
+    for member in source.members:
+        assert isinstance(member.key, Path)
+        name = str(member.key.relative_to(folder)).encode("utf-8", "surrogateescape")
+        try:
+            descriptor = source.open(member)
+        except BadArchive:
+            continue
+        with os.fdopen(descriptor, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            seen.update(name + f"\0{size}\0".encode())
+            if size <= min(left, STUDENT_LIMITS.member_bytes):
+                left -= size
+                while part := stream.read(1 << 20):
+                    seen.update(part)
+    return seen.digest()
+
+
+def _contents(folder: Path) -> bytes:
+    """A digest of every plain file below a folder, links not followed."""
+    seen = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        name = str(path.relative_to(folder)).encode("utf-8", "surrogateescape")
+        seen.update(name + f"\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                seen.update(part)
+    return seen.digest()

@@ -1,0 +1,371 @@
+"""From a collected submission to the job that a worker runs, and from its outcome to the result.
+
+Nothing of the submission runs here. What comes back from a worker is put into the notebook that
+was sent: of a cell its outputs and how it ended are taken and nothing else, so points, tests and
+marks are always those of the instructor's notebook.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from nbformat import NotebookNode
+from nbgrader.preprocessors import LimitOutput
+from nbgrader.utils import parse_utc
+
+from autograder.config import MASTER_LANGUAGE, Course
+from autograder.core import notebook_io
+from autograder.core.cell_status import CellStatus
+from autograder.core.collection_receipt import find_receipt
+from autograder.core.messages import N_, Note, note
+from autograder.core.notebook_io import grade_id, grader_metadata
+from autograder.core.receipts import RECEIPT
+from autograder.core.release_record import solutions_changed
+from autograder.errors import AssignmentChanged
+from autograder.grading.cache_key import Fingerprints
+from autograder.grading.gradebook_writer import GradebookNotebook
+from autograder.grading.result_folder import Mark
+from autograder.intake import nbgrader_files
+from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.intake.delivery import BOOKKEEPING, LINKS, NOT_ASKED
+from autograder.intake.identify import blueprints
+from autograder.intake.notebook_reader import EXPLAINED
+from autograder.intake.placeholder import UNREADABLE, keep_unreadable
+from autograder.intake.reader import Reader
+from autograder.intake.rebuild import Base, Bases, rebuilt
+from autograder.intake.submission import Submission
+from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
+from autograder.sandbox.plain_values import MAX_BYTES
+
+SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
+TOO_BIG = N_("{names}: left out, because it is too big or can't be read.")
+GIVEN_UP = N_(
+    "Your work ended the process that graded it, twice; so no test of it could be counted."
+)
+
+_SAME_TIME = timedelta(seconds=1)
+_MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One submission, ready to run.
+
+    Attributes:
+        rebuilt: the notebooks to run, by name.
+        files: what stands beside them in the graded folder, by path.
+        mark: which submission and assignment this is, and when it came in.
+        jobs: what a worker gets, one for each notebook in `rebuilt`.
+        is_solution: whether it is the instructor's own, tried before the class.
+    """
+
+    student: str
+    rebuilt: dict[str, NotebookNode]
+    files: dict[str, bytes]
+    mark: Mark
+    jobs: list[bytes]
+    is_solution: bool = False
+
+
+class Faulty(Exception):
+    """Something of the instructor's, or of ours, failed; the message has all of it."""
+
+
+_MOST_FILE_BYTES = MAX_BYTES - 24 * 1024 * 1024
+"""What a submission's files may have together: its code crosses beside them."""
+
+
+class WorkMaker:
+    """Makes the work of one assignment; what all submissions share is worked out once."""
+
+    def __init__(
+        self, course: Course, assignment: str, registered: dict[str, GradebookNotebook]
+    ) -> None:
+        """`registered` are the assignment's notebooks as the gradebook has them."""
+        self._course = course
+        self._assignment = assignment
+        self._registered = registered
+        self._names = sorted(registered)
+        self._bases = Bases(course, assignment)
+        self._reader: Reader | None = None
+        self._fingerprints = Fingerprints(course, assignment)
+        self._asked = blueprints(course)[assignment].asked
+        self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
+        self._masters: dict[tuple[str, str], NotebookNode] = {}
+        self._about: dict[tuple[str, str], Assignment] = {}
+        self._given: dict[str, dict[str, bytes]] = {}
+        self._checked: set[tuple[str, str]] = set()
+        self._limit = LimitOutput(config=course.nbgrader_config())
+
+    def work(self, student: str) -> Work:
+        """One student's submission.
+
+        A notebook that can't be read, or isn't there, is an untouched one with a note. Nothing
+        that a student put there makes this raise.
+
+        Raises:
+            UserError: the assignment was changed after its release.
+            EnvironmentFault: the walls around the reader can't be raised.
+        """
+        submitted, unread = self._submitted(student)
+        receipt = find_receipt(self._course, student, self._assignment)
+        received = self._received(student, receipt.received if receipt else "")
+        mark = Mark(self._fingerprints.of(student), received)
+        own, notes = self._files(student, [*(receipt.notes if receipt else []), *unread])
+        made: dict[str, NotebookNode] = {}
+        jobs = []
+        files: dict[str, bytes] = {}
+        for name, submission in submitted.items():
+            base = self._base(name, submission.language)
+            made[name] = rebuilt(base, submission, notes)
+            files = {**own, **self._given_files(base.language)}
+            jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
+        return Work(student, made, {**files, **self._bookkeeping(student)}, mark, jobs)
+
+    def results(self, work: Work, outcomes: list[bytes]) -> dict[str, NotebookNode]:
+        """The graded notebooks, by name.
+
+        Raises:
+            Faulty: there is no score, and it isn't the submission's doing.
+            ValueError: an outcome isn't of the notebook that was sent.
+        """
+        graded = {}
+        for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
+            outcome = Outcome.from_bytes(content)
+            if outcome.fault:
+                raise Faulty(outcome.fault)
+            graded[name] = self._limited(outcome.applied_to(sent))
+        return graded
+
+    def _job(
+        self,
+        student: str,
+        name: str,
+        language: str,
+        notebook: NotebookNode,
+        files: dict[str, bytes],
+    ) -> Job:
+        master = self._master(name, language)
+        about = self._about.get((name, language))
+        if about is None:
+            about = self._about[name, language] = Assignment.of(master)
+        return Job(
+            student=student,
+            assignment=self._assignment,
+            cells=code_cells(notebook),
+            about=about,
+            files=files,
+            given_files=tuple(self._given_files(language)),
+            cell_seconds=notebook_io.cell_seconds(master, self._course.cell_seconds),
+            seed=self._seed,
+        )
+
+    def preflights(self) -> list[Work]:
+        """Return the solution and the untouched release of every notebook, ready to run.
+
+        Raises:
+            UserError: the assignment has been changed since its release.
+        """
+        works = []
+        for name in self._names:
+            base = self._base(name, MASTER_LANGUAGE)
+            solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
+            for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
+                notebook = notebook_io.copied(base.template)
+                for cell in notebook.cells:
+                    if is_solution and notebook_io.is_solution(cell):
+                        cell.source = solutions[cell.id]
+                files = self._given_files(base.language)
+                job = self._job(title, name, base.language, notebook, files).to_bytes()
+                works.append(Work(title, {name: notebook}, files, Mark("", None), [job], is_solution))
+        return works
+
+    def given_up(self, work: Work) -> dict[str, NotebookNode]:
+        """The graded notebooks of a submission that no worker survives: nothing was run."""
+        results = {}
+        for name, sent in work.rebuilt.items():
+            nothing = {
+                cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)
+            }
+            result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
+            said = result.metadata["beyond"]["notes"]
+            said.insert(0, {"message": GIVEN_UP, "values": {}})
+        return results
+
+    def _limited(self, notebook: NotebookNode) -> NotebookNode:
+        return self._limit.preprocess(notebook, {})[0]
+
+    def _submitted(self, student: str) -> tuple[dict[str, Submission], list[Note]]:
+        """The submitted notebooks that the assignment has, at least one; why one isn't read."""
+        folder = self._course.submitted / student / self._assignment
+        found: dict[str, Submission] = {}
+        notes: list[Note] = []
+        for name in self._names:
+            try:
+                opened = nbgrader_files.opened(folder / f"{name}.ipynb")
+            except OSError:
+                continue
+            try:
+                read = self._read(opened, name)
+                if isinstance(read, str):
+                    collected = self._course.collected / student / self._assignment
+                    keep_unreadable(opened, collected, f"{name}.ipynb")
+            finally:
+                os.close(opened)
+            if isinstance(read, str):
+                notes.append(note(UNREADABLE, reason=f"{name}.ipynb: {EXPLAINED[read]}"))
+                read = self._untouched(name)
+            found[name] = read
+        if not found:
+            # Collecting always leaves one; other ways of putting files there may not.
+            found[self._names[0]] = self._untouched(self._names[0])
+        return found, notes
+
+    def _read(self, descriptor: int, name: str) -> Submission | str:
+        if self._reader is None:
+            self._reader = Reader()
+        return self._reader.notebook(descriptor, self._bases.cells(name))
+
+    def _untouched(self, name: str) -> Submission:
+        """The notebook as students got it, in the master's language."""
+        return self._base(name, MASTER_LANGUAGE).untouched
+
+    def _base(self, name: str, language: str) -> Base:
+        """The instructor's notebook for a submission, which is the one that was released.
+
+        Args:
+            language: one of the course's.
+
+        Raises:
+            AssignmentChanged: it has been changed since.
+        """
+        base = self._bases.base(name, language)
+        if (name, base.language) not in self._checked:
+            changed = _changed_cells(base.template, self._registered[name])
+            changed += solutions_changed(
+                self._course, self._assignment, name, self._master(name, base.language)
+            )
+            if changed:
+                raise AssignmentChanged(
+                    f"{self._assignment} was changed after its release "
+                    f"({', '.join(changed[:5])}); run `autograder release {self._assignment}` to "
+                    "put the change into the gradebook, then grade."
+                )
+            self._checked.add((name, base.language))
+        return base
+
+    def _received(self, student: str, receipt: str) -> datetime | None:
+        """When the submission came in, as collecting recorded it."""
+        recorded = parse_utc(receipt) if receipt else None
+        folder = self._course.submitted / student / self._assignment
+        written = nbgrader_files.time_in(folder / nbgrader_files.TIMESTAMP)
+        if written is None:
+            return recorded
+        # The receipt has whole seconds; where the two disagree, it is the one out of reach.
+        if recorded is None or abs(written - recorded) < _SAME_TIME:
+            return written
+        return recorded
+
+    def _bookkeeping(self, student: str) -> dict[str, bytes]:
+        """What nbgrader looks for beside a graded notebook."""
+        return nbgrader_files.kept(self._course.submitted / student / self._assignment)
+
+    def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
+        """The files the assignment asks for, and the notes with what is said about the others."""
+        taken: dict[str, bytes] = {}
+        left = _MOST_FILE_BYTES
+        left_out: dict[str, list[str]] = {}
+        folder = self._course.submitted / student / self._assignment
+        try:
+            with FolderSource(folder, STUDENT_LIMITS) as source:
+                left_out[LINKS] = list(source.left_out)
+                for member in source.members:
+                    name = member.name
+                    if self._is_ours(name):
+                        continue
+                    if name not in self._asked:
+                        left_out.setdefault(NOT_ASKED, []).append(name)
+                    elif _shadows(name):
+                        left_out.setdefault(SHADOWS, []).append(name)
+                    else:
+                        try:
+                            content = source.read(member)
+                        except BadArchive:
+                            left_out.setdefault(TOO_BIG, []).append(name)
+                            continue
+                        left -= len(content)
+                        if left < 0:
+                            # More can't cross to the process that runs it all.
+                            left += len(content)
+                            left_out.setdefault(TOO_BIG, []).append(name)
+                        else:
+                            taken[name] = content
+        except (BadArchive, OSError):
+            left_out[TOO_BIG] = ["*"]
+        said = list(notes)
+        for message, names in left_out.items():
+            new = note(message, names=", ".join(sorted(names)[:10]))
+            if names and new not in said:
+                said.append(new)
+        return taken, said
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a file in the submitted folder is no file for the student's code."""
+        return name in (*BOOKKEEPING, RECEIPT) or name in [f"{one}.ipynb" for one in self._names]
+
+    def _given_files(self, language: str) -> dict[str, bytes]:
+        """The instructor's own files, which win over a submission's."""
+        if language not in self._given:
+            folder = self._course.source(language) / self._assignment
+            self._given[language] = {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+                and path.suffix != ".ipynb"
+                and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+            }
+        return self._given[language]
+
+    def _master(self, name: str, language: str) -> NotebookNode:
+        if (name, language) not in self._masters:
+            path = self._course.source(language) / self._assignment / f"{name}.ipynb"
+            self._masters[name, language] = notebook_io.read(path)
+        return self._masters[name, language]
+
+
+def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> list[str]:
+    """The cells that aren't in the gradebook as they are in the instructor's notebook.
+
+    Prose differs between languages, so of a markdown cell only its points count.
+    """
+    here = {
+        grade_id(cell): (cell.cell_type, grader_metadata(cell))
+        for cell in template.cells
+        if "checksum" in grader_metadata(cell)
+    }
+    changed = here.keys() ^ registered.checksums.keys()
+    for name in here.keys() & registered.checksums.keys():
+        kind, marks = here[name]
+        points = float(marks["points"]) if "points" in marks else None
+        if points != registered.points.get(name):
+            changed.add(name)
+        if kind == "code" and marks["checksum"] != registered.checksums[name]:
+            changed.add(name)
+    return sorted(changed)
+
+
+def _shadows(name: str) -> bool:
+    """Whether a file would be imported in place of an installed module."""
+    path = PurePosixPath(name)
+    if len(path.parts) == 1 and path.suffix not in _MODULE_ENDINGS:
+        return False
+    top = path.parts[0].split(".")[0]
+    try:
+        return top.isidentifier() and importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return True

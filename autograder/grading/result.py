@@ -1,0 +1,159 @@
+"""Who, how many points, and why: read from the gradebook and the graded notebooks."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.cell_status import CellStatus
+from autograder.core.messages import Note, listed, texts
+from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
+from autograder.core.notebook_language import shown_language
+from autograder.errors import UserError
+from autograder.grading.scoring import outcome, status_of, stopped
+from beyond.locale import _
+
+
+@dataclass(frozen=True)
+class CellVerdict:
+    """One graded cell: `points` is None while it waits for a person."""
+
+    grade_id: str
+    points: float | None
+    max_points: float
+    messages: tuple[str, ...] = ()
+    answered: bool = True
+
+    @property
+    def passed(self) -> bool:
+        return self.points is not None and self.points >= self.max_points
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one submission.
+
+    Attributes:
+        score: points after manual grading and late penalty, as the gradebook has them.
+        late_seconds: how late it came in; 0 when in time.
+        needs_manual: whether an answer waits for a person.
+        notes: what was decided about the submission, in the current language.
+        stopped: which of the student's cells ended with an error, and with which.
+        cells: the graded cells in their order.
+    """
+
+    student: str
+    assignment: str
+    score: float
+    max_score: float
+    late_seconds: float
+    needs_manual: bool
+    language: str
+    notes: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+    cells: tuple[CellVerdict, ...] = field(default=(), repr=False)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the score is what it is, in plain words; cells with the same reason share a line."""
+        lines: dict[str, list[str]] = {}
+        for cell in self.cells:
+            if cell.passed:
+                continue
+            if not cell.answered:
+                why = _("no answer yet")
+            elif cell.points is None:
+                why = _("waits for a person to grade it")
+            else:
+                why = "; ".join(cell.messages)
+            lines.setdefault(why, []).append(cell.grade_id)
+        found = [f"{listed(cells)}: {why}" for why, cells in lines.items()]
+        # A cell that stopped explains failures; where nothing failed it explains nothing.
+        return [*self.notes, *(self.stopped if found else ()), *found] or [_("everything passed")]
+
+
+def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path]:
+    """The graded notebooks of a submission."""
+    return sorted((course.autograded / student / assignment).glob("*.ipynb"))
+
+
+def cell_verdicts(notebook: notebook_io.NotebookNode) -> tuple[CellVerdict, ...]:
+    """The graded cells of an executed notebook."""
+    found = []
+    for cell in notebook.cells:
+        if not grader_metadata(cell).get("grade"):
+            continue
+        result = outcome(cell)
+        most = float(grader_metadata(cell).get("points", 0))
+        found.append(
+            CellVerdict(
+                str(grade_id(cell)), result.points, most, result.reasons, result.answered
+            )
+        )
+    return tuple(found)
+
+
+def _stopped_cells(notebook: notebook_io.NotebookNode) -> list[str]:
+    """The student's cells that ended with an error; those not run say nothing of their own."""
+    found: dict[str, list[str]] = {}
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or grader_metadata(cell).get("locked"):
+            continue
+        if status_of(cell) is not CellStatus.NOT_RUN:
+            why = stopped(cell)
+            found.setdefault(why, []).append(cell.id) if why else None
+    return [f"{listed(cells)}: {why}" for why, cells in found.items()]
+
+
+def verdict(
+    course: Course, student: str, assignment: str, gradebook: Gradebook | None = None
+) -> Verdict:
+    """The outcome of one graded submission.
+
+    Args:
+        gradebook: the course's, if it is open already.
+
+    Raises:
+        UserError: the submission hasn't been graded.
+    """
+    paths = graded_notebooks(course, student, assignment)
+    if not paths:
+        raise UserError(
+            f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
+        )
+    graded = [notebook_io.read_graded(path) for path in paths]
+    notes = [Note(**entry) for nb in graded for entry in course_metadata(nb).get("notes", [])]
+    with nullcontext(gradebook) if gradebook else course.gradebook() as book:
+        try:
+            submission = book.find_submission(assignment, student)
+        except MissingEntry:
+            raise UserError(
+                f"The gradebook has no {assignment} of {student}; "
+                f"run `autograder grade {assignment} --again`."
+            ) from None
+        penalty = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
+        return Verdict(
+            student=student,
+            assignment=assignment,
+            score=max(0.0, submission.score - penalty),
+            max_score=submission.max_score,
+            late_seconds=max(0.0, submission.total_seconds_late),
+            needs_manual=bool(submission.needs_manual_grade),
+            language=shown_language(graded[0]),
+            notes=tuple(texts(notes)),
+            stopped=tuple(one for nb in graded for one in _stopped_cells(nb)),
+            cells=tuple(one for nb in graded for one in cell_verdicts(nb)),
+        )
+
+
+def verdicts(course: Course, assignment: str) -> list[Verdict]:
+    """The outcomes of every graded submission to an assignment, by student."""
+    students = sorted(
+        path.parent.name for path in course.autograded.glob(f"*/{assignment}") if path.is_dir()
+    )
+    return [verdict(course, student, assignment) for student in students]

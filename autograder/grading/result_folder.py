@@ -1,0 +1,147 @@
+"""A finished result on its way to `term/autograded`, in step with the gradebook.
+
+Three steps, each of which either has happened or hasn't:
+
+1. the result stands complete in `.<assignment>.finished`, beside its place;
+2. the gradebook takes its points, in one transaction (`GradebookWriter`);
+3. the folder takes its place.
+
+Whatever is interrupted, and however: a folder named `.finished` is a result that the next run
+takes through steps 2 and 3 again, without running the submission. Doing step 2 twice writes the
+same rows. Before step 1 there is no finished result, and after step 3 nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.atomic_io import plain_disk_errors, write_file
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+MARK = ".graded.json"
+"""In a graded folder: which submission, against which assignment, it is the result of."""
+
+_READ_ONLY = 0o444  # as nbgrader leaves what it has graded
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a graded folder says of itself.
+
+    Attributes:
+        graded: the fingerprint of the submission and the assignment.
+        received: when the submission came in, in UTC without saying so, as nbgrader keeps it;
+            None if nobody recorded it.
+    """
+
+    graded: str
+    received: datetime | None
+
+    def to_bytes(self) -> bytes:
+        time = self.received.isoformat() if self.received else None
+        return json.dumps({"graded": self.graded, "received": time}).encode("ascii")
+
+    @classmethod
+    def from_file(cls, path: Path) -> Mark:
+        data = json.loads(path.read_text())
+        time = data.get("received")
+        return cls(data.get("graded", ""), datetime.fromisoformat(time) if time else None)
+
+
+@dataclass(frozen=True)
+class GradedFolder:
+    """The folder of one graded submission, with what stands beside it on the way there."""
+
+    course: Course
+    student: str
+    assignment: str
+
+    @property
+    def place(self) -> Path:
+        return self.course.autograded / self.student / self.assignment
+
+    @property
+    def finished(self) -> Path:
+        return self.place.with_name(f".{self.assignment}.finished")
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.place.with_name(f".{self.assignment}.unfinished")
+
+    @property
+    def _old(self) -> Path:
+        return self.place.with_name(f".{self.assignment}.old")
+
+    def finish(
+        self, graded: dict[str, NotebookNode], files: dict[str, bytes], mark: Mark
+    ) -> None:
+        """Step 1: the complete result, beside its place.
+
+        Args:
+            graded: the executed notebooks by name, without ending.
+            files: what else belongs to the submission, by path in its folder.
+
+        Raises:
+            EnvironmentFault: the disk is full or the place isn't writable.
+        """
+        _remove(self._unfinished)
+        with plain_disk_errors(self._unfinished):
+            self._unfinished.mkdir(parents=True)
+            contents = {f"{name}.ipynb": notebook_io.to_bytes(nb) for name, nb in graded.items()}
+            for name, content in {**files, **contents}.items():
+                write_file(self._unfinished / name, content)
+                os.chmod(self._unfinished / name, _READ_ONLY)
+            write_file(self._unfinished / MARK, mark.to_bytes())
+            _remove(self.finished)
+            os.rename(self._unfinished, self.finished)
+
+    def put(self) -> None:
+        """Step 3: the finished folder takes its place; the old one goes once the new one stands."""
+        with plain_disk_errors(self.place):
+            if self.place.exists():
+                _remove(self._old)
+                os.rename(self.place, self._old)
+            os.rename(self.finished, self.place)
+            _remove(self._old)
+
+    def is_between_places(self) -> bool:
+        """Whether step 3 was interrupted when the old folder had gone: step 2 has been done."""
+        return self._old.exists() and not self.place.exists()
+
+    def discard(self) -> None:
+        """Drop what is finished but in no place, and what is left of an interrupted write."""
+        if self.is_between_places():
+            os.rename(self._old, self.place)
+        for path in (self.finished, self._unfinished, self._old):
+            _remove(path)
+
+    def read(self, folder: Path) -> dict[str, NotebookNode]:
+        """The graded notebooks in one of the folders, by name; none if there is no folder."""
+        return {path.stem: notebook_io.read_graded(path) for path in sorted(folder.glob("*.ipynb"))}
+
+
+def interrupted(course: Course, assignment: str) -> Iterator[GradedFolder]:
+    """The folders of submissions at which an earlier run was interrupted."""
+    found = {
+        path.parent.name
+        for state in ("finished", "unfinished", "old")
+        for path in course.autograded.glob(f"*/.{assignment}.{state}")
+    }
+    for student in sorted(found):
+        yield GradedFolder(course, student, assignment)
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)

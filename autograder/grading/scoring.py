@@ -1,0 +1,162 @@
+"""From what a test cell left behind to points and reasons.
+
+The record that `beyond.checks.report` leaves in a cell's output makes the points. A warning or
+anything else on stderr never costs one. A test that did not reach its report earns nothing, and
+the reason says why.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.preprocessors import SaveAutoGrades
+
+from autograder.core.cell_status import CellStatus
+from autograder.core.notebook_io import copied, course_metadata, grader_metadata
+from beyond.checks import MIME_TYPE, is_record, score
+from beyond.locale import _
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one test cell says.
+
+    Attributes:
+        points: the points earned, from 0 to the cell's points; None: waits for a person.
+        reasons: why it isn't all of them, in the current language; empty when it is.
+        answered: False when nothing is wrong but that there is no answer yet.
+    """
+
+    points: float | None
+    reasons: tuple[str, ...] = ()
+    answered: bool = True
+
+
+def outcome(cell: NotebookNode) -> Outcome:
+    """The points and reasons of an executed graded cell.
+
+    A cell whose points aren't a finite number from 0 to what it is worth earns 0.
+    """
+    most = float(grader_metadata(cell).get("points", 0))
+    if utils.is_solution(cell) or cell.cell_type != "code":
+        points, _most = utils.determine_grade(cell)
+        return Outcome(points, (), answered=points != 0)
+    record = _record(cell)
+    if record is not None:
+        points = score(record, most)
+        if points >= most:
+            return Outcome(points)
+        failed = [one for one in record["checks"] if not one["passed"]]
+        # Where the form is wrong, the other checks have nothing to add.
+        failed = [one for one in failed if one["weight"] == 0] or failed
+        if failed and all(one.get("unanswered") is True for one in failed):
+            return Outcome(points, (), answered=False)
+        return Outcome(points, tuple(_words(one) for one in failed))
+    why = stopped(cell)
+    if why is not None:
+        return Outcome(0.0, (why,))
+    if "report()" in cell.source or cell.get("execution_count") is None:
+        return Outcome(0.0, (_("the test did not come to its end"),))
+    return _plain_assert_outcome(cell, most)
+
+
+def _record(cell: NotebookNode) -> dict | None:
+    found = [
+        output.data[MIME_TYPE]
+        for output in cell.outputs
+        if output.output_type == "display_data" and MIME_TYPE in output.get("data", {})
+    ]
+    return found[-1] if found and is_record(found[-1]) else None
+
+
+def _words(failed: dict) -> str:
+    name, message = _(str(failed.get("name", ""))), str(failed.get("message", ""))
+    said = _("not passed: {check}").format(check=name)
+    return f"{said} ({message})" if message else said
+
+
+def status_of(cell: NotebookNode) -> CellStatus:
+    """Return how an executed cell ended, as the grader noted it."""
+    return CellStatus(course_metadata(cell).get("status", ""))
+
+
+def stopped(cell: NotebookNode) -> str | None:
+    """Why a cell ended with an exception, in words; None if it didn't."""
+    status = status_of(cell)
+    if status is CellStatus.TIMED_OUT:
+        return _("ran into the time limit")
+    if status is CellStatus.DIED:
+        return _("the Python process ended while it ran")
+    if status is CellStatus.NOT_RUN:
+        return _("was not run, because an earlier cell hung or ended the Python process")
+    if status is CellStatus.TOLD_NOTHING:
+        return _("the test stopped because of what the answer did")
+    for output in cell.outputs:
+        if output.output_type != "error":
+            continue
+        first = (str(output.evalue).splitlines() or [""])[0][:200]
+        return f"{output.ename}: {first}" if first else str(output.ename)
+    return None
+
+
+def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
+    """A test written without `beyond.checks`: nbgrader's own rules, but stderr costs nothing."""
+    quiet = copied(cell)
+    quiet.outputs = [
+        out for out in cell.outputs if not (out.output_type == "stream" and out.name == "stderr")
+    ]
+    try:
+        points, _most = utils.determine_grade(quiet)
+    except (ValueError, KeyError):
+        points = math.nan
+    for out in quiet.outputs:
+        if out.output_type == "execute_result":
+            # nbgrader gives full marks for a negative number or nan.
+            points = _number(out.data.get("text/plain"), otherwise=points)
+    if points is not None and math.isclose(points, most, rel_tol=1e-9):
+        points = most  # a sum of parts may miss it by a last digit, either way
+    if points is None or not math.isfinite(points) or not 0 <= points <= most:
+        return Outcome(0.0, (_("the test gave no points that count"),))
+    return Outcome(points, () if points >= most else (_("partly right"),))
+
+
+def _number(text: object, otherwise: float | None) -> float | None:
+    """The number that an output shows, also as numpy, torch and fractions write theirs."""
+    if isinstance(text, list):  # as nbformat's files have it
+        text = "".join(map(str, text))
+    found = _WRITTEN.fullmatch(str(text).strip())
+    if found is None:
+        return otherwise
+    above, below = found["above"], found["below"]
+    try:
+        return float(above) / (float(below) if below else 1.0)
+    except (ValueError, ZeroDivisionError):
+        return otherwise
+
+
+_WRITTEN = re.compile(
+    # 1.5, np.float64(1.5), tensor(1.5, dtype=torch.float64), Fraction(3, 2), Decimal('1.5')
+    r"""(?:np\.\w+\(|array\(|tensor\(|Fraction\(|Decimal\(')?
+    (?P<above>[-+]?(?:[\d.]+(?:e[-+]?\d+)?|inf(?:inity)?|nan))
+    (?:,\ (?P<below>\d+))?(?:,\ dtype=[\w.]+)?(?:'?\))?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+class SaveScores(SaveAutoGrades):
+    """nbgrader's step that writes the points, with `outcome` as the judge."""
+
+    def _add_score(self, cell: NotebookNode, resources: object) -> None:
+        grade = self.gradebook.find_grade(
+            grader_metadata(cell)["grade_id"],
+            self.notebook_id,
+            self.assignment_id,
+            self.student_id,
+        )
+        grade.auto_score = outcome(cell).points
+        grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
+        self.gradebook.db.commit()

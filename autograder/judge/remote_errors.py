@@ -1,0 +1,198 @@
+"""The student's exceptions on the trusted side: caught by what would catch them in a notebook.
+
+A child claims an exception's name, message, bases and arguments (`sandbox.exceptions`). Here it
+becomes an exception whose class derives from those bases that this side knows itself: Python's
+own, those of a few libraries that are already imported, and those that given cells define. Nothing is imported or looked up
+by a name that was claimed beyond that, and no code of the student's arrives.
+
+What is no `Exception` (SystemExit, KeyboardInterrupt, GeneratorExit) becomes a `RemoteError` of
+that name: in a notebook it would end the cell, here it must not end the judge.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autograder.sandbox.exceptions import (
+    MAX_ARGUMENTS,
+    MAX_BASES,
+    MAX_GROUPS,
+    MAX_MEMBERS,
+    MAX_MESSAGE,
+    MAX_NAME,
+    one_line,
+)
+from autograder.sandbox.plain_values import CannotCross
+
+_MAIN = "__main__"
+_LIBRARIES = sys.stdlib_module_names | {"numpy", "torch", "scipy", "pandas", "sklearn"}
+
+
+class RemoteError(Exception):
+    """An exception of the student's whose type the trusted side doesn't know."""
+
+
+_given: Mapping[str, Any] = {}
+
+
+def know_given(namespace: Mapping[str, Any]) -> None:
+    """Count the exceptions that given cells have defined in `namespace` among the known ones."""
+    global _given
+    _given = namespace
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a child says of an exception, made harmless.
+
+    Attributes:
+        name: the class's name.
+        message: one line, printable.
+        bases: qualified names of its classes, its own first.
+        late: whether the child's timer had gone off.
+        arguments: plain values; None if there is no telling.
+        members: of a group of exceptions.
+    """
+
+    name: str = "Exception"
+    message: str = ""
+    bases: tuple[str, ...] = ()
+    late: bool = False
+    arguments: tuple[Any, ...] | None = None
+    members: tuple[Claim, ...] = ()
+
+
+def read_claim(claim: Any, depth: int = 0) -> Claim:
+    """Return what a reply says of an exception, as far as it has the form."""
+    if type(claim) is not list or len(claim) not in (2, 6):
+        return Claim()
+    if not all(type(one) is str for one in claim[:2]):
+        return Claim()
+    name = re.sub(r"\W", "", claim[0])[:MAX_NAME] or "Exception"
+    message = one_line(claim[1]).encode("utf-8", "replace").decode("utf-8")
+    if len(claim) == 2:
+        return Claim(name, message, (f"builtins.{name}",))
+    bases, late, arguments, members = claim[2:]
+    if type(bases) is not list or not all(type(one) is str for one in bases):
+        bases = []
+    if type(arguments) is not list or not all(map(_is_plain, arguments)):
+        arguments = None
+    if type(members) is not list or depth >= MAX_GROUPS:
+        members = []
+    return Claim(
+        name,
+        message,
+        tuple(bases[:MAX_BASES]),
+        late is True,
+        None if arguments is None else tuple(arguments[:MAX_ARGUMENTS]),
+        tuple(read_claim(one, depth + 1) for one in members[:MAX_MEMBERS]),
+    )
+
+
+def _is_plain(value: object) -> bool:
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value) <= MAX_MESSAGE  # type: ignore[arg-type]
+    return value is None or kind is bool or kind is int or kind is float
+
+
+def remote_error(claim: Claim) -> Exception:
+    """Return the exception to raise on this side for one that the student's code raised.
+
+    It has an attribute `late`: whether the time limit brought it about.
+    """
+    if claim.name == CannotCross.__name__:
+        error: Exception = CannotCross.read(claim.message)
+    else:
+        error = _group(claim) or _exact(claim) or _like(claim)
+    error.late = claim.late  # type: ignore[attr-defined]
+    return error
+
+
+def _known(qualified: str) -> type[Exception] | None:
+    """The class of that name, if it is an exception that this side has loaded anyway."""
+    if qualified.startswith(f"{_MAIN}."):
+        own: Any = _given.get(qualified.removeprefix(f"{_MAIN}."))
+        is_own = isinstance(own, type) and issubclass(own, Exception) and own.__module__ == _MAIN
+        return own if is_own else None
+    for at in [place for place, one in enumerate(qualified) if one == "."]:
+        module, path = qualified[:at], qualified[at + 1 :].split(".")
+        if module.split(".")[0] not in _LIBRARIES or module not in sys.modules:
+            continue
+        # Not getattr: a library may import something when it is asked for a name.
+        found: Any = sys.modules[module]
+        for part in path:
+            found = found.__dict__.get(part) if hasattr(found, "__dict__") else None
+        if isinstance(found, type) and issubclass(found, Exception):
+            return found
+    return None
+
+
+def _exact(claim: Claim) -> Exception | None:
+    """An exception of Python's own, made with its arguments, if that gives the same message."""
+    known = _known(claim.bases[0]) if claim.bases else None
+    if known is None or known.__module__ != "builtins":
+        return None
+    for arguments in (claim.arguments, (claim.message,)):
+        try:
+            if arguments is not None:
+                error = known(*arguments)
+                if type(error) is known and one_line(str(error)) == claim.message:
+                    return error
+        except Exception:  # it takes other arguments than these
+            continue
+    return None
+
+
+def _like(claim: Claim) -> Exception:
+    """An exception of a class of its own, with the claimed name and what is known of its bases."""
+    arguments = claim.arguments or (claim.message,)
+    body = {"__str__": lambda self: claim.message}
+    error = _made(claim, _bases(claim) or [RemoteError], body, arguments)
+    error.args = arguments
+    return error
+
+
+def _group(claim: Claim) -> Exception | None:
+    """A group with its members, if it is one."""
+    if not claim.members or not any(one in _GROUPS for one in claim.bases):
+        return None
+    message = re.sub(r" \(\d+ sub-exceptions?\)$", "", claim.message)
+    members = [remote_error(one) for one in claim.members]
+    if claim.bases[0] in _GROUPS:
+        return ExceptionGroup(message, members)
+    return _made(claim, [ExceptionGroup, *_bases(claim)], {}, (message, members))
+
+
+_GROUPS = ("builtins.ExceptionGroup", "builtins.BaseExceptionGroup")
+
+
+def _bases(claim: Claim) -> list[type[Exception]]:
+    """The known classes to derive from: none that another of them derives from anyway."""
+    bases: list[type[Exception]] = []
+    for one in map(_known, claim.bases):
+        if one is None or one is Exception or issubclass(one, BaseExceptionGroup):
+            continue
+        if not any(issubclass(other, one) for other in bases):
+            bases.append(one)
+    return bases
+
+
+def _made(
+    claim: Claim, bases: list[type[Exception]], body: dict[str, Any], arguments: tuple[Any, ...]
+) -> Exception:
+    """An exception of a new class; of fewer bases where Python can't join them."""
+    name = claim.name if claim.name.isidentifier() else RemoteError.__name__
+    body = {**body, "__init__": lambda self, *_arguments: None, "__module__": "student"}
+    for count in range(len(bases), 0, -1):
+        try:
+            made = type(name, tuple(bases[:count]), body)
+            return made.__new__(made, *arguments)
+        except Exception:  # no order of these classes, or no memory layout for them
+            continue
+    made = type(name, (RemoteError,), {**body, "__str__": lambda self: claim.message})
+    return made(claim.message)

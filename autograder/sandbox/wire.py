@@ -1,0 +1,998 @@
+"""Plain values as bytes: all that passes between the sandbox and the trusted side.
+
+A frame is a little-endian u32 length and that many bytes of payload. A payload is one value:
+one byte of tag, then what the table says. Numbers are little-endian; `n` is a u32 count.
+
+| tag | value          | after the tag                                             |
+|-----|----------------|-----------------------------------------------------------|
+| `N` | None           | nothing                                                   |
+| `1` | True           | nothing                                                   |
+| `0` | False          | nothing                                                   |
+| `i` | int of 64 bits | 8 bytes, signed                                           |
+| `I` | larger int     | n, then n bytes, signed, at most `MAX_INT_BYTES`          |
+| `d` | float          | 8 bytes, IEEE 754                                         |
+| `c` | complex        | two floats                                                |
+| `s` | str            | n, then n bytes of UTF-8; lone surrogates as three bytes  |
+| `b` | bytes          | n, then n bytes                                           |
+| `l` | list           | n, then n values                                          |
+| `u` | tuple          | n, then n values                                          |
+| `m` | dict           | n, then n times a key and a value, in the dict's order    |
+| `j` | list of ints   | n, then n times 8 bytes, signed                           |
+| `k` | tuple of ints  | the same                                                  |
+| `e` | list of floats | n, then n times 8 bytes                                   |
+| `f` | tuple of floats| the same                                                  |
+| `S` | numpy scalar   | dtype, then the number's bytes                            |
+| `A` | numpy array    | dtype, one byte of rank, a u64 a dimension, data in C order|
+| `T` | torch tensor   | the same                                                  |
+| `X` | numpy array of | dtype as text of numpy's (`<U5`, `|S3`, `<M8[D]`): n and n|
+|     | text or dates  | bytes; then rank, dimensions and data as `A`              |
+| `x` | the same, scalar| dtype as text, data (dates only: text is `s` or `b`)     |
+| `D` | dtype          | `n` or `t` for numpy's or torch's, dtype                  |
+| `F` | Fraction       | numerator and denominator, two ints in lowest terms       |
+| `q` | Decimal        | n, then n bytes: what `str` makes of it                   |
+| `t` | date and time  | one byte: date, datetime, time or timedelta; n, n bytes   |
+| `h` | set            | n, then n values in the order of their bytes              |
+| `z` | frozenset      | the same                                                  |
+| `r` | range          | start, stop and step, 8 bytes each, signed                |
+| `R` | Record         | its class's name, a str; n; n times a name, a str, a value|
+| `p` | NamedRow       | its class's name; n values; n times a name, then a byte   |
+|     |                | and either `@` and a u32, the value's place in the row, or|
+|     |                | `=` and a value of its own                                |
+| `o` | iterator       | n, then n values                                          |
+| `w` | container      | one byte, a value: a deque as (list, maximum length), an  |
+|     |                | OrderedDict or Counter as dict, a defaultdict as (dict,   |
+|     |                | place of its factory in `plain.FACTORIES`)                     |
+
+A dtype is one byte, its place in `_DTYPES`. Keys and what is in a set are None, booleans,
+numbers, strings, bytes, dates, and tuples, frozensets and records of these. Iterators and
+containers are sent as arguments of calls, never as results.
+
+Only exact types cross: an instance of a student's `class I(int)` does not. Before, `packed`
+turns what a student's value is into these (`autograder.sandbox.plain_values`). Arrays arrive in C
+order and native byte order, tensors as detached copies on the CPU (an `nn.Parameter` as a plain
+tensor). What arrives is made of the types above and nothing else: nothing is imported by name,
+nothing called, nothing executed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import socket
+import struct
+import sys
+import time
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from autograder.sandbox.plain_values import (
+    ARRAY_NODES,
+    FACTORIES,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_FIELDS,
+    MAX_NODES,
+    TOO_LONG,
+    UNFIT,
+    CannotCross,
+    NamedRow,
+    Record,
+    fields_of,
+    is_field,
+    is_key,
+    name_of,
+    plain,
+    type_name,
+)
+
+MAX_INT_BYTES = 4096
+"""The most bytes an int may have (9,864 digits)."""
+
+MAX_DIGITS = 10_000
+"""The most digits of a Decimal, and the largest exponent: 1E+999999 + 1 takes a million digits."""
+
+MAX_RANK = 32
+"""The most dimensions of an array."""
+
+MAX_SAME_HASH = 64
+"""How many keys of a dict may share a hash: thousands of them take Python hours to tell apart.
+
+Honest keys share one by chance at most; floats that differ by factors of 2**61 come to 33.
+"""
+
+_CHUNK = 256 * 1024  # bytes read at a time: memory grows with what came, not with what was claimed
+
+# (name, bytes a number); bfloat16 is torch's alone.
+_DTYPES = (
+    ("bool", 1),
+    ("int8", 1),
+    ("int16", 2),
+    ("int32", 4),
+    ("int64", 8),
+    ("uint8", 1),
+    ("uint16", 2),
+    ("uint32", 4),
+    ("uint64", 8),
+    ("float16", 2),
+    ("float32", 4),
+    ("float64", 8),
+    ("complex64", 8),
+    ("complex128", 16),
+    ("bfloat16", 2),
+)
+_DTYPE_CODES = {name: code for code, (name, _size) in enumerate(_DTYPES)}
+_TORCH_ONLY = "bfloat16"
+
+_TEXT_DTYPE = re.compile(r"<U(\d{1,8})|\|S(\d{1,8})|<[mM]8(\[(\d{1,9})?[A-Za-z]{1,2}\])?")
+_DECIMAL = re.compile(r"-?(\d+(\.\d+)?(E[+-]\d{1,5})?|Infinity|s?NaN\d*)")
+_DATES = {
+    ord("d"): datetime.date,
+    ord("D"): datetime.datetime,
+    ord("t"): datetime.time,
+    ord("i"): datetime.timedelta,
+}
+_CONTAINERS = {ord("q"): deque, ord("o"): OrderedDict, ord("c"): Counter, ord("d"): defaultdict}
+
+_REPLY_NODES = 16
+_REPLY_BYTES = 1024
+"""What a frame may hold beside the packed value in it."""
+
+_U32 = struct.Struct("<I")
+_INT = struct.Struct("<q")
+_FLOAT = struct.Struct("<d")
+_COMPLEX = struct.Struct("<dd")
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+class WireError(Exception):
+    """A value that can't cross, or bytes that aren't a value; the message is one line."""
+
+
+class TooLong(WireError):
+    """A number with too many digits."""
+
+
+class TimedOut(WireError):
+    """The other side didn't read or answer in time."""
+
+
+class Closed(WireError):
+    """The other side is gone."""
+
+
+def encode(value: object) -> bytes:
+    """`value` as a payload; the same value always gives the same bytes.
+
+    Raises:
+        WireError: something in it is of a type that doesn't cross, or it is over a limit.
+    """
+    writer = _Writer()
+    writer.value(value, 0)
+    return bytes(writer.out)
+
+
+class Packed:
+    """A payload that goes into a frame as it is.
+
+    Attributes:
+        payload: the value's bytes.
+        nodes: how many values it has, counted against `MAX_NODES`.
+    """
+
+    def __init__(self, payload: bytes, nodes: int) -> None:
+        self.payload = payload
+        self.nodes = nodes
+
+
+def packed(value: object, *, arguments: bool = False) -> Packed:
+    """Return `value` ready for a frame, as a plain value where it isn't one.
+
+    Args:
+        arguments: whether it goes to the student's side (see `plain`).
+
+    Raises:
+        CannotCross: it has no plain form, or is over a limit.
+        BaseException: whatever a method of the value's own class raises.
+    """
+    try:
+        return _packed(value, False)  # most values are plain
+    except WireError:
+        pass
+    made = plain(value, arguments=arguments)
+    try:
+        return _packed(made, arguments)
+    except TooLong:
+        raise CannotCross(TOO_LONG) from None
+    except WireError:
+        raise CannotCross(UNFIT) from None
+
+
+def _packed(value: object, arguments: bool) -> Packed:
+    writer = _Writer(arguments)
+    writer.value(value, 1)
+    writer.leave_room(_REPLY_NODES, _REPLY_BYTES)
+    return Packed(bytes(writer.out), writer.nodes)
+
+
+def crossed(value: object) -> Any:
+    """Return what arrives on the trusted side when `value` is sent there.
+
+    Raises:
+        CannotCross, BaseException: as `packed`.
+    """
+    kind = type(value)
+    if kind is float or kind is bool or value is None:
+        return value
+    return decode(packed(value).payload)
+
+
+def decode(data: bytes | bytearray | memoryview, *, arguments: bool = False) -> Any:
+    """The value of a payload.
+
+    Args:
+        arguments: whether there may be iterators and containers in it, as in a call's arguments.
+
+    Raises:
+        WireError: whatever is wrong with the bytes; there is no other outcome.
+    """
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise WireError("the bytes of a value must lie side by side")
+    view = view.cast("B")
+    if len(view) > MAX_BYTES:
+        raise WireError(f"a value may have {MAX_BYTES:,} bytes, not {len(view):,}")
+    reader = _Reader(view, arguments)
+    value = reader.value(0)
+    if reader.at != len(view):
+        raise WireError(f"{len(view) - reader.at:,} bytes are left over after the value")
+    return value
+
+
+def send_frame(sock: socket.socket, value: object, deadline: float | None = None) -> None:
+    """Send a value, whole, before `deadline` (a `time.monotonic()`, in seconds; None: wait).
+
+    Raises:
+        TimedOut: the other side didn't take it in time; the stream is of no use any more.
+        Closed: the other side is gone.
+        WireError: the value can't cross; nothing was sent.
+    """
+    payload = encode(value)
+    try:
+        sock.settimeout(_left(deadline))
+        sock.sendall(_U32.pack(len(payload)) + payload)
+    except TimeoutError:
+        raise TimedOut("the other side did not read in time") from None
+    except OSError as error:
+        raise Closed(f"the other side is gone ({error.strerror or 'no reason given'})") from None
+
+
+def receive_frame(
+    sock: socket.socket,
+    deadline: float | None = None,
+    limit: int = MAX_BYTES,
+    *,
+    arguments: bool = False,
+) -> Any:
+    """The next value, if all of it comes before `deadline` (as in `send_frame`).
+
+    Args:
+        limit: the most bytes its payload may have.
+        arguments: as in `decode`.
+
+    Raises:
+        TimedOut, Closed: as `send_frame`.
+        WireError: the frame is longer than `limit` (nothing of it was read) or no value.
+    """
+    (length,) = _U32.unpack(_receive(sock, _U32.size, deadline))
+    if length > min(limit, MAX_BYTES):
+        raise WireError(f"a value of {length:,} bytes was announced; {limit:,} are allowed")
+    return decode(_receive(sock, length, deadline), arguments=arguments)
+
+
+def _receive(sock: socket.socket, size: int, deadline: float | None) -> bytearray:
+    found = bytearray()
+    while len(found) < size:
+        try:
+            sock.settimeout(_left(deadline))
+            part = sock.recv(min(size - len(found), _CHUNK))
+        except TimeoutError:
+            raise TimedOut("the other side did not answer in time") from None
+        except OSError as error:
+            raise Closed(f"the other side is gone ({error.strerror or 'closed'})") from None
+        if not part:
+            raise Closed("the other side closed the connection")
+        found += part
+    return found
+
+
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+class _Writer:
+    """A payload in the making."""
+
+    def __init__(self, arguments: bool = False) -> None:
+        self.out = bytearray()
+        self.nodes = 0
+        self._arguments = arguments
+
+    def leave_room(self, nodes: int, size: int) -> None:
+        """Raise an error unless so much more would fit."""
+        self._count(nodes)
+        self.nodes -= nodes
+        self._check_size(size)
+
+    def value(self, value: Any, depth: int) -> None:
+        """Append one value. The order of the questions is that of how often they are asked."""
+        self._count(1)
+        kind, out = type(value), self.out
+        if kind is float:
+            out += b"d" + _FLOAT.pack(value)
+        elif kind is int:
+            self._int(value)
+        elif kind is str:
+            self._bytes(b"s", value.encode("utf-8", "surrogatepass"))
+        elif value is None:
+            out += b"N"
+        elif kind is bool:
+            out += b"1" if value else b"0"
+        elif kind is list or kind is tuple:
+            self._numbers_or_row(value, kind is list, depth + 1)
+        elif kind is dict:
+            self._dict(value, depth + 1)
+        elif kind is bytes:
+            self._bytes(b"b", value)
+        elif kind is complex:
+            out += b"c" + _COMPLEX.pack(value.real, value.imag)
+        elif kind is Packed:
+            self._count(value.nodes - 1)
+            self.out += value.payload
+        elif not (
+            self._numpy(value, kind) or self._torch(value, kind) or self._other(value, kind, depth)
+        ):
+            raise WireError(f"a value of type {type_name(kind)} can't cross")
+        self._check_size(0)
+
+    def _other(self, value: Any, kind: type, depth: int) -> bool:
+        """Whether `value` is one of the rarer plain types; if so, it is appended."""
+        if kind is set or kind is frozenset:
+            self._set(value, b"h" if kind is set else b"z", depth + 1)
+        elif kind is Record or kind is NamedRow:
+            self._record(value, kind is NamedRow, depth + 1)
+        elif kind is Fraction:
+            self.out += b"F"
+            self._count(2)
+            self._int(value.numerator)
+            self._int(value.denominator)
+        elif kind is Decimal:
+            self._bytes(b"q", _decimal_text(value).encode("ascii"))
+        elif kind is range:
+            self._range(value)
+        elif self._arguments and kind is type(iter([])):
+            self._row(list(value), b"o", depth + 1)
+        elif self._arguments and any(kind is one for one in _CONTAINERS.values()):
+            self._container(value, kind, depth)
+        else:
+            return self._date(value, kind)
+        return True
+
+    def _set(self, values: set | frozenset, tag: bytes, depth: int) -> None:
+        _check_depth(depth)
+        if not _tells_keys_apart(values):
+            raise WireError("a set with so many values of the same hash can't cross")
+        start = len(self.out)
+        parts = []
+        for one in values:
+            self.value(one, depth)
+            if not is_key(one):
+                raise WireError(f"a set with a value of type {type_name(type(one))} can't cross")
+            parts.append(bytes(self.out[start:]))
+            del self.out[start:]
+        self.out += tag + _U32.pack(len(parts)) + b"".join(sorted(parts))
+
+    def _record(self, value: Any, is_row: bool, depth: int) -> None:
+        _check_depth(depth)
+        fields = fields_of(value)
+        if len(fields) > MAX_FIELDS or not all(map(is_field, fields)):
+            raise WireError("a record with such names can't cross")
+        self.out += b"p" if is_row else b"R"
+        self._str(name_of(value))
+        places = {}
+        if is_row:
+            self.out += _U32.pack(len(value))
+            for place, one in enumerate(value):
+                places[id(one)] = place
+                self.value(one, depth)
+        self.out += _U32.pack(len(fields))
+        for name, one in fields.items():
+            self._str(name)
+            if is_row and id(one) in places:
+                self.out += b"@" + _U32.pack(places[id(one)])
+            else:
+                self.out += b"=" if is_row else b""
+                self.value(one, depth)
+
+    def _str(self, text: Any) -> None:
+        if type(text) is not str:
+            raise WireError("a name that isn't text can't cross")
+        self._count(1)
+        self._bytes(b"s", text.encode("utf-8", "surrogatepass"))
+
+    def _range(self, value: range) -> None:
+        ends = (value.start, value.stop, value.step)
+        if not all(_LEAST <= one <= _MOST for one in ends):
+            raise WireError("a range so large can't cross")
+        self._count(_length(*ends))
+        self.out += b"r" + struct.pack("<3q", *ends)
+
+    def _container(self, value: Any, kind: type, depth: int) -> None:
+        _check_depth(depth + 1)
+        code = next(code for code, one in _CONTAINERS.items() if one is kind)
+        self.out += b"w" + bytes([code])
+        if kind is deque:
+            self.value((list(value), value.maxlen), depth + 1)
+        elif kind is defaultdict:
+            if not any(value.default_factory is one for one in FACTORIES):
+                raise WireError("a defaultdict with such a factory can't cross")
+            self.value((dict(value), FACTORIES.index(value.default_factory)), depth + 1)
+        else:
+            self.value(dict(value.items()), depth + 1)
+
+    def _date(self, value: Any, kind: type) -> bool:
+        code = next((code for code, one in _DATES.items() if one is kind), None)
+        if code is None:
+            return False
+        self.out += b"t" + bytes([code])
+        text = _date_text(value)
+        self.out += _U32.pack(len(text)) + text
+        return True
+
+    def _count(self, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise WireError(f"more than {MAX_NODES:,} values can't cross at once")
+
+    def _check_size(self, more: int) -> None:
+        if len(self.out) + more > MAX_BYTES:
+            raise WireError(f"a value of more than {MAX_BYTES:,} bytes can't cross")
+
+    def _int(self, value: int) -> None:
+        if _LEAST <= value <= _MOST:
+            self.out += b"i" + _INT.pack(value)
+            return
+        size = value.bit_length() // 8 + 1
+        if size > MAX_INT_BYTES:
+            raise TooLong(f"an int of more than {MAX_INT_BYTES:,} bytes can't cross")
+        self._bytes(b"I", value.to_bytes(size, "little", signed=True))
+
+    def _bytes(self, tag: bytes, content: bytes) -> None:
+        self._check_size(len(content))
+        self.out += tag + _U32.pack(len(content)) + content
+
+    def _numbers_or_row(self, values: list | tuple, is_list: bool, depth: int) -> None:
+        _check_depth(depth)
+        first = type(values[0]) if values else None
+        if first is float and all(type(one) is float for one in values):
+            self._packed(b"e" if is_list else b"f", array("d", values))
+            return
+        if first is int and all(type(one) is int for one in values):
+            try:
+                packed = array("q", values)
+            except OverflowError:
+                pass  # one of them is larger
+            else:
+                self._packed(b"j" if is_list else b"k", packed)
+                return
+        self._row(values, b"l" if is_list else b"u", depth)
+
+    def _row(self, values: list | tuple, tag: bytes, depth: int) -> None:
+        _check_depth(depth)
+        self.out += tag + _U32.pack(len(values))
+        for one in values:
+            self.value(one, depth)
+
+    def _packed(self, tag: bytes, numbers: array) -> None:
+        self._count(len(numbers))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        self._check_size(8 * len(numbers))
+        self.out += tag + _U32.pack(len(numbers)) + numbers.tobytes()
+
+    def _dict(self, values: dict, depth: int) -> None:
+        _check_depth(depth)
+        if not _tells_keys_apart(values):
+            raise WireError("a dict with so many keys of the same hash can't cross")
+        self.out += b"m" + _U32.pack(len(values))
+        for key, one in values.items():
+            self.value(key, depth)  # first: it says so if the key is too deep to look into
+            if not is_key(key):
+                raise WireError(f"a dict with a key of type {type_name(type(key))} can't cross")
+            self.value(one, depth)
+
+    def _numpy(self, value: Any, kind: type) -> bool:
+        """Whether `value` is numpy's; if so, it is appended."""
+        numpy = sys.modules.get("numpy")  # not imported: then the value can't be one of its own
+        if numpy is None:
+            return False
+        if type(value).__module__ == "numpy.dtypes" and value.name in _DTYPE_CODES:
+            self.out += b"Dn" + bytes([_DTYPE_CODES[value.name]])
+            return True
+        is_array = kind is numpy.ndarray
+        if self._numpy_text(numpy, value, kind):
+            return True
+        if not is_array and not issubclass(kind, (numpy.number, numpy.bool_)):
+            return False
+        name = value.dtype.name
+        if name not in _DTYPE_CODES or not (is_array or kind is value.dtype.type):
+            raise WireError(f"a numpy value of dtype {type_name(kind, name)} can't cross")
+        self._count(ARRAY_NODES)
+        self._check_size(value.nbytes)
+        content = numpy.asarray(value, numpy.dtype(name).newbyteorder("<"), order="C")
+        if name == "bool":
+            content = content.view("uint8") != 0
+        if is_array:
+            self.out += b"A" + self._head(name, value.shape)
+        else:
+            self.out += b"S" + bytes([_DTYPE_CODES[name]])
+        self.out += content.tobytes()
+        return True
+
+    def _numpy_text(self, numpy: Any, value: Any, kind: type) -> bool:
+        """Whether `value` is an array of text or dates, or a date; if so, it is appended."""
+        is_scalar = kind is numpy.datetime64 or kind is numpy.timedelta64
+        if not is_scalar and not (kind is numpy.ndarray and value.dtype.kind in "USmM"):
+            return False
+        self._count(ARRAY_NODES)
+        self._check_size(value.nbytes)
+        content = numpy.asarray(value, value.dtype.newbyteorder("<"), order="C")
+        dtype = content.dtype.str
+        if not _TEXT_DTYPE.fullmatch(dtype):
+            raise WireError(f"a numpy value of dtype {type_name(kind, dtype)} can't cross")
+        self._bytes(b"x" if is_scalar else b"X", dtype.encode("ascii"))
+        if not is_scalar:
+            _check_shape(value.shape, max(1, content.itemsize))
+            rank = len(value.shape)
+            self.out += struct.pack(f"<B{rank}Q", rank, *value.shape)
+        self.out += content.tobytes()
+        return True
+
+    def _torch(self, value: Any, kind: type) -> bool:
+        """Whether `value` is a tensor or torch's dtype; if so, it is appended."""
+        torch = sys.modules.get("torch")
+        if torch is not None and kind is torch.dtype:
+            name = str(value).removeprefix("torch.")
+            if name in _DTYPE_CODES:
+                self.out += b"Dt" + bytes([_DTYPE_CODES[name]])
+                return True
+        if torch is None or not (kind is torch.Tensor or kind is torch.nn.Parameter):
+            return False
+        name = str(value.dtype).removeprefix("torch.")
+        if name not in _DTYPE_CODES or value.layout is not torch.strided:
+            raise WireError(f"a {value.layout} tensor of {name} can't cross".replace("torch.", ""))
+        if value.device.type != "cpu":
+            raise WireError(f"a tensor on the device {value.device.type} can't cross")
+        self._count(ARRAY_NODES)
+        self._check_size(value.numel() * value.element_size())
+        try:
+            flat = value.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
+            content = flat.view(torch.uint8).numpy()
+        except RuntimeError:  # one of torch's inner kinds of tensor, as within vmap
+            raise WireError("a tensor without data of its own can't cross") from None
+        if name == "bool":
+            content = content != 0
+        self.out += b"T" + self._head(name, tuple(value.shape)) + content.tobytes()
+        return True
+
+    def _head(self, name: str, shape: tuple[int, ...]) -> bytes:
+        _check_shape(shape, _DTYPES[_DTYPE_CODES[name]][1])
+        return struct.pack(f"<BB{len(shape)}Q", _DTYPE_CODES[name], len(shape), *shape)
+
+
+class _Reader:
+    """A payload being read; every length is compared with what is there before it is used."""
+
+    def __init__(self, view: memoryview, arguments: bool) -> None:
+        self._view = view
+        self._arguments = arguments
+        self._nodes = 0
+        self.at = 0
+
+    def value(self, depth: int) -> Any:
+        self._count(1)
+        tag = self._take(1)[0]
+        read = _READERS.get(tag)
+        if read is None or (tag in _FOR_ARGUMENTS and not self._arguments):
+            raise WireError(f"byte {self.at - 1:,} isn't a tag")
+        return read(self, depth)
+
+    def _take(self, size: int) -> memoryview:
+        end = self.at + size
+        if end > len(self._view):
+            raise WireError("the bytes end in the middle of a value")
+        part = self._view[self.at : end]
+        self.at = end
+        return part
+
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise WireError(f"more than {MAX_NODES:,} values can't cross at once")
+
+    def _size(self) -> int:
+        return _U32.unpack(self._take(4))[0]
+
+    def _int(self, _depth: int) -> int:
+        return _INT.unpack(self._take(8))[0]
+
+    def _large_int(self, _depth: int) -> int:
+        size = self._size()
+        if size > MAX_INT_BYTES:
+            raise WireError(f"an int of more than {MAX_INT_BYTES:,} bytes can't cross")
+        return int.from_bytes(self._take(size), "little", signed=True)
+
+    def _float(self, _depth: int) -> float:
+        return _FLOAT.unpack(self._take(8))[0]
+
+    def _complex(self, _depth: int) -> complex:
+        return complex(*_COMPLEX.unpack(self._take(16)))
+
+    def _str(self, _depth: int) -> str:
+        content = bytes(self._take(self._size()))
+        try:
+            return content.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise WireError("a string isn't UTF-8") from None
+
+    def _bytes(self, _depth: int) -> bytes:
+        return bytes(self._take(self._size()))
+
+    def _list(self, depth: int) -> list:
+        _check_depth(depth + 1)
+        return [self.value(depth + 1) for _ in range(self._size())]
+
+    def _tuple(self, depth: int) -> tuple:
+        return tuple(self._list(depth))
+
+    def _packed(self, code: str, depth: int) -> list:
+        _check_depth(depth + 1)
+        size = self._size()
+        self._count(size)
+        numbers = array(code, bytes(self._take(8 * size)))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers.tolist()
+
+    def _dict(self, depth: int) -> dict:
+        _check_depth(depth + 1)
+        keys, values = [], []
+        for _ in range(self._size()):
+            key = self.value(depth + 1)
+            if not is_key(key):
+                raise WireError(f"a value of type {type_name(type(key))} can't be a key")
+            keys.append(key)
+            values.append(self.value(depth + 1))
+        if not _tells_keys_apart(keys):
+            raise WireError("a dict has too many keys of the same hash")
+        found = dict(zip(keys, values, strict=True))
+        if len(found) != len(keys):
+            raise WireError("a dict has the same key twice")
+        return found
+
+    def _set(self, depth: int) -> set:
+        values = self._list(depth)
+        for one in values:
+            if not is_key(one):
+                raise WireError(f"a value of type {type_name(type(one))} can't be in a set")
+        if not _tells_keys_apart(values):
+            raise WireError("a set has too many values of the same hash")
+        found = set(values)
+        if len(found) != len(values):
+            raise WireError("a set has the same value twice")
+        return found
+
+    def _one_of(self, tags: bytes, what: str) -> Any:
+        """A value that has one of these tags and so has no others in it."""
+        self._count(1)
+        tag = self._take(1)[0]
+        if tag not in tags:
+            raise WireError(f"byte {self.at - 1:,} doesn't begin a value of kind {what}")
+        return _READERS[tag](self, 0)
+
+    def _name(self) -> str:
+        name = self._one_of(b"s", "text")
+        if len(name) > 200:
+            raise WireError("a name isn't a short text")
+        return name
+
+    def _field_count(self) -> int:
+        count = self._size()
+        if count > MAX_FIELDS:
+            raise WireError(f"a record of {count:,} fields can't cross")
+        return count
+
+    def _field(self, seen: dict) -> str:
+        name = self._name()
+        if not is_field(name) or name in seen:
+            raise WireError("a record has a field that can't be one")
+        return name
+
+    def _record(self, depth: int) -> Record:
+        _check_depth(depth + 1)
+        name, fields = self._name(), {}
+        for _ in range(self._field_count()):
+            field = self._field(fields)
+            fields[field] = self.value(depth + 1)
+        return Record(name, fields)
+
+    def _named_row(self, depth: int) -> NamedRow:
+        _check_depth(depth + 1)
+        name = self._name()
+        items = self._list(depth)
+        fields: dict[str, Any] = {}
+        for _ in range(self._field_count()):
+            field = self._field(fields)
+            how = bytes(self._take(1))
+            if how == b"@":
+                place = self._size()
+                if place >= len(items):
+                    raise WireError("a row has no such place")
+                fields[field] = items[place]
+            elif how == b"=":
+                fields[field] = self.value(depth + 1)
+            else:
+                raise WireError("a field has neither a place nor a value")
+        return NamedRow(items, name, fields)
+
+    def _fraction(self, _depth: int) -> Fraction:
+        parts = [self._one_of(b"iI", "int") for _ in range(2)]
+        if parts[1] <= 0:
+            raise WireError("a fraction's denominator isn't positive")
+        if math.gcd(*parts) != 1:
+            raise WireError("a fraction isn't in lowest terms")
+        return Fraction(*parts)
+
+    def _ascii(self, most: int) -> str:
+        size = self._size()
+        if size > most:
+            raise WireError(f"a text of {size:,} characters is too long here")
+        content = bytes(self._take(size))
+        if not content.isascii():
+            raise WireError("a text isn't ASCII")
+        return content.decode("ascii")
+
+    def _decimal(self, _depth: int) -> Decimal:
+        text = self._ascii(MAX_DIGITS + 20)
+        if not _DECIMAL.fullmatch(text):
+            raise WireError("a Decimal isn't one")
+        found = Decimal(text)
+        if _decimal_text(found) != text:
+            raise WireError("a Decimal isn't written as Python writes it")
+        return found
+
+    def _date(self, _depth: int) -> Any:
+        kind = _DATES.get(self._take(1)[0])
+        text = self._ascii(80)
+        try:
+            if kind is datetime.timedelta:
+                found = kind(*map(int, text.split(" ")))
+            elif kind is not None:
+                found = kind.fromisoformat(text)  # type: ignore[attr-defined]
+            else:
+                raise ValueError
+        except (ValueError, TypeError, OverflowError):
+            raise WireError("a date isn't one") from None
+        if _date_text(found).decode("ascii") != text:
+            raise WireError("a date isn't written as Python writes it")
+        return found
+
+    def _range(self, _depth: int) -> range:
+        start, stop, step = struct.unpack("<3q", self._take(24))
+        if step == 0:
+            raise WireError("a range has no step")
+        self._count(_length(start, stop, step))
+        return range(start, stop, step)
+
+    def _container(self, depth: int) -> Any:
+        kind = _CONTAINERS.get(self._take(1)[0])
+        _check_depth(depth + 1)
+        inner = self.value(depth + 1)
+        if kind in (OrderedDict, Counter):
+            if type(inner) is dict:
+                return kind(inner)
+        elif type(inner) is tuple and len(inner) == 2:
+            first, second = inner
+            if kind is deque and type(first) is list:
+                if second is None or (type(second) is int and len(first) <= second <= MAX_NODES):
+                    return deque(first, second)
+            if kind is defaultdict and type(first) is dict and type(second) is int:
+                if 0 <= second < len(FACTORIES):
+                    return defaultdict(FACTORIES[second], first)
+        raise WireError("a container isn't one")
+
+    def _dtype_itself(self, _depth: int) -> Any:
+        library = bytes(self._take(1))
+        name, _size = self._dtype()
+        if library == b"n" and name != _TORCH_ONLY:
+            import numpy
+
+            return numpy.dtype(name)
+        if library == b"t":
+            import torch
+
+            return getattr(torch, name)
+        raise WireError("a dtype is neither numpy's nor torch's")
+
+    def _numpy_text(self, _depth: int, scalar: bool = False) -> Any:
+        import numpy
+
+        self._count(ARRAY_NODES)
+        text = self._ascii(30)
+        if not _TEXT_DTYPE.fullmatch(text) or (scalar and text[1] not in "mM"):
+            raise WireError("a dtype isn't one")
+        try:
+            dtype = numpy.dtype(text)
+        except (TypeError, ValueError, OverflowError):
+            raise WireError("a dtype isn't one") from None
+        if dtype.str != text:
+            raise WireError("a dtype isn't written as numpy writes it")
+        rank = 0 if scalar else self._take(1)[0]
+        if rank > MAX_RANK:
+            raise WireError(f"an array of {rank} dimensions can't cross")
+        shape = struct.unpack(f"<{rank}Q", self._take(8 * rank))
+        _check_shape(shape, max(1, dtype.itemsize))
+        content = bytes(self._take(math.prod(shape) * dtype.itemsize))
+        if dtype.kind == "U" and content:
+            points = numpy.frombuffer(content, "<u4")
+            if points.max() > sys.maxunicode:
+                raise WireError("a character isn't one")
+        if content:
+            found = numpy.frombuffer(content, dtype).reshape(shape).copy()
+        else:
+            found = numpy.zeros(shape, dtype)
+        found = found.astype(dtype.newbyteorder("="))
+        return found[()] if scalar else found
+
+    def _dtype(self) -> tuple[str, int]:
+        code = self._take(1)[0]
+        if code >= len(_DTYPES):
+            raise WireError(f"{code} isn't a dtype")
+        return _DTYPES[code]
+
+    def _shape(self, size: int) -> tuple[int, ...]:
+        rank = self._take(1)[0]
+        if rank > MAX_RANK:
+            raise WireError(f"an array of {rank} dimensions can't cross")
+        shape = struct.unpack(f"<{rank}Q", self._take(8 * rank))
+        _check_shape(shape, size)
+        return shape
+
+    def _content(self, name: str, size: int) -> memoryview:
+        content = self._take(size)
+        if name == "bool" and bytes(content).translate(None, b"\0\1"):
+            raise WireError("a boolean is neither 0 nor 1")
+        return content
+
+    def _numpy_scalar(self, depth: int) -> Any:
+        return self._numpy(depth, scalar=True)
+
+    def _numpy(self, _depth: int, scalar: bool = False) -> Any:
+        import numpy
+
+        self._count(ARRAY_NODES)
+        name, size = self._dtype()
+        if name == _TORCH_ONLY:
+            raise WireError(f"numpy has no {name}")
+        shape = () if scalar else self._shape(size)
+        content = self._content(name, math.prod(shape) * size)
+        stored = numpy.frombuffer(content, numpy.dtype(name).newbyteorder("<"))
+        found = stored.astype(name).reshape(shape)  # a copy of its own, in native byte order
+        return found[()] if scalar else found
+
+    def _torch(self, _depth: int) -> Any:
+        import torch
+
+        self._count(ARRAY_NODES)
+        name, size = self._dtype()
+        shape = self._shape(size)
+        content = bytearray(self._content(name, math.prod(shape) * size))
+        if not content:  # torch refuses to look at an empty buffer
+            return torch.empty(shape, dtype=getattr(torch, name))
+        # The tensor keeps `content` alive, and nobody else has it.
+        return torch.frombuffer(content, dtype=getattr(torch, name)).reshape(shape)
+
+
+_READERS = {
+    ord(tag): read
+    for tag, read in {
+        "N": lambda reader, depth: None,
+        "1": lambda reader, depth: True,
+        "0": lambda reader, depth: False,
+        "i": _Reader._int,
+        "I": _Reader._large_int,
+        "d": _Reader._float,
+        "c": _Reader._complex,
+        "s": _Reader._str,
+        "b": _Reader._bytes,
+        "l": _Reader._list,
+        "u": _Reader._tuple,
+        "m": _Reader._dict,
+        "j": lambda reader, depth: reader._packed("q", depth),
+        "k": lambda reader, depth: tuple(reader._packed("q", depth)),
+        "e": lambda reader, depth: reader._packed("d", depth),
+        "f": lambda reader, depth: tuple(reader._packed("d", depth)),
+        "S": _Reader._numpy_scalar,
+        "A": _Reader._numpy,
+        "T": _Reader._torch,
+        "X": _Reader._numpy_text,
+        "x": lambda reader, depth: reader._numpy_text(depth, scalar=True),
+        "D": _Reader._dtype_itself,
+        "F": _Reader._fraction,
+        "q": _Reader._decimal,
+        "t": _Reader._date,
+        "h": _Reader._set,
+        "z": lambda reader, depth: frozenset(reader._set(depth)),
+        "r": _Reader._range,
+        "R": _Reader._record,
+        "p": _Reader._named_row,
+        "o": lambda reader, depth: iter(reader._list(depth)),
+        "w": _Reader._container,
+    }.items()
+}
+
+_FOR_ARGUMENTS = frozenset(b"ow")
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise WireError(f"a value nested more than {MAX_DEPTH} deep can't cross")
+
+
+def _check_shape(shape: tuple[int, ...], size: int) -> None:
+    """No dimension, nor their product, beyond what fits; also where another dimension is 0."""
+    if len(shape) > MAX_RANK:
+        raise WireError(f"an array of {len(shape)} dimensions can't cross")
+    if math.prod(one or 1 for one in shape) * size > MAX_BYTES:
+        raise WireError(f"an array of more than {MAX_BYTES:,} bytes can't cross")
+
+
+def _length(start: int, stop: int, step: int) -> int:
+    """How many numbers a range has; `len` fails beyond 2**63."""
+    return max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
+
+
+def _decimal_text(value: Decimal) -> str:
+    """A Decimal as text.
+
+    Raises:
+        WireError: it is so large or small that arithmetic with it could take very long.
+    """
+    _sign, digits, exponent = value.as_tuple()
+    if len(digits) > MAX_DIGITS or (isinstance(exponent, int) and abs(exponent) > MAX_DIGITS):
+        raise TooLong(f"a Decimal of more than {MAX_DIGITS:,} digits can't cross")
+    return str(value)
+
+
+def _date_text(value: Any) -> bytes:
+    if type(value) is datetime.timedelta:
+        return f"{value.days} {value.seconds} {value.microseconds}".encode("ascii")
+    zone = getattr(value, "tzinfo", None)
+    if zone is not None and type(zone) is not datetime.timezone:
+        raise WireError("a moment in a time zone by name can't cross")
+    return value.isoformat().encode("ascii")
+
+
+def _tells_keys_apart(keys: dict | list | set | frozenset) -> bool:
+    """Whether Python tells these keys apart at a usual pace."""
+    if len(keys) <= MAX_SAME_HASH:
+        return True
+    return max(Counter(map(hash, keys)).values()) <= MAX_SAME_HASH

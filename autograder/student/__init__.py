@@ -1,0 +1,1 @@
+"""What a student does: hand in, validate, switch the language of a notebook."""

@@ -1,0 +1,98 @@
+"""Switching a student's notebook to the other language, in place, with their answers kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import LANGUAGE_CELL, grade_id, is_solution, language_cell_source
+from autograder.errors import UserError
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What `translate` did: how many cells now speak the other language, and which were kept."""
+
+    path: Path
+    language: str
+    switched: int
+    kept: tuple[str, ...]
+
+
+def translate(course: Course, path: Path, to: str) -> Translated:
+    """Put a notebook's prose into another language; code, answers and own cells stay.
+
+    A prose cell that the student has edited stays as it is and is named in the result.
+
+    Raises:
+        UserError: not a readable notebook, no such language, or not one of the course's.
+    """
+    known = _languages(course)
+    if to not in known:
+        raise UserError(f"There is no language {to!r}; choose one of: {', '.join(known)}.")
+    own = notebook_io.read(path)
+    now = notebook_io.language_of(own)
+    target_path = _counterpart(course, own, to)
+    origin_path = _counterpart(course, own, now)
+    if target_path is None or origin_path is None:
+        raise UserError(
+            f"{path.name} isn't a lesson or assignment of this course, so it has no {to} version; "
+            "name a notebook that came with the course."
+        )
+    switched, kept = _switch(own, notebook_io.read(origin_path), notebook_io.read(target_path), to)
+    notebook_io.write(path, own)
+    return Translated(path, to, switched, tuple(kept))
+
+
+def _languages(course: Course) -> list[str]:
+    """The languages there are lessons or releases in; a student's bundle has no sources."""
+    return sorted(
+        {
+            path.parent.relative_to(course.root / folder).parts[0]
+            for folder in ("notebooks", "release")
+            for path in (course.root / folder).glob("??/**/*.ipynb")
+        }
+    )
+
+
+def _counterpart(course: Course, own: NotebookNode, code: str) -> Path | None:
+    """The course's notebook in a language with the most cells in common, by id or grade id."""
+    ids = {cell.id for cell in own.cells} | {grade_id(cell) for cell in own.cells} - {None}
+    prose = {cell.source.strip() for cell in own.cells if cell.source.strip()}
+    best: tuple[int, Path | None] = (1, None)  # the language cell alone doesn't make a match
+    for folder in ("release", "notebooks"):
+        for path in sorted((course.root / folder / code).rglob("*.ipynb")):
+            cells = notebook_io.read(path).cells
+            score = sum(cell.id in ids or cell.source.strip() in prose for cell in cells)
+            if score > best[0]:
+                best = (score, path)
+    return best[1]
+
+
+def _switch(
+    own: NotebookNode, origin: NotebookNode, target: NotebookNode, to: str
+) -> tuple[int, list[str]]:
+    """Replace unedited prose in place; returns how many cells changed and which were edited."""
+    as_given = {cell.id: cell for cell in origin.cells}
+    by_source = {cell.source.strip(): cell.id for cell in origin.cells if cell.source.strip()}
+    wanted = {cell.id: cell for cell in target.cells}
+    switched, kept = 0, []
+    for cell in own.cells:
+        name = cell.id if cell.id in wanted else by_source.get(cell.source.strip())
+        if name is None or name not in wanted or name not in as_given:
+            continue
+        if name == LANGUAGE_CELL and cell.cell_type == "code":
+            cell.source = language_cell_source(to)
+            switched += 1
+        elif cell.cell_type != "code" and not is_solution(cell):
+            if cell.source.strip() == as_given[name].source.strip():
+                cell.source = wanted[name].source
+                switched += 1
+            elif cell.source.strip() != wanted[name].source.strip():
+                kept.append(name)
+    own.metadata.setdefault("beyond", NotebookNode())["language"] = to
+    return switched, kept

@@ -1,0 +1,392 @@
+"""Validate for people outside JupyterLab: run a notebook's visible checks and say how they went.
+
+The notebook runs as it would be graded: its test and given cells are those of the release, by
+nbgrader's checksum, wherever the student's differ or are gone. It runs in this one process's
+kernel, in the notebook's own folder, and nothing is written to it.
+
+    result.ok      every check passed and nothing is unanswered
+    str(result)    the same in words, in the notebook's language
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.messages import Note
+from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
+from autograder.errors import UserError
+from autograder.i18n import speaking
+from beyond.checks import MIME_TYPE
+from beyond.locale import _, available
+
+PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
+NOT_RUN, WRITTEN = "not run", "written"
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: its name and message in the notebook's language."""
+
+    name: str
+    passed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One test cell or written answer.
+
+    Attributes:
+        grade_id: the cell's name.
+        state: "passed", "failed", "unanswered", "not run" (an earlier cell stopped everything),
+            or "written" (a person will read it).
+        form_only: whether its visible checks look at the answer's form only, as in a quiz.
+        checks: how each check went; empty for a cell without `beyond.checks`.
+        message: what went wrong outside a check.
+    """
+
+    grade_id: str
+    state: str
+    form_only: bool = False
+    checks: tuple[CheckResult, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class CellError:
+    """A cell that tests nothing and stopped with an error."""
+
+    cell: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """How a notebook fared.
+
+    Attributes:
+        path: the notebook, unchanged.
+        assignment: the assignment that it was recognised as; None if it isn't one.
+        language: the notebook's language, in which `str()` speaks.
+        cells: the test cells and written answers in order.
+        unanswered: the answer cells that are as they were given.
+        changed: test and given cells that differ from the release's.
+        missing: those that are gone.
+        errors: other cells that stopped with an error.
+        notes: what was decided about changed, missing or doubled cells.
+    """
+
+    path: Path
+    assignment: str | None
+    language: str
+    cells: tuple[CellResult, ...]
+    unanswered: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    errors: tuple[CellError, ...] = ()
+    notes: tuple[Note, ...] = field(default=(), repr=False)
+
+    @property
+    def form_only(self) -> bool:
+        """Whether some cell's checks look at the form only."""
+        return any(cell.form_only for cell in self.cells)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing fails and nothing is left unanswered.
+
+        Changed test cells don't count against a known assignment, as the originals ran.
+        """
+        if self.assignment is None and self.changed:
+            return False
+        return not self.unanswered and all(cell.state in (PASSED, WRITTEN) for cell in self.cells)
+
+    def __str__(self) -> str:
+        with speaking(self.language if self.language in available() else "en"):
+            return "\n".join(_told(self))
+
+
+def validate(path: Path, course: Course | None = None) -> ValidationResult:
+    """Run a notebook's visible checks.
+
+    Args:
+        path: the student's notebook, under any name; it is only read.
+        course: the course whose `release/` to compare with; by default this package's.
+
+    Raises:
+        BadNotebook: the file isn't a notebook that can be used.
+        UserError: no such file, or there is nothing to check in it.
+    """
+    path = Path(path)
+    course = course or Course.here()
+    own = notebook_io.read(path)
+    language = notebook_io.language_of(own)
+    known = find_release(course, own)
+    if known is None:
+        if not any(is_test(cell) for cell in own.cells):
+            raise UserError(
+                f"{path.name} has no test cells and isn't an assignment of this course, so there "
+                "is nothing to validate; name your copy of an assignment."
+            )
+        released, notes, running = None, [], notebook_io.copied(own)
+        changed, missing = _changed_by_own_checksums(own), []
+    else:
+        from autograder.intake.rebuild import rebuild, recorded
+
+        released = notebook_io.read(known)
+        running, notes = rebuild(released, released, recorded(released, released, own))
+        changed, missing = _against_release(own, released)
+    course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
+    executed = _executed(course, running, path.resolve().parent)
+    with speaking(language if language in available() else "en"):
+        cells = tuple(_cell_results(executed, released, course.cell_seconds))
+        errors = tuple(
+            CellError(grade_id(cell) or cell.id, message)
+            for cell in executed.cells
+            if cell.cell_type == "code" and not is_test(cell)
+            and (message := _error_message(cell, course.cell_seconds)[1])
+        )
+    return ValidationResult(
+        path=path,
+        assignment=known.parent.name if known else None,
+        language=language,
+        cells=cells,
+        unanswered=tuple(_unanswered(executed, released, cells)),
+        changed=tuple(changed),
+        missing=tuple(missing),
+        errors=errors,
+        notes=tuple(notes),
+    )
+
+
+def find_release(course: Course, own: NotebookNode) -> Path | None:
+    """The release that a notebook is a copy of, in its own language where there is one.
+
+    What counts is its cells (by grade id, id or text), not its name: files get renamed.
+    """
+    ids = {cell.id for cell in own.cells} | {grade_id(cell) for cell in own.cells}
+    texts = {cell.source.strip() for cell in own.cells if cell.source.strip()}
+    language = notebook_io.language_of(own)
+    best: tuple[float, bool, Path] | None = None
+    for path in sorted((course.root / "release").glob("*/*/*.ipynb")):
+        cells = [cell for cell in notebook_io.read(path).cells if grade_id(cell)]
+        same = sum(grade_id(cell) in ids or cell.source.strip() in texts for cell in cells)
+        standing = (same / len(cells) if cells else 0.0, path.parts[-3] == language, path)
+        # A cell named `imports` is in every assignment; a third of the cells is not chance.
+        if standing[0] >= 1 / 3 and (best is None or standing[:2] > best[:2]):
+            best = standing
+    return best[2] if best else None
+
+
+def _checksum(cell: NotebookNode) -> str | None:
+    """nbgrader's checksum; None where the metadata it needs is damaged."""
+    from nbgrader.utils import compute_checksum
+
+    try:
+        return compute_checksum(cell)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _against_release(own: NotebookNode, released: NotebookNode) -> tuple[list[str], list[str]]:
+    """The test and given cells that were changed, and those that are gone."""
+    changed, missing = [], []
+    for cell in released.cells:
+        name = grade_id(cell)
+        if name is None or is_solution(cell):
+            continue
+        found = [one for one in own.cells if grade_id(one) == name]
+        if found:
+            if any(_checksum(one) != _checksum(cell) for one in found):
+                changed.append(name)
+        # An editor that drops metadata leaves the id or at least the text.
+        elif not any(
+            one.id == cell.id or one.source.strip() == cell.source.strip() for one in own.cells
+        ):
+            missing.append(name)
+    return changed, missing
+
+
+def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
+    """Without a release: the cells that don't match the checksum they carry."""
+    return [
+        grade_id(cell) or cell.id
+        for cell in own.cells
+        if "checksum" in grader_metadata(cell) and not is_solution(cell)
+        and grader_metadata(cell)["checksum"] != _checksum(cell)
+    ]
+
+
+def _executed(course: Course, notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """The notebook after a run in a kernel of this Python, each cell under the time limit."""
+    from nbgrader.utils import setenv
+
+    from autograder.student.kernel_runner import ExecuteSubmission
+
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    # Whatever kernel an editor wrote in there, the course's runs it.
+    notebook.metadata["kernelspec"] = NotebookNode(
+        name="python3", language="python", display_name="Python 3 (ipykernel)"
+    )
+    step = ExecuteSubmission(config=course.nbgrader_config(), kernel_name="python3")
+    step.log.setLevel("CRITICAL")
+    with setenv(NBGRADER_VALIDATING="1", NBGRADER_EXECUTION="validate"):
+        return step.preprocess(notebook, {"metadata": {"path": str(folder)}})[0]
+
+
+def _error_message(cell: NotebookNode, seconds: int) -> tuple[str, str]:
+    """The name of a cell's error and what to say of it; two empty texts if there is none."""
+    from autograder.student import kernel_runner
+
+    errors = [out for out in cell.get("outputs", []) if out.output_type == "error"]
+    if not errors:
+        return "", ""
+    name, value = errors[-1].ename, _ANSI.sub("", str(errors[-1].evalue))
+    if name == kernel_runner.TIMED_OUT:
+        return name, _("It ran into the time limit of {seconds} seconds.").format(seconds=seconds)
+    if name == kernel_runner.NOT_RUN:
+        return name, _("It was not run, because an earlier cell stopped everything.")
+    if name == kernel_runner.DIED:
+        return name, _("It ended the Python process.")
+    line = " ".join(f"{name}: {value}".split())
+    return name, line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _record(cell: NotebookNode) -> list[dict]:
+    """The checks that `beyond.checks.report` left in a cell's outputs."""
+    for output in reversed(cell.outputs):
+        data = output.get("data", {}).get(MIME_TYPE)
+        if isinstance(data, dict) and isinstance(data.get("checks"), list):
+            return [check for check in data["checks"] if isinstance(check, dict)]
+    return []
+
+
+def _cell_results(
+    executed: NotebookNode, released: NotebookNode | None, seconds: int
+) -> list[CellResult]:
+    results = []
+    for cell in executed.cells:
+        name = grade_id(cell)
+        if name is None or not grader_metadata(cell).get("grade"):
+            continue
+        if is_solution(cell):
+            state = UNANSWERED if _is_untouched(cell, released) else WRITTEN
+            results.append(CellResult(name, state))
+        elif cell.cell_type == "code":
+            results.append(_test_result(name, cell, seconds))
+    return results
+
+
+def _test_result(name: str, cell: NotebookNode, seconds: int) -> CellResult:
+    from autograder.student import kernel_runner
+
+    checks = _record(cell)
+    error, message = _error_message(cell, seconds)
+    shown = tuple(
+        CheckResult(
+            _(str(one.get("name", ""))), one.get("passed") is True, str(one.get("message", ""))
+        )
+        for one in checks
+    )
+    if error == kernel_runner.NOT_RUN:
+        state = NOT_RUN
+    elif error:
+        state = FAILED
+    else:
+        # `report` raises for everything but what isn't answered yet.
+        state = PASSED if all(check.passed for check in shown) else UNANSWERED
+    return CellResult(
+        name,
+        state,
+        form_only=bool(checks) and all(one.get("weight") == 0 for one in checks),
+        checks=shown,
+        message="" if error == "CheckFailed" and shown else message,
+    )
+
+
+def _is_untouched(cell: NotebookNode, released: NotebookNode | None) -> bool:
+    """Whether an answer cell is as it was given."""
+    if released is None:
+        return grader_metadata(cell).get("checksum", "") == _checksum(cell)
+    return any(
+        grade_id(one) == grade_id(cell) and one.source.strip() == cell.source.strip()
+        for one in released.cells
+    )
+
+
+def _unanswered(
+    executed: NotebookNode, released: NotebookNode | None, results: tuple[CellResult, ...]
+) -> list[str]:
+    """The untouched answer cells, but for those whose tests pass (answered in another cell)."""
+    states = {result.grade_id: result.state for result in results}
+    found: list[str] = []
+    waiting: list[str] = []
+    for cell in executed.cells:
+        name = grade_id(cell)
+        if name and is_solution(cell):
+            if _is_untouched(cell, released):
+                waiting.append(name)
+        elif name in states:
+            if states[name] != PASSED:
+                found += waiting
+            waiting = []
+    return found + waiting
+
+
+# In words.
+
+
+def _told(result: ValidationResult) -> list[str]:
+    """The lines of `str(result)`, in the language that is set now."""
+    marks = {PASSED: "✓", FAILED: "✗", UNANSWERED: "○", NOT_RUN: "–", WRITTEN: "✎"}
+    lines = [note.text() for note in result.notes]
+    if result.assignment is None and result.changed:
+        text = _("These test cells were changed, so their outcome says nothing: {cells}")
+        lines.append(text.format(cells=", ".join(result.changed)))
+    for cell in result.cells:
+        lines.append(f"{marks[cell.state]} {cell.grade_id}: {_state(cell)}")
+        if cell.state in (FAILED, NOT_RUN) and cell.message:
+            lines.append(f"    {cell.message}")
+        for check in cell.checks if cell.state == FAILED else ():
+            if not check.passed:
+                lines.append(f"    ✗ {check.name}")
+                if check.message:
+                    lines.append(f"      {check.message}")
+    for error in result.errors:
+        lines.append(_("The cell {cell} stopped with an error: {message}").format(
+            cell=error.cell, message=error.message
+        ))
+    if result.unanswered:
+        lines.append(_("Not answered yet: {names}").format(names=", ".join(result.unanswered)))
+    passed = sum(cell.state == PASSED for cell in result.cells)
+    tests = sum(cell.state != WRITTEN for cell in result.cells)
+    lines.append(_("Cells passed: {passed} of {total}").format(passed=passed, total=tests))
+    if result.form_only:
+        lines.append(_(
+            "In a quiz this checks the form of your answers only, never whether they are right."
+        ))
+    elif result.ok:
+        lines.append(_("More checks run when your work is graded."))
+    return lines
+
+
+def _state(cell: CellResult) -> str:
+    if cell.state == PASSED:
+        return _("the form is fine") if cell.form_only else _("passed")
+    return {
+        FAILED: _("not passed"),
+        UNANSWERED: _("not answered yet"),
+        NOT_RUN: _("not run"),
+        WRITTEN: _("written; a person will read it"),
+    }[cell.state]

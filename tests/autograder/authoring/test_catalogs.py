@@ -1,0 +1,77 @@
+"""Short texts: found wherever code shows them, merged, compiled, never lost."""
+
+import gettext
+import io
+
+import pytest
+
+from autograder.authoring import catalogs
+from autograder.core import notebook_io
+from autograder.errors import UserError
+
+
+@pytest.fixture
+def spoken(course):
+    """The mini course with a package that says something and a Korean catalogue."""
+    package = course.root / "notebooks" / "beyond"
+    po = package / "locale" / "ko" / "LC_MESSAGES" / "beyond.po"
+    po.parent.mkdir(parents=True)
+    (package / "talk.py").write_text('from beyond.locale import _\nprint(_("Hello {name}"))\n')
+    po.write_text('msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n')
+    return course, po
+
+
+def test_texts_come_from_modules_notebooks_checks_and_hints(spoken):
+    course, _po = spoken
+    texts = catalogs.messages(course)
+    assert {"Hello {name}", "a is right", "double(2) is 4", "Is it the square?"} <= set(texts)
+    assert texts["a is right"] == {"source/en/mini/mini.ipynb"}
+
+
+def test_a_text_inside_an_f_string_is_found(spoken):
+    course, _po = spoken
+    module = course.root / "notebooks" / "beyond" / "more.py"
+    module.write_text("""def f(x):\n    return f"<p>{x(_('Write it.'))}</p>"\n""")
+    assert "Write it." in catalogs.messages(course)
+
+
+def test_a_translation_stays_and_is_compiled(spoken):
+    course, po = spoken
+    content = catalogs.planned(course)[po].decode()
+    po.write_text(content.replace('msgid "Hello {name}"\nmsgstr ""', 'msgid "Hello {name}"\nmsgstr "{name} 님"'))
+    files = catalogs.planned(course)
+    compiled = gettext.GNUTranslations(io.BytesIO(files[po.with_suffix(".mo")]))
+    assert compiled.gettext("Hello {name}") == "{name} 님"
+    assert catalogs.planned(course) == files
+    assert "Hello {name}" not in catalogs.untranslated(course)[po]
+    assert "a is right" in catalogs.untranslated(course)[po]
+
+
+def test_a_text_that_is_gone_leaves_the_catalogue(spoken):
+    course, po = spoken
+    po.write_bytes(catalogs.planned(course)[po])
+    (course.root / "notebooks" / "beyond" / "talk.py").write_text("")
+    assert b"Hello" not in catalogs.planned(course)[po]
+
+
+def test_an_unsure_translation_counts_as_none(spoken):
+    course, po = spoken
+    content = catalogs.planned(course)[po].decode()
+    po.write_text(content.replace('msgid "a is right"\nmsgstr ""', '#, fuzzy\nmsgid "a is right"\nmsgstr "음"'))
+    assert "a is right" in catalogs.untranslated(course)[po]
+
+
+def test_magics_and_broken_cells_do_not_stop_extraction(spoken, kit):
+    course, _po = spoken
+    path = course.source("en") / "mini" / "mini.ipynb"
+    master = notebook_io.read(path)
+    master.cells.append(kit.new_code_cell('%matplotlib inline\n!ls\nprint(_("after magic"))', id="m"))
+    notebook_io.write(path, master)
+    assert "after magic" in catalogs.messages(course)
+
+
+def test_a_broken_catalogue_is_a_sentence(spoken):
+    course, po = spoken
+    po.write_bytes(b'msgid "x\nmsgstr\xff\n')
+    with pytest.raises(UserError, match="catalogue"):
+        catalogs.planned(course)

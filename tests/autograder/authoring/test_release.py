@@ -1,0 +1,69 @@
+"""Releasing registers cells in the gradebook, and in the exchange when asked."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from autograder.authoring.build import build
+from autograder.authoring.release import release
+from autograder.core import notebook_io
+from autograder.core.release_record import require_released
+from autograder.errors import UserError
+from autograder.grading.coordinator import grade
+
+
+def test_the_gradebook_gets_the_cells_and_whole_tests(course):
+    folder = release(course, "mini")
+    assert folder == course.release("en") / "mini"
+    with course.gradebook() as gradebook:
+        assert gradebook.find_assignment("mini").max_score == 6
+        assert "a == 42" in gradebook.find_source_cell("a-test", "mini", "mini").source
+    assert build(course) == []  # what nbgrader wrote is what build writes
+
+
+def test_the_due_date_is_kept_in_utc_and_stays(course):
+    seoul = timezone(timedelta(hours=9))
+    release(course, "mini", due=datetime(2026, 12, 1, 9, 0, tzinfo=seoul))
+    release(course, "mini")
+    with course.gradebook() as gradebook:
+        stored = gradebook.find_assignment("mini").duedate
+    assert stored.replace(tzinfo=UTC) == datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def test_into_the_exchange(course):
+    release(course, "mini", to_exchange=True)
+    release(course, "mini", to_exchange=True)
+    outbound = course.root / "exchange" / "beyond-prompting" / "outbound" / "mini"
+    assert (outbound / "mini.ipynb").is_file()
+
+
+def test_cells_can_not_come_or_go_once_submissions_are_graded(term, kit):
+    kit.hand_in(term, "a", kit.answered(term))
+    grade(term, "mini")
+    for code in ("en", "ko"):
+        path = term.source(code) / "mini" / "mini.ipynb"
+        master = notebook_io.read(path)
+        master.cells = [one for one in master.cells if one.id != "double-test"]
+        notebook_io.write(path, master)
+    with pytest.raises(UserError, match="give the changed assignment a new name"):
+        release(term, "mini")
+
+
+def test_unknown_and_unreleased_assignments_are_sentences(course):
+    with pytest.raises(UserError, match="no assignment"):
+        release(course, "nix")
+    with pytest.raises(UserError, match="autograder release mini"):
+        require_released(course, "mini")
+
+
+def test_a_wrong_test_can_be_mended_after_grading(term, kit):
+    kit.hand_in(term, "a", kit.answered(term, **{**kit.RIGHT, "a_answer": "a = 43"}))
+    assert [one.score for one in grade(term, "mini")] == [4]
+    for code in ("en", "ko"):
+        path = term.source(code) / "mini" / "mini.ipynb"
+        master = notebook_io.read(path)
+        test = next(one for one in master.cells if one.id == "a-test")
+        test.source = test.source.replace("a == 42", "a in (42, 43)")
+        notebook_io.write(path, master)
+    release(term, "mini")
+    assert [one.score for one in grade(term, "mini")] == [6]

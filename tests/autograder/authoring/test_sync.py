@@ -1,0 +1,104 @@
+"""Two languages in step: what is copied, and each way of being out of step."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograder.authoring.sync import confirm, differences, digest, in_step
+from autograder.core.notebook_io import copied
+
+
+def texts(kit, own, english=None):
+    return [str(one.cell) + " " + one.text for one in differences(english or kit.master(), own, "ko")]
+
+
+def cell(notebook, name):
+    return next(one for one in notebook.cells if one.id == name)
+
+
+def test_nothing_to_say_about_notebooks_in_step(kit):
+    assert texts(kit, kit.master("ko")) == []
+
+
+def test_in_step_copies_code_and_keeps_prose(kit):
+    english, own = kit.master(), kit.master("ko")
+    cell(english, "double").source += "\n# new"
+    result = in_step(english, own, "ko")
+    assert cell(result, "double").source.endswith("# new")
+    assert cell(result, "title").source.startswith("# 미니")
+    assert 'set_language("ko")' in cell(result, "language").source
+    assert result.metadata.beyond.language == "ko"
+
+
+def test_a_new_english_cell_is_missing_until_confirmed(kit):
+    english, own = kit.master(), kit.master("ko")
+    english.cells.append(kit.new_markdown_cell("And one more thing.", id="more"))
+    result = in_step(english, own, "ko")
+    assert texts(kit, result, english) == ["more has no ko translation yet (missing)"]
+    assert confirm(english, result) == []  # still the English words
+    cell(result, "more").source = "한 가지 더 있습니다."
+    assert confirm(english, result) == ["more"]
+    assert texts(kit, result, english) == []
+
+
+def test_a_changed_english_cell_makes_its_translation_stale(kit):
+    english = kit.master()
+    cell(english, "title").source += " More words."
+    assert texts(kit, kit.master("ko"), english) == [
+        "title translates an older English text (stale)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("`a`", "`b`", "code spans; lacks a; has b too many"),
+        ("42", "43", "numbers; lacks 42; has 43 too many"),
+        ("$x^2$", "$x^3$", "formulas"),
+        ("https://example.org", "https://example.com", "links"),
+    ],
+)
+def test_fixed_parts_must_agree(kit, old, new, says):
+    own = kit.master("ko")
+    cell(own, "title").source = cell(own, "title").source.replace(old, new)
+    (text,) = texts(kit, own)
+    assert says in text
+
+
+def test_other_code_metadata_order_and_cells_are_named(kit):
+    own = kit.master("ko")
+    cell(own, "double").source += " "
+    cell(own, "a-test").metadata.nbgrader["points"] = 99
+    own.cells.append(kit.new_markdown_cell("남는 셀", id="extra"))
+    said = texts(kit, own)
+    assert "double has other code than in English" in said
+    assert "a-test has other nbgrader metadata than in English" in said
+    assert "extra isn't in the English notebook" in said
+    own = kit.master("ko")
+    own.cells.reverse()
+    assert any("another order" in text for text in texts(kit, own))
+    own = kit.master("ko")
+    del own.cells[0]
+    assert texts(kit, own) == ["title is missing from the ko notebook"]
+
+
+def test_dates_may_drop_leading_zeros(kit):
+    english, own = kit.master(), kit.master("ko")
+    cell(english, "title").source = "Since 2026-07-05."
+    cell(own, "title").source = "2026년 7월 5일부터."
+    cell(own, "title").metadata.beyond["translates"] = digest("Since 2026-07-05.")
+    assert texts(kit, own, english) == []
+
+
+@given(st.text(max_size=200))
+def test_any_text_agrees_with_itself_and_reads_without_error(source):
+    from autograder.authoring.sync import FIXED_PARTS
+
+    for parts in FIXED_PARTS.values():
+        assert parts(source) == parts(source)
+
+
+def test_in_step_is_idempotent(kit):
+    english, own = kit.master(), kit.master("ko")
+    once = in_step(english, own, "ko")
+    assert in_step(english, copied(once), "ko") == once

@@ -1,0 +1,251 @@
+"""Validate outside JupyterLab: what passes, fails or isn't answered, and what is left alone."""
+
+import hashlib
+import json
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from autograder.config import Course
+from autograder.core import notebook_io
+from autograder.core.notebook_io import BadNotebook
+from autograder.errors import UserError
+from autograder.student.validate import find_release, validate
+
+
+def meta(name, kind="code", **flags):
+    own = {"grade": False, "locked": False, "solution": False, "task": False,
+           "schema_version": 3, "grade_id": name, "cell_type": kind, **flags}
+    return {"nbgrader": own}
+
+
+def solution(name, source):
+    return new_code_cell(source, id=name, metadata=meta(name, solution=True))
+
+
+def test_cell(name, source):
+    return new_code_cell(source, id=name, metadata=meta(name, grade=True, locked=True, points=1))
+
+
+test_cell.__test__ = False
+
+
+def assignment(language="en"):
+    return new_notebook(metadata={"beyond": {"language": language}}, cells=[
+        new_code_cell(
+            f'from beyond.locale import set_language\n\nset_language("{language}")', id="language"
+        ),
+        new_code_cell("from beyond.checks import check, given, report", id="imports",
+                      metadata=meta("imports", locked=True)),
+        solution("letter", "q1 = None\n# YOUR CODE HERE"),
+        test_cell("letter-test",
+                  'with check("one of the letters", weight=0):\n'
+                  '    assert given(q1, "q1") in ("A", "B"), "Replace None by a letter."\n'
+                  "report()"),
+        solution("double", "def double(x):\n    # YOUR CODE HERE\n    pass"),
+        test_cell("double-test",
+                  'with check("two becomes four", hint="Is it a square?"):\n'
+                  "    assert given(double(3)) == 6\n"
+                  'with check("zero stays"):\n    assert given(double(0)) == 0\nreport()'),
+        new_markdown_cell("YOUR ANSWER HERE", id="why",
+                          metadata=meta("why", "markdown", grade=True, solution=True, points=2)),
+    ])
+
+
+@pytest.fixture
+def course(tmp_path):
+    from autograder.core.preprocessing import apply_preprocessors
+
+    made = Course(tmp_path / "course", cell_seconds=5)
+    for language in ("en", "ko"):
+        release = apply_preprocessors(
+            made, assignment(language), "form", ("nbgrader.preprocessors.ComputeChecksums",)
+        )
+        notebook_io.write(made.release(language) / "form" / "form.ipynb", release)
+    return made
+
+
+@pytest.fixture
+def mine(course, tmp_path):
+    """Write a student's notebook from the release with some sources replaced."""
+
+    def write(sources=None, language="en", name="form (1).ipynb", edit=None):
+        notebook = notebook_io.read(course.release(language) / "form" / "form.ipynb")
+        for cell in notebook.cells:
+            cell.source = (sources or {}).get(cell.id, cell.source)
+        if edit:
+            edit(notebook)
+        path = tmp_path / "downloads" / name
+        notebook_io.write(path, notebook)
+        return path
+
+    return write
+
+
+def states(result):
+    return {cell.grade_id: cell.state for cell in result.cells}
+
+
+RIGHT = {
+    "letter": 'q1 = "B"',
+    "double": "def double(x):\n    return 2 * x",
+    "why": "Because it doubles.",
+}
+
+
+def test_all_is_well(course, mine):
+    path = mine(RIGHT)
+    before = hashlib.sha256(path.read_bytes()).digest()
+    result = validate(path, course)
+    assert result.ok
+    assert result.assignment == "form"
+    assert states(result) == {
+        "letter-test": "passed", "double-test": "passed", "why": "written"
+    }
+    assert (result.unanswered, result.changed, result.missing, result.errors) == ((), (), (), ())
+    assert result.form_only
+    assert [cell.form_only for cell in result.cells] == [True, False, False]
+    assert "never whether they are right" in str(result)
+    assert hashlib.sha256(path.read_bytes()).digest() == before, "the student's file is only read"
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_untouched(course, mine):
+    result = validate(mine(), course)
+    assert not result.ok
+    assert set(states(result).values()) == {"unanswered"}
+    assert result.unanswered == ("letter", "double", "why")
+    assert "Not answered yet: letter, double, why" in str(result)
+
+
+def test_what_failed_and_why(course, mine):
+    result = validate(mine(RIGHT | {"double": "def double(x):\n    return x * x",
+                                    "letter": "q1 = 7"}), course)
+    assert not result.ok
+    assert states(result)["double-test"] == "failed"
+    checks = {check.name: check for cell in result.cells for check in cell.checks}
+    assert checks["zero stays"].passed
+    assert "Is it a square?" in checks["two becomes four"].message
+    assert "Replace None by a letter." in checks["one of the letters"].message
+    assert "Is it a square?" in str(result)
+
+
+def test_changed_deleted_and_moved_tests(course, mine):
+    """The originals run, and the student is told."""
+
+    def edit(notebook):
+        notebook.cells = [cell for cell in notebook.cells if cell.id != "letter-test"]
+        cell = next(cell for cell in notebook.cells if cell.id == "double-test")
+        cell.source = "pass"
+        cell.metadata["nbgrader"]["points"] = 100
+
+    result = validate(mine(RIGHT | {"double": "def double(x):\n    return 5"}, edit=edit), course)
+    assert result.changed == ("double-test",)
+    assert result.missing == ("letter-test",)
+    assert states(result) == {"letter-test": "passed", "double-test": "failed", "why": "written"}
+    assert result.notes
+
+
+def test_points_raised_alone_are_a_change(course, mine):
+    def edit(notebook):
+        for cell in notebook.cells:
+            if cell.id == "double-test":
+                cell.metadata["nbgrader"]["points"] = 200
+
+    assert validate(mine(RIGHT, edit=edit), course).changed == ("double-test",)
+
+
+def test_an_answer_below_the_stub(course, mine):
+    def edit(notebook):
+        notebook.cells.insert(3, new_code_cell('q1 = "A"', id="own"))
+
+    result = validate(mine(RIGHT | {"letter": "q1 = None\n# YOUR CODE HERE"}, edit=edit), course)
+    assert states(result)["letter-test"] == "passed"
+    assert result.unanswered == ()
+    assert result.ok
+
+
+def test_another_editors_notebook(course, mine):
+    """Colab: no ids, no metadata, another kernel; the texts still tell which cell is which."""
+    path = mine(RIGHT)
+    data = json.loads(path.read_bytes())
+    data["metadata"] = {"kernelspec": {"name": "my-env", "display_name": "My env"}, "colab": {}}
+    for cell in data["cells"]:
+        del cell["id"]
+        if cell["source"] and "given(" in "".join(cell["source"]):
+            cell["metadata"] = {"id": "x"}
+    path.write_text(json.dumps(data), "utf-8")
+    result = validate(path, course)
+    assert result.missing == ()
+    assert states(result)["double-test"] == "passed"
+
+
+def test_a_crash_a_loop_and_an_exit(course, mine, tmp_path):
+    quick = Course(course.root, cell_seconds=2)
+    result = validate(mine(RIGHT | {
+        "letter": 'q1 = "A"\nraise RuntimeError("\\x1b[31mboom")',
+        "double": "def double(x):\n    while True:\n        pass",
+    }), quick)
+    assert not result.ok
+    assert [(error.cell, error.message) for error in result.errors] == [
+        ("letter", "RuntimeError: boom")
+    ]
+    assert states(result)["letter-test"] == "passed"
+    assert states(result)["double-test"] == "failed"
+    result = validate(mine(RIGHT | {"letter": "import os\nos._exit(3)"}), quick)
+    assert states(result)["letter-test"] == "not run"
+    assert result.errors[0].message == "It ended the Python process."
+
+
+def test_it_speaks_the_notebooks_language(course, mine):
+    from beyond.locale import language
+
+    result = validate(mine(language="ko"), course)
+    assert result.language == "ko"
+    assert "아직 답하지 않음" in str(result)
+    assert language() == "en"
+
+
+def test_the_release_in_its_own_language(course, mine):
+    own = notebook_io.read(mine(language="ko"))
+    assert find_release(course, own) == course.release("ko") / "form" / "form.ipynb"
+
+
+def test_a_notebook_of_another_course(course, tmp_path):
+    path = tmp_path / "other.ipynb"
+    notebook_io.write(path, new_notebook(cells=[new_code_cell("1 + 1", id="one")]))
+    with pytest.raises(UserError, match="nothing to validate"):
+        validate(path, course)
+
+
+def test_tests_without_a_release(course, mine):
+    """The checksums that the cells carry still tell a changed test, and then nothing is sure."""
+    path = mine(RIGHT | {"double-test": "report()"})
+    alone = Course(course.root / "nowhere", cell_seconds=5)
+    result = validate(path, alone)
+    assert result.assignment is None
+    assert result.changed == ("double-test",)
+    assert states(result)["double-test"] == "passed"
+    assert not result.ok
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"not json", "isn't JSON"),
+        (b"[]", "not a notebook"),
+        (b'{"nbformat": 3, "worksheets": []}', "old notebook format"),
+        (b'{"nbformat": 4, "cells": [', "isn't JSON"),
+    ],
+)
+def test_unreadable(course, tmp_path, content, says):
+    path = tmp_path / "bad.ipynb"
+    path.write_bytes(content)
+    with pytest.raises(BadNotebook, match=says):
+        validate(path, course)
+    assert path.read_bytes() == content
+
+
+def test_no_such_file(course, tmp_path):
+    with pytest.raises(UserError, match="doesn't exist"):
+        validate(tmp_path / "gone.ipynb", course)
