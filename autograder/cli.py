@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -49,17 +49,17 @@ UsageError = typer.BadParameter.__base__
 
 Assignment = Annotated[str, typer.Argument(help="The assignment's name, such as quiz.")]
 Students = Annotated[
-    Optional[list[str]],  # noqa: UP007 - typer reads this form on every Python it supports
+    list[str] | None,
     typer.Option("--student", "-s", help="Only this student; may be given several times."),
 ]
 CourseFolder = Annotated[
-    Optional[Path],  # noqa: UP007
+    Path | None,
     typer.Option("--course", help="The course's folder, when it isn't this one's."),
 ]
 
 
 Database = Annotated[
-    Optional[str],  # noqa: UP007
+    str | None,
     typer.Option(
         "--db",
         help="The gradebook's address, such as postgresql://user@host/name.",
@@ -215,7 +215,7 @@ def release(
     assignment: Assignment,
     language: Annotated[str, typer.Option(help="The language nbgrader hands out.")] = "en",
     due: Annotated[
-        Optional[datetime],  # noqa: UP007
+        datetime | None,
         typer.Option(help="The due date; in this machine's time zone unless it names one."),
     ] = None,
     exchange: Annotated[bool, typer.Option("--exchange", help="Also into the exchange.")] = False,
@@ -233,7 +233,7 @@ def release(
 
 @app.command()
 def bundle(
-    to: Annotated[Optional[Path], typer.Option("--to", help="The zip to write.")] = None,  # noqa: UP007
+    to: Annotated[Path | None, typer.Option("--to", help="The zip to write.")] = None,
     course: CourseFolder = None,
 ) -> None:
     """Pack what students get into one zip."""
@@ -246,7 +246,7 @@ def bundle(
 def submit(
     path: Annotated[Path, typer.Argument(help="Your notebook, or the assignment's folder.")],
     student: Annotated[str, typer.Option("--student", "-s", help="Your student id.")],
-    to: Annotated[Optional[Path], typer.Option("--to", help="The folder for the zip.")] = None,  # noqa: UP007
+    to: Annotated[Path | None, typer.Option("--to", help="The folder for the zip.")] = None,
     exchange: Annotated[bool, typer.Option("--exchange", help="Into nbgrader's exchange.")] = False,
     course: CourseFolder = None,
 ) -> None:
@@ -261,15 +261,15 @@ def submit(
 def collect(
     assignment: Assignment,
     origin: Annotated[
-        Optional[Path],  # noqa: UP007
+        Path | None,
         typer.Argument(help="A folder or zip of LMS downloads; the exchange when left out."),
     ] = None,
     roster: Annotated[
-        Optional[Path],  # noqa: UP007
+        Path | None,
         typer.Option(help="CSV: id, first_name, last_name, email, lms_user_id."),
     ] = None,
     received: Annotated[
-        Optional[datetime],  # noqa: UP007
+        datetime | None,
         typer.Option(help="When these came in, where the LMS's download doesn't say."),
     ] = None,
     db: Database = None,
@@ -296,11 +296,11 @@ def grade(
     student: Students = None,
     again: Annotated[bool, typer.Option("--again", help="Also what hasn't changed.")] = False,
     workers: Annotated[
-        Optional[int],  # noqa: UP007
+        int | None,
         typer.Option(min=1, help="Processes on this machine; one a core when left out."),
     ] = None,
     scheduler: Annotated[
-        Optional[str],  # noqa: UP007
+        str | None,
         typer.Option(help="A Dask scheduler whose workers grade, such as tcp://host:8786."),
     ] = None,
     db: Database = None,
@@ -350,7 +350,7 @@ def feedback(
 @app.command()
 def report(
     assignment: Assignment,
-    to: Annotated[Optional[Path], typer.Option("--to", help="The folder to write to.")] = None,  # noqa: UP007
+    to: Annotated[Path | None, typer.Option("--to", help="The folder to write to.")] = None,
     language: Annotated[str, typer.Option(help="The page's language.")] = "en",
     excel: Annotated[bool, typer.Option("--excel", help="Mark the CSV for Excel.")] = False,
     db: Database = None,
@@ -380,13 +380,13 @@ def validate(
 @app.command()
 def translate(
     path: Annotated[Path, typer.Argument(help="The notebook to switch, in place.")],
-    to: Annotated[Optional[str], typer.Option("--to", help="en or ko.")] = None,  # noqa: UP007
+    to: Annotated[str | None, typer.Option("--to", help="en or ko.")] = None,
     confirm: Annotated[
         bool,
         typer.Option("--confirm", help="For authors: this translation fits the English of now."),
     ] = False,
     cell: Annotated[
-        Optional[list[str]],  # noqa: UP007
+        list[str] | None,
         typer.Option("--cell", help="With --confirm: only this cell."),
     ] = None,
     course: CourseFolder = None,
@@ -418,9 +418,7 @@ def doctor() -> None:
     Ends with exit code 1 where it can't.
     """
     if sys.platform != "linux":
-        raise UserError(
-            "Grading needs Linux; grade in the container that env/container describes."
-        )
+        raise UserError("Grading needs Linux; grade in the container that env/container describes.")
     from autograder.sandbox.doctor import can_grade
     from autograder.sandbox.doctor import doctor as look
 
@@ -434,7 +432,7 @@ def doctor() -> None:
 @app.command()
 def demo(
     folder: Annotated[
-        Optional[Path],  # noqa: UP007
+        Path | None,
         typer.Option("--keep", help="Play in this empty folder and keep it."),
     ] = None,
 ) -> None:

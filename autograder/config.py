@@ -100,7 +100,11 @@ class Course:
     def languages(self) -> list[str]:
         """The languages there is a source for, the master's first."""
         folder = self.root / "source"
-        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        found = (
+            sorted(path.name for path in folder.iterdir() if path.is_dir())
+            if folder.is_dir()
+            else []
+        )
         return sorted(found, key=lambda code: (code != MASTER_LANGUAGE, code))
 
     def assignments(self) -> list[str]:
@@ -123,9 +127,7 @@ class Course:
                 "run this in the course's own repository, not in a student's bundle."
             )
         if name not in known:
-            raise UserError(
-                f"There is no assignment {name!r}; choose one of: {', '.join(known)}."
-            )
+            raise UserError(f"There is no assignment {name!r}; choose one of: {', '.join(known)}.")
         return name
 
     def require_language(self, code: str) -> str:
@@ -188,7 +190,7 @@ class Course:
         return config
 
     def api(self) -> NbGraderAPI:
-        """nbgrader's own Python API on this course."""
+        """Nbgrader's own Python API on this course."""
         from nbgrader.apps.api import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 

@@ -249,8 +249,10 @@ def here_text(attack: Attack, recorded: dict | None) -> str:
     if recorded is None:
         return NOT_RUN
     points = recorded["points"]
-    shown = "left out" if points is None else " + ".join(
-        "ungraded" if one is None else f"{one:g}" for one in points
+    shown = (
+        "left out"
+        if points is None
+        else " + ".join("ungraded" if one is None else f"{one:g}" for one in points)
     )
     if not recorded["faults"]:
         return shown
@@ -367,7 +369,9 @@ def main() -> None:
     here = {
         one.name: here_text(one, recorded[one.name])
         if one.name in recorded
-        else NOT_RUN if recorded else known.get(one.name, {}).get("here", NOT_RUN)
+        else NOT_RUN
+        if recorded
+        else known.get(one.name, {}).get("here", NOT_RUN)
         for one in attacks
     }
     if arguments.stock:

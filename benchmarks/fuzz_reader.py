@@ -78,7 +78,9 @@ def try_delivery(content: bytes) -> None:
 def try_listing(content: bytes) -> None:
     """A class's zip: names that stay inside, and members that unpack or are damaged."""
     try:
-        with archives.ZipSource(content, "class.zip", archives.STUDENT_LIMITS, of_class=True) as zip_:
+        with archives.ZipSource(
+            content, "class.zip", archives.STUDENT_LIMITS, of_class=True
+        ) as zip_:
             for member in zip_.members[:20]:
                 assert ".." not in member.name.split("/") and not member.name.startswith("/")
                 size = 0

@@ -248,13 +248,13 @@ class CoreSeconds:
 
     def close(self) -> None:
         if self._group is not None:
-            with suppress(OSError):  # something is still on its way out; an empty group does no harm
+            with suppress(
+                OSError
+            ):  # something is still on its way out; an empty group does no harm
                 self._group.rmdir()
 
 
-def _run(
-    command: list[str], folder: Path, core: CoreSeconds | None = None
-) -> tuple[float, float]:
+def _run(command: list[str], folder: Path, core: CoreSeconds | None = None) -> tuple[float, float]:
     """Wall seconds and seconds of one core."""
     environment = {
         **os.environ,
@@ -278,9 +278,7 @@ def scores(folder: Path, database: str, assignment: str) -> dict[str, float]:
         return {one.student_id: one.score for one in gradebook.assignment_submissions(assignment)}
 
 
-def _round(
-    work: Path, folder: Path, command: list[str], core: CoreSeconds
-) -> tuple[float, float]:
+def _round(work: Path, folder: Path, command: list[str], core: CoreSeconds) -> tuple[float, float]:
     """One run on a fresh copy of the prepared course."""
     if folder.exists():
         shutil.rmtree(folder)

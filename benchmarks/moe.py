@@ -116,11 +116,10 @@ def products(cell: Cell, x: Tensor, dense: list[Tensor], toward: Tensor) -> Call
     return run
 
 
-def products_apart(
-    cell: Cell, layer: MoELayer, x: Tensor, toward: Tensor
-) -> Callable[[], None]:
+def products_apart(cell: Cell, layer: MoELayer, x: Tensor, toward: Tensor) -> Callable[[], None]:
     """Only the matrix products of the layer, expert by expert, on the rows that each one gets:
-    what is left to win for anyone who multiplies so."""
+    what is left to win for anyone who multiplies so.
+    """
     counts = layer.route(x).experts.flatten().bincount(minlength=len(layer.down)).tolist()
     rows, d_out = (t.repeat_interleave(cell.k, dim=0) for t in (x, toward))
     hidden = layer.down.shape[2]
@@ -231,7 +230,9 @@ def show(done: dict[Cell, dict[str, float]]) -> None:
         )
         print(f"{label:44}{values}{against(best):12.2f}"
               f"{100 * share(best):12.0f}{100 * share(best, 'apart'):12.0f}")  # fmt: skip
-    print("\nagainst the fastest of transformers' implementations, geometric mean (above 1: faster)")
+    print(
+        "\nagainst the fastest of transformers' implementations, geometric mean (above 1: faster)"
+    )
     for dtype, passes in itertools.product(("float32", "bfloat16"), ("forward", "both")):
         own = [b for c, b in done.items() if (c.dtype, c.passes) == (dtype, passes)]
         if own:

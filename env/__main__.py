@@ -2,6 +2,7 @@
 
 This file is kept to what any Python understands, so that one which is too old can say so.
 """
+
 import sys
 
 OLDEST = (3, 11)

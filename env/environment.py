@@ -185,8 +185,9 @@ class Environment:
         if not self._has_gpu() and self._pytorch_answers():
             self._say("Installing PyTorch for the CPU from PyTorch's own index.")
             torch = next(
-                line for line in constraints.read_text(encoding="utf-8").split() if
-                line.startswith("torch==")
+                line
+                for line in constraints.read_text(encoding="utf-8").split()
+                if line.startswith("torch==")
             )
             self._pip("--no-deps", "--index-url", PYTORCH_CPU_WHEELS, torch)
         count = sum("==" in line for line in constraints.read_text(encoding="utf-8").splitlines())
@@ -203,8 +204,15 @@ class Environment:
         Raises:
             Fault: pip failed; the sentence says why.
         """
-        command = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check",
-                   "--no-input", *map(str, arguments)]
+        command = [
+            str(self.python),
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            *map(str, arguments),
+        ]
         temporary = self.cache / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         environ = plain_environ()
@@ -232,7 +240,11 @@ class Environment:
     def _check_imports(self) -> None:
         done = subprocess.run(
             [str(self.python), "-c", "import torch, nbgrader, jupyterlab, autograder, beyond"],
-            capture_output=True, text=True, check=False, env=plain_environ(), cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=plain_environ(),
+            cwd=self.root,
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines()
@@ -252,7 +264,9 @@ class Environment:
             raise Fault(_NO_VENV) from error
         del ensurepip
         if sys.maxsize < 2**32:
-            raise Fault("This is a 32-bit Python, for which PyTorch isn't made; install a 64-bit one.")
+            raise Fault(
+                "This is a 32-bit Python, for which PyTorch isn't made; install a 64-bit one."
+            )
         if sys.platform == "darwin":
             release = int((platform.mac_ver()[0] or "14").split(".")[0])
             if platform.machine() != "arm64" or release < 14:
@@ -334,8 +348,16 @@ _NO_VENV = (
 def plain_environ() -> dict[str, str]:
     """This process's variables, less those that lead Python or pip away from the environment."""
     environ = dict(os.environ)
-    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__",
-                 "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
+    for name in (
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "__PYVENV_LAUNCHER__",
+        "PIP_USER",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_REQUIRE_VIRTUALENV",
+    ):
         environ.pop(name, None)
     environ["PYTHONNOUSERSITE"] = "1"
     # Korean text must survive a pipe on a machine whose locale is C or CP949.
@@ -385,8 +407,15 @@ def _lines_of(
         subprocess.CalledProcessError: it ended with another exit code than 0.
     """
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        env=environ, text=True, encoding="utf-8", errors="replace", pass_fds=inherit,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=environ,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        pass_fds=inherit,
     )
     lines: queue.Queue[str | None] = queue.Queue()
 
@@ -420,7 +449,7 @@ def _worth_showing(line: str) -> str:
     """What of a line of pip's is worth a line on screen: big downloads and the last step."""
     if re.match(r"\s*Downloading .*\((\d{2,}\.\d|\d+) [MG]B", line):
         name = line.split()[1].rsplit("/", 1)[-1]
-        return f"downloading {name} {line[line.rfind('('):]}" if "(" in line else ""
+        return f"downloading {name} {line[line.rfind('(') :]}" if "(" in line else ""
     if line.startswith("Installing collected packages") and "," in line:
         return f"unpacking {line.count(',') + 1} packages"
     if line.startswith("WARNING: Retrying"):

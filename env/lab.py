@@ -30,14 +30,20 @@ def check(options: argparse.Namespace, settings: Path) -> None:
         Fault: these options can't work.
     """
     if options.instructor and not (settings / "instructor").is_dir():
-        raise Fault("These are a student's files, without what --instructor needs; "
-                    "start without it, or start the instructor's course.", faults.USAGE)
+        raise Fault(
+            "These are a student's files, without what --instructor needs; "
+            "start without it, or start the instructor's course.",
+            faults.USAGE,
+        )
     if options.course:
         if not options.instructor:
             raise Fault("--course goes with --instructor; add that.", faults.USAGE)
         if not options.course.is_dir():
-            raise Fault(f"There is no folder {options.course}; give --course one that a course is "
-                        "in, such as `autograder demo` makes.", faults.USAGE)
+            raise Fault(
+                f"There is no folder {options.course}; give --course one that a course is "
+                "in, such as `autograder demo` makes.",
+                faults.USAGE,
+            )
         options.course = options.course.resolve()
     if options.port is not None:
         _check_port(options.port)
@@ -166,8 +172,13 @@ def _check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError as error:
-            raise Fault(f"Port {port} is reserved for the system; choose one from 1024 on, "
-                        "for example --port 8889.", faults.USAGE) from error
+            raise Fault(
+                f"Port {port} is reserved for the system; choose one from 1024 on, "
+                "for example --port 8889.",
+                faults.USAGE,
+            ) from error
         except OSError as error:
-            raise Fault(f"Port {port} is taken by another program; choose another, for example "
-                        f"--port {port + 1 if port < 65535 else 8889}.") from error
+            raise Fault(
+                f"Port {port} is taken by another program; choose another, for example "
+                f"--port {port + 1 if port < 65535 else 8889}."
+            ) from error

@@ -61,14 +61,18 @@ def _main(arguments: list[str]) -> int:
         return _become(*lab.prepare(environment, options, _say), cwd=options.course or ROOT)
     if verb == "run":
         if not rest:
-            raise Fault("run needs a command, as in: python3 env run autograder --help", faults.USAGE)
+            raise Fault(
+                "run needs a command, as in: python3 env run autograder --help", faults.USAGE
+            )
         environment.ensure()
         environ = lab.environ(environment)
         return _become([_find(rest[0], environ["PATH"]), *rest[1:]], environ)
     if verb == "test":
         if not (ROOT / "tests").is_dir():
-            raise Fault("There are no tests in a student's files; they are in the instructor's "
-                        "course.", faults.USAGE)
+            raise Fault(
+                "There are no tests in a student's files; they are in the instructor's course.",
+                faults.USAGE,
+            )
         environment.ensure(test=True)
         command = [str(environment.python), "-m", "pytest", *(rest or EVERY_TEST)]
         return _become(command, lab.environ(environment), cwd=ROOT)
@@ -83,15 +87,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _lab_options(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser("python3 env lab", description="Open the course in JupyterLab.",
-                     allow_abbrev=False)
-    parser.add_argument("--instructor", action="store_true",
-                        help="with Formgrader and Create Assignment, on the course's gradebook")
-    parser.add_argument("--course", type=Path, metavar="FOLDER",
-                        help="with --instructor: another course folder, as `autograder demo` makes")
-    parser.add_argument("--language", choices=lab.languages(ROOT), metavar="CODE",
-                        help="the language of your assignments in the Assignment List (%(choices)s)")
-    parser.add_argument("--port", type=int, metavar="N", help="listen there (otherwise any free port)")
+    parser = _Parser(
+        "python3 env lab", description="Open the course in JupyterLab.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--instructor",
+        action="store_true",
+        help="with Formgrader and Create Assignment, on the course's gradebook",
+    )
+    parser.add_argument(
+        "--course",
+        type=Path,
+        metavar="FOLDER",
+        help="with --instructor: another course folder, as `autograder demo` makes",
+    )
+    parser.add_argument(
+        "--language",
+        choices=lab.languages(ROOT),
+        metavar="CODE",
+        help="the language of your assignments in the Assignment List (%(choices)s)",
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="listen there (otherwise any free port)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("jupyter", nargs="*", metavar="-- ARGS", help="passed on to JupyterLab")
     return parser.parse_args(arguments)

@@ -26,7 +26,9 @@ LESSONS = "tests/notebooks/"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in two processes: which stay together, and which start first."""
     for item in items:
-        group = next((own for start, own in TOGETHER.items() if _file(item).startswith(start)), None)
+        group = next(
+            (own for start, own in TOGETHER.items() if _file(item).startswith(start)), None
+        )
         item.add_marker(pytest.mark.xdist_group(group or _file(item)))
     # The lessons compute for ten minutes; most others wait, and fill what is left of the machine.
     items.sort(key=lambda item: not _file(item).startswith(LESSONS))

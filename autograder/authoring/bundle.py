@@ -116,7 +116,9 @@ def _tracked(root: Path) -> set[str]:
     try:
         listed = subprocess.run(
             ["git", "-C", str(root), "ls-files", "-z", "--", "."],
-            capture_output=True, check=True, timeout=60,
+            capture_output=True,
+            check=True,
+            timeout=60,
         )
     except (OSError, subprocess.SubprocessError):
         return set()

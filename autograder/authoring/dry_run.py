@@ -69,7 +69,9 @@ def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
     master = read(folder / f"{notebook}.ipynb")
     solved, _resources = DropExplanations().preprocess(copied(master), {})
     found = [
-        Difference(cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}")
+        Difference(
+            cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}"
+        )
         for cell in cell_verdicts(execute(course, solved, folder, master))
         if cell.points is not None and not cell.passed
     ]
@@ -81,7 +83,9 @@ def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
     ]
     for code in course.languages():
         if (course.source(code) / assignment / f"{notebook}.ipynb").is_file():
-            found += _stops(execute(course, released(course, assignment, notebook, code), folder), code)
+            found += _stops(
+                execute(course, released(course, assignment, notebook, code), folder), code
+            )
     return found
 
 

@@ -82,9 +82,7 @@ GIVEN = ("notebooks", "release", "env", "autograder")
 """The folders of a course that students get."""
 
 
-def find_leaks(
-    course: Course, target: Path | Mapping[str, bytes] | None = None
-) -> list[Leak]:
+def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None) -> list[Leak]:
     """Look for the course's secrets.
 
     Args:
@@ -241,7 +239,8 @@ class Secrets:
             for value in values:
                 literal = ast.literal_eval(value)
                 written = (
-                    rf"""["']{re.escape(literal)}["']""" if isinstance(literal, str)
+                    rf"""["']{re.escape(literal)}["']"""
+                    if isinstance(literal, str)
                     else rf"{re.escape(value)}(?![\w.])"
                 )
                 parts.append(rf"""{re.escape(name)}["']?\s*(?:==?|:)\s*\(?{written}""")

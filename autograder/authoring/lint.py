@@ -111,9 +111,10 @@ def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(tree):
-        if not (isinstance(node, ast.Compare) and any(
-            isinstance(op, (ast.In, ast.NotIn)) for op in node.ops
-        )):
+        if not (
+            isinstance(node, ast.Compare)
+            and any(isinstance(op, (ast.In, ast.NotIn)) for op in node.ops)
+        ):
             continue
         if name not in used_in(ast.unparse(node.left)):
             continue

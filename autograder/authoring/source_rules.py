@@ -102,7 +102,8 @@ def _notebook_faults(notebook: NotebookNode, code: str) -> Iterator[Difference]:
     first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     if first is None or first.id != LANGUAGE_CELL:
         yield Difference(
-            first.id if first else "-", f"must be the first code cell and have the id {LANGUAGE_CELL}"
+            first.id if first else "-",
+            f"must be the first code cell and have the id {LANGUAGE_CELL}",
         )
     elif first.source != language_cell_source(code):
         yield Difference(first.id, f"must set the language {code} and do nothing else")

@@ -168,9 +168,7 @@ def _without_fixed_parts(source: str) -> str:
 
 def _numbers(source: str) -> list[str]:
     # 2026-07-31 and 2026년 7월 31일 are the same date: a leading zero says nothing.
-    return [
-        number.lstrip("0") or "0" for number in _NUMBER.findall(_without_fixed_parts(source))
-    ]
+    return [number.lstrip("0") or "0" for number in _NUMBER.findall(_without_fixed_parts(source))]
 
 
 FIXED_PARTS = {

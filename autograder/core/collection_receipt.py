@@ -33,7 +33,9 @@ def receipt_file(course: Course, student: str, assignment: str) -> Path:
     return course.collected / student / assignment / "receipt.json"
 
 
-def record_receipt(course: Course, student: str, assignment: str, receipt: CollectionReceipt) -> None:
+def record_receipt(
+    course: Course, student: str, assignment: str, receipt: CollectionReceipt
+) -> None:
     """Store the receipt of the submission that is now in `term/submitted`."""
     content = json.dumps(asdict(receipt), ensure_ascii=False, indent=1) + "\n"
     write_file(receipt_file(course, student, assignment), content.encode("utf-8"))

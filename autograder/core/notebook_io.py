@@ -205,7 +205,7 @@ def cell_seconds(notebook: NotebookNode, usual: int) -> int:
 
 
 def grade_id(cell: NotebookNode) -> str | None:
-    """nbgrader's name of a cell, where it has one."""
+    """Nbgrader's name of a cell, where it has one."""
     found = grader_metadata(cell).get("grade_id")
     return found if isinstance(found, str) else None
 

@@ -67,6 +67,9 @@ class PrintableStream(io.TextIOBase):
         self.unfiltered = stream
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            # click asks by an empty write of bytes whether a stream is a binary one.
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self.unfiltered.write(printable(text))
         return len(text)
 

@@ -94,9 +94,7 @@ def feedback(
 class _Run:
     """One run: what is asked for, and what has come of it."""
 
-    def __init__(
-        self, course: Course, assignment: str, explain: bool, choices_shown: bool
-    ) -> None:
+    def __init__(self, course: Course, assignment: str, explain: bool, choices_shown: bool) -> None:
         self.result = FeedbackResult()
         self._course = course
         self._assignment = assignment
@@ -112,8 +110,14 @@ class _Run:
         for notebook, own in sorted(grades.items()):
             path = self._course.autograded / student / self._assignment / f"{notebook}.ipynb"
             yield PageJob(
-                student, self._assignment, notebook, path, own, self._plans_of(notebook),
-                self._explain, self._choices_shown,
+                student,
+                self._assignment,
+                notebook,
+                path,
+                own,
+                self._plans_of(notebook),
+                self._explain,
+                self._choices_shown,
             )
 
     def _plans_of(self, notebook: str) -> dict[str, PagePlan]:
@@ -122,9 +126,7 @@ class _Run:
             plans = self._plans[notebook] = {}
             for language in self._course.languages():
                 try:
-                    plans[language] = page_plan(
-                        self._course, language, self._assignment, notebook
-                    )
+                    plans[language] = page_plan(self._course, language, self._assignment, notebook)
                 except UserError as error:
                     self.result.warnings.append(
                         f"The instructor's {notebook} ({language}) gave no explanations: {error}"

@@ -83,8 +83,12 @@ def read_grades(
     found: dict[str, dict[str, Grades]] = {}
     by_id: dict[str, Grades] = {}
     notebooks = select(
-        SubmittedNotebook.id, Notebook.name, SubmittedAssignment.student_id,
-        SubmittedAssignment.timestamp, SubmittedAssignment.extension, Assignment.duedate,
+        SubmittedNotebook.id,
+        Notebook.name,
+        SubmittedAssignment.student_id,
+        SubmittedAssignment.timestamp,
+        SubmittedAssignment.extension,
+        Assignment.duedate,
         SubmittedNotebook.late_submission_penalty,
     ).join(Notebook, Notebook.id == SubmittedNotebook.notebook_id)
     for key, name, owner, received, extension, due, penalty in gradebook.db.execute(
@@ -99,7 +103,11 @@ def read_grades(
     most = func.coalesce(GradeCell.__table__.c.max_score, TaskCell.__table__.c.max_score, 0.0)
     points = (
         select(
-            Grade.notebook_id, cell.c.name, Grade.score, most, Grade.manual_score,
+            Grade.notebook_id,
+            cell.c.name,
+            Grade.score,
+            most,
+            Grade.manual_score,
             Grade.needs_manual_grade,
         )
         .join(cell, cell.c.id == Grade.cell_id)

@@ -15,21 +15,18 @@ LONGEST = 2_000
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _ELEMENTS = frozenset(
-    "math mrow mi mo mn mtext ms mspace msup msub msubsup mfrac msqrt mroot mover munder "
-    "munderover mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescripts "
-    "none".split()
+    ["math", "mrow", "mi", "mo", "mn", "mtext", "ms", "mspace", "msup", "msub", "msubsup", "mfrac", "msqrt", "mroot", "mover", "munder", "munderover", "mtable", "mtr", "mtd", "mstyle", "mpadded", "mphantom", "menclose", "mmultiscripts", "mprescripts", "none"]
 )
 _ATTRIBUTES = frozenset(
-    "display displaystyle scriptlevel mathvariant mathcolor mathbackground mathsize stretchy "
-    "fence separator form accent accentunder largeop movablelimits symmetric minsize maxsize "
-    "lspace rspace linethickness columnalign rowspacing columnspacing columnlines rowlines "
-    "frame notation width height depth".split()
+    ["display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathbackground", "mathsize", "stretchy", "fence", "separator", "form", "accent", "accentunder", "largeop", "movablelimits", "symmetric", "minsize", "maxsize", "lspace", "rspace", "linethickness", "columnalign", "rowspacing", "columnspacing", "columnlines", "rowlines", "frame", "notation", "width", "height", "depth"]
 )
 # Words, colours and lengths under 100; nothing with a colon, a quote or a parenthesis.
 _VALUE = re.compile(r"[a-zA-Z-]{1,24}|#[0-9a-fA-F]{3,8}|-?\d{0,2}(?:\.\d{1,4})?(?:[a-z]{2}|%)?")
 
 # A few macros that use each other can unfold to more than memory holds.
-_DEFINES = re.compile(r"\\(?:[egx]?def|let|(?:re)?newcommand|providecommand|newenvironment|Declare)")
+_DEFINES = re.compile(
+    r"\\(?:[egx]?def|let|(?:re)?newcommand|providecommand|newenvironment|Declare)"
+)
 
 
 def mathml(tex: str, block: bool = False) -> str:

@@ -53,7 +53,7 @@ class Question:
 
     @property
     def state(self) -> str:
-        """"held", "waiting", "full", "part" or "none"."""
+        """ "held", "waiting", "full", "part" or "none"."""
         if self.held:
             return "held"
         if self.grade.waiting:
@@ -148,7 +148,9 @@ def render(
             name: Question(
                 name,
                 grades.cells[name],
-                _words(grades.cells[name], verdicts.get(name), held if name in held.names else None),
+                _words(
+                    grades.cells[name], verdicts.get(name), held if name in held.names else None
+                ),
                 name in held.names,
             )
             for name in order
@@ -190,9 +192,7 @@ def _held_words(count: int, held: Held) -> str:
         return _("Questions held back until your instructor shows them: {count}").format(
             count=count
         )
-    return _("Questions shown after {time}: {count}").format(
-        count=count, time=_moment(held.until)
-    )
+    return _("Questions shown after {time}: {count}").format(count=count, time=_moment(held.until))
 
 
 def _words(grade: CellGrade, verdict: CellVerdict | None, held: Held | None) -> str:
@@ -227,9 +227,9 @@ def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str
         kind=_kind(cell),
         name=name,
         question=questions.get(name),
-        prose=None if code else Markup(markdown_to_html(
-            cell.source, _HEADINGS_DOWN, cell.get("attachments")
-        )),
+        prose=None
+        if code
+        else Markup(markdown_to_html(cell.source, _HEADINGS_DOWN, cell.get("attachments"))),
         code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
         checks=tuple(check for out in outputs for check in _checks(out)),
         outputs=tuple(out for out in outputs if MIME_TYPE not in out.get("data", {})),
@@ -302,7 +302,10 @@ def warm_up() -> None:
 @cache
 def _template():
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         # Whatever a value's way here was, and however it was encoded in HTML.
         finalize=printable_value,
     )

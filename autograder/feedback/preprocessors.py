@@ -93,7 +93,9 @@ def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
         # What CheckFailed says stands in the record's own output already.
         return output.ename != "CheckFailed"
-    return output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
+    return (
+        output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
+    )
 
 
 def is_over(due: datetime | None) -> bool:
@@ -124,9 +126,7 @@ class HoldChoices(NbGraderPreprocessor):
         return nb, resources
 
 
-def held_choices(
-    nb: NotebookNode, grades: Grades, plan: PagePlan, shown: bool = False
-) -> Held:
+def held_choices(nb: NotebookNode, grades: Grades, plan: PagePlan, shown: bool = False) -> Held:
     """Return which questions of a graded notebook are held back now."""
     if shown or plan.choices_shown or is_over(grades.due):
         return Held()
@@ -137,9 +137,9 @@ def held_choices(
 class RevealExplanations(NbGraderPreprocessor):
     """Put the explanations of the answers back, once the due date has passed."""
 
-    always = Bool(
-        False, help="Explain the answers whether or not the due date has passed."
-    ).tag(config=True)
+    always = Bool(False, help="Explain the answers whether or not the due date has passed.").tag(
+        config=True
+    )
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict

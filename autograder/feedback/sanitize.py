@@ -40,12 +40,10 @@ LONGEST_MARKDOWN = 20_000
 """The most characters of markdown; of a longer one the beginning and the end stay."""
 
 _TAGS = frozenset(
-    "a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em "
-    "figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span "
-    "strong sub summary sup table tbody td tfoot th thead tr u ul var wbr".split()
+    ["a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var", "wbr"]
 )
 # Their text is no text for a reader.
-_DROPPED = frozenset("script style title head template noscript iframe svg math".split())
+_DROPPED = frozenset(["script", "style", "title", "head", "template", "noscript", "iframe", "svg", "math"])
 _ATTRIBUTES = {
     "*": {"title", "style", "class", "lang", "dir"},
     "a": {"href"},
@@ -59,8 +57,14 @@ _ATTRIBUTES = {
 }
 _HIGHLIGHTING = frozenset({"highlight", *filter(None, STANDARD_TYPES.values())})
 _LEXERS = {
-    "python": PythonLexer, "py": PythonLexer, "python3": PythonLexer, "ipython": PythonLexer,
-    "json": JsonLexer, "bash": BashLexer, "sh": BashLexer, "shell": BashLexer,
+    "python": PythonLexer,
+    "py": PythonLexer,
+    "python3": PythonLexer,
+    "ipython": PythonLexer,
+    "json": JsonLexer,
+    "bash": BashLexer,
+    "sh": BashLexer,
+    "shell": BashLexer,
 }
 _VALUES = {
     "href": re.compile(r"(?:https?://|mailto:)[^\s\"'<>\\]{1,2000}", re.IGNORECASE),
@@ -93,8 +97,7 @@ _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
 # Empty ones, and those that the next of their kind closes; what holds those is counted.
 _NOT_NESTED = frozenset(
-    "area base br col embed hr img input link meta source track wbr "
-    "p li dt dd tr td th tbody thead tfoot option".split()
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "option"]
 )
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 

@@ -77,9 +77,7 @@ class PageJob:
 
     @property
     def names(self) -> dict[str, str]:
-        return {
-            "student": self.student, "assignment": self.assignment, "notebook": self.notebook
-        }
+        return {"student": self.student, "assignment": self.assignment, "notebook": self.notebook}
 
     def plan(self, language: str) -> PagePlan:
         """The plan in a language; a choice question is one in every language."""
@@ -116,7 +114,9 @@ def whole_page(job: PageJob, nb: NotebookNode) -> str:
     for step in FEEDBACK_STEPS:
         exporter.register_preprocessor(step, enabled=True)
     resources = {
-        "nbgrader": job.names, GRADES: job.grades, PLAN: job.plan(shown_language(nb)),
+        "nbgrader": job.names,
+        GRADES: job.grades,
+        PLAN: job.plan(shown_language(nb)),
         "metadata": {"name": job.notebook},
     }
     page, _resources = exporter.from_notebook_node(nb, resources)

@@ -133,7 +133,6 @@ def _on_workers(
     scheduler: str | None,
 ) -> list[Verdict]:
     with ExitStack() as stack:
-
         warm = _warm_up(runner, course, assignment)
 
         def start(jobs: int) -> object:

@@ -48,7 +48,9 @@ def require_preflight(
     problems = list(_problems(maker, pool, runner))
     if problems:
         shown = "; ".join(problems[:_MOST_REASONS])
-        more = f"; and {len(problems) - _MOST_REASONS} more" if len(problems) > _MOST_REASONS else ""
+        more = (
+            f"; and {len(problems) - _MOST_REASONS} more" if len(problems) > _MOST_REASONS else ""
+        )
         raise UserError(
             f"{assignment} can't be graded on this machine: {shown}{more}; nobody was graded, so "
             "mend the assignment or the environment and run the same command again."

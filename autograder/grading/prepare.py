@@ -182,16 +182,16 @@ class WorkMaker:
                         cell.source = solutions[cell.id]
                 files = self._given_files(base.language)
                 job = self._job(title, name, base.language, notebook, files).to_bytes()
-                works.append(Work(title, {name: notebook}, files, Mark("", None), [job], is_solution))
+                works.append(
+                    Work(title, {name: notebook}, files, Mark("", None), [job], is_solution)
+                )
         return works
 
     def given_up(self, work: Work) -> dict[str, NotebookNode]:
         """The graded notebooks of a submission that no worker survives: nothing was run."""
         results = {}
         for name, sent in work.rebuilt.items():
-            nothing = {
-                cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)
-            }
+            nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
             result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
             said = result.metadata["beyond"]["notes"]
             said.insert(0, {"message": GIVEN_UP, "values": {}})

@@ -91,9 +91,7 @@ def cell_verdicts(notebook: notebook_io.NotebookNode) -> tuple[CellVerdict, ...]
         result = outcome(cell)
         most = float(grader_metadata(cell).get("points", 0))
         found.append(
-            CellVerdict(
-                str(grade_id(cell)), result.points, most, result.reasons, result.answered
-            )
+            CellVerdict(str(grade_id(cell)), result.points, most, result.reasons, result.answered)
         )
     return tuple(found)
 

@@ -83,9 +83,7 @@ class GradedFolder:
     def _old(self) -> Path:
         return self.place.with_name(f".{self.assignment}.old")
 
-    def finish(
-        self, graded: dict[str, NotebookNode], files: dict[str, bytes], mark: Mark
-    ) -> None:
+    def finish(self, graded: dict[str, NotebookNode], files: dict[str, bytes], mark: Mark) -> None:
         """Step 1: the complete result, beside its place.
 
         Args:

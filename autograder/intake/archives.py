@@ -21,7 +21,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -69,8 +69,17 @@ class Budget:
         self.members = limits.members
         self.total_bytes = limits.total_bytes
 
+
 IGNORED = frozenset(
-    {"__macosx", ".ds_store", "icon\r", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
+    {
+        "__macosx",
+        ".ds_store",
+        "icon\r",
+        "thumbs.db",
+        "desktop.ini",
+        ".ipynb_checkpoints",
+        "__pycache__",
+    }
 )
 """Files and folders that systems and JupyterLab leave behind; no student means to hand them in."""
 
@@ -356,9 +365,7 @@ class ZipSource(Source):
             self.left_out.append(name)
             return
         if info.flag_bits & _ENCRYPTED:
-            raise BadArchive(
-                f"{self.name} is protected by a password; pack it again without one."
-            )
+            raise BadArchive(f"{self.name} is protected by a password; pack it again without one.")
         if unusual:
             # bzip2 and LZMA members can't be read in bounded pieces.
             raise BadArchive(
@@ -707,9 +714,9 @@ def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
         return None
 
 
-_NO_TIME = datetime(1990, 1, 1, tzinfo=timezone.utc).timestamp()
+_NO_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 """Whatever says that it is older was written by something that knows no time (1970, 1980)."""
 
 
 def _time(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, timezone.utc) if seconds >= _NO_TIME else None
+    return datetime.fromtimestamp(seconds, UTC) if seconds >= _NO_TIME else None

@@ -33,7 +33,6 @@ _MOODLE = re.compile(
 _OWN_ZIP = re.compile(r"(?P<student>.+)-(?P<time>\d{8}T\d{6}Z)(?: ?\(\d+\)|-\d+)?\.zip")
 
 
-
 @dataclass(frozen=True)
 class Owner:
     """The owner of files as a download names them.

@@ -78,9 +78,7 @@ CHOSEN_CELLS = N_(
     "{name} was graded; left out, because they hold no cells of the assignment: {others}."
 )
 CHOSEN_ANSWERED = N_("{name} was graded; left out, because they hold no answers: {others}.")
-CHOSEN_NAMED = N_(
-    "{name} was graded, because it bears the assignment's name; left out: {others}."
-)
+CHOSEN_NAMED = N_("{name} was graded, because it bears the assignment's name; left out: {others}.")
 CHOSEN_NUMBERED = N_(
     "{name} was graded, because the highest number is the latest version; left out: {others}."
 )
@@ -275,9 +273,11 @@ def examine(
         problem = _problem(name, str(error))
     known = cells_known(notebook, blueprint) if notebook is not None else set()
     if by_name is None:
-        best = max((len(cells_known(notebook, other)) for other in others), default=0) if (
-            notebook is not None
-        ) else 0
+        best = (
+            max((len(cells_known(notebook, other)) for other in others), default=0)
+            if (notebook is not None)
+            else 0
+        )
         if not known or len(known) <= best or 2 * len(known) < len(blueprint.grade_ids):
             return None
     kind, numbers = by_name or (BY_HAND, ())

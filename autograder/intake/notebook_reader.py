@@ -30,7 +30,12 @@ from autograder.intake.submission import (
 )
 
 TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
-    "too large", "not json", "old format", "not valid", "too many cells", "too costly",
+    "too large",
+    "not json",
+    "old format",
+    "not valid",
+    "too many cells",
+    "too costly",
 )
 """Why a notebook can't be read."""
 
@@ -176,7 +181,9 @@ def record(raw: RawNotebook, cells: CourseCells) -> Submission:
     made = []
     for cell in raw.cells:
         kept = _pictures(cell.attachments) if cell.kind != "code" else ()
-        made.append(SubmittedCell(cell.kind, cell.source, cells.find(cell.marks, cell.source), kept))
+        made.append(
+            SubmittedCell(cell.kind, cell.source, cells.find(cell.marks, cell.source), kept)
+        )
     return Submission(language, tuple(made))
 
 

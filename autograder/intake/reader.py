@@ -301,7 +301,7 @@ class Reader:
             value = self._ask(request, [lambda: os.dup(descriptor)], part, seconds)
             return {int(number): str(why)[:20] for number, why in value}
         except (ReaderGone, ValueError, TypeError):
-            return {number: "damaged" for number in range(len(members))}
+            return dict.fromkeys(range(len(members)), "damaged")
 
     def _ask(
         self,
@@ -350,7 +350,9 @@ class Reader:
                 # Some submission took it along; that one has its answer, this one gets a new one.
                 self._stop()
                 self._start()
-        raise SandboxUnavailable("The process that opens submissions keeps ending; run `autograder doctor`.")
+        raise SandboxUnavailable(
+            "The process that opens submissions keeps ending; run `autograder doctor`."
+        )
 
 
 def _end(process: subprocess.Popen, control: socket.socket) -> None:

@@ -107,9 +107,7 @@ def _notebook(channel: Channel, cells: list) -> None:
     channel.done(["", notebook_reader.record(raw, known).to_wire()])
 
 
-def _delivery(
-    channel: Channel, delivery: list, blueprint: list, every: list
-) -> None:
+def _delivery(channel: Channel, delivery: list, blueprint: list, every: list) -> None:
     """All that one student handed in."""
     student, assignment, name, files, links = delivery
     wanted = Blueprint.from_wire(blueprint)

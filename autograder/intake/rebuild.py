@@ -339,7 +339,9 @@ def recorded(base: NotebookNode, given: NotebookNode, notebook: NotebookNode) ->
 
     For notebooks that this process has made or may trust: the student's own, in `validate`.
     """
-    return submission_of(notebook, course_cells([base], [given], [notebook_io.language_of(notebook)]))
+    return submission_of(
+        notebook, course_cells([base], [given], [notebook_io.language_of(notebook)])
+    )
 
 
 def is_students(cell: NotebookNode) -> bool:

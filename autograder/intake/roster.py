@@ -118,9 +118,7 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
         if not by_name:
             # A class list without names goes by what the LMS displays.
             candidates = [
-                person
-                for person in people
-                if person.id == owner.label and not person.spellings()
+                person for person in people if person.id == owner.label and not person.spellings()
             ]
     if len(candidates) == 1:
         return candidates[0]
@@ -180,7 +178,7 @@ def read_roster(path: Path) -> list[Person]:
                     f"{name} has two columns called {column!r}, so it doesn't say which one "
                     "counts; delete or rename one of them."
                 )
-        if _CANVAS_COLUMNS <= set(columns):
+        if set(columns) >= _CANVAS_COLUMNS:
             return _canvas_people(rows, name)
         if "id" not in columns:
             raise UserError(
@@ -212,7 +210,7 @@ def _decoded(content: bytes, name: str) -> str:
 
 def is_canvas_gradebook(path: Path) -> bool:
     """Whether a roster that could be read is the gradebook that Canvas exports."""
-    return _CANVAS_COLUMNS <= set(_columns(_rows(path)))
+    return set(_columns(_rows(path))) >= _CANVAS_COLUMNS
 
 
 def _rows(path: Path) -> csv.DictReader:

@@ -40,7 +40,6 @@ CODE_LIMIT = 4 * 1024 * 1024
 LONGEST_PICTURE_NAME = 100
 
 
-
 class BadRecord(ValueError):
     """What came from the reader isn't a record."""
 

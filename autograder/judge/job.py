@@ -164,9 +164,7 @@ class Job:
     def from_bytes(cls, content: bytes) -> Job:
         data = wire.decode(content)
         data["cells"] = tuple(CodeCell(*cell) for cell in data["cells"])
-        data["about"] = Assignment(
-            **{name: tuple(value) for name, value in data["about"].items()}
-        )
+        data["about"] = Assignment(**{name: tuple(value) for name, value in data["about"].items()})
         data["given_files"] = tuple(data["given_files"])
         return cls(**data)
 
@@ -266,9 +264,7 @@ class Outcome:
     def to_plain(self) -> dict[str, Any]:
         """Return the outcome as a value that crosses the wire."""
         return {
-            "cells": {
-                name: [str(one.status), one.outputs] for name, one in self.cells.items()
-            },
+            "cells": {name: [str(one.status), one.outputs] for name, one in self.cells.items()},
             "ended": self.ended,
             "fault": self.fault,
             "seconds": self.seconds,

@@ -19,7 +19,7 @@ from beyond import checks
 from beyond.checks import MIME_TYPE, is_record
 
 
-def N_(message: str) -> str:  # noqa: N802 - gettext's name for it
+def N_(message: str) -> str:
     """Mark a text for translation."""
     return message
 

@@ -104,9 +104,7 @@ def plain_output(claim: dict[str, Any]) -> dict[str, Any] | None:
         # Only what a page can show as text, HTML or a picture; a check's record from a
         # student's cell would be a forgery.
         shown = {
-            mime: value
-            for mime, value in data.items()
-            if mime in _SHOWN and isinstance(value, str)
+            mime: value for mime, value in data.items() if mime in _SHOWN and isinstance(value, str)
         }
         return _display(shown) if shown else None
     return None

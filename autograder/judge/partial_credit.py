@@ -37,9 +37,7 @@ def points_shown(value: Any) -> float | None:
     full marks.
     """
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    if numpy and isinstance(value, (numpy.generic, numpy.ndarray)) and value.ndim == 0:
-        value = value.item()
-    elif torch and isinstance(value, torch.Tensor) and value.ndim == 0:
+    if (numpy and isinstance(value, (numpy.generic, numpy.ndarray)) and value.ndim == 0) or (torch and isinstance(value, torch.Tensor) and value.ndim == 0):
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, Decimal)):
         return None

@@ -92,9 +92,7 @@ class _Look:
         self._room = OutputRoom()
         self._room_of_tests = OutputRoom(TESTS_BYTES)
 
-    def run(
-        self, form: Callable[[CodeCell], CodeCell], seconds: float
-    ) -> dict[str, CellOutcome]:
+    def run(self, form: Callable[[CodeCell], CodeCell], seconds: float) -> dict[str, CellOutcome]:
         """Run the cells, each in the form that this look gives it; return what each left."""
         job, clock = self._job, Clock(seconds)
         most = len(job.cells) + _MORE_PROCESSES

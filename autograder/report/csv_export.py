@@ -69,8 +69,18 @@ def full_csv(sheet: GradeSheet, excel: bool = False) -> bytes:
     Args:
         excel: begin with a byte order mark, so that Excel shows Hangul as Hangul.
     """
-    head = ["student_id", "first_name", "last_name", "email", "lms_user_id", "status",
-            "score", "max_score", "late_seconds", "penalty"]
+    head = [
+        "student_id",
+        "first_name",
+        "last_name",
+        "email",
+        "lms_user_id",
+        "status",
+        "score",
+        "max_score",
+        "late_seconds",
+        "penalty",
+    ]
     lines = [head + [question.name for question in sheet.questions]]
     for row in sheet.rows:
         who = [row.student, row.first_name, row.last_name, row.email, row.lms_user_id]

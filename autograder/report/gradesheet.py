@@ -69,7 +69,7 @@ class Row:
 
     @property
     def status(self) -> str:
-        """"graded", "waiting" (for a person to grade it) or "missing"."""
+        """ "graded", "waiting" (for a person to grade it) or "missing"."""
         if not self.submitted:
             return "missing"
         return "waiting" if self.waiting else "graded"
@@ -151,8 +151,13 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
         # The columns of the class itself: its id is the foreign key to the base.
         table = kind.__table__
         cells = gradebook.db.execute(
-            select(Notebook.name, BaseCell.__table__.c.id, BaseCell.__table__.c.name,
-                   table.c.max_score, table.c.cell_type)
+            select(
+                Notebook.name,
+                BaseCell.__table__.c.id,
+                BaseCell.__table__.c.name,
+                table.c.max_score,
+                table.c.cell_type,
+            )
             .select_from(BaseCell.__table__)
             .join(table, table.c.id == BaseCell.__table__.c.id)
             .join(Notebook, Notebook.id == BaseCell.__table__.c.notebook_id)
@@ -183,7 +188,11 @@ def _students(gradebook: Gradebook) -> dict[str, Row]:
     from sqlalchemy import select
 
     columns = (
-        Student.id, Student.first_name, Student.last_name, Student.email, Student.lms_user_id
+        Student.id,
+        Student.first_name,
+        Student.last_name,
+        Student.email,
+        Student.lms_user_id,
     )
     return {
         values[0]: Row(*(value or "" for value in values))
@@ -199,9 +208,12 @@ def _submissions(gradebook: Gradebook, assignment: str, rows: dict[str, Row]) ->
     by_notebook: dict[str, Row] = {}
     found = gradebook.db.execute(
         select(
-            SubmittedAssignment.student_id, SubmittedAssignment.timestamp,
-            SubmittedAssignment.extension, Assignment.duedate,
-            SubmittedNotebook.id, SubmittedNotebook.late_submission_penalty,
+            SubmittedAssignment.student_id,
+            SubmittedAssignment.timestamp,
+            SubmittedAssignment.extension,
+            Assignment.duedate,
+            SubmittedNotebook.id,
+            SubmittedNotebook.late_submission_penalty,
         )
         .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
         .outerjoin(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)

@@ -94,10 +94,17 @@ class ReportResult:
         found = self.figures
         return "\n".join(
             [
-                _("{submitted} submitted, {missing} missing, {waiting} waiting for manual grading, "
-                  "{late} late; mean {mean} of {most} points.").format(
-                    submitted=found.submitted, missing=found.missing, waiting=found.waiting,
-                    late=found.late, mean=_points(found.mean), most=_points(found.max_score)),
+                _(
+                    "{submitted} submitted, {missing} missing, {waiting} waiting for manual grading, "
+                    "{late} late; mean {mean} of {most} points."
+                ).format(
+                    submitted=found.submitted,
+                    missing=found.missing,
+                    waiting=found.waiting,
+                    late=found.late,
+                    mean=_points(found.mean),
+                    most=_points(found.max_score),
+                ),
                 _("The page: {path}").format(path=self.html),
                 _("For a spreadsheet: {path}").format(path=self.csv),
                 _("For Canvas: {path}").format(path=self.canvas),
@@ -223,7 +230,10 @@ def _template():
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         finalize=printable_value,
     )
     environment.filters.update(points=_points, mean=_mean, percent=_percent, signed=_signed)
@@ -236,8 +246,13 @@ def render(sheet: GradeSheet, found: Figures, language: str) -> str:
     """The page, in the language that is set now."""
     columns = _columns(found.questions)
     return _template().render(
-        _=_, language=language, assignment=sheet.assignment, figures=found, bars=_bars(found.bins),
-        columns=columns, row_height=_row_height(max(map(len, columns))),
+        _=_,
+        language=language,
+        assignment=sheet.assignment,
+        figures=found,
+        bars=_bars(found.bins),
+        columns=columns,
+        row_height=_row_height(max(map(len, columns))),
         undefined=any(one.discrimination is None for one in found.questions),
         negative=any((one.discrimination or 0) < 0 for one in found.questions),
     )
@@ -286,8 +301,11 @@ def _bars(counts: list[int]) -> list[Bar]:
         height = round((_BASE - _TOP) * count / highest, 1)
         bars.append(
             Bar(
-                x=round(_LEFT + place * step + 2, 1), y=round(_BASE - height, 1),
-                width=round(step - 4, 1), height=height, count=count,
+                x=round(_LEFT + place * step + 2, 1),
+                y=round(_BASE - height, 1),
+                width=round(step - 4, 1),
+                height=height,
+                count=count,
                 label=f"{_edge(place)}–{_edge(place + 1)}",
             )
         )

@@ -101,7 +101,13 @@ def _mount(limits: Limits, behind: list[str]) -> int:
     settings = os.open("/proc/sys", os.O_PATH | os.O_DIRECTORY)
     if stands(barriers.KERNEL_SETTINGS):
         syscalls.mount("/proc/sys", "/proc/sys", flags=syscalls.MS_BIND)
-        sealed = syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOEXEC | guarded
+        sealed = (
+            syscalls.MS_BIND
+            | syscalls.MS_REMOUNT
+            | syscalls.MS_RDONLY
+            | syscalls.MS_NOEXEC
+            | guarded
+        )
         syscalls.mount("none", "/proc/sys", flags=sealed)
     if stands(barriers.KERNEL_COUNTERS):
         kernel_counters.cover()

@@ -68,7 +68,7 @@ _NAME = "__record__"
 """Where a record keeps the name of its class; no field is called like this."""
 
 
-def N_(message: str) -> str:  # noqa: N802 - gettext's name for it
+def N_(message: str) -> str:
     """Mark a text for translation."""
     return message
 
@@ -294,7 +294,7 @@ class _Conversion:
             raise CannotCross(TOO_LARGE, count=MAX_BYTES >> 20)
 
     def _library(self, value: Any, kind: type, depth: int) -> Any:
-        """numpy and torch; neither is imported here: without them no value is theirs."""
+        """Numpy and torch; neither is imported here: without them no value is theirs."""
         numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
         if numpy and issubclass(kind, numpy.ndarray):
             return self._array(numpy, value, kind, depth)
@@ -356,9 +356,7 @@ class _Conversion:
     def _numpy_record(self, numpy: Any, value: Any, depth: int) -> NamedRow:
         items = [self.value(value[name], depth + 1) for name in value.dtype.names]
         names = value.dtype.names
-        fields = {
-            name: item for name, item in zip(names, items, strict=True) if is_field(name)
-        }
+        fields = {name: item for name, item in zip(names, items, strict=True) if is_field(name)}
         return NamedRow(items, "void", fields)
 
     def _tensor(self, torch: Any, value: Any) -> Any:

@@ -18,11 +18,7 @@ from autograder.sandbox.bubblewrap import ENVIRONMENT
 from autograder.sandbox.limits import Limits
 
 _LOOK_SECONDS = 10.0
-_CALLS = (
-    "io_uring_setup io_setup keyctl process_vm_readv kcmp seccomp bpf clone3 unshare mincore "
-    "sched_setscheduler syslog vmsplice inotify_init1 name_to_handle_at userfaultfd add_key "
-    "perf_event_open setns fsopen memfd_secret ptrace pidfd_getfd"
-).split()
+_CALLS = ["io_uring_setup", "io_setup", "keyctl", "process_vm_readv", "kcmp", "seccomp", "bpf", "clone3", "unshare", "mincore", "sched_setscheduler", "syslog", "vmsplice", "inotify_init1", "name_to_handle_at", "userfaultfd", "add_key", "perf_event_open", "setns", "fsopen", "memfd_secret", "ptrace", "pidfd_getfd"]
 
 UNSEEN = frozenset({b.CORES, b.WALL_TIME, b.OUTPUT})
 """The barriers that nothing inside shows until they are run into."""

@@ -128,9 +128,7 @@ class Keeper:
         channel.close()
         return True
 
-    def _fork(
-        self, channel: socket.socket, leash: socket.socket, seconds: float | None
-    ) -> None:
+    def _fork(self, channel: socket.socket, leash: socket.socket, seconds: float | None) -> None:
         self._count += 1
         limits = self._limits
         if seconds is not None and stands(barriers.WALL_TIME):
@@ -164,8 +162,10 @@ class Keeper:
                 group.enter()
                 channel, leash = self._only(channel, leash)
                 serial = self._start["serial"]
-                uid = None if serial is None else unprivileged_uid(
-                    serial + self._count, self._start["trusted"]
+                uid = (
+                    None
+                    if serial is None
+                    else unprivileged_uid(serial + self._count, self._start["trusted"])
                 )
                 confine(limits, uid, self._start["behind"], self._syscalls)
                 setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)

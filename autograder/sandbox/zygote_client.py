@@ -85,9 +85,7 @@ class Child:
             with suppress(OSError):
                 self._leash.shutdown(socket.SHUT_WR)
             try:
-                _word, self._why = wire.receive_frame(
-                    self._leash, time.monotonic() + _END_SECONDS
-                )
+                _word, self._why = wire.receive_frame(self._leash, time.monotonic() + _END_SECONDS)
             except (wire.WireError, ValueError):
                 self._why = "the warm parent died"
             self._leash.close()

@@ -152,7 +152,8 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         errors = tuple(
             CellError(grade_id(cell) or cell.id, message)
             for cell in executed.cells
-            if cell.cell_type == "code" and not is_test(cell)
+            if cell.cell_type == "code"
+            and not is_test(cell)
             and (message := _error_message(cell, course.cell_seconds)[1])
         )
     return ValidationResult(
@@ -188,7 +189,7 @@ def find_release(course: Course, own: NotebookNode) -> Path | None:
 
 
 def _checksum(cell: NotebookNode) -> str | None:
-    """nbgrader's checksum; None where the metadata it needs is damaged."""
+    """Nbgrader's checksum; None where the metadata it needs is damaged."""
     from nbgrader.utils import compute_checksum
 
     try:
@@ -221,7 +222,8 @@ def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
     return [
         grade_id(cell) or cell.id
         for cell in own.cells
-        if "checksum" in grader_metadata(cell) and not is_solution(cell)
+        if "checksum" in grader_metadata(cell)
+        and not is_solution(cell)
         and grader_metadata(cell)["checksum"] != _checksum(cell)
     ]
 
@@ -364,18 +366,20 @@ def _told(result: ValidationResult) -> list[str]:
                 if check.message:
                     lines.append(f"      {check.message}")
     for error in result.errors:
-        lines.append(_("The cell {cell} stopped with an error: {message}").format(
-            cell=error.cell, message=error.message
-        ))
+        lines.append(
+            _("The cell {cell} stopped with an error: {message}").format(
+                cell=error.cell, message=error.message
+            )
+        )
     if result.unanswered:
         lines.append(_("Not answered yet: {names}").format(names=", ".join(result.unanswered)))
     passed = sum(cell.state == PASSED for cell in result.cells)
     tests = sum(cell.state != WRITTEN for cell in result.cells)
     lines.append(_("Cells passed: {passed} of {total}").format(passed=passed, total=tests))
     if result.form_only:
-        lines.append(_(
-            "In a quiz this checks the form of your answers only, never whether they are right."
-        ))
+        lines.append(
+            _("In a quiz this checks the form of your answers only, never whether they are right.")
+        )
     elif result.ok:
         lines.append(_("More checks run when your work is graded."))
     return lines

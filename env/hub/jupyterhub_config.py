@@ -37,8 +37,18 @@ def prepare(spawner):
     source = COURSE if role == "instructor" else BUNDLE
     for origin, target in ((source, course), (source / "release", course / "work")):
         subprocess.run(
-            ["runuser", "-u", name, "--", "rsync", "-a", "--ignore-existing", "--exclude=.venv",
-             f"{origin}/", f"{target}/"],
+            [
+                "runuser",
+                "-u",
+                name,
+                "--",
+                "rsync",
+                "-a",
+                "--ignore-existing",
+                "--exclude=.venv",
+                f"{origin}/",
+                f"{target}/",
+            ],
             check=True,
         )
     settings = COURSE / "env/jupyter"

@@ -186,6 +186,5 @@ def behind_walls(source: str) -> str:
     """`source` after a line that stops it where there are no walls around it."""
     shown = '"-".join(["NO", "WALLS"])'  # so that a quoted line isn't taken for it
     return (
-        "import os\n"
-        f'assert os.readlink("/proc/self/ns/pid") != "<<namespace>>", {shown}\n' + source
+        f'import os\nassert os.readlink("/proc/self/ns/pid") != "<<namespace>>", {shown}\n' + source
     )

@@ -249,12 +249,12 @@ class Schoolhouse:
 class _Class:
     """One class, while its commands run."""
 
-    def __init__(
-        self, root: Path, model: Attack, attacks: Sequence[Attack], place: Place
-    ) -> None:
+    def __init__(self, root: Path, model: Attack, attacks: Sequence[Attack], place: Place) -> None:
         self._root, self._model, self._attacks, self._place = root, model, attacks, place
         self._assignment = model.assignment
-        self._given = _read(root / "release" / "en" / self._assignment / f"{self._assignment}.ipynb")
+        self._given = _read(
+            root / "release" / "en" / self._assignment / f"{self._assignment}.ipynb"
+        )
         self._now = datetime.now(UTC)
         self._download = root.parent / "download"
         self._desks: dict[str, Desk] = {}
@@ -275,9 +275,7 @@ class _Class:
             self._root,
         )  # fmt: skip
 
-    def held(
-        self, cell_seconds: int, without: Sequence[str], user: int | None
-    ) -> Lesson:
+    def held(self, cell_seconds: int, without: Sequence[str], user: int | None) -> Lesson:
         """Hand everything in, run the commands and read what came of it."""
         self._put_other_students()
         for student in HONEST:

@@ -11,10 +11,10 @@ import pytest
 # `benchmarks/attacks_on_stock.py` reads the families too, under the same names.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.attacks.attack import Attack, Place  # noqa: E402
-from tests.attacks.classroom import Outcome, Schoolhouse  # noqa: E402
-from tests.attacks.suite import Suite, required  # noqa: E402
-from tests.attacks.surroundings import Listeners, open_folder, place_for  # noqa: E402
+from tests.attacks.attack import Attack, Place
+from tests.attacks.classroom import Outcome, Schoolhouse
+from tests.attacks.suite import Suite, required
+from tests.attacks.surroundings import Listeners, open_folder, place_for
 
 
 @pytest.fixture(scope="session")

@@ -117,9 +117,9 @@ RIGHT_KINDS = {
     "parse": "def parse(text):\n    return float(text)",
 }
 
-QUESTION = "q1 = None\n### BEGIN SOLUTION\nq1 = \"B\"  # CANARY-SOLUTION\n### END SOLUTION"
+QUESTION = 'q1 = None\n### BEGIN SOLUTION\nq1 = "B"  # CANARY-SOLUTION\n### END SOLUTION'
 
-QUESTION_TEST = '''with check('q1 must be one of "A", "B", "C", "D"; this checks the form only', weight=0):
+QUESTION_TEST = """with check('q1 must be one of "A", "B", "C", "D"; this checks the form only', weight=0):
     assert isinstance(given(q1, "q1"), str), "Replace None by one letter in quotes."
     assert q1.strip().upper() in ("A", "B", "C", "D"), "Replace None by one letter in quotes."
 ### BEGIN HIDDEN TESTS
@@ -127,7 +127,7 @@ QUESTION_TEST = '''with check('q1 must be one of "A", "B", "C", "D"; this checks
 with check("q1 is answered correctly", hidden=True):
     assert given(q1, "q1").strip().upper() == "B"
 ### END HIDDEN TESTS
-report()'''
+report()"""
 
 RIGHT_CHOICE = {"q1": 'q1 = "B"'}
 

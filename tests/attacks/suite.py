@@ -134,13 +134,13 @@ class Suite:
             if run.cpu - usual.cpu > MOST_SECONDS * (1 if len(attacks) == 1 else 3):
                 found.append(f"{station} took {run.cpu:.1f} s of a core, {usual.cpu:.1f} s alone")
             if run.peak - usual.peak > MOST_MEMORY:
-                found.append(
-                    f"{station} took {run.peak >> 20} MiB, {usual.peak >> 20} MiB alone"
-                )
+                found.append(f"{station} took {run.peak >> 20} MiB, {usual.peak >> 20} MiB alone")
         for station, run in lesson.runs.items():
             usual = alone.runs.get(station, run)
             if run.own - usual.own > MOST_MEMORY:  # whatever its workers may take
-                found.append(f"{station} itself took {run.own >> 20} MiB, {usual.own >> 20} MiB alone")
+                found.append(
+                    f"{station} itself took {run.own >> 20} MiB, {usual.own >> 20} MiB alone"
+                )
         if self._listeners and (reached := self._listeners.reached()):
             found.append(f"somebody reached {reached}")
         if left_running():
@@ -152,9 +152,7 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
     """What is not as it should be with the attacker's own outcome."""
     found = []
     if attack.refused and attack.refused not in outcome.said("collect"):
-        found.append(
-            f"collect doesn't say {attack.refused!r}: {outcome.said('collect')[-1_500:]}"
-        )
+        found.append(f"collect doesn't say {attack.refused!r}: {outcome.said('collect')[-1_500:]}")
     if attack.deserves is None:
         if any(outcome.points.values()):
             found.append(f"was graded, with {outcome.points}")
@@ -165,7 +163,9 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
     else:
         tests = tuple(outcome.points[name] for name in TESTS_OF[attack.assignment])
         if attack.or_less:
-            due = all(got is not None and 0 <= got <= most for got, most in zip(tests, attack.deserves))
+            due = all(
+                got is not None and 0 <= got <= most for got, most in zip(tests, attack.deserves)
+            )
         else:
             due = tests == attack.deserves
         if not due:
@@ -205,7 +205,9 @@ def record(results: Iterable[Result], path: Path = CACHE) -> None:
     for one in results:
         tests = TESTS_OF[one.attack.assignment]
         kept[one.attack.name] = {
-            "points": [one.outcome.points.get(name) for name in tests] if one.outcome.points else None,
+            "points": [one.outcome.points.get(name) for name in tests]
+            if one.outcome.points
+            else None,
             "faults": [fault[:300] for fault in one.faults],
             "classmates": one.classmates,
             "seconds": one.seconds,

@@ -45,7 +45,7 @@ def own_files_as_language(folder):
         work.metadata["beyond"] = {"language": f"../term/{folder}/<<student>>"}
         stolen = "open('/tmp/RAN-AS-INSTRUCTOR', 'w').close()"
         work.cells.append({**find(work, "double"), "id": "stolen", "source": stolen})
-        return None
+        return
 
     return change
 
@@ -132,7 +132,7 @@ def files_named(*names):
 
     def hand_in(desk):
         desk.files = {}
-        desk.content = zip_of({desk.notebook: desk.content, **{name: b"1" for name in names}})
+        desk.content = zip_of({desk.notebook: desk.content, **dict.fromkeys(names, b"1")})
         place = desk.folder / desk.student / "work.zip"
         place.parent.mkdir(parents=True)
         place.write_bytes(desk.content)
@@ -398,8 +398,6 @@ def test_only_an_unknown_folder_around_others_work(house, tmp_path):
     )
     assert not (course / "term" / "submitted" / "victim" / "small").exists(), done.said
     assert done.code in (1, 2) and "mallory" in done.said
-
-
 
 
 def test_who_takes_anothers_name_in_canvas_gets_nothing_by_it(house):

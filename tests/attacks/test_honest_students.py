@@ -363,8 +363,6 @@ ATTACKS = [
 ]
 
 
-
-
 def kinds(name, what, deserves=(2, 4, 2, 3), **sources):
     """Right work on the assignment in which values of every kind are asked for."""
     return honest(name, what, answers(**sources), deserves, assignment="kinds")

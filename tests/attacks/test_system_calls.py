@@ -453,7 +453,9 @@ def test_neighbors_where_an_ordinary_user_grades(house):
     for attack in attacks:
         outcome = lesson.attackers[attack.name]
         found = outcome.points
-        assert (found["double-test"], found["parts-test"]) == attack.deserves, outcome.shown[-2_000:]
+        assert (found["double-test"], found["parts-test"]) == attack.deserves, outcome.shown[
+            -2_000:
+        ]
         assert attack.says in outcome.shown
     for student in lesson.honest.values():
         assert (student.points["double-test"], student.points["parts-test"]) == (2, 3)

@@ -82,8 +82,14 @@ def graded_cells() -> list:
 
 
 PROSE = {
-    "en": ("# Mini\n\nAnswer `a` with 42 in $x^2$, see [docs](https://example.org).", "Because 42."),
-    "ko": ("# 미니\n\n`a`에 42를 $x^2$로 답합니다. [문서](https://example.org)를 보세요.", "42이니까요."),
+    "en": (
+        "# Mini\n\nAnswer `a` with 42 in $x^2$, see [docs](https://example.org).",
+        "Because 42.",
+    ),
+    "ko": (
+        "# 미니\n\n`a`에 42를 $x^2$로 답합니다. [문서](https://example.org)를 보세요.",
+        "42이니까요.",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from autograder import cli
 
-VERBS = "build check release bundle submit collect grade feedback report validate translate doctor demo".split()
+VERBS = ["build", "check", "release", "bundle", "submit", "collect", "grade", "feedback", "report", "validate", "translate", "doctor", "demo"]
 
 
 @pytest.fixture
@@ -42,9 +42,19 @@ def test_help_lists_every_verb(run):
     assert all(f"  {verb} " in out for verb in VERBS)
 
 
+def test_help_is_text_in_a_pipe_too():
+    for words in (["--help"], ["grade", "--help"], []):
+        command = [sys.executable, "-m", "autograder", *words]
+        said = subprocess.run(command, capture_output=True, text=True).stdout
+        assert said.startswith("Usage: "), said[:50]
+        assert "\n\n" in said
+
+
 def test_help_does_not_load_what_takes_seconds():
     heavy = "import sys, autograder.cli; print([m for m in ('nbgrader', 'torch', 'nbconvert', 'babel') if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", heavy], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
 
 

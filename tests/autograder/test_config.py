@@ -9,7 +9,9 @@ from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "a\\b", "..", ".", "a*", "a+b", "x" * 101, "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a/b", "a\\b", "..", ".", "a*", "a+b", "x" * 101, "a\nb"]
+)
 def test_student_ids_that_a_path_can_not_hold_are_refused(name):
     with pytest.raises(UserError, match="student id"):
         require_student_id(name)

@@ -90,9 +90,7 @@ def test_everyone_has_the_score_expected(played):
     }
     assert {key: one.score for key, one in verdicts.items()} == pytest.approx(expected)
     with Course(folder).gradebook() as gradebook:
-        in_gradebook = {
-            key: gradebook.find_submission(*key).score for key in expected
-        }
+        in_gradebook = {key: gradebook.find_submission(*key).score for key in expected}
     assert in_gradebook == pytest.approx(expected)
 
 

@@ -27,7 +27,9 @@ def assert_clean(data, name):
 def command(course, *words):
     done = subprocess.run(
         [sys.executable, "-m", "autograder", *map(str, words), "--course", str(course.root)],
-        capture_output=True, check=False, timeout=300,
+        capture_output=True,
+        check=False,
+        timeout=300,
     )
     assert_clean(done.stdout, words)
     assert_clean(done.stderr, words)
@@ -63,7 +65,9 @@ def delivered(term, kit, tmp_path):
 def test_every_command_prints_clean_text(term, delivered):
     folder, roster = delivered
     done = command(term, "collect", "mini", folder, "--roster", roster)
-    forged = [line for line in done.stdout.decode().splitlines() if line.startswith("  refused: ada")]
+    forged = [
+        line for line in done.stdout.decode().splitlines() if line.startswith("  refused: ada")
+    ]
     assert not forged
     assert (term.submitted / "ada" / "mini").is_dir()
     for words in (

@@ -34,7 +34,7 @@ def hostile_cells() -> list:
         {"application/javascript": "canary()"},
         {"text/vnd.mermaid": "graph TD; A[<img src=x onerror=canary()>]"},
         {"text/html": "", "application/vnd.jupyter.widget-view+json": {"model_id": "x"}},
-        {"image/png": "x\" onerror=\"canary()"},
+        {"image/png": 'x" onerror="canary()'},
         {"text/plain": "<script>canary()</script>"},
     ]
     outputs = [new_output("display_data", data=one) for one in displays]
@@ -45,8 +45,10 @@ def hostile_cells() -> list:
         new_output(
             "display_data",
             data={"image/png": picture()},
-            metadata={"image/png": {"alt": "'\"><script>canary()</script>", "width": 9},
-                      "filenames": {"image/png": "https://canary.invalid/f.png"}},
+            metadata={
+                "image/png": {"alt": "'\"><script>canary()</script>", "width": 9},
+                "filenames": {"image/png": "https://canary.invalid/f.png"},
+            },
         )
     )
     cells = [
@@ -93,12 +95,16 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nb = notebook_io.read(path)
     nb.cells[2:2] = hostile_cells()
     nb.metadata["widgets"] = {
-        "application/vnd.jupyter.widget-state+json": {"state": {"x": {"</script><script>canary()": 1}}}
+        "application/vnd.jupyter.widget-state+json": {
+            "state": {"x": {"</script><script>canary()": 1}}
+        }
     }
     path.chmod(0o644)
     notebook_io.write(path, nb)
     with course.gradebook() as gradebook:
-        answer = next(cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("solution"))
+        answer = next(
+            cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("solution")
+        )
         comment = gradebook.find_comment(
             answer.metadata.nbgrader.grade_id, "cost-formula", "cost-formula", "minji"
         )
@@ -122,7 +128,9 @@ def watched(page):
         "requestfailed",
         lambda request: request.failure == "csp" and page.asked.remove(request.url),
     )
-    page.on("dialog", lambda dialog: (page.asked.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.on(
+        "dialog", lambda dialog: (page.asked.append(f"dialog {dialog.message}"), dialog.dismiss())
+    )
     page.add_init_script(WATCH)
     return page
 
@@ -170,7 +178,9 @@ def test_no_canary_sings_in_the_students_browser(graded: Path, watched, tmp_path
 
 def test_the_policy_stops_what_cleaning_would_miss(graded: Path, watched, tmp_path) -> None:
     text = feedback_file(graded).read_text("utf-8")
-    text = text.replace("</main>", "".join(HOSTILE["html"][:2]) + "<img src=x onerror=canary()></main>")
+    text = text.replace(
+        "</main>", "".join(HOSTILE["html"][:2]) + "<img src=x onerror=canary()></main>"
+    )
     address = tmp_path / "feedback.html"
     address.write_text(text, "utf-8")
     watched.goto(address.as_uri())

@@ -55,8 +55,16 @@ def cluster(tmp_path, stand_ins, request):
     known = folder / "scheduler.json"
     processes = [
         _start(
-            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-            "--no-dashboard", "--scheduler-file", str(known), folder=folder, path=path,
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--scheduler-file",
+            str(known),
+            folder=folder,
+            path=path,
         )  # fmt: skip
     ]
     try:
@@ -65,8 +73,17 @@ def cluster(tmp_path, stand_ins, request):
             time.sleep(0.05)
         processes += [
             _start(
-                "distributed.cli.dask_worker", "--scheduler-file", str(known), "--nthreads", "1",
-                getattr(request, "param", "--no-nanny"), "--no-dashboard", "--host", "127.0.0.1", folder=folder, path=path,
+                "distributed.cli.dask_worker",
+                "--scheduler-file",
+                str(known),
+                "--nthreads",
+                "1",
+                getattr(request, "param", "--no-nanny"),
+                "--no-dashboard",
+                "--host",
+                "127.0.0.1",
+                folder=folder,
+                path=path,
             )  # fmt: skip
             for _ in range(2)
         ]

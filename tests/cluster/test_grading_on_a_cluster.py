@@ -18,7 +18,10 @@ def collected(term, kit, monkeypatch, stand_ins):
     """A course with a class that takes a while."""
     monkeypatch.setattr(grading, "_runner", lambda: stand_ins.run_submission)
     for number, student in enumerate(STUDENTS):
-        answers = {"a_answer": SLOW + f"a = {42 if number % 3 else 7}", "double": kit.RIGHT["double"]}
+        answers = {
+            "a_answer": SLOW + f"a = {42 if number % 3 else 7}",
+            "double": kit.RIGHT["double"],
+        }
         kit.hand_in(term, student, kit.answered(term, **answers))
     return term
 

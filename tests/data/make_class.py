@@ -123,7 +123,9 @@ def solutions(assignment: str) -> dict[str, str]:
     """The answer cells as a student who is right would write them, by cell."""
     source = notebook_io.read(ROOT / "source" / "en" / assignment / f"{assignment}.ipynb")
     return {
-        cell.id: _without_marks(cell.source) for cell in source.cells if notebook_io.is_solution(cell)
+        cell.id: _without_marks(cell.source)
+        for cell in source.cells
+        if notebook_io.is_solution(cell)
     }
 
 

@@ -329,8 +329,15 @@ def test_no_network_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     env = Environment(tmp_path, lambda line: None)
     env.folder = Path(sys.prefix)
     with pytest.raises(Fault, match="package index did not answer; check the network"):
-        env._pip("--retries", "1", "--timeout", "2", "--index-url", "http://127.0.0.1:9/",
-                 "a-package-that-is-nowhere")
+        env._pip(
+            "--retries",
+            "1",
+            "--timeout",
+            "2",
+            "--index-url",
+            "http://127.0.0.1:9/",
+            "a-package-that-is-nowhere",
+        )
     assert "a-package-that-is-nowhere" in env.log.read_text()
     assert not (env.cache / "tmp").exists()
 

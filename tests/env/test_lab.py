@@ -21,8 +21,14 @@ SETTINGS = Path(lab.__file__).parent / "jupyter"
 
 
 def options(**given: object) -> argparse.Namespace:
-    plain = {"instructor": False, "course": None, "language": None, "port": None,
-             "no_browser": False, "jupyter": []}
+    plain = {
+        "instructor": False,
+        "course": None,
+        "language": None,
+        "port": None,
+        "no_browser": False,
+        "jupyter": [],
+    }
     return argparse.Namespace(**plain | given)
 
 
@@ -60,9 +66,7 @@ def test_a_students_work_is_never_overwritten(env: Environment) -> None:
     assert (env.root / "work/en/quiz/data.csv").read_text() == "given"
 
 
-def test_a_full_disk_leaves_no_half_copy(
-    env: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_no_half_copy(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(source: Path, target: Path) -> None:
         target.write_text("hal")
         raise OSError(errno.ENOSPC, "No space left on device", str(target))

@@ -116,7 +116,9 @@ def test_all_tests_run_two_at_a_time_and_some_as_asked(
 ) -> None:
     became: list[list[str]] = []
     monkeypatch.setattr(Environment, "ensure", lambda self, test: None)
-    monkeypatch.setattr(launcher, "_become", lambda command, *rest, **more: became.append(command) or 0)
+    monkeypatch.setattr(
+        launcher, "_become", lambda command, *rest, **more: became.append(command) or 0
+    )
     assert launcher.main(["test", *arguments]) == 0
     assert became[0][1:] == ["-m", "pytest", *passed_on]
 

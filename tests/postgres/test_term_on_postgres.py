@@ -120,7 +120,9 @@ def test_a_score_that_a_person_saves_meanwhile_stays(on_server, kit, on_workers)
     engine.dispose()
 
 
-def test_a_server_that_goes_away_is_a_sentence_and_nothing_is_lost(on_server, kit, on_workers, monkeypatch):
+def test_a_server_that_goes_away_is_a_sentence_and_nothing_is_lost(
+    on_server, kit, on_workers, monkeypatch
+):
     hand_in_class(on_server, kit)
     write = GradebookWriter.write
     cut = []

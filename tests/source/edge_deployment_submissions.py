@@ -545,7 +545,7 @@ CONSTANTS = {
     "reasons": "def reasons_against(model, bits, catalogue, laptop, languages):\n    return []",
     "choose": 'def choose_model(catalogue, laptop, languages):\n    return "Mistral NeMo", 4.5',
     "runtime": 'def choose_runtime(situation):\n    return "ONNX Runtime"',
-    "plan": 'def plan_session(machine):\n'
+    "plan": "def plan_session(machine):\n"
     '    return {"providers": ["CPUExecutionProvider"], "threads": 2}',
     "export": "def export(model, path):\n    return 0\nopen(FP32, 'wb').write(bytes(250_000))",
     "open": "def session_settings(machine, here):\n"

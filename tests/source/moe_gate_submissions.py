@@ -610,8 +610,7 @@ FORGERIES = {
     ),
     "another class of experts": (
         "mixture",
-        EVERY_EXPERT_ON_EVERY_TOKEN
-        + "class Sham(Expert):\n"
+        EVERY_EXPERT_ON_EVERY_TOKEN + "class Sham(Expert):\n"
         "    calls = property(lambda self: 1, lambda self, value: None)\n"
         "    seen = []\n"
         "SociableExpert = Sham\n",

@@ -129,7 +129,9 @@ def test_the_solution_scores_everything_and_the_written_answer_waits(master, ass
     outcome = grade(assignments.solutions(master))
     assert failed(outcome) == {}
     assert points(outcome) == RIGHT
-    assert {one.grade_id: one.points for one in cell_verdicts(outcome.notebook)}["rationale"] is None
+    assert {one.grade_id: one.points for one in cell_verdicts(outcome.notebook)}[
+        "rationale"
+    ] is None
     for cell, checks in records(outcome).items():
         assert {(one["name"], one["weight"]) for one in checks} == set(CHECKS[cell].values())
     # Words would cost a second run: hidden.py takes a student's words from a run without tests.
@@ -146,7 +148,9 @@ def test_the_latencies_of_both_files_are_printed(master, files, tmp_path, monkey
         if cell.id in ("imports", "plan", "guesser", "probes", "open", "latency"):
             exec(compile(cell.source, cell.id, "exec"), namespace)
     namespace["show_latencies"]()
-    assert all(f"{name}: p50" in line for name, line in zip(FILES, capsys.readouterr().out.split("\n")))
+    assert all(
+        f"{name}: p50" in line for name, line in zip(FILES, capsys.readouterr().out.split("\n"))
+    )
 
 
 @pytest.mark.parametrize("mistakes", submissions(), ids=lambda one: "; ".join(one))
@@ -220,7 +224,7 @@ def test_hidden_failures_tell_nothing(grade, right, files):
 def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
     text = str(assignments.released(master).cells)
     assert text.count("# YOUR CODE HERE") == len(POINTS)
-    for told in ("hidden=", "HIDDEN", "seeded(\\'", "reference.", "Ministral 3 8B\"", "block_size"):
+    for told in ("hidden=", "HIDDEN", "seeded(\\'", "reference.", 'Ministral 3 8B"', "block_size"):
         assert told not in text
     for told in ("block_size=32", "= max(fitting)", "reference."):
         assert told in str(master.cells)
@@ -310,7 +314,9 @@ def test_size_and_answers_come_from_the_same_bytes(grade, right, files, when):
     answers = {**right, "latency": right["latency"] + LYING_FILES.format(odd=small, when=when)}
     outcome = grade(answers, files={**files, FILES[1]: files[FILES[0]]})
     assert "others" in failed(outcome)["quantise"]
-    assert {"smaller"} <= failed(outcome)["quantise"] or {"same", "near"} <= failed(outcome)["quantise"]
+    assert {"smaller"} <= failed(outcome)["quantise"] or {"same", "near"} <= failed(outcome)[
+        "quantise"
+    ]
 
 
 def test_a_session_that_says_what_is_wanted_earns_nothing(grade, right, files):

@@ -149,6 +149,14 @@ def test_hidden_failures_tell_nothing(master, assignments, grade):
 def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
     text = str(assignments.released(master).cells)
     assert text.count("# YOUR CODE HERE") == len(POINTS) + 1  # the layer has two methods
-    for told in ("index_add_(0", "cumsum", "hidden=", "HIDDEN", "seeded(", "reference.", "residual"):
+    for told in (
+        "index_add_(0",
+        "cumsum",
+        "hidden=",
+        "HIDDEN",
+        "seeded(",
+        "reference.",
+        "residual",
+    ):
         assert told not in text
         assert told in str(master.cells)

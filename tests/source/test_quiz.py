@@ -189,9 +189,7 @@ def test_a_new_line_below_the_stub_counts(quiz, assignments, run, key):
 
 def test_any_other_form_scores_nothing_and_is_told(quiz, assignments, run, key):
     forms = ['"{0}{0}"', '"ABCD"', '"{0})"', '["{0}"]', '("{0}",)', '""', "1", "True", 'b"{0}"']
-    answers = {
-        f"q{n}-answer": f"q{n} = " + form.format(key[n]) for n, form in enumerate(forms, 1)
-    }
+    answers = {f"q{n}-answer": f"q{n} = " + form.format(key[n]) for n, form in enumerate(forms, 1)}
     for notebook in (quiz, assignments.released(quiz)):
         ran = run(assignments.answered(notebook, answers))
         for number, form in enumerate(forms, 1):

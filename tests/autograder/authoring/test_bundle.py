@@ -23,7 +23,8 @@ def copy_of_the_course(place):
     """The real course, as far as a bundle is made from it, outside any git checkout."""
     for folder in ("notebooks", "release", "env", "autograder", "source"):
         shutil.copytree(
-            ROOT / folder, place / folder,
+            ROOT / folder,
+            place / folder,
             ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
         )
     for name in ("pyproject.toml", "LICENSE", "LICENSE-prose"):
@@ -58,12 +59,32 @@ def names(path):
 
 def test_the_real_course_packs_clean(real, tmp_path):
     packed = names(bundle(real, tmp_path / "b.zip"))
-    assert {"README.md", "LICENSE", "LICENSE-prose", "pyproject.toml", "notebooks/START.md",
-            "env/__main__.py", "autograder/cli.py", "autograder/report/templates/report.html",
-            "release/en/quiz/quiz.ipynb", "release/ko/quiz/quiz.ipynb",
-            "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.mo"} <= set(packed)
-    forbidden = ("source/", "tests/", "benchmarks/", "term/", "work/", "exchange/", ".git", ".venv",
-                 "env/jupyter/instructor", "env/hub", "env/container")
+    assert {
+        "README.md",
+        "LICENSE",
+        "LICENSE-prose",
+        "pyproject.toml",
+        "notebooks/START.md",
+        "env/__main__.py",
+        "autograder/cli.py",
+        "autograder/report/templates/report.html",
+        "release/en/quiz/quiz.ipynb",
+        "release/ko/quiz/quiz.ipynb",
+        "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.mo",
+    } <= set(packed)
+    forbidden = (
+        "source/",
+        "tests/",
+        "benchmarks/",
+        "term/",
+        "work/",
+        "exchange/",
+        ".git",
+        ".venv",
+        "env/jupyter/instructor",
+        "env/hub",
+        "env/container",
+    )
     assert not [name for name in packed if name.startswith(forbidden) or "__pycache__" in name]
     assert packed == sorted(packed)
 
@@ -92,8 +113,11 @@ def test_leftovers_stay_behind(course):
     (course.root / "term").mkdir()
     (course.root / "term" / "gradebook.db").write_bytes(b"x")
     packed = contents(course)
-    assert not [name for name in packed if "checkpoint" in name or "pyc" in name or ".env" in name
-                or name.startswith("term")]
+    assert not [
+        name
+        for name in packed
+        if "checkpoint" in name or "pyc" in name or ".env" in name or name.startswith("term")
+    ]
 
 
 def test_only_what_git_tracks(course):
@@ -126,10 +150,15 @@ def test_a_lesson_that_was_run_goes_without_its_outputs(course):
     [
         ("release/en/quiz/hints.txt", 'q2 = "C"'),
         ("notebooks/START.md", 'By the way, q2 = "C".'),
-        ("env/README.md", "Right: more experts make the model larger, while each token is computed "
-                          "by a few of them only."),
-        ("notebooks/beyond/cost.py",
-         "# assert math.isclose(before * calls, fixed + after * calls, rel_tol=1e-9)"),
+        (
+            "env/README.md",
+            "Right: more experts make the model larger, while each token is computed "
+            "by a few of them only.",
+        ),
+        (
+            "notebooks/beyond/cost.py",
+            "# assert math.isclose(before * calls, fixed + after * calls, rel_tol=1e-9)",
+        ),
     ],
 )
 def test_a_leak_stops_it(course, name, text):
@@ -151,8 +180,9 @@ def test_a_leak_names_the_cell(course):
 
 
 def test_the_instructors_notebook_in_place_of_the_release(course):
-    shutil.copyfile(course.source("en") / "quiz" / "quiz.ipynb",
-                    course.release("en") / "quiz" / "quiz.ipynb")
+    shutil.copyfile(
+        course.source("en") / "quiz" / "quiz.ipynb", course.release("en") / "quiz" / "quiz.ipynb"
+    )
     with pytest.raises(UserError, match="Nothing was packed"):
         bundle(course)
 
@@ -191,8 +221,14 @@ def in_bundle(unpacked, code, *words):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BEYOND")}
     environment["PYTHONPATH"] = os.pathsep.join([str(unpacked), str(unpacked / "notebooks")])
     return subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=unpacked, env=environment,
-        capture_output=True, text=True, encoding="utf-8", timeout=240, check=False,
+        [sys.executable, "-c", code, *words],
+        cwd=unpacked,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=240,
+        check=False,
     )
 
 

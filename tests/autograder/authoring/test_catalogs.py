@@ -38,7 +38,11 @@ def test_a_text_inside_an_f_string_is_found(spoken):
 def test_a_translation_stays_and_is_compiled(spoken):
     course, po = spoken
     content = catalogs.planned(course)[po].decode()
-    po.write_text(content.replace('msgid "Hello {name}"\nmsgstr ""', 'msgid "Hello {name}"\nmsgstr "{name} 님"'))
+    po.write_text(
+        content.replace(
+            'msgid "Hello {name}"\nmsgstr ""', 'msgid "Hello {name}"\nmsgstr "{name} 님"'
+        )
+    )
     files = catalogs.planned(course)
     compiled = gettext.GNUTranslations(io.BytesIO(files[po.with_suffix(".mo")]))
     assert compiled.gettext("Hello {name}") == "{name} 님"
@@ -57,7 +61,11 @@ def test_a_text_that_is_gone_leaves_the_catalogue(spoken):
 def test_an_unsure_translation_counts_as_none(spoken):
     course, po = spoken
     content = catalogs.planned(course)[po].decode()
-    po.write_text(content.replace('msgid "a is right"\nmsgstr ""', '#, fuzzy\nmsgid "a is right"\nmsgstr "음"'))
+    po.write_text(
+        content.replace(
+            'msgid "a is right"\nmsgstr ""', '#, fuzzy\nmsgid "a is right"\nmsgstr "음"'
+        )
+    )
     assert "a is right" in catalogs.untranslated(course)[po]
 
 
@@ -65,7 +73,9 @@ def test_magics_and_broken_cells_do_not_stop_extraction(spoken, kit):
     course, _po = spoken
     path = course.source("en") / "mini" / "mini.ipynb"
     master = notebook_io.read(path)
-    master.cells.append(kit.new_code_cell('%matplotlib inline\n!ls\nprint(_("after magic"))', id="m"))
+    master.cells.append(
+        kit.new_code_cell('%matplotlib inline\n!ls\nprint(_("after magic"))', id="m")
+    )
     notebook_io.write(path, master)
     assert "after magic" in catalogs.messages(course)
 

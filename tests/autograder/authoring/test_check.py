@@ -58,9 +58,7 @@ def test_a_stale_translation_and_other_code(course, said):
         lambda cell: cell.update(source=cell.source + " More."),
     )
     build(course)
-    assert said() == [
-        "source/ko/mini/mini.ipynb: title translates an older English text (stale)"
-    ]
+    assert said() == ["source/ko/mini/mini.ipynb: title translates an older English text (stale)"]
 
 
 def test_code_edited_in_korean_only(course, said):
@@ -112,7 +110,9 @@ def test_a_master_that_does_not_build_hides_nothing(course, said):
 
 def test_a_solution_in_the_release(course, said):
     path = course.release("en") / "mini" / "mini.ipynb"
-    edit(course, path, "double", lambda cell: cell.update(source="def double(x):\n    return x + x"))
+    edit(
+        course, path, "double", lambda cell: cell.update(source="def double(x):\n    return x + x")
+    )
     assert any(
         text.startswith("release/en/mini/mini.ipynb: double has an answer cell") for text in said()
     )

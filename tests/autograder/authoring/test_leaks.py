@@ -21,8 +21,16 @@ EXPLANATION = (
 
 
 def meta(name, **flags):
-    own = {"grade": False, "locked": False, "solution": False, "task": False,
-           "schema_version": 3, "grade_id": name, "cell_type": "code", **flags}
+    own = {
+        "grade": False,
+        "locked": False,
+        "solution": False,
+        "task": False,
+        "schema_version": 3,
+        "grade_id": name,
+        "cell_type": "code",
+        **flags,
+    }
     return {"nbgrader": own}
 
 
@@ -33,12 +41,14 @@ def master(language="en"):
         ),
         new_code_cell(
             "from beyond.checks import check, given, report\n\nprice_of_a_token = 0.000_002",
-            id="imports", metadata=meta("imports", locked=True),
+            id="imports",
+            metadata=meta("imports", locked=True),
         ),
         new_markdown_cell("Which one? Replace `None` by a letter.", id="bird-question"),
         new_code_cell(
             'bird = None\n### BEGIN SOLUTION\nbird = "C"\n### END SOLUTION',
-            id="bird", metadata=meta("bird", solution=True),
+            id="bird",
+            metadata=meta("bird", solution=True),
         ),
         new_code_cell(
             'with check("one of the letters", weight=0):\n'
@@ -47,31 +57,39 @@ def master(language="en"):
             '    canary_of_hidden_tests = given(bird).lower() + "canary"\n'
             '    assert canary_of_hidden_tests == "ccanary", "It is the third bird of the list."\n'
             "### END HIDDEN TESTS\nreport()",
-            id="bird-test", metadata=meta("bird-test", grade=True, locked=True, points=1),
+            id="bird-test",
+            metadata=meta("bird-test", grade=True, locked=True, points=1),
         ),
         new_markdown_cell(
             EXPLANATION, id="bird-explained", metadata={"beyond": {"reveal": "after-due"}}
         ),
         new_code_cell(
-            "def cost(calls):\n    \"\"\"US dollars.\"\"\"\n    ### BEGIN SOLUTION\n"
+            'def cost(calls):\n    """US dollars."""\n    ### BEGIN SOLUTION\n'
             "    canary_price = price_of_a_token * 1_000\n"
             "    canary_calls = max(calls, 0) * canary_price\n"
             "    canary_sum = round(canary_calls, 12) + 0.0\n"
             "    return canary_sum\n    ### END SOLUTION",
-            id="cost", metadata=meta("cost", solution=True),
+            id="cost",
+            metadata=meta("cost", solution=True),
         ),
         new_code_cell(
             'with check("nothing costs nothing"):\n    assert given(cost(0)) == 0\nreport()',
-            id="cost-test", metadata=meta("cost-test", grade=True, locked=True, points=2),
+            id="cost-test",
+            metadata=meta("cost-test", grade=True, locked=True, points=2),
         ),
     ]
     notebook = new_notebook(cells=cells)
-    notebook.metadata = nbformat.from_dict({
-        "kernelspec": {
-            "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
-        },
-        "language_info": {"name": "python"}, "beyond": {"language": language},
-    })
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python"},
+            "beyond": {"language": language},
+        }
+    )
     return notebook
 
 
@@ -113,7 +131,11 @@ def test_the_masters_themselves_do_not(course):
         for path in course.source("en").rglob("*.*")
     }
     assert kinds(find_leaks(course, files)) >= {
-        "an answer", "a hidden test", "an explanation", "a mark", "a key",
+        "an answer",
+        "a hidden test",
+        "an explanation",
+        "a mark",
+        "a key",
         "an answer cell that isn't its empty form",
     }
 
@@ -125,8 +147,11 @@ def test_the_masters_themselves_do_not(course):
         ("canary_price   =  price_of_a_token * 1_000  # pasted", "an answer"),
         ('canary_of_hidden_tests = given(bird).lower() + "canary"', "a hidden test"),
         ("It is the third bird of the list.", "a hidden test"),
-        ("# The canary of the explanation sings only after the due date, when every choice "
-         "has been handed in and graded.", "an explanation"),
+        (
+            "# The canary of the explanation sings only after the due date, when every choice "
+            "has been handed in and graded.",
+            "an explanation",
+        ),
         ("kestrel = wren * sparrow + heron", "an answer"),
         ('bird = "C"', "a key"),
         ("bird='C'", "a key"),
@@ -156,7 +181,9 @@ def test_canary_in_a_release(course, released, line, kind, place):
     leak = next(leak for leak in found if leak.kind == kind)
     assert leak.file.endswith("prices.csv" if place == "given file" else "birds.ipynb")
     assert leak.cell == {
-        "own cell": "stray", "test cell": "cost-test", "given file": "line 2",
+        "own cell": "stray",
+        "test cell": "cost-test",
+        "given file": "line 2",
     }.get(place, "imports")
 
 
@@ -186,8 +213,11 @@ def test_an_answer_cell_must_be_its_stub(course, released):
 def test_a_checksum_of_the_whole_test(course, released):
     """nbgrader's checksum of the cell with its hidden part would let a student try keys."""
     wrong = hashlib.md5(b"with hidden tests").hexdigest()
-    change(released, "bird-test",
-           metadata=lambda own: {**own, "nbgrader": {**own["nbgrader"], "checksum": wrong}})
+    change(
+        released,
+        "bird-test",
+        metadata=lambda own: {**own, "nbgrader": {**own["nbgrader"], "checksum": wrong}},
+    )
     assert [leak.kind for leak in find_leaks(course)] == [
         "a checksum of something else than the cell"
     ]
@@ -237,13 +267,23 @@ def test_a_whole_answer_may_not(course, name):
     ("text", "kind"),
     [
         ('canary_of_hidden_tests = given(bird).lower() + "canary"', "a hidden test"),
-        ("The canary of the explanation sings only after the due date, when every choice has "
-         "been handed in\nand graded. More.", "an explanation"),
+        (
+            "The canary of the explanation sings only after the due date, when every choice has "
+            "been handed in\nand graded. More.",
+            "an explanation",
+        ),
         ('bird = "C"', "a key"),
     ],
 )
-@pytest.mark.parametrize("name", ["notebooks/en/a.ipynb", "notebooks/START.md", "autograder/x.py",
-                                  "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notebooks/en/a.ipynb",
+        "notebooks/START.md",
+        "autograder/x.py",
+        "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po",
+    ],
+)
 def test_canary_in_the_rest_of_a_bundle(course, name, text, kind):
     assert kinds(lesson(course, text, name, "markdown")) == {kind}
 
@@ -290,9 +330,25 @@ def test_no_masters_no_secrets(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "pass", "else:", "try:", "return x", "return None", "import math", "from a import b",
-     "x = 0", "total = []", "for name in names:", "if name:", "report()", "### ---", '"""', "})",
-     "q1 = None"],
+    [
+        "",
+        "pass",
+        "else:",
+        "try:",
+        "return x",
+        "return None",
+        "import math",
+        "from a import b",
+        "x = 0",
+        "total = []",
+        "for name in names:",
+        "if name:",
+        "report()",
+        "### ---",
+        '"""',
+        "})",
+        "q1 = None",
+    ],
 )
 def test_lines_that_say_nothing(line):
     assert not says_something(line)

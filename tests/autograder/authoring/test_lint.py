@@ -31,7 +31,9 @@ def findings(kit, test=None, solution=SOLUTION, given=GIVEN, later=None):
         ),
     ]
     if later:
-        cells.append(kit.new_code_cell(later, id="later", metadata=kit.meta("later", solution=True)))
+        cells.append(
+            kit.new_code_cell(later, id="later", metadata=kit.meta("later", solution=True))
+        )
     return [f"{one.cell}: {one.text}" for one in lint(kit.notebook(cells))]
 
 
@@ -70,19 +72,25 @@ def test_what_crosses_is_fine(kit, test):
     ],
 )
 def test_what_can_not_cross_is_named(kit, test, says):
-    assert any("test: " in text and says in text for text in findings(kit, test)), findings(kit, test)
+    assert any("test: " in text and says in text for text in findings(kit, test)), findings(
+        kit, test
+    )
 
 
 def test_student_names_in_given_code(kit):
     found = findings(kit, given=GIVEN + "\ny = f(3)\n")
-    assert found == ["given: uses f, the student's, in given code; move the use into a @probe or a test"]
+    assert found == [
+        "given: uses f, the student's, in given code; move the use into a @probe or a test"
+    ]
 
 
 def test_test_variables_in_student_cells_and_probes(kit):
     found = findings(kit, "t = 5\nassert f(t) == 5", later="b = t + 1")
     assert found == ["later: uses t, which only a test cell binds; define it in a read-only cell"]
     probing = GIVEN.replace("Layer(seed)", "Layer(t)")
-    assert "given: the probe outputs_of uses t" in findings(kit, "t = 5\nassert t", given=probing)[0]
+    assert (
+        "given: the probe outputs_of uses t" in findings(kit, "t = 5\nassert t", given=probing)[0]
+    )
 
 
 def test_a_student_name_that_is_always_hidden(kit):

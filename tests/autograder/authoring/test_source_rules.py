@@ -21,7 +21,9 @@ def test_the_mini_master_has_no_faults(kit):
     assert said(kit.master("ko"), "ko") == []
 
 
-@pytest.mark.parametrize("name", ["3f2a91bc", "Cell_1", "1-one", "a--b", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"])
+@pytest.mark.parametrize(
+    "name", ["3f2a91bc", "Cell_1", "1-one", "a--b", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"]
+)
 def test_ids_must_speak(kit, name):
     notebook = kit.master()
     cell(notebook, "title").id = name

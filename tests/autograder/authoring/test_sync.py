@@ -9,7 +9,9 @@ from autograder.core.notebook_io import copied
 
 
 def texts(kit, own, english=None):
-    return [str(one.cell) + " " + one.text for one in differences(english or kit.master(), own, "ko")]
+    return [
+        str(one.cell) + " " + one.text for one in differences(english or kit.master(), own, "ko")
+    ]
 
 
 def cell(notebook, name):

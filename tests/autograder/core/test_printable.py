@@ -25,11 +25,14 @@ HOSTILE = [
     char
     for char in map(chr, range(sys.maxunicode + 1))
     if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
-    or unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    or unicodedata.bidirectional(char)
+    in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
     or char in "\u200b\u200c\u200e\u200f\u061c\u2060\ufeff\u00ad\u3164\u115f\u1160\U000e0041"
 ]
 KNOWN = frozenset(HOSTILE)
-TEXTS = st.text(st.one_of(st.sampled_from(HOSTILE), st.characters(), st.sampled_from("[]{}/=+-@ab가")))
+TEXTS = st.text(
+    st.one_of(st.sampled_from(HOSTILE), st.characters(), st.sampled_from("[]{}/=+-@ab가"))
+)
 
 
 def is_shown(char):
@@ -52,7 +55,8 @@ def test_one_line_is_one_line(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["가나다 日本 ñ é العربية हिन्दी", "👩‍💻 ❤️‍🔥 👍🏽", "a = [1, 2]  # π ≠ 3", "e\u0301", "\tx\ny"]
+    "text",
+    ["가나다 日本 ñ é العربية हिन्दी", "👩‍💻 ❤️‍🔥 👍🏽", "a = [1, 2]  # π ≠ 3", "e\u0301", "\tx\ny"],
 )
 def test_honest_text_stays(text):
     assert printable(text) == text
@@ -96,7 +100,9 @@ def test_a_progress_bar_shows_nothing_hostile(text):
 def test_our_own_colors_stay_and_pass_the_streams_filter(monkeypatch):
     behind = io.StringIO()
     monkeypatch.setattr(sys, "stdout", PrintableStream(behind))
-    Console(force_terminal=True, color_system="standard", highlight=False).print("a\x1b[31mb", style="red", markup=False)
+    Console(force_terminal=True, color_system="standard", highlight=False).print(
+        "a\x1b[31mb", style="red", markup=False
+    )
     print("c\x1b[31m")
     assert behind.getvalue() == f"\x1b[31ma{MARK}[31mb\x1b[0m\nc{MARK}[31m\n"
 

@@ -63,7 +63,9 @@ def shown_as(text):
 
 
 def job(folder, cells, name="mini"):
-    nb = notebook_io.parse(b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "x")
+    nb = notebook_io.parse(
+        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "x"
+    )
     nb.cells = cells
     for number, cell in enumerate(nb.cells):
         cell.id = f"own-{number}"
@@ -98,8 +100,8 @@ def png(pixels):
     import struct
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(
-            ">I", zlib.crc32(kind + data)
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
     rows = b"".join(b"\0" + random.Random(row).randbytes(3 * pixels) for row in range(pixels))
@@ -117,7 +119,10 @@ def test_twenty_two_honest_pictures_are_all_on_the_page(tmp_path):
 
 def test_a_picture_that_is_mentioned_a_thousand_times(tmp_path):
     attached = {"a.png": {"image/png": png(600)}}
-    for source in ("![x](attachment:a.png) " * 800, "[a]: attachment:a.png\n\n" + "![x][a] " * 2_000):
+    for source in (
+        "![x](attachment:a.png) " * 800,
+        "[a]: attachment:a.png\n\n" + "![x][a] " * 2_000,
+    ):
         cells = [new_markdown_cell(source, attachments=attached) for _number in range(3)]
         (made,) = make_pages([job(tmp_path, cells)])
         assert made.why == "" and len(made.html) < 2 * PAGE_PICTURES
@@ -127,16 +132,38 @@ def test_a_picture_that_is_mentioned_a_thousand_times(tmp_path):
     "cells",
     [
         lambda: [new_code_cell("a = 1") for _number in range(2_000)],
-        lambda: [new_code_cell("", outputs=[new_output("stream", name="stdout", text="가" * 7_500_000)])],
-        lambda: [new_code_cell("", outputs=[
-            new_output("stream", name="stdout", text=f"{number}") if number % 2 else
-            new_output("display_data", data={"text/html": "<b>x</b>"}) for number in range(30_000)])],
-        lambda: [new_code_cell("", outputs=[
-            new_output("display_data", data={"text/html": "<b>x</b>" * 6_000})]) for _cell in range(300)],
-        lambda: [new_code_cell("", outputs=[
-            new_output("display_data", data={"image/png": png(900)})]) for _cell in range(12)],
+        lambda: [
+            new_code_cell("", outputs=[new_output("stream", name="stdout", text="가" * 7_500_000)])
+        ],
+        lambda: [
+            new_code_cell(
+                "",
+                outputs=[
+                    new_output("stream", name="stdout", text=f"{number}")
+                    if number % 2
+                    else new_output("display_data", data={"text/html": "<b>x</b>"})
+                    for number in range(30_000)
+                ],
+            )
+        ],
+        lambda: [
+            new_code_cell(
+                "", outputs=[new_output("display_data", data={"text/html": "<b>x</b>" * 6_000})]
+            )
+            for _cell in range(300)
+        ],
+        lambda: [
+            new_code_cell("", outputs=[new_output("display_data", data={"image/png": png(900)})])
+            for _cell in range(12)
+        ],
     ],
-    ids=["2,000 cells", "22 MB printed", "30,000 outputs", "300 long displays", "30 MB of pictures"],
+    ids=[
+        "2,000 cells",
+        "22 MB printed",
+        "30,000 outputs",
+        "300 long displays",
+        "30 MB of pictures",
+    ],
 )
 def test_a_lot_of_everything_gives_a_whole_page(tmp_path, cells):
     (made,) = make_pages([job(tmp_path, cells())])
@@ -241,12 +268,12 @@ def test_the_command_names_them_and_ends_with_1(three):
     FAULTS["no JSON"](graded(three, "eve"))
     done = subprocess.run(
         [sys.executable, "-m", "autograder", "feedback", "mini", "--course", str(three.root)],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1 and "3 pages in" in done.stdout
     assert "eve got points and reasons only" in done.stdout and done.stderr == ""
-
-
 
 
 def test_a_process_that_talks_nonsense_gets_a_plain_page(tmp_path):

@@ -129,8 +129,9 @@ def test_lateness_is_told_with_its_penalty(graded):
 def test_no_cell_chooses_the_language_of_the_page(graded):
     def edit(cells, nb):
         nb.cells.insert(0, cells["title"].copy())
-        nb.cells[0].update(cell_type="code", id="own-9", outputs=[], execution_count=1,
-                           source='set_language("xx")')
+        nb.cells[0].update(
+            cell_type="code", id="own-9", outputs=[], execution_count=1, source='set_language("xx")'
+        )
 
     change(graded, edit)
     assert '<html lang="ko">' in page(graded, explain=True)

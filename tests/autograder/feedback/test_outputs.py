@@ -26,10 +26,18 @@ def shown(*outputs, **metadata):
 
 
 def display(**data):
-    mimes = {"html": "text/html", "plain": "text/plain", "svg": "image/svg+xml",
-             "png": "image/png", "jpeg": "image/jpeg", "latex": "text/latex",
-             "markdown": "text/markdown", "js": "application/javascript",
-             "widget": "application/vnd.jupyter.widget-view+json", "record": MIME_TYPE}
+    mimes = {
+        "html": "text/html",
+        "plain": "text/plain",
+        "svg": "image/svg+xml",
+        "png": "image/png",
+        "jpeg": "image/jpeg",
+        "latex": "text/latex",
+        "markdown": "text/markdown",
+        "js": "application/javascript",
+        "widget": "application/vnd.jupyter.widget-view+json",
+        "record": MIME_TYPE,
+    }
     return new_output("display_data", data={mimes[name]: value for name, value in data.items()})
 
 
@@ -47,8 +55,10 @@ def test_what_is_printed_in_pieces_is_one_text():
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_pictures_stay_with_size_and_words(kind):
     out = display(**{kind: picture(kind) + "\n", "plain": "<Figure>"})
-    out.metadata = {f"image/{kind}": {"width": 200, "height": "9' onload='x", "alt": "A <b>plot"},
-                    "filenames": {f"image/{kind}": "https://canary.invalid/x.png"}}
+    out.metadata = {
+        f"image/{kind}": {"width": 200, "height": "9' onload='x", "alt": "A <b>plot"},
+        "filenames": {f"image/{kind}": "https://canary.invalid/x.png"},
+    }
     (made,) = shown(out)
     assert made.data == {f"image/{kind}": picture(kind)}
     assert made.metadata == {f"image/{kind}": {"width": 200, "alt": "A <b>plot"}}

@@ -19,13 +19,10 @@ PIXEL = (
     "gg=="
 )
 HARMLESS = frozenset(
-    "a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em "
-    "figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span "
-    "strong sub summary sup table tbody td tfoot th thead tr u ul var wbr".split()
+    ["a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var", "wbr"]
 )
 FORMULAS = frozenset(
-    "math mrow mi mo mn mtext mspace msup msub msubsup mfrac msqrt mroot mover munder munderover "
-    "mtable mtr mtd mstyle mpadded mphantom menclose ms mmultiscripts mprescripts none".split()
+    ["math", "mrow", "mi", "mo", "mn", "mtext", "mspace", "msup", "msub", "msubsup", "mfrac", "msqrt", "mroot", "mover", "munder", "munderover", "mtable", "mtr", "mtd", "mstyle", "mpadded", "mphantom", "menclose", "ms", "mmultiscripts", "mprescripts", "none"]
 )
 
 
@@ -79,9 +76,28 @@ def test_hostile_formulas_are_harmless(source):
 
 
 PIECES = st.sampled_from(
-    [*"<>\"'&=/ $`[]()!#*\n", "script", "img src=x onerror=canary() ", "javascript:", "<svg>",
-     "<math>", "<style>", "</style>", "<!--", "-->", "a href=", "data:image/png;base64,", "$$",
-     "\\text{", "}", "\\href{", '<span class="', "<p title='", "<table>", "<template>"]
+    [
+        *"<>\"'&=/ $`[]()!#*\n",
+        "script",
+        "img src=x onerror=canary() ",
+        "javascript:",
+        "<svg>",
+        "<math>",
+        "<style>",
+        "</style>",
+        "<!--",
+        "-->",
+        "a href=",
+        "data:image/png;base64,",
+        "$$",
+        "\\text{",
+        "}",
+        "\\href{",
+        '<span class="',
+        "<p title='",
+        "<table>",
+        "<template>",
+    ]
 )
 
 
@@ -95,7 +111,11 @@ def test_no_mixture_gets_through(source):
 def test_cleaning_twice_changes_nothing():
     for source in HOSTILE["html"]:
         once = clean_html(source)
-        inside = once.removeprefix('<div class="tex2jax_ignore" style="overflow: auto">')[:-6] if once else ""
+        inside = (
+            once.removeprefix('<div class="tex2jax_ignore" style="overflow: auto">')[:-6]
+            if once
+            else ""
+        )
         assert not once or clean_html(inside) == once
 
 
@@ -117,11 +137,15 @@ def test_what_students_mean_stays():
 
 
 def test_a_data_frame_and_a_figure_stay():
-    table = clean_html("<style scoped>.x{}</style><table border=1 class=dataframe><thead><tr><th>a</th>"
-                       "</tr></thead><tbody><tr><td style='text-align: right'>1.5</td></tr></table>")
+    table = clean_html(
+        "<style scoped>.x{}</style><table border=1 class=dataframe><thead><tr><th>a</th>"
+        "</tr></thead><tbody><tr><td style='text-align: right'>1.5</td></tr></table>"
+    )
     assert "1.5" in table and "text-align: right" in table and ".x{}" not in table
-    figure = clean_html(f'<figure><img src="data:image/png;base64,{PIXEL}" alt="A dot" '
-                        'style="max-width: 100%"></figure>')
+    figure = clean_html(
+        f'<figure><img src="data:image/png;base64,{PIXEL}" alt="A dot" '
+        'style="max-width: 100%"></figure>'
+    )
     assert PIXEL in figure and 'alt="A dot"' in figure
 
 
@@ -145,7 +169,19 @@ def test_nothing_and_too_much_are_told_apart():
 def test_pathological_sources_are_done_soon():
     """Nothing here may take minutes; measured for a person to see, not asserted by the second."""
     started = time.monotonic()
-    for piece in ("[", "![[", "*a", "$$ a ", "\\\\[", "`a", ">", "<div>", "<a><b>", "\\begin{a}", "_a_"):
+    for piece in (
+        "[",
+        "![[",
+        "*a",
+        "$$ a ",
+        "\\\\[",
+        "`a",
+        ">",
+        "<div>",
+        "<a><b>",
+        "\\begin{a}",
+        "_a_",
+    ):
         source = piece * (25_000 // len(piece))
         markdown_to_html(source)
         clean_html(source)

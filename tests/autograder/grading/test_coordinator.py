@@ -83,8 +83,18 @@ def test_a_class_on_two_workers(term, kit, on_workers, runs):
     kit.hand_in(term, "right", kit.answered(term, **right))
     kit.hand_in(term, "korean", kit.answered(term, "ko", **right))
     kit.hand_in(term, "blank", kit.answered(term))
-    kit.hand_in(term, "square", kit.answered(term, a_answer="a = 42", double="def double(x):\n    return x ** 2"))
-    kit.hand_in(term, "loud", kit.answered(term, **{**right, "a_answer": "import sys\nprint('경고', file=sys.stderr)\na = 42"}))
+    kit.hand_in(
+        term,
+        "square",
+        kit.answered(term, a_answer="a = 42", double="def double(x):\n    return x ** 2"),
+    )
+    kit.hand_in(
+        term,
+        "loud",
+        kit.answered(
+            term, **{**right, "a_answer": "import sys\nprint('경고', file=sys.stderr)\na = 42"}
+        ),
+    )
     kit.hand_in(term, "dies", kit.answered(term, **{**right, "double": "import os\nos._exit(0)"}))
     kit.hand_in(term, "unreadable", b'{"nbformat": 4, "cel')
     found = {one.student: one for one in grade(term, "mini", workers=2)}
@@ -152,7 +162,11 @@ def test_the_worker_has_no_say_in_points_or_marks(term, kit, here, monkeypatch, 
     def generous(content):
         from autograder.judge.job import CellOutcome, Job, Outcome
 
-        forged = {"output_type": "execute_result", "metadata": {"points": 1000}, "data": {"text/plain": "1000"}}
+        forged = {
+            "output_type": "execute_result",
+            "metadata": {"points": 1000},
+            "data": {"text/plain": "1000"},
+        }
         cells = {cell.id: CellOutcome([forged]) for cell in Job.from_bytes(content).cells}
         return Outcome(cells).to_bytes()
 
@@ -193,13 +207,14 @@ def test_names_and_releases_that_are_missing_are_sentences(course, term, kit, on
 
 def test_two_runs_at_once_are_a_sentence(term, kit, here):
     kit.hand_in(term, "a", kit.answered(term))
-    with grading._alone(term):
-        with pytest.raises(EnvironmentFault, match="at work"):
-            grade(term, "mini")
+    with grading._alone(term), pytest.raises(EnvironmentFault, match="at work"):
+        grade(term, "mini")
     assert len(grade(term, "mini")) == 1
 
 
-def test_a_gradebook_that_is_taken_midway_is_a_sentence_and_nothing_is_lost(term, kit, here, runs, monkeypatch):
+def test_a_gradebook_that_is_taken_midway_is_a_sentence_and_nothing_is_lost(
+    term, kit, here, runs, monkeypatch
+):
     from autograder.grading.gradebook_writer import GradebookWriter
 
     for name in ("a", "b"):
@@ -228,7 +243,9 @@ def test_lateness_is_what_collecting_recorded(term, kit, here):
         gradebook.update_or_create_assignment("mini", duedate=datetime(2026, 11, 20, 9, 0))
     path = kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
     (path.parent / "timestamp.txt").write_text("2026-11-20 08:00:00 UTC")
-    record_receipt(term, "a", "mini", CollectionReceipt("2026-11-20T10:00:00+00:00", "exchange", "mini"))
+    record_receipt(
+        term, "a", "mini", CollectionReceipt("2026-11-20T10:00:00+00:00", "exchange", "mini")
+    )
     kit.hand_in(term, "b", kit.answered(term, **kit.RIGHT))
     kit.hand_in(term, "c", kit.answered(term)).with_name("timestamp.txt").write_text("soon")
     assert [one.late_seconds for one in grade(term, "mini")] == [3600, 3600, 0]
@@ -247,7 +264,9 @@ def with_files(course, kit):
     return course
 
 
-def test_a_submission_brings_the_files_asked_for_and_nothing_else(with_files, kit, here, monkeypatch, tmp_path):
+def test_a_submission_brings_the_files_asked_for_and_nothing_else(
+    with_files, kit, here, monkeypatch, tmp_path
+):
     sent = {}
 
     def runner(content):
@@ -282,7 +301,9 @@ def test_a_submission_brings_the_files_asked_for_and_nothing_else(with_files, ki
 def test_notes_of_collecting_come_first_and_once(term, kit, here):
     kit.hand_in(term, "a", kit.answered(term))
     said = [note("First."), note("Second.")]
-    record_receipt(term, "a", "mini", CollectionReceipt("2026-11-20T10:00:00+00:00", "folder", "mini", said))
+    record_receipt(
+        term, "a", "mini", CollectionReceipt("2026-11-20T10:00:00+00:00", "folder", "mini", said)
+    )
     (one,) = grade(term, "mini")
     assert one.notes == ("First.", "Second.")
 
@@ -322,7 +343,13 @@ def _killed(course: Course, at: int) -> int | None:
 
     A moment is a line of the modules that write.
     """
-    files = ("grading/coordinator.py", "grading/result_folder.py", "grading/gradebook_writer.py", "core/atomic_io.py", "grading/result.py")
+    files = (
+        "grading/coordinator.py",
+        "grading/result_folder.py",
+        "grading/gradebook_writer.py",
+        "core/atomic_io.py",
+        "grading/result.py",
+    )
     paths = {str(Path(grading.__file__).parents[1] / name) for name in files}
     reader, writer = os.pipe()
     pid = os.fork()
@@ -388,7 +415,9 @@ def _has_result(course: Course, student: str, expected: dict) -> bool:
     )
 
 
-def test_killed_at_many_moments_no_result_is_lost_and_none_is_there_twice(twice, kit, runs, tmp_path):
+def test_killed_at_many_moments_no_result_is_lost_and_none_is_there_twice(
+    twice, kit, runs, tmp_path
+):
     whole = _copy(twice, tmp_path / "whole")
     moments = _killed(whole, 0)
     expected = _state(whole, kit)

@@ -16,8 +16,18 @@ def by_student(term, kit):
     kit.hand_in(term, "right", kit.answered(term, **right))
     kit.hand_in(term, "korean", kit.answered(term, "ko", **right))
     kit.hand_in(term, "blank", kit.answered(term))
-    kit.hand_in(term, "square", kit.answered(term, a_answer="a = 42", double="def double(x):\n    return x ** 2"))
-    kit.hand_in(term, "loud", kit.answered(term, **{**right, "a_answer": "import sys\nprint('경고', file=sys.stderr)\na = 42"}))
+    kit.hand_in(
+        term,
+        "square",
+        kit.answered(term, a_answer="a = 42", double="def double(x):\n    return x ** 2"),
+    )
+    kit.hand_in(
+        term,
+        "loud",
+        kit.answered(
+            term, **{**right, "a_answer": "import sys\nprint('경고', file=sys.stderr)\na = 42"}
+        ),
+    )
     kit.hand_in(term, "loops", kit.answered(term, **{**right, "a_answer": "while True: pass"}))
     kit.hand_in(term, "dies", kit.answered(term, **{**right, "double": "import os\nos._exit(0)"}))
     kit.hand_in(term, "unreadable", b'{"nbformat": 4, "cel')
@@ -142,5 +152,7 @@ def test_another_unreadable_file_gets_its_own_reason(term, kit):
 
 
 def test_a_lone_surrogate_in_an_output_stops_nothing(term, kit):
-    kit.hand_in(term, "a", kit.answered(term, **{**kit.RIGHT, "a_answer": r"print('\udc80')" + "\na = 42"}))
+    kit.hand_in(
+        term, "a", kit.answered(term, **{**kit.RIGHT, "a_answer": r"print('\udc80')" + "\na = 42"})
+    )
     assert grade(term, "mini")[0].score == 6

@@ -107,9 +107,8 @@ def test_one_that_hangs_is_ended(tasks, tmp_path):
 
 
 def test_an_exception_comes_back_as_it_is(tasks):
-    with executor(1) as pool:
-        with pytest.raises(ValueError, match="mine"):
-            pool.submit(tasks.fail, "a").result()
+    with executor(1) as pool, pytest.raises(ValueError, match="mine"):
+        pool.submit(tasks.fail, "a").result()
 
 
 def test_each_process_warms_up_once(tasks):
@@ -131,10 +130,9 @@ def test_a_warm_process_that_is_killed_is_started_anew(tasks):
 
 
 def test_abandoned_while_it_becomes_warm(tasks):
-    with pytest.raises(KeyboardInterrupt):
-        with executor(1, warm=tasks.slow_start) as pool:
-            waiting = pool.submit(tasks.upper, "a")
-            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), executor(1, warm=tasks.slow_start) as pool:
+        waiting = pool.submit(tasks.upper, "a")
+        raise KeyboardInterrupt
     wait([waiting])
     assert waiting.cancelled() or isinstance(waiting.exception(), WorkerDied)
 
@@ -148,13 +146,12 @@ def test_processes_that_never_start_are_a_sentence(tasks):
 def test_an_error_in_the_block_ends_the_processes_at_once(tasks, tmp_path):
     ran = tmp_path / "ran"
     ran.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        with executor(1) as pool:
-            running = pool.submit(tasks.hang, str(ran))
-            waiting = pool.submit(tasks.upper, "a")
-            while not any(ran.iterdir()):
-                time.sleep(0.02)
-            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), executor(1) as pool:
+        running = pool.submit(tasks.hang, str(ran))
+        waiting = pool.submit(tasks.upper, "a")
+        while not any(ran.iterdir()):
+            time.sleep(0.02)
+        raise KeyboardInterrupt
     (pid,) = [int(path.name) for path in ran.iterdir()]
     assert gone(pid)
     wait([running, waiting])

@@ -100,5 +100,3 @@ def test_a_submission_that_nobody_thought_of_stops_no_other(term, kit, monkeypat
     assert "RecursionError" in (term.term / "last-error.log").read_text()
     monkeypatch.setattr(WorkMaker, "work", work)
     assert len(grade(term, "mini")) == 2
-
-

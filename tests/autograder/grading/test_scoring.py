@@ -140,6 +140,8 @@ def test_a_record_that_report_could_not_have_written_earns_nothing(kit, record):
 
 
 def test_a_written_answer_waits_for_a_person(kit):
-    cell = kit.new_markdown_cell("Because.", id="why", metadata=kit.meta("why", solution=True, points=2))
+    cell = kit.new_markdown_cell(
+        "Because.", id="why", metadata=kit.meta("why", solution=True, points=2)
+    )
     cell.metadata.nbgrader["checksum"] = "of the stub"
     assert outcome(cell).points is None

@@ -70,7 +70,9 @@ def submission(course, change):
 
 def answering(who):
     if who in REFUSES:
-        return lambda _cell, source: REFUSES[who] + source.replace("raise ValueError", "raise TooSmall")
+        return lambda _cell, source: (
+            REFUSES[who] + source.replace("raise ValueError", "raise TooSmall")
+        )
     where, before, expression = ANSWERS[who]
 
     def change(cell, source):
@@ -98,7 +100,9 @@ def test_right_answers_of_any_honest_type_have_all_the_points(tmp_path):
     course = Course(tmp_path / "course")
     for code in ("en", "ko"):
         shutil.copytree(
-            Course.here().source(code) / ASSIGNMENT, course.source(code) / ASSIGNMENT, dirs_exist_ok=True
+            Course.here().source(code) / ASSIGNMENT,
+            course.source(code) / ASSIGNMENT,
+            dirs_exist_ok=True,
         )
     command(course, "build")
     command(course, "release", ASSIGNMENT)

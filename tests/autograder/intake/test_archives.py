@@ -9,7 +9,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,7 @@ def with_raw_names(files: dict[bytes, bytes]) -> bytes:
     class RawInfo(zipfile.ZipInfo):
         raw = b""
 
-        def _encodeFilenameFlags(self):  # noqa: N802 (zipfile's own name)
+        def _encodeFilenameFlags(self):
             return self.raw, 0
 
     target = io.BytesIO()
@@ -177,9 +177,8 @@ def test_a_bomb_of_one_member():
 def test_a_bomb_whose_header_lies():
     content = packed({"a": b"0" * 10_000_000})
     lying = content.replace(struct.pack("<L", 10_000_000), struct.pack("<L", 10))
-    with ZipSource(lying, "a.zip", SMALL) as source:
-        with pytest.raises(BadArchive):
-            source.read(source.members[0])
+    with ZipSource(lying, "a.zip", SMALL) as source, pytest.raises(BadArchive):
+        source.read(source.members[0])
 
 
 def test_a_bomb_of_many_members():
@@ -229,7 +228,7 @@ def test_a_damaged_zip_is_a_sentence(at, value):
 def test_what_systems_leave_behind_is_ignored():
     files = ["__MACOSX/._quiz.ipynb", ".DS_Store", "a/._b", ".ipynb_checkpoints/quiz.ipynb"]
     assert all(map(is_ignored, files)) and not is_ignored("quiz.ipynb")
-    assert names(packed({name: b"" for name in [*files, "q"]})) == ["q"]
+    assert names(packed(dict.fromkeys([*files, "q"], b""))) == ["q"]
 
 
 def test_times():
@@ -237,9 +236,9 @@ def test_times():
         info.extra = struct.pack("<HHBl", 0x5455, 5, 1, 1_740_000_000)
 
     with ZipSource(packed({"a": b""}, exact), "a.zip", SMALL) as source:
-        assert source.members[0].modified == datetime.fromtimestamp(1_740_000_000, timezone.utc)
+        assert source.members[0].modified == datetime.fromtimestamp(1_740_000_000, UTC)
     with ZipSource(packed({"a": b""}), "a.zip", SMALL) as source:
-        expected = datetime(2025, 3, 1, 12).astimezone(timezone.utc)
+        expected = datetime(2025, 3, 1, 12).astimezone(UTC)
         assert source.members[0].modified == expected
 
 

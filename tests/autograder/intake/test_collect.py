@@ -336,7 +336,16 @@ def test_a_students_zip_is_opened(course, inbox):
 
 @pytest.mark.parametrize(
     "name",
-    ["../x", "/x", "C:\\x", "s02/../../x", "s02/a\nb.ipynb", "s02/\x1b]52;c;eA==\x07.ipynb", "s02/" + "n" * 2000, "s02/a\x00b"],
+    [
+        "../x",
+        "/x",
+        "C:\\x",
+        "s02/../../x",
+        "s02/a\nb.ipynb",
+        "s02/\x1b]52;c;eA==\x07.ipynb",
+        "s02/" + "n" * 2000,
+        "s02/a\x00b",
+    ],
     ids=ascii,
 )
 def test_a_name_in_a_class_s_zip_keeps_nobody_else_out(course, inbox, name):
@@ -765,8 +774,6 @@ def emptied(tmp_path):
     """Removes afterwards what is nested too deep for Python to remove."""
     yield
     subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
-
-
 
 
 @pytest.mark.parametrize("wrapped", ["", "submissions/"])

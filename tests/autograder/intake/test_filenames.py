@@ -135,7 +135,9 @@ def test_a_folder_around_everything_is_passed_over():
     assert [delivery.owner.label for delivery in found] == ["s01", "s02"]
 
 
-@pytest.mark.parametrize("inside", [("s01/quiz.ipynb", "s02/quiz.ipynb"), ("kim_123_9_quiz.ipynb",)])
+@pytest.mark.parametrize(
+    "inside", [("s01/quiz.ipynb", "s02/quiz.ipynb"), ("kim_123_9_quiz.ipynb",)]
+)
 def test_a_folder_that_may_be_a_students_is_not_passed_over(inside):
     found, _ = deliveries(members(*(f"mallory/{name}" for name in inside)), "quiz", CLASS)
     assert [delivery.owner.label for delivery in found] == ["mallory"]

@@ -206,14 +206,25 @@ def test_any_bytes_are_examined(content):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 6) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["nbformat", "cells", "metadata", "cell_type", "source", "id", "nbgrader", "outputs"]
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "nbformat",
+                    "cells",
+                    "metadata",
+                    "cell_type",
+                    "source",
+                    "id",
+                    "nbgrader",
+                    "outputs",
+                ]
+            )
+            | st.text(max_size=3),
+            inner,
+            max_size=4,
         )
-        | st.text(max_size=3),
-        inner,
-        max_size=4,
     ),
     max_leaves=12,
 )

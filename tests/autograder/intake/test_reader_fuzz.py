@@ -47,8 +47,27 @@ NAMES = frozenset(
 QUIZ = Blueprint("quiz", NAMES, frozenset(CELLS.by_text), frozenset({"data.csv"}), CELLS)
 
 ODD = st.sampled_from(
-    [None, True, -1, 2**70, 1e308, float("nan"), "", "\ud800", "\x1b[2J", "../term", "/proc/1/root",
-     "x" * 400, [], [[]], [None], {}, {"": {}}, {"nbgrader": 5}, {"nbgrader": {"grade_id": []}}]
+    [
+        None,
+        True,
+        -1,
+        2**70,
+        1e308,
+        float("nan"),
+        "",
+        "\ud800",
+        "\x1b[2J",
+        "../term",
+        "/proc/1/root",
+        "x" * 400,
+        [],
+        [[]],
+        [None],
+        {},
+        {"": {}},
+        {"nbgrader": 5},
+        {"nbgrader": {"grade_id": []}},
+    ]
 )
 
 
@@ -145,8 +164,14 @@ WIRE = st.recursive(
 @given(WIRE, st.integers(0, 40))
 def test_what_a_hijacked_reader_says_is_validated(value, at):
     row = ["code", "x = 1", None, ["a.png", "image/png", "AAAA"]]
-    for claim in (value, ["en", value], ["en", [value]], ["en", [[*row[: at % 4], value]]],
-                  ["../en", [row]], ["en", [["code", "x", "../id"]]]):
+    for claim in (
+        value,
+        ["en", value],
+        ["en", [value]],
+        ["en", [[*row[: at % 4], value]]],
+        ["../en", [row]],
+        ["en", [["code", "x", "../id"]]],
+    ):
         try:
             found = submission_from_wire(claim, CELLS)
         except BadRecord:
@@ -164,8 +189,17 @@ def zipped(files: list[tuple[str, bytes]]) -> bytes:
 
 
 NAME = st.sampled_from(
-    ["quiz.ipynb", "quiz (1).ipynb", "a/quiz.ipynb", "data.csv", "receipt.json", "x\n.txt", "é.ipynb",
-     "timestamp.txt", "in.zip"]
+    [
+        "quiz.ipynb",
+        "quiz (1).ipynb",
+        "a/quiz.ipynb",
+        "data.csv",
+        "receipt.json",
+        "x\n.txt",
+        "é.ipynb",
+        "timestamp.txt",
+        "in.zip",
+    ]
 )
 RECEIPTS = [b"{}", b'{"student": "s01", "files": {"quiz.ipynb": 5}, "sha256": 1}', b"[" * 5000]
 
@@ -180,7 +214,9 @@ def test_a_delivery_gone_wrong_is_judged(data):
         if kind == "notebook":
             content = notebook(data.draw(st.lists(MUTATION, max_size=2)))
         elif kind == "zip":
-            content = bytearray(zipped([(data.draw(NAME), RELEASED.read_bytes()), ("data.csv", b"1")]))
+            content = bytearray(
+                zipped([(data.draw(NAME), RELEASED.read_bytes()), ("data.csv", b"1")])
+            )
             for at, one in data.draw(
                 st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6)
             ):
@@ -213,7 +249,8 @@ def test_line_ends_are_no_change():
         cell["metadata"] = {}
     found = submission_of(tree, CELLS)
     assert [cell.cell_id for cell in found.cells if cell.source.strip()] == [
-        CELLS.find((None, None, None), cell["source"]) for cell in PLAIN["cells"]
+        CELLS.find((None, None, None), cell["source"])
+        for cell in PLAIN["cells"]
         if cell["source"].strip()
     ]
     assert all("\r" not in cell.source for cell in found.cells)
@@ -221,9 +258,20 @@ def test_line_ends_are_no_change():
 
 @pytest.mark.parametrize("metadata", [{"a": 1}, {"nbgrader": {"grade_id": "q1-answer"}}])
 def test_nothing_of_the_metadata_is_written(metadata):
-    tree = {"nbformat": 4, "nbformat_minor": 9, "metadata": {"kernelspec": {"name": "../../x"}},
-            "cells": [{"cell_type": "code", "source": "1", "metadata": {**metadata, "tags": ["x"]},
-                       "outputs": [{"output_type": "secret"}], "execution_count": 3}]}
+    tree = {
+        "nbformat": 4,
+        "nbformat_minor": 9,
+        "metadata": {"kernelspec": {"name": "../../x"}},
+        "cells": [
+            {
+                "cell_type": "code",
+                "source": "1",
+                "metadata": {**metadata, "tags": ["x"]},
+                "outputs": [{"output_type": "secret"}],
+                "execution_count": 3,
+            }
+        ],
+    }
     written = to_bytes(submission_of(tree, CELLS), CELLS)
     assert b"../../x" not in written and b"secret" not in written and b'"tags"' not in written
 

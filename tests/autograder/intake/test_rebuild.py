@@ -76,7 +76,11 @@ def test_doubled_cells_collapse(parts, kit, course):
     stub = notebook_io.copied(cell(given, "a-answer"))
     other = notebook_io.copied(cell(work, "a-answer"))
     other.source = "a = 7"
-    work.cells[position + 1 : position + 1] = [other, stub, notebook_io.copied(cell(work, "a-test"))]
+    work.cells[position + 1 : position + 1] = [
+        other,
+        stub,
+        notebook_io.copied(cell(work, "a-test")),
+    ]
     result, notes = rebuild(base, given, work)
     assert cell(result, "a-answer").source == "a = 7"
     assert len(result.cells) == len(base.cells)
@@ -195,7 +199,9 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     base = template(course, "mini", "mini", "en")
     given_notebook = released(course, "mini", "mini", "en")
     shuffled = notebook_io.copied(given_notebook).cells
-    extra = [new_code_cell(data.draw(st.text(max_size=20))) for _ in range(data.draw(st.integers(0, 3)))]
+    extra = [
+        new_code_cell(data.draw(st.text(max_size=20))) for _ in range(data.draw(st.integers(0, 3)))
+    ]
     pool = shuffled + extra
     chosen = data.draw(st.lists(st.sampled_from(range(len(pool))), max_size=12))
     work = notebook_io.copied(given_notebook)
@@ -215,9 +221,7 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     assert len({c.id for c in result.cells}) == len(result.cells)
 
 
-PICTURE = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(parts):
@@ -239,7 +243,12 @@ def test_a_picture_pasted_into_a_written_answer_is_kept(parts):
     base, given = (notebook_io.copied(part) for part in parts)
     for part in (base, given):
         essay = new_markdown_cell("YOUR ANSWER HERE", id="essay")
-        essay.metadata.nbgrader = {"grade_id": "essay", "grade": True, "solution": True, "points": 1}
+        essay.metadata.nbgrader = {
+            "grade_id": "essay",
+            "grade": True,
+            "solution": True,
+            "points": 1,
+        }
         part.cells.append(essay)
     work = notebook_io.copied(given)
     work.cells[-1].source = "See ![](attachment:drawn.png)"

@@ -105,7 +105,10 @@ def test_one_kernel_and_two_sides_agree(assignment):
     given = released(COURSE, assignment, assignment, "en")
     master = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
     folder = COURSE.source("en") / assignment
-    works = {name: rebuild(base, given, recorded(base, given, work))[0] for name, work in submissions(assignment)}
+    works = {
+        name: rebuild(base, given, recorded(base, given, work))[0]
+        for name, work in submissions(assignment)
+    }
 
     def in_one_kernel(work):
         return cell_verdicts(execute(COURSE, work, folder, master))

@@ -89,7 +89,9 @@ def test_a_hidden_part_before_the_visible_ones_is_apart():
     assert graded(RIGHT, APART).points == 2
     assert graded(KNOWS_TWO, APART).points == 1
     assert is_apart(ast.parse(APART), APART)
-    seen = "seen = []\ndef double(x):\n    seen.append(x)\n    return 2 * x if len(seen) == 1 else 0"
+    seen = (
+        "seen = []\ndef double(x):\n    seen.append(x)\n    return 2 * x if len(seen) == 1 else 0"
+    )
     found = graded(seen, APART)  # right in the first look's first call, and in the second's
     assert found.points == 2
 
@@ -113,7 +115,9 @@ with check(f"then {{double(9)}}, {{last}}", hidden=True):
     assert double(9) == 18
 {END}
 report()"""
-    keeps = "last = 'nothing'\ndef double(x):\n    global last\n    last = f'seen {x}'\n    return 4"
+    keeps = (
+        "last = 'nothing'\ndef double(x):\n    global last\n    last = f'seen {x}'\n    return 4"
+    )
     said = " ".join(graded(keeps, test, f"last = ''\n{RIGHT}").messages)
     assert UNNAMED in said
     assert "9" not in said and "then" not in said
@@ -138,11 +142,19 @@ def test_texts_are_those_written_out():
     assert texts_in(tree) == {"ab", "e"}
 
 
-VALUES = ["10 ** 9000", "[10 ** 9000]", "['a' * 60_000_000]", "'\\ud800' * 1000", "[[1.5]] * 300_000"]
+VALUES = [
+    "10 ** 9000",
+    "[10 ** 9000]",
+    "['a' * 60_000_000]",
+    "'\\ud800' * 1000",
+    "[[1.5]] * 300_000",
+]
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("test", ["assert a == 1, a", "{1: 2}[str(a)[:9] and a]", "raise KeyError(a)"])
+@pytest.mark.parametrize(
+    "test", ["assert a == 1, a", "{1: 2}[str(a)[:9] and a]", "raise KeyError(a)"]
+)
 def test_a_value_in_a_test_s_own_message_is_a_wrong_answer_and_no_fault(value, test):
     found = graded(f"a = {value}", test, "a = 1")
     assert found.points == 0
@@ -151,7 +163,9 @@ def test_a_value_in_a_test_s_own_message_is_a_wrong_answer_and_no_fault(value, t
 
 def test_many_checks_made_of_a_student_s_value_are_no_fault():
     test = "for one in a:\n    with check(f'{one}'):\n        assert one\nreport()"
-    assert graded("a = ['x' * 300 + str(one) for one in range(100_000)]", test, "a = [1]").points == 0
+    assert (
+        graded("a = ['x' * 300 + str(one) for one in range(100_000)]", test, "a = [1]").points == 0
+    )
 
 
 def test_stopping_an_iteration_passes_no_test():

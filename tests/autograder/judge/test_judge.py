@@ -67,7 +67,13 @@ def process(child, seconds=0.5):
 def judged(kit):
     """Run one test cell against a child that answers as told; returns (record, outputs, child)."""
 
-    def run(body, names=None, given="from beyond.checks import check, given, report", solution=(), **answers):
+    def run(
+        body,
+        names=None,
+        given="from beyond.checks import check, given, report",
+        solution=(),
+        **answers,
+    ):
         child = Child(**answers)
         names = names or Names(functions={"f"}, values={"a"})
         judge = Judge(process(child), names, list(solution))
@@ -75,7 +81,9 @@ def judged(kit):
         lines = "\n".join("    " + line for line in body.splitlines())
         outputs, run.status = judge.test("t", f'with check("x"):\n{lines}\nreport()')
         records = [
-            out["data"][MIME_TYPE]["checks"] for out in outputs if out["output_type"] == "display_data"
+            out["data"][MIME_TYPE]["checks"]
+            for out in outputs
+            if out["output_type"] == "display_data"
         ]
         return records, outputs, child
 
@@ -88,7 +96,9 @@ def passed(records):
 
 def test_values_and_calls_go_through_the_door(judged):
     records, outputs, child = judged(
-        "assert f(a, key=2) == 7", a=["value", 5], f=lambda args, kwargs: ["value", args[0] + kwargs["key"]]
+        "assert f(a, key=2) == 7",
+        a=["value", 5],
+        f=lambda args, kwargs: ["value", args[0] + kwargs["key"]],
     )
     assert passed(records) == [True]
     assert len(outputs) == 1
@@ -116,8 +126,12 @@ def test_builtins_and_given_names_win_over_the_students(judged):
 
 def test_a_probe_is_a_call(judged):
     names = Names(given={"outputs"}, probes={"outputs"})
-    given = "from beyond.checks import check, report, probe\n@probe\ndef outputs(x):\n    return here"
-    records, _outputs, child = judged("assert outputs(1) == 2", names=names, given=given, outputs=["value", 2])
+    given = (
+        "from beyond.checks import check, report, probe\n@probe\ndef outputs(x):\n    return here"
+    )
+    records, _outputs, child = judged(
+        "assert outputs(1) == 2", names=names, given=given, outputs=["value", 2]
+    )
     assert passed(records) == [True]
     assert child.asked[0][:3] == ("call", "outputs", [1])
 
@@ -125,14 +139,18 @@ def test_a_probe_is_a_call(judged):
 def test_exceptions_keep_their_builtin_type_and_lose_the_rest(judged):
     body = "try:\n    f(-1)\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    assert False"
     assert passed(judged(body, f=["error", "ValueError", "no"])[0]) == [True]
-    records, _outputs, _child = judged("f(1)", f=["error", "Own<b>Error", "x\x1b[31m\nline" + "y" * 999])
+    records, _outputs, _child = judged(
+        "f(1)", f=["error", "Own<b>Error", "x\x1b[31m\nline" + "y" * 999]
+    )
     (one,) = records[0]
     assert not one["passed"]
     assert "\x1b" not in one["message"] and "<" not in one["message"]
     assert len(one["message"]) < 400
 
 
-@pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException", "open", "1x", ""])
+@pytest.mark.parametrize(
+    "name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException", "open", "1x", ""]
+)
 def test_no_remote_error_is_more_than_an_exception(name):
     assert isinstance(remote_error(read_claim([name, "m"])), Exception)
 
@@ -184,9 +202,16 @@ def test_after_a_late_answer_the_same_name_fails_at_once_and_others_are_asked(ki
     asked = StudentProcess(lambda: next(connect).connect(), Clock(60.0), 0.5, 3)
     judge = Judge(asked, Names(functions={"f", "g"}), [])
     judge.define("given", "from beyond.checks import check, report")
-    source = "".join(f"with check('{n}'):\n    {call}\n" for n, call in enumerate(["f(1)", "g(1)", "f(2)", "1"]))
+    source = "".join(
+        f"with check('{n}'):\n    {call}\n" for n, call in enumerate(["f(1)", "g(1)", "f(2)", "1"])
+    )
     outputs, status = judge.test("t", source + "report()")
-    assert [one["passed"] for one in outputs[0]["data"][MIME_TYPE]["checks"]] == [False, True, False, True]
+    assert [one["passed"] for one in outputs[0]["data"][MIME_TYPE]["checks"]] == [
+        False,
+        True,
+        False,
+        True,
+    ]
     assert [one[1] for one in again.asked] == ["g"]
     assert status is CellStatus.RAN
 
@@ -224,7 +249,9 @@ def test_a_given_cell_that_never_ends_is_the_instructors_fault():
         Judge(process(Child()), Names(), []).define("given", "while True: pass", 0.3)
 
 
-@pytest.mark.parametrize("source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"])
+@pytest.mark.parametrize(
+    "source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"]
+)
 def test_a_given_cell_that_fails_is_the_instructors_fault(source):
     with pytest.raises(InstructorFault, match="the cell given"):
         Judge(process(Child()), Names(), []).define("given", source)
@@ -313,11 +340,15 @@ def test_an_exception_is_caught_by_what_would_catch_it_in_a_notebook(error):
     assert type(found).__name__ == type(error).__name__
     assert str(found) == one_line(str(error))
     for known in type(error).__mro__:
-        if known.__module__.startswith(("builtins", "json", "statistics", "numpy", "zipfile", "decimal")):
+        if known.__module__.startswith(
+            ("builtins", "json", "statistics", "numpy", "zipfile", "decimal")
+        ):
             assert isinstance(found, known), known
     assert found.late is False
     if isinstance(error, ExceptionGroup):
-        assert [type(one).__name__ for one in found.exceptions] == [type(one).__name__ for one in error.exceptions]
+        assert [type(one).__name__ for one in found.exceptions] == [
+            type(one).__name__ for one in error.exceptions
+        ]
     elif type(error) in (ValueError, KeyError):
         assert found.args == error.args
 
@@ -326,7 +357,9 @@ def test_an_exception_is_caught_by_what_would_catch_it_in_a_notebook(error):
                                    BaseExceptionGroup("g", [SystemExit(1)])])  # fmt: skip
 def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
     found = raised(error)
-    assert isinstance(found, Exception) and not isinstance(found, (SystemExit, KeyboardInterrupt, GeneratorExit))
+    assert isinstance(found, Exception) and not isinstance(
+        found, (SystemExit, KeyboardInterrupt, GeneratorExit)
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,10 +388,23 @@ def test_an_exception_of_a_given_cell_is_caught_as_such(judged):
         "from beyond.checks import check, given, report\n"
         "class TooSmall(Exception):\n    def __init__(self, value, least):\n        self.value = value\n"
     )
-    claimed = ["error", "Tiny", "2 is too small", ["__main__.Tiny", "__main__.TooSmall", "builtins.Exception"]]
+    claimed = [
+        "error",
+        "Tiny",
+        "2 is too small",
+        ["__main__.Tiny", "__main__.TooSmall", "builtins.Exception"],
+    ]
     body = "try:\n    f(2)\nexcept TooSmall as error:\n    assert str(error) == '2 is too small'\nelse:\n    assert False"
     assert passed(judged(body, given=given, f=[*claimed, False, None, []])[0]) == [True]
-    for name in ("check", "given", "reference", "__builtins__", "TooSmall.__init__", "", "NotAnswered"):
+    for name in (
+        "check",
+        "given",
+        "reference",
+        "__builtins__",
+        "TooSmall.__init__",
+        "",
+        "NotAnswered",
+    ):
         hostile = ["error", "Odd", "said", [f"__main__.{name}"], False, None, []]
         body = "try:\n    f(2)\nexcept TooSmall:\n    pass"
         assert passed(judged(body, given=given, f=hostile)[0]) == [False]

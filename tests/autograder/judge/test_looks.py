@@ -76,7 +76,10 @@ def test_visible_checks_are_those_of_the_first_look():
     seen = reported(one("seen", False, "kept"))
     whole = reported(one("seen", True), one("unseen", True, hidden=True))
     found = both(seen, whole)
-    assert [(check["passed"], check["message"]) for check in record(found)] == [(False, "kept"), (True, "")]
+    assert [(check["passed"], check["message"]) for check in record(found)] == [
+        (False, "kept"),
+        (True, ""),
+    ]
     assert found.outputs[1]["ename"] == "CheckFailed"
 
 
@@ -92,11 +95,15 @@ def test_hidden_checks_are_those_of_the_second():
 def test_a_missing_answer_is_told_only_if_the_first_look_knew_it(first):
     """Else `return None` for one hidden input and not for another would be a third outcome."""
     seen = reported(one("seen", False, unanswered=first))
-    whole = reported(one("seen", False, unanswered=True), one("unseen", False, hidden=True, unanswered=True))
+    whole = reported(
+        one("seen", False, unanswered=True), one("unseen", False, hidden=True, unanswered=True)
+    )
     assert [check["unanswered"] for check in record(both(seen, whole))] == [first, first]
 
 
-@pytest.mark.parametrize("whole", [stopped("E", "secret"), ended(CellStatus.DIED), ended(CellStatus.TIMED_OUT)])
+@pytest.mark.parametrize(
+    "whole", [stopped("E", "secret"), ended(CellStatus.DIED), ended(CellStatus.TIMED_OUT)]
+)
 def test_a_hidden_part_that_stops_the_test_earns_nothing_and_quotes_nobody(whole):
     found = both(reported(one("seen", True)), whole)
     assert MIME_TYPE not in str(found.outputs)
@@ -110,10 +117,14 @@ def test_a_cell_that_ended_in_the_first_look_has_ended(status):
 
 
 def test_a_plain_test_earns_the_number_of_the_second_look():
-    plain = CodeCell("t", 1, "test", "assert f(1)\n### BEGIN HIDDEN TESTS\nx\n### END HIDDEN TESTS\n2")
+    plain = CodeCell(
+        "t", 1, "test", "assert f(1)\n### BEGIN HIDDEN TESTS\nx\n### END HIDDEN TESTS\n2"
+    )
     number = {"output_type": "execute_result", "metadata": {}, "data": {"text/plain": "1.5"}}
     assert both(CellOutcome([]), CellOutcome([number]), plain).outputs == [number]
-    assert both(stopped("AssertionError", "kept"), CellOutcome([number]), plain) == stopped("AssertionError", "kept")
+    assert both(stopped("AssertionError", "kept"), CellOutcome([number]), plain) == stopped(
+        "AssertionError", "kept"
+    )
 
 
 texts = strategies.sampled_from(["", "SECRET"])

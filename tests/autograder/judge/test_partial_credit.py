@@ -34,7 +34,9 @@ def test_a_test_cell_that_ends_in_a_number(course, kit, last, full, half):
     def work(a, double):
         cells = [
             kit.new_markdown_cell("# Mini", id="title"),
-            kit.new_code_cell(f"a = {a}", id="a-answer", metadata=kit.meta("a-answer", solution=True)),
+            kit.new_code_cell(
+                f"a = {a}", id="a-answer", metadata=kit.meta("a-answer", solution=True)
+            ),
             kit.new_code_cell(double, id="double", metadata=kit.meta("double", solution=True)),
             kit.new_code_cell(SCORED + last, id="a-test", metadata=kit.meta("a-test", points=2)),
         ]

@@ -20,7 +20,7 @@ from autograder.sandbox.limits import Limits
 from autograder.sandbox.zygote_client import WarmParent
 from beyond.checks import given  # noqa: F401 - the code in DESCRIBE calls it
 
-STUDENT = '''
+STUDENT = """
 import array, collections, datetime, decimal, enum, fractions, io, itertools, json, math, os
 import pathlib, statistics, time, types, zoneinfo
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString
@@ -117,7 +117,7 @@ def failing():
 
 def made(source):
     return eval(source, globals())
-'''
+"""
 
 DESCRIBE = '''
 def described(value):
@@ -164,18 +164,16 @@ exec(DESCRIBE)
 
 numbers = st.one_of(
     st.integers(-(10**30), 10**30).map(repr),
-    st.sampled_from("0.1 -0.0 1e300 math.nan math.inf -math.inf 1j complex(-0.0,math.nan)".split()),
+    st.sampled_from(["0.1", "-0.0", "1e300", "math.nan", "math.inf", "-math.inf", "1j", "complex(-0.0,math.nan)"]),
     st.fractions().map(lambda one: f"Fraction({one.numerator}, {one.denominator})"),
     st.decimals(allow_nan=True).filter(lambda one: not one.is_snan()).map(repr),
     st.sampled_from(
-        "Money(2.5) Count(7) Level.LOW True Ratio(1,3) Decimal('1E+40') Decimal('-0.00') "
-        "Flags.A|Flags.B numpy.float32(0.1) numpy.float64(1) numpy.int64(3) numpy.bool_(1) "
-        "numpy.longdouble(1.5) numpy.uint8(200) numpy.complex64(1j) numpy.longlong(4)".split()
+        ["Money(2.5)", "Count(7)", "Level.LOW", "True", "Ratio(1,3)", "Decimal('1E+40')", "Decimal('-0.00')", "Flags.A|Flags.B", "numpy.float32(0.1)", "numpy.float64(1)", "numpy.int64(3)", "numpy.bool_(1)", "numpy.longdouble(1.5)", "numpy.uint8(200)", "numpy.complex64(1j)", "numpy.longlong(4)"]
     ),
 )
 texts = st.one_of(
     st.text(max_size=5).map(repr),
-    st.sampled_from("Name('n') Word.YES Colour.RED UserString('u') numpy.str_('s')".split()),
+    st.sampled_from(["Name('n')", "Word.YES", "Colour.RED", "UserString('u')", "numpy.str_('s')"]),
     st.sampled_from(["pathlib.Path('a/b')", "pathlib.PurePosixPath('/x')", "b'b'", "Blob(b'x')"]),
 )
 dates = st.one_of(
@@ -183,11 +181,13 @@ dates = st.one_of(
     st.datetimes().map(repr),
     st.timedeltas().map(repr),
     st.times().map(repr),
-    st.sampled_from([
-        "datetime.datetime(2026, 11, 1, 1, 30, tzinfo=zoneinfo.ZoneInfo('Asia/Seoul'))",
-        "datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)",
-        "datetime.time(1, tzinfo=datetime.timezone.utc)",
-    ]),
+    st.sampled_from(
+        [
+            "datetime.datetime(2026, 11, 1, 1, 30, tzinfo=zoneinfo.ZoneInfo('Asia/Seoul'))",
+            "datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)",
+            "datetime.time(1, tzinfo=datetime.timezone.utc)",
+        ]
+    ),
 )
 hashable = st.one_of(
     numbers, texts, dates, st.just("None"),

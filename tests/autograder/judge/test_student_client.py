@@ -66,7 +66,9 @@ def test_a_function_that_never_returns_costs_its_own_test_alone(source):
     assert found == {"g-test": 1, "f-test": 0, "h-test": 1}
 
 
-@pytest.mark.parametrize("source", ["while True:\n    pass", "import os\nos._exit(0)", STUBBORN + "\nf()"])
+@pytest.mark.parametrize(
+    "source", ["while True:\n    pass", "import os\nos._exit(0)", STUBBORN + "\nf()"]
+)
 def test_a_cell_that_never_ends_costs_no_other(source):
     found, done = points(
         answer("a", "def g():\n    return 5"),
@@ -85,20 +87,27 @@ def test_the_other_checks_of_the_cell_count():
         "with check('after'):\n    f(1)\nwith check('other'):\n    assert g() == 2\nreport()"
     )
     source = "def f(n):\n    while n == 0:\n        pass\n    return n\ndef g():\n    return 2"
-    found, _done = points(answer("a", source), cell("f-test", test, grade=True, points=4, locked=True))
+    found, _done = points(
+        answer("a", source), cell("f-test", test, grade=True, points=4, locked=True)
+    )
     assert found == {"f-test": 2}
 
 
 def test_all_calls_of_a_function_in_a_test_share_the_time_of_one_cell():
     test = "for n in range(9):\n    with check(f'{n}'):\n        assert f() == 1\nreport()"
     source = "def f():\n    import time\n    time.sleep(0.3)\n    return 1"
-    found, _done = points(answer("a", source), cell("f-test", test, grade=True, points=9, locked=True))
+    found, _done = points(
+        answer("a", source), cell("f-test", test, grade=True, points=9, locked=True)
+    )
     assert 2 <= found["f-test"] <= 3
 
 
 def test_state_comes_back_with_the_cells_and_not_with_what_calls_did():
     found, _done = points(
-        answer("a", "import random\nseen = []\ndraw = random.random()\ndef f():\n    seen.append(1)\n    1 / len(seen)\n    while True:\n        pass"),
+        answer(
+            "a",
+            "import random\nseen = []\ndraw = random.random()\ndef f():\n    seen.append(1)\n    1 / len(seen)\n    while True:\n        pass",
+        ),
         asks("f", "f()"),
         answer("b", "again = random.random() != draw and len(seen)"),
         asks("b", "again == 0"),
@@ -173,7 +182,15 @@ if [one for one in os.listdir("/proc") if one.isdigit()] != ["1"]:
 with check(str(holes)):
     assert not holes and os.getcwd() == "/scratch/work"
 report()"""
-    test = cell("look", looks.format(hidden=[str(tmp_path), str(ROOT / "source"), str(ROOT / "tests")]), grade=True, points=1, locked=True)
+    test = cell(
+        "look",
+        looks.format(hidden=[str(tmp_path), str(ROOT / "source"), str(ROOT / "tests")]),
+        grade=True,
+        points=1,
+        locked=True,
+    )
     found, done = points(answer("a", "f = 1"), test)
-    assert found == {"look": 1}, [one.data[MIME_TYPE] for c in done.notebook.cells if is_test(c) for one in c.outputs[:1]]
+    assert found == {"look": 1}, [
+        one.data[MIME_TYPE] for c in done.notebook.cells if is_test(c) for one in c.outputs[:1]
+    ]
     assert outcome(done.notebook.cells[-1]).points == 1

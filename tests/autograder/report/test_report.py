@@ -226,7 +226,9 @@ def test_full_csv(course):
     assert lines["cho"]["late_seconds"] == "93600"
     assert lines["cho"]["first_name"] == "민준"
     assert (lines["dan"]["status"], lines["dan"]["essay"], lines["dan"]["score"]) == (
-        "waiting", "", "0"
+        "waiting",
+        "",
+        "0",
     )
     eve = lines["eve"]
     assert (eve["status"], eve["score"], eve["q1"]) == ("missing", "", "")
@@ -303,17 +305,31 @@ def enrol(course, students):
         names = [f"s{number}" for number in range(students)]
         for model, rows in (
             (api.Student, [{"id": name} for name in names]),
-            (api.SubmittedAssignment, [
-                {"id": name, "student_id": name, "assignment_id": assignment.id} for name in names
-            ]),
-            (api.SubmittedNotebook, [
-                {"id": name, "assignment_id": name, "notebook_id": master} for name in names
-            ]),
-            (api.Grade, [
-                {"id": f"{name}-{cell}"[:32], "notebook_id": name, "cell_id": cell,
-                 "auto_score": number % 2, "needs_manual_grade": False}
-                for number, name in enumerate(names) for cell in cells
-            ]),
+            (
+                api.SubmittedAssignment,
+                [
+                    {"id": name, "student_id": name, "assignment_id": assignment.id}
+                    for name in names
+                ],
+            ),
+            (
+                api.SubmittedNotebook,
+                [{"id": name, "assignment_id": name, "notebook_id": master} for name in names],
+            ),
+            (
+                api.Grade,
+                [
+                    {
+                        "id": f"{name}-{cell}"[:32],
+                        "notebook_id": name,
+                        "cell_id": cell,
+                        "auto_score": number % 2,
+                        "needs_manual_grade": False,
+                    }
+                    for number, name in enumerate(names)
+                    for cell in cells
+                ],
+            ),
         ):
             book.db.execute(insert(model.__table__), rows)
         book.db.commit()
@@ -348,8 +364,13 @@ def test_one_page_in_a_browser(tmp_path, questions):
     sync_api = pytest.importorskip("playwright.sync_api")
     asked = [Question(f"k{n}", f"q{n}-a-rather-long-name", 1.0, False) for n in range(questions)]
     rows = [
-        Row(f"s{n}", submitted=True, raw=float(n), late_seconds=9.0 * (n % 2),
-            scores={one.key: float(n % (place + 2) == 0) for place, one in enumerate(asked)})
+        Row(
+            f"s{n}",
+            submitted=True,
+            raw=float(n),
+            late_seconds=9.0 * (n % 2),
+            scores={one.key: float(n % (place + 2) == 0) for place, one in enumerate(asked)},
+        )
         for n in range(30)
     ]
     sheet = GradeSheet("cost-formula", float(questions), asked, rows, ["x"])
@@ -381,4 +402,3 @@ def test_gradebook_in_use(course):
             report(course, "quiz")
     finally:
         connection.close()
-

@@ -45,7 +45,10 @@ def test_a_namedtuple_keeps_its_names_and_stays_a_tuple():
     assert (bar.name, bar[1]) == ("a", Fraction(1, 3)) and bar.low is bar[1]
     name, low = bar
     assert bar._fields == ("name", "low") and bar._asdict() == {"name": name, "low": low}
-    assert hash(bar) == hash(("a", Fraction(1, 3))) and repr(bar) == "Bar(name='a', low=Fraction(1, 3))"
+    assert (
+        hash(bar) == hash(("a", Fraction(1, 3)))
+        and repr(bar) == "Bar(name='a', low=Fraction(1, 3))"
+    )
     assert {bar: 1}[("a", Fraction(1, 3))] == 1
     odd = crossed(namedtuple("Odd", "count index")(3, 4))
     assert (odd.count, odd.index) == (3, 4)
@@ -61,7 +64,9 @@ def test_a_dataclass_keeps_its_names_and_equals_one_of_its_own():
         point[0]
     line = crossed(Line("a", 2))
     start, end = line
-    assert (start, end) == (line.start, line.end) == ("a", 2) and line == Line("a", 2) != Line("a", 3)
+    assert (start, end) == (line.start, line.end) == ("a", 2) and line == Line("a", 2) != Line(
+        "a", 3
+    )
 
 
 def test_results_of_libraries_keep_their_names():
@@ -79,7 +84,13 @@ def test_sequences_mappings_and_sets_keep_their_kind():
     moved = collections.OrderedDict(a=1, b=2)
     moved.move_to_end("a")
     assert list(crossed(moved)) == ["b", "a"]
-    for value, kind in [({1}, set), (frozenset([1]), frozenset), ((1,), tuple), ([1], list), (range(3), range)]:
+    for value, kind in [
+        ({1}, set),
+        (frozenset([1]), frozenset),
+        ((1,), tuple),
+        ([1], list),
+        (range(3), range),
+    ]:
         assert type(crossed(value)) is kind and crossed(value) == value
     assert crossed({numpy.int64(3): 1, (1, Fraction(1, 2)): 2}) == {3: 1, (1, Fraction(1, 2)): 2}
     assert all(type(key) in (int, tuple) for key in crossed({numpy.int64(3): 1}))
@@ -91,7 +102,10 @@ def test_sequences_mappings_and_sets_keep_their_kind():
         (object(), "a value of type object can't be graded: return a number"),
         ([lambda: 1], "type function"),
         ({object: 1}, "type type"),
-        (itertools.count(), "an iterator with more than 1,000,000 values can't be graded: return a list"),
+        (
+            itertools.count(),
+            "an iterator with more than 1,000,000 values can't be graded: return a list",
+        ),
         (iter(lambda: [0], 1), "more than 1,000,000 values"),
         (10**10_000, "so many digits"),
         (Decimal("1E+999999"), "so many digits"),
@@ -111,10 +125,16 @@ def test_what_cannot_cross_says_so_in_one_sentence(value, says):
     message = str(caught.value)
     assert says in message and message.isprintable() and len(message) < 200
     again = CannotCross.read(message)
-    assert (str(again), again.template, again.words) == (message, caught.value.template, caught.value.words)
+    assert (str(again), again.template, again.words) == (
+        message,
+        caught.value.template,
+        caught.value.words,
+    )
 
 
-@pytest.mark.parametrize("message", ["", "x", "a value of type " + "x" * 999 + " can't be graded", "{kind}", "\n"])
+@pytest.mark.parametrize(
+    "message", ["", "x", "a value of type " + "x" * 999 + " can't be graded", "{kind}", "\n"]
+)
 def test_any_other_message_is_no_sentence_of_ours(message):
     assert str(CannotCross.read(message)) == plain_module.UNFIT
 
@@ -142,7 +162,7 @@ class Meta(type):
 
     __hash__ = lambda self: hash(int)  # noqa: E731
     __eq__ = lambda self, other: True  # noqa: E731
-    __instancecheck__ = __subclasscheck__ = lambda self, other: True  # noqa: E731
+    __instancecheck__ = __subclasscheck__ = lambda self, other: True
 
 
 class Pretending(metaclass=Meta):
@@ -238,7 +258,19 @@ def test_a_hostile_value_gives_plain_types_or_an_exception(value):
     walk = [found]
     while walk:
         one = walk.pop()
-        assert type(one) in (int, list, tuple, dict, str, NamedRow, Record, Fraction, float, numpy.ndarray, type(None))
+        assert type(one) in (
+            int,
+            list,
+            tuple,
+            dict,
+            str,
+            NamedRow,
+            Record,
+            Fraction,
+            float,
+            numpy.ndarray,
+            type(None),
+        )
         if type(one) in (list, tuple, NamedRow):
             walk += list(one)
         if type(one) in (NamedRow, Record):
@@ -247,7 +279,11 @@ def test_a_hostile_value_gives_plain_types_or_an_exception(value):
 
 
 def test_arguments_keep_the_containers_that_functions_use():
-    for value in (collections.deque([1], 4), collections.Counter("aab"), collections.defaultdict(list, a=[1])):
+    for value in (
+        collections.deque([1], 4),
+        collections.Counter("aab"),
+        collections.defaultdict(list, a=[1]),
+    ):
         made = plain(value, arguments=True)
         assert type(made) is type(value) and made == value
     assert plain(collections.deque([1], 4), arguments=True).maxlen == 4
@@ -266,5 +302,7 @@ def test_the_conversion_needs_nothing_but_the_standard_library():
         "assert crossed([Fraction(1, 2)]) == [Fraction(1, 2)]\n"
         "print([name for name in sys.modules if name in ('numpy', 'torch', 'IPython', 'nbformat', 'pandas')])"
     )
-    said = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
     assert said.stdout.strip() == "[]"

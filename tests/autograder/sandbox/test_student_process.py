@@ -177,7 +177,9 @@ def test_the_limit_is_told_by_the_timer(student):
     assert (error[0], error[3]) == ("TimeoutError", True)
     error, _outputs = student.run("raise TimeoutError('this took more than 9 seconds')")
     assert (error[0], error[3]) == ("TimeoutError", False)
-    student.run("def f():\n    try:\n        while True:\n            pass\n    except TimeoutError:\n        raise KeyError(1)")
+    student.run(
+        "def f():\n    try:\n        while True:\n            pass\n    except TimeoutError:\n        raise KeyError(1)"
+    )
     reply = student.ask("call", "f", [], {}, 0.2)
     assert (reply[:2], reply[4]) == (["error", "KeyError"], True)
     assert student.call("nothing")[4] is False
@@ -216,5 +218,11 @@ def test_what_never_ends_costs_its_own_call_only(student):
 def test_an_exception_brings_the_names_of_its_classes(student):
     student.run("class TooSmall(ValueError):\n    pass\ndef f():\n    raise TooSmall('tiny', 3)")
     _word, name, message, bases, late, arguments, members = student.call("f")
-    assert (name, message, late, arguments, members) == ("TooSmall", "('tiny', 3)", False, ["tiny", 3], [])
+    assert (name, message, late, arguments, members) == (
+        "TooSmall",
+        "('tiny', 3)",
+        False,
+        ["tiny", 3],
+        [],
+    )
     assert bases == ["__main__.TooSmall", "builtins.ValueError", "builtins.Exception"]

@@ -75,7 +75,9 @@ moments = st.one_of(
     st.times(),
     st.timedeltas(),
 )
-names = st.one_of(st.sampled_from(["x", "count", "index", "_a", "_fields"]), st.text("ab_", min_size=1))
+names = st.one_of(
+    st.sampled_from(["x", "count", "index", "_a", "_fields"]), st.text("ab_", min_size=1)
+)
 names = names.filter(lambda one: one[:2] != "__" and one.isidentifier())
 
 
@@ -88,7 +90,9 @@ def rows(inner):
             four[0],
             four[1],
             {
-                name: four[0][value] if four[3] and type(value) is int and 0 <= value < len(four[0]) else value
+                name: four[0][value]
+                if four[3] and type(value) is int and 0 <= value < len(four[0])
+                else value
                 for name, value in four[2].items()
             },
         )
@@ -96,7 +100,9 @@ def rows(inner):
 
 
 keys = st.recursive(
-    st.one_of(st.none(), numbers, st.complex_numbers(), text, st.binary(max_size=9), exact, moments),
+    st.one_of(
+        st.none(), numbers, st.complex_numbers(), text, st.binary(max_size=9), exact, moments
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(tuple), st.frozensets(inner, max_size=3), rows(inner)
     ),
@@ -109,11 +115,11 @@ tensors = st.tuples(
     st.integers(0, 6).flatmap(lambda n: st.binary(min_size=16 * n, max_size=16 * n)),
     st.sampled_from([name for name in TORCH if name != "bool"]),
 ).map(
-    lambda made: torch.tensor(list(made[0]), dtype=torch.uint8)
-    .view(getattr(torch, made[1]))
-    .reshape(-1, 1)
-    if made[0]
-    else torch.zeros(0, 3)
+    lambda made: (
+        torch.tensor(list(made[0]), dtype=torch.uint8).view(getattr(torch, made[1])).reshape(-1, 1)
+        if made[0]
+        else torch.zeros(0, 3)
+    )
 )
 values = st.recursive(
     st.one_of(

@@ -61,7 +61,9 @@ def mutated(draw):
         elif kind == 3:  # cut out
             del data[place : place + draw(st.integers(1, 12))]
         elif kind == 4:  # doubled
-            data[place:place] = data[place : place + draw(st.integers(1, 40))] * draw(st.integers(1, 9))
+            data[place:place] = data[place : place + draw(st.integers(1, 40))] * draw(
+                st.integers(1, 9)
+            )
         elif kind == 5:  # a part of another frame
             other = draw(st.sampled_from(ENCODED))
             start = draw(st.integers(0, len(other) - 1))
@@ -69,7 +71,9 @@ def mutated(draw):
         elif kind == 6:  # the rest gone
             del data[place:]
         else:  # a big number
-            data[place : place + 8] = struct.pack("<q", draw(st.sampled_from([-1, -(2**63), 2**62])))
+            data[place : place + 8] = struct.pack(
+                "<q", draw(st.sampled_from([-1, -(2**63), 2**62]))
+            )
     return bytes(data)
 
 
@@ -78,7 +82,9 @@ def is_plain(value, depth=0):
     if type(value) in (list, tuple, set, frozenset):
         return all(is_plain(one, depth + 1) for one in value)
     if type(value) is dict:
-        return all(is_plain(key, depth + 1) and is_plain(one, depth + 1) for key, one in value.items())
+        return all(
+            is_plain(key, depth + 1) and is_plain(one, depth + 1) for key, one in value.items()
+        )
     if callable(value) or type(value).__module__ not in PLAIN:
         return False
     return not isinstance(value, numpy.ndarray) or value.dtype != object

@@ -306,7 +306,10 @@ def test_all_this_as_an_ordinary_user(bubblewrap, tmp_path):
     command += ["--setenv", "TMPDIR", "/mnt", "--", "setpriv", "--reuid", "65534"]
     command += ["--regid", "65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
     command += [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x"]
-    command += [str(HERE / name) for name in ("test_bubblewrap.py", "test_limits.py", "test_zygote_client.py")]
+    command += [
+        str(HERE / name)
+        for name in ("test_bubblewrap.py", "test_limits.py", "test_zygote_client.py")
+    ]
     os.chown(scratch, 65534, 65534)
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

@@ -14,8 +14,16 @@ from autograder.student.validate import find_release, validate
 
 
 def meta(name, kind="code", **flags):
-    own = {"grade": False, "locked": False, "solution": False, "task": False,
-           "schema_version": 3, "grade_id": name, "cell_type": kind, **flags}
+    own = {
+        "grade": False,
+        "locked": False,
+        "solution": False,
+        "task": False,
+        "schema_version": 3,
+        "grade_id": name,
+        "cell_type": kind,
+        **flags,
+    }
     return {"nbgrader": own}
 
 
@@ -31,25 +39,39 @@ test_cell.__test__ = False
 
 
 def assignment(language="en"):
-    return new_notebook(metadata={"beyond": {"language": language}}, cells=[
-        new_code_cell(
-            f'from beyond.locale import set_language\n\nset_language("{language}")', id="language"
-        ),
-        new_code_cell("from beyond.checks import check, given, report", id="imports",
-                      metadata=meta("imports", locked=True)),
-        solution("letter", "q1 = None\n# YOUR CODE HERE"),
-        test_cell("letter-test",
-                  'with check("one of the letters", weight=0):\n'
-                  '    assert given(q1, "q1") in ("A", "B"), "Replace None by a letter."\n'
-                  "report()"),
-        solution("double", "def double(x):\n    # YOUR CODE HERE\n    pass"),
-        test_cell("double-test",
-                  'with check("two becomes four", hint="Is it a square?"):\n'
-                  "    assert given(double(3)) == 6\n"
-                  'with check("zero stays"):\n    assert given(double(0)) == 0\nreport()'),
-        new_markdown_cell("YOUR ANSWER HERE", id="why",
-                          metadata=meta("why", "markdown", grade=True, solution=True, points=2)),
-    ])
+    return new_notebook(
+        metadata={"beyond": {"language": language}},
+        cells=[
+            new_code_cell(
+                f'from beyond.locale import set_language\n\nset_language("{language}")',
+                id="language",
+            ),
+            new_code_cell(
+                "from beyond.checks import check, given, report",
+                id="imports",
+                metadata=meta("imports", locked=True),
+            ),
+            solution("letter", "q1 = None\n# YOUR CODE HERE"),
+            test_cell(
+                "letter-test",
+                'with check("one of the letters", weight=0):\n'
+                '    assert given(q1, "q1") in ("A", "B"), "Replace None by a letter."\n'
+                "report()",
+            ),
+            solution("double", "def double(x):\n    # YOUR CODE HERE\n    pass"),
+            test_cell(
+                "double-test",
+                'with check("two becomes four", hint="Is it a square?"):\n'
+                "    assert given(double(3)) == 6\n"
+                'with check("zero stays"):\n    assert given(double(0)) == 0\nreport()',
+            ),
+            new_markdown_cell(
+                "YOUR ANSWER HERE",
+                id="why",
+                metadata=meta("why", "markdown", grade=True, solution=True, points=2),
+            ),
+        ],
+    )
 
 
 @pytest.fixture
@@ -99,9 +121,7 @@ def test_all_is_well(course, mine):
     result = validate(path, course)
     assert result.ok
     assert result.assignment == "form"
-    assert states(result) == {
-        "letter-test": "passed", "double-test": "passed", "why": "written"
-    }
+    assert states(result) == {"letter-test": "passed", "double-test": "passed", "why": "written"}
     assert (result.unanswered, result.changed, result.missing, result.errors) == ((), (), (), ())
     assert result.form_only
     assert [cell.form_only for cell in result.cells] == [True, False, False]
@@ -119,8 +139,9 @@ def test_untouched(course, mine):
 
 
 def test_what_failed_and_why(course, mine):
-    result = validate(mine(RIGHT | {"double": "def double(x):\n    return x * x",
-                                    "letter": "q1 = 7"}), course)
+    result = validate(
+        mine(RIGHT | {"double": "def double(x):\n    return x * x", "letter": "q1 = 7"}), course
+    )
     assert not result.ok
     assert states(result)["double-test"] == "failed"
     checks = {check.name: check for cell in result.cells for check in cell.checks}
@@ -182,10 +203,16 @@ def test_another_editors_notebook(course, mine):
 
 def test_a_crash_a_loop_and_an_exit(course, mine, tmp_path):
     quick = Course(course.root, cell_seconds=2)
-    result = validate(mine(RIGHT | {
-        "letter": 'q1 = "A"\nraise RuntimeError("\\x1b[31mboom")',
-        "double": "def double(x):\n    while True:\n        pass",
-    }), quick)
+    result = validate(
+        mine(
+            RIGHT
+            | {
+                "letter": 'q1 = "A"\nraise RuntimeError("\\x1b[31mboom")',
+                "double": "def double(x):\n    while True:\n        pass",
+            }
+        ),
+        quick,
+    )
     assert not result.ok
     assert [(error.cell, error.message) for error in result.errors] == [
         ("letter", "RuntimeError: boom")
