@@ -38,18 +38,30 @@ def quality_and_cost(
         zip(names, costs, right, intervals, strict=True)
     ):
         axes.errorbar(
-            cost, 100 * share, yerr=[[100 * (share - low)], [100 * (high - share)]],
-            fmt="osD^vP"[i % 6], color=f"C{i % 5}", markersize=9, capsize=5, linewidth=2,
-        )  # fmt: skip
+            cost,
+            100 * share,
+            yerr=[[100 * (share - low)], [100 * (high - share)]],
+            fmt="osD^vP"[i % 6],
+            color=f"C{i % 5}",
+            markersize=9,
+            capsize=5,
+            linewidth=2,
+        )
         axes.annotate(
             name, (cost, 100 * share), xytext=(9, 3), textcoords="offset points", fontsize=10
         )
     if chance is not None:
         axes.axhline(100 * chance, color=GREY, linestyle="--", linewidth=1.2)
         axes.annotate(
-            _("chance"), (1, 100 * chance), xycoords=("axes fraction", "data"), xytext=(0, 3),
-            textcoords="offset points", ha="right", fontsize=9, color="#333333",
-        )  # fmt: skip
+            _("chance"),
+            (1, 100 * chance),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=9,
+            color="#333333",
+        )
     axes.set_xscale("log")
     axes.set_xlim(min(costs) / 2, max(costs) * 4)  # room for the names on the right
     axes.set_ylim(0, 104)

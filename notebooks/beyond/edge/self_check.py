@@ -88,9 +88,7 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _(
-                "A colleague reports: our new form writes 3 times as fast. What do you ask first?"
-            ),
+            _("A colleague reports: our new form writes 3 times as fast. What do you ask first?"),
             (
                 Choice(
                     _("How many bits it has."),

@@ -251,9 +251,7 @@ def _run(given: argparse.Namespace) -> int:
         return tqdm(items, desc=_("Translating"), unit=_(" lines"), disable=None)
 
     if given.check:
-        check = translation_check.measure(
-            translator, given.to, count=given.sentences, progress=bar
-        )
+        check = translation_check.measure(translator, given.to, count=given.sentences, progress=bar)
         translation_check.keep(check, translator.identity)
         for source, answer in check.examples:
             print(f"{source}\n→ {answer}\n")

@@ -129,7 +129,9 @@ def _write(model, ids, new_tokens: int) -> tuple[float, float]:
 
 def main() -> int:
     """The command: one line of JSON."""
-    parser = argparse.ArgumentParser(prog="beyond.lm.benchmark", description="Measure a model's speed.")
+    parser = argparse.ArgumentParser(
+        prog="beyond.lm.benchmark", description="Measure a model's speed."
+    )
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--model", default=SMOLLM2)
     parser.add_argument("--prompt-tokens", type=int, default=PROMPT_TOKENS)

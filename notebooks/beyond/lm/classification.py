@@ -68,8 +68,7 @@ class Scores:
     def chosen(self) -> tuple[str, ...]:
         """The most likely label for each prompt."""
         return tuple(
-            self.labels[max(range(len(row)), key=row.__getitem__)]
-            for row in self.log_probabilities
+            self.labels[max(range(len(row)), key=row.__getitem__)] for row in self.log_probabilities
         )
 
     @property
@@ -126,15 +125,19 @@ class Scores:
             return tuple(v for v, wanted in zip(values, keep, strict=True) if wanted)
 
         return Scores(
-            self.labels, some(self.log_probabilities), some(self.expected),
-            some(self.written), some(self.prompt_tokens), self.seconds,
+            self.labels,
+            some(self.log_probabilities),
+            some(self.expected),
+            some(self.written),
+            some(self.prompt_tokens),
+            self.seconds,
         )
 
     def __str__(self) -> str:
         low, high = self.interval
-        return _("{share:.0%} right ({right} of {of}; 95 % interval {low:.0%} to {high:.0%})").format(
-            share=self.accuracy, right=self.right, of=len(self.expected), low=low, high=high
-        )
+        return _(
+            "{share:.0%} right ({right} of {of}; 95 % interval {low:.0%} to {high:.0%})"
+        ).format(share=self.accuracy, right=self.right, of=len(self.expected), low=low, high=high)
 
     __repr__ = __str__
 

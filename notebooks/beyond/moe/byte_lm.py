@@ -153,7 +153,8 @@ def texts() -> dict[str, tuple[Tensor, Tensor]]:
         held_out = b"".join(blocks[9::10])
         train = b"".join(block for i, block in enumerate(blocks) if i % 10 != 9)
         split[language] = tuple(
-            torch.frombuffer(bytearray(part), dtype=torch.uint8).long() for part in (train, held_out)
+            torch.frombuffer(bytearray(part), dtype=torch.uint8).long()
+            for part in (train, held_out)
         )
     return split
 
@@ -241,9 +242,9 @@ def train(
         scores, routings = model(letters)
         loss = F.cross_entropy(scores.flatten(0, 1), following.flatten())
         if routings and balance:
-            loss = loss + balance * sum(
-                balance_loss(r.logits, r.experts) for r in routings
-            ) / len(routings)
+            loss = loss + balance * sum(balance_loss(r.logits, r.experts) for r in routings) / len(
+                routings
+            )
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

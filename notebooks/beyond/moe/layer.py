@@ -197,9 +197,7 @@ def noisy(logits: Tensor, spread: Tensor, generator: torch.Generator | None = No
 
     Shazeer and others 2017 (arXiv 1701.06538), equation 4; for training only.
     """
-    noise = torch.randn(
-        logits.shape, generator=generator, dtype=logits.dtype, device=logits.device
-    )
+    noise = torch.randn(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
     return logits + noise * F.softplus(spread)
 
 

@@ -22,8 +22,15 @@ from beyond.ui.widgets import PlainBox
 
 # Light enough for black letters; numbers stand beside them wherever they appear.
 COLOURS = (
-    "#F2A3A3", "#F8CF95", "#FBF1A0", "#BCE3B0", "#A6DDDE", "#A8C3F5", "#D4B6F0", "#DADADA",
-)  # fmt: skip
+    "#F2A3A3",
+    "#F8CF95",
+    "#FBF1A0",
+    "#BCE3B0",
+    "#A6DDDE",
+    "#A8C3F5",
+    "#D4B6F0",
+    "#DADADA",
+)
 
 
 def byte_names(text: str, n: int, short: bool = False) -> list[str]:
@@ -176,8 +183,14 @@ def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title:
         bottom = 0.0
         for expert, share in enumerate(shares[-1]):
             if share > 4:  # its number, where the band is thick enough for one
-                axes.text(steps[-1] * 0.985, bottom + share / 2, str(expert), ha="right",
-                          va="center", fontsize=9)  # fmt: skip
+                axes.text(
+                    steps[-1] * 0.985,
+                    bottom + share / 2,
+                    str(expert),
+                    ha="right",
+                    va="center",
+                    fontsize=9,
+                )
             bottom += share
         last = ", ".join(f"{share:.0f} %" for share in shares[-1])
         ends.append(_("{name}: at the end {shares}").format(name=name, shares=last))
@@ -224,7 +237,9 @@ def curves_chart(
         label, x, reports = live
         axes.plot(x, [r.loss for r in reports], "o", color="black", markersize=4, label=label)
         words.append(
-            _("{name}: {last:.3f} after {x:,.1f}").format(name=label, last=reports[-1].loss, x=x[-1])
+            _("{name}: {last:.3f} after {x:,.1f}").format(
+                name=label, last=reports[-1].loss, x=x[-1]
+            )
         )
     highest = max(c.reports[min(2, len(c.reports) - 1)].loss for c in curves)
     axes.set_ylim(top=highest)
@@ -232,9 +247,7 @@ def curves_chart(
     unit = _("trillion operations") if against == "flops" else _("seconds of one core")
     axes.set_xlabel(unit)
     axes.set_ylabel(_("held-out loss, nats a byte"))
-    title = (
-        _("Loss against computing") if against == "flops" else _("Loss against processor time")
-    )
+    title = _("Loss against computing") if against == "flops" else _("Loss against processor time")
     axes.set_title(title)
     axes.legend()
     return Chart(figure, f"{title} ({unit}). " + "; ".join(words) + ".")

@@ -32,7 +32,9 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _("Phi-3.5-MoE uses 6.64 of its 41.87 billion parameters for a token. How much memory?"),
+            _(
+                "Phi-3.5-MoE uses 6.64 of its 41.87 billion parameters for a token. How much memory?"
+            ),
             (
                 Choice(
                     _("That of 6.64 billion, because the others rest."),

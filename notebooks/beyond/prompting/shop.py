@@ -139,7 +139,11 @@ def accuracy(
     rule = {(r.topic, r.team): r.en for r in [*handbook(), *later_handbook()]}
 
     def prompt(message: Entry) -> str:
-        return with_rules(message.en, [rule[message.topic, message.team]]) if rules else asked(message.en)
+        return (
+            with_rules(message.en, [rule[message.topic, message.team]])
+            if rules
+            else asked(message.en)
+        )
 
     shown = "".join(f"{prompt(m)} {m.team}\n\n" for m in examples(shots, seed))
     return score(

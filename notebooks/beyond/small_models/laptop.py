@@ -102,9 +102,11 @@ def will_it_run(
         ValueError: if a number isn't positive.
     """
     for name, value in (
-        ("memory_gb", memory_gb), ("bits", bits), ("context", context),
+        ("memory_gb", memory_gb),
+        ("bits", bits),
+        ("context", context),
         ("bandwidth_gb_s", bandwidth_gb_s),
-    ):  # fmt: skip
+    ):
         if not value > 0:
             raise ValueError(f"{name} is {value}; it must be more than 0.")
     weights = weight_bytes(model.shape.parameters(), bits) / 1e9
@@ -154,9 +156,14 @@ def verdicts(
         "GB needed at {bits:g} bits a weight and {context:,} tokens; {room:.0f} GB are there"
     ).format(bits=bits, context=context, room=room)
     header = (
-        _("model"), _("weights"), _("KV cache"), _("in all"), _("tokens a second, at most"),
-        _("licence"), _("runs?"),
-    )  # fmt: skip
+        _("model"),
+        _("weights"),
+        _("KV cache"),
+        _("in all"),
+        _("tokens a second, at most"),
+        _("licence"),
+        _("runs?"),
+    )
     return Table(caption, header, rows)
 
 
@@ -190,10 +197,13 @@ class LaptopCheck(PlainBox):
                 value="en ko", description=_("languages"), placeholder="en ko ja"
             ),
             "bandwidth": ipywidgets.IntSlider(
-                value=round(bandwidth_gb_s), min=5, max=800, step=5,
+                value=round(bandwidth_gb_s),
+                min=5,
+                max=800,
+                step=5,
                 description=_("memory reads, GB/s"),
             ),
-        }  # fmt: skip
+        }
         for control in self.controls.values():
             control.continuous_update = False
             control.style.description_width = "11em"

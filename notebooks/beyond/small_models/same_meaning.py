@@ -19,9 +19,13 @@ FORMS = ("en", "ko", "ja", "ar", "fr", "python")
 def form_name(form: str) -> str:
     """The name of a form for a reader."""
     return {
-        "en": _("English"), "ko": _("Korean"), "ja": _("Japanese"), "ar": _("Arabic"),
-        "fr": _("French"), "python": _("Python"),
-    }[form]  # fmt: skip
+        "en": _("English"),
+        "ko": _("Korean"),
+        "ja": _("Japanese"),
+        "ar": _("Arabic"),
+        "fr": _("French"),
+        "python": _("Python"),
+    }[form]
 
 
 def texts(form: str) -> list[str]:

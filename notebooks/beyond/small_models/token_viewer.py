@@ -48,7 +48,7 @@ class Coloured:
             shown = html.escape(piece).replace("\n", "↵")
             parts.append(
                 f'<span title="{token}" style="background:{_SHADES[number % len(_SHADES)]};'
-                f'color:#000;border-left:1px solid #555;padding:1px 2px;margin:1px 0;'
+                f"color:#000;border-left:1px solid #555;padding:1px 2px;margin:1px 0;"
                 f'display:inline-block;white-space:pre-wrap">{shown}</span>'
                 + ("<br>" if "\n" in piece else "")
             )

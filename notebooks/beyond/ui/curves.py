@@ -40,15 +40,26 @@ def lines(
         axes.plot(x, values, marker=marker, markersize=6, label=name)
         for place, value in zip(x, values, strict=True) if show_values else ():
             axes.annotate(
-                f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}", (place, value),
-                xytext=(-8, 7), textcoords="offset points", ha="center", fontsize=9,
-            )  # fmt: skip
+                f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}",
+                (place, value),
+                xytext=(-8, 7),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+            )
     for name, height in (limits or {}).items():
         axes.axhline(height, color=GREY, linestyle="--", linewidth=1.2)
         axes.annotate(
-            name, (0, height), xycoords=("axes fraction", "data"), xytext=(6, -4),
-            textcoords="offset points", ha="left", va="top", fontsize=9, color="#333333",
-        )  # fmt: skip
+            name,
+            (0, height),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, -4),
+            textcoords="offset points",
+            ha="left",
+            va="top",
+            fontsize=9,
+            color="#333333",
+        )
     if log_x:
         axes.set_xscale("log")
     if log_y:
@@ -95,19 +106,33 @@ def shares(
     for row, (hits, count, (low, high)) in enumerate(zip(right, of, intervals, strict=True)):
         share = hits / count
         axes.errorbar(
-            100 * share, row, xerr=[[100 * (share - low)], [100 * (high - share)]],
-            fmt="o", color="C0", markersize=8, capsize=5, linewidth=2,
-        )  # fmt: skip
+            100 * share,
+            row,
+            xerr=[[100 * (share - low)], [100 * (high - share)]],
+            fmt="o",
+            color="C0",
+            markersize=8,
+            capsize=5,
+            linewidth=2,
+        )
         axes.annotate(
-            f"{share:.0%}", (100 * share, row), xytext=(0, 9), textcoords="offset points",
-            ha="center", fontsize=9,
-        )  # fmt: skip
+            f"{share:.0%}",
+            (100 * share, row),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
     if chance is not None:
         axes.axvline(100 * chance, color=GREY, linestyle="--", linewidth=1.2)
         axes.annotate(
-            _("chance"), (100 * chance, len(groups) - 0.45), xytext=(4, 0),
-            textcoords="offset points", fontsize=9, color="#333333",
-        )  # fmt: skip
+            _("chance"),
+            (100 * chance, len(groups) - 0.45),
+            xytext=(4, 0),
+            textcoords="offset points",
+            fontsize=9,
+            color="#333333",
+        )
     axes.set_yticks(range(len(groups)), groups)
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.set_xlim(0, 100)

@@ -31,16 +31,24 @@ def ladder() -> Chart:
         if i < 2:
             axes.add_patch(
                 FancyArrowPatch(
-                    (left + 2.2, bottom + 0.86), (left + 3.0, bottom + 1.4), color=GREY,
-                    arrowstyle="-|>", mutation_scale=14, connectionstyle="arc3,rad=-0.3",
+                    (left + 2.2, bottom + 0.86),
+                    (left + 3.0, bottom + 1.4),
+                    color=GREY,
+                    arrowstyle="-|>",
+                    mutation_scale=14,
+                    connectionstyle="arc3,rad=-0.3",
                 )
             )
             axes.text(
                 left + 2.1, bottom + 1.3, _("falls short?"), fontsize=9, color=GREY, ha="right"
             )
     axes.text(
-        0, -0.5, _("Beside every rung: a smaller or a specialised model (lessons 3 to 6)"),
-        fontsize=9.5, color="#333333", va="center",
+        0,
+        -0.5,
+        _("Beside every rung: a smaller or a specialised model (lessons 3 to 6)"),
+        fontsize=9.5,
+        color="#333333",
+        va="center",
     )
     alt = _(
         "Three steps going up from left to right: 1. prompt engineering, 2. retrieval (RAG), "

@@ -39,7 +39,9 @@ def test_the_shown_solution_passes(cells, capsys, name):
 
 
 def test_the_fastest_form_alone_is_not_the_answer(cells):
-    bound = {"best_form": lambda forms, most_mb, worst: max(forms, key=lambda f: f["speed"])["name"]}
+    bound = {
+        "best_form": lambda forms, most_mb, worst: max(forms, key=lambda f: f["speed"])["name"]
+    }
     with pytest.raises(AssertionError, match="still the model"):
         checks(cells, "best-form", bound)
 

@@ -33,8 +33,12 @@ def tiny():
     torch.manual_seed(1)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(vocabulary), hidden_size=32, intermediate_size=32,
-            num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
             initializer_range=0.3,
         )
     ).eval()
@@ -81,9 +85,7 @@ def test_a_score_is_the_models_own_logits(tiny):
     model, tokenizer = tiny
     scores = scoring.score(model, tokenizer, PROMPTS, EXPECTED, LABELS)
     ids = [tokenizer(" " + label)["input_ids"][0] for label in LABELS]
-    for prompt, row, written in zip(
-        PROMPTS, scores.log_probabilities, scores.written, strict=True
-    ):
+    for prompt, row, written in zip(PROMPTS, scores.log_probabilities, scores.written, strict=True):
         with torch.no_grad():
             logits = model(**_plain(tokenizer, prompt)).logits[0, -1].log_softmax(0)
         assert torch.allclose(logits[ids], torch.tensor(row), atol=1e-5)

@@ -26,9 +26,15 @@ def test_each_model_is_complete(model):
 def test_the_models_that_lessons_speak_of():
     names = {model.name for model in families()}
     assert names >= {
-        "Phi-3.5-mini", "Phi-3.5-MoE", "Mistral Small 24.09", "Mistral Small 3",
-        "Mistral NeMo", "Ministral 3 8B", "Llama 3.2 1B", "Llama 3.2 3B",
-    }  # fmt: skip
+        "Phi-3.5-mini",
+        "Phi-3.5-MoE",
+        "Mistral Small 24.09",
+        "Mistral Small 3",
+        "Mistral NeMo",
+        "Ministral 3 8B",
+        "Llama 3.2 1B",
+        "Llama 3.2 3B",
+    }
 
 
 def test_the_challenge_keeps_its_catalogue():

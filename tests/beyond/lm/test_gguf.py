@@ -44,9 +44,14 @@ def test_numbers_texts_and_lists(file):
         )
     )
     assert read_header(file) == {
-        "a": 7, "b": "llama", "c": ["안녕", ""], "d": [1.0, -2.0, 0.5], "e": True,
-        "f": [[-1, 7]], "g": -(2**40),
-    }  # fmt: skip
+        "a": 7,
+        "b": "llama",
+        "c": ["안녕", ""],
+        "d": [1.0, -2.0, 0.5],
+        "e": True,
+        "f": [[-1, 7]],
+        "g": -(2**40),
+    }
 
 
 @pytest.mark.parametrize(

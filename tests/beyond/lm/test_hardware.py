@@ -14,10 +14,17 @@ from beyond.lm.hardware import REFERENCE_GFLOPS, Machine, measure
 from beyond.ui.ladder import ladder
 
 USUAL = Machine(
-    system="Linux · x86_64", python="3.12.1", cores=4, threads=4, memory_gb=16.0,
-    free_memory_gb=9.0, free_disk_gb=50.0, gflops=REFERENCE_GFLOPS, read_gb_s=30.0,
+    system="Linux · x86_64",
+    python="3.12.1",
+    cores=4,
+    threads=4,
+    memory_gb=16.0,
+    free_memory_gb=9.0,
+    free_disk_gb=50.0,
+    gflops=REFERENCE_GFLOPS,
+    read_gb_s=30.0,
     packages={"torch": "2.13.0", "nbgrader": "0.9.6"},
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

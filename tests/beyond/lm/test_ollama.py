@@ -27,10 +27,14 @@ class Fake(BaseHTTPRequestHandler):
             return
         words = [{"message": {"role": "assistant", "content": w}} for w in ("The ", "sky", ".")]
         end = {
-            "message": {"role": "assistant", "content": ""}, "done": True,
-            "prompt_eval_count": 30, "eval_count": 3, "load_duration": 200_000_000,
-            "prompt_eval_duration": 300_000_000, "eval_duration": 60_000_000,
-        }  # fmt: skip
+            "message": {"role": "assistant", "content": ""},
+            "done": True,
+            "prompt_eval_count": 30,
+            "eval_count": 3,
+            "load_duration": 200_000_000,
+            "prompt_eval_duration": 300_000_000,
+            "eval_duration": 60_000_000,
+        }
         self._send([{"model": asked["model"]} | part for part in (*words, end)])
 
     def _send(self, lines, status=200):

@@ -59,9 +59,15 @@ def pair(name, k, dtype=torch.float32, seed=0):
     """A block of transformers' and a layer of ours with the same random weights."""
     block_class, config_class, options, router, ours = CASES[name]
     config = config_class(
-        hidden_size=D, intermediate_size=H, num_experts_per_tok=k, num_hidden_layers=1,
-        num_attention_heads=4, num_key_value_heads=2, experts_implementation="eager", **options,
-    )  # fmt: skip
+        hidden_size=D,
+        intermediate_size=H,
+        num_experts_per_tok=k,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        experts_implementation="eager",
+        **options,
+    )
     torch.manual_seed(seed)
     block, layer = block_class(config).eval(), MoELayer(D, H, E, k, **ours)
     with torch.no_grad():
@@ -264,8 +270,9 @@ def test_balance_loss_gradient():
 
 def test_pooling_over_layers_hides_collapse():
     n, tokens = 4, 32
-    layers = [torch.full((tokens, n), -50.0).index_fill_(1, torch.tensor([e]), 0.0)
-              for e in range(n)]  # fmt: skip
+    layers = [
+        torch.full((tokens, n), -50.0).index_fill_(1, torch.tensor([e]), 0.0) for e in range(n)
+    ]
     pooled = transformers_balance_loss(tuple(layers), n, 1)
     each = [balance_loss(logits, top_k(logits, 1)[1]).item() for logits in layers]
     assert pooled.item() == pytest.approx(1)

@@ -47,7 +47,8 @@ def test_the_prose_about_the_search_is_what_it_finds(search):
 def test_the_prose_about_the_new_rules_is_what_the_search_finds(search):
     book = shop.later_handbook()
     missed = Counter(
-        m.topic for m in shop.later_messages()
+        m.topic
+        for m in shop.later_messages()
         if search["find"](m.en, 1, book=book)[0].topic != m.topic
     )
     assert missed["bread-maker"] == 4  # "4 of the 5 messages about the bread maker"
@@ -102,6 +103,7 @@ def test_the_shipped_adapter_knows_the_old_rules_and_not_the_new_ones():
     assert old.accuracy > 0.8
     assert old.obeyed > 0.9
     assert new.accuracy < 0.5
-    kettle = [t for t, m in zip(new.chosen, shop.later_messages(), strict=True)
-              if m.topic == "kettle"]
+    kettle = [
+        t for t, m in zip(new.chosen, shop.later_messages(), strict=True) if m.topic == "kettle"
+    ]
     assert Counter(kettle).most_common(1)[0][0] == "office"

@@ -55,9 +55,18 @@ def test_later_messages_do_not_fall_under_the_old_rules():
 def test_no_held_out_sentence_is_trained_on():
     sentences = json.loads(DATA.read_text("utf-8"))
     assert len(sentences["held_out"]) == len({m.en for m in shop.held_out()}) == 100
-    undress = {"Hello. ", "Good morning. ", "Hi there. ", "Sorry to bother you. ",
-               "I have bought from you for years. ", " Thank you.", " What should I do?",
-               " Can you help?", " I would be glad of a quick answer.", " Please write back."}
+    undress = {
+        "Hello. ",
+        "Good morning. ",
+        "Hi there. ",
+        "Sorry to bother you. ",
+        "I have bought from you for years. ",
+        " Thank you.",
+        " What should I do?",
+        " Can you help?",
+        " I would be glad of a quick answer.",
+        " Please write back.",
+    }
 
     def bare(text):
         for dress in undress:

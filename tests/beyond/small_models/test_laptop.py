@@ -39,8 +39,11 @@ def test_experts_take_memory_but_not_time():
 
 @given(
     st.sampled_from(families()),
-    st.floats(1, 512), st.floats(1, 32), st.integers(1, 10**6), st.floats(0.1, 64),
-)  # fmt: skip
+    st.floats(1, 512),
+    st.floats(1, 32),
+    st.integers(1, 10**6),
+    st.floats(0.1, 64),
+)
 def test_more_memory_never_hurts(model, memory, bits, context, more):
     before = will_it_run(model, memory, bits, context)
     after = will_it_run(model, memory + more, bits, context)

@@ -27,7 +27,9 @@ def solved(cells):
 
 @pytest.mark.parametrize("task", ["cross-layers", "pictures-that-fit"])
 def test_the_shown_solution_passes_the_visible_checks(cells, solved, capsys, task):
-    exec("from beyond.checks import check, given, report\n" + cells[f"{task}-checks"].source, solved)
+    exec(
+        "from beyond.checks import check, given, report\n" + cells[f"{task}-checks"].source, solved
+    )
     shown = capsys.readouterr()
     assert "✗" not in shown.out and not shown.err
     assert "return None  # your code here" in cells[task].source
