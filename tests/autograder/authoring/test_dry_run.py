@@ -26,7 +26,9 @@ def test_a_solution_that_its_own_test_refuses(course):
 
 
 def test_a_hidden_check_may_ask_the_reference(course):
-    asks = lambda s: s.replace("given(double(7)) == 14", "given(double(7)) == reference.double(7)")
+    def asks(s):
+        return s.replace("given(double(7)) == 14", "given(double(7)) == reference.double(7)")
+
     assert changed(course, "double-test", asks) == []
 
 

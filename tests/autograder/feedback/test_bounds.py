@@ -1,6 +1,7 @@
 """Whatever a student hands in, its page comes within its bounds and everybody else's comes too."""
 
 import base64
+import itertools
 import json
 import os
 import random
@@ -31,19 +32,51 @@ def counted(unit):
 
 
 UNITS = {
-    "blank lines": "\n", "lines of spaces": " " * 39 + "\n", "lines of tabs": "\t\t\n",
-    "lines of wide spaces": "\u00a0\u3000\n", "backslashes": "\\", "joined lines": "\\\n",
-    "open brackets": "[", "links": "[a](", "pictures": "![", "brackets": "[]", "backticks": "`a",
-    "emphasis": "*a_", "strong": "**a", "table": "|a" * 40 + "\n", "quotes": "> " * 50 + "a\n",
-    "tags": "<div>", "unclosed": "<a href=", "comments": "<!--", "lists in lists": "<ul><li>",
-    "tables in tables": "<table><tr><td>", "attributes": '<b title="', "math": "$a$",
-    "fractions": "\\frac{", "matrices": "&\\\\", "strings": '"""\n', "f-strings": "f'{f\"{",
-    "decorators": "@a\n", "parentheses": "(", "numbers": "9", "huge numbers": "1e999 ",
-    "escapes": "\x1b[31m", "titles": "\x1b]0;", "controls": "\x00\x01\x07\x08", "returns": "a\r",
-    "overrides": "\u202e", "zero width": "a\u200b", "surrogates": "\ud800", "accents": "e\u0301",
-    "footnotes": "[^a]", "definitions": "[a]: b\n", "fences": "```python\n", "long line": "a",
-    "other lexers": "```perl6\n((((\n```\n", "one character": "가",
-}  # fmt: skip
+    "blank lines": "\n",
+    "lines of spaces": " " * 39 + "\n",
+    "lines of tabs": "\t\t\n",
+    "lines of wide spaces": "\u00a0\u3000\n",
+    "backslashes": "\\",
+    "joined lines": "\\\n",
+    "open brackets": "[",
+    "links": "[a](",
+    "pictures": "![",
+    "brackets": "[]",
+    "backticks": "`a",
+    "emphasis": "*a_",
+    "strong": "**a",
+    "table": "|a" * 40 + "\n",
+    "quotes": "> " * 50 + "a\n",
+    "tags": "<div>",
+    "unclosed": "<a href=",
+    "comments": "<!--",
+    "lists in lists": "<ul><li>",
+    "tables in tables": "<table><tr><td>",
+    "attributes": '<b title="',
+    "math": "$a$",
+    "fractions": "\\frac{",
+    "matrices": "&\\\\",
+    "strings": '"""\n',
+    "f-strings": "f'{f\"{",
+    "decorators": "@a\n",
+    "parentheses": "(",
+    "numbers": "9",
+    "huge numbers": "1e999 ",
+    "escapes": "\x1b[31m",
+    "titles": "\x1b]0;",
+    "controls": "\x00\x01\x07\x08",
+    "returns": "a\r",
+    "overrides": "\u202e",
+    "zero width": "a\u200b",
+    "surrogates": "\ud800",
+    "accents": "e\u0301",
+    "footnotes": "[^a]",
+    "definitions": "[a]: b\n",
+    "fences": "```python\n",
+    "long line": "a",
+    "other lexers": "```perl6\n((((\n```\n",
+    "one character": "가",
+}
 FAMILIES = {name: repeated(unit) for name, unit in UNITS.items()}
 FAMILIES["reopened"] = counted("<b id={0}><p>")
 FAMILIES["attributes of every name"] = counted("<i a{0}=1>")
@@ -91,7 +124,7 @@ def test_a_page_grows_no_faster_than_what_is_handed_in(tmp_path, name):
     made = {one.job.notebook: len(one.html) for one in make_pages(jobs)}
     empty = len(next(make_pages([job(tmp_path, [], "empty")])).html)
     grown = [made[f"n{size}"] - empty for size in sizes]
-    for smaller, larger in zip(grown, grown[1:], strict=False):
+    for smaller, larger in itertools.pairwise(grown):
         assert larger <= 3 * smaller + 4_000
 
 

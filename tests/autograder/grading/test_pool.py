@@ -138,9 +138,11 @@ def test_abandoned_while_it_becomes_warm(tasks):
 
 
 def test_processes_that_never_start_are_a_sentence(tasks):
-    with executor(1, warm=tasks.no_start) as pool:
-        with pytest.raises(EnvironmentFault, match="before it had anything"):
-            pool.submit(tasks.upper, "a").result()
+    with (
+        executor(1, warm=tasks.no_start) as pool,
+        pytest.raises(EnvironmentFault, match="before it had anything"),
+    ):
+        pool.submit(tasks.upper, "a").result()
 
 
 def test_an_error_in_the_block_ends_the_processes_at_once(tasks, tmp_path):
@@ -182,6 +184,8 @@ def test_processes_end_with_a_coordinator_that_is_killed(tasks, tmp_path):
 
 def test_a_cluster_that_is_not_there_is_a_sentence():
     pytest.importorskip("distributed")
-    with pytest.raises(EnvironmentFault, match="doesn't answer"):
-        with executor(scheduler="nonsense://x"):
-            pass
+    with (
+        pytest.raises(EnvironmentFault, match="doesn't answer"),
+        executor(scheduler="nonsense://x"),
+    ):
+        pass

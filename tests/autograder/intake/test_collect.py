@@ -397,10 +397,10 @@ def test_a_time_before_there_were_courses_is_none(course, inbox, as_zip, year):
 
 def test_a_canvas_gradebook_as_roster_is_told(course, inbox, tmp_path):
     put(inbox / "s2001/quiz.ipynb", notebook("q1 = 3"))
-    roster = put(tmp_path / "class.csv", (
-        b"Student,ID,SIS User ID,SIS Login ID,Section\n"
-        b"\"Kim, Minjun\",2001,s2001,m@x.org,S1\n"
-    ))  # fmt: skip
+    roster = put(
+        tmp_path / "class.csv",
+        (b'Student,ID,SIS User ID,SIS Login ID,Section\n"Kim, Minjun",2001,s2001,m@x.org,S1\n'),
+    )
     result = collect(course, "quiz", inbox, roster)
     assert [one.student for one in result.taken] == ["s2001"]
     assert any("class.csv was read as a Canvas gradebook" in one for one in result.warnings)
@@ -805,13 +805,16 @@ def test_many_files_in_one_folder_of_the_exchange(course, emptied, flood):
 
 
 @pytest.mark.parametrize("wrapped", ["", "submissions/"])
-@pytest.mark.parametrize("names", [
-    "s02/{n:06}.csv",
-    "s02/{n:06}/{n}.csv",
-    "Ada Lovelace_98_assignsubmission_file_/{n:06}.csv",
-    "Ada Lovelace_98_assignsubmission_file_{n:06}.csv",
-    "lovelaceada_102_{n}_{n:06}.csv",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        "s02/{n:06}.csv",
+        "s02/{n:06}/{n}.csv",
+        "Ada Lovelace_98_assignsubmission_file_/{n:06}.csv",
+        "Ada Lovelace_98_assignsubmission_file_{n:06}.csv",
+        "lovelaceada_102_{n}_{n:06}.csv",
+    ],
+)
 def test_many_files_of_one_student_in_a_class_s_zip(course, inbox, names, wrapped):
     files = {"s01/quiz.ipynb": notebook("q1 = 1")}
     for number in range(MANY):

@@ -142,8 +142,10 @@ def test_an_answer_in_two_cells_with_one_name_runs_whole(parts, kit, course):
     at = ids.index("double")
     assert ids[at - 2 : at] == ["own-1", "own-2"]
     assert [c.source for c in result.cells[at - 2 : at + 1]] == [
-        helper.source, work.cells[position + 1].source, scratch.source
-    ]  # fmt: skip
+        helper.source,
+        work.cells[position + 1].source,
+        scratch.source,
+    ]
     assert said(notes) == [
         "Of answer cells that stood there several times the last one counts, and those before it "
         "ran too: double."
