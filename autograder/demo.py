@@ -20,7 +20,8 @@ from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
 from autograder.grading.coordinator import grade
 from autograder.grading.result import Verdict
-from autograder.intake.collect import CollectResult, collect
+from autograder.intake.collect import collect
+from autograder.intake.collect_result import CollectResult
 
 CLASS = Path("tests") / "data" / "class"
 CELL_SECONDS = 5

@@ -26,6 +26,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]
 
 with atheris.instrument_imports(include=["autograder"]):
     from autograder.intake import archives, delivery, identify, notebook_reader, submission
+    from autograder.intake.errors import BadArchive
+    from autograder.intake.upload_limits import STUDENT_LIMITS
     from autograder.sandbox import wire
 
 ASSIGNMENT = "quiz"
@@ -78,9 +80,7 @@ def try_delivery(content: bytes) -> None:
 def try_listing(content: bytes) -> None:
     """A class's zip: names that stay inside, and members that unpack or are damaged."""
     try:
-        with archives.ZipSource(
-            content, "class.zip", archives.STUDENT_LIMITS, of_class=True
-        ) as zip_:
+        with archives.ZipSource(content, "class.zip", STUDENT_LIMITS, of_class=True) as zip_:
             for member in zip_.members[:20]:
                 assert ".." not in member.name.split("/") and not member.name.startswith("/")
                 size = 0
@@ -88,7 +88,7 @@ def try_listing(content: bytes) -> None:
                     size += len(piece)
                     if size > 1024 * 1024:
                         break
-    except archives.BadArchive:
+    except BadArchive:
         pass
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.collection_receipt import receipt_file
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.intake.errors import BadArchive
+from autograder.intake.folders import FolderSource
+from autograder.intake.upload_limits import STUDENT_LIMITS
 
 
 class Fingerprints:

@@ -17,7 +17,8 @@ from typing import IO
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.receipts import RECEIPT, read_receipt, receipt_problem
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Budget, Member, ZipSource
+from autograder.intake.archives import ZipSource
+from autograder.intake.errors import BadArchive
 from autograder.intake.identify import (
     Blueprint,
     Candidate,
@@ -27,7 +28,9 @@ from autograder.intake.identify import (
     why_unreadable,
 )
 from autograder.intake.notebook_reader import RawNotebook, record
+from autograder.intake.sources import Member
 from autograder.intake.submission import Submission
+from autograder.intake.upload_limits import STUDENT_LIMITS, Budget
 
 TIMESTAMP = "timestamp.txt"
 SECRET = "submission_secret.txt"

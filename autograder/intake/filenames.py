@@ -19,8 +19,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from autograder.intake.archives import Member
 from autograder.intake.roster import Person
+from autograder.intake.sources import Member
 
 _CANVAS = re.compile(
     r"(?P<owner>[^_/]+)_(?:(?P<late>LATE)_)?(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)", re.DOTALL

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.core.messages import N_
-from autograder.intake.archives import STUDENT_LIMITS
+from autograder.intake.upload_limits import STUDENT_LIMITS
 
 UNREADABLE = N_("Your notebook couldn't be read, so nothing could be graded: {reason}")
 

@@ -31,16 +31,19 @@ from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.printable import one_line
 from autograder.intake import delivery as opening
 from autograder.intake import identify
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Member, PackedFile
+from autograder.intake.archives import PackedFile
 from autograder.intake.delivery import Delivery
+from autograder.intake.errors import BadArchive
 from autograder.intake.identify import Blueprint
 from autograder.intake.notebook_reader import EXPLAINED, TOO_COSTLY
+from autograder.intake.sources import Member
 from autograder.intake.submission import (
     BadRecord,
     CourseCells,
     Submission,
     submission_from_wire,
 )
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import wire
 from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
@@ -74,10 +77,14 @@ _MODULES = (
     "intake/__init__.py",
     "intake/archives.py",
     "intake/delivery.py",
+    "intake/errors.py",
     "intake/identify.py",
+    "intake/member_names.py",
     "intake/notebook_reader.py",
     "intake/reader_process.py",
+    "intake/sources.py",
     "intake/submission.py",
+    "intake/upload_limits.py",
     "core/notebook_io.py",
     "core/messages.py",
     "core/images.py",

@@ -23,7 +23,7 @@ from autograder.core.receipts import RECEIPT, STAMP, make_receipt
 from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.i18n import speaking
-from autograder.intake.archives import STUDENT_LIMITS, FolderSource
+from autograder.intake.folders import FolderSource
 from autograder.intake.identify import (
     PLAIN,
     Blueprint,
@@ -32,6 +32,7 @@ from autograder.intake.identify import (
     find_assignment,
     is_notebook_name,
 )
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from beyond.locale import SOURCE_LANGUAGE, _, available
 
 CELLS_MISSING = N_(

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from autograder.config import Course
 from autograder.errors import UserError
-from autograder.intake.archives import Member
 from autograder.intake.filenames import Delivery, Owner, deliveries, recognise
 from autograder.intake.roster import (
     Person,
@@ -22,6 +21,7 @@ from autograder.intake.roster import (
     read_roster,
     shared,
 )
+from autograder.intake.sources import Member
 
 CLASS = [
     Person("s01", "Minjun", "Kim", lms_user_id="123"),
