@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]
 
 with atheris.instrument_imports(include=["autograder"]):
-    from autograder.intake import archives, delivery, identify, notebook_reader, submission
+    from autograder.intake import archives, identify, notebook_reader, submission, upload
     from autograder.intake.errors import BadArchive
     from autograder.intake.upload_limits import STUDENT_LIMITS
     from autograder.sandbox import wire
@@ -62,8 +62,8 @@ def try_notebook(content: bytes) -> None:
 def try_delivery(content: bytes) -> None:
     """A zip that a student handed in."""
     put: list[str] = []
-    handed = delivery.Delivery("s01", ASSIGNMENT, "a.zip", [("a.zip", len(content))])
-    judged = delivery.judge(
+    handed = upload.Delivery("s01", ASSIGNMENT, "a.zip", [("a.zip", len(content))])
+    judged = upload.judge(
         handed,
         BLUEPRINT,
         [BLUEPRINT],

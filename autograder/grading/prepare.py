@@ -31,7 +31,6 @@ from autograder.grading.cache_key import Fingerprints
 from autograder.grading.gradebook_writer import GradebookNotebook
 from autograder.grading.result_folder import Mark
 from autograder.intake import nbgrader_files
-from autograder.intake.delivery import BOOKKEEPING, LINKS, NOT_ASKED
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
 from autograder.intake.identify import blueprints
@@ -40,6 +39,7 @@ from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
 from autograder.intake.rebuild import Base, Bases, rebuilt
 from autograder.intake.submission import Submission
+from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
 from autograder.sandbox.plain_values import MAX_BYTES

@@ -18,8 +18,6 @@ from autograder.core.printable import one_line
 from autograder.errors import EnvironmentFault
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectedSubmission
-from autograder.intake.delivery import SECRET, TIMESTAMP
-from autograder.intake.delivery import Delivery as Contents
 from autograder.intake.errors import Refused
 from autograder.intake.history import HistoryEntry, read_history, write_history
 from autograder.intake.identify import TOO_LARGE, Blueprint
@@ -28,6 +26,8 @@ from autograder.intake.originals import keep_originals
 from autograder.intake.reader import READING_SECONDS, Reader
 from autograder.intake.staging import StagingFolder
 from autograder.intake.submission import to_bytes
+from autograder.intake.upload import SECRET, TIMESTAMP
+from autograder.intake.upload import Delivery as Contents
 
 _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
 

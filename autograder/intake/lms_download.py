@@ -13,8 +13,8 @@ from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectResult
 from autograder.intake.errors import BadArchive, Refused
-from autograder.intake.filenames import Delivery, deliveries, recognise
 from autograder.intake.folders import FileSource, FolderSource
+from autograder.intake.lms_filenames import Delivery, deliveries, recognise
 from autograder.intake.nbgrader_files import opened
 from autograder.intake.reader import Reader
 from autograder.intake.roster import (

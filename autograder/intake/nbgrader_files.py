@@ -12,7 +12,7 @@ import stat
 from datetime import datetime
 from pathlib import Path
 
-from autograder.intake.delivery import SECRET, TIMESTAMP
+from autograder.intake.upload import SECRET, TIMESTAMP
 
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?: ?[A-Za-z]{1,5}| ?[+-]\d\d:?\d\d)?"

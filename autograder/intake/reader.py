@@ -29,10 +29,9 @@ from typing import Any
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.printable import one_line
-from autograder.intake import delivery as opening
 from autograder.intake import identify
+from autograder.intake import upload as opening
 from autograder.intake.archives import PackedFile
-from autograder.intake.delivery import Delivery
 from autograder.intake.errors import BadArchive
 from autograder.intake.identify import Blueprint
 from autograder.intake.notebook_reader import EXPLAINED, TOO_COSTLY
@@ -43,6 +42,7 @@ from autograder.intake.submission import (
     Submission,
     submission_from_wire,
 )
+from autograder.intake.upload import Delivery
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import wire
 from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
@@ -76,7 +76,7 @@ _MODULES = (
     "core/atomic_io.py",
     "intake/__init__.py",
     "intake/archives.py",
-    "intake/delivery.py",
+    "intake/upload.py",
     "intake/errors.py",
     "intake/identify.py",
     "intake/member_names.py",

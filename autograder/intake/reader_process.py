@@ -32,10 +32,10 @@ from typing import IO, Any
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.intake import notebook_reader
 from autograder.intake.archives import PackedFile, ZipSource, unpacked
-from autograder.intake.delivery import Delivery, judge
 from autograder.intake.errors import BadArchive
 from autograder.intake.identify import Blueprint
 from autograder.intake.submission import CourseCells
+from autograder.intake.upload import Delivery, judge
 from autograder.intake.upload_limits import CLASS_LIMITS, Limits
 from autograder.sandbox import seccomp, syscalls, wire
 

@@ -21,7 +21,7 @@ from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
-    from autograder.intake.filenames import Delivery, Owner
+    from autograder.intake.lms_filenames import Delivery, Owner
 
 ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id")
 _ROSTER_LIMIT = 10 * 1024 * 1024

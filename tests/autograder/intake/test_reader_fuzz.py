@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.intake.delivery import Delivery, Judged, judge
 from autograder.intake.identify import Blueprint
 from autograder.intake.notebook_reader import (
     EXPLAINED,
@@ -31,6 +30,7 @@ from autograder.intake.submission import (
     submission_from_wire,
     to_bytes,
 )
+from autograder.intake.upload import Delivery, Judged, judge
 from autograder.sandbox import wire
 
 ROOT = Path(__file__).resolve().parents[3]

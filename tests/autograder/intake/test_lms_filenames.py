@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from autograder.config import Course
 from autograder.errors import UserError
-from autograder.intake.filenames import Delivery, Owner, deliveries, recognise
+from autograder.intake.lms_filenames import Delivery, Owner, deliveries, recognise
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
