@@ -13,7 +13,7 @@ from autograder.intake.folders import FolderSource
 from autograder.intake.upload_limits import STUDENT_LIMITS
 
 
-class Fingerprints:
+class CacheKeys:
     """The fingerprints of an assignment's submissions; the assignment itself is read once."""
 
     def __init__(self, course: Course, assignment: str) -> None:
@@ -34,7 +34,7 @@ def _submitted(folder: Path) -> bytes:
     seen = hashlib.sha256()
     left = STUDENT_LIMITS.total_bytes
     try:
-        source = FolderSource.of_one(folder)
+        source = FolderSource.of_student(folder)
     except OSError:
         return seen.digest()
     for member in source.members:

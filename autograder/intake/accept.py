@@ -18,16 +18,15 @@ from autograder.core.printable import one_line
 from autograder.errors import EnvironmentFault
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectedSubmission
-from autograder.intake.errors import Refused
+from autograder.intake.errors import SubmissionRefused
 from autograder.intake.history import HistoryEntry, read_history, write_history
-from autograder.intake.identify import TOO_LARGE, Blueprint
-from autograder.intake.nbgrader_files import is_secret, opened, small_file
+from autograder.intake.identify import TOO_LARGE, AssignmentSpec
+from autograder.intake.nbgrader_files import is_secret, open_plain_file, read_small_file
 from autograder.intake.originals import keep_originals
 from autograder.intake.reader import READING_SECONDS, Reader
 from autograder.intake.staging import StagingFolder
 from autograder.intake.submission import to_bytes
-from autograder.intake.upload import SECRET, TIMESTAMP
-from autograder.intake.upload import Delivery as Contents
+from autograder.intake.upload import SECRET, TIMESTAMP, Upload
 
 _NBGRADER_TIME = "%Y-%m-%d %H:%M:%S.%f %Z"
 
@@ -45,8 +44,8 @@ REPLACED = N_("This submission replaces the one received at {time}.")
 
 def accept(
     course: Course,
-    blueprint: Blueprint,
-    known: dict[str, Blueprint],
+    spec: AssignmentSpec,
+    known: dict[str, AssignmentSpec],
     arrival: Arrival,
     due: datetime | None,
     reader: Reader,
@@ -55,19 +54,19 @@ def accept(
     """Put one submission in its places; None if it changes nothing there.
 
     Raises:
-        Refused: it isn't taken at all.
+        SubmissionRefused: it isn't taken at all.
     """
-    student, assignment = arrival.student, blueprint.assignment
+    student, assignment = arrival.student, spec.assignment
     submitted = course.submitted / student / assignment
     history = read_history(course, student, assignment)
     current = history[-1] if history and submitted.is_dir() else None
     entry = HistoryEntry("", arrival.digest(), arrival.arrived.isoformat(), arrival.sequence)
-    if current and not (arrival.told and entry.arrived != current.arrived):
+    if current and not (arrival.time_given and entry.arrived != current.arrived):
         if entry.digest == current.digest or any(map(entry.is_again, history)):
             return None
-    made, notes = _opened(course, blueprint, known, arrival, reader, staging)
+    made, notes = _opened(course, spec, known, arrival, reader, staging)
     entry = replace(entry, folder=keep_originals(course, arrival, assignment, history))
-    if current and not arrival.told and entry.is_before(current):
+    if current and not arrival.time_given and entry.is_before(current):
         write_history(course, student, assignment, [entry, *history])
         return None
     received = _received(arrival, due)
@@ -93,8 +92,8 @@ def accept(
 
 def _opened(
     course: Course,
-    blueprint: Blueprint,
-    known: dict[str, Blueprint],
+    spec: AssignmentSpec,
+    known: dict[str, AssignmentSpec],
     arrival: Arrival,
     reader: Reader,
     staging: StagingFolder,
@@ -102,7 +101,7 @@ def _opened(
     """What is graded of a submission, by the assignment's own names, and what its student is told.
 
     Raises:
-        Refused: a receipt contradicts the submission.
+        SubmissionRefused: a receipt contradicts the submission.
     """
     asked: dict[str, Path] = {}
 
@@ -114,32 +113,32 @@ def _opened(
             with asked[name].open("ab") as target:
                 target.write(piece)
 
-    found = reader.delivery(
-        Contents(
+    found = reader.open_upload(
+        Upload(
             arrival.student,
-            blueprint.assignment,
+            spec.assignment,
             one_line(arrival.name),
             [(one.name, one.size) for one in arrival.files],
             arrival.links,
         ),
-        blueprint,
+        spec,
         list(known.values()),
         [_opener(one.place) for one in arrival.files],
         put,
         min(READING_SECONDS, max(2.0, arrival.deadline - time.monotonic())),
     )
     if found.refused:
-        raise Refused(found.refused)
+        raise SubmissionRefused(found.refused)
     notes = list(found.notes)
     made: dict[str, bytes | Path] = {}
     if found.submission is not None:
-        content = to_bytes(found.submission, blueprint.cells)
+        content = to_bytes(found.submission, spec.cells)
         if len(content) <= SIZE_LIMIT:
-            made[blueprint.notebook] = content
+            made[spec.notebook] = content
         else:
             limit = SIZE_LIMIT // (1024 * 1024)
-            notes.append(note(TOO_LARGE, name=blueprint.notebook, limit=limit))
-    made.setdefault(blueprint.notebook, _blank(course, blueprint.assignment))
+            notes.append(note(TOO_LARGE, name=spec.notebook, limit=limit))
+    made.setdefault(spec.notebook, _blank(course, spec.assignment))
     for name, place in asked.items():
         made.setdefault(name, place)
     if arrival.not_kept:
@@ -147,14 +146,14 @@ def _opened(
     if arrival.origin == "exchange":
         # Only the exchange's own file, at the top, as nbgrader's submit wrote it.
         for one in arrival.files:
-            secret = small_file(one.place) if one.name == SECRET else None
+            secret = read_small_file(one.place) if one.name == SECRET else None
             if secret and is_secret(secret):
                 made[SECRET] = secret
     return made, notes
 
 
 def _opener(place: Path) -> Callable[[], int]:
-    return lambda: opened(place)
+    return lambda: open_plain_file(place)
 
 
 def _received(arrival: Arrival, due: datetime | None) -> datetime:

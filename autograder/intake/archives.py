@@ -23,7 +23,7 @@ from autograder.intake.member_names import decode_name, is_ignored, safe_name
 from autograder.intake.sources import Member, Source, plausible_time
 from autograder.intake.upload_limits import (
     Budget,
-    Limits,
+    UploadLimits,
 )
 
 _UTF8_NAME = 0x800
@@ -61,11 +61,11 @@ class ZipSource(Source):
         self,
         origin: Path | bytes | IO[bytes],
         name: str,
-        limits: Limits,
+        limits: UploadLimits,
         budget: Budget | None = None,
         of_class: bool = False,
     ) -> None:
-        super().__init__(name, limits, budget, in_parts=of_class)
+        super().__init__(name, limits, budget, of_class=of_class)
         self._of_class = of_class
         stream: IO[bytes]
         if isinstance(origin, bytes):
@@ -237,7 +237,7 @@ class PackedFile:
         return cls(*value)
 
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 
 def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
@@ -259,13 +259,13 @@ def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
         while left > 0 or rest:
             piece = rest
             if not piece:
-                piece = stream.read(min(left, _PIECE))
+                piece = stream.read(min(left, _CHUNK_BYTES))
                 if not piece:
                     break
                 left -= len(piece)
             rest = b""
             if inflate is not None:
-                piece, rest = inflate.decompress(piece, _PIECE), inflate.unconsumed_tail
+                piece, rest = inflate.decompress(piece, _CHUNK_BYTES), inflate.unconsumed_tail
                 if inflate.eof:
                     left, rest = 0, b""
             crc = zlib.crc32(piece, crc)

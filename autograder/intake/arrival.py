@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Arrival:
         late: the LMS's mark, None where the LMS sets none.
         sequence: Canvas's file id, which orders submissions with the same time.
         stamp: the exchange's time as nbgrader wrote it; it is kept to the letter.
-        told: whether the instructor gave the time, which then decides.
+        time_given: whether the instructor gave the time, which then decides.
         untimed: whether the download doesn't say when it came in, so that now counts.
         deadline: when opening it must have come to an end, as `time.monotonic`.
     """
@@ -50,7 +50,7 @@ class Arrival:
     late: bool | None = None
     sequence: int = 0
     stamp: str = ""
-    told: bool = False
+    time_given: bool = False
     untimed: bool = False
     deadline: float = 0.0
 
@@ -60,7 +60,7 @@ class Arrival:
         for one in self.files:
             seen.update(f"{one.name}\0{one.size}\0".encode("utf-8", "surrogatepass"))
             with one.place.open("rb") as stream:
-                while piece := stream.read(_PIECE):
+                while piece := stream.read(_CHUNK_BYTES):
                     seen.update(piece)
         for name in self.not_kept:
             seen.update(f"{name}\0not kept\0".encode("utf-8", "surrogatepass"))

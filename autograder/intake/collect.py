@@ -28,13 +28,13 @@ from autograder.core.atomic_io import plain_disk_errors
 from autograder.errors import UserError
 from autograder.intake.accept import accept
 from autograder.intake.collect_result import CollectResult
-from autograder.intake.errors import Refused
+from autograder.intake.errors import SubmissionRefused
 from autograder.intake.exchange import exchange_arrivals
-from autograder.intake.identify import blueprints
+from autograder.intake.identify import assignment_specs
 from autograder.intake.lms_download import download_arrivals
 from autograder.intake.reader import Reader
 from autograder.intake.roster import (
-    enrol,
+    enroll,
     is_canvas_gradebook,
     read_roster,
 )
@@ -64,14 +64,14 @@ def collect(
     course.require_free_gradebook()
     if received is not None and received.tzinfo is None:
         received = received.astimezone()
-    known = blueprints(course)
+    known = assignment_specs(course)
     if assignment not in known:
         raise UserError(
             f"{assignment} has no notebook {assignment}.ipynb in source/ or release/; "
             "add it and run `autograder build`."
         )
     if roster is not None:
-        enrol(course, read_roster(roster))
+        enroll(course, read_roster(roster))
     result = CollectResult(assignment)
     if roster is not None and is_canvas_gradebook(roster):
         result.warnings.append(
@@ -89,12 +89,12 @@ def collect(
         for arrival in arrivals:
             if received is not None:
                 arrival = replace(
-                    arrival, arrived=received.astimezone(UTC), late=None, stamp="", told=True
+                    arrival, arrived=received.astimezone(UTC), late=None, stamp="", time_given=True
                 )
             try:
                 with plain_disk_errors(course.term):
                     taken = accept(course, known[assignment], known, arrival, due, reader, staging)
-            except Refused as error:
+            except SubmissionRefused as error:
                 result.refused.append(str(error))
                 continue
             if taken is None:

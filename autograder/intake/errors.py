@@ -9,5 +9,5 @@ class BadArchive(UserError):
     """The archive can't be used."""
 
 
-class Refused(UserError):
+class SubmissionRefused(UserError):
     """A submission that isn't taken; the others are."""

@@ -19,22 +19,22 @@ from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectResult
-from autograder.intake.errors import BadArchive, Refused
+from autograder.intake.errors import BadArchive, SubmissionRefused
 from autograder.intake.folders import FolderSource
-from autograder.intake.nbgrader_files import parsed_time
+from autograder.intake.nbgrader_files import parse_time
 from autograder.intake.staging import StagedFiles, StagingFolder
 
-_HANDING_IN = timedelta(minutes=1)
+_SUBMITTING_TAKES = timedelta(minutes=1)
 """How long after the time in its name nbgrader may still be writing a submission."""
 
-_MOST_LOOKED_AT = 10_000
+_MAX_LOOKED_AT = 10_000
 
 _DEEPEST = 25
 """How many files of a folder in the exchange, and how deep, are asked for their last change."""
 
 
 @dataclass(frozen=True)
-class _Inbound:
+class _InboundFolder:
     """A folder of the exchange.
 
     Attributes:
@@ -50,9 +50,9 @@ class _Inbound:
     status: os.stat_result
 
     @property
-    def counts(self) -> datetime:
+    def received(self) -> datetime:
         """When it came in: nbgrader's time if that is true, else the latest change."""
-        honest = self.named <= self.changed <= self.named + _HANDING_IN
+        honest = self.named <= self.changed <= self.named + _SUBMITTING_TAKES
         return self.named if honest else self.changed
 
 
@@ -69,7 +69,7 @@ def exchange_arrivals(
 
     Its name and the files' own times are the student's to choose; the time of the last change
     (ctime) isn't. nbgrader is done within a minute of the time in the name; a later change counts,
-    and is told. Restoring a backup or changing owners and permissions are changes too: then
+    and is reported. Restoring a backup or changing owners and permissions are changes too: then
     `received=` says what is true.
     """
     inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
@@ -78,23 +78,25 @@ def exchange_arrivals(
             f"There is no exchange at {inbound}; release with --exchange first, "
             "or name the folder or zip that the LMS gave you."
         )
-    newest: dict[str, _Inbound] = {}
+    newest: dict[str, _InboundFolder] = {}
     looked_at: Counter[str] = Counter()  # of each student's, in all folders together
     for place in sorted(inbound.iterdir()):
         parsed = _inbound_name(place.name, assignment)
         if parsed is None:
             continue
         student, stamp = parsed
-        named = parsed_time(stamp)
+        named = parse_time(stamp)
         try:
             student = require_student_id(student)
             if named is None:
-                raise Refused(f"{place.name}: its name holds no time; it isn't nbgrader's.")
+                raise SubmissionRefused(
+                    f"{place.name}: its name holds no time; it isn't nbgrader's."
+                )
             status = place.lstat()
             _require_owner(place, status, student)
-            changed, count = _last_change(place, _MOST_LOOKED_AT - looked_at[student])
+            changed, count = _last_change(place, _MAX_LOOKED_AT - looked_at[student])
             looked_at[student] += count
-            found = _Inbound(place, stamp, named.replace(tzinfo=UTC), changed, status)
+            found = _InboundFolder(place, stamp, named.replace(tzinfo=UTC), changed, status)
         except UserError as error:
             result.refused.append(str(error))
             continue
@@ -102,7 +104,7 @@ def exchange_arrivals(
             result.refused.append(f"{place.name} can't be read ({error.strerror}); not taken.")
             continue
         before = newest.get(student)
-        if before is None or (found.counts, found.named) >= (before.counts, before.named):
+        if before is None or (found.received, found.named) >= (before.received, before.named):
             newest[student] = found
     for student, found in sorted(newest.items()):
         try:
@@ -110,11 +112,11 @@ def exchange_arrivals(
         except (BadArchive, OSError) as error:
             result.refused.append(f"{student}: {error}")
             continue
-        counts = arrival.arrived
-        if counts != found.named:
+        received = arrival.arrived
+        if received != found.named:
             result.warnings.append(
                 f"{student}: the exchange says {found.named:%Y-%m-%d %H:%M} UTC, the submission "
-                f"was last changed at {counts:%Y-%m-%d %H:%M} UTC, which counts; if you moved or "
+                f"was last changed at {received:%Y-%m-%d %H:%M} UTC, which counts; if you moved or "
                 "restored the exchange yourself, collect again with --received, else ask."
             )
         if _enrolled(course, student):
@@ -122,9 +124,9 @@ def exchange_arrivals(
         yield arrival
 
 
-def _exchanged(student: str, found: _Inbound, staging: StagingFolder) -> Arrival:
+def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> Arrival:
     """A submission in the exchange, copied once; a change meanwhile counts like one before."""
-    source = FolderSource.of_one(found.place, found.status)
+    source = FolderSource.of_student(found.place, found.status)
     staged = StagedFiles(staging, [member.name for member in source.members])
     latest = found.changed
     for at in staged.chosen:
@@ -139,21 +141,21 @@ def _exchanged(student: str, found: _Inbound, staging: StagingFolder) -> Arrival
         finally:
             os.close(descriptor)
     latest = max(latest, _last_change(found.place)[0])
-    counts = replace(found, changed=latest).counts
+    received = replace(found, changed=latest).received
     return Arrival(
         student=student,
         origin="exchange",
         name=found.place.name,
         files=staged.stored(),
-        not_kept=[*staged.not_kept, *source.beyond],
+        not_kept=[*staged.not_kept, *source.unlisted],
         links=source.left_out,
         deadline=staged.deadline,
-        arrived=counts,
-        stamp=found.stamp if counts == found.named else "",
+        arrived=received,
+        stamp=found.stamp if received == found.named else "",
     )
 
 
-def _last_change(place: Path, most: int = _MOST_LOOKED_AT) -> tuple[datetime, int]:
+def _last_change(place: Path, most: int = _MAX_LOOKED_AT) -> tuple[datetime, int]:
     """The latest change to a folder or anything in it, as the file system has it.
 
     Of a folder with more in it than anybody hands in, the outermost is looked at; whatever is
@@ -202,7 +204,9 @@ def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
 
 def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
     if not stat.S_ISDIR(status.st_mode):
-        raise Refused(f"{place.name} isn't a folder of nbgrader's exchange; it was not taken.")
+        raise SubmissionRefused(
+            f"{place.name} isn't a folder of nbgrader's exchange; it was not taken."
+        )
     if sys.platform == "win32":
         return
     import pwd
@@ -213,7 +217,7 @@ def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
     except KeyError:
         owner = f"user {uid}"
     if owner != student and uid != os.getuid():
-        raise Refused(
+        raise SubmissionRefused(
             f"{place.name} claims to be of {student} but belongs to {owner}, so it was not taken; "
             "ask both how it came about."
         )

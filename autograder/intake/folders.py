@@ -14,21 +14,21 @@ from autograder.intake.errors import BadArchive
 from autograder.intake.member_names import composed, is_ignored
 from autograder.intake.sources import Member, Source, plausible_time
 from autograder.intake.upload_limits import (
-    DEEPEST,
-    PART_ENTRIES,
-    PART_FILES,
+    MAX_DEPTH,
+    MAX_LISTED_FILES,
+    MAX_VISITED_ENTRIES,
     STUDENT_LIMITS,
-    Limits,
+    UploadLimits,
 )
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 class FolderSource(Source):
     """A folder on disk. Links and devices are listed in `left_out`, never followed.
 
     Args:
-        in_parts: whether each folder in it is a part of its own (or, if there is only one, each
+        of_class: whether each folder in it is a part of its own (or, if there is only one, each
             in that), of which no more is listed than one student may hand in.
         seen: the folder as it was when somebody judged whose it is; files of another one that
             has taken its place since can't be read.
@@ -40,27 +40,27 @@ class FolderSource(Source):
     def __init__(
         self,
         folder: Path,
-        limits: Limits,
-        in_parts: bool = False,
+        limits: UploadLimits,
+        of_class: bool = False,
         seen: os.stat_result | None = None,
     ) -> None:
-        super().__init__(folder.name or str(folder), limits, in_parts=in_parts)
+        super().__init__(folder.name or str(folder), limits, of_class=of_class)
         self.folder = Path(folder)
         self._seen = seen
-        if in_parts:
-            self._walk_parts(self.folder, "")
+        if of_class:
+            self._walk_class(self.folder, "")
             self.members.sort(key=lambda member: Path(str(member.key)).parts)
         else:
             self._walk(self.folder, "")
 
     @classmethod
-    def of_one(cls, folder: Path, seen: os.stat_result | None = None) -> FolderSource:
+    def of_student(cls, folder: Path, seen: os.stat_result | None = None) -> FolderSource:
         """A folder that is one student's, of which no more is listed than one may hand in."""
         found = cls.__new__(cls)
-        Source.__init__(found, folder.name, STUDENT_LIMITS, in_parts=True)
+        Source.__init__(found, folder.name, STUDENT_LIMITS, of_class=True)
         found.folder = folder
         found._seen = seen
-        found._walk_part(folder, "")
+        found._walk_student(folder, "")
         return found
 
     def _walk(self, folder: Path, prefix: str) -> None:
@@ -70,19 +70,19 @@ class FolderSource(Source):
             if inner := self._visit(entry, prefix):
                 self._walk(*inner)
 
-    def _walk_parts(self, folder: Path, prefix: str) -> None:
+    def _walk_class(self, folder: Path, prefix: str) -> None:
         with os.scandir(folder) as found:
             entries = [entry for entry in found if not is_ignored(composed(entry.name))]
-        only_folder = len(entries) == 1 and prefix.count("/") < DEEPEST
+        only_folder = len(entries) == 1 and prefix.count("/") < MAX_DEPTH
         for entry in sorted(entries, key=lambda entry: entry.name):
             if inner := self._visit(entry, prefix):
-                (self._walk_parts if only_folder else self._walk_part)(*inner)
+                (self._walk_class if only_folder else self._walk_student)(*inner)
 
-    def _walk_part(self, folder: Path, prefix: str) -> None:
+    def _walk_student(self, folder: Path, prefix: str) -> None:
         """List a part, the outermost folders first, until there is too much of it."""
         waiting = deque([(folder, prefix)])
-        seen, beyond = 0, []
-        while waiting and seen < PART_ENTRIES:
+        seen, unlisted = 0, []
+        while waiting and seen < MAX_VISITED_ENTRIES:
             folder, prefix = waiting.popleft()
             try:
                 entries, more = _first_entries(folder)
@@ -90,10 +90,10 @@ class FolderSource(Source):
                 self.left_out.append(composed(prefix))
                 continue
             seen += 1 + len(entries)
-            beyond += [composed(prefix + name) for name in more]
+            unlisted += [composed(prefix + name) for name in more]
             waiting.extend(filter(None, [self._visit(entry, prefix) for entry in entries]))
-        beyond += [composed(prefix) for _folder, prefix in waiting]
-        self.beyond += beyond[:_MOST_NAMED]
+        unlisted += [composed(prefix) for _folder, prefix in waiting]
+        self.unlisted += unlisted[:_MAX_NAMED]
 
     def _visit(self, entry: os.DirEntry[str], prefix: str) -> tuple[Path, str] | None:
         """Take one entry; the folder and its prefix if it is one to go on with."""
@@ -102,7 +102,7 @@ class FolderSource(Source):
         if is_ignored(name):
             return None
         if entry.is_dir(follow_symlinks=False):
-            if raw.count("/") < DEEPEST:
+            if raw.count("/") < MAX_DEPTH:
                 return Path(entry.path), raw + "/"
             self.left_out.append(name)  # nested too deep to be anybody's work
         elif entry.is_file(follow_symlinks=False):
@@ -143,8 +143,8 @@ def _may_be_notebook(name: str) -> bool:
 def _first_entries(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
     """The first notebooks and the first others in a folder, and the names of a few beyond."""
     with os.scandir(folder) as found:
-        kept = heapq.nsmallest(PART_FILES + _MOST_NAMED, found, key=_notebooks_first)
-    return kept[:PART_FILES], [entry.name for entry in kept[PART_FILES:]]
+        kept = heapq.nsmallest(MAX_LISTED_FILES + _MAX_NAMED, found, key=_notebooks_first)
+    return kept[:MAX_LISTED_FILES], [entry.name for entry in kept[MAX_LISTED_FILES:]]
 
 
 def _notebooks_first(entry: os.DirEntry[str]) -> tuple[bool, str]:
@@ -177,7 +177,7 @@ def _opened_beneath(folder: Path, name: Path, seen: os.stat_result | None = None
 class FileSource(FolderSource):
     """A single file on disk, as if it lay alone in its folder."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: UploadLimits) -> None:
         Source.__init__(self, path.name, limits)
         self._seen = None
         self.folder = path.parent

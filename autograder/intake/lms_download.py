@@ -12,17 +12,17 @@ from autograder.core.printable import one_line
 from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectResult
-from autograder.intake.errors import BadArchive, Refused
+from autograder.intake.errors import BadArchive, SubmissionRefused
 from autograder.intake.folders import FileSource, FolderSource
-from autograder.intake.lms_filenames import Delivery, deliveries, recognise
-from autograder.intake.nbgrader_files import opened
+from autograder.intake.lms_filenames import OwnerFiles, group_by_owner, recognize_owner
+from autograder.intake.nbgrader_files import open_plain_file
 from autograder.intake.reader import Reader
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
     class_list,
+    find_conflicts,
     find_person,
-    shared,
 )
 from autograder.intake.sources import Member
 from autograder.intake.staging import StagedFiles, StagingFolder
@@ -44,22 +44,22 @@ class LmsDownload:
         self._reader = reader
         self._zip = -1
         self._folder: FolderSource | None = None
-        self.beyond: list[str] = []
-        single = origin.is_file() and not isinstance(recognise(origin.name, assignment), str)
+        self.unlisted: list[str] = []
+        single = origin.is_file() and not isinstance(recognize_owner(origin.name, assignment), str)
         if single or origin.is_dir():
             self._folder = (
                 FileSource(origin, CLASS_LIMITS)
                 if single
-                else FolderSource(origin, CLASS_LIMITS, in_parts=True)
+                else FolderSource(origin, CLASS_LIMITS, of_class=True)
             )
             self.members, self.left_out = self._folder.members, self._folder.left_out
-            self.beyond = self._folder.beyond
+            self.unlisted = self._folder.unlisted
             return
         if not origin.exists():
             raise UserError(f"{origin} doesn't exist; check the name and the folder.")
         neither = f"{origin} is neither a folder nor a zip; name the download as it came."
         try:
-            self._zip = opened(origin)
+            self._zip = open_plain_file(origin)
         except OSError:
             raise UserError(neither) from None
         if b"PK" not in os.pread(self._zip, 4, 0):
@@ -131,65 +131,65 @@ def download_arrivals(
             "name a class list with --roster."
         )
     with LmsDownload(origin, assignment, reader) as source:
-        found, ownerless = deliveries(
-            source.members, assignment, people, source.left_out, source.beyond
+        found, ownerless = group_by_owner(
+            source.members, assignment, people, source.left_out, source.unlisted
         )
         result.refused += ownerless
         if not found and not ownerless:
             raise UserError(
                 f"There are no submissions in {origin}; name the folder or zip that the LMS gave you."
             )
-        owners: list[tuple[Delivery, Person]] = []
-        for delivery in found:
+        owners: list[tuple[OwnerFiles, Person]] = []
+        for owned in found:
             try:
-                owners.append((delivery, find_person(delivery.owner, people)))
+                owners.append((owned, find_person(owned.owner, people)))
             except UnknownOwner as error:
                 result.refused.append(str(error))
         long_ago = datetime.min.replace(tzinfo=UTC)
-        refused = shared(owners)
+        refused = find_conflicts(owners)
         # Several zips of one student are submissions of their own, the latest last.
-        for delivery, person in sorted(
+        for owned, person in sorted(
             owners, key=lambda one: (_newest(one[0]) or long_ago, one[0].owner.claim)
         ):
             if person.id in refused:
                 continue
             try:
-                yield _delivered(source, delivery, person, received, staging)
-            except Refused as error:
+                yield _arrival_of(source, owned, person, received, staging)
+            except SubmissionRefused as error:
                 result.refused.append(str(error))
         result.refused += refused.values()
 
 
-def _newest(delivery: Delivery) -> datetime | None:
-    return max((member.modified for _, member in delivery.files if member.modified), default=None)
+def _newest(owned: OwnerFiles) -> datetime | None:
+    return max((member.modified for _, member in owned.files if member.modified), default=None)
 
 
-def _delivered(
+def _arrival_of(
     source: LmsDownload,
-    delivery: Delivery,
+    owned: OwnerFiles,
     person: Person,
     received: datetime | None,
     staging: StagingFolder,
 ) -> Arrival:
-    owner = delivery.owner
-    if not delivery.files:
-        raise Refused(f"{owner.label} handed in links only, so nothing was taken.")
-    arrived = received or _newest(delivery)
+    owner = owned.owner
+    if not owned.files:
+        raise SubmissionRefused(f"{owner.label} handed in links only, so nothing was taken.")
+    arrived = received or _newest(owned)
     is_untimed = arrived is None
     if arrived is None:
         arrived = datetime.now(UTC)  # never early by what nobody knows
-    staged = StagedFiles(staging, [name for name, _ in delivery.files])
-    source.take([member for _, member in delivery.files], staged)
+    staged = StagedFiles(staging, [name for name, _ in owned.files])
+    source.take([member for _, member in owned.files], staged)
     return Arrival(
         student=person.id,
         origin=owner.origin,
-        name=one_line(delivery.files[0][1].name),
+        name=one_line(owned.files[0][1].name),
         files=staged.stored(),
-        not_kept=[*staged.not_kept, *delivery.beyond],
-        links=delivery.links,
+        not_kept=[*staged.not_kept, *owned.unlisted],
+        links=owned.links,
         deadline=staged.deadline,
         arrived=arrived.astimezone(UTC),
-        late=delivery.late if owner.origin == "canvas" else None,
-        sequence=delivery.sequence,
+        late=owned.late if owner.origin == "canvas" else None,
+        sequence=owned.sequence,
         untimed=is_untimed,
     )

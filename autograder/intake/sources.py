@@ -15,7 +15,7 @@ from autograder.intake.member_names import is_ignored
 from autograder.intake.upload_limits import (
     MIB,
     Budget,
-    Limits,
+    UploadLimits,
 )
 
 
@@ -46,27 +46,27 @@ class Source:
         name: what to call it in a message.
         members: the files there are, in the source's order.
         left_out: the names of links and devices, which are never read.
-        beyond: the first names of each part of a folder that has more files than are listed.
+        unlisted: the first names of each part of a folder that has more files than are listed.
 
     Args:
-        in_parts: whether many students' files are in it, so that too many are no error: whoever
+        of_class: whether many students' files are in it, so that too many are no error: whoever
             takes them in counts each student's.
     """
 
     def __init__(
         self,
         name: str,
-        limits: Limits,
+        limits: UploadLimits,
         budget: Budget | None = None,
-        in_parts: bool = False,
+        of_class: bool = False,
     ) -> None:
         self.name = name
         self.limits = limits
         self.members: list[Member] = []
         self.left_out: list[str] = []
-        self.beyond: list[str] = []
+        self.unlisted: list[str] = []
         self._budget = budget or Budget(limits)
-        self._in_parts = in_parts
+        self._of_class = of_class
 
     def __enter__(self) -> Source:
         return self
@@ -108,7 +108,7 @@ class Source:
         if is_ignored(member.name):
             return
         self._budget.members -= 1
-        if self._budget.members < 0 and not self._in_parts:
+        if self._budget.members < 0 and not self._of_class:
             raise BadArchive(
                 f"{self.name} holds more than the {self.limits.members:,} files it may hold; "
                 "pack only the files the assignment asks for."

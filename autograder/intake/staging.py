@@ -20,7 +20,7 @@ from autograder.intake.upload_limits import (
     SUBMISSION_SECONDS,
 )
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 _LEFT_OVER_SECONDS = 24 * 3600
 
@@ -107,7 +107,7 @@ class StagedFiles:
             self.drop(at)
             return
         self.put(at, b"")
-        while piece := os.read(descriptor, _PIECE):
+        while piece := os.read(descriptor, _CHUNK_BYTES):
             if not self.put(at, piece):
                 return
 

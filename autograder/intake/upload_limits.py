@@ -8,7 +8,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Limits:
+class UploadLimits:
     """The most that is read from a source.
 
     Attributes:
@@ -22,19 +22,19 @@ class Limits:
     total_bytes: int
 
 
-CLASS_LIMITS = Limits(members=20_000, member_bytes=128 * MIB, total_bytes=8 * 1024 * MIB)
+CLASS_LIMITS = UploadLimits(members=20_000, member_bytes=128 * MIB, total_bytes=8 * 1024 * MIB)
 """For a download of a whole class."""
 
-STUDENT_LIMITS = Limits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
+STUDENT_LIMITS = UploadLimits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
 """For what one student handed in: its files and all that they hold unpacked, together."""
 
-PART_FILES = 1_000
+MAX_LISTED_FILES = 1_000
 """The most files of one student that are listed at all, of notebooks and of others each."""
 
-PART_ENTRIES = 5_000
+MAX_VISITED_ENTRIES = 5_000
 """The most files and folders that are looked at in search of them."""
 
-DEEPEST = 20
+MAX_DEPTH = 20
 
 SUBMISSION_SECONDS = 9.0
 """The longest that one submission may take here."""
@@ -46,6 +46,6 @@ COPYING_SECONDS = 5.0
 class Budget:
     """What is left of the limits that several sources share."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: UploadLimits) -> None:
         self.members = limits.members
         self.total_bytes = limits.total_bytes

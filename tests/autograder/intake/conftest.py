@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autograder.config import Course
-from autograder.intake.roster import Person, enrol
+from autograder.intake.roster import Person, enroll
 from tests.autograder.intake.class_files import (
     BLANK,
     DUE,
@@ -26,7 +26,7 @@ def empty_gradebook(tmp_path_factory) -> bytes:
         Person("s02", "Ada", "Lovelace", lms_user_id="102"),
         Person("s03", "서연", "이", lms_user_id="103"),
     ]
-    enrol(course, people)
+    enroll(course, people)
     with course.gradebook() as gradebook:
         gradebook.add_assignment("quiz", duedate=DUE.replace(tzinfo=None))
     return (course.term / "gradebook.db").read_bytes()

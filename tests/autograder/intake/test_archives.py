@@ -18,9 +18,9 @@ from autograder.errors import UserError
 from autograder.intake.archives import ZipSource
 from autograder.intake.errors import BadArchive
 from autograder.intake.member_names import is_ignored
-from autograder.intake.upload_limits import Limits
+from autograder.intake.upload_limits import UploadLimits
 
-SMALL = Limits(members=5, member_bytes=1000, total_bytes=1500)
+SMALL = UploadLimits(members=5, member_bytes=1000, total_bytes=1500)
 
 
 def packed(files: dict[str, bytes], change=None) -> bytes:
@@ -54,7 +54,7 @@ def with_raw_names(files: dict[bytes, bytes]) -> bytes:
     return target.getvalue()
 
 
-def names(content: bytes, limits: Limits = SMALL) -> list[str]:
+def names(content: bytes, limits: UploadLimits = SMALL) -> list[str]:
     with ZipSource(content, "a.zip", limits) as source:
         return [member.name for member in source.members]
 

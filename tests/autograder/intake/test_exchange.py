@@ -70,7 +70,7 @@ def test_many_folders_in_the_exchange_are_looked_at_only_so_much(course, monkeyp
         place = hand_in(course, "s02", notebook(f"q1 = {number}"), now + timedelta(seconds=number))
         for other in range(20):
             put(place / f"{other}.csv", b"1")
-    monkeypatch.setattr(exchange, "_MOST_LOOKED_AT", 100)
+    monkeypatch.setattr(exchange, "_MAX_LOOKED_AT", 100)
     looked_at = []
     changed = exchange._changed
     monkeypatch.setattr(exchange, "_changed", lambda one: looked_at.append(one) or changed(one))
@@ -176,7 +176,7 @@ def test_another_folder_that_takes_its_place_is_not_read(course, tmp_path, monke
     """Swapped after its owner was looked at: for a link to somebody else's folder, or that itself."""
     victim = hand_in(course, "s02", notebook("q1 = 'of s02'"), EARLY)
     folder = hand_in(course, "s01", notebook("q1 = 'own'"), EARLY)
-    listing = exchange.FolderSource.of_one
+    listing = exchange.FolderSource.of_student
 
     def swapped(place, *words):
         if place == folder:
@@ -184,7 +184,7 @@ def test_another_folder_that_takes_its_place_is_not_read(course, tmp_path, monke
             folder.symlink_to(victim) if swap == "link" else victim.rename(folder)
         return listing(place, *words)
 
-    monkeypatch.setattr(exchange.FolderSource, "of_one", swapped)
+    monkeypatch.setattr(exchange.FolderSource, "of_student", swapped)
     collect(course, "quiz")
     assert b"of s02" not in b"".join(
         content for name, content in everything(course.term).items() if "s02" not in name

@@ -9,9 +9,9 @@ import pytest
 
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
-from autograder.intake.upload_limits import Limits
+from autograder.intake.upload_limits import UploadLimits
 
-SMALL = Limits(members=5, member_bytes=1000, total_bytes=1500)
+SMALL = UploadLimits(members=5, member_bytes=1000, total_bytes=1500)
 
 
 def test_a_folder_with_links(tmp_path):
