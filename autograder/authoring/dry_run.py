@@ -22,8 +22,8 @@ from autograder.authoring.sync import Difference
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
-from autograder.grading.result import cell_verdicts
-from autograder.intake.rebuild import released, template
+from autograder.grading.result import graded_cells
+from autograder.intake.rebuild import make_release, make_template
 from autograder.judge.job import solution_sources
 from autograder.student.kernel_runner import ExecuteSubmission
 
@@ -72,19 +72,19 @@ def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
         Difference(
             cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}"
         )
-        for cell in cell_verdicts(execute(course, solved, folder, master))
+        for cell in graded_cells(execute(course, solved, folder, master))
         if cell.points is not None and not cell.passed
     ]
-    stub = template(course, assignment, notebook, MASTER_LANGUAGE)
+    stub = make_template(course, assignment, notebook, MASTER_LANGUAGE)
     found += [
         Difference(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
-        for cell in cell_verdicts(execute(course, stub, folder, master))
+        for cell in graded_cells(execute(course, stub, folder, master))
         if cell.points
     ]
     for code in course.languages():
         if (course.source(code) / assignment / f"{notebook}.ipynb").is_file():
             found += _stops(
-                execute(course, released(course, assignment, notebook, code), folder), code
+                execute(course, make_release(course, assignment, notebook, code), folder), code
             )
     return found
 

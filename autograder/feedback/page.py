@@ -31,7 +31,7 @@ from autograder.core.printable import printable_value
 from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Held
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
-from autograder.grading.result import CellVerdict, cell_verdicts
+from autograder.grading.result import GradedCell, graded_cells
 from autograder.i18n import speaking
 from beyond.checks import MIME_TYPE, is_record
 from beyond.locale import _
@@ -114,7 +114,7 @@ class FeedbackPage(Exporter):
     ) -> tuple[str, dict]:
         # Points and reasons come from the whole tests, before they are reduced.
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
+            verdicts = {one.grade_id: one for one in graded_cells(nb)}
         nb, resources = self._preprocess(copied(nb), self._init_resources(resources))
         page = render(
             nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Held())
@@ -125,7 +125,7 @@ class FeedbackPage(Exporter):
 def render(
     nb: NotebookNode,
     grades: Grades,
-    verdicts: dict[str, CellVerdict],
+    verdicts: dict[str, GradedCell],
     names: dict[str, str],
     held: Held = Held(),  # noqa: B008 - frozen
     left_out: str = "",
@@ -195,7 +195,7 @@ def _held_words(count: int, held: Held) -> str:
     return _("Questions shown after {time}: {count}").format(count=count, time=_moment(held.until))
 
 
-def _words(grade: CellGrade, verdict: CellVerdict | None, held: Held | None) -> str:
+def _words(grade: CellGrade, verdict: GradedCell | None, held: Held | None) -> str:
     """What the table says beside the points."""
     if held is not None:
         if verdict is not None and not verdict.answered:
