@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from autograder.authoring.leaks import GIVEN, find_leaks
+from autograder.authoring.leaks import PUBLIC_FOLDERS, find_leaks
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import write_file
@@ -84,7 +84,7 @@ def contents(course: Course) -> dict[str, bytes]:
 def _names(course: Course) -> Iterator[str]:
     """The paths of the files to pack, from the allow-list."""
     tracked = _tracked(course.root)
-    for folder in GIVEN:
+    for folder in PUBLIC_FOLDERS:
         base = course.root / folder
         # A folder that git knows nothing of (a copy of the course, a release not yet added) is
         # taken by rule.

@@ -1,4 +1,9 @@
-"""Which pictures may stand in a page: PNG and JPEG, whole, and not too large to show."""
+"""Check the images that a page may show: PNG and JPEG, of a size that a browser can show.
+
+Pillow isn't used for it: the confined reader, which has the standard library only, imports this
+module, and all that is asked is the type and the size in pixels, which the first bytes tell. To
+open a hostile image with a decoder written in C would add to what can be attacked.
+"""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def figures(sheet: GradeSheet) -> Figures:
         max_score=sheet.max_score,
         mean=statistics.mean(scores),
         median=statistics.median(scores),
-        deviation=statistics.deviation(scores),
+        deviation=statistics.standard_deviation(scores),
         bins=statistics.histogram(shares, BINS),
         questions=[_question_figures(question, sheet) for question in sheet.questions],
     )
