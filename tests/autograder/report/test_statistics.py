@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from autograder.report.statistics import (
     correlation,
-    standard_deviation,
     discrimination,
     histogram,
     mean,
     median,
+    standard_deviation,
 )
 
 scores = st.floats(0, 100, allow_nan=False)
