@@ -5,7 +5,7 @@ import ast
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from autograder.judge.hidden_part import is_independent, string_literals_in
 from autograder.judge.runs import UNNAMED
 from tests.one_job import execute
@@ -75,7 +75,7 @@ def graded(answer, test, solution=RIGHT, given=GIVEN, before=()):
         )
 
     done = execute(notebook(answer), notebook(solution), cell_seconds=1.0)
-    return cell_verdicts(done.notebook)[0]
+    return graded_cells(done.notebook)[0]
 
 
 @pytest.mark.parametrize("test", [INSIDE_A_CHECK, INSIDE_A_FUNCTION, BEFORE, INSIDE_A_LIST])
@@ -85,7 +85,7 @@ def test_lines_hidden_in_what_students_see_count(test):
     assert not is_independent(ast.parse(test), test)
 
 
-def test_a_hidden_part_before_the_visible_ones_is_apart():
+def test_a_hidden_part_before_the_visible_ones_is_independent():
     assert graded(RIGHT, APART).points == 2
     assert graded(KNOWS_TWO, APART).points == 1
     assert is_independent(ast.parse(APART), APART)

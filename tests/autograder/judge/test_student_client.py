@@ -4,8 +4,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.core.notebook_io import is_test
-from autograder.grading.result import cell_verdicts
-from autograder.grading.scoring import outcome
+from autograder.grading.result import graded_cells
+from autograder.grading.scoring import score_cell
 from beyond.checks import MIME_TYPE
 from tests.conftest import ROOT
 from tests.one_job import execute
@@ -30,7 +30,7 @@ def asks(name, expression, points=1):
 def points(*cells, seconds=1.0):
     notebook = new_notebook(cells=[cell("given", GIVEN, locked=True), *cells])
     done = execute(notebook, notebook, cell_seconds=seconds)
-    return {one.grade_id: one.points for one in cell_verdicts(done.notebook)}, done
+    return {one.grade_id: one.points for one in graded_cells(done.notebook)}, done
 
 
 def answer(name, source):
@@ -198,4 +198,4 @@ report()"""
     assert found == {"probe": 1}, [
         one.data[MIME_TYPE] for c in done.notebook.cells if is_test(c) for one in c.outputs[:1]
     ]
-    assert outcome(done.notebook.cells[-1]).points == 1
+    assert score_cell(done.notebook.cells[-1]).points == 1
