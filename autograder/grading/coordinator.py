@@ -178,7 +178,7 @@ def _on_workers(
 
 
 _FOR_EVERYONE = (EnvironmentFault, SandboxUnavailable, AssignmentChanged)
-"""What stops the whole class, being nobody's submission's doing."""
+"""Errors that stop the whole run, since no submission causes them."""
 
 
 class _Coordinator:
@@ -266,7 +266,7 @@ class _Coordinator:
         except _FOR_EVERYONE:
             raise
         except Exception as error:
-            # Not the submission's doing as far as one can tell: no score may come of it.
+            # Not caused by the submission as far as is known, so it must not become a score.
             self._failed[work.student] = error
             return None
         return results
@@ -373,7 +373,7 @@ def _longest(course: Course, assignment: str) -> float:
     """Return the longest, in seconds, that a worker may have one submission."""
     seconds = []
     for source in _source_notebooks(course, assignment):
-        with suppress(AttributeError):  # what is wrong with it is told later
+        with suppress(AttributeError):  # what is wrong with it is reported later
             asked = source.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
             seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
@@ -393,7 +393,7 @@ def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
         return None
     imports = set()
     for source in _source_notebooks(course, assignment):
-        with suppress(KeyError, TypeError):  # what is wrong with it is told later
+        with suppress(KeyError, TypeError):  # what is wrong with it is reported later
             imports |= imports_in(source)
     return functools.partial(warm_up, tuple(sorted(imports)))
 

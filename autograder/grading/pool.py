@@ -263,7 +263,7 @@ class _ForkServer:
         """Fork a worker, and return the pipe to it and its pidfd.
 
         Raises:
-            EnvironmentFault: none stays alive, whatever it is given to do.
+            EnvironmentFault: no fork server stays alive.
             _WorkerEnded: all have been killed.
         """
         return self._thread.submit(self._fork).result()

@@ -80,7 +80,7 @@ class GraderFault(Exception):
 
 
 _MOST_FILE_BYTES = MAX_BYTES - 24 * 1024 * 1024
-"""What a submission's files may have together: its code crosses beside them."""
+"""The most bytes of a submission's files: they share a message with its code."""
 
 
 class SubmissionPreparer:

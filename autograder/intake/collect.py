@@ -108,7 +108,7 @@ def collect(
                         f"{arrival.student}: the download doesn't say when it came in, so the time "
                         "of collecting counts; collect again with --received to say when."
                     )
-    # A student who handed in twice is told of once.
+    # A student who submitted twice is listed once.
     now_taken = {one.student for one in result.taken}
     result.unchanged = sorted(set(result.unchanged) - now_taken)
     result.taken = list({one.student: one for one in result.taken}.values())

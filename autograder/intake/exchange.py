@@ -65,7 +65,7 @@ def exchange_arrivals(
 
     A folder there is named `<student>+<assignment>+<time>[+<random>]` by nbgrader, and belongs
     to the Unix user who made it. It is taken if that user's name is the student's id, or if it
-    belongs to the very user who collects: then nobody but the instructor can have put it there
+    belongs to the very user who collects: then only the instructor can have put it there
     (the setting of a single user, or of a service that hands in on behalf of others). A hub on
     which students share one Unix user can prove nothing here; give each a user of their own.
 

@@ -93,7 +93,7 @@ class FolderSource(Source):
             folder, prefix = waiting.popleft()
             try:
                 entries, more = _first_entries(folder)
-            except OSError:  # nobody may read it
+            except OSError:  # not readable by the instructor
                 self.left_out.append(composed(prefix))
                 continue
             seen += 1 + len(entries)

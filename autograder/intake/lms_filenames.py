@@ -41,7 +41,7 @@ class Owner:
         origin: "canvas", "moodle" or "folder".
         label: the owner as written in the download.
         number: Canvas's user id or Moodle's number in the assignment; empty for a folder.
-        claim: for a zip of our own, which submission it is (each is one of its own).
+        claim: for a zip made by `submit`, its time, which tells several of them apart.
     """
 
     origin: str

@@ -65,7 +65,7 @@ def storable_path(name: str, used: set[str]) -> str:
         parts = [_shortened("~".join(parts))]
         path = parts[0]
     number = 1
-    # Told apart without case, so that the folder can be copied to any system.
+    # Distinct even without case, so that the folder can be copied to any system.
     while not _is_free(path.casefold(), used):
         number += 1
         path = _shortened(f"{number}~" + "~".join(parts))

@@ -76,12 +76,12 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
 
     * Canvas: its user id, and nothing but that. It is `lms_user_id` in the roster, or the
       student's id itself, if that is what the course goes by and the name doesn't contradict.
-    * Moodle names nobody but by the name displayed (its number belongs to the assignment): a name
+    * Moodle gives the displayed name only (its number belongs to the assignment): a name
       that one student alone has, written plainly; between students of the same name the number.
-    * A folder: the student's id, which whoever made the folders has chosen.
+    * A folder: the student's id, chosen by the person who made the folders.
 
     Raises:
-        UnknownOwner: nobody, or more than one.
+        UnknownOwner: no student, or more than one.
     """
     people = list(people)
     if owner.origin == "folder":
@@ -137,7 +137,7 @@ def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]
     """Find the students to whom a download gives the work of several owners.
 
     Two people in the LMS can't both be the same student of the class: one has taken the other's
-    name. Several zips of our own in one folder are one owner's.
+    name. Several zips made by `submit` in one folder are one owner's.
 
     Returns:
         A sentence for each such student, by id.
@@ -281,7 +281,7 @@ def _canvas_people(rows: csv.DictReader[str], name: str) -> list[Person]:
     for row in rows:
         shown, number = _clean(row.get("student") or ""), _number(_clean(row.get("id") or ""))
         if not number or shown == "Student, Test":
-            continue  # the line of the points possible, or nobody
+            continue  # the line of the points possible, or the test student
         student = _clean(row.get("sis user id") or "") or _clean(row.get("sis login id") or "")
         last, _, first = shown.partition(",")
         people.append(

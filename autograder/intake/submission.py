@@ -93,7 +93,7 @@ class CourseCells:
     Attributes:
         ids: of its cells.
         by_grade_id: nbgrader's name of a cell → its id.
-        by_text: a cell's text as given to students, in any language → its id.
+        by_text: a cell's text as released, in any language → its id.
         languages: that the course has.
     """
 

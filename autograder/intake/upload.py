@@ -289,7 +289,7 @@ def _take_asked(
     taken: set[str] = set()
     left_out: list[str] = []
     too_big: list[str] = []
-    # The file itself before one of the same name in some folder beside it.
+    # The file itself before one of the same name in another folder.
     for one in sorted(rest, key=lambda one: _composed(one.name) not in spec.asked):
         asked = _asked_name(one.name, spec)
         if asked is None or asked in taken:

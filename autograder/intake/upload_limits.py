@@ -26,7 +26,7 @@ CLASS_LIMITS = UploadLimits(members=20_000, member_bytes=128 * MIB, total_bytes=
 """For a download of a whole class."""
 
 STUDENT_LIMITS = UploadLimits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
-"""For what one student handed in: its files and all that they hold unpacked, together."""
+"""For what one student submits: the files and their unpacked contents together."""
 
 MAX_LISTED_FILES = 1_000
 """The most files of one student that are listed at all, of notebooks and of others each."""

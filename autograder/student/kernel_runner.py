@@ -1,6 +1,6 @@
 """Run a notebook in an ordinary Jupyter kernel, for `validate` and `check`; never for points.
 
-nbgrader's own execution, told what to do when a kernel dies or hangs, so that every cell ends
+This is nbgrader's own execution, extended for kernels that die or hang, so that every cell ends
 with an outcome.
 """
 

@@ -103,7 +103,7 @@ def submit(
         path: a notebook, or the folder of an assignment.
         student: the id the course knows the student by.
         course: the course; by default the one this package is in.
-        out_dir: where the zip goes; beside the notebook when None.
+        out_dir: where the zip goes; next to the notebook when None.
         exchange: pass it to nbgrader's exchange instead of writing a zip.
         now: the time of packing; the clock's when None.
 
@@ -224,7 +224,7 @@ def _to_exchange(course: Course, assignment: str, student: str, files: dict[str,
     app = factory.Submit(
         coursedir=coursedir, authenticator=Authenticator(config=config), config=config
     )
-    # A clean copy under the assignment's own names, whatever lies in the student's folder.
+    # A clean copy under the assignment's own names, whatever else is in the student's folder.
     with tempfile.TemporaryDirectory(prefix="submit-") as place:
         for name, content in files.items():
             write_file(Path(place) / assignment / name, content)

@@ -1,4 +1,4 @@
-"""Validate for people outside JupyterLab: run a notebook's visible checks and say how they went.
+"""Validate a notebook outside JupyterLab: run its visible checks and say how they went.
 
 The notebook runs as it would be graded: its test and read-only cells are those of the release, by
 nbgrader's checksum, wherever the student's differ or are gone. It runs in this one process's
@@ -79,7 +79,7 @@ class ValidationResult:
         assignment: the assignment whose notebook it is; None if it isn't one.
         language: the notebook's language, in which `str()` speaks.
         cells: the test cells and written answers in order.
-        unanswered: the answer cells that are as they were given.
+        unanswered: the answer cells that are as released.
         changed: test and read-only cells that differ from the release's.
         missing: those that are gone.
         errors: other cells that stopped with an error.

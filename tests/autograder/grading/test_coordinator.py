@@ -150,7 +150,7 @@ def test_a_test_that_was_wrong_is_mended_and_everyone_graded_again(term, kit, he
         path = term.source(code) / "mini" / "mini.ipynb"
         path.write_text(path.read_text().replace("assert a == 42", "assert a in (42, 43)"))
     runs()
-    with pytest.raises(UserError, match="a-test.*release mini"):
+    with pytest.raises(UserError, match=r"a-test.*release mini"):
         grade(term, "mini")
     assert runs() == []
     release(term, "mini")
@@ -293,8 +293,13 @@ def test_a_submission_brings_the_files_asked_for_and_nothing_else(
     assert "link, pipe: left out, because it is a link" in said
     graded = with_files.autograded / "a" / "mini"
     assert {path.name for path in graded.iterdir()} == {
-        "mini.ipynb", ".graded.json", "timestamp.txt", "answer.txt", "own_part.py", "data.csv"
-    }  # fmt: skip
+        "mini.ipynb",
+        ".graded.json",
+        "timestamp.txt",
+        "answer.txt",
+        "own_part.py",
+        "data.csv",
+    }
     assert (graded / "data.csv").read_text() == "1,2\n"
 
 

@@ -246,13 +246,16 @@ def test_semicolons_and_other_columns(tmp_path):
     assert read_roster(path) == [Person("s01", lms_user_id="7")]
 
 
-@pytest.mark.parametrize("text", [
-    "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
-    "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
-    '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
-    "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
-    "id,first_name,lms_user_id\ns01,Ada,7.0\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
+        "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
+        '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
+        "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
+        "id,first_name,lms_user_id\ns01,Ada,7.0\n",
+    ],
+)
 def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
     path = tmp_path / "class.csv"
     path.write_bytes(text.encode())
@@ -262,22 +265,37 @@ def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
 def test_numbers_that_a_spreadsheet_made_decimal(tmp_path):
     path = tmp_path / "class.csv"
     path.write_text("id,first_name,lms_user_id\n20211234.0,A,2001.00\nv1.0,B,2002\n")
-    assert read_roster(path) == [Person("20211234", "A", lms_user_id="2001"),
-                                 Person("v1.0", "B", lms_user_id="2002")]  # fmt: skip
+    assert read_roster(path) == [
+        Person("20211234", "A", lms_user_id="2001"),
+        Person("v1.0", "B", lms_user_id="2002"),
+    ]
 
 
-@pytest.mark.parametrize("names", [
-    ("Ángel", "Gil"), ("Åsa", "Berg"), ("Zoë", "Müller"), ("José", "Núñez"), ("Øyvind", "Sæther"),
-    ("François", "Lefèvre"), ("Jürgen", "Groß"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Ángel", "Gil"),
+        ("Åsa", "Berg"),
+        ("Zoë", "Müller"),
+        ("José", "Núñez"),
+        ("Øyvind", "Sæther"),
+        ("François", "Lefèvre"),
+        ("Jürgen", "Groß"),
+    ],
+)
 def test_names_as_western_windows_writes_them(tmp_path, names):
     path = tmp_path / "class.csv"
     path.write_bytes(f"id,first_name,last_name\ns01,{names[0]},{names[1]}\n".encode("cp1252"))
     assert read_roster(path) == [Person("s01", *names)]
 
 
-@given(st.lists(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1,
-                        max_size=4), min_size=1, max_size=8))  # fmt: skip
+@given(
+    st.lists(
+        st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=4),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_names_as_korean_windows_writes_them(names):
     lines = [f"s{number},{name}" for number, name in enumerate(names)]
     text = "\n".join(["id,first_name", *lines, ""])

@@ -142,8 +142,10 @@ def test_an_answer_in_two_cells_with_one_name_runs_whole(parts, kit, course):
     at = ids.index("double")
     assert ids[at - 2 : at] == ["own-1", "own-2"]
     assert [c.source for c in result.cells[at - 2 : at + 1]] == [
-        helper.source, work.cells[position + 1].source, scratch.source
-    ]  # fmt: skip
+        helper.source,
+        work.cells[position + 1].source,
+        scratch.source,
+    ]
     assert said(notes) == [
         "Of answer cells that stood there several times the last one counts, and those before it "
         "ran too: double."
@@ -221,7 +223,10 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     assert len({c.id for c in result.cells}) == len(result.cells)
 
 
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADU"
+    "lEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(parts):
