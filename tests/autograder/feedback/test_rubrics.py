@@ -6,7 +6,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.feedback.rubrics import is_written
+from autograder.feedback.rubrics import is_manually_graded
 from autograder.intake.rebuild import make_release
 
 COURSE = Course.here()
@@ -14,7 +14,7 @@ WRITTEN = [
     (name, cell.id)
     for name in COURSE.assignments()
     for cell in notebook_io.read(COURSE.source("en") / name / f"{name}.ipynb").cells
-    if is_written(cell)
+    if is_manually_graded(cell)
 ]
 
 
