@@ -1,9 +1,9 @@
-"""What a test can't do once student code runs in another process, said to its author now.
+"""Find what a test can't do because student code runs in another process.
 
-Test cells reach the student's work in two ways: the value of a variable and a call of a
-function, both by plain value. Whatever needs the object itself (a class, an identity, a side
-effect on an argument) goes through a `@probe` in a read-only cell. This lint reads the
-instructor's notebook and names each place that would not survive the boundary.
+Test cells reach the student's work in two ways, both by plain value: they read a variable or
+call a function. Whatever needs the object itself (a class, its identity, a side effect on an
+argument) goes through a `@probe` in a read-only cell. This linter reads the source notebook and
+reports each place that relies on anything else.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from autograder.core.notebook_io import course_metadata, grader_metadata, is_sol
 _INTROSPECTION = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
     "id", "compile", "__import__", "setattr", "delattr",
-}  # fmt: skip
+}  # fmt: skip  # one name per line would fill half a page
 
 
 _COLLECTIONS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
 def lint(notebook: NotebookNode) -> list[CellProblem]:
-    """Everything in an instructor's notebook that would not survive the trust boundary."""
+    """Return every place in a source notebook that can't work across the trust boundary."""
     found: list[CellProblem] = []
     cells = []
     for cell in notebook.cells:
@@ -54,10 +54,10 @@ def lint(notebook: NotebookNode) -> list[CellProblem]:
 def _unmarked_choice_questions(
     cells: list[tuple[NotebookNode, ast.Module]],
 ) -> Iterator[CellProblem]:
-    """Questions with a few possible answers whose test doesn't say whether they are that.
+    """Yield tests of questions with few possible answers that aren't marked as such.
 
-    Whoever sees the outcome of each hand-in solves such a question by trial, so feedback holds
-    it back until the due date where the test is marked.
+    Students who see the result of each submission can find the answer by trying them all, so
+    feedback withholds the result until the due date if the test is marked.
     """
     answers: dict[str, object] = {}
     for cell, tree in cells:
@@ -82,7 +82,7 @@ def _unmarked_choice_questions(
 
 
 def _constant_answers(tree: ast.Module) -> dict[str, object]:
-    """What each name is at last, for an answer that is nothing but constants."""
+    """Return each name's value, for an answer that only assigns constants; else nothing."""
     found: dict[str, object] = {}
     for node in tree.body:
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)):
@@ -96,7 +96,7 @@ def _is_one_of_few(answer: object) -> bool:
 
 
 def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
-    """Whether a test asks if the name's value is one of a list that the test writes out."""
+    """Return whether a test asks if the name's value is in a collection that it writes out."""
     lists = {
         target.id
         for node in tree.body
@@ -125,7 +125,7 @@ def _solution_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> It
         if name not in bound_in(tree) and name not in BUILTINS:
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
     for name in sorted(bound_in(tree) & (BUILTINS | names.given)):
-        # Builtins and given names win over the student's, so a test could never reach it.
+        # Builtins and read-only cells' names shadow the student's, so no test could reach it.
         yield f"binds {name}, which is a builtin or a given name; choose another name"
 
 
@@ -151,7 +151,7 @@ def _test_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterat
 
 
 def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
-    """How a test uses the student's names and what it passes to them."""
+    """Yield problems with how a test uses the student's names and what it passes to them."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     local = {
         node.name
@@ -207,7 +207,7 @@ def _calls(node: ast.AST, names: set[str]) -> bool:
 
 
 def _roots(targets: list[ast.expr]) -> set[str]:
-    """The names whose parts are assigned to: `x` in `x.a = 1`, `x[0] += 1`."""
+    """Return the names whose parts are assigned to: `x` in `x.a = 1` and `x[0] += 1`."""
     found = set()
     for target in targets:
         node = target
@@ -219,7 +219,7 @@ def _roots(targets: list[ast.expr]) -> set[str]:
 
 
 def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
-    """How a test cell is built: checks with literal names, asserts inside them, `report()` last."""
+    """Yield problems with a test cell's structure: checks, asserts inside them, `report()` last."""
     last = tree.body[-1] if tree.body else None
     if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
         yield "doesn't end with report()"

@@ -1,4 +1,4 @@
-"""Make many pages at a time, each in a process that can only harm itself."""
+"""Render many pages at a time, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from autograder.feedback import worker
 from autograder.feedback.worker import NOT_READABLE, PLAIN, REASON, TOO_MUCH, WHOLE, PageJob
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
-"""The most bytes that are taken from a page's process."""
+"""The most bytes that are received from a page's process."""
 
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
-        html: the page, whole or plain.
-        why: why it is only a plain one, for the instructor; "" if it is whole.
+        job: what the page was made from.
+        html: the page, complete or reduced.
+        why: why it is reduced, for the instructor; "" if it is complete.
     """
 
     job: PageJob
@@ -33,10 +34,11 @@ class RenderedPage:
 
 
 def render_pages(jobs: Iterable[PageJob], width: int | None = None) -> Iterator[RenderedPage]:
-    """Yield the page of each job, as it comes.
+    """Yield the page of each job, in the order in which they are done.
 
     Args:
-        width: how many are made at a time; one a core by default.
+        jobs: what the pages are made from.
+        width: how many are rendered at a time; one per core by default.
     """
     waiting = iter(jobs)
     running: list[_Running] = []
@@ -75,7 +77,7 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 class _Running:
-    """A page in the making."""
+    """A page that is being rendered."""
 
     def __init__(self, context: multiprocessing.context.BaseContext, job: PageJob) -> None:
         self.answers: Connection
@@ -94,7 +96,7 @@ class _Running:
         return self._until - time.monotonic()
 
     def look(self) -> RenderedPage | None:
-        """Take what has come; return the page if that was all."""
+        """Receive what has arrived; return the page once it is finished."""
         try:
             if not self.answers.poll():
                 return self._given_up("it took too long") if self.left() <= 0 else None

@@ -115,7 +115,8 @@ def one_test(kit, source):
         ("with check(name):\n    assert 1\nreport()", "isn't a literal"),
         ('with check("x", hidden=True):\n    assert 1\nreport()', "outside BEGIN/END HIDDEN"),
         (
-            '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n### END HIDDEN TESTS\nreport()',
+            '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n'
+            "### END HIDDEN TESTS\nreport()",
             "isn't hidden=True",
         ),
         ('report()\nwith check("x"):\n    assert 1\nreport()', "more than once"),
