@@ -19,8 +19,9 @@ from autograder.core.atomic_io import plain_disk_errors
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
 from autograder.grading.coordinator import grade
-from autograder.grading.result import Verdict
-from autograder.intake.collect import CollectResult, collect
+from autograder.grading.result import SubmissionResult
+from autograder.intake.collect import collect
+from autograder.intake.collect_result import CollectResult
 
 CLASS = Path("tests") / "data" / "class"
 """The folder of the class's submissions and roster, below the course's."""
@@ -43,7 +44,7 @@ _DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
 }
 
 
-def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> list[Verdict]:
+def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> list[SubmissionResult]:
     """Build, release, collect, grade and write feedback, all below `folder`.
 
     Args:
@@ -59,7 +60,7 @@ def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> li
         EnvironmentFault: the disk is full.
     """
     own, _collected = prepare(Path(folder), course, say)
-    results: list[Verdict] = []
+    results: list[SubmissionResult] = []
     for assignment in _DELIVERIES:
         say(f"grading {assignment}")
         results += grade(own, assignment, progress=_progress_printer(say))

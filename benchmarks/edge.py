@@ -27,12 +27,12 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-
-from beyond import models, quality, shop
+from beyond.lm import models, perplexity as quality
+from beyond.prompting import shop
 from beyond.edge import agreement, export, measure
 from beyond.edge.agreement import Agreement, Reference, TeamPrompts
 from beyond.edge.session import OnnxModel, open_session
-from beyond.machine import measure as measure_machine
+from beyond.lm.hardware import measure as measure_machine
 
 LOST = 1.10  # a perplexity above 1.1 times that of fp32: the form is no longer the model
 CLOSE = 1.01

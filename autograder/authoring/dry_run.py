@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
@@ -22,8 +23,8 @@ from autograder.authoring.problem import CellProblem
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
-from autograder.grading.result import cell_verdicts
-from autograder.intake.rebuild import released, template
+from autograder.grading.result import graded_cells
+from autograder.intake.rebuild import make_release, make_template
 from autograder.judge.job import solution_sources
 from autograder.student.kernel_runner import ExecuteSubmission
 
@@ -46,11 +47,12 @@ def execute(
     if source is not None:
         notebook.cells.insert(0, reference_cell(source))
     with tempfile.TemporaryDirectory() as working_directory:
-        for path in handout_files(folder) if folder else []:
-            target = Path(working_directory) / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        resources = {"metadata": {"path": working_directory}}
+        if folder is not None:
+            for path in handout_files(folder):
+                target = Path(working_directory) / path.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        resources = ResourcesDict(metadata={"path": working_directory})
         course = replace(course, cell_seconds=cell_seconds(notebook, course.cell_seconds))
         step = ExecuteSubmission(config=course.nbgrader_config())
         return step.preprocess(notebook, resources)[0]
@@ -59,10 +61,11 @@ def execute(
 def reference_cell(source: NotebookNode) -> NotebookNode:
     """Return a cell that binds `reference`, as the judge does for test cells."""
     sources = solution_sources(source)
-    return new_code_cell(
+    cell: NotebookNode = new_code_cell(
         f"from autograder.judge.judge import Reference\n\nreference = Reference({sources!r})",
         id="reference",
     )
+    return cell
 
 
 def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem]:
@@ -73,24 +76,24 @@ def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem
     """
     folder = course.source(MASTER_LANGUAGE) / assignment
     source = read(folder / f"{notebook}.ipynb")
-    solved, _resources = DropExplanations().preprocess(copied(source), {})
+    solved, _resources = DropExplanations().preprocess(copied(source), ResourcesDict())
     found = [
         CellProblem(
             cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}"
         )
-        for cell in cell_verdicts(execute(course, solved, folder, source))
+        for cell in graded_cells(execute(course, solved, folder, source))
         if cell.points is not None and not cell.passed
     ]
-    stub = template(course, assignment, notebook, MASTER_LANGUAGE)
+    stub = make_template(course, assignment, notebook, MASTER_LANGUAGE)
     found += [
         CellProblem(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
-        for cell in cell_verdicts(execute(course, stub, folder, source))
+        for cell in graded_cells(execute(course, stub, folder, source))
         if cell.points
     ]
     for code in course.languages():
         if (course.source(code) / assignment / f"{notebook}.ipynb").is_file():
             found += _run_all_problems(
-                execute(course, released(course, assignment, notebook, code), folder), code
+                execute(course, make_release(course, assignment, notebook, code), folder), code
             )
     return found
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from nbconvert.exporters import Exporter
+from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
@@ -31,7 +33,7 @@ from autograder.core.printable import printable_value
 from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Withheld
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
-from autograder.grading.result import CellVerdict, cell_verdicts
+from autograder.grading.result import GradedCell, graded_cells
 from autograder.i18n import speaking
 from beyond.checks import MIME_TYPE, is_record
 from beyond.locale import _
@@ -111,16 +113,18 @@ class FeedbackPage(Exporter):
     file_extension = ".html"
     output_mimetype = "text/html"
 
-    def _preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+    def _preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
         # nbconvert also validates the notebook after each step, which takes minutes and hundreds
         # of megabytes where outputs are many or long.
         for step in self._preprocessors:
             nb, resources = step(nb, resources)
         return nb, resources
 
-    def from_notebook_node(
-        self, nb: NotebookNode, resources: dict | None = None, **options: object
-    ) -> tuple[str, dict]:
+    def from_notebook_node(  # type: ignore[override]  # exporters of text return text
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: object
+    ) -> tuple[str, ResourcesDict]:
         """Return the page of a graded notebook, and the resources.
 
         Args:
@@ -130,18 +134,18 @@ class FeedbackPage(Exporter):
         """
         # Points and reasons come from the complete tests, before hidden parts are removed.
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
-        nb, resources = self._preprocess(copied(nb), self._init_resources(resources))
+            verdicts = {one.grade_id: one for one in graded_cells(nb)}
+        nb, prepared = self._preprocess(copied(nb), self._init_resources(resources))
         page = render(
-            nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Withheld())
+            nb, prepared[GRADES], verdicts, prepared["nbgrader"], prepared.get(HELD, Withheld())
         )
-        return page, resources
+        return page, prepared
 
 
 def render(
     nb: NotebookNode,
     grades: Grades,
-    verdicts: dict[str, CellVerdict],
+    verdicts: dict[str, GradedCell],
     names: dict[str, str],
     held: Withheld = Withheld(),  # noqa: B008 - frozen
     left_out: str = "",
@@ -213,7 +217,7 @@ def _withheld_text(count: int, held: Withheld) -> str:
     return _("Questions shown after {time}: {count}").format(count=count, time=_time(held.until))
 
 
-def _reason(grade: CellGrade, verdict: CellVerdict | None, held: Withheld | None) -> str:
+def _reason(grade: CellGrade, verdict: GradedCell | None, held: Withheld | None) -> str:
     """Return what the table says next to the points."""
     if held is not None:
         if verdict is not None and not verdict.answered:
@@ -308,7 +312,7 @@ def _harmless(cleaned: str) -> Markup:
 
 
 def _highlighting_styles() -> str:
-    return HtmlFormatter(style="vs").get_style_defs(".highlight")
+    return str(HtmlFormatter(style="vs").get_style_defs(".highlight"))
 
 
 def warm_up() -> None:
@@ -318,7 +322,7 @@ def warm_up() -> None:
 
 
 @cache
-def _template():
+def _template() -> Template:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,

@@ -25,7 +25,7 @@ from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
 
 CPU_SECONDS = 8
@@ -138,7 +138,7 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
         nb = new_notebook()
     else:
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
+            verdicts = {one.grade_id: one for one in graded_cells(nb)}
     held = withheld_choices(
         nb, job.grades, job.plan(shown_language(nb)), job.choices_shown or job.explain
     )

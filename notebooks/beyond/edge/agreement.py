@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beyond import shop
-from beyond.quality import WINDOW
+from beyond.lm.perplexity import WINDOW
+from beyond.prompting import shop
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ class Reference:
             that has them as `.logits`.
         tokenizer: the model's own.
         text: what is read.
-        window: tokens in a piece; as in `beyond.quality.perplexity`.
+        window: tokens in a piece; as in `beyond.lm.perplexity.perplexity`.
         limit: read only so many tokens. Each takes 200 kB of memory with 49,152 words.
     """
 
@@ -74,7 +74,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class TeamPrompts:
-    """Lesson 1's task as tokens: the prompts of `beyond.shop.accuracy`, their common part apart."""
+    """Lesson 1's task as tokens: the prompts of `beyond.prompting.shop.accuracy`, their common part apart."""
 
     shared: list[int]
     """What all prompts begin with; read once."""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from beyond import models
 from beyond.edge.weights import FromFolder, FromGGUF, Weights
+from beyond.lm import models
 from beyond.locale import _
 
 HASH = 12  # hex digits of the hash in a folder's name

@@ -119,9 +119,7 @@ def write(
     return path
 
 
-def _llama(
-    graph: Graph, weights: Weights, body: Linear, ends: Linear, progress: Callable
-) -> str:
+def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear, progress: Callable) -> str:
     shape = weights.shape
     table = "model.embed_tokens.weight"
     hidden = ends.look_up(graph, "ids", table, weights[table])
@@ -157,8 +155,15 @@ def _attention(graph: Graph, weights: Weights, body: Linear, x: str, layer: int)
     mixed = graph.node(
         "GroupQueryAttention",
         [
-            qkv, "", "", f"past.{layer}.key", f"past.{layer}.value", "seen", "total",
-            "rotary.cos", "rotary.sin",
+            qkv,
+            "",
+            "",
+            f"past.{layer}.key",
+            f"past.{layer}.value",
+            "seen",
+            "total",
+            "rotary.cos",
+            "rotary.sin",
         ],
         outputs=[f"attention.{layer}", f"present.{layer}.key", f"present.{layer}.value"],
         domain="com.microsoft",

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median, quantiles
 
-from beyond.own_process import run_module
+from beyond.lm.own_process import run_module
 
 PROMPT_TOKENS = 128
 NEW_TOKENS = 64
@@ -133,7 +133,7 @@ def _torch(dtype: str, threads: int, _room: int) -> tuple[Callable[[], Reader], 
     import torch
     import transformers.models.llama.modeling_llama  # noqa: F401 - counted before, not as model
 
-    from beyond.models import load
+    from beyond.lm.models import load
 
     torch.set_num_threads(threads)
     before = _resident_mb()

@@ -186,9 +186,7 @@ class Writer:
         """Go back to the first `keep` tokens; all that was read after them is forgotten."""
         self.used = min(keep, self.used)
 
-    def write(
-        self, ids: Sequence[int], tokens: int, stop: Collection[int] = ()
-    ) -> Iterator[int]:
+    def write(self, ids: Sequence[int], tokens: int, stop: Collection[int] = ()) -> Iterator[int]:
         """Read `ids`, then write up to `tokens` tokens greedily, each as soon as it is there.
 
         Args:

@@ -18,14 +18,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from beyond import locale, models
+from beyond import locale
 from beyond.edge import translation_check
+from beyond.edge.sentences import LANGUAGES
 from beyond.edge.translators import Translator, found_here, open_translator
+from beyond.lm import models
+from beyond.lm.hardware import free_memory
+from beyond.lm.models import NoModel
 from beyond.locale import _
-from beyond.machine import free_memory
-from beyond.models import NoModel
-from beyond.sentences import LANGUAGES
-from beyond.tables import Table
+from beyond.ui.tables import Table
 
 TOKENS = 512
 """The most tokens of a translation."""
@@ -41,7 +42,7 @@ def translate(
     """A translation, piece by piece, as the model writes it. "".join(…) is the whole.
 
     Args:
-        to: a code in `beyond.sentences.LANGUAGES`, or the language's name in English.
+        to: a code in `beyond.edge.sentences.LANGUAGES`, or the language's name in English.
         model: a name as in `beyond.edge.translators`, or an opened translator, which spares
             loading it again.
         tokens: the most tokens of the translation.
@@ -250,9 +251,7 @@ def _run(given: argparse.Namespace) -> int:
         return tqdm(items, desc=_("Translating"), unit=_(" lines"), disable=None)
 
     if given.check:
-        check = translation_check.measure(
-            translator, given.to, count=given.sentences, progress=bar
-        )
+        check = translation_check.measure(translator, given.to, count=given.sentences, progress=bar)
         translation_check.keep(check, translator.identity)
         for source, answer in check.examples:
             print(f"{source}\n→ {answer}\n")

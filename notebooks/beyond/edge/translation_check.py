@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
+from beyond.edge.sentences import LANGUAGES, sentences
 from beyond.edge.translators import Translator
+from beyond.lm.models import cache_folder
 from beyond.locale import _
-from beyond.models import cache_folder
-from beyond.sentences import LANGUAGES, sentences
 
 VERSION = 1
 """Raised when the prompt or the measuring changes, so that older results count no more."""

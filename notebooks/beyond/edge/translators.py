@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from beyond import models
-from beyond.edge import ollama
-from beyond.edge.ollama import Message
+from beyond.lm import models, ollama
+from beyond.lm.hardware import free_memory
+from beyond.lm.models import NoModel
+from beyond.lm.ollama import Message
 from beyond.locale import _
-from beyond.machine import free_memory
-from beyond.models import NoModel
 
 OLLAMA = "ollama:"
 

@@ -7,7 +7,6 @@ blocks just as they lie in it). Names are transformers' own, e.g.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol

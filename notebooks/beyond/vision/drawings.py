@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from beyond.figures import ORANGE, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import ORANGE, Chart, use_style
 
 
 def tile_chart(
@@ -41,18 +41,27 @@ def tile_chart(
         box = (column * side, row * side)
         axes.add_patch(_frame(*box, side))
         axes.text(
-            box[0] + 2, box[1] + 2, str(number + 1), color="white", fontsize=12, va="top",
+            box[0] + 2,
+            box[1] + 2,
+            str(number + 1),
+            color="white",
+            fontsize=12,
+            va="top",
             bbox={"facecolor": "black", "edgecolor": ORANGE, "pad": 2},
-        )  # fmt: skip
+        )
     axes.set_xlim(-1, width + 1)
     axes.set_ylim(height + 1, -1)
     alt = _(
         "The picture, {width} × {height} pixels, on {number} tiles of {side} × {side}: {down} down "
         "and {across} across, numbered row by row. What the picture leaves free is black."
     ).format(
-        width=image.width, height=image.height, number=tiles[0] * tiles[1], side=side,
-        down=tiles[0], across=tiles[1],
-    )  # fmt: skip
+        width=image.width,
+        height=image.height,
+        number=tiles[0] * tiles[1],
+        side=side,
+        down=tiles[0],
+        across=tiles[1],
+    )
     return Chart(figure, alt)
 
 
@@ -83,9 +92,14 @@ def map_chart(
         each.imshow(grey, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
         shown = np.clip(values, 0, None)
         each.imshow(
-            shown, cmap="inferno", alpha=0.72, extent=extent, interpolation="nearest",
-            vmin=0, vmax=max(float(shown.max()), 1e-6),
-        )  # fmt: skip
+            shown,
+            cmap="inferno",
+            alpha=0.72,
+            extent=extent,
+            interpolation="nearest",
+            vmin=0,
+            vmax=max(float(shown.max()), 1e-6),
+        )
         each.set_title(title, fontsize=10)
     for each in axes:
         _bare(each)

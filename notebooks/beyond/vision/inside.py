@@ -196,9 +196,9 @@ def occlusion(
                 for c in (column, column + 1):
                     tile = (r // side) * tiles[1] + c // side
                     y, x = (r % side) * patch, (c % side) * patch
-                    pixels[number, 0, tile, :, y : y + patch, x : x + patch] = (
-                        background[:, None, None]
-                    )
+                    pixels[number, 0, tile, :, y : y + patch, x : x + patch] = background[
+                        :, None, None
+                    ]
         repeated = {
             name: value.repeat(len(some), *[1] * (value.ndim - 1))
             for name, value in inputs.items()

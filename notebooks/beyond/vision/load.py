@@ -1,7 +1,7 @@
 """A model that sees, from wherever it lies: the course's own, a folder, or the hub when asked.
 
 All of them are Mllama models in the hub's folder layout, loaded by the same lines. The course's
-is the small one in `beyond/assets`: the same architecture as Llama 3.2 Vision, and not Llama.
+is the small one in `little-mllama/`: the same architecture as Llama 3.2 Vision, and not Llama.
 The environment variable BEYOND_VISION_MODEL names another: a local folder, or a hub id such as
 meta-llama/Llama-3.2-11B-Vision-Instruct. Nothing is fetched unless a learner names a hub id.
 """
@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beyond.lm.hardware import free_memory
+from beyond.lm.models import NoModel, memory_needed
+from beyond.lm.quiet import quiet
 from beyond.locale import _
-from beyond.machine import free_memory
-from beyond.models import NoModel, memory_needed
-from beyond.quiet import quiet
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import
     from PIL import Image
     from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-COURSE_MODEL = Path(__file__).parent.parent / "assets" / "little-mllama"
+COURSE_MODEL = Path(__file__).parent / "little-mllama"
 """The small model that comes with the course."""
 
 VARIABLE = "BEYOND_VISION_MODEL"

@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 
-from beyond.quiet import quiet
+from beyond.lm.quiet import quiet
 from beyond.vision.scenes import PATCH, TILE
 
 IMAGE_TOKEN = "<|image|>"
@@ -172,9 +172,7 @@ def make_model(
     return model
 
 
-def save(
-    folder: Path, model: MllamaForConditionalGeneration, processor: MllamaProcessor
-) -> None:
+def save(folder: Path, model: MllamaForConditionalGeneration, processor: MllamaProcessor) -> None:
     """Write the hub's files into `folder`; the weights as bfloat16, as the hub's Llama has them."""
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():

@@ -20,11 +20,24 @@ _ROWS = {2: ("top", "bottom"), 3: ("top", "", "bottom")}
 _COLUMNS = {2: ("left", "right"), 3: ("left", "", "right")}
 
 _KO = {
-    "red": "빨간색", "green": "초록색", "blue": "파란색", "yellow": "노란색", "purple": "보라색",
-    "circle": "원", "square": "사각형", "triangle": "삼각형", "cross": "십자가",
-    "top": "위", "bottom": "아래", "left": "왼쪽", "right": "오른쪽", "centre": "가운데",
-    "yes": "네", "no": "아니요", "nothing": "없음",
-}  # fmt: skip
+    "red": "빨간색",
+    "green": "초록색",
+    "blue": "파란색",
+    "yellow": "노란색",
+    "purple": "보라색",
+    "circle": "원",
+    "square": "사각형",
+    "triangle": "삼각형",
+    "cross": "십자가",
+    "top": "위",
+    "bottom": "아래",
+    "left": "왼쪽",
+    "right": "오른쪽",
+    "centre": "가운데",
+    "yes": "네",
+    "no": "아니요",
+    "nothing": "없음",
+}
 
 _ASK = {
     "describe": {
@@ -190,9 +203,7 @@ def _count(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
         ]
     elif way == 2:
         plural = {name: f"{name}es" if name == "cross" else f"{name}s" for name in SHAPES}
-        groups = [
-            (plural[name], _KO[name], lambda t, n=name: t.name == n) for name in SHAPES
-        ]
+        groups = [(plural[name], _KO[name], lambda t, n=name: t.name == n) for name in SHAPES]
     else:
         groups = [("digits", "숫자", lambda t: t.is_digit)]
     counted = [(en, ko, sum(map(test, scene.things))) for en, ko, test in groups]

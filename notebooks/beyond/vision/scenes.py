@@ -48,7 +48,7 @@ CANVASES = {
 }
 """Tiles (down, across) of a scene's image, and how often training draws each."""
 
-HELD_OUT_SHEET = Path(__file__).parent.parent / "assets" / "digits-held-out.png"
+HELD_OUT_SHEET = Path(__file__).parent / "digits-held-out.png"
 HELD_OUT = 36
 """Held-out images of each digit: the sheet has a row for each digit and a column for each image."""
 
@@ -145,8 +145,15 @@ def _any_scene(rng: np.random.Generator, most: int, samples: int) -> Scene:
         name = str(rng.choice(DIGITS)) if rng.random() < 0.45 else str(rng.choice(SHAPES))
         colour = str(rng.choice(list(COLOURS)))
         things.append(
-            place(rng, (height, width), (rows, columns), divmod(cell, columns), name, colour,
-                  sample=int(rng.integers(samples)))
+            place(
+                rng,
+                (height, width),
+                (rows, columns),
+                divmod(cell, columns),
+                name,
+                colour,
+                sample=int(rng.integers(samples)),
+            )
         )
     return Scene(height, width, rows, columns, background, tuple(things))
 
@@ -176,8 +183,9 @@ def place(
     y = (cell[0] + 0.5) * cell_height + rng.uniform(-0.5, 0.5) * (cell_height - size)
     shade = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLOURS[colour])
     tilt = float(rng.uniform(-0.2, 0.2)) if name in DIGITS else 0.0
-    return Thing(name, colour, cell[0], cell[1], float(x), float(y), float(size), shade, tilt,
-                 sample)
+    return Thing(
+        name, colour, cell[0], cell[1], float(x), float(y), float(size), shade, tilt, sample
+    )
 
 
 PLACES = {
@@ -221,9 +229,16 @@ def compose(
                 raise ValueError(f"A side of one tile has two places, so there is no {where!r}.")
             cell.append(min(number, count - 1))
         placed.append(
-            place(rng, image, (rows, columns), tuple(cell), name, colour,
-                  sample=int(rng.integers(HELD_OUT)))
-        )  # fmt: skip
+            place(
+                rng,
+                image,
+                (rows, columns),
+                tuple(cell),
+                name,
+                colour,
+                sample=int(rng.integers(HELD_OUT)),
+            )
+        )
     placed.sort(key=lambda thing: (thing.row, thing.column))
     return Scene(*image, rows, columns, 20 if dark else 240, tuple(placed))
 

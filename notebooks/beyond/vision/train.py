@@ -184,10 +184,14 @@ class Parts:
         """Both losses and the gradients for one half of a step's data."""
         plan = self.plan
         batch = random_batch(
-            np.random.default_rng([plan.seed, step, half]), self.processor,
-            handwriting(plan.seed), plan.images // HALVES, plan.questions,
-            plan.most_things(step), plan.often,
-        ).to(self.device)  # fmt: skip
+            np.random.default_rng([plan.seed, step, half]),
+            self.processor,
+            handwriting(plan.seed),
+            plan.images // HALVES,
+            plan.questions,
+            plan.most_things(step),
+            plan.often,
+        ).to(self.device)
         # With the cache two groups of texts would add up their gradients in bfloat16.
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             answering, naming = losses(self.model, self.namer, batch)

@@ -10,15 +10,15 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
-from beyond.figures import Chart
 from beyond.locale import _, language
-from beyond.tables import Table
+from beyond.ui.figures import Chart
+from beyond.ui.tables import Table
+from beyond.ui.widgets import PlainBox
 from beyond.vision import drawings, inside
 from beyond.vision.asking import ask
 from beyond.vision.load import Seer
 from beyond.vision.questions import thing_words
 from beyond.vision.scenes import COLOURS, DIGITS, PLACES, SHAPES, Scene, compose, draw
-from beyond.widgets import PlainBox
 
 SCALE = 4  # scenes are drawn larger than the model sees them, so that a person sees them too
 ALL = -1  # the choice of all heads together; a list shows a choice of None as nothing chosen

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from beyond import shop
 from beyond.edge.agreement import Reference, TeamPrompts, right_teams
+from beyond.prompting import shop
 
 
 class Letters:

@@ -3,7 +3,7 @@ import pytest
 from beyond.edge import export
 from beyond.edge.session import OnnxModel
 from beyond.edge.weights import FromFolder
-from beyond.models import NoModel
+from beyond.lm.models import NoModel
 
 
 @pytest.fixture

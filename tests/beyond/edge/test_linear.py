@@ -26,9 +26,7 @@ def computed(tmp_path, build, kind, shape, values):
     )
     (tmp_path / "weights").write_bytes(data.getvalue())
     onnx.save(model, tmp_path / "m.onnx")
-    session = onnxruntime.InferenceSession(
-        tmp_path / "m.onnx", providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     return session.run(None, {"x": values})[0]
 
 
@@ -89,9 +87,12 @@ def test_rows_are_looked_up(tmp_path, way):
 def test_rows_of_4_bits_are_not_looked_up(tmp_path):
     with pytest.raises(ValueError, match="8-bit"):
         computed(
-            tmp_path, lambda g: linear.InBlocks(4).look_up(g, "x", "w", MATRIX),
-            TensorProto.INT64, [1, 1], np.array([[0]]),
-        )  # fmt: skip
+            tmp_path,
+            lambda g: linear.InBlocks(4).look_up(g, "x", "w", MATRIX),
+            TensorProto.INT64,
+            [1, 1],
+            np.array([[0]]),
+        )
 
 
 def test_matrices_are_joined_row_by_row():

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beyond import models
 from beyond.edge import translate as tool
 from beyond.edge import translation_check
-from beyond.edge.ollama import local_address
+from beyond.edge.sentences import sentences
 from beyond.edge.translators import NoModel, open_translator, pieces
+from beyond.lm import models
+from beyond.lm.ollama import local_address
 from beyond.locale import set_language
-from beyond.sentences import sentences
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +193,14 @@ def test_this_machine_has_several_names(given_host, address):
 
 
 @pytest.mark.parametrize(
-    "host", ["192.168.0.7", "https://ollama.com", "http://localhost.evil.com", "http://8.8.8.8:1", "ftp://127.0.0.1"]
+    "host",
+    [
+        "192.168.0.7",
+        "https://ollama.com",
+        "http://localhost.evil.com",
+        "http://8.8.8.8:1",
+        "ftp://127.0.0.1",
+    ],
 )
 def test_other_machines_are_refused(host):
     with pytest.raises(NoModel, match="isn't this machine"):
@@ -216,7 +223,9 @@ def test_a_local_folder_writes_the_likeliest_tokens(tiny):
     ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
     with torch.inference_mode():
         out = model.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0)
-    assert text == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).rstrip("\ufffd")
+    assert text == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).rstrip(
+        "\ufffd"
+    )
 
 
 def test_a_text_too_long_for_the_model(tiny):
@@ -238,9 +247,7 @@ def test_an_onnx_folder_writes_what_its_folder_writes(tiny, tmp_path):
         pytest.skip(str(absent))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tiny / file, place / file)
-    texts = [
-        "".join(tool.translate("Bonjour", "ko", one, tokens=10)) for one in (tiny, place)
-    ]
+    texts = ["".join(tool.translate("Bonjour", "ko", one, tokens=10)) for one in (tiny, place)]
     assert texts[0] == texts[1]
 
 
@@ -295,8 +302,11 @@ def test_a_file_line_by_line(tmp_path):
 
     assert tool.translate_file(source, target, "ko", echo, progress=progress) == 4
     assert target.read_text(encoding="utf-8").splitlines() == [
-        "하나", "", "second line and more", "LAST",
-    ]  # fmt: skip
+        "하나",
+        "",
+        "second line and more",
+        "LAST",
+    ]
     assert seen == ["one", "", "두 번째", "last"]
     assert not list(tmp_path.glob("*.part"))
 

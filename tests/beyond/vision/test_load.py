@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from transformers import MllamaConfig
 
-from beyond.models import NoModel
+from beyond.lm.models import NoModel
 from beyond.vision import load as loading
 from beyond.vision.asking import BadPrompt, ask, check_prompt, complete
 from beyond.vision.pictures import BadPicture
