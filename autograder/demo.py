@@ -44,7 +44,9 @@ _DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
 }
 
 
-def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> list[SubmissionResult]:
+def play(
+    folder: Path, course: Course, say: Callable[[str], None] = print
+) -> list[SubmissionResult]:
     """Build, release, collect, grade and write feedback, all below `folder`.
 
     Args:

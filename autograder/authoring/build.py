@@ -113,8 +113,8 @@ def planned_files(course: Course) -> dict[Path, bytes]:
             released = released_notebook(course, notebook, relative.parts[0])
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
-        folder = course.source(MASTER_LANGUAGE) / name
-        for path in handout_files(folder):
+        assignment = course.source(MASTER_LANGUAGE) / name
+        for path in handout_files(assignment):
             relative = path.relative_to(course.source(MASTER_LANGUAGE))
             content = path.read_bytes()
             files[course.release(MASTER_LANGUAGE) / relative] = content

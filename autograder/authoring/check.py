@@ -121,7 +121,7 @@ def _first_difference(path: Path, content: bytes) -> str | None:
     wanted = {cell.id: cell for cell in notebook_io.parse(content, path.name).cells}
     for cell in here.cells:
         if wanted.get(cell.id) != cell:
-            return cell.id
+            return str(cell.id)
     return None
 
 

@@ -9,7 +9,7 @@ reports each place that relies on anything else.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
@@ -177,15 +177,15 @@ def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
                 yield f"uses {module}, which can't see into the student's process"
         elif (
             isinstance(node, ast.Expr)
-            and _calls(node.value, remote)
+            and (called_here := _call(node.value, remote))
             and id(node) not in expected_to_raise
         ):
             yield (
-                f"calls {node.value.func.id} for an effect; effects on arguments don't cross, "
+                f"calls {called_here[0]} for an effect; effects on arguments don't cross, "
                 "so look at what it returns"
             )
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
-            targets = node.targets if hasattr(node, "targets") else [node.target]
+            targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
             for name in sorted(_roots(targets) & names.students):
                 yield f"changes {name}, the student's value; the change stays on this side"
         elif isinstance(node, ast.Compare) and any(
@@ -194,19 +194,23 @@ def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
             sides = [node.left, *node.comparators]
             if not any(isinstance(side, ast.Constant) for side in sides):
                 yield "compares identity with `is`; values cross as copies, so compare with =="
-        if _calls(node, remote):
-            for argument in [*node.args, *(word.value for word in node.keywords)]:
+        if passed := _call(node, remote):
+            name, call = passed
+            for argument in [*call.args, *(word.value for word in call.keywords)]:
                 if isinstance(argument, (ast.Lambda, ast.GeneratorExp)) or (
                     isinstance(argument, ast.Name) and argument.id in local
                 ):
-                    yield f"passes a function to {node.func.id}; only plain values can cross"
+                    yield f"passes a function to {name}; only plain values can cross"
 
 
-def _calls(node: ast.AST, names: set[str]) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+def _call(node: ast.AST, names: set[str]) -> tuple[str, ast.Call] | None:
+    """Return the name and the call if a node calls one of `names`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+        return node.func.id, node
+    return None
 
 
-def _roots(targets: list[ast.expr]) -> set[str]:
+def _roots(targets: Sequence[ast.expr]) -> set[str]:
     """Return the names whose parts are assigned to: `x` in `x.a = 1` and `x[0] += 1`."""
     found = set()
     for target in targets:
@@ -221,17 +225,18 @@ def _roots(targets: list[ast.expr]) -> set[str]:
 def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
     """Yield problems with a test cell's structure: checks, asserts inside them, `report()` last."""
     last = tree.body[-1] if tree.body else None
-    if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
+    if not (isinstance(last, ast.Expr) and _call(last.value, {"report"})):
         yield "doesn't end with report()"
-    if sum(_calls(node, {"report"}) for node in ast.walk(tree)) > 1:
+    if sum(_call(node, {"report"}) is not None for node in ast.walk(tree)) > 1:
         yield "calls report() more than once; only one report's checks have points"
     hidden = hidden_lines(cell.source)
     inside: set[int] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.With):
             continue
-        calls = [item.context_expr for item in node.items if _calls(item.context_expr, {"check"})]
-        for call in calls:
+        for _name, call in filter(
+            None, (_call(item.context_expr, {"check"}) for item in node.items)
+        ):
             inside |= {id(part) for part in ast.walk(node)}
             if not (call.args and isinstance(call.args[0], ast.Constant)):
                 yield "has a check whose name isn't a literal text, so it can't be translated"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autograder.authoring.build import build
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
 from autograder.errors import UserError
+
+if TYPE_CHECKING:
+    from nbgrader.apps.api import NbGraderAPI
 
 
 def release(
@@ -56,7 +60,7 @@ def release(
     return course.release(course.language) / assignment
 
 
-def _to_exchange(course: Course, api: object, assignment: str) -> None:
+def _to_exchange(course: Course, api: NbGraderAPI, assignment: str) -> None:
     exchange = Path(course.nbgrader_config().Exchange.root)
     exchange.mkdir(parents=True, exist_ok=True)
     # nbgrader requires that every student can write here; with the sticky bit, students can't
@@ -68,7 +72,7 @@ def _to_exchange(course: Course, api: object, assignment: str) -> None:
         raise UserError(_reason(assignment, result))
 
 
-def _reason(assignment: str, result: dict) -> str:
+def _reason(assignment: str, result: dict[str, Any]) -> str:
     said = result.get("log", "") + result.get("error", "")
     if "because there are submissions associated" in said or "Cannot modify" in said:
         return (

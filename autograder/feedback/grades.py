@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
+    from sqlalchemy import Select
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def read_grades(
     )
     from sqlalchemy import func, select
 
-    def of_submissions(query: object) -> object:
+    def of_submissions(query: Select[Any]) -> Select[Any]:
         query = (
             query.join(
                 SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id

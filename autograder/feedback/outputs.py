@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbconvert.preprocessors import Preprocessor
@@ -112,7 +113,7 @@ class ReadableOutputs(Preprocessor):
     """
 
     def __init__(self, **settings: object) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
         self.enabled = True
 
     def preprocess(
@@ -236,7 +237,8 @@ def _shown(output: NotebookNode) -> Iterable[NotebookNode]:
 def _error(output: NotebookNode) -> NotebookNode:
     name, value = readable(output.ename, 200, 1), readable(output.evalue, 2_000, 20)
     lines = readable("\n".join(map(str, output.get("traceback", []))), lines=60).split("\n")
-    return new_output("error", ename=name, evalue=value, traceback=lines)
+    error: NotebookNode = new_output("error", ename=name, evalue=value, traceback=lines)
+    return error
 
 
 def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
@@ -253,7 +255,7 @@ def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
         yield _remark(missing)
 
 
-def _best(data: dict, metadata: dict) -> tuple[NotebookNode | None, str]:
+def _best(data: dict[str, Any], metadata: dict[str, Any]) -> tuple[NotebookNode | None, str]:
     """Return the richest representation that can be shown, and what to say if none can."""
     if "text/html" in data:
         cleaned = clean_html(data["text/html"])
@@ -279,11 +281,11 @@ def _best(data: dict, metadata: dict) -> tuple[NotebookNode | None, str]:
     return None, ""
 
 
-def _is_widget(data: dict) -> bool:
+def _is_widget(data: dict[str, Any]) -> bool:
     return any(mime.startswith("application/vnd.jupyter.widget") for mime in data)
 
 
-def _image_metadata(mime: str, metadata: dict) -> dict:
+def _image_metadata(mime: str, metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the size to show an image at, and its alternative text."""
     own = metadata.get(mime)
     found = {**metadata, **(own if isinstance(own, dict) else {})}
@@ -296,8 +298,9 @@ def _image_metadata(mime: str, metadata: dict) -> dict:
     return {**sizes, **({"alt": readable(alt, 1_000, 5)} if isinstance(alt, str) else {})}
 
 
-def _display(data: dict, metadata: dict | None = None) -> NotebookNode:
-    return new_output("display_data", data=data, metadata=metadata or {})
+def _display(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> NotebookNode:
+    display: NotebookNode = new_output("display_data", data=data, metadata=metadata or {})
+    return display
 
 
 def _remark(text: str) -> NotebookNode:

@@ -134,10 +134,11 @@ class FeedbackPage(Exporter):
         """
         # Points and reasons come from the complete tests, before hidden parts are removed.
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in graded_cells(nb)}
-        nb, prepared = self._preprocess(copied(nb), self._init_resources(resources))
+            results = {one.grade_id: one for one in graded_cells(nb)}
+        prepared = self._init_resources(resources)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
+        nb, prepared = self._preprocess(copied(nb), prepared)
         page = render(
-            nb, prepared[GRADES], verdicts, prepared["nbgrader"], prepared.get(HELD, Withheld())
+            nb, prepared[GRADES], results, prepared["nbgrader"], prepared.get(HELD, Withheld())
         )
         return page, prepared
 
@@ -145,7 +146,7 @@ class FeedbackPage(Exporter):
 def render(
     nb: NotebookNode,
     grades: Grades,
-    verdicts: dict[str, GradedCell],
+    results: dict[str, GradedCell],
     names: dict[str, str],
     held: Withheld = Withheld(),  # noqa: B008 - frozen
     left_out: str = "",
@@ -155,7 +156,7 @@ def render(
     Args:
         nb: the processed notebook.
         grades: its grades.
-        verdicts: the results of its graded cells, by grade id.
+        results: the results of its graded cells, by grade id.
         names: nbgrader's "student", "assignment" and "notebook".
         held: the questions whose results are withheld.
         left_out: a msgid that says why the notebook isn't shown; then the page has no cells,
@@ -171,7 +172,7 @@ def render(
                 name,
                 grades.cells[name],
                 _reason(
-                    grades.cells[name], verdicts.get(name), held if name in held.names else None
+                    grades.cells[name], results.get(name), held if name in held.names else None
                 ),
                 name in held.names,
             )
@@ -217,10 +218,10 @@ def _withheld_text(count: int, held: Withheld) -> str:
     return _("Questions shown after {time}: {count}").format(count=count, time=_time(held.until))
 
 
-def _reason(grade: CellGrade, verdict: GradedCell | None, held: Withheld | None) -> str:
+def _reason(grade: CellGrade, result: GradedCell | None, held: Withheld | None) -> str:
     """Return what the table says next to the points."""
     if held is not None:
-        if verdict is not None and not verdict.answered:
+        if result is not None and not result.answered:
             return _("no answer yet")
         if held.until is None:
             return _("held back until your instructor shows it")
@@ -231,11 +232,11 @@ def _reason(grade: CellGrade, verdict: GradedCell | None, held: Withheld | None)
         return _("graded by a person")
     if grade.points >= grade.max_points:
         return _("everything passed")
-    if verdict is None:
+    if result is None:
         return ""
-    if not verdict.answered:
+    if not result.answered:
         return _("no answer yet")
-    return "; ".join(readable(one, 500, 3) for one in verdict.messages)
+    return "; ".join(readable(one, 500, 3) for one in result.messages)
 
 
 def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str, str]) -> Part:

@@ -84,7 +84,7 @@ class _Running:
         self.answers, theirs = context.Pipe(duplex=False)
         self._job = job
         self._plain: bytes | None = None
-        self._process: BaseProcess = context.Process(
+        self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # of its subclasses
             target=worker.run, args=(job, theirs), daemon=True
         )
         self._process.start()

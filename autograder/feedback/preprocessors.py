@@ -94,7 +94,7 @@ class ReduceHiddenTests(ClearHiddenTests):
 def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
         # The record of checks already says what CheckFailed says.
-        return output.ename != "CheckFailed"
+        return bool(output.ename != "CheckFailed")
     return (
         output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
     )

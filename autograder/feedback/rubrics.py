@@ -25,7 +25,7 @@ class ShowRubrics(Preprocessor):
     """
 
     def __init__(self, **settings: object) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
         self.enabled = True
 
     def preprocess(

@@ -228,7 +228,7 @@ def highlighted(code: str, language: str = "python") -> str:
         return f"<pre><code>{html.escape(code)}</code></pre>"
     # For lines of nothing but spaces, pygments takes time quadratic in their number.
     lines = "\n".join(line.rstrip() for line in code.split("\n"))
-    return highlight(lines, lexer(stripnl=False), HtmlFormatter())
+    return str(highlight(lines, lexer(stripnl=False), HtmlFormatter()))
 
 
 def lowered(cleaned: str, levels: int) -> str:
@@ -251,7 +251,7 @@ class _Renderer(IPythonRenderer):
     that no source can contain one of its own.
     """
 
-    def __init__(self, attachments: dict) -> None:
+    def __init__(self, attachments: dict[str, dict[str, str]]) -> None:
         super().__init__(escape=False, exclude_anchor_links=True, attachments=attachments)
         self.mark = f"m{secrets.token_hex(8)}"
         self.formulas: list[str] = []

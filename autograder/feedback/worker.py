@@ -112,9 +112,9 @@ def whole_page(job: PageJob, nb: NotebookNode) -> str:
     config.RevealExplanations.always = job.explain
     # Explanations name the correct choice, so there is nothing left to withhold.
     config.HoldChoices.shown = job.choices_shown or job.explain
-    exporter = FeedbackPage(config=config)
+    exporter = FeedbackPage(config=config)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
     for step in FEEDBACK_STEPS:
-        exporter.register_preprocessor(step, enabled=True)
+        exporter.register_preprocessor(step, enabled=True)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
     resources = {
         "nbgrader": job.names,
         GRADES: job.grades,
@@ -133,16 +133,16 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
         nb: the graded notebook; None if it can't be read, so that there are points only.
         why: a msgid that says why.
     """
-    verdicts = {}
+    results = {}
     if nb is None:
         nb = new_notebook()
     else:
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in graded_cells(nb)}
+            results = {one.grade_id: one for one in graded_cells(nb)}
     held = withheld_choices(
         nb, job.grades, job.plan(shown_language(nb)), job.choices_shown or job.explain
     )
-    return render(nb, job.grades, verdicts, job.names, held, why)
+    return render(nb, job.grades, results, job.names, held, why)
 
 
 def _content(path: Path) -> bytes:

@@ -83,7 +83,7 @@ def full_csv(sheet: GradeSheet, excel: bool = False) -> bytes:
         "late_seconds",
         "penalty",
     ]
-    lines = [head + [question.name for question in sheet.questions]]
+    lines: list[list[str | float]] = [[*head, *(question.name for question in sheet.questions)]]
     for row in sheet.rows:
         who = [row.student, row.first_name, row.last_name, row.email, row.lms_user_id]
         line: list[str | float] = [*who, row.status]
@@ -94,7 +94,7 @@ def full_csv(sheet: GradeSheet, excel: bool = False) -> bytes:
                 for question in sheet.questions
             ]
         else:
-            line += ["", sheet.max_score, "", ""] + [""] * len(sheet.questions)
+            line += ["", sheet.max_score, "", "", *("" for _question in sheet.questions)]
         lines.append(line)
     return _csv(lines, bom=excel)
 
@@ -111,7 +111,7 @@ def _sortable_name(row: Row) -> str:
 
 def canvas_csv(sheet: GradeSheet) -> bytes:
     """Return the file for Canvas: Gradebook → Import. The column must match the name in Canvas."""
-    lines = [
+    lines: list[list[str | float]] = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", sheet.assignment],
         ["    Points Possible", "", "", "", "", sheet.max_score],
     ]
@@ -124,7 +124,7 @@ def canvas_csv(sheet: GradeSheet) -> bytes:
 
 def moodle_csv(sheet: GradeSheet) -> bytes:
     """Return the file for Moodle: Grades → Import → CSV file; map email address or ID number."""
-    lines = [["ID number", "Email address", sheet.assignment]]
+    lines: list[list[str | float]] = [["ID number", "Email address", sheet.assignment]]
     for row in _final(sheet):
         key = row.lms_user_id or row.student
         lines.append([key, row.email, row.score])

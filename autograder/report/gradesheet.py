@@ -130,10 +130,10 @@ def grade_sheet(course: Course, assignment: str) -> GradeSheet:
 
 
 def _by_name(row: Row) -> tuple[str, str, str]:
-    return tuple(
-        unicodedata.normalize("NFC", text).casefold()
-        for text in (row.last_name, row.first_name, row.student)
-    )
+    def folded(text: str) -> str:
+        return unicodedata.normalize("NFC", text).casefold()
+
+    return folded(row.last_name), folded(row.first_name), folded(row.student)
 
 
 def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Question]:
@@ -197,8 +197,8 @@ def _students(gradebook: Gradebook) -> dict[str, Row]:
         Student.lms_user_id,
     )
     return {
-        values[0]: Row(*(value or "" for value in values))
-        for values in gradebook.db.execute(select(*columns))
+        student: Row(student, first or "", last or "", email or "", lms_user_id or "")
+        for student, first, last, email, lms_user_id in gradebook.db.execute(select(*columns))
     }
 
 

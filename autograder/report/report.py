@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
@@ -14,6 +15,9 @@ from autograder.i18n import speaking
 from autograder.report import csv_export, statistics
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
 from beyond.locale import _
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 BINS = 10
 """How many bins the histogram has."""
@@ -144,15 +148,18 @@ def report(
     with speaking(language):
         page = render(sheet, found, language)
     folder = Path(out) if out is not None else course.term / "reports"
-    written = {
-        folder / f"{assignment}.html": page.encode("utf-8"),
-        folder / f"{assignment}.csv": csv_export.full_csv(sheet, excel),
-        folder / f"{assignment}-canvas.csv": csv_export.canvas_csv(sheet),
-        folder / f"{assignment}-moodle.csv": csv_export.moodle_csv(sheet),
-    }
-    for path, content in written.items():
-        write_file(path, content)
-    return ReportResult(*written, figures=found)
+    written = ReportResult(
+        html=folder / f"{assignment}.html",
+        csv=folder / f"{assignment}.csv",
+        canvas=folder / f"{assignment}-canvas.csv",
+        moodle=folder / f"{assignment}-moodle.csv",
+        figures=found,
+    )
+    write_file(written.html, page.encode("utf-8"))
+    write_file(written.csv, csv_export.full_csv(sheet, excel))
+    write_file(written.canvas, csv_export.canvas_csv(sheet))
+    write_file(written.moodle, csv_export.moodle_csv(sheet))
+    return written
 
 
 def figures(sheet: GradeSheet) -> ClassStatistics:
@@ -233,7 +240,7 @@ def _edge(place: int) -> str:
 
 
 @cache
-def _template():
+def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
