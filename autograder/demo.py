@@ -92,7 +92,7 @@ def prepare(
     if not (data / "roster.csv").is_file() or not course.assignments():
         raise UserError(
             f"The demo needs the course's own repository: {data} or source/ is missing; "
-            "a bundle for students does not have them."
+            "a student's bundle doesn't have them."
         )
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} isn't empty; name a new folder for the demo.")
@@ -117,7 +117,7 @@ def prepare(
                 own, assignment, data / name, roster=data / "roster.csv", received=received
             )
             collected.setdefault(assignment, []).append(result)
-            say(f"collected {name}: {len(result.taken)} taken, {len(result.refused)} refused")
+            say(f"collected {name}: {len(result.taken)} accepted, {len(result.refused)} refused")
             for sentence in result.refused:
                 say(f"  {sentence}")
     return own, collected

@@ -60,8 +60,8 @@ def bundle(course: Course, out: Path | None = None) -> Path:
     if leaks:
         more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
         raise UserError(
-            f"Nothing was packed, because {leaks[0]}{more}; take that out, "
-            "run `autograder build`, and look with `autograder check`."
+            f"Nothing was packed, because {leaks[0]}{more}; remove it, "
+            "run `autograder build`, then verify with `autograder check`."
         )
     path = Path(out) if out is not None else course.root / f"{NAME}.zip"
     if path.is_dir():
@@ -94,7 +94,9 @@ def _names(course: Course) -> Iterator[str]:
         for path in sorted(base.rglob("*")):
             name = path.relative_to(course.root).as_posix()
             if path.is_symlink() and (known is None or name in known):
-                raise UserError(f"{name} is a link, which can't be packed; put the file there.")
+                raise UserError(
+                    f"{name} is a link, which can't be packed; replace it with the file."
+                )
             if not path.is_file() or not _is_wanted(name):
                 continue
             if known is None or name in known or name.endswith(_COMPILED):

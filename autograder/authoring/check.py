@@ -56,7 +56,7 @@ def check(course: Course, progress: Callable[[str], None] | None = None) -> list
             # The problems found so far name the cell; later steps need source notebooks that build.
             if not found:
                 raise
-            found.append(Problem("the rest", None, f"could not be looked at: {error}"))
+            found.append(Problem("the rest", None, f"could not be checked: {error}"))
             break
     return found
 
@@ -103,11 +103,9 @@ def built_problems(course: Course) -> Iterator[Problem]:
             yield Problem(_name(course, path), None, "isn't built yet; run `autograder build`")
         elif path.read_bytes() != content:
             cell = _first_difference(path, content)
-            yield Problem(
-                _name(course, path), cell, "isn't what its master builds; run `autograder build`"
-            )
+            yield Problem(_name(course, path), cell, "is out of date; run `autograder build`")
     for path in build.stale_files(course, files):
-        yield Problem(_name(course, path), None, "has no master any more; run `autograder build`")
+        yield Problem(_name(course, path), None, "has no source any more; run `autograder build`")
 
 
 def _first_difference(path: Path, content: bytes) -> str | None:

@@ -26,7 +26,9 @@ def confirm_translation(course: Course, path: Path, cells: list[str] | None = No
     """
     parts = path.resolve().relative_to(course.root).parts if _is_below(path, course) else ()
     if len(parts) < 3 or parts[0] not in ("notebooks", "source") or parts[1] == MASTER_LANGUAGE:
-        raise UserError(f"{path} isn't a translated master; name one below notebooks/ or source/.")
+        raise UserError(
+            f"{path} isn't a translated source notebook; name one below notebooks/ or source/."
+        )
     english = course.root.joinpath(parts[0], MASTER_LANGUAGE, *parts[2:])
     own = notebook_io.read(path)
     if unknown := set(cells or []) - {cell.id for cell in own.cells}:

@@ -126,7 +126,7 @@ def _solution_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> It
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
     for name in sorted(bound_in(tree) & (BUILTINS | names.given)):
         # Builtins and read-only cells' names shadow the student's, so no test could reach it.
-        yield f"binds {name}, which is a builtin or a given name; choose another name"
+        yield f"binds {name}, which is a builtin or a read-only cell's name; choose another name"
 
 
 def _read_only_cell_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
@@ -134,7 +134,9 @@ def _read_only_cell_problems(cell: NotebookNode, tree: ast.Module, names: Names)
     rest = ast.Module([node for node in tree.body if node not in probes], type_ignores=[])
     used = used_in(ast.unparse(ast.fix_missing_locations(rest)))
     for name in sorted(used & names.students):
-        yield f"uses {name}, the student's, in given code; move the use into a @probe or a test"
+        yield (
+            f"uses {name}, the student's, in a read-only cell; move the use into a @probe or a test"
+        )
     for probe in probes:
         body = ast.unparse(probe)
         for name in sorted(used_in(body) & (names.tests - names.students - names.given)):
@@ -145,7 +147,7 @@ def _test_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterat
     for name in sorted(bound_in(tree) & names.students):
         yield f"binds {name}, the student's name; a test must not change the student's work"
     for name in sorted(bound_in(tree) & names.given):
-        yield f"binds {name}, which a read-only cell gives; choose another name"
+        yield f"binds {name}, which a read-only cell binds; choose another name"
     yield from _use_problems(tree, names)
     yield from _shape_problems(cell, tree)
 
@@ -181,13 +183,13 @@ def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
             and id(node) not in expected_to_raise
         ):
             yield (
-                f"calls {called_here[0]} for an effect; effects on arguments don't cross, "
-                "so look at what it returns"
+                f"calls {called_here[0]} for its side effects, which don't cross; "
+                "check what it returns"
             )
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
             targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
             for name in sorted(_roots(targets) & names.students):
-                yield f"changes {name}, the student's value; the change stays on this side"
+                yield f"changes {name}, the student's value, of which it has a copy only"
         elif isinstance(node, ast.Compare) and any(
             isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops
         ):
@@ -247,7 +249,7 @@ def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
             if is_hidden and node.lineno not in hidden:
                 yield "has a hidden check outside BEGIN/END HIDDEN TESTS: students would get it"
             if not is_hidden and node.lineno in hidden:
-                yield "has a check in its hidden part that isn't hidden=True: it would tell values"
+                yield "has a check in its hidden part without hidden=True: it would reveal values"
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and id(node) not in inside:
-            yield "asserts outside a check, so the assert has no part of the points"
+            yield "asserts outside a check, so the assertion earns no points"

@@ -80,4 +80,4 @@ def _reason(assignment: str, result: dict[str, Any]) -> str:
             "give the changed assignment a new name."
         )
     last = [line for line in said.splitlines() if line.strip()][-1:] or ["no reason given"]
-    return f"{assignment} could not be released ({last[0].strip()}); mend that and try again."
+    return f"{assignment} could not be released ({last[0].strip()}); fix that and try again."

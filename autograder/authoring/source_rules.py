@@ -76,7 +76,7 @@ def _id_problems(notebook: NotebookNode) -> Iterator[CellProblem]:
     for name in dict.fromkeys(cell.id for cell in notebook.cells):
         if not _DESCRIPTIVE_ID.fullmatch(name) or _RANDOM_ID.fullmatch(name):
             yield CellProblem(
-                name, "has an id that says nothing; give it a speaking one like plot-tornado"
+                name, "has an id that isn't descriptive; change it to one such as plot-tornado"
             )
     grade_ids = Counter(name for cell in notebook.cells if (name := grade_id(cell)))
     for name, count in grade_ids.items():
@@ -96,15 +96,15 @@ def _nbgrader_problems(cell: NotebookNode) -> Iterator[str]:
         yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
         return
     if meta.get("cell_type", cell.cell_type) != cell.cell_type:
-        yield "says another cell type in its nbgrader metadata than it has"
+        yield "has a different cell type in its nbgrader metadata"
     if is_test(cell) and not meta.get("points", 0) > 0:
         yield "is a test worth no points"
     if "checksum" in meta:
-        yield "carries a checksum, which belongs to releases only"
+        yield "has a checksum, which only releases should have"
     for kind in ("SOLUTION", "HIDDEN TESTS"):
         opened = cell.source.count(f"### BEGIN {kind}")
         if opened != cell.source.count(f"### END {kind}"):
-            yield f"opens and closes {kind} unequally often"
+            yield f"has different numbers of BEGIN {kind} and END {kind} marks"
 
 
 def _language_problems(notebook: NotebookNode, code: str) -> Iterator[CellProblem]:

@@ -102,7 +102,8 @@ def differences(english: NotebookNode, translated: NotebookNode, code: str) -> l
         found.append(CellProblem(cell_id, "isn't in the English notebook"))
     shared = [cell.id for cell in english.cells if cell.id in own]
     if shared != [cell.id for cell in translated.cells if cell.id in originals]:
-        found.append(CellProblem(shared[0] if shared else None, "cells stand in another order"))
+        first = shared[0] if shared else None
+        found.append(CellProblem(first, "isn't at the same place as in English"))
     for cell_id in shared:
         found.extend(
             CellProblem(cell_id, text)
@@ -115,10 +116,10 @@ def _cell_differences(english: NotebookNode, own: NotebookNode, code: str) -> li
     if english.cell_type != own.cell_type:
         return [f"is a {own.cell_type} cell but {english.cell_type} in English"]
     if english.metadata.get("nbgrader") != own.metadata.get("nbgrader"):
-        return ["has other nbgrader metadata than in English"]
+        return ["has different nbgrader metadata than in English"]
     if english.cell_type == "code":
         wanted = language_cell_source(code) if english.id == LANGUAGE_CELL else english.source
-        return [] if own.source == wanted else ["has other code than in English"]
+        return [] if own.source == wanted else ["has different code than in English"]
     if not has_prose(english.source):
         return [] if own.source == english.source else ["has nothing to translate but differs"]
     translates = course_metadata(own).get("translates")

@@ -132,7 +132,8 @@ class _Run:
                     plans[language] = page_plan(self._course, language, self._assignment, notebook)
                 except UserError as error:
                     self.result.warnings.append(
-                        f"The instructor's {notebook} ({language}) gave no explanations: {error}"
+                        f"The source notebook {notebook} ({language}) couldn't be used for "
+                        f"explanations: {error}"
                     )
         return self._plans[notebook]
 
@@ -170,11 +171,11 @@ class _Run:
 
 def _withheld_sentence(assignment: str, count: int, until: list[datetime | None]) -> str:
     known = [one for one in until if one is not None]
-    what = f"What became of {count} choice questions is held back"
-    show = f"`autograder feedback {assignment} --show-choices` shows it now"
+    what = f"The results of {count} choice question{'' if count == 1 else 's'} are withheld"
+    show = f"`autograder feedback {assignment} --show-choices` shows them now"
     if not known:
         return f"{what}, because {assignment} has no due date; {show}."
     return (
         f"{what} until {max(known):%Y-%m-%d %H:%M} UTC, because until then a quiz could be solved "
-        f"by handing in again; run `feedback` again then, or {show}."
+        f"by submitting again; run `feedback` again after that, or {show}."
     )

@@ -133,7 +133,7 @@ class ReadableOutputs(Preprocessor):
                 _make_readable(cell, budget)
                 cells.append(cell)
             if left_out:
-                said = _("{count:,} more cells of your own are left out here.")
+                said = _("{count:,} more of your own cells are left out here.")
                 cells.append(new_markdown_cell(f"*{said.format(count=left_out)}*", id="left-out"))
             nb.cells = cells
         return nb, resources
@@ -260,7 +260,7 @@ def _best(data: dict[str, Any], metadata: dict[str, Any]) -> tuple[NotebookNode 
     if "text/html" in data:
         cleaned = clean_html(data["text/html"])
         if cleaned is None:
-            return None, _("A display is left out here: it is too long.")
+            return None, _("An output is left out here: it is too long.")
         if cleaned:
             return _display({"text/html": cleaned}), ""
     if "text/markdown" in data:
@@ -270,14 +270,14 @@ def _best(data: dict[str, Any], metadata: dict[str, Any]) -> tuple[NotebookNode 
             image = checked(mime, plain(data[mime]))
             if image is not None:
                 return _display({mime: image}, {mime: _image_metadata(mime, metadata)}), ""
-            return None, _("A picture is left out here: it is too large, or not a picture.")
+            return None, _("An image is left out here: it is too large, or not an image.")
     if "text/latex" in data:
         tex = plain(data["text/latex"]).strip()
         return _display({"text/html": f"<p>{mathml(tex.strip('$'), block=True)}</p>"}), ""
     if "image/svg+xml" in data:
-        return None, _("An SVG picture is left out here: shown as PNG it would stay.")
+        return None, _("An SVG image is left out here; display it as PNG to keep it.")
     if "text/html" in data or any(mime in data for mime in _SCRIPTS) or _is_widget(data):
-        return None, _("An interactive part is left out here: it only works in the notebook.")
+        return None, _("An interactive output is left out here: it only works in the notebook.")
     return None, ""
 
 

@@ -212,7 +212,7 @@ def _withheld_text(count: int, held: Withheld) -> str:
     if not count:
         return ""
     if held.until is None:
-        return _("Questions held back until your instructor shows them: {count}").format(
+        return _("Questions withheld until your instructor releases them: {count}").format(
             count=count
         )
     return _("Questions shown after {time}: {count}").format(count=count, time=_time(held.until))
@@ -224,12 +224,12 @@ def _reason(grade: CellGrade, result: GradedCell | None, held: Withheld | None) 
         if result is not None and not result.answered:
             return _("no answer yet")
         if held.until is None:
-            return _("held back until your instructor shows it")
+            return _("withheld until your instructor releases it")
         return _("shown after {time}").format(time=_time(held.until))
     if grade.waiting:
-        return _("waits for a person to grade it")
+        return _("waiting for manual grading")
     if grade.by_hand:
-        return _("graded by a person")
+        return _("graded manually")
     if grade.points >= grade.max_points:
         return _("everything passed")
     if result is None:

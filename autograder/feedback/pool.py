@@ -102,9 +102,9 @@ class _Running:
                 return self._given_up("it took too long") if self.left() <= 0 else None
             message = self.answers.recv_bytes(MAX_PAGE_BYTES)
         except EOFError:
-            return self._given_up("it took more time or memory than a page may")
+            return self._given_up("it took more time or memory than allowed")
         except OSError:
-            return self._given_up("the page became too large")
+            return self._given_up("the page is too large")
         kind, content = message[:1], message[1:]
         if kind == PLAIN:
             self._plain = content
@@ -112,7 +112,9 @@ class _Running:
         if kind == WHOLE:
             self.end()
             return RenderedPage(self._job, content)
-        said = content.decode("utf-8", "replace") if kind == REASON else "its process said nonsense"
+        said = "its process sent an invalid message"
+        if kind == REASON:
+            said = content.decode("utf-8", "replace")
         return self._given_up(one_line(said), NOT_READABLE)
 
     def _given_up(self, why: str, told: str = TOO_MUCH) -> RenderedPage:

@@ -328,7 +328,9 @@ def _is_too_deep(source: str) -> bool:
 def _image_placeholder(found: re.Match[str]) -> str:
     """Return the text that replaces an image that isn't shown, with its alternative text."""
     alt = re.search(r' alt="([^"]+)"', found.group())
-    said = html.escape(_("a picture is left out: only PNG and JPEG in the notebook are shown"))
+    said = html.escape(
+        _("an image is left out: only PNG and JPEG images embedded in the notebook are shown")
+    )
     return f"<em>[{alt.group(1) + ': ' if alt else ''}{said}]</em>"
 
 

@@ -44,12 +44,12 @@ PLAIN, WHOLE, REASON = b"p", b"w", b"r"
 """The first byte of a message: a reduced page, the complete page, or why it failed."""
 
 TOO_MUCH = N_(
-    "Your notebook is not shown here, because showing it takes more time or memory than a page "
-    "may. Your points and their reasons are complete; your own copy of the notebook is as it was."
+    "Your notebook isn't shown here because displaying it takes too much time or memory. Your "
+    "points and the reasons for them are complete, and your own copy of the notebook is unchanged."
 )
 NOT_READABLE = N_(
-    "Your notebook is not shown here, because the graded copy can't be read. Your points are "
-    "complete; your instructor has been told."
+    "Your notebook isn't shown here because the graded copy can't be read. Your points are "
+    "complete, and your instructor has been notified."
 )
 
 _NOBODY = 65534

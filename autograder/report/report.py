@@ -106,7 +106,8 @@ class ReportResult:
             [
                 _(
                     "{submitted} submitted, {missing} missing, "
-                    "{waiting} waiting for manual grading, {late} late; mean {mean} of {most} points."
+                    "{waiting} waiting for manual grading, {late} late; "
+                    "mean {mean} of {most} points."
                 ).format(
                     submitted=found.submitted,
                     missing=found.missing,
@@ -225,7 +226,7 @@ def _mean(value: float | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value * 100:.0f} %"
+    return UNDEFINED if value is None else f"{value * 100:.0f}%"
 
 
 def _signed(value: float | None) -> str:
