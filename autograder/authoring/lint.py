@@ -76,8 +76,8 @@ def _unmarked_choice_questions(
             yield CellProblem(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
-                'marked: add {"beyond": {"choice": true}} to its metadata, so that its outcome is '
-                "held back until the due date, or false if trying them all gives nothing away",
+                'marked: add {"beyond": {"choice": true}} to its metadata, so that its result is '
+                "withheld until the due date, or false if trying them all reveals nothing",
             )
 
 
