@@ -65,9 +65,10 @@ def _cores() -> int:
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    """A context whose processes are forks of one that has everything loaded, where there are any.
+    """Return a context whose processes fork from one that has everything loaded, where possible.
 
-    Not of this process: it has threads (the progress bar's), and locks of theirs would be copied.
+    They don't fork from this process: it has threads (the progress bar's), whose locks would be
+    copied.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -84,7 +85,7 @@ class _Running:
         self.answers, theirs = context.Pipe(duplex=False)
         self._job = job
         self._plain: bytes | None = None
-        self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # of its subclasses
+        self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # only subclasses have it
             target=worker.run, args=(job, theirs), daemon=True
         )
         self._process.start()
@@ -92,7 +93,7 @@ class _Running:
         self._until = time.monotonic() + worker.WALL_SECONDS
 
     def left(self) -> float:
-        """Seconds until this page's time is up."""
+        """Return the seconds until this page's time is up."""
         return self._until - time.monotonic()
 
     def look(self) -> RenderedPage | None:
@@ -117,11 +118,11 @@ class _Running:
             said = content.decode("utf-8", "replace")
         return self._given_up(one_line(said), NOT_READABLE)
 
-    def _given_up(self, why: str, told: str = TOO_MUCH) -> RenderedPage:
+    def _given_up(self, why: str, remark: str = TOO_MUCH) -> RenderedPage:
         self.end()
         html = self._plain
         if html is None:
-            html = worker.plain_page(self._job, None, told).encode("utf-8")
+            html = worker.plain_page(self._job, None, remark).encode("utf-8")
         return RenderedPage(self._job, html, why)
 
     def end(self) -> None:

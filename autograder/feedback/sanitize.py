@@ -151,10 +151,8 @@ _IMAGE_DATA = re.compile(r"data:image/[a-z+]{1,9};base64,[A-Za-z0-9+/=\s]*")
 # In nh3's output, no attribute's value contains an unescaped `>`.
 _IMAGE_WITHOUT_SOURCE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
-# MathJax, which nbgrader's pages load from afar, leaves alone what has this class; what runs out
-# of the box stays inside it.
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
-# Empty ones, and those that the next of their kind closes; what holds those is counted.
+# Void elements, and those that the next of their kind closes; their containers are counted.
 _NOT_NESTED = frozenset(
     [
         "area",
@@ -183,6 +181,7 @@ _NOT_NESTED = frozenset(
         "option",
     ]
 )
+# MathJax, which nbgrader's pages load from a CDN, skips this class; overflowing content is clipped.
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 
 
