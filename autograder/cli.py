@@ -114,7 +114,8 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         fault = EnvironmentFault(
-            f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
+            f"{error.filename or 'a file'} can't be used ({error.strerror}); "
+            "fix that and try again."
         )
         _say_error(str(fault))
         sys.exit(fault.exit_code)
@@ -179,7 +180,8 @@ def _why(result: object) -> list[str]:
 def build(course: CourseFolder = None) -> None:
     """Write what the masters make: release/, Korean, texts.
 
-    Code of translated notebooks, both languages' releases and the compiled catalogues. The same masters give the same bytes each time. No gradebook is touched.
+    Code of translated notebooks, both languages' releases and the compiled catalogues. The same
+    masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.authoring.build import build as build_course
 

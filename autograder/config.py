@@ -71,14 +71,17 @@ class Course:
 
     @property
     def submitted(self) -> Path:
+        """Submissions as nbgrader reads them, by student and assignment."""
         return self.term / "submitted"
 
     @property
     def autograded(self) -> Path:
+        """Graded notebooks, by student and assignment."""
         return self.term / "autograded"
 
     @property
     def feedback(self) -> Path:
+        """Feedback pages, by student and assignment."""
         return self.term / "feedback"
 
     @property
@@ -92,9 +95,11 @@ class Course:
         return self.db or f"sqlite:///{self.term / 'gradebook.db'}"
 
     def source(self, language: str) -> Path:
+        """Return the folder of the source notebooks in a language."""
         return self.root / "source" / language
 
     def release(self, language: str) -> Path:
+        """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
     def languages(self) -> list[str]:
