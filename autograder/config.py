@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -153,6 +154,7 @@ class Course:
 
     def nbgrader_config(self) -> Config:
         """The course as nbgrader's configuration: for the command and for Formgrader alike."""
+        put_scripts_on_path()
         config = Config()
         config.CourseDirectory.course_id = COURSE_ID
         config.CourseDirectory.root = str(self.root)
@@ -214,6 +216,7 @@ class Course:
         """
         from nbgrader.api import Gradebook
 
+        put_scripts_on_path()
         self.term.mkdir(parents=True, exist_ok=True)
         with self.plain_gradebook_errors(), Gradebook(self.database, COURSE_ID) as gradebook:
             yield gradebook
@@ -284,6 +287,18 @@ class Course:
 
 
 _DRIVERS = frozenset({"psycopg", "psycopg2"})
+
+
+def put_scripts_on_path() -> None:
+    """Let commands of this Python's environment be found by name.
+
+    nbgrader starts alembic by name when it makes a gradebook, and an environment that isn't
+    activated has it beside its Python only.
+    """
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    if scripts not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{scripts}{os.pathsep}{path}" if path else scripts
 
 
 def _without_password(address: str) -> str:

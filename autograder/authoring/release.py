@@ -79,5 +79,26 @@ def _reason(assignment: str, result: dict[str, Any]) -> str:
             f"{assignment} has submissions already, so its cells can't be added or removed; "
             "give the changed assignment a new name."
         )
-    last = [line for line in said.splitlines() if line.strip()][-1:] or ["no reason given"]
-    return f"{assignment} could not be released ({last[0].strip()}); fix that and try again."
+    return f"{assignment} could not be released ({_cause(said)}); fix that and try again."
+
+
+def _cause(said: str) -> str:
+    """Return the line of nbgrader's log that says what went wrong.
+
+    It ends by pointing at "the above traceback"; the error is the line that ends a traceback.
+    """
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    cause = ""
+    in_traceback = False
+    for line in lines:
+        if line.startswith("Traceback (most recent call last)"):
+            in_traceback = True
+        elif in_traceback and not line[0].isspace():
+            in_traceback = False
+            # These two end nbgrader's program once it has logged the error itself.
+            if not line.startswith("SystemExit") and "above traceback" not in line:
+                cause = line
+    if cause:
+        return cause
+    telling = [line for line in lines if "above traceback" not in line]
+    return telling[-1].strip() if telling else "no reason given"

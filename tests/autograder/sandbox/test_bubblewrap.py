@@ -137,7 +137,7 @@ def test_nothing_can_be_mounted_or_made_writable(student):
         assert list(student.call("tried", *request)) == not_permitted
     assert student.fails("os.mknod('sda', 0o60666, os.makedev(8, 0))") == "PermissionError"
     for path in ("kernel/hostname", "kernel/core_pattern", "kernel/pid_max", "kernel/shmall"):
-        assert student.fails(f"open('/proc/sys/{path}', 'w')") in ("OSError", "PermissionError")
+        assert student.fails(f"open('/proc/sys/{path}', 'w')") == "OSError"
     assert student.fails("open('/proc/sysrq-trigger', 'w')") in (
         "PermissionError",
         "FileNotFoundError",
@@ -154,7 +154,9 @@ def test_no_privilege_is_left_or_can_be_had(student):
     assert set(fields["Groups"].split()) <= {"65534", "1000"}
     student.run("import os, ctypes\nlibc = ctypes.CDLL(None, use_errno=True)")
     for call in ("os.setuid(0)", "os.setgid(0)", "os.setgroups([0])", "os.setresuid(0, 0, 0)"):
-        assert student.fails(call) in ("PermissionError", "OSError")
+        # 0 is no number of the namespace's, and groups may not be set at all.
+        expected = "PermissionError" if "setgroups" in call else "OSError"
+        assert student.fails(call) == expected, call
     # User, mount, PID and network namespaces, alone and within a new user namespace.
     for flags in (0x10000000, 0x00020000, 0x20000000, 0x40000000, 0x10000000 | 0x00020000):
         assert student.text(f"print(libc.unshare({flags}))") == "-1\n"
@@ -189,7 +191,7 @@ def test_limits_can_not_be_lifted(student):
     student.run("import resource as r")
     for name in ("AS", "NPROC", "FSIZE", "NOFILE", "CPU"):
         lift = f"r.setrlimit(r.RLIMIT_{name}, (r.RLIM_INFINITY, r.RLIM_INFINITY))"
-        assert student.fails(lift) in ("ValueError", "PermissionError", "OSError")
+        assert student.fails(lift) == "ValueError"
 
 
 def test_it_has_its_socket_and_no_other_descriptor(student):
