@@ -13,7 +13,7 @@ from beyond.cost.formula import (
     Price,
     break_even,
     call_cost,
-    catalogue,
+    catalog,
     dollars,
     payback_months,
 )
@@ -76,7 +76,7 @@ class Explorer(PlainBox):
         prices: Sequence[Price] | None = None,
     ) -> None:
         self._labels = (before.label, after.label)
-        known = list(prices if prices is not None else catalogue())
+        known = list(prices if prices is not None else catalog())
         known += [p for p in (before.price, after.price) if p not in known]
         choices = [(_price_label(p), p) for p in known]
         # log scales: the interesting numbers lie between tens and millions

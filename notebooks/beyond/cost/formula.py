@@ -158,7 +158,7 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
     )
 
 
-def catalogue() -> list[Price]:
+def catalog() -> list[Price]:
     """The models that the lessons quote, with their prices on `PRICES_DATE`."""
     return [price(row["model"]) for row in _SNAPSHOT["models"]]
 

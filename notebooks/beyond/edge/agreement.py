@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beyond.lm.perplexity import WINDOW
+from beyond.old_names import handed_on, keep_old_attributes
 from beyond.prompting import shop
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
     from beyond.edge.session import OnnxModel
 
+__getattr__ = handed_on(__name__)
 
+
+@keep_old_attributes("beyond.edge.agreement.Agreement")
 @dataclass(frozen=True)
 class Agreement:
     """One form against the reference, over the tokens of a text."""
 
     perplexity: float
-    same_choice: float
+    top1_agreement: float
     """The share of places where both find the same next token likeliest (top-1 agreement)."""
     divergence: float
     """Kullback-Leibler divergence from the reference, mean over the places, in nats."""
@@ -60,15 +64,15 @@ class Reference:
 
     def of(self, model: Callable[[torch.Tensor], Any]) -> Agreement:
         """How near `model` comes to the reference."""
-        surprise = same = divergence = 0.0
+        negative_log_likelihood = same = divergence = 0.0
         count = 0
         for piece, expected in zip(self.pieces, self._expected, strict=True):
             got = _log_probabilities(model, piece)
             count += len(got)
-            surprise -= got.gather(1, piece[0, 1:, None]).sum().item()
+            negative_log_likelihood -= got.gather(1, piece[0, 1:, None]).sum().item()
             same += (got.argmax(-1) == expected.argmax(-1)).sum().item()
             divergence += (expected.exp() * (expected - got)).sum().item()
-        perplexity = float(np.exp(surprise / count))
+        perplexity = float(np.exp(negative_log_likelihood / count))
         return Agreement(perplexity, same / count, max(divergence / count, 0.0))
 
 
@@ -113,7 +117,7 @@ class TeamPrompts:
         )
 
 
-def right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
+def count_right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
     """For how many messages the model finds the right team the likeliest of the five."""
     _logits, past = model.run(prompts.shared)
     chosen = [

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from beyond.locale import _
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
+from beyond.ui.figures import BLUE, GREEN, GRAY, ORANGE, RED, Chart, use_style
 
 # Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
 _MARKERS = "osD^vP"
-_COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#CC79A7")
+_COLORS = (BLUE, ORANGE, GREEN, RED, GRAY, "#CC79A7")
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -48,7 +48,7 @@ def speed_and_quality(
     axes.plot(
         [speed for speed, _worse in front],
         [worse for _speed, worse in front],
-        color=GREY,
+        color=GRAY,
         linestyle="--",
         linewidth=1.4,
         drawstyle="steps-post",
@@ -60,7 +60,7 @@ def speed_and_quality(
             speed,
             worse,
             "X" if broken else _MARKERS[i % 6],
-            color=_COLOURS[i % 6],
+            color=_COLORS[i % 6],
             markersize=10,
             linestyle="",
             label=name + (_(" (model lost)") if broken else ""),
@@ -113,7 +113,7 @@ def limit(
     axes.plot(
         ends,
         [gb_s * 1e3 / mb for mb in ends],
-        color=GREY,
+        color=GRAY,
         linewidth=1.6,
         label=_("limit: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
     )
@@ -123,7 +123,7 @@ def limit(
             mb,
             speed,
             _MARKERS[i % 6],
-            color=_COLOURS[i % 6],
+            color=_COLORS[i % 6],
             markersize=10,
             linestyle="",
             label=_("{name}, {share:.0%} of it").format(name=name, share=share),

@@ -42,7 +42,7 @@ class Float:
         return graph.node("Gather", [graph.weight(name, numbers(matrix)), ids])
 
 
-class WholeTensor(Float):
+class PerTensorInt8(Float):
     """8 bits with one scale for a whole matrix, and one more for everything that meets it.
 
     This is what onnxruntime's `quantize_dynamic` does by default. A few large numbers decide the
@@ -60,7 +60,7 @@ class WholeTensor(Float):
         )
 
 
-class InBlocks:
+class Blockwise:
     """Blocks of 32 weights with one step each, multiplied by ONNX Runtime's MatMulNBits.
 
     MatMulNBits computes d · (q − middle), middle = 2^(bits − 1), and rounds what it multiplies
@@ -128,13 +128,13 @@ class InBlocks:
         return matrix if isinstance(matrix, Blocks) else to_blocks(matrix, self.bits)
 
 
-def ways() -> dict[str, Linear]:
+def storage_formats() -> dict[str, Linear]:
     """The ways by name."""
     return {
         "float": Float(),
-        "tensor": WholeTensor(),
-        "8 bits": InBlocks(8),
-        "4 bits": InBlocks(4),
+        "tensor": PerTensorInt8(),
+        "8 bits": Blockwise(8),
+        "4 bits": Blockwise(4),
     }
 
 
@@ -158,9 +158,9 @@ def with_rests(blocks: Blocks) -> Blocks:
     left[:, :count] = blocks.m + 2 ** (blocks.bits - 1) * blocks.d
     parts = [blocks]
     for _time in range(2):
-        rounded = to_blocks(left, blocks.bits)
-        left -= rounded.numbers()
-        parts.append(rounded)
+        quantized = to_blocks(left, blocks.bits)
+        left -= quantized.numbers()
+        parts.append(quantized)
     q, d = (np.concatenate([getattr(p, of) for p in parts], axis=1) for of in "qd")
     return Blocks(q, d, None, blocks.bits)
 

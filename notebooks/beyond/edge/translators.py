@@ -106,7 +106,7 @@ def found_here(host: str | None = None) -> list[Found]:
 def _course_model(name: str) -> OnnxFolder:
     from beyond.edge import export
 
-    return OnnxFolder(export.form(export.FAST, name), models.folder(name), name)
+    return OnnxFolder(export.variant_folder(export.FAST, name), models.folder(name), name)
 
 
 class OnnxFolder:
@@ -134,14 +134,14 @@ class OnnxFolder:
             ) from problem
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
-        from beyond.edge.session import Writer
+        from beyond.edge.session import CachedModel
 
         ids = self._words.ids(messages)
         room = len(ids) + tokens
         if room > _ROOM:
             raise ValueError(_too_long(len(ids), tokens, _ROOM))
-        writer = Writer(self._model, room)
-        return pieces(writer.write(ids, tokens, self._words.stop), self._words.decode)
+        model = CachedModel(self._model, room)
+        return pieces(model.generate(ids, tokens, self._words.stop), self._words.decode)
 
 
 class TransformersFolder:

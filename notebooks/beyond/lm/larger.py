@@ -1,6 +1,6 @@
 """A bigger model, where this machine has one: through a local Ollama, or on a graphics card.
 
-Nothing is fetched. `look` says what is here; `ask` puts a prompt to a model that Ollama already
+Nothing is fetched. `find_larger_models` says what is here; `ask` puts a prompt to a model that Ollama already
 has; a model in a folder (or, if you ask for it, from a hub) is loaded with `beyond.lm.models.load`
 and put on the graphics card with `on_device`.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Here:
+class LargerModels:
     """What this machine has."""
 
     ollama: tuple[str, ...]
@@ -44,9 +44,9 @@ class Here:
         return f"{first}\n{second}"
 
 
-def look() -> Here:
+def find_larger_models() -> LargerModels:
     """What is here; takes two seconds at most, and never goes beyond this machine's Ollama."""
-    return Here(ollama.models() or (), _gpu_name())
+    return LargerModels(ollama.models() or (), _gpu_name())
 
 
 def ask(prompt: str, model: str, new_tokens: int = 64) -> str:

@@ -21,6 +21,7 @@ import ollama
 
 from beyond.lm.models import NoModel
 from beyond.locale import _
+from beyond.old_names import keep_old_arguments, keep_old_attributes
 
 HOST = "http://127.0.0.1:11434"
 CLOUD = ("-cloud", ":cloud")
@@ -47,16 +48,16 @@ class Installed:
     """Bytes."""
 
 
+@keep_old_attributes("beyond.lm.ollama.GenerationStats")
 @dataclass(frozen=True)
-class Told:
+class GenerationStats:
     """What Ollama says about an answer when it has ended."""
 
     prompt_tokens: int
     new_tokens: int
-    first_token: float
-    """Seconds to read the prompt, a model that had to be loaded included."""
-    writing: float
-    """Tokens a second."""
+    first_token_seconds: float
+    """Seconds to prefill the prompt, and to load the model where it wasn't loaded yet."""
+    decode_tokens_per_second: float
 
 
 def local_address(host: str | None = None) -> str:
@@ -122,12 +123,13 @@ def create(name: str, file: Path, host: str | None = None) -> None:
         client.create(name, files={file.name: client.create_blob(file)})
 
 
+@keep_old_arguments("beyond.lm.ollama.stream")
 def stream(
     asked: str | Sequence[Message],
     model: str,
     tokens: int = 64,
     host: str | None = None,
-    ended: Callable[[Told], None] | None = None,
+    on_end: Callable[[GenerationStats], None] | None = None,
 ) -> Iterator[str]:
     """An answer piece by piece, greedily.
 
@@ -135,7 +137,7 @@ def stream(
         asked: what the user says, or a conversation; Ollama puts it into the model's template.
         model: a name that `models` lists.
         tokens: the most that are written.
-        ended: called with Ollama's own figures when the answer has ended.
+        on_end: called with Ollama's own figures when the answer has ended.
 
     Raises:
         NoOllama: if it doesn't run, or doesn't have the model.
@@ -147,8 +149,8 @@ def stream(
         for part in client.chat(model, messages, stream=True, options=options):
             if part.message.content:
                 yield part.message.content
-            if part.done and ended:
-                ended(_told(part))
+            if part.done and on_end:
+                on_end(_stats(part))
 
 
 def _writes(model: ollama.ListResponse.Model) -> bool:
@@ -181,12 +183,12 @@ def _one_sentence(host: str | None) -> Iterator[None]:
         ) from problem
 
 
-def _told(part: ollama.ChatResponse) -> Told:
+def _stats(part: ollama.ChatResponse) -> GenerationStats:
     second = 1e9  # Ollama counts nanoseconds
     written, writing = part.eval_count or 0, (part.eval_duration or 0) / second
-    return Told(
+    return GenerationStats(
         prompt_tokens=part.prompt_eval_count or 0,
         new_tokens=written,
-        first_token=((part.load_duration or 0) + (part.prompt_eval_duration or 0)) / second,
-        writing=written / writing if writing else 0.0,
+        first_token_seconds=((part.load_duration or 0) + (part.prompt_eval_duration or 0)) / second,
+        decode_tokens_per_second=written / writing if writing else 0.0,
     )

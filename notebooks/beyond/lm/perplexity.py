@@ -67,9 +67,9 @@ def perplexity(
         for piece in ids.split(window, dim=1):
             if piece.shape[1] < 2:
                 continue
-            surprise = _surprise(model, piece)
-            lost += surprise.sum().item()
-            count += surprise.numel()
+            negative_log_likelihood = _negative_log_likelihoods(model, piece)
+            lost += negative_log_likelihood.sum().item()
+            count += negative_log_likelihood.numel()
     if not count:
         raise ValueError("The text has fewer than 2 tokens; there is nothing to predict.")
     return math.exp(lost / count)
@@ -110,11 +110,11 @@ def log_likelihoods(
             for row, i in enumerate(rows):
                 both = texts[i][0] + texts[i][1]
                 ids[row, : len(both)] = torch.tensor(both)
-            surprise = _surprise(model, ids)
+            negative_log_likelihood = _negative_log_likelihoods(model, ids)
             for row, i in enumerate(rows):
                 first, second = texts[i]
                 end = len(first) + len(second) - 1
-                result[i] = -surprise[row, len(first) - 1 : end].sum().item()
+                result[i] = -negative_log_likelihood[row, len(first) - 1 : end].sum().item()
     return result
 
 
@@ -171,15 +171,17 @@ def choose(
     return chosen
 
 
-def _surprise(model: Callable[[torch.Tensor], Any], ids: torch.Tensor) -> torch.Tensor:
+def _negative_log_likelihoods(
+    model: Callable[[torch.Tensor], Any], ids: torch.Tensor
+) -> torch.Tensor:
     """−log p of each token but the first, shape (batch, length − 1)."""
     import torch
 
     answer = model(ids)
     logits = getattr(answer, "logits", answer)
-    surprise = [
+    negative_log_likelihood = [
         # a row at a time, and in rows of the vocabulary: several times as fast as all at once
         torch.nn.functional.cross_entropy(row[:-1].float(), after[1:], reduction="none")
         for row, after in zip(logits, ids, strict=True)
     ]
-    return torch.stack(surprise)
+    return torch.stack(negative_log_likelihood)

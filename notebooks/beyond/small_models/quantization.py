@@ -25,7 +25,7 @@ SCALE_BITS = 32
 BLOCK = 32
 
 
-def round_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.Tensor:
+def quantize_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.Tensor:
     """`weights` with each block rounded to 2^bits levels between its smallest and largest value.
 
     Args:
@@ -50,7 +50,7 @@ def round_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.
     return levels.mul_(step).add_(low).reshape(weights.shape)
 
 
-def stored_bits(bits: float, block: int = BLOCK) -> float:
+def bits_per_weight(bits: float, block: int = BLOCK) -> float:
     """Bits that a weight takes on disk, its share of the block's d and m included."""
     return bits + SCALE_BITS / block
 
@@ -64,7 +64,7 @@ def matrices(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 
 @contextmanager
-def rounded(
+def quantized(
     model: torch.nn.Module,
     bits: int,
     block: int = BLOCK,
@@ -74,7 +74,7 @@ def rounded(
 
     Args:
         model: changed in place; a copy of the changed matrices is kept meanwhile.
-        bits, block: as in `round_blocks`.
+        bits, block: as in `quantize_blocks`.
         only: whether a matrix of this name is rounded; every one if not given.
     """
     import torch
@@ -84,7 +84,7 @@ def rounded(
     try:
         with torch.no_grad():
             for parameter in chosen.values():
-                parameter.copy_(round_blocks(parameter, bits, block))
+                parameter.copy_(quantize_blocks(parameter, bits, block))
         yield model
     finally:
         with torch.no_grad():

@@ -26,7 +26,7 @@ HANGUL_FONT = "NanumGothic"
 """Nanum Gothic, SIL Open Font License 1.1, as the package koreanize-matplotlib carries it."""
 
 # Okabe and Ito's colours: told apart with every common colour vision, and in print.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
+BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 
 _STYLE = {
     "figure.figsize": (7.2, 3.8),
@@ -44,7 +44,7 @@ _STYLE = {
     "lines.linewidth": 2.2,
     "font.size": 11,
     "legend.frameon": False,
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, RED, GREY]),
+    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, RED, GRAY]),
 }
 
 

@@ -16,7 +16,7 @@ from transformers.models.mllama.image_processing_pil_mllama import get_all_suppo
 
 from beyond.vision.questions import KINDS, LANGUAGES, Item, ask
 from beyond.vision.scenes import (
-    COLOURS,
+    COLORS,
     DIGITS,
     PATCH,
     SHAPES,
@@ -127,7 +127,7 @@ def _texts(tokenizer, rows: list[tuple[int, list[int], list[int]]]) -> Texts:
     return Texts(torch.tensor([number for number, _, _ in rows]), tokens, labels)
 
 
-LABELS = (len(SHAPES) + len(DIGITS) + 1, len(COLOURS) + 1, 4, 4)
+LABELS = (len(SHAPES) + len(DIGITS) + 1, len(COLORS) + 1, 4, 4)
 """How many different labels a patch can have: names, colours, rows, columns; 0 is "nothing"."""
 
 
@@ -137,7 +137,7 @@ def patch_labels(scene: Scene) -> np.ndarray:
     A patch shows a thing if the thing's square covers at least a third of it. Rows and columns
     are those of a three by three grid, in which two rows are the first and the last.
     """
-    names, colours = (*SHAPES, *DIGITS), list(COLOURS)
+    names, colors = (*SHAPES, *DIGITS), list(COLORS)
     down, across = (-(-side // TILE) for side in (scene.height, scene.width))
     side = TILE // PATCH
     labels = np.zeros((down * side, across * side, 4), dtype=np.int64)
@@ -156,7 +156,7 @@ def patch_labels(scene: Scene) -> np.ndarray:
         row = thing.row + 1 if scene.rows == 3 else 1 + 2 * thing.row
         column = thing.column + 1 if scene.columns == 3 else 1 + 2 * thing.column
         here = covered >= best
-        labels[here] = (names.index(thing.name) + 1, colours.index(thing.colour) + 1, row, column)
+        labels[here] = (names.index(thing.name) + 1, colors.index(thing.color) + 1, row, column)
         best = np.maximum(best, covered)
     cut = labels.reshape(down, side, across, side, 4).transpose(0, 2, 1, 3, 4)
     whole = np.zeros((MOST_TILES, side * side, 4), dtype=np.int64)

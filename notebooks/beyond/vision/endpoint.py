@@ -82,7 +82,7 @@ class Endpoint:
     def _key(self) -> str:
         return self.key if self.key is not None else os.environ.get(KEY_VARIABLE, "")
 
-    def ask(self, image: Image.Image, question: str, most_tokens: int = 200) -> str:
+    def ask(self, image: Image.Image, question: str, max_new_tokens: int = 200) -> str:
         """The endpoint's answer to one question about one RGB image.
 
         Raises:
@@ -90,7 +90,7 @@ class Endpoint:
         """
         body = {
             "model": self.model,
-            "max_tokens": most_tokens,
+            "max_tokens": max_new_tokens,
             "temperature": 0,
             "messages": [
                 {

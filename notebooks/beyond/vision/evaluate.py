@@ -178,8 +178,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(prog="python -m beyond.vision.evaluate", description=__doc__)
     parser.add_argument("folder", nargs="?", default=COURSE_MODEL, help="the model's folder")
-    who = load(parser.parse_args(arguments).folder)
-    print(report(who.model, who.processor))
+    vision_model = load(parser.parse_args(arguments).folder)
+    print(report(vision_model.model, vision_model.processor))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ FOUR_BIT_BYTES = 0.6
 
 
 @dataclass(frozen=True)
-class Seer:
+class VisionModel:
     """A model that answers questions about an image, here on this machine."""
 
     model: MllamaForConditionalGeneration
@@ -54,7 +54,7 @@ class Seer:
     name: str
     """Who answers, for the screen."""
 
-    def answer(self, image: Image.Image, prompt: str, most_tokens: int = 64) -> str:
+    def answer(self, image: Image.Image, prompt: str, max_new_tokens: int = 64) -> str:
         """What the model says after `prompt`, always its most probable next token.
 
         Args:
@@ -63,7 +63,7 @@ class Seer:
         """
         from beyond.vision.evaluate import generate
 
-        return generate(self.model, self.processor, [image], [prompt], most_tokens)[0]
+        return generate(self.model, self.processor, [image], [prompt], max_new_tokens)[0]
 
     def prompt_for(self, question: str) -> str:
         """The text that asks `question` about one image, by the model's own chat template."""
@@ -72,7 +72,7 @@ class Seer:
         return prompt(self.processor, question)
 
 
-def load(model: str | Path | None = None, *, four_bit: bool = False) -> Seer:
+def load(model: str | Path | None = None, *, four_bit: bool = False) -> VisionModel:
     """A model that sees, ready to be asked.
 
     Args:
@@ -101,13 +101,13 @@ def load(model: str | Path | None = None, *, four_bit: bool = False) -> Seer:
     is_ours = is_here and folder.resolve() == COURSE_MODEL.resolve()
     is_small = is_ours
     if not is_ours:
-        print(licence_note())
+        print(license_note())
         config = _config(where, is_here)
         parameters = _parameters(folder, config) if is_here else count_parameters(config)
         is_small = parameters < SMALL
         print(memory_note(folder.name if is_here else chosen, parameters, four_bit))
         _check_memory(parameters, four_bit)
-    return Seer(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
+    return VisionModel(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
 
 
 def check_folder(folder: Path) -> None:
@@ -141,7 +141,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def licence_note() -> str:
+def license_note() -> str:
     """What a person who decides to use Llama 3.2 Vision has to know first.
 
     Sources: the Llama 3.2 Community License and Acceptable Use Policy

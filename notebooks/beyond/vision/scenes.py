@@ -26,7 +26,7 @@ TILE = 32
 PATCH = 8
 """The side of a patch, which the vision model takes in as one vector; Llama 3.2 11B has 14."""
 
-COLOURS = {
+COLORS = {
     "red": (214, 40, 40),
     "green": (30, 150, 60),
     "blue": (40, 90, 230),
@@ -58,7 +58,7 @@ class Thing:
     """A shape or a digit in a scene; places and sizes are in pixels of the image at scale 1."""
 
     name: str  # one of SHAPES or DIGITS
-    colour: str
+    color: str
     row: int
     column: int
     x: float  # the middle
@@ -87,7 +87,7 @@ class Scene:
     @property
     def key(self) -> str:
         """What the scene shows, whatever the exact places, sizes and shades."""
-        things = " ".join(f"{t.colour} {t.name} {t.row} {t.column}," for t in self.things)
+        things = " ".join(f"{t.color} {t.name} {t.row} {t.column}," for t in self.things)
         return f"{self.rows}x{self.columns}: {things}"
 
     @property
@@ -143,7 +143,7 @@ def _any_scene(rng: np.random.Generator, most: int, samples: int) -> Scene:
     things = []
     for cell in cells:
         name = str(rng.choice(DIGITS)) if rng.random() < 0.45 else str(rng.choice(SHAPES))
-        colour = str(rng.choice(list(COLOURS)))
+        color = str(rng.choice(list(COLORS)))
         things.append(
             place(
                 rng,
@@ -151,7 +151,7 @@ def _any_scene(rng: np.random.Generator, most: int, samples: int) -> Scene:
                 (rows, columns),
                 divmod(cell, columns),
                 name,
-                colour,
+                color,
                 sample=int(rng.integers(samples)),
             )
         )
@@ -164,7 +164,7 @@ def place(
     cells: tuple[int, int],
     cell: tuple[int, int],
     name: str,
-    colour: str,
+    color: str,
     *,
     sample: int = 0,
 ) -> Thing:
@@ -181,10 +181,10 @@ def place(
     size = room * rng.uniform(smallest, 0.96)
     x = (cell[1] + 0.5) * cell_width + rng.uniform(-0.5, 0.5) * (cell_width - size)
     y = (cell[0] + 0.5) * cell_height + rng.uniform(-0.5, 0.5) * (cell_height - size)
-    shade = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLOURS[colour])
+    shade = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLORS[color])
     tilt = float(rng.uniform(-0.2, 0.2)) if name in DIGITS else 0.0
     return Thing(
-        name, colour, cell[0], cell[1], float(x), float(y), float(size), shade, tilt, sample
+        name, color, cell[0], cell[1], float(x), float(y), float(size), shade, tilt, sample
     )
 
 
@@ -217,10 +217,10 @@ def compose(
     image = (TILE * canvas[0], TILE * canvas[1])
     placed = []
     for where, what in things.items():
-        colour, _space, name = what.partition(" ")
-        if colour not in COLOURS or name not in (*SHAPES, *DIGITS):
-            colours, names = ", ".join(COLOURS), ", ".join((*SHAPES, *DIGITS))
-            raise ValueError(f"{what!r}: the colours are {colours}, the names {names}.")
+        color, _space, name = what.partition(" ")
+        if color not in COLORS or name not in (*SHAPES, *DIGITS):
+            colors, names = ", ".join(COLORS), ", ".join((*SHAPES, *DIGITS))
+            raise ValueError(f"{what!r}: the colours are {colors}, the names {names}.")
         if where not in PLACES:
             raise ValueError(f"{where!r} is none of the places {', '.join(PLACES)}.")
         cell = []
@@ -235,7 +235,7 @@ def compose(
                 (rows, columns),
                 tuple(cell),
                 name,
-                colour,
+                color,
                 sample=int(rng.integers(HELD_OUT)),
             )
         )

@@ -242,7 +242,7 @@ def test_an_onnx_folder_writes_what_its_folder_writes(tiny, tmp_path):
     place = tmp_path / "onnx"
     place.mkdir()
     try:
-        export.write_form(place, FromFolder(tiny), "fp32")
+        export.write_variant(place, FromFolder(tiny), "fp32")
     except ImportError as absent:
         pytest.skip(str(absent))
     for file in ("tokenizer.json", "tokenizer_config.json"):
