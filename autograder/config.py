@@ -174,7 +174,7 @@ class Course:
         config.GenerateAssignment.preprocessors = list(RELEASE_STEPS)
         config.Autograde.sanitize_preprocessors = list(SANITIZE_STEPS)
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
-        config.Autograde.exporter_class = "autograder.intake.exporter.ConfinedExporter"
+        config.Autograde.exporter_class = "autograder.intake.exporter.SandboxedExporter"
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
@@ -319,7 +319,7 @@ SANITIZE_STEPS = (
 
 AUTOGRADE_STEPS = (
     # Tests never run where student code runs.
-    "autograder.grading.preprocessor.RunBehindWalls",
+    "autograder.grading.preprocessor.RunInSandbox",
     "nbgrader.preprocessors.LimitOutput",
     "autograder.grading.scoring.SaveScores",
     "nbgrader.preprocessors.AssignLatePenalties",

@@ -19,12 +19,13 @@ from autograder.core.atomic_io import plain_disk_errors
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
 from autograder.grading.coordinator import grade
-from autograder.grading.result import Verdict
-from autograder.intake.collect import CollectResult, collect
+from autograder.grading.result import SubmissionResult
+from autograder.intake.collect import collect
+from autograder.intake.collect_result import CollectResult
 
 CLASS = Path("tests") / "data" / "class"
 CELL_SECONDS = 5
-_FOLDER_CAME_IN = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
+_FOLDER_RECEIVED = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
 
 # A plain folder has no record of when its files came in (copying changes their times), so the
 # instructor says it.
@@ -32,14 +33,16 @@ _DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
     "quiz": [
         ("quiz-canvas.zip", None),
         ("quiz-moodle.zip", None),
-        ("quiz-folder", _FOLDER_CAME_IN),
+        ("quiz-folder", _FOLDER_RECEIVED),
     ],
     "cost-formula": [("cost-formula-canvas.zip", None)],
     "moe-gate": [("moe-gate-canvas.zip", None)],
 }
 
 
-def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> list[Verdict]:
+def play(
+    folder: Path, course: Course, say: Callable[[str], None] = print
+) -> list[SubmissionResult]:
     """Build, release, collect, grade and give feedback, all below `folder`.
 
     Args:
@@ -55,10 +58,10 @@ def play(folder: Path, course: Course, say: Callable[[str], None] = print) -> li
         EnvironmentFault: the disk is full.
     """
     own, _collected = prepare(Path(folder), course, say)
-    results: list[Verdict] = []
+    results: list[SubmissionResult] = []
     for assignment in _DELIVERIES:
         say(f"grading {assignment}")
-        results += grade(own, assignment, progress=_teller(say))
+        results += grade(own, assignment, progress=_progress_printer(say))
         written = feedback(own, assignment)
         say(f"wrote {len(written)} pages of feedback below {own.feedback}")
     return results
@@ -103,7 +106,7 @@ def prepare(
     return own, collected
 
 
-def _teller(say: Callable[[str], None]) -> Callable[[int, int, str], None]:
+def _progress_printer(say: Callable[[str], None]) -> Callable[[int, int, str], None]:
     def tell(done: int, of: int, student: str) -> None:
         if student:
             say(f"  {done + 1}/{of} {student}")

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autograder.errors import UserError
-from beyond.locale import available, language, set_language
+from beyond.locale import SOURCE_LANGUAGE, available, language, set_language
+
+__all__ = ["SOURCE_LANGUAGE", "available", "speaking"]
 
 
 @contextmanager

@@ -228,8 +228,10 @@ def show(done: dict[Cell, dict[str, float]]) -> None:
         values = "".join(
             f"{1000 * best[name]:12.2f}" if name in best else f"{'–':>12}" for name in names
         )
-        print(f"{label:44}{values}{against(best):12.2f}"
-              f"{100 * share(best):12.0f}{100 * share(best, 'apart'):12.0f}")  # fmt: skip
+        print(
+            f"{label:44}{values}{against(best):12.2f}"
+            f"{100 * share(best):12.0f}{100 * share(best, 'apart'):12.0f}"
+        )
     print(
         "\nagainst the fastest of transformers' implementations, geometric mean (above 1: faster)"
     )

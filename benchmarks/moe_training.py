@@ -130,6 +130,7 @@ def main() -> None:
         for name in options.models:
             run(name, seed, folder)
             gather(folder)
+    return None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Everything that is made from the masters: translated notebooks, releases, catalogues.
 
-`planned` says what the files should be, as bytes, without writing anything; `build` writes
+`planned_files` says what the files should be, as bytes, without writing anything; `build` writes
 what isn't so yet, and `check` compares. The gradebook isn't touched: `release` does that.
 """
 
@@ -23,7 +23,7 @@ from autograder.errors import UserError
 _IGNORED = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
-def given_files(folder: Path) -> list[Path]:
+def handout_files(folder: Path) -> list[Path]:
     """The files of an assignment's folder besides its notebooks: students get them as they are."""
     return sorted(
         path
@@ -34,7 +34,7 @@ def given_files(folder: Path) -> list[Path]:
     )
 
 
-def master_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
+def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
     """Every English master with its path below the language's folder: ("lesson" or "source")."""
     for folder in ("notebooks", "source"):
         base = course.root / folder / MASTER_LANGUAGE
@@ -62,7 +62,7 @@ def translated_notebook(course: Course, folder: str, relative: Path, code: str) 
     english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
     place = course.root / folder / code / relative
     own = notebook_io.read(place) if place.exists() else None
-    return sync.in_step(english, own, code)
+    return sync.synchronized(english, own, code)
 
 
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
@@ -77,7 +77,7 @@ def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -
         ) from error
 
 
-def planned(course: Course) -> dict[Path, bytes]:
+def planned_files(course: Course) -> dict[Path, bytes]:
     """Every built file and the bytes it should have.
 
     Raises:
@@ -85,7 +85,7 @@ def planned(course: Course) -> dict[Path, bytes]:
     """
     files: dict[Path, bytes] = {}
     in_step: dict[tuple[str, str, Path], NotebookNode] = {}
-    for folder, relative in master_notebooks(course):
+    for folder, relative in source_notebooks(course):
         english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
         in_step[folder, MASTER_LANGUAGE, relative] = english
         for code in other_languages(course):
@@ -98,7 +98,7 @@ def planned(course: Course) -> dict[Path, bytes]:
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
         master = course.source(MASTER_LANGUAGE) / name
-        for given in given_files(master):
+        for given in handout_files(master):
             relative = given.relative_to(course.source(MASTER_LANGUAGE))
             content = given.read_bytes()
             files[course.release(MASTER_LANGUAGE) / relative] = content
@@ -109,7 +109,7 @@ def planned(course: Course) -> dict[Path, bytes]:
     return files
 
 
-def left_over(course: Course, files: dict[Path, bytes]) -> list[Path]:
+def stale_files(course: Course, files: dict[Path, bytes]) -> list[Path]:
     """Files in release/ that no master builds any more."""
     base = course.root / "release"
     return [
@@ -133,13 +133,13 @@ def build(course: Course) -> list[Path]:
             f"There is nothing to build in {course.root}: it has no source/{MASTER_LANGUAGE}; "
             "run this in the course's own repository, not in a student's bundle."
         )
-    files = planned(course)
+    files = planned_files(course)
     changed = []
     for path, content in files.items():
         if not path.exists() or path.read_bytes() != content:
             write_file(path, content)
             changed.append(path)
-    for path in left_over(course, files):
+    for path in stale_files(course, files):
         with plain_disk_errors(path):
             path.unlink()
         changed.append(path)

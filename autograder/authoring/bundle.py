@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from autograder.authoring.leaks import GIVEN, find_leaks
+from autograder.authoring.leaks import PUBLIC_FOLDERS, find_leaks
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import write_file
@@ -34,9 +34,9 @@ _LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".venv", ".cache", ".git", "o
 _LEFTOVER_ENDINGS = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej", ".egg-info")
 
 # Made by `build` and perhaps not tracked, but students need them.
-_MADE = ".mo"
+_COMPILED = ".mo"
 
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
 
 
 def bundle(course: Course, out: Path | None = None) -> Path:
@@ -64,7 +64,7 @@ def bundle(course: Course, out: Path | None = None) -> Path:
     place = Path(out) if out is not None else course.root / f"{NAME}.zip"
     if place.is_dir():
         place = place / f"{NAME}.zip"
-    write_file(place, _zipped(packed))
+    write_file(place, _zip(packed))
     return place
 
 
@@ -74,7 +74,7 @@ def contents(course: Course) -> dict[str, bytes]:
     Raises:
         UserError: something that students need isn't built, or a link lies among the files.
     """
-    packed = {name: _packable(course.root / name) for name in _names(course)}
+    packed = {name: _content(course.root / name) for name in _names(course)}
     readme = package_files("autograder.authoring").joinpath("templates/bundle-readme.md")
     packed["README.md"] = readme.read_bytes()
     _require_built(course, packed)
@@ -84,7 +84,7 @@ def contents(course: Course) -> dict[str, bytes]:
 def _names(course: Course) -> Iterator[str]:
     """The paths of the files to pack, from the allow-list."""
     tracked = _tracked(course.root)
-    for folder in GIVEN:
+    for folder in PUBLIC_FOLDERS:
         base = course.root / folder
         # A folder that git knows nothing of (a copy of the course, a release not yet added) is
         # taken by rule.
@@ -95,7 +95,7 @@ def _names(course: Course) -> Iterator[str]:
                 raise UserError(f"{name} is a link, which can't be packed; put the file there.")
             if not path.is_file() or not _is_wanted(name):
                 continue
-            if known is None or name in known or name.endswith(_MADE):
+            if known is None or name in known or name.endswith(_COMPILED):
                 yield name
     for name in SINGLE_FILES:
         if (course.root / name).is_file():
@@ -125,7 +125,7 @@ def _tracked(root: Path) -> set[str]:
     return {name.decode("utf-8") for name in listed.stdout.split(b"\0") if name}
 
 
-def _packable(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     """A file's bytes; of a notebook that was run, without its outputs."""
     content = path.read_bytes()
     if path.suffix != ".ipynb":
@@ -145,7 +145,7 @@ def _require_built(course: Course, packed: dict[str, bytes]) -> None:
         f"release/{code}/{path.relative_to(course.source(code)).as_posix()}"
         for code in course.languages()
         for path in sorted(course.source(code).glob("*/*.ipynb"))
-    ] + [str(PurePosixPath(name).with_suffix(_MADE)) for name in packed if name.endswith(".po")]
+    ] + [str(PurePosixPath(name).with_suffix(_COMPILED)) for name in packed if name.endswith(".po")]
     for name in lacking:
         if name not in packed:
             raise UserError(
@@ -156,12 +156,12 @@ def _require_built(course: Course, packed: dict[str, bytes]) -> None:
         raise UserError(f"There is nothing to pack in {course.root}: it has no releases.")
 
 
-def _zipped(packed: dict[str, bytes]) -> bytes:
+def _zip(packed: dict[str, bytes]) -> bytes:
     """The zip: sorted names, one date, plain permissions, so that the same files give it again."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in packed.items():
-            entry = zipfile.ZipInfo(f"{NAME}/{name}", _EARLIEST)
+            entry = zipfile.ZipInfo(f"{NAME}/{name}", _ZIP_EPOCH)
             entry.create_system = 3  # Unix, whatever this machine is
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
+from autograder.authoring.problem import CellProblem
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
@@ -57,23 +58,23 @@ def _name(course: Course, path: Path) -> str:
     return path.relative_to(course.root).as_posix()
 
 
-def _problems(course: Course, path: Path, faults: list) -> Iterator[Problem]:
-    for fault in faults:
-        yield Problem(_name(course, path), None if fault.cell == "-" else fault.cell, fault.text)
+def _problems(course: Course, path: Path, problems: list[CellProblem]) -> Iterator[Problem]:
+    for problem in problems:
+        yield Problem(_name(course, path), problem.cell, problem.text)
 
 
-def master_problems(course: Course) -> Iterator[Problem]:
+def source_problems(course: Course) -> Iterator[Problem]:
     """Ids, outputs and metadata of every notebook in every language."""
-    for folder, relative in build.master_notebooks(course):
+    for folder, relative in build.source_notebooks(course):
         for code in (MASTER_LANGUAGE, *build.other_languages(course)):
             path = course.root / folder / code / relative
             if path.exists():
-                yield from _problems(course, path, source_rules.file_faults(path, code))
+                yield from _problems(course, path, source_rules.file_problems(path, code))
 
 
 def translation_problems(course: Course) -> Iterator[Problem]:
     """Translations that are missing, stale, or differ where they must not."""
-    for folder, relative in build.master_notebooks(course):
+    for folder, relative in build.source_notebooks(course):
         english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
         for code in build.other_languages(course):
             path = course.root / folder / code / relative
@@ -89,7 +90,7 @@ def translation_problems(course: Course) -> Iterator[Problem]:
 
 def built_problems(course: Course) -> Iterator[Problem]:
     """Built files that aren't what their masters build."""
-    files = build.planned(course)
+    files = build.planned_files(course)
     for path, content in files.items():
         if not path.exists():
             yield Problem(_name(course, path), None, "isn't built yet; run `autograder build`")
@@ -98,7 +99,7 @@ def built_problems(course: Course) -> Iterator[Problem]:
             yield Problem(
                 _name(course, path), cell, "isn't what its master builds; run `autograder build`"
             )
-    for path in build.left_over(course, files):
+    for path in build.stale_files(course, files):
         yield Problem(_name(course, path), None, "has no master any more; run `autograder build`")
 
 
@@ -130,19 +131,19 @@ def leak_problems(course: Course) -> Iterator[Problem]:
         yield Problem(leak.file, leak.cell, leak.text)
 
 
-def trial_problems(course: Course) -> Iterator[Problem]:
+def dry_run_problems(course: Course) -> Iterator[Problem]:
     """Solutions that don't earn all, stubs that earn something or stop Run All."""
     for assignment in course.assignments():
         for path in sorted((course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb")):
-            faults = dry_run.cached_faults(course, assignment, path.stem)
-            yield from _problems(course, path, faults)
+            found = dry_run.cached_problems(course, assignment, path.stem)
+            yield from _problems(course, path, found)
 
 
 STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
-    "ids, outputs and metadata": master_problems,
+    "ids, outputs and metadata": source_problems,
     "translations": translation_problems,
     "built files": built_problems,
     "the trust boundary": boundary_problems,
     "leaks": leak_problems,
-    "solutions and stubs, run": trial_problems,
+    "solutions and stubs, run": dry_run_problems,
 }

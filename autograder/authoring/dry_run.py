@@ -16,14 +16,14 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from autograder.authoring.build import given_files
+from autograder.authoring.build import handout_files
 from autograder.authoring.preprocessors import DropExplanations
-from autograder.authoring.sync import Difference
+from autograder.authoring.problem import CellProblem
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
-from autograder.grading.result import cell_verdicts
-from autograder.intake.rebuild import released, template
+from autograder.grading.result import graded_cells
+from autograder.intake.rebuild import make_release, make_template
 from autograder.judge.job import solution_sources
 from autograder.student.kernel_runner import ExecuteSubmission
 
@@ -44,7 +44,7 @@ def execute(
     if master is not None:
         notebook.cells.insert(0, reference_cell(master))
     with tempfile.TemporaryDirectory() as place:
-        for path in given_files(folder) if folder else []:
+        for path in handout_files(folder) if folder else []:
             target = Path(place) / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
@@ -63,35 +63,35 @@ def reference_cell(master: NotebookNode) -> NotebookNode:
     )
 
 
-def faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
+def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem]:
     """What goes wrong when the solution and the untouched release are run and scored."""
     folder = course.source(MASTER_LANGUAGE) / assignment
     master = read(folder / f"{notebook}.ipynb")
     solved, _resources = DropExplanations().preprocess(copied(master), {})
     found = [
-        Difference(
+        CellProblem(
             cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}"
         )
-        for cell in cell_verdicts(execute(course, solved, folder, master))
+        for cell in graded_cells(execute(course, solved, folder, master))
         if cell.points is not None and not cell.passed
     ]
-    stub = template(course, assignment, notebook, MASTER_LANGUAGE)
+    stub = make_template(course, assignment, notebook, MASTER_LANGUAGE)
     found += [
-        Difference(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
-        for cell in cell_verdicts(execute(course, stub, folder, master))
+        CellProblem(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
+        for cell in graded_cells(execute(course, stub, folder, master))
         if cell.points
     ]
     for code in course.languages():
         if (course.source(code) / assignment / f"{notebook}.ipynb").is_file():
-            found += _stops(
-                execute(course, released(course, assignment, notebook, code), folder), code
+            found += _run_all_problems(
+                execute(course, make_release(course, assignment, notebook, code), folder), code
             )
     return found
 
 
-def _stops(executed: NotebookNode, code: str) -> list[Difference]:
+def _run_all_problems(executed: NotebookNode, code: str) -> list[CellProblem]:
     return [
-        Difference(cell.id, f"stops Run All on an untouched {code} release with {output.ename}")
+        CellProblem(cell.id, f"stops Run All on an untouched {code} release with {output.ename}")
         for cell in executed.cells
         if cell.cell_type == "code"
         for output in cell.outputs
@@ -99,12 +99,12 @@ def _stops(executed: NotebookNode, code: str) -> list[Difference]:
     ]
 
 
-def cached_faults(course: Course, assignment: str, notebook: str) -> list[Difference]:
-    """`faults`, taken from the cache when nothing that it depends on has changed."""
-    place = course.root / ".cache" / "trials" / f"{_key(course, assignment)}-{notebook}.json"
+def cached_problems(course: Course, assignment: str, notebook: str) -> list[CellProblem]:
+    """`problems`, taken from the cache when nothing that it depends on has changed."""
+    place = course.root / ".cache" / "dry-runs" / f"{_key(course, assignment)}-{notebook}.json"
     if place.is_file():
-        return [Difference(**entry) for entry in json.loads(place.read_text(encoding="utf-8"))]
-    found = faults(course, assignment, notebook)
+        return [CellProblem(**entry) for entry in json.loads(place.read_text(encoding="utf-8"))]
+    found = problems(course, assignment, notebook)
     content = json.dumps([vars(one) for one in found], ensure_ascii=False)
     write_file(place, content.encode("utf-8"))
     return found

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
 from autograder.core.notebook_io import course_metadata, grader_metadata, is_solution, is_test
 
-_PEEKING = {
+_INTROSPECTION = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
     "id", "compile", "__import__", "setattr", "delattr",
 }  # fmt: skip
@@ -27,17 +27,9 @@ _PEEKING = {
 _COLLECTIONS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that can't cross, in one cell."""
-
-    cell: str
-    text: str
-
-
-def lint(notebook: NotebookNode) -> list[Finding]:
+def lint(notebook: NotebookNode) -> list[CellProblem]:
     """Everything in an instructor's notebook that would not survive the trust boundary."""
-    findings: list[Finding] = []
+    found: list[CellProblem] = []
     cells = []
     for cell in notebook.cells:
         if cell.cell_type != "code" or not grader_metadata(cell):
@@ -45,21 +37,23 @@ def lint(notebook: NotebookNode) -> list[Finding]:
         try:
             cells.append((cell, ast.parse(cell.source)))
         except SyntaxError as error:
-            findings.append(Finding(cell.id, f"isn't plain Python (line {error.lineno})"))
+            found.append(CellProblem(cell.id, f"isn't plain Python (line {error.lineno})"))
     names = names_of(cells)
     for cell, tree in cells:
         if is_solution(cell):
-            texts = _solution_findings(cell, tree, names)
+            texts = _solution_problems(cell, tree, names)
         elif is_test(cell):
-            texts = _test_findings(cell, tree, names)
+            texts = _test_problems(cell, tree, names)
         else:
-            texts = _given_findings(cell, tree, names)
-        findings.extend(Finding(cell.id, text) for text in dict.fromkeys(texts))
-    findings.extend(_unmarked_choices(cells))
-    return findings
+            texts = _read_only_cell_problems(cell, tree, names)
+        found.extend(CellProblem(cell.id, text) for text in dict.fromkeys(texts))
+    found.extend(_unmarked_choice_questions(cells))
+    return found
 
 
-def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[Finding]:
+def _unmarked_choice_questions(
+    cells: list[tuple[NotebookNode, ast.Module]],
+) -> Iterator[CellProblem]:
     """Questions with a few possible answers whose test doesn't say whether they are that.
 
     Whoever sees the outcome of each hand-in solves such a question by trial, so feedback holds
@@ -79,7 +73,7 @@ def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[
             if _is_one_of_few(answers[name]) or _is_compared_with_few(name, tree)
         ]
         if names:
-            yield Finding(
+            yield CellProblem(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
                 'marked: add {"beyond": {"choice": true}} to its metadata, so that its outcome is '
@@ -126,7 +120,7 @@ def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
     return False
 
 
-def _solution_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+def _solution_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     for name in sorted(used_in(cell.source) & (names.tests - names.students - names.given)):
         if name not in bound_in(tree) and name not in BUILTINS:
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
@@ -135,7 +129,7 @@ def _solution_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> It
         yield f"binds {name}, which is a builtin or a given name; choose another name"
 
 
-def _given_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+def _read_only_cell_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     probes = [node for node, _fresh in probes_in(tree)]
     rest = ast.Module([node for node in tree.body if node not in probes], type_ignores=[])
     used = used_in(ast.unparse(ast.fix_missing_locations(rest)))
@@ -147,16 +141,16 @@ def _given_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Itera
             yield f"the probe {probe.name} uses {name}, which only a test cell binds; pass it in"
 
 
-def _test_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+def _test_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     for name in sorted(bound_in(tree) & names.students):
         yield f"binds {name}, the student's name; a test must not change the student's work"
     for name in sorted(bound_in(tree) & names.given):
         yield f"binds {name}, which a read-only cell gives; choose another name"
-    yield from _use_findings(tree, names)
-    yield from _shape_findings(cell, tree)
+    yield from _use_problems(tree, names)
+    yield from _shape_problems(cell, tree)
 
 
-def _use_findings(tree: ast.Module, names: Names) -> Iterator[str]:
+def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
     """How a test uses the student's names and what it passes to them."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     local = {
@@ -175,11 +169,11 @@ def _use_findings(tree: ast.Module, names: Names) -> Iterator[str]:
                 yield f"uses the student's class {node.id}; ask what it does through a @probe"
             elif node.id in remote and id(node) not in called:
                 yield f"passes {node.id} itself; only its results can cross, so call it"
-            elif node.id in _PEEKING:
+            elif node.id in _INTROSPECTION:
                 yield f"uses {node.id}, which can't see into the student's process"
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             modules = [name.name for name in node.names] + [getattr(node, "module", None) or ""]
-            for module in sorted({name.split(".")[0] for name in modules} & _PEEKING):
+            for module in sorted({name.split(".")[0] for name in modules} & _INTROSPECTION):
                 yield f"uses {module}, which can't see into the student's process"
         elif (
             isinstance(node, ast.Expr)
@@ -224,7 +218,7 @@ def _roots(targets: list[ast.expr]) -> set[str]:
     return found
 
 
-def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
+def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
     """How a test cell is built: checks with literal names, asserts inside them, `report()` last."""
     last = tree.body[-1] if tree.body else None
     if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):

@@ -11,19 +11,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from autograder.authoring.problem import CellProblem
 from autograder.core.notebook_io import LANGUAGE_CELL, copied, course_metadata, language_cell_source
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What is wrong with one cell of a translation, in words."""
-
-    cell: str
-    text: str
 
 
 def digest(source: str) -> str:
@@ -35,7 +27,7 @@ def _by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {cell.id: cell for cell in notebook.cells}
 
 
-def in_step(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:
+def synchronized(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:
     """The translated notebook with everything but its prose taken from the English one.
 
     A prose cell without a translation gets the English text and no hash: it counts as missing.
@@ -70,7 +62,7 @@ def confirm(
         if cell.cell_type == "code" or cell.id not in leading:
             continue
         source = leading[cell.id].source
-        if cells is None and cell.source == source and needs_words(source):
+        if cells is None and cell.source == source and has_prose(source):
             continue
         if cells is not None and cell.id not in cells:
             continue
@@ -81,30 +73,31 @@ def confirm(
     return changed
 
 
-def needs_words(source: str) -> bool:
+def has_prose(source: str) -> bool:
     """Whether a prose cell has anything to translate (a lone formula or picture has not)."""
     return bool(re.search(r"[A-Za-z]{2,}", _without_fixed_parts(source)))
 
 
-def differences(english: NotebookNode, translated: NotebookNode, code: str) -> list[Difference]:
+def differences(english: NotebookNode, translated: NotebookNode, code: str) -> list[CellProblem]:
     """Everything that is out of step between a notebook and its translation."""
-    found: list[Difference] = []
+    found: list[CellProblem] = []
     leading, own = _by_id(english), _by_id(translated)
     for cell_id in leading.keys() - own.keys():
-        found.append(Difference(cell_id, f"is missing from the {code} notebook"))
+        found.append(CellProblem(cell_id, f"is missing from the {code} notebook"))
     for cell_id in own.keys() - leading.keys():
-        found.append(Difference(cell_id, "isn't in the English notebook"))
+        found.append(CellProblem(cell_id, "isn't in the English notebook"))
     shared = [cell.id for cell in english.cells if cell.id in own]
     if shared != [cell.id for cell in translated.cells if cell.id in leading]:
-        found.append(Difference(shared[0] if shared else "-", "cells stand in another order"))
+        found.append(CellProblem(shared[0] if shared else None, "cells stand in another order"))
     for cell_id in shared:
         found.extend(
-            Difference(cell_id, text) for text in _cell_faults(leading[cell_id], own[cell_id], code)
+            CellProblem(cell_id, text)
+            for text in _cell_differences(leading[cell_id], own[cell_id], code)
         )
     return found
 
 
-def _cell_faults(english: NotebookNode, own: NotebookNode, code: str) -> list[str]:
+def _cell_differences(english: NotebookNode, own: NotebookNode, code: str) -> list[str]:
     if english.cell_type != own.cell_type:
         return [f"is a {own.cell_type} cell but {english.cell_type} in English"]
     if english.metadata.get("nbgrader") != own.metadata.get("nbgrader"):
@@ -112,7 +105,7 @@ def _cell_faults(english: NotebookNode, own: NotebookNode, code: str) -> list[st
     if english.cell_type == "code":
         wanted = language_cell_source(code) if english.id == LANGUAGE_CELL else english.source
         return [] if own.source == wanted else ["has other code than in English"]
-    if not needs_words(english.source):
+    if not has_prose(english.source):
         return [] if own.source == english.source else ["has nothing to translate but differs"]
     translates = course_metadata(own).get("translates")
     if translates is None:

@@ -1,4 +1,9 @@
-"""Which pictures may stand in a page: PNG and JPEG, whole, and not too large to show."""
+"""Check the images that a page may show: PNG and JPEG, of a size that a browser can show.
+
+Pillow isn't used for it: the confined reader, which has the standard library only, imports this
+module, and all that is asked is the type and the size in pixels, which the first bytes tell. To
+open a hostile image with a decoder written in C would add to what can be attacked.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,10 @@ import binascii
 import re
 import struct
 
-LARGEST = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """The most bytes one picture may have."""
 
-MOST_PIXELS = 40_000_000
+MAX_PIXELS = 40_000_000
 """The most pixels: a picture of a few bytes can unpack to more than a browser holds."""
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]+)")
@@ -25,25 +30,25 @@ def checked(mime: str, encoded: object) -> str | None:
         mime: "image/png" or "image/jpeg"; the bytes must agree.
         encoded: base64, as a notebook or a data URL has it.
     """
-    if not isinstance(encoded, str) or len(encoded) > LARGEST * 3 // 2:
+    if not isinstance(encoded, str) or len(encoded) > MAX_BYTES * 3 // 2:
         return None
     try:
         content = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
-    if len(content) > LARGEST:
+    if len(content) > MAX_BYTES:
         return None
     size = {"image/png": _png_size, "image/jpeg": _jpeg_size}.get(mime, lambda _content: None)(
         content
     )
-    if size is None or not 0 < size[0] * size[1] <= MOST_PIXELS:
+    if size is None or not 0 < size[0] * size[1] <= MAX_PIXELS:
         return None
     return base64.b64encode(content).decode("ascii")
 
 
 def checked_url(url: str) -> str | None:
     """A data URL of such a picture in canonical form; None for every other URL."""
-    if len(url) > LARGEST * 3 // 2:
+    if len(url) > MAX_BYTES * 3 // 2:
         return None
     found = _DATA_URL.fullmatch(url.strip())
     encoded = checked(found.group(1), found.group(2)) if found else None

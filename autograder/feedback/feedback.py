@@ -14,7 +14,7 @@ from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.feedback.grades import Grades, read_grades
 from autograder.feedback.plan import PagePlan, page_plan
-from autograder.feedback.pool import MadePage, make_pages
+from autograder.feedback.pool import RenderedPage, render_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
 from autograder.grading.coordinator import Progress
@@ -82,12 +82,12 @@ def feedback(
     jobs = [job for student in chosen for job in run.jobs(student, grades.get(student, {}))]
     if progress:
         progress(0, len(jobs), "")
-    for number, made in enumerate(make_pages(jobs)):
+    for number, made in enumerate(render_pages(jobs)):
         run.write(made)
         if progress:
             progress(number + 1, len(jobs), made.job.student)
     run.result.pages.sort()
-    run.tell_held(jobs)
+    run.note_withheld(jobs)
     return run.result
 
 
@@ -133,7 +133,7 @@ class _Run:
                     )
         return self._plans[notebook]
 
-    def write(self, made: MadePage) -> None:
+    def write(self, made: RenderedPage) -> None:
         """Put a page in its place, and note whom it could not be made for as it should."""
         job = made.job
         path = self._course.feedback / job.student / self._assignment / f"{job.notebook}.html"
@@ -150,7 +150,7 @@ class _Run:
                 f"{job.student} got points and reasons only, without the notebook: {made.why}."
             )
 
-    def tell_held(self, jobs: list[PageJob]) -> None:
+    def note_withheld(self, jobs: list[PageJob]) -> None:
         """Say which questions are held back, and how they can be shown."""
         if self._explain or self._choices_shown:
             return
@@ -162,10 +162,10 @@ class _Run:
                 count = max(count, len(names))
                 until.append(job.grades.due)
         if count:
-            self.result.held = _held_sentence(self._assignment, count, until)
+            self.result.held = _withheld_sentence(self._assignment, count, until)
 
 
-def _held_sentence(assignment: str, count: int, until: list[datetime | None]) -> str:
+def _withheld_sentence(assignment: str, count: int, until: list[datetime | None]) -> str:
     known = [one for one in until if one is not None]
     what = f"What became of {count} choice questions is held back"
     show = f"`autograder feedback {assignment} --show-choices` shows it now"

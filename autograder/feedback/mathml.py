@@ -10,15 +10,75 @@ import html
 import re
 import xml.etree.ElementTree as ElementTree
 
-LONGEST = 2_000
+MAX_TEX_CHARS = 2_000
 """The most characters of TeX that are converted; longer ones are shown as they were typed."""
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _ELEMENTS = frozenset(
-    ["math", "mrow", "mi", "mo", "mn", "mtext", "ms", "mspace", "msup", "msub", "msubsup", "mfrac", "msqrt", "mroot", "mover", "munder", "munderover", "mtable", "mtr", "mtd", "mstyle", "mpadded", "mphantom", "menclose", "mmultiscripts", "mprescripts", "none"]
+    [
+        "math",
+        "mrow",
+        "mi",
+        "mo",
+        "mn",
+        "mtext",
+        "ms",
+        "mspace",
+        "msup",
+        "msub",
+        "msubsup",
+        "mfrac",
+        "msqrt",
+        "mroot",
+        "mover",
+        "munder",
+        "munderover",
+        "mtable",
+        "mtr",
+        "mtd",
+        "mstyle",
+        "mpadded",
+        "mphantom",
+        "menclose",
+        "mmultiscripts",
+        "mprescripts",
+        "none",
+    ]
 )
 _ATTRIBUTES = frozenset(
-    ["display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathbackground", "mathsize", "stretchy", "fence", "separator", "form", "accent", "accentunder", "largeop", "movablelimits", "symmetric", "minsize", "maxsize", "lspace", "rspace", "linethickness", "columnalign", "rowspacing", "columnspacing", "columnlines", "rowlines", "frame", "notation", "width", "height", "depth"]
+    [
+        "display",
+        "displaystyle",
+        "scriptlevel",
+        "mathvariant",
+        "mathcolor",
+        "mathbackground",
+        "mathsize",
+        "stretchy",
+        "fence",
+        "separator",
+        "form",
+        "accent",
+        "accentunder",
+        "largeop",
+        "movablelimits",
+        "symmetric",
+        "minsize",
+        "maxsize",
+        "lspace",
+        "rspace",
+        "linethickness",
+        "columnalign",
+        "rowspacing",
+        "columnspacing",
+        "columnlines",
+        "rowlines",
+        "frame",
+        "notation",
+        "width",
+        "height",
+        "depth",
+    ]
 )
 # Words, colours and lengths under 100; nothing with a colon, a quote or a parenthesis.
 _VALUE = re.compile(r"[a-zA-Z-]{1,24}|#[0-9a-fA-F]{3,8}|-?\d{0,2}(?:\.\d{1,4})?(?:[a-z]{2}|%)?")
@@ -32,7 +92,7 @@ _DEFINES = re.compile(
 def mathml(tex: str, block: bool = False) -> str:
     """A formula as a `<math>` element, or as code where it can't be one."""
     try:
-        if len(tex) > LONGEST or _DEFINES.search(tex):
+        if len(tex) > MAX_TEX_CHARS or _DEFINES.search(tex):
             raise ValueError(tex[:20])
         # It takes over a tenth of a second to import, and not every page has a formula.
         from latex2mathml.converter import convert

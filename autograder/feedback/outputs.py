@@ -21,66 +21,66 @@ from autograder.core.notebook_io import grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.mathml import mathml
 from autograder.feedback.sanitize import clean_html, markdown_to_html
-from autograder.feedback.text import TEXT, plain, readable
+from autograder.feedback.text import MAX_TEXT_CHARS, plain, readable
 from autograder.i18n import speaking
 from beyond.checks import MIME_TYPE, is_record
 from beyond.locale import _
 
-OUTPUTS = 30
+MAX_CELL_OUTPUTS = 30
 """The most outputs of one cell."""
 
-SOURCE_LINES = 1_000
+MAX_SOURCE_LINES = 1_000
 """The most lines of a cell's source."""
 
-PAGE_TEXT = 1_000_000
+MAX_PAGE_TEXT_CHARS = 1_000_000
 """The most characters of text and HTML in all outputs of a page, pictures not counted."""
 
-PAGE_PICTURES = 16 * 1024 * 1024
+MAX_PAGE_IMAGE_CHARS = 16 * 1024 * 1024
 """The most characters of encoded pictures on a page."""
 
-PAGE_SOURCE = 300_000
+MAX_PAGE_SOURCE_CHARS = 300_000
 """The most characters of the student's own cells on a page; answers are always shown."""
 
-OWN_CELLS = 500
+MAX_STUDENT_CELLS = 500
 """The most cells of the student's own on a page."""
 
-PAGE_WORK = 2_000_000
+MAX_CLEANED_CHARS = 2_000_000
 """The most characters of HTML, markdown and TeX that are cleaned for a page, shown or not."""
 
-PICTURE_WORK = 4 * PAGE_PICTURES
+MAX_CHECKED_IMAGE_CHARS = 4 * MAX_PAGE_IMAGE_CHARS
 """The most characters of encoded pictures that are looked at for a page, shown or not."""
 
-_PICTURES = ("image/png", "image/jpeg")
-_RICH = ("text/html", "text/markdown", "text/latex")
-_RUNNING = ("application/javascript", "text/javascript")
+_IMAGES = ("image/png", "image/jpeg")
+_MARKUP = ("text/html", "text/markdown", "text/latex")
+_SCRIPTS = ("application/javascript", "text/javascript")
 
 
 @dataclass
-class _Room:
-    """What a page still has room for."""
+class _Budget:
+    """What a page can still take."""
 
-    text: int = PAGE_TEXT
-    pictures: int = PAGE_PICTURES
-    source: int = PAGE_SOURCE
-    cells: int = OWN_CELLS
-    work: int = PAGE_WORK
-    picture_work: int = PICTURE_WORK
+    text: int = MAX_PAGE_TEXT_CHARS
+    pictures: int = MAX_PAGE_IMAGE_CHARS
+    source: int = MAX_PAGE_SOURCE_CHARS
+    cells: int = MAX_STUDENT_CELLS
+    work: int = MAX_CLEANED_CHARS
+    picture_work: int = MAX_CHECKED_IMAGE_CHARS
 
-    def is_worth_making(self, output: NotebookNode) -> bool:
+    def allows_rendering(self, output: NotebookNode) -> bool:
         """Whether an output may fit, before any work is done on it; the work is counted.
 
         Without this, outputs that don't fit would each be cleaned to find that out.
         """
         data = output.get("data", {})
-        rich = sum(_length(data.get(mime)) for mime in _RICH)
-        pictures = sum(_length(data.get(mime)) for mime in _PICTURES)
-        if "data:image/" in str(data.get("text/html", ""))[:PAGE_PICTURES]:
+        rich = sum(_length(data.get(mime)) for mime in _MARKUP)
+        pictures = sum(_length(data.get(mime)) for mime in _IMAGES)
+        if "data:image/" in str(data.get("text/html", ""))[:MAX_PAGE_IMAGE_CHARS]:
             rich, pictures = 0, pictures + rich
         self.work -= rich
         self.picture_work -= pictures
         return self.text > 0 and self.work >= 0 and self.picture_work >= 0
 
-    def takes_cell(self, cell: NotebookNode) -> bool:
+    def admits_cell(self, cell: NotebookNode) -> bool:
         """Whether a cell of the student's own fits; then its place is taken."""
         # An empty cell takes room on the page as well.
         if self.cells <= 0 or self.source < len(cell.source):
@@ -89,10 +89,10 @@ class _Room:
         self.source -= len(cell.source)
         return True
 
-    def takes(self, output: NotebookNode) -> bool:
+    def admits(self, output: NotebookNode) -> bool:
         """Whether the output fits; then its place is taken."""
         data = output.get("data", {})
-        pictures = sum(len(data[mime]) for mime in _PICTURES if mime in data)
+        pictures = sum(len(data[mime]) for mime in _IMAGES if mime in data)
         shown = data.get("text/html", "")
         if "data:image/" in shown:
             pictures += len(shown)
@@ -118,17 +118,17 @@ class ReadableOutputs(Preprocessor):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        room = _Room()
+        budget = _Budget()
         # Widgets are code that a page would load and run.
         nb.metadata.pop("widgets", None)
         with speaking(shown_language(nb)):
             cells, left_out = [], 0
             for cell in nb.cells:
                 _shorten_source(cell)
-                if is_own(cell) and not room.takes_cell(cell):
+                if is_student_cell(cell) and not budget.admits_cell(cell):
                     left_out += 1
                     continue
-                _make_readable(cell, room)
+                _make_readable(cell, budget)
                 cells.append(cell)
             if left_out:
                 said = _("{count:,} more cells of your own are left out here.")
@@ -137,28 +137,28 @@ class ReadableOutputs(Preprocessor):
         return nb, resources
 
 
-def is_own(cell: NotebookNode) -> bool:
+def is_student_cell(cell: NotebookNode) -> bool:
     """Return whether a cell of a graded notebook is one that the student added."""
     return str(cell.get("id", "")).startswith("own-") and not grader_metadata(cell)
 
 
 def _shorten_source(cell: NotebookNode) -> None:
     if not grader_metadata(cell).get("locked"):
-        cell.source = readable(cell.source, 2 * TEXT, SOURCE_LINES)
+        cell.source = readable(cell.source, 2 * MAX_TEXT_CHARS, MAX_SOURCE_LINES)
 
 
-def _make_readable(cell: NotebookNode, room: _Room) -> None:
+def _make_readable(cell: NotebookNode, budget: _Budget) -> None:
     if cell.cell_type == "markdown":
-        _limit_attachments(cell, room)
+        _limit_attachments(cell, budget)
     elif cell.cell_type == "raw":
         # nbconvert puts a raw cell into the page as it is.
         cell.cell_type = "markdown"
         cell.source = f"<pre>{html.escape(cell.source)}</pre>"
     elif cell.cell_type == "code":
-        cell.outputs = _in_room(_joined(cell.outputs), room)
+        cell.outputs = _within_budget(_joined(cell.outputs), budget)
 
 
-def _limit_attachments(cell: NotebookNode, room: _Room) -> None:
+def _limit_attachments(cell: NotebookNode, budget: _Budget) -> None:
     """Drop the attachments of a cell that would take more room than is left.
 
     Each mention of an attachment, by a reference too, puts the whole picture into the page again.
@@ -170,11 +170,11 @@ def _limit_attachments(cell: NotebookNode, room: _Room) -> None:
         (_length(one) for bundle in attachments.values() for one in _values(bundle)), default=0
     )
     needed = largest * cell.source.count("![")
-    room.picture_work -= needed
-    if needed > room.pictures or room.picture_work < 0:
+    budget.picture_work -= needed
+    if needed > budget.pictures or budget.picture_work < 0:
         del cell["attachments"]
     else:
-        room.pictures -= needed
+        budget.pictures -= needed
 
 
 def _values(bundle: object) -> list[object]:
@@ -188,16 +188,16 @@ def _length(value: object) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-def _in_room(outputs: list[NotebookNode], room: _Room) -> list[NotebookNode]:
-    shown, left_out = [], max(0, len(outputs) - OUTPUTS)
-    for output in outputs[:OUTPUTS]:
-        made = list(_shown(output)) if room.is_worth_making(output) else None
-        if made is not None and all(room.takes(one) for one in made):
+def _within_budget(outputs: list[NotebookNode], budget: _Budget) -> list[NotebookNode]:
+    shown, left_out = [], max(0, len(outputs) - MAX_CELL_OUTPUTS)
+    for output in outputs[:MAX_CELL_OUTPUTS]:
+        made = list(_shown(output)) if budget.allows_rendering(output) else None
+        if made is not None and all(budget.admits(one) for one in made):
             shown.extend(made)
         else:
             left_out += 1
     if left_out:
-        shown.append(_said(_("{count:,} more outputs are left out here.").format(count=left_out)))
+        shown.append(_remark(_("{count:,} more outputs are left out here.").format(count=left_out)))
     return shown
 
 
@@ -249,7 +249,7 @@ def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
         made.data.update(kept)
         yield made
     if missing:
-        yield _said(missing)
+        yield _remark(missing)
 
 
 def _best(data: dict, metadata: dict) -> tuple[NotebookNode | None, str]:
@@ -262,18 +262,18 @@ def _best(data: dict, metadata: dict) -> tuple[NotebookNode | None, str]:
             return _display({"text/html": cleaned}), ""
     if "text/markdown" in data:
         return _display({"text/html": markdown_to_html(data["text/markdown"])}), ""
-    for mime in _PICTURES:
+    for mime in _IMAGES:
         if mime in data:
             picture = checked(mime, plain(data[mime]))
             if picture is not None:
-                return _display({mime: picture}, {mime: _picture_metadata(mime, metadata)}), ""
+                return _display({mime: picture}, {mime: _image_metadata(mime, metadata)}), ""
             return None, _("A picture is left out here: it is too large, or not a picture.")
     if "text/latex" in data:
         tex = plain(data["text/latex"]).strip()
         return _display({"text/html": f"<p>{mathml(tex.strip('$'), block=True)}</p>"}), ""
     if "image/svg+xml" in data:
         return None, _("An SVG picture is left out here: shown as PNG it would stay.")
-    if "text/html" in data or any(mime in data for mime in _RUNNING) or _is_widget(data):
+    if "text/html" in data or any(mime in data for mime in _SCRIPTS) or _is_widget(data):
         return None, _("An interactive part is left out here: it only works in the notebook.")
     return None, ""
 
@@ -282,7 +282,7 @@ def _is_widget(data: dict) -> bool:
     return any(mime.startswith("application/vnd.jupyter.widget") for mime in data)
 
 
-def _picture_metadata(mime: str, metadata: dict) -> dict:
+def _image_metadata(mime: str, metadata: dict) -> dict:
     """The size that a picture is meant to be shown at, and its words."""
     own = metadata.get(mime)
     found = {**metadata, **(own if isinstance(own, dict) else {})}
@@ -299,6 +299,6 @@ def _display(data: dict, metadata: dict | None = None) -> NotebookNode:
     return new_output("display_data", data=data, metadata=metadata or {})
 
 
-def _said(text: str) -> NotebookNode:
+def _remark(text: str) -> NotebookNode:
     """A remark of ours among a cell's outputs."""
     return _display({"text/html": f"<p><em>{html.escape(text)}</em></p>"})

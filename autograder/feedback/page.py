@@ -28,15 +28,15 @@ from autograder.core.notebook_io import (
 )
 from autograder.core.notebook_language import shown_language
 from autograder.core.printable import printable_value
-from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Held
+from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Withheld
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
-from autograder.grading.result import CellVerdict, cell_verdicts
+from autograder.grading.result import GradedCell, graded_cells
 from autograder.i18n import speaking
 from beyond.checks import MIME_TYPE, is_record
 from beyond.locale import _
 
-MOST_NOTES = 200
+MAX_NOTES = 200
 """The most notes about a submission that are looked at."""
 
 _HEADINGS_DOWN = 2  # the page's own headings are of levels 1 and 2
@@ -114,10 +114,10 @@ class FeedbackPage(Exporter):
     ) -> tuple[str, dict]:
         # Points and reasons come from the whole tests, before they are reduced.
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
+            verdicts = {one.grade_id: one for one in graded_cells(nb)}
         nb, resources = self._preprocess(copied(nb), self._init_resources(resources))
         page = render(
-            nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Held())
+            nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Withheld())
         )
         return page, resources
 
@@ -125,9 +125,9 @@ class FeedbackPage(Exporter):
 def render(
     nb: NotebookNode,
     grades: Grades,
-    verdicts: dict[str, CellVerdict],
+    verdicts: dict[str, GradedCell],
     names: dict[str, str],
-    held: Held = Held(),  # noqa: B008 - frozen
+    held: Withheld = Withheld(),  # noqa: B008 - frozen
     left_out: str = "",
 ) -> str:
     """The page of a notebook that went through the steps of feedback.
@@ -148,7 +148,7 @@ def render(
             name: Question(
                 name,
                 grades.cells[name],
-                _words(
+                _reason(
                     grades.cells[name], verdicts.get(name), held if name in held.names else None
                 ),
                 name in held.names,
@@ -168,7 +168,7 @@ def render(
             penalty=penalty,
             questions=list(questions.values()),
             held=len(questions) - len(shown),
-            held_words=_held_words(len(questions) - len(shown), held),
+            held_words=_withheld_text(len(questions) - len(shown), held),
             waiting=any(one.grade.waiting for one in shown),
             points=points,
             score=max(0.0, points - penalty),
@@ -182,27 +182,27 @@ def render(
 
 def _notes(nb: NotebookNode) -> list[str]:
     notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
-    return [readable(one, 1_000, 10) for one in texts(notes[:MOST_NOTES])]
+    return [readable(one, 1_000, 10) for one in texts(notes[:MAX_NOTES])]
 
 
-def _held_words(count: int, held: Held) -> str:
+def _withheld_text(count: int, held: Withheld) -> str:
     if not count:
         return ""
     if held.until is None:
         return _("Questions held back until your instructor shows them: {count}").format(
             count=count
         )
-    return _("Questions shown after {time}: {count}").format(count=count, time=_moment(held.until))
+    return _("Questions shown after {time}: {count}").format(count=count, time=_time(held.until))
 
 
-def _words(grade: CellGrade, verdict: CellVerdict | None, held: Held | None) -> str:
+def _reason(grade: CellGrade, verdict: GradedCell | None, held: Withheld | None) -> str:
     """What the table says beside the points."""
     if held is not None:
         if verdict is not None and not verdict.answered:
             return _("no answer yet")
         if held.until is None:
             return _("held back until your instructor shows it")
-        return _("shown after {time}").format(time=_moment(held.until))
+        return _("shown after {time}").format(time=_time(held.until))
     if grade.waiting:
         return _("waits for a person to grade it")
     if grade.by_hand:
@@ -280,7 +280,7 @@ def _duration(seconds: float) -> str:
     return _("{days} days {hours} h").format(days=hours // 24, hours=hours % 24)
 
 
-def _moment(value: datetime) -> str:
+def _time(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M} UTC"
 
 
@@ -309,8 +309,6 @@ def _template():
         # Whatever a value's way here was, and however it was encoded in HTML.
         finalize=printable_value,
     )
-    environment.filters.update(
-        points=_points, duration=_duration, moment=_moment, harmless=_harmless
-    )
+    environment.filters.update(points=_points, duration=_duration, time=_time, harmless=_harmless)
     template = files("autograder.feedback").joinpath("templates/feedback.html.j2")
     return environment.from_string(template.read_text(encoding="utf-8"))

@@ -14,12 +14,12 @@ from autograder.core.printable import one_line
 from autograder.feedback import worker
 from autograder.feedback.worker import NOT_READABLE, PLAIN, REASON, TOO_MUCH, WHOLE, PageJob
 
-LARGEST_PAGE = 64 * 1024 * 1024
+MAX_PAGE_BYTES = 64 * 1024 * 1024
 """The most bytes that are taken from a page's process."""
 
 
 @dataclass(frozen=True)
-class MadePage:
+class RenderedPage:
     """What came of a job.
 
     Attributes:
@@ -32,7 +32,7 @@ class MadePage:
     why: str = ""
 
 
-def make_pages(jobs: Iterable[PageJob], width: int | None = None) -> Iterator[MadePage]:
+def render_pages(jobs: Iterable[PageJob], width: int | None = None) -> Iterator[RenderedPage]:
     """Yield the page of each job, as it comes.
 
     Args:
@@ -93,12 +93,12 @@ class _Running:
         """Seconds until this page's time is up."""
         return self._until - time.monotonic()
 
-    def look(self) -> MadePage | None:
+    def look(self) -> RenderedPage | None:
         """Take what has come; return the page if that was all."""
         try:
             if not self.answers.poll():
                 return self._given_up("it took too long") if self.left() <= 0 else None
-            message = self.answers.recv_bytes(LARGEST_PAGE)
+            message = self.answers.recv_bytes(MAX_PAGE_BYTES)
         except EOFError:
             return self._given_up("it took more time or memory than a page may")
         except OSError:
@@ -109,16 +109,16 @@ class _Running:
             return None
         if kind == WHOLE:
             self.end()
-            return MadePage(self._job, content)
+            return RenderedPage(self._job, content)
         said = content.decode("utf-8", "replace") if kind == REASON else "its process said nonsense"
         return self._given_up(one_line(said), NOT_READABLE)
 
-    def _given_up(self, why: str, told: str = TOO_MUCH) -> MadePage:
+    def _given_up(self, why: str, told: str = TOO_MUCH) -> RenderedPage:
         self.end()
         html = self._plain
         if html is None:
             html = worker.plain_page(self._job, None, told).encode("utf-8")
-        return MadePage(self._job, html, why)
+        return RenderedPage(self._job, html, why)
 
     def end(self) -> None:
         self.answers.close()

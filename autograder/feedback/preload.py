@@ -18,7 +18,7 @@ from beyond.locale import available
 __all__ = ["FEEDBACK_STEPS", "latex2mathml", "nbgrader", "page"]
 
 
-def _touch() -> None:
+def _warm_up() -> None:
     """Bring into memory what is loaded at first use: texts, lexers, the template."""
     for code in available():
         with speaking(code):
@@ -26,4 +26,4 @@ def _touch() -> None:
     page.warm_up()
 
 
-_touch()
+_warm_up()

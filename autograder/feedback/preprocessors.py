@@ -22,7 +22,7 @@ from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
 from autograder.feedback.plan import PagePlan, choices, page_plan
 
-__all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Held"]
+__all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
 
 GRADES = "beyond_grades"
 """Where in nbconvert's resources the notebook's `Grades` are."""
@@ -31,11 +31,11 @@ PLAN = "beyond_plan"
 """Where the notebook's `PagePlan` is."""
 
 HELD = "beyond_held"
-"""Where it is said which questions' outcomes are held back, as `Held`."""
+"""Where it is said which questions' outcomes are held back, as `Withheld`."""
 
 
 @dataclass(frozen=True)
-class Held:
+class Withheld:
     """Questions whose outcome is held back.
 
     Attributes:
@@ -117,7 +117,7 @@ class HoldChoices(NbGraderPreprocessor):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        held = held_choices(nb, resources[GRADES], resources[PLAN], shown=self.shown)
+        held = withheld_choices(nb, resources[GRADES], resources[PLAN], shown=self.shown)
         resources[HELD] = held
         for cell in nb.cells:
             # All that a test left behind: a check, an exception and its absence tell the outcome.
@@ -126,12 +126,14 @@ class HoldChoices(NbGraderPreprocessor):
         return nb, resources
 
 
-def held_choices(nb: NotebookNode, grades: Grades, plan: PagePlan, shown: bool = False) -> Held:
+def withheld_choices(
+    nb: NotebookNode, grades: Grades, plan: PagePlan, shown: bool = False
+) -> Withheld:
     """Return which questions of a graded notebook are held back now."""
     if shown or plan.choices_shown or is_over(grades.due):
-        return Held()
+        return Withheld()
     # What is marked now, and what was marked when it was graded.
-    return Held(frozenset((plan.choices | choices(nb)) & set(grades.cells)), grades.due)
+    return Withheld(frozenset((plan.choices | choices(nb)) & set(grades.cells)), grades.due)
 
 
 class RevealExplanations(NbGraderPreprocessor):

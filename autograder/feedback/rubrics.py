@@ -35,7 +35,7 @@ class ShowRubrics(Preprocessor):
         cells = []
         for cell in nb.cells:
             cells.append(cell)
-            if is_written(cell):
+            if is_manually_graded(cell):
                 cells += [new_markdown_cell(text) for text in rubrics.get(cell.get("id"), ())]
         nb.cells = cells
         return nb, resources
@@ -60,7 +60,7 @@ class ShowRubrics(Preprocessor):
         return found
 
 
-def is_written(cell: NotebookNode) -> bool:
+def is_manually_graded(cell: NotebookNode) -> bool:
     """Whether a person reads a cell's answer."""
     metadata = grader_metadata(cell)
     return bool(metadata.get("grade") and metadata.get("solution") and cell.cell_type == "markdown")

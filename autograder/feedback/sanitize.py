@@ -29,21 +29,80 @@ from autograder.feedback.mathml import mathml
 from autograder.feedback.text import plain, shortened
 from beyond.locale import _
 
-LONGEST_HTML = 50_000
+MAX_HTML_CHARS = 50_000
 """The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,
 cleaning takes time that grows with the square of the length."""
 
-DEEPEST = 200
+MAX_HTML_DEPTH = 200
 """The most elements of HTML that may be open at a time."""
 
-LONGEST_MARKDOWN = 20_000
+MAX_MARKDOWN_CHARS = 20_000
 """The most characters of markdown; of a longer one the beginning and the end stay."""
 
 _TAGS = frozenset(
-    ["a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var", "wbr"]
+    [
+        "a",
+        "abbr",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "cite",
+        "code",
+        "col",
+        "colgroup",
+        "dd",
+        "del",
+        "details",
+        "dfn",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "figcaption",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "li",
+        "mark",
+        "ol",
+        "p",
+        "pre",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "u",
+        "ul",
+        "var",
+        "wbr",
+    ]
 )
 # Their text is no text for a reader.
-_DROPPED = frozenset(["script", "style", "title", "head", "template", "noscript", "iframe", "svg", "math"])
+_DROPPED = frozenset(
+    ["script", "style", "title", "head", "template", "noscript", "iframe", "svg", "math"]
+)
 _ATTRIBUTES = {
     "*": {"title", "style", "class", "lang", "dir"},
     "a": {"href"},
@@ -88,16 +147,41 @@ _STYLES = {
     "font-style": re.compile(r"normal|italic"),
     "white-space": re.compile(r"normal|nowrap|pre|pre-wrap"),
 }
-_PICTURE_DATA = re.compile(r"data:image/[a-z+]{1,9};base64,[A-Za-z0-9+/=\s]*")
+_IMAGE_DATA = re.compile(r"data:image/[a-z+]{1,9};base64,[A-Za-z0-9+/=\s]*")
 # In what nh3 gives, no attribute's value holds an unescaped `>`.
-_NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")
+_IMAGE_WITHOUT_SOURCE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
 # MathJax, which nbgrader's pages load from afar, leaves alone what has this class; what runs out
 # of the box stays inside it.
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
 # Empty ones, and those that the next of their kind closes; what holds those is counted.
 _NOT_NESTED = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "option"]
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "td",
+        "th",
+        "tbody",
+        "thead",
+        "tfoot",
+        "option",
+    ]
 )
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 
@@ -108,7 +192,7 @@ def clean_html(source: str) -> str | None:
     Returns:
         "" if nothing to be seen is left; None if it is too long to be cleaned.
     """
-    cleaned = _cleaned(plain(source), LONGEST_HTML)
+    cleaned = _cleaned(plain(source), MAX_HTML_CHARS)
     if cleaned is None:
         return None
     return f"{_OPEN}{cleaned}</div>" if _shows_something(cleaned) else ""
@@ -121,14 +205,14 @@ def markdown_to_html(source: str, headings_down: int = 0, attachments: object = 
         headings_down: by how many levels headings are lowered, to fit below the page's own.
         attachments: the cell's attachments, by name.
     """
-    source = shortened(plain(source), LONGEST_MARKDOWN)
+    source = shortened(plain(source), MAX_MARKDOWN_CHARS)
     renderer = _Renderer(attachments if isinstance(attachments, dict) else {})
     try:
         rendered = MarkdownWithMath(renderer=renderer).render(source)
     except Exception:  # whatever a student's text brings mistune to, the page must be made
         cleaned = None
     else:
-        cleaned = _cleaned(rendered, 10 * LONGEST_MARKDOWN, renderer.mark)
+        cleaned = _cleaned(rendered, 10 * MAX_MARKDOWN_CHARS, renderer.mark)
     if cleaned is None:
         return f"{_OPEN}<pre>{html.escape(source)}</pre></div>"
     for number, formula in enumerate(renderer.formulas):
@@ -200,7 +284,7 @@ class _Renderer(IPythonRenderer):
 
 
 def _cleaned(source: str, most: int, mark: str = "") -> str | None:
-    if len(_PICTURE_DATA.sub("", source)) > most or _is_too_deep(source):
+    if len(_IMAGE_DATA.sub("", source)) > most or _is_too_deep(source):
         return None
     cleaned = nh3.clean(
         source,
@@ -214,7 +298,7 @@ def _cleaned(source: str, most: int, mark: str = "") -> str | None:
     # Cleaning closes what was left open; that can be many times what was there.
     if len(cleaned) > 8 * len(source) + 1_000:
         return None
-    return _NO_PICTURE.sub(_instead_of_picture, cleaned)
+    return _IMAGE_WITHOUT_SOURCE.sub(_image_placeholder, cleaned)
 
 
 def _is_too_deep(source: str) -> bool:
@@ -235,12 +319,12 @@ def _is_too_deep(source: str) -> bool:
         elif opened[name]:
             opened[name] -= 1
             depth -= 1
-        if depth > DEEPEST:
+        if depth > MAX_HTML_DEPTH:
             return True
     return False
 
 
-def _instead_of_picture(found: re.Match[str]) -> str:
+def _image_placeholder(found: re.Match[str]) -> str:
     """Words where a picture stood that may not be loaded; its own words stay."""
     alt = re.search(r' alt="([^"]+)"', found.group())
     said = html.escape(_("a picture is left out: only PNG and JPEG in the notebook are shown"))

@@ -9,13 +9,13 @@ import re
 
 from beyond.locale import _
 
-LINES = 200
+MAX_LINES = 200
 """The most lines of one text; of a longer one the beginning and the end stay."""
 
-LINE = 2_000
+MAX_LINE_CHARS = 2_000
 """The most characters of one line."""
 
-TEXT = 20_000
+MAX_TEXT_CHARS = 20_000
 """The most characters of one text."""
 
 _ESCAPES = re.compile(
@@ -40,7 +40,7 @@ def _last_written(line: str) -> str:
     return next((part for part in reversed(line.split("\r")) if part), "")
 
 
-def shortened(text: str, most: int = TEXT, lines: int = LINES) -> str:
+def shortened(text: str, most: int = MAX_TEXT_CHARS, lines: int = MAX_LINES) -> str:
     """At most about `most` characters, beginning and end, with a word on what is left out."""
     found = text.split("\n")
     if len(found) > lines:
@@ -48,7 +48,7 @@ def shortened(text: str, most: int = TEXT, lines: int = LINES) -> str:
         tail = lines - head
         said = _("… {count:,} lines left out here …").format(count=len(found) - lines)
         found = [*found[:head], said, *found[len(found) - tail :]]
-    kept = [_cut(line, LINE) for line in found]
+    kept = [_cut(line, MAX_LINE_CHARS) for line in found]
     return _cut("\n".join(kept), most)
 
 
@@ -61,6 +61,6 @@ def _cut(text: str, most: int) -> str:
     return text[:head] + said + text[len(text) - (most - head) :]
 
 
-def readable(text: object, most: int = TEXT, lines: int = LINES) -> str:
+def readable(text: object, most: int = MAX_TEXT_CHARS, lines: int = MAX_LINES) -> str:
     """`plain`, then `shortened`."""
     return shortened(plain(text), most, lines)

@@ -24,8 +24,8 @@ from autograder.feedback import preload  # noqa: F401 - before rights are given 
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
-from autograder.feedback.preprocessors import GRADES, PLAN, held_choices
-from autograder.grading.result import cell_verdicts
+from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
+from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
 
 CPU_SECONDS = 8
@@ -34,10 +34,10 @@ CPU_SECONDS = 8
 WALL_SECONDS = 45.0
 """The longest that one page may take on a machine that is busy with others."""
 
-MEMORY = 224 * 1024 * 1024
+MAX_MEMORY_BYTES = 224 * 1024 * 1024
 """The bytes that one page may take beyond what its process begins with."""
 
-LARGEST_NOTEBOOK = 64 * 1024 * 1024
+MAX_NOTEBOOK_BYTES = 64 * 1024 * 1024
 """The most bytes of a graded notebook that are read; grading writes smaller ones."""
 
 PLAIN, WHOLE, REASON = b"p", b"w", b"r"
@@ -88,10 +88,10 @@ class PageJob:
 
 def run(job: PageJob, answers: Connection) -> None:
     """Make a page and send it: the process's main function."""
-    _be_quiet()
+    _silence_standard_streams()
     try:
         content = _content(job.path)
-        _be_bounded()
+        _limit_resources()
         _give_up_rights()
         nb = reads(content.decode("utf-8"))
         del content
@@ -135,8 +135,8 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
         nb = new_notebook()
     else:
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in cell_verdicts(nb)}
-    held = held_choices(
+            verdicts = {one.grade_id: one for one in graded_cells(nb)}
+    held = withheld_choices(
         nb, job.grades, job.plan(shown_language(nb)), job.choices_shown or job.explain
     )
     return render(nb, job.grades, verdicts, job.names, held, why)
@@ -144,13 +144,13 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
 
 def _content(path: Path) -> bytes:
     with path.open("rb") as file:
-        content = file.read(LARGEST_NOTEBOOK + 1)
-    if len(content) > LARGEST_NOTEBOOK:
-        raise ValueError(f"the graded notebook has more than {LARGEST_NOTEBOOK:,} bytes")
+        content = file.read(MAX_NOTEBOOK_BYTES + 1)
+    if len(content) > MAX_NOTEBOOK_BYTES:
+        raise ValueError(f"the graded notebook has more than {MAX_NOTEBOOK_BYTES:,} bytes")
     return content
 
 
-def _be_quiet() -> None:
+def _silence_standard_streams() -> None:
     """Send to nowhere what a library prints when it ends the process."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -158,7 +158,7 @@ def _be_quiet() -> None:
     os.close(nowhere)
 
 
-def _be_bounded() -> None:
+def _limit_resources() -> None:
     try:
         import resource
     except ImportError:  # Windows; the time is bounded from outside
@@ -166,7 +166,7 @@ def _be_bounded() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        most = _private_bytes() + MEMORY
+        most = _private_bytes() + MAX_MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.collection_receipt import receipt_file
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.intake.errors import BadArchive
+from autograder.intake.folders import FolderSource
+from autograder.intake.upload_limits import STUDENT_LIMITS
 
 
-class Fingerprints:
+class CacheKeys:
     """The fingerprints of an assignment's submissions; the assignment itself is read once."""
 
     def __init__(self, course: Course, assignment: str) -> None:
@@ -32,7 +34,7 @@ def _submitted(folder: Path) -> bytes:
     seen = hashlib.sha256()
     left = STUDENT_LIMITS.total_bytes
     try:
-        source = FolderSource.of_one(folder)
+        source = FolderSource.of_student(folder)
     except OSError:
         return seen.digest()
     for member in source.members:

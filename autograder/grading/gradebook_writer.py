@@ -6,7 +6,7 @@ sent back to that person unless something changed under it.
 
 | column                    | value                                                            |
 |---------------------------|------------------------------------------------------------------|
-| `Grade.auto_score`        | `scoring.outcome` of the cell; 0 if its notebook wasn't handed in|
+| `Grade.auto_score`        | `scoring.score_cell` of the cell; 0 if its notebook wasn't handed in|
 | `Grade.needs_manual_grade`| no score yet, or the answer changed under a manual score         |
 | `Grade.manual_score`, `Grade.extra_credit`, `Comment.manual_comment`, `extension` | untouched|
 | `Comment.auto_comment`    | "No response." for an answer cell as it was given                |
@@ -45,8 +45,8 @@ from sqlalchemy.orm import Session
 from autograder.config import COURSE_ID, Course
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
 from autograder.errors import UserError
-from autograder.grading.scoring import outcome
-from autograder.intake.rebuild import is_students
+from autograder.grading.scoring import score_cell
+from autograder.intake.rebuild import is_student_cell
 
 NO_RESPONSE = "No response."
 """nbgrader's own words for an answer cell that was left as it was."""
@@ -258,7 +258,7 @@ def _write_grades(
             continue
         old = grade.auto_score
         if name not in cells.tasks:
-            grade.auto_score = outcome(by_name[name]).points
+            grade.auto_score = score_cell(by_name[name]).points
         if grade.manual_score is None:
             grade.needs_manual_grade = grade.auto_score is None
         else:
@@ -275,7 +275,7 @@ def _answer(notebook: NotebookNode | None, name: str) -> list[tuple] | None:
     for cell in notebook.cells:
         if grade_id(cell) == name and is_solution(cell):
             return [_written(cell)]
-    return [_written(cell) for cell in notebook.cells if is_students(cell)]
+    return [_written(cell) for cell in notebook.cells if is_student_cell(cell)]
 
 
 def _written(cell: NotebookNode) -> tuple[str, object]:

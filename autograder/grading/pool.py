@@ -43,7 +43,7 @@ def executor(
     scheduler: str | None = None,
     *,
     jobs: int | None = None,
-    warm: Callable[[], object] | None = None,
+    preload: Callable[[], object] | None = None,
     seconds: float | None = None,
 ) -> Iterator[LocalWorkers | ClusterWorkers]:
     """Workers, ready to be given submissions; they end with the block.
@@ -52,7 +52,7 @@ def executor(
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
         jobs: how many submissions there are, so that no more workers start than that.
-        warm: called once on this machine before the first submission; the processes are forks
+        preload: called once on this machine before the first submission; the processes are forks
             of the one that called it.
         seconds: the longest a process on this machine may have a submission.
 
@@ -63,7 +63,7 @@ def executor(
         made: LocalWorkers | ClusterWorkers = ClusterWorkers(scheduler)
     else:
         count = workers or available_cores()
-        made = LocalWorkers(max(1, min(count, jobs or count)), warm, seconds)
+        made = LocalWorkers(max(1, min(count, jobs or count)), preload, seconds)
     try:
         yield made
     except BaseException:
@@ -84,7 +84,7 @@ def run_each(runner: Callable[[bytes], bytes], jobs: list[bytes]) -> list[bytes]
 
 
 class LocalWorkers(Executor):
-    """Processes on this machine: one that becomes warm (`_Nursery`), and forks of it that work.
+    """Processes on this machine: a fork server (`_ForkServer`), and forks of it that work.
 
     A pool of `concurrent.futures` would be simpler, but when one of its processes dies it ends
     all of them and doesn't say which had which submission.
@@ -95,7 +95,7 @@ class LocalWorkers(Executor):
     def __init__(
         self,
         width: int,
-        warm: Callable[[], object] | None = None,
+        preload: Callable[[], object] | None = None,
         seconds: float | None = None,
     ) -> None:
         self.width = width
@@ -105,8 +105,8 @@ class LocalWorkers(Executor):
         )
         self._abandoned = False
         self._closed = False
-        self._nursery = _Nursery(warm)
-        self._workers = [_LocalWorker(self._nursery) for _ in range(width)]
+        self._fork_server = _ForkServer(preload)
+        self._workers = [_LocalWorker(self._fork_server) for _ in range(width)]
         self._threads = [
             threading.Thread(target=self._serve, args=[worker], daemon=True)
             for worker in self._workers
@@ -126,7 +126,7 @@ class LocalWorkers(Executor):
         self._abandoned = True
         for worker in self._workers:
             worker.kill()
-        self._nursery.kill()
+        self._fork_server.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
@@ -138,7 +138,7 @@ class LocalWorkers(Executor):
         if wait:
             for thread in self._threads:
                 thread.join()
-            self._nursery.close()
+            self._fork_server.close()
 
     def _serve(self, worker: _LocalWorker) -> None:
         try:
@@ -158,7 +158,7 @@ class LocalWorkers(Executor):
             try:
                 future.set_result(worker.call(function, args, self._seconds))
                 return
-            except _Ended:
+            except _WorkerEnded:
                 if self._abandoned:
                     break
             except BaseException as error:
@@ -167,15 +167,15 @@ class LocalWorkers(Executor):
         future.set_exception(WorkerDied("the process that ran it ended"))
 
 
-class _Ended(Exception):
+class _WorkerEnded(Exception):
     """A process is no more."""
 
 
 class _LocalWorker:
     """One process, started anew after it has died."""
 
-    def __init__(self, nursery: _Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, fork_server: _ForkServer) -> None:
+        self._fork_server = fork_server
         self._pipe: Connection | None = None
         self._process = -1  # a pidfd: readable once the process has ended
 
@@ -184,11 +184,11 @@ class _LocalWorker:
 
         Raises:
             EnvironmentFault: no process can be had.
-            _Ended: the process died.
+            _WorkerEnded: the process died.
             WorkerDied: it took too long and was ended.
         """
         if self._pipe is None:
-            self._pipe, self._process = self._nursery.fork()
+            self._pipe, self._process = self._fork_server.fork()
         try:
             self._pipe.send((function, args))
             ready = wait([self._pipe, self._process], seconds)
@@ -202,13 +202,13 @@ class _LocalWorker:
             is_value, answer = self._pipe.recv()
         except (EOFError, OSError):
             self.close()
-            raise _Ended from None
+            raise _WorkerEnded from None
         if is_value:
             return answer
         raise answer
 
     def kill(self) -> None:
-        """End the process now. Whoever waits for it gets `_Ended`."""
+        """End the process now. Whoever waits for it gets `_WorkerEnded`."""
         with suppress(OSError):  # there is none, or it has ended
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
@@ -221,26 +221,26 @@ class _LocalWorker:
             os.close(process)
 
 
-class _Nursery:
-    """A process that becomes warm and then only forks: what it has imported, all workers share.
+class _ForkServer:
+    """A process that preloads modules and then only forks, so that all workers share their memory.
 
     Everything here happens in one thread that lives as long as the workers do: the process is
     made to end with the thread that started it.
     """
 
-    def __init__(self, warm: Callable[[], object] | None) -> None:
-        self._warm = warm
+    def __init__(self, preload: Callable[[], object] | None) -> None:
+        self._preload = preload
         self._process: SpawnProcess | None = None
         self._killed = False
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._start)  # so that it becomes warm before there is work
+        self._thread.submit(self._start)  # so that it has preloaded before there is work
 
     def fork(self) -> tuple[Connection, int]:
         """A new worker: the pipe to it and its pidfd.
 
         Raises:
             EnvironmentFault: none stays alive, whatever it is given to do.
-            _Ended: all have been killed.
+            _WorkerEnded: all have been killed.
         """
         return self._thread.submit(self._fork).result()
 
@@ -260,7 +260,7 @@ class _Nursery:
     def _start(self) -> None:
         self._requests, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=_nurse, args=(theirs, os.getpid(), self._warm))
+        process = context.Process(target=_serve_forks, args=(theirs, os.getpid(), self._preload))
         process.start()
         self._process = process  # only now can it be killed; who tried before is heard here
         if self._killed:
@@ -270,7 +270,7 @@ class _Nursery:
     def _fork(self) -> tuple[Connection, int]:
         for _ in range(TRIES):  # the one there is may have been killed, for want of memory, say
             if self._killed:
-                raise _Ended
+                raise _WorkerEnded
             if self._process is None:
                 self._start()
             pipe, theirs = multiprocessing.Pipe()
@@ -296,13 +296,15 @@ class _Nursery:
             process.close()
 
 
-def _nurse(requests: Connection, coordinator: int, warm: Callable[[], object] | None) -> None:
-    """The nursery's process: become warm, fork workers on request, see them end."""
+def _serve_forks(
+    requests: Connection, coordinator: int, preload: Callable[[], object] | None
+) -> None:
+    """The fork server's process: preload, fork workers on request, see them end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's
-    _end_with(coordinator)
-    if warm is not None:
+    _end_with_parent(coordinator)
+    if preload is not None:
         with suppress(Exception):  # it fails again in the worker that needs it
-            warm()
+            preload()
     gc.collect()
     gc.freeze()  # or a collection in a fork would copy every page that it looks at
     here, workers = os.getpid(), []
@@ -315,7 +317,7 @@ def _nurse(requests: Connection, coordinator: int, warm: Callable[[], object] | 
         worker = os.fork()
         if worker == 0:
             try:
-                _end_with(here)
+                _end_with_parent(here)
                 requests.close()
                 _work(Connection(handle))
             finally:
@@ -342,7 +344,7 @@ def _work(tasks: Connection) -> None:
         tasks.send(answer)
 
 
-def _end_with(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     """Be killed when the parent ends."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -24,14 +24,14 @@ from autograder.grading.pool import WorkerDied, run_each
 
 if TYPE_CHECKING:
     from autograder.grading.coordinator import Runner
-    from autograder.grading.prepare import WorkMaker
+    from autograder.grading.prepare import SubmissionPreparer
 
 _MOST_REASONS = 4
 _RECORD = ".preflight.json"
 
 
 def require_preflight(
-    course: Course, assignment: str, maker: WorkMaker, pool: Executor, runner: Runner
+    course: Course, assignment: str, preparer: SubmissionPreparer, pool: Executor, runner: Runner
 ) -> None:
     """Return if the solution earns everything here and the untouched release nothing.
 
@@ -45,7 +45,7 @@ def require_preflight(
     passed = _passed(course)
     if passed.get(assignment) == key:
         return
-    problems = list(_problems(maker, pool, runner))
+    problems = list(_problems(preparer, pool, runner))
     if problems:
         shown = "; ".join(problems[:_MOST_REASONS])
         more = (
@@ -59,17 +59,17 @@ def require_preflight(
     write_file(course.term / _RECORD, content.encode("ascii"))
 
 
-def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]:
-    from autograder.grading.prepare import Faulty
-    from autograder.grading.result import cell_verdicts
+def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> Iterable[str]:
+    from autograder.grading.prepare import GraderFault
+    from autograder.grading.result import graded_cells
     from autograder.grading.scoring import status_of
 
-    works = maker.preflights()
+    works = preparer.preflights()
     futures = [pool.submit(run_each, runner, work.jobs) for work in works]
     for work, future in zip(works, futures, strict=True):
         try:
-            graded = maker.results(work, future.result())
-        except Faulty as fault:
+            graded = preparer.results(work, future.result())
+        except GraderFault as fault:
             yield _fault_sentence(str(fault))
             return
         except WorkerDied as error:
@@ -84,7 +84,7 @@ def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]
             if ended:
                 yield f"the cell {ended[0]} ended the process that runs the tests"
                 return
-            for cell in cell_verdicts(notebook):
+            for cell in graded_cells(notebook):
                 wanted = cell.max_points if work.is_solution else 0.0
                 if cell.points is not None and cell.points != wanted:
                     why = f" ({'; '.join(cell.messages)})" if cell.messages else ""

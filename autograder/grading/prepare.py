@@ -27,18 +27,20 @@ from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.receipts import RECEIPT
 from autograder.core.release_record import solutions_changed
 from autograder.errors import AssignmentChanged
-from autograder.grading.cache_key import Fingerprints
+from autograder.grading.cache_key import CacheKeys
 from autograder.grading.gradebook_writer import GradebookNotebook
-from autograder.grading.result_folder import Mark
+from autograder.grading.result_folder import ResultRecord
 from autograder.intake import nbgrader_files
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
-from autograder.intake.delivery import BOOKKEEPING, LINKS, NOT_ASKED
-from autograder.intake.identify import blueprints
+from autograder.intake.errors import BadArchive
+from autograder.intake.folders import FolderSource
+from autograder.intake.identify import assignment_specs
 from autograder.intake.notebook_reader import EXPLAINED
 from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
-from autograder.intake.rebuild import Base, Bases, rebuilt
+from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_with_notes
 from autograder.intake.submission import Submission
+from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
 from autograder.sandbox.plain_values import MAX_BYTES
 
@@ -53,13 +55,13 @@ _MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
 
 
 @dataclass(frozen=True)
-class Work:
+class PreparedSubmission:
     """One submission, ready to run.
 
     Attributes:
         rebuilt: the notebooks to run, by name.
         files: what stands beside them in the graded folder, by path.
-        mark: which submission and assignment this is, and when it came in.
+        record: which submission and assignment this is, and when it came in.
         jobs: what a worker gets, one for each notebook in `rebuilt`.
         is_solution: whether it is the instructor's own, tried before the class.
     """
@@ -67,12 +69,12 @@ class Work:
     student: str
     rebuilt: dict[str, NotebookNode]
     files: dict[str, bytes]
-    mark: Mark
+    record: ResultRecord
     jobs: list[bytes]
     is_solution: bool = False
 
 
-class Faulty(Exception):
+class GraderFault(Exception):
     """Something of the instructor's, or of ours, failed; the message has all of it."""
 
 
@@ -80,7 +82,7 @@ _MOST_FILE_BYTES = MAX_BYTES - 24 * 1024 * 1024
 """What a submission's files may have together: its code crosses beside them."""
 
 
-class WorkMaker:
+class SubmissionPreparer:
     """Makes the work of one assignment; what all submissions share is worked out once."""
 
     def __init__(
@@ -91,18 +93,18 @@ class WorkMaker:
         self._assignment = assignment
         self._registered = registered
         self._names = sorted(registered)
-        self._bases = Bases(course, assignment)
+        self._sources = SourceNotebooks(course, assignment)
         self._reader: Reader | None = None
-        self._fingerprints = Fingerprints(course, assignment)
-        self._asked = blueprints(course)[assignment].asked
+        self._cache_keys = CacheKeys(course, assignment)
+        self._asked = assignment_specs(course)[assignment].asked
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
-        self._masters: dict[tuple[str, str], NotebookNode] = {}
+        self._source_notebooks: dict[tuple[str, str], NotebookNode] = {}
         self._about: dict[tuple[str, str], Assignment] = {}
         self._given: dict[str, dict[str, bytes]] = {}
         self._checked: set[tuple[str, str]] = set()
         self._limit = LimitOutput(config=course.nbgrader_config())
 
-    def work(self, student: str) -> Work:
+    def work(self, student: str) -> PreparedSubmission:
         """One student's submission.
 
         A notebook that can't be read, or isn't there, is an untouched one with a note. Nothing
@@ -115,30 +117,32 @@ class WorkMaker:
         submitted, unread = self._submitted(student)
         receipt = find_receipt(self._course, student, self._assignment)
         received = self._received(student, receipt.received if receipt else "")
-        mark = Mark(self._fingerprints.of(student), received)
+        record = ResultRecord(self._cache_keys.of(student), received)
         own, notes = self._files(student, [*(receipt.notes if receipt else []), *unread])
         made: dict[str, NotebookNode] = {}
         jobs = []
         files: dict[str, bytes] = {}
         for name, submission in submitted.items():
             base = self._base(name, submission.language)
-            made[name] = rebuilt(base, submission, notes)
+            made[name] = rebuild_with_notes(base, submission, notes)
             files = {**own, **self._given_files(base.language)}
             jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
-        return Work(student, made, {**files, **self._bookkeeping(student)}, mark, jobs)
+        return PreparedSubmission(
+            student, made, {**files, **self._bookkeeping(student)}, record, jobs
+        )
 
-    def results(self, work: Work, outcomes: list[bytes]) -> dict[str, NotebookNode]:
+    def results(self, work: PreparedSubmission, outcomes: list[bytes]) -> dict[str, NotebookNode]:
         """The graded notebooks, by name.
 
         Raises:
-            Faulty: there is no score, and it isn't the submission's doing.
+            GraderFault: there is no score, and it isn't the submission's doing.
             ValueError: an outcome isn't of the notebook that was sent.
         """
         graded = {}
         for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
             outcome = Outcome.from_bytes(content)
             if outcome.fault:
-                raise Faulty(outcome.fault)
+                raise GraderFault(outcome.fault)
             graded[name] = self._limited(outcome.applied_to(sent))
         return graded
 
@@ -150,10 +154,10 @@ class WorkMaker:
         notebook: NotebookNode,
         files: dict[str, bytes],
     ) -> Job:
-        master = self._master(name, language)
+        source = self._source_notebook(name, language)
         about = self._about.get((name, language))
         if about is None:
-            about = self._about[name, language] = Assignment.of(master)
+            about = self._about[name, language] = Assignment.of(source)
         return Job(
             student=student,
             assignment=self._assignment,
@@ -161,11 +165,11 @@ class WorkMaker:
             about=about,
             files=files,
             given_files=tuple(self._given_files(language)),
-            cell_seconds=notebook_io.cell_seconds(master, self._course.cell_seconds),
+            cell_seconds=notebook_io.cell_seconds(source, self._course.cell_seconds),
             seed=self._seed,
         )
 
-    def preflights(self) -> list[Work]:
+    def preflights(self) -> list[PreparedSubmission]:
         """Return the solution and the untouched release of every notebook, ready to run.
 
         Raises:
@@ -174,7 +178,9 @@ class WorkMaker:
         works = []
         for name in self._names:
             base = self._base(name, MASTER_LANGUAGE)
-            solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
+            solutions = {
+                cell.id: cell.source for cell in self._source_notebook(name, base.language).cells
+            }
             for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
                 notebook = notebook_io.copied(base.template)
                 for cell in notebook.cells:
@@ -183,11 +189,13 @@ class WorkMaker:
                 files = self._given_files(base.language)
                 job = self._job(title, name, base.language, notebook, files).to_bytes()
                 works.append(
-                    Work(title, {name: notebook}, files, Mark("", None), [job], is_solution)
+                    PreparedSubmission(
+                        title, {name: notebook}, files, ResultRecord("", None), [job], is_solution
+                    )
                 )
         return works
 
-    def given_up(self, work: Work) -> dict[str, NotebookNode]:
+    def unscored_results(self, work: PreparedSubmission) -> dict[str, NotebookNode]:
         """The graded notebooks of a submission that no worker survives: nothing was run."""
         results = {}
         for name, sent in work.rebuilt.items():
@@ -207,7 +215,7 @@ class WorkMaker:
         notes: list[Note] = []
         for name in self._names:
             try:
-                opened = nbgrader_files.opened(folder / f"{name}.ipynb")
+                opened = nbgrader_files.open_plain_file(folder / f"{name}.ipynb")
             except OSError:
                 continue
             try:
@@ -229,13 +237,13 @@ class WorkMaker:
     def _read(self, descriptor: int, name: str) -> Submission | str:
         if self._reader is None:
             self._reader = Reader()
-        return self._reader.notebook(descriptor, self._bases.cells(name))
+        return self._reader.notebook(descriptor, self._sources.cells(name))
 
     def _untouched(self, name: str) -> Submission:
-        """The notebook as students got it, in the master's language."""
+        """The notebook as students got it, in the source language."""
         return self._base(name, MASTER_LANGUAGE).untouched
 
-    def _base(self, name: str, language: str) -> Base:
+    def _base(self, name: str, language: str) -> SourceNotebook:
         """The instructor's notebook for a submission, which is the one that was released.
 
         Args:
@@ -244,11 +252,11 @@ class WorkMaker:
         Raises:
             AssignmentChanged: it has been changed since.
         """
-        base = self._bases.base(name, language)
+        base = self._sources.get(name, language)
         if (name, base.language) not in self._checked:
             changed = _changed_cells(base.template, self._registered[name])
             changed += solutions_changed(
-                self._course, self._assignment, name, self._master(name, base.language)
+                self._course, self._assignment, name, self._source_notebook(name, base.language)
             )
             if changed:
                 raise AssignmentChanged(
@@ -263,7 +271,7 @@ class WorkMaker:
         """When the submission came in, as collecting recorded it."""
         recorded = parse_utc(receipt) if receipt else None
         folder = self._course.submitted / student / self._assignment
-        written = nbgrader_files.time_in(folder / nbgrader_files.TIMESTAMP)
+        written = nbgrader_files.read_timestamp(folder / nbgrader_files.TIMESTAMP)
         if written is None:
             return recorded
         # The receipt has whole seconds; where the two disagree, it is the one out of reach.
@@ -273,7 +281,7 @@ class WorkMaker:
 
     def _bookkeeping(self, student: str) -> dict[str, bytes]:
         """What nbgrader looks for beside a graded notebook."""
-        return nbgrader_files.kept(self._course.submitted / student / self._assignment)
+        return nbgrader_files.read_bookkeeping(self._course.submitted / student / self._assignment)
 
     def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
         """The files the assignment asks for, and the notes with what is said about the others."""
@@ -331,11 +339,11 @@ class WorkMaker:
             }
         return self._given[language]
 
-    def _master(self, name: str, language: str) -> NotebookNode:
-        if (name, language) not in self._masters:
+    def _source_notebook(self, name: str, language: str) -> NotebookNode:
+        if (name, language) not in self._source_notebooks:
             path = self._course.source(language) / self._assignment / f"{name}.ipynb"
-            self._masters[name, language] = notebook_io.read(path)
-        return self._masters[name, language]
+            self._source_notebooks[name, language] = notebook_io.read(path)
+        return self._source_notebooks[name, language]
 
 
 def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> list[str]:

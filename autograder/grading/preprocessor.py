@@ -1,4 +1,4 @@
-"""Formgrader's door to the engine: one submission, graded as `autograder grade` grades it."""
+"""Formgrader's Autograde button: one submission, graded as `autograder grade` grades it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autograder.config import Course
 from autograder.grading.coordinator import run_one
 
 
-class RunBehindWalls(NbGraderPreprocessor):
+class RunInSandbox(NbGraderPreprocessor):
     """The step of nbgrader's Autograde that runs the cells.
 
     What nbgrader hands over was read by nbgrader; the engine reads the collected submission

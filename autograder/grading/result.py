@@ -15,12 +15,12 @@ from autograder.core.messages import Note, listed, texts
 from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
-from autograder.grading.scoring import outcome, status_of, stopped
+from autograder.grading.scoring import score_cell, status_of, stopped
 from beyond.locale import _
 
 
 @dataclass(frozen=True)
-class CellVerdict:
+class GradedCell:
     """One graded cell: `points` is None while it waits for a person."""
 
     grade_id: str
@@ -35,7 +35,7 @@ class CellVerdict:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SubmissionResult:
     """The outcome of one submission.
 
     Attributes:
@@ -56,7 +56,7 @@ class Verdict:
     language: str
     notes: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
-    cells: tuple[CellVerdict, ...] = field(default=(), repr=False)
+    cells: tuple[GradedCell, ...] = field(default=(), repr=False)
 
     @property
     def reasons(self) -> list[str]:
@@ -82,16 +82,16 @@ def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path
     return sorted((course.autograded / student / assignment).glob("*.ipynb"))
 
 
-def cell_verdicts(notebook: notebook_io.NotebookNode) -> tuple[CellVerdict, ...]:
+def graded_cells(notebook: notebook_io.NotebookNode) -> tuple[GradedCell, ...]:
     """The graded cells of an executed notebook."""
     found = []
     for cell in notebook.cells:
         if not grader_metadata(cell).get("grade"):
             continue
-        result = outcome(cell)
+        result = score_cell(cell)
         most = float(grader_metadata(cell).get("points", 0))
         found.append(
-            CellVerdict(str(grade_id(cell)), result.points, most, result.reasons, result.answered)
+            GradedCell(str(grade_id(cell)), result.points, most, result.reasons, result.answered)
         )
     return tuple(found)
 
@@ -108,9 +108,9 @@ def _stopped_cells(notebook: notebook_io.NotebookNode) -> list[str]:
     return [f"{listed(cells)}: {why}" for why, cells in found.items()]
 
 
-def verdict(
+def submission_result(
     course: Course, student: str, assignment: str, gradebook: Gradebook | None = None
-) -> Verdict:
+) -> SubmissionResult:
     """The outcome of one graded submission.
 
     Args:
@@ -135,7 +135,7 @@ def verdict(
                 f"run `autograder grade {assignment} --again`."
             ) from None
         penalty = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
-        return Verdict(
+        return SubmissionResult(
             student=student,
             assignment=assignment,
             score=max(0.0, submission.score - penalty),
@@ -145,13 +145,13 @@ def verdict(
             language=shown_language(graded[0]),
             notes=tuple(texts(notes)),
             stopped=tuple(one for nb in graded for one in _stopped_cells(nb)),
-            cells=tuple(one for nb in graded for one in cell_verdicts(nb)),
+            cells=tuple(one for nb in graded for one in graded_cells(nb)),
         )
 
 
-def verdicts(course: Course, assignment: str) -> list[Verdict]:
+def submission_results(course: Course, assignment: str) -> list[SubmissionResult]:
     """The outcomes of every graded submission to an assignment, by student."""
     students = sorted(
         path.parent.name for path in course.autograded.glob(f"*/{assignment}") if path.is_dir()
     )
-    return [verdict(course, student, assignment) for student in students]
+    return [submission_result(course, student, assignment) for student in students]

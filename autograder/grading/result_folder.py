@@ -29,14 +29,14 @@ from autograder.core.atomic_io import plain_disk_errors, write_file
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-MARK = ".graded.json"
+RECORD_FILE = ".graded.json"
 """In a graded folder: which submission, against which assignment, it is the result of."""
 
 _READ_ONLY = 0o444  # as nbgrader leaves what it has graded
 
 
 @dataclass(frozen=True)
-class Mark:
+class ResultRecord:
     """What a graded folder says of itself.
 
     Attributes:
@@ -53,14 +53,14 @@ class Mark:
         return json.dumps({"graded": self.graded, "received": time}).encode("ascii")
 
     @classmethod
-    def from_file(cls, path: Path) -> Mark:
+    def from_file(cls, path: Path) -> ResultRecord:
         data = json.loads(path.read_text())
         time = data.get("received")
         return cls(data.get("graded", ""), datetime.fromisoformat(time) if time else None)
 
 
 @dataclass(frozen=True)
-class GradedFolder:
+class ResultFolder:
     """The folder of one graded submission, with what stands beside it on the way there."""
 
     course: Course
@@ -80,10 +80,12 @@ class GradedFolder:
         return self.place.with_name(f".{self.assignment}.unfinished")
 
     @property
-    def _old(self) -> Path:
+    def _previous(self) -> Path:
         return self.place.with_name(f".{self.assignment}.old")
 
-    def finish(self, graded: dict[str, NotebookNode], files: dict[str, bytes], mark: Mark) -> None:
+    def finish(
+        self, graded: dict[str, NotebookNode], files: dict[str, bytes], record: ResultRecord
+    ) -> None:
         """Step 1: the complete result, beside its place.
 
         Args:
@@ -100,28 +102,28 @@ class GradedFolder:
             for name, content in {**files, **contents}.items():
                 write_file(self._unfinished / name, content)
                 os.chmod(self._unfinished / name, _READ_ONLY)
-            write_file(self._unfinished / MARK, mark.to_bytes())
+            write_file(self._unfinished / RECORD_FILE, record.to_bytes())
             _remove(self.finished)
             os.rename(self._unfinished, self.finished)
 
-    def put(self) -> None:
+    def install(self) -> None:
         """Step 3: the finished folder takes its place; the old one goes once the new one stands."""
         with plain_disk_errors(self.place):
             if self.place.exists():
-                _remove(self._old)
-                os.rename(self.place, self._old)
+                _remove(self._previous)
+                os.rename(self.place, self._previous)
             os.rename(self.finished, self.place)
-            _remove(self._old)
+            _remove(self._previous)
 
     def is_between_places(self) -> bool:
         """Whether step 3 was interrupted when the old folder had gone: step 2 has been done."""
-        return self._old.exists() and not self.place.exists()
+        return self._previous.exists() and not self.place.exists()
 
     def discard(self) -> None:
         """Drop what is finished but in no place, and what is left of an interrupted write."""
         if self.is_between_places():
-            os.rename(self._old, self.place)
-        for path in (self.finished, self._unfinished, self._old):
+            os.rename(self._previous, self.place)
+        for path in (self.finished, self._unfinished, self._previous):
             _remove(path)
 
     def read(self, folder: Path) -> dict[str, NotebookNode]:
@@ -129,7 +131,7 @@ class GradedFolder:
         return {path.stem: notebook_io.read_graded(path) for path in sorted(folder.glob("*.ipynb"))}
 
 
-def interrupted(course: Course, assignment: str) -> Iterator[GradedFolder]:
+def interrupted_folders(course: Course, assignment: str) -> Iterator[ResultFolder]:
     """The folders of submissions at which an earlier run was interrupted."""
     found = {
         path.parent.name
@@ -137,7 +139,7 @@ def interrupted(course: Course, assignment: str) -> Iterator[GradedFolder]:
         for path in course.autograded.glob(f"*/.{assignment}.{state}")
     }
     for student in sorted(found):
-        yield GradedFolder(course, student, assignment)
+        yield ResultFolder(course, student, assignment)
 
 
 def _remove(path: Path) -> None:

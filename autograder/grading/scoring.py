@@ -22,7 +22,7 @@ from beyond.locale import _
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CellScore:
     """What one test cell says.
 
     Attributes:
@@ -36,7 +36,7 @@ class Outcome:
     answered: bool = True
 
 
-def outcome(cell: NotebookNode) -> Outcome:
+def score_cell(cell: NotebookNode) -> CellScore:
     """The points and reasons of an executed graded cell.
 
     A cell whose points aren't a finite number from 0 to what it is worth earns 0.
@@ -44,24 +44,24 @@ def outcome(cell: NotebookNode) -> Outcome:
     most = float(grader_metadata(cell).get("points", 0))
     if utils.is_solution(cell) or cell.cell_type != "code":
         points, _most = utils.determine_grade(cell)
-        return Outcome(points, (), answered=points != 0)
+        return CellScore(points, (), answered=points != 0)
     record = _record(cell)
     if record is not None:
         points = score(record, most)
         if points >= most:
-            return Outcome(points)
+            return CellScore(points)
         failed = [one for one in record["checks"] if not one["passed"]]
         # Where the form is wrong, the other checks have nothing to add.
         failed = [one for one in failed if one["weight"] == 0] or failed
         if failed and all(one.get("unanswered") is True for one in failed):
-            return Outcome(points, (), answered=False)
-        return Outcome(points, tuple(_words(one) for one in failed))
+            return CellScore(points, (), answered=False)
+        return CellScore(points, tuple(_words(one) for one in failed))
     why = stopped(cell)
     if why is not None:
-        return Outcome(0.0, (why,))
+        return CellScore(0.0, (why,))
     if "report()" in cell.source or cell.get("execution_count") is None:
-        return Outcome(0.0, (_("the test did not come to its end"),))
-    return _plain_assert_outcome(cell, most)
+        return CellScore(0.0, (_("the test did not come to its end"),))
+    return _score_plain_assert(cell, most)
 
 
 def _record(cell: NotebookNode) -> dict | None:
@@ -103,7 +103,7 @@ def stopped(cell: NotebookNode) -> str | None:
     return None
 
 
-def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
+def _score_plain_assert(cell: NotebookNode, most: float) -> CellScore:
     """A test written without `beyond.checks`: nbgrader's own rules, but stderr costs nothing."""
     quiet = copied(cell)
     quiet.outputs = [
@@ -120,8 +120,8 @@ def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
     if points is not None and math.isclose(points, most, rel_tol=1e-9):
         points = most  # a sum of parts may miss it by a last digit, either way
     if points is None or not math.isfinite(points) or not 0 <= points <= most:
-        return Outcome(0.0, (_("the test gave no points that count"),))
-    return Outcome(points, () if points >= most else (_("partly right"),))
+        return CellScore(0.0, (_("the test gave no points that count"),))
+    return CellScore(points, () if points >= most else (_("partly right"),))
 
 
 def _number(text: object, otherwise: float | None) -> float | None:
@@ -148,7 +148,7 @@ _WRITTEN = re.compile(
 
 
 class SaveScores(SaveAutoGrades):
-    """nbgrader's step that writes the points, with `outcome` as the judge."""
+    """nbgrader's step that writes the points, as `score_cell` gives them."""
 
     def _add_score(self, cell: NotebookNode, resources: object) -> None:
         grade = self.gradebook.find_grade(
@@ -157,6 +157,6 @@ class SaveScores(SaveAutoGrades):
             self.assignment_id,
             self.student_id,
         )
-        grade.auto_score = outcome(cell).points
+        grade.auto_score = score_cell(cell).points
         grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
         self.gradebook.db.commit()

@@ -12,11 +12,11 @@ from nbformat import NotebookNode, from_dict
 from autograder.config import Course
 from autograder.intake import nbgrader_files
 from autograder.intake.reader import Reader
-from autograder.intake.rebuild import Bases
+from autograder.intake.rebuild import SourceNotebooks
 from autograder.intake.submission import Submission, to_notebook
 
 
-class ConfinedExporter(NotebookExporter):
+class SandboxedExporter(NotebookExporter):
     """nbgrader's exporter, but for who opens what a student handed in: the confined reader.
 
     nbgrader itself would parse the file in the server's process, with whatever is in it. What
@@ -30,9 +30,9 @@ class ConfinedExporter(NotebookExporter):
         path = Path(os.path.abspath(filename))
         if not path.is_relative_to(course.submitted):
             return super().from_filename(filename, resources=resources, **options)
-        cells = Bases(course, path.parent.name).cells(path.stem)
+        cells = SourceNotebooks(course, path.parent.name).cells(path.stem)
         try:
-            descriptor = nbgrader_files.opened(path)
+            descriptor = nbgrader_files.open_plain_file(path)
         except OSError:
             read = None
         else:

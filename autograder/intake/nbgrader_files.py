@@ -12,7 +12,7 @@ import stat
 from datetime import datetime
 from pathlib import Path
 
-from autograder.intake.delivery import SECRET, TIMESTAMP
+from autograder.intake.upload import SECRET, TIMESTAMP
 
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?: ?[A-Za-z]{1,5}| ?[+-]\d\d:?\d\d)?"
@@ -21,7 +21,7 @@ _SECRET = re.compile(rb"[\x20-\x7e]{1,500}\n?")
 _LARGEST = 1_000
 
 
-def opened(path: Path) -> int:
+def open_plain_file(path: Path) -> int:
     """A descriptor of a plain file, never of what a link in its place leads to.
 
     Raises:
@@ -35,10 +35,10 @@ def opened(path: Path) -> int:
     return descriptor
 
 
-def small_file(path: Path) -> bytes | None:
+def read_small_file(path: Path) -> bytes | None:
     """The bytes of a small plain file; None if it is anything else."""
     try:
-        descriptor = opened(path)
+        descriptor = open_plain_file(path)
     except (OSError, ValueError):
         return None
     with os.fdopen(descriptor, "rb") as stream:
@@ -49,7 +49,7 @@ def small_file(path: Path) -> bytes | None:
     return content if len(content) <= _LARGEST else None
 
 
-def parsed_time(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """The time that nbgrader wrote, in UTC as nbgrader has it (without a zone); None if none."""
     from nbgrader.utils import parse_utc
 
@@ -61,11 +61,11 @@ def parsed_time(text: str) -> datetime | None:
         return None
 
 
-def time_in(path: Path) -> datetime | None:
+def read_timestamp(path: Path) -> datetime | None:
     """The time in a timestamp file; None if there is none that can be read."""
-    content = small_file(path)
+    content = read_small_file(path)
     try:
-        return parsed_time(content.decode("ascii").strip()) if content else None
+        return parse_time(content.decode("ascii").strip()) if content else None
     except UnicodeDecodeError:
         return None
 
@@ -75,12 +75,12 @@ def is_secret(content: bytes) -> bool:
     return _SECRET.fullmatch(content) is not None
 
 
-def kept(folder: Path) -> dict[str, bytes]:
+def read_bookkeeping(folder: Path) -> dict[str, bytes]:
     """Those of the two files that are as nbgrader writes them."""
     found = {}
-    if time_in(folder / TIMESTAMP) is not None:
-        found[TIMESTAMP] = small_file(folder / TIMESTAMP) or b""
-    secret = small_file(folder / SECRET)
+    if read_timestamp(folder / TIMESTAMP) is not None:
+        found[TIMESTAMP] = read_small_file(folder / TIMESTAMP) or b""
+    secret = read_small_file(folder / SECRET)
     if secret and is_secret(secret):
         found[SECRET] = secret
     return found

@@ -200,7 +200,7 @@ def _pictures(attached: object) -> tuple[Picture, ...]:
     return tuple(kept.values())
 
 
-def submission_of(notebook: object, cells: CourseCells) -> Submission:
+def submission_from_notebook(notebook: object, cells: CourseCells) -> Submission:
     """The record of a notebook that is already in memory (nbformat's, or plain values).
 
     Raises:

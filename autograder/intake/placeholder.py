@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.core.messages import N_
-from autograder.intake.archives import STUDENT_LIMITS
+from autograder.intake.upload_limits import STUDENT_LIMITS
 
 UNREADABLE = N_("Your notebook couldn't be read, so nothing could be graded: {reason}")
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 
 def keep_unreadable(descriptor: int, folder: Path, name: str) -> None:
@@ -27,6 +27,8 @@ def keep_unreadable(descriptor: int, folder: Path, name: str) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as target:
             at = 0
-            while at < STUDENT_LIMITS.member_bytes and (piece := os.pread(descriptor, _PIECE, at)):
+            while at < STUDENT_LIMITS.member_bytes and (
+                piece := os.pread(descriptor, _CHUNK_BYTES, at)
+            ):
                 target.write(piece)
                 at += len(piece)

@@ -29,18 +29,21 @@ from typing import Any
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.printable import one_line
-from autograder.intake import delivery as opening
 from autograder.intake import identify
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Member, PackedFile
-from autograder.intake.delivery import Delivery
-from autograder.intake.identify import Blueprint
+from autograder.intake import upload as opening
+from autograder.intake.archives import PackedFile
+from autograder.intake.errors import BadArchive
+from autograder.intake.identify import AssignmentSpec
 from autograder.intake.notebook_reader import EXPLAINED, TOO_COSTLY
+from autograder.intake.sources import Member
 from autograder.intake.submission import (
     BadRecord,
     CourseCells,
     Submission,
     submission_from_wire,
 )
+from autograder.intake.upload import Upload
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import wire
 from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
@@ -57,7 +60,7 @@ LISTING_SECONDS = 60.0
 MEMORY_BYTES = 140 * 1024 * 1024
 """What a reader may use beyond what it starts with."""
 
-COSTLY_DELIVERY = N_(
+COSTLY_UPLOAD = N_(
     "What you handed in took more time or memory to open than it may, so nothing could be graded: "
     "clear the outputs of your notebook, save it and hand in that file alone."
 )
@@ -73,11 +76,15 @@ _MODULES = (
     "core/atomic_io.py",
     "intake/__init__.py",
     "intake/archives.py",
-    "intake/delivery.py",
+    "intake/upload.py",
+    "intake/errors.py",
     "intake/identify.py",
+    "intake/member_names.py",
     "intake/notebook_reader.py",
     "intake/reader_process.py",
+    "intake/sources.py",
     "intake/submission.py",
+    "intake/upload_limits.py",
     "core/notebook_io.py",
     "core/messages.py",
     "core/images.py",
@@ -87,8 +94,8 @@ _MODULES = (
 )
 _START_SECONDS = 60.0
 _FRAME_BYTES = SIZE_LIMIT + 4 * 1024 * 1024
-_MOST_NOTES = 200
-_MOST_LISTED = 200_000
+_MAX_NOTES = 200
+_MAX_LISTED = 200_000
 _MESSAGES = frozenset(
     value
     for module in (opening, identify)
@@ -103,7 +110,7 @@ class ReaderGone(Exception):
 
 @dataclass(frozen=True)
 class Opened:
-    """What a delivery comes to; see `delivery.Judged`."""
+    """What an upload comes to; see `upload.OpenedUpload`."""
 
     refused: str = ""
     submission: Submission | None = None
@@ -183,7 +190,7 @@ class Reader:
 
         Args:
             descriptor: of the file, open for reading.
-            cells: what recognises its cells.
+            cells: what recognizes its cells.
         """
         try:
             value = self._ask(["notebook", [cells.to_wire()]], [lambda: os.dup(descriptor)])
@@ -194,16 +201,16 @@ class Reader:
         except (ReaderGone, BadRecord, BadArchive):
             return TOO_COSTLY
 
-    def delivery(
+    def open_upload(
         self,
-        delivery: Delivery,
-        blueprint: Blueprint,
-        every: Sequence[Blueprint],
+        upload: Upload,
+        spec: AssignmentSpec,
+        every: Sequence[AssignmentSpec],
         files: Sequence[Callable[[], int]],
         put: Callable[[str, bytes], None],
         seconds: float = READING_SECONDS,
     ) -> Opened:
-        """Open what one student handed in; see `delivery.judge`.
+        """Open what one student handed in; see `upload.open_upload`.
 
         Args:
             files: each opens one of the delivery's files for reading.
@@ -213,7 +220,7 @@ class Reader:
         Raises:
             OSError: `put` could not write.
         """
-        asked = sorted(blueprint.asked)
+        asked = sorted(spec.asked)
         left = [STUDENT_LIMITS.total_bytes]
         begun: set[int] = set()
 
@@ -224,25 +231,21 @@ class Reader:
             begun.add(number)
             put(asked[number], piece)
 
-        row = [delivery.student, delivery.assignment, delivery.name]
-        row += [[list(one) for one in delivery.files], delivery.links]
+        row = [upload.student, upload.assignment, upload.name]
+        row += [[list(one) for one in upload.files], upload.links]
         others = [
-            Blueprint(one.assignment, one.grade_ids, frozenset(), frozenset()).to_wire()
+            AssignmentSpec(one.assignment, one.grade_ids, frozenset(), frozenset()).to_wire()
             for one in every
         ]
         try:
-            value = self._ask(
-                ["delivery", [row, blueprint.to_wire(), others]], files, part, seconds
-            )
+            value = self._ask(["upload", [row, spec.to_wire(), others]], files, part, seconds)
             refused, record, notes = _shaped(value, 3)
             if type(refused) is not str:
                 raise BadRecord("its refusal is no text")
-            submission = (
-                submission_from_wire(record, blueprint.cells) if record is not None else None
-            )
+            submission = submission_from_wire(record, spec.cells) if record is not None else None
             return Opened(one_line(refused[:1000]), submission, _notes(notes))
         except (ReaderGone, BadRecord, BadArchive):
-            return Opened(notes=[note(COSTLY_DELIVERY)])
+            return Opened(notes=[note(COSTLY_UPLOAD)])
 
     def listing(self, descriptor: int, name: str) -> tuple[list[Member], list[str]]:
         """The members of a class's zip, each with its `PackedFile` as key, and the links in it.
@@ -257,7 +260,7 @@ class Reader:
             rows, links = _shaped(value, 2)
             if type(rows) is not list or type(links) is not list:
                 raise BadRecord("its list is none")
-            if len(rows) + len(links) > _MOST_LISTED:
+            if len(rows) + len(links) > _MAX_LISTED:
                 raise BadRecord("its list is too long")
             return [_member(row) for row in rows], [_text(link) for link in links]
         except (ReaderGone, BadRecord, ValueError, OverflowError):
@@ -407,7 +410,7 @@ def _member(row: object) -> Member:
 
 def _notes(value: object) -> list[Note]:
     """The notes in what a reader sent: only messages that there are, with short texts in them."""
-    if type(value) is not list or len(value) > _MOST_NOTES:
+    if type(value) is not list or len(value) > _MAX_NOTES:
         raise BadRecord("its notes are none")
     found = []
     for row in value:

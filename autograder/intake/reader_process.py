@@ -31,20 +31,15 @@ from typing import IO, Any
 
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.intake import notebook_reader
-from autograder.intake.archives import (
-    CLASS_LIMITS,
-    BadArchive,
-    Limits,
-    PackedFile,
-    ZipSource,
-    unpacked,
-)
-from autograder.intake.delivery import Delivery, judge
-from autograder.intake.identify import Blueprint
+from autograder.intake.archives import PackedFile, ZipSource, unpacked
+from autograder.intake.errors import BadArchive
+from autograder.intake.identify import AssignmentSpec
 from autograder.intake.submission import CourseCells
+from autograder.intake.upload import Upload, open_upload
+from autograder.intake.upload_limits import CLASS_LIMITS, UploadLimits
 from autograder.sandbox import seccomp, syscalls, wire
 
-_CHUNK = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 _OPEN_FILES = 64
 
 
@@ -76,8 +71,8 @@ class Channel:
     def put(self, number: int, content: bytes) -> None:
         """Hand on all of output file `number`."""
         self.part(number, b"")
-        for start in range(0, len(content), _CHUNK):
-            self.part(number, content[start : start + _CHUNK])
+        for start in range(0, len(content), _CHUNK_BYTES):
+            self.part(number, content[start : start + _CHUNK_BYTES])
 
     def done(self, value: object) -> None:
         """Answer."""
@@ -107,20 +102,20 @@ def _notebook(channel: Channel, cells: list) -> None:
     channel.done(["", notebook_reader.record(raw, known).to_wire()])
 
 
-def _delivery(channel: Channel, delivery: list, blueprint: list, every: list) -> None:
+def _upload(channel: Channel, upload: list, spec: list, every: list) -> None:
     """All that one student handed in."""
-    student, assignment, name, files, links = delivery
-    wanted = Blueprint.from_wire(blueprint)
+    student, assignment, name, files, links = upload
+    wanted = AssignmentSpec.from_wire(spec)
     asked = sorted(wanted.asked)
-    judged = judge(
-        Delivery(student, assignment, name, [tuple(one) for one in files], links),
+    opened = open_upload(
+        Upload(student, assignment, name, [tuple(one) for one in files], links),
         wanted,
-        [Blueprint.from_wire(one) for one in every],
+        [AssignmentSpec.from_wire(one) for one in every],
         channel.open,
         lambda file, content: channel.put(asked.index(file), content),
     )
-    record = judged.submission.to_wire() if judged.submission else None
-    channel.done([judged.refused, record, _plain_notes(judged.notes)])
+    record = opened.submission.to_wire() if opened.submission else None
+    channel.done([opened.refused, record, _plain_notes(opened.notes)])
 
 
 def _listing(channel: Channel, name: str) -> None:
@@ -139,7 +134,7 @@ def _listing(channel: Channel, name: str) -> None:
 
 def _extract(channel: Channel, places: list, member_bytes: int, total_bytes: int) -> None:
     """Members of a class's zip, unpacked; those that are damaged or too large are named."""
-    limits = Limits(len(places), member_bytes, total_bytes)
+    limits = UploadLimits(len(places), member_bytes, total_bytes)
     failed = []
     with channel.open(0) as stream:
         for number, place in enumerate(places):
@@ -148,7 +143,7 @@ def _extract(channel: Channel, places: list, member_bytes: int, total_bytes: int
             try:
                 for piece in unpacked(stream, PackedFile.from_wire(place)):
                     size += len(piece)
-                    limits = Limits(0, member_bytes, limits.total_bytes - len(piece))
+                    limits = UploadLimits(0, member_bytes, limits.total_bytes - len(piece))
                     if size > member_bytes or limits.total_bytes < 0:
                         failed.append([number, "too large"])
                         break
@@ -160,7 +155,7 @@ def _extract(channel: Channel, places: list, member_bytes: int, total_bytes: int
 
 _VERBS = {
     "notebook": _notebook,
-    "delivery": _delivery,
+    "upload": _upload,
     "listing": _listing,
     "extract": _extract,
 }
@@ -258,7 +253,7 @@ def _warm() -> None:
         raw = notebook_reader.read_notebook(content)
         wire.decode(wire.encode(notebook_reader.record(raw, CourseCells()).to_wire()))
     with suppress(BadArchive):
-        ZipSource(b"PK\x05\x06" + bytes(18), "x.zip", Limits(1, 1, 1)).close()
+        ZipSource(b"PK\x05\x06" + bytes(18), "x.zip", UploadLimits(1, 1, 1)).close()
 
 
 def main(argument: str) -> None:

@@ -36,14 +36,14 @@ from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
-from autograder.intake.notebook_reader import submission_of
+from autograder.intake.notebook_reader import submission_from_notebook
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
     CourseCells,
     Submission,
     SubmittedCell,
-    comparable,
     course_cells,
+    normalized_source,
 )
 
 _TEMPLATE_STEPS = (
@@ -58,35 +58,35 @@ _OWN = "own"
 _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 
 
-def template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
+def make_template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
     """The instructor's notebook without solutions but with whole tests."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
     return apply_preprocessors(course, notebook_io.read(path), assignment, _TEMPLATE_STEPS)
 
 
-def released(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
+def make_release(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
     """The notebook as the student got it: what an untouched cell looks like."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
     return apply_preprocessors(course, notebook_io.read(path), assignment, _RELEASED_STEPS)
 
 
 def rebuild(
-    base: NotebookNode, given: NotebookNode, submission: Submission
+    template: NotebookNode, released: NotebookNode, submission: Submission
 ) -> tuple[NotebookNode, list[Note]]:
     """The notebook to run, and what was decided.
 
     Args:
-        base: the instructor's notebook (`template`).
-        given: the same as the student got it (`released`), to tell what was changed.
-        submission: what came back, read with the cells of `base`.
+        template: the instructor's notebook (`make_template`).
+        released: the same as the student got it (`make_release`), to tell what was changed.
+        submission: what came back, read with the cells of `template`.
 
     Returns:
         The rebuilt notebook, without outputs, and the notes for the student.
     """
     matched, own = _matched(submission)
-    own = _after_missing_answers(base, matched, own)
-    untouched = {cell.id: cell.source for cell in given.cells}
-    result = notebook_io.copied(base)
+    own = _after_missing_answers(template, matched, own)
+    untouched = {cell.id: cell.source for cell in released.cells}
+    result = notebook_io.copied(template)
     notes: list[Note] = []
     cells = _own_cells(own.get(None, []))
     for cell in result.cells:
@@ -103,7 +103,7 @@ def rebuild(
         notes.extend(said)
         cells.append(cell)
         cells.extend(_own_cells(own.get(cell.id, [])))
-    _unique_ids(cells, {cell.id for cell in base.cells})
+    _unique_ids(cells, {cell.id for cell in template.cells})
     result.cells = cells
     return result, notes
 
@@ -128,7 +128,7 @@ def _matched(
 
 
 def _after_missing_answers(
-    base: NotebookNode,
+    template: NotebookNode,
     matched: dict[str, list[SubmittedCell]],
     own: dict[str | None, list[SubmittedCell]],
 ) -> dict[str | None, list[SubmittedCell]]:
@@ -140,7 +140,7 @@ def _after_missing_answers(
     above: str | None = None
     answer: str | None = None
     is_open = True
-    for cell in base.cells:
+    for cell in template.cells:
         if cell.id in matched:
             above, answer, is_open = cell.id, None, True
         elif is_test(cell):
@@ -156,7 +156,7 @@ def _answer(
 ) -> tuple[str, list[SubmittedCell], list[Note]]:
     """The source that counts as the answer in one answer cell, and what runs before it."""
     name = grade_id(cell)
-    written = [one for one in found if comparable(one.source) != comparable(stub)]
+    written = [one for one in found if normalized_source(one.source) != normalized_source(stub)]
     if not written and any(one.kind == "code" and one.source.strip() for one in below):
         text = N_(
             "Answer cells are as they were given; your own cells below them ran after them: {cell}."
@@ -204,7 +204,7 @@ def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
     return kept
 
 
-def _restored(cell: NotebookNode, given: str, found: list[SubmittedCell]) -> list[Note]:
+def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> list[Note]:
     """What to tell about a cell of ours that isn't the student's to change."""
     name = grade_id(cell)
     if name is None:
@@ -219,7 +219,7 @@ def _restored(cell: NotebookNode, given: str, found: list[SubmittedCell]) -> lis
     notes = []
     if len(found) > 1:
         notes.append(note(N_("Cells that stood there several times ran once: {cell}."), cell=name))
-    if any(comparable(one.source) != comparable(given) for one in found):
+    if any(normalized_source(one.source) != normalized_source(released) for one in found):
         text = N_("Changed cells ran in their original form: {cell}.")
         notes.append(note(text, cell=name))
     return notes
@@ -260,37 +260,37 @@ def _unique_ids(cells: list[NotebookNode], taken: set[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Base:
+class SourceNotebook:
     """The instructor's notebook, as it takes submissions in.
 
     Attributes:
         template: without solutions but with whole tests.
-        given: as students got it.
+        released: as students got it.
         language: which of the course's languages it is in.
     """
 
     template: NotebookNode
-    given: NotebookNode
+    released: NotebookNode
     language: str
 
     @cached_property
     def untouched(self) -> Submission:
         """What stands in where nothing can be read: the notebook as it was given."""
-        cells = course_cells([self.template], [self.given], [self.language])
-        return submission_of(self.given, cells)
+        cells = course_cells([self.template], [self.released], [self.language])
+        return submission_from_notebook(self.released, cells)
 
 
-class Bases:
+class SourceNotebooks:
     """The instructor's notebooks of one assignment; each is worked out once."""
 
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
         self._languages = course.languages()
-        self._made: dict[tuple[str, str], Base] = {}
+        self._made: dict[tuple[str, str], SourceNotebook] = {}
         self._cells: dict[str, CourseCells] = {}
 
-    def base(self, notebook: str, language: str = MASTER_LANGUAGE) -> Base:
+    def get(self, notebook: str, language: str = MASTER_LANGUAGE) -> SourceNotebook:
         """The one in a language, or in the master's where there is none in that.
 
         Args:
@@ -301,19 +301,19 @@ class Bases:
         made = self._made.get((notebook, language))
         if made is None:
             where = (self._course, self._assignment, notebook, language)
-            made = self._made[notebook, language] = Base(
-                template(*where), released(*where), language
+            made = self._made[notebook, language] = SourceNotebook(
+                make_template(*where), make_release(*where), language
             )
         return made
 
     def cells(self, notebook: str) -> CourseCells:
-        """What recognises this notebook's cells in submissions, in every language there is."""
+        """What recognizes this notebook's cells in submissions, in every language there is."""
         found = self._cells.get(notebook)
         if found is None:
             there = [code for code in self._languages if self._path(notebook, code).is_file()]
-            made = [self.base(notebook, code) for code in there]
+            made = [self.get(notebook, code) for code in there]
             found = self._cells[notebook] = course_cells(
-                [one.template for one in made], [one.given for one in made], there
+                [one.template for one in made], [one.released for one in made], there
             )
         return found
 
@@ -321,30 +321,34 @@ class Bases:
         return self._course.source(language) / self._assignment / f"{notebook}.ipynb"
 
 
-def rebuilt(base: Base, submission: Submission, notes: Iterable[Note] = ()) -> NotebookNode:
+def rebuild_with_notes(
+    source: SourceNotebook, submission: Submission, notes: Iterable[Note] = ()
+) -> NotebookNode:
     """The notebook to run, which carries the notes for its student.
 
     Args:
         notes: what was decided before, when the submission was collected.
     """
-    result, said = rebuild(base.template, base.given, submission)
+    result, said = rebuild(source.template, source.released, submission)
     mark = result.metadata.setdefault("beyond", NotebookNode())
-    mark["language"] = base.language
+    mark["language"] = source.language
     mark["notes"] = [asdict(one) for one in [*notes, *said]]
     return result
 
 
-def recorded(base: NotebookNode, given: NotebookNode, notebook: NotebookNode) -> Submission:
-    """The record of a notebook in memory, recognised by the instructor's.
+def trusted_submission(
+    template: NotebookNode, released: NotebookNode, notebook: NotebookNode
+) -> Submission:
+    """The record of a notebook in memory, recognized by the instructor's.
 
     For notebooks that this process has made or may trust: the student's own, in `validate`.
     """
-    return submission_of(
-        notebook, course_cells([base], [given], [notebook_io.language_of(notebook)])
+    return submission_from_notebook(
+        notebook, course_cells([template], [released], [notebook_io.language_of(notebook)])
     )
 
 
-def is_students(cell: NotebookNode) -> bool:
+def is_student_cell(cell: NotebookNode) -> bool:
     """Whether a cell of a rebuilt notebook has its source from the student."""
     return is_solution(cell) or cell.id.startswith(f"{_OWN}-")
 
@@ -362,7 +366,7 @@ class Rebuild(NbGraderPreprocessor):
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]
         receipt = find_receipt(course, names["student"], assignment)
-        bases = Bases(course, assignment)
-        submission = submission_of(nb, bases.cells(notebook))
-        base = bases.base(notebook, submission.language)
-        return rebuilt(base, submission, receipt.notes if receipt else ()), resources
+        sources = SourceNotebooks(course, assignment)
+        submission = submission_from_notebook(nb, sources.cells(notebook))
+        source = sources.get(notebook, submission.language)
+        return rebuild_with_notes(source, submission, receipt.notes if receipt else ()), resources

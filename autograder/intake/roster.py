@@ -21,7 +21,7 @@ from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
-    from autograder.intake.filenames import Delivery, Owner
+    from autograder.intake.lms_filenames import Owner, OwnerFiles
 
 ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id")
 _ROSTER_LIMIT = 10 * 1024 * 1024
@@ -133,7 +133,7 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
     )
 
 
-def shared(found: Iterable[tuple[Delivery, Person]]) -> dict[str, str]:
+def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]:
     """The students to whom a download gives the work of several owners.
 
     Two people in the LMS can't both be the same student of the class: one has taken the other's
@@ -143,8 +143,8 @@ def shared(found: Iterable[tuple[Delivery, Person]]) -> dict[str, str]:
         A sentence for each such student's id.
     """
     owners: dict[str, dict[tuple[str, str, str], str]] = {}
-    for delivery, person in found:
-        owner = delivery.owner
+    for owned, person in found:
+        owner = owned.owner
         if owner.origin != "folder":
             key = (owner.origin, "" if owner.origin == "canvas" else owner.label, owner.number)
             owners.setdefault(person.id, {})[key] = one_line(owner.label)
@@ -343,7 +343,7 @@ def _checked(found: Iterable[dict], name: str) -> list[Person]:
     return list(people.values())
 
 
-def enrol(course: Course, people: Iterable[Person]) -> None:
+def enroll(course: Course, people: Iterable[Person]) -> None:
     """Write the class list into the gradebook; what it leaves empty stays as it is there."""
     from nbgrader.api import MissingEntry
 

@@ -88,7 +88,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class CourseCells:
-    """The instructor's notebook, as far as submitted cells are recognised by it.
+    """The instructor's notebook, as far as submitted cells are recognized by it.
 
     Attributes:
         ids: of its cells.
@@ -114,7 +114,7 @@ class CourseCells:
         for mark in others:
             if mark in self.ids:
                 return mark
-        text = comparable(source)
+        text = normalized_source(source)
         return self.by_text.get(text) if text else None
 
     def to_wire(self) -> list:
@@ -135,14 +135,14 @@ class CourseCells:
 
 def course_cells(
     notebooks: Iterable[Mapping[str, Any]],
-    given: Iterable[Mapping[str, Any]],
+    released: Iterable[Mapping[str, Any]],
     languages: Iterable[str],
 ) -> CourseCells:
-    """What recognises the cells of an instructor's notebook.
+    """What recognizes the cells of an instructor's notebook.
 
     Args:
         notebooks: the notebook, in each language there is.
-        given: the same as students got them.
+        released: the same as students got them.
     """
     ids: set[str] = set()
     by_grade_id: dict[str, str] = {}
@@ -153,14 +153,14 @@ def course_cells(
             name = (cell["metadata"].get("nbgrader") or {}).get("grade_id")
             if isinstance(name, str):
                 by_grade_id.setdefault(name, cell["id"])
-    for notebook in given:
+    for notebook in released:
         for cell in notebook["cells"]:
-            if text := comparable(cell["source"]):
+            if text := normalized_source(cell["source"]):
                 by_text.setdefault(text, cell["id"])
     return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages))
 
 
-def comparable(source: str) -> str:
+def normalized_source(source: str) -> str:
     """A source as sources are compared: the ends of lines and the space around don't count."""
     return source.replace("\r\n", "\n").strip()
 

@@ -1,7 +1,7 @@
 """The class's scores as CSV: a full table, and what Canvas and Moodle import.
 
 All three are UTF-8, quoted as RFC 4180 says, with CRLF at the end of each line. Text that
-comes from students is disarmed (`disarmed`), so that no spreadsheet takes it for a formula.
+comes from students is escape_formulas (`escape_formulas`), so that no spreadsheet takes it for a formula.
 
 Canvas's layout is the one its gradebook exports and imports: the columns Student, ID,
 SIS User ID, SIS Login ID and Section, then a column an assignment, and a second line
@@ -31,7 +31,7 @@ BOM = b"\xef\xbb\xbf"
 _FORMULA_START = re.compile(r"(^|[;,])(\s*)([=+\-@＝＋－＠])")
 
 
-def disarmed(text: str) -> str:
+def escape_formulas(text: str) -> str:
     """`text` on one line, with an apostrophe before whatever a spreadsheet would compute.
 
     A cell that starts with = + - @ (or their full-width forms) is a formula to Excel,
@@ -44,17 +44,17 @@ def disarmed(text: str) -> str:
     return _FORMULA_START.sub(r"\1\2'\3", one_line(plain))
 
 
-def number(value: float) -> str:
+def decimal(value: float) -> str:
     """A score as a plain decimal: at most four places, no exponent, no trailing zeros."""
     text = f"{value:.4f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
-def _written(lines: Iterable[Iterable[str | float]], bom: bool = False) -> bytes:
-    """Return the rows as CSV: every number as `number` has it, every text disarmed."""
+def _csv(lines: Iterable[Iterable[str | float]], bom: bool = False) -> bytes:
+    """Return the rows as CSV: every number as `decimal` has it, every text escape_formulas."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerows(
-        [disarmed(cell) if isinstance(cell, str) else number(cell) for cell in line]
+        [escape_formulas(cell) if isinstance(cell, str) else decimal(cell) for cell in line]
         for line in lines
     )
     return (BOM if bom else b"") + buffer.getvalue().encode("utf-8")
@@ -94,7 +94,7 @@ def full_csv(sheet: GradeSheet, excel: bool = False) -> bytes:
         else:
             line += ["", sheet.max_score, "", ""] + [""] * len(sheet.questions)
         lines.append(line)
-    return _written(lines, bom=excel)
+    return _csv(lines, bom=excel)
 
 
 def _final(sheet: GradeSheet) -> list[Row]:
@@ -117,7 +117,7 @@ def canvas_csv(sheet: GradeSheet) -> bytes:
         # Canvas tells students apart by its own number, where the gradebook has it.
         own = row.lms_user_id if row.lms_user_id.isdecimal() else ""
         lines.append([_sortable_name(row), own, row.student, row.student, "", row.score])
-    return _written(lines)
+    return _csv(lines)
 
 
 def moodle_csv(sheet: GradeSheet) -> bytes:
@@ -126,4 +126,4 @@ def moodle_csv(sheet: GradeSheet) -> bytes:
     for row in _final(sheet):
         key = row.lms_user_id or row.student
         lines.append([key, row.email, row.score])
-    return _written(lines)
+    return _csv(lines)

@@ -16,11 +16,11 @@ from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
 from beyond.locale import _
 
 BINS = 10
-MOST_MISSED = 5
+MAX_MISSED = 5
 
 
 @dataclass(frozen=True)
-class QuestionFigures:
+class QuestionStatistics:
     """One question in the report.
 
     Attributes:
@@ -41,19 +41,19 @@ class QuestionFigures:
     at_zero: int
 
     @property
-    def share(self) -> float | None:
+    def mean_fraction(self) -> float | None:
         """The mean as a share of the points."""
         if self.mean is None or self.question.points <= 0:
             return None
         return self.mean / self.question.points
 
     @property
-    def missed_share(self) -> float:
+    def missed_fraction(self) -> float:
         return self.below_full / self.answered if self.answered else 0.0
 
 
 @dataclass(frozen=True)
-class Figures:
+class ClassStatistics:
     """What the report says of a class.
 
     `mean`, `median` and `deviation` are of the scores that count (after penalties) of all
@@ -70,14 +70,14 @@ class Figures:
     median: float | None
     deviation: float | None
     bins: list[int]
-    questions: list[QuestionFigures]
+    questions: list[QuestionStatistics]
 
     @property
-    def most_missed(self) -> list[QuestionFigures]:
+    def most_missed(self) -> list[QuestionStatistics]:
         """The questions most often below full points, at most five, the worst first."""
         missed = [one for one in self.questions if one.below_full]
-        missed.sort(key=lambda one: (-one.missed_share, -one.at_zero / one.answered))
-        return missed[:MOST_MISSED]
+        missed.sort(key=lambda one: (-one.missed_fraction, -one.at_zero / one.answered))
+        return missed[:MAX_MISSED]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ReportResult:
     csv: Path
     canvas: Path
     moodle: Path
-    figures: Figures
+    figures: ClassStatistics
 
     def __str__(self) -> str:
         found = self.figures
@@ -147,12 +147,12 @@ def report(
     return ReportResult(*written, figures=found)
 
 
-def figures(sheet: GradeSheet) -> Figures:
+def figures(sheet: GradeSheet) -> ClassStatistics:
     """The report's numbers."""
     submitted = sheet.submitted
     scores = [row.score for row in submitted]
     shares = [score / sheet.max_score for score in scores] if sheet.max_score > 0 else []
-    return Figures(
+    return ClassStatistics(
         submitted=len(submitted),
         missing=len([row for row in sheet.rows if row.student not in set(sheet.collected)])
         - len(submitted),
@@ -162,13 +162,13 @@ def figures(sheet: GradeSheet) -> Figures:
         max_score=sheet.max_score,
         mean=statistics.mean(scores),
         median=statistics.median(scores),
-        deviation=statistics.deviation(scores),
+        deviation=statistics.standard_deviation(scores),
         bins=statistics.histogram(shares, BINS),
-        questions=[_question_figures(question, sheet) for question in sheet.questions],
+        questions=[_question_statistics(question, sheet) for question in sheet.questions],
     )
 
 
-def _question_figures(question: Question, sheet: GradeSheet) -> QuestionFigures:
+def _question_statistics(question: Question, sheet: GradeSheet) -> QuestionStatistics:
     submitted = sheet.submitted
     have = [row for row in submitted if question.key not in row.waiting]
     scores = [row.scores.get(question.key, 0.0) for row in have]
@@ -181,7 +181,7 @@ def _question_figures(question: Question, sheet: GradeSheet) -> QuestionFigures:
         if other.key != question.key and other.key not in pending
     ]
     below = [score for score in scores if score < question.points - 1e-9]
-    return QuestionFigures(
+    return QuestionStatistics(
         question=question,
         answered=len(have),
         waiting=len(submitted) - len(have),
@@ -198,25 +198,25 @@ def _rest(row: Row, counted: list[str]) -> float:
 
 # How the page says it.
 
-NOTHING = "–"
+UNDEFINED = "–"
 """What stands where a figure can't be had."""
 
 
 def _points(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}".removesuffix(".0")
+    return UNDEFINED if value is None else f"{value:.1f}".removesuffix(".0")
 
 
 def _mean(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}"
+    return UNDEFINED if value is None else f"{value:.2f}"
 
 
 def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{value * 100:.0f} %"
+    return UNDEFINED if value is None else f"{value * 100:.0f} %"
 
 
 def _signed(value: float | None) -> str:
     if value is None:
-        return NOTHING
+        return UNDEFINED
     text = f"{value:.2f}"
     return "0.00" if text == "-0.00" else text.replace("-", "−")
 
@@ -237,12 +237,12 @@ def _template():
         finalize=printable_value,
     )
     environment.filters.update(points=_points, mean=_mean, percent=_percent, signed=_signed)
-    environment.globals.update(edge=_edge, NOTHING=NOTHING)
+    environment.globals.update(edge=_edge, UNDEFINED=UNDEFINED)
     text = files("autograder.report").joinpath("templates/report.html").read_text(encoding="utf-8")
     return environment.from_string(text)
 
 
-def render(sheet: GradeSheet, found: Figures, language: str) -> str:
+def render(sheet: GradeSheet, found: ClassStatistics, language: str) -> str:
     """The page, in the language that is set now."""
     columns = _columns(found.questions)
     return _template().render(
@@ -258,13 +258,13 @@ def render(sheet: GradeSheet, found: Figures, language: str) -> str:
     )
 
 
-ONE_COLUMN = 20
+MAX_ROWS = 20
 """The most questions that are listed in one column, with a bar each."""
 
 
-def _columns(questions: list[QuestionFigures]) -> list[list[QuestionFigures]]:
+def _columns(questions: list[QuestionStatistics]) -> list[list[QuestionStatistics]]:
     """One column of questions, or two where one would run over the page."""
-    if len(questions) <= ONE_COLUMN:
+    if len(questions) <= MAX_ROWS:
         return [questions]
     half = (len(questions) + 1) // 2
     return [questions[:half], questions[half:]]
@@ -287,7 +287,7 @@ class Bar:
     label: str
 
 
-PICTURE = (520, 190)
+CHART_SIZE = (520, 190)
 """The width and height of the drawing, as the template has them."""
 _BASE, _TOP, _LEFT = 160, 22, 10
 
@@ -295,7 +295,7 @@ _BASE, _TOP, _LEFT = 160, 22, 10
 def _bars(counts: list[int]) -> list[Bar]:
     """The histogram drawn: the highest bar fills the picture's height."""
     highest = max(counts, default=0) or 1
-    step = (PICTURE[0] - 2 * _LEFT) / len(counts)
+    step = (CHART_SIZE[0] - 2 * _LEFT) / len(counts)
     bars = []
     for place, count in enumerate(counts):
         height = round((_BASE - _TOP) * count / highest, 1)

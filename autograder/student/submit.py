@@ -23,15 +23,16 @@ from autograder.core.receipts import RECEIPT, STAMP, make_receipt
 from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.i18n import speaking
-from autograder.intake.archives import STUDENT_LIMITS, FolderSource
+from autograder.intake.folders import FolderSource
 from autograder.intake.identify import (
     PLAIN,
-    Blueprint,
+    AssignmentSpec,
     Candidate,
-    blueprints,
+    assignment_specs,
     find_assignment,
     is_notebook_name,
 )
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from beyond.locale import SOURCE_LANGUAGE, _, available
 
 CELLS_MISSING = N_(
@@ -112,36 +113,36 @@ def submit(
     folder, files = _found(path)
     if len(files) == 1 and is_notebook_name(files[0][0]):
         parse(files[0][1], files[0][0])  # says what is wrong with it
-    blueprint, candidates = find_assignment(files, blueprints(course))
-    chosen, notes = _chosen(candidates, blueprint, path)
+    spec, candidates = find_assignment(files, assignment_specs(course))
+    chosen, notes = _chosen(candidates, spec, path)
     content = dict(files)[chosen.name]
     notebook = parse(content, chosen.name)
     if not chosen.known:
         raise UserError(
-            f"{chosen.name} holds none of {blueprint.assignment}'s cells; "
+            f"{chosen.name} holds none of {spec.assignment}'s cells; "
             "take the notebook of the assignment, put your answers into it and hand that in."
         )
-    if missing := blueprint.grade_ids - chosen.known:
+    if missing := spec.grade_ids - chosen.known:
         notes.append(note(CELLS_MISSING, cells=", ".join(sorted(missing))))
-    packed = {blueprint.notebook: content}
-    for name in sorted(blueprint.asked):
+    packed = {spec.notebook: content}
+    for name in sorted(spec.asked):
         place = (folder / chosen.name).parent / name
         if place.is_file() and not place.is_symlink():
             packed[name] = read_file(place, STUDENT_LIMITS.member_bytes)
         else:
             notes.append(note(FILE_MISSING, name=name))
     time = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
-    receipt = make_receipt(blueprint.assignment, student, time, packed)
+    receipt = make_receipt(spec.assignment, student, time, packed)
     everything = {**packed, RECEIPT: _as_json(receipt)}
     if exchange:
-        place = _to_exchange(course, blueprint.assignment, student, everything)
+        place = _to_exchange(course, spec.assignment, student, everything)
     else:
-        name = f"{blueprint.assignment}-{student}-{time.strftime(STAMP)}.zip"
+        name = f"{spec.assignment}-{student}-{time.strftime(STAMP)}.zip"
         place = (Path(out_dir) if out_dir else (folder / chosen.name).parent) / name
         write_file(place, _zipped(everything, time))
     return SubmitResult(
         path=place,
-        assignment=blueprint.assignment,
+        assignment=spec.assignment,
         student=student,
         time=receipt["time"],
         files=receipt["files"],
@@ -170,17 +171,17 @@ def _found(path: Path) -> tuple[Path, list[tuple[str, bytes]]]:
 
 
 def _chosen(
-    candidates: list[Candidate], blueprint: Blueprint, path: Path
+    candidates: list[Candidate], spec: AssignmentSpec, path: Path
 ) -> tuple[Candidate, list[Note]]:
     """The notebook meant. The student is there to ask, so nothing is decided but the obvious."""
     if len(candidates) == 1:
         return candidates[0], []
     shown = sorted(candidate.name for candidate in candidates)
-    # standing[4:6] is the name's kind and its numbers.
-    original = [one for one in candidates if one.named and one.standing[4:6] == (PLAIN, ())]
+    # rank[4:6] is the name's kind and its numbers.
+    original = [one for one in candidates if one.named and one.rank[4:6] == (PLAIN, ())]
     if len(original) != 1:
         raise UserError(
-            f"{path} holds several versions of {blueprint.assignment} ({', '.join(shown)}); "
+            f"{path} holds several versions of {spec.assignment} ({', '.join(shown)}); "
             "name the file to hand in."
         )
     shown.remove(original[0].name)

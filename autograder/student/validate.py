@@ -75,7 +75,7 @@ class ValidationResult:
 
     Attributes:
         path: the notebook, unchanged.
-        assignment: the assignment that it was recognised as; None if it isn't one.
+        assignment: the assignment that it was recognized as; None if it isn't one.
         language: the notebook's language, in which `str()` speaks.
         cells: the test cells and written answers in order.
         unanswered: the answer cells that are as they were given.
@@ -140,10 +140,10 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         released, notes, running = None, [], notebook_io.copied(own)
         changed, missing = _changed_by_own_checksums(own), []
     else:
-        from autograder.intake.rebuild import rebuild, recorded
+        from autograder.intake.rebuild import rebuild, trusted_submission
 
         released = notebook_io.read(known)
-        running, notes = rebuild(released, released, recorded(released, released, own))
+        running, notes = rebuild(released, released, trusted_submission(released, released, own))
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
     executed = _executed(course, running, path.resolve().parent)
@@ -181,10 +181,10 @@ def find_release(course: Course, own: NotebookNode) -> Path | None:
     for path in sorted((course.root / "release").glob("*/*/*.ipynb")):
         cells = [cell for cell in notebook_io.read(path).cells if grade_id(cell)]
         same = sum(grade_id(cell) in ids or cell.source.strip() in texts for cell in cells)
-        standing = (same / len(cells) if cells else 0.0, path.parts[-3] == language, path)
+        rank = (same / len(cells) if cells else 0.0, path.parts[-3] == language, path)
         # A cell named `imports` is in every assignment; a third of the cells is not chance.
-        if standing[0] >= 1 / 3 and (best is None or standing[:2] > best[:2]):
-            best = standing
+        if rank[0] >= 1 / 3 and (best is None or rank[:2] > best[:2]):
+            best = rank
     return best[2] if best else None
 
 

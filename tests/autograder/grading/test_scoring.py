@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from autograder.core.cell_status import CellStatus
-from autograder.grading.scoring import outcome
+from autograder.grading.scoring import score_cell
 from beyond.checks import MIME_TYPE
 
 
@@ -21,14 +21,11 @@ def one(name="x", passed=True, weight=1, unanswered=False, message=""):
     }
 
 
-def test_cell(kit, *outputs, source="report()", ran=True):
+def a_test_cell(kit, *outputs, source="report()", ran=True):
     cell = kit.new_code_cell(source, id="t", metadata=kit.meta("t", points=4))
     cell.outputs = list(outputs)
     cell.execution_count = 1 if ran else None
     return cell
-
-
-test_cell.__test__ = False
 
 
 def shown(*checks):
@@ -40,25 +37,25 @@ def error(name, value=""):
 
 
 def test_partial_credit_by_weight(kit):
-    result = outcome(test_cell(kit, shown(one(), one("y", False, 3, message="Why?"))))
+    result = score_cell(a_test_cell(kit, shown(one(), one("y", False, 3, message="Why?"))))
     assert result.points == 1.0
     assert result.reasons == ("not passed: y (Why?)",)
 
 
 def test_a_warning_never_costs_a_point(kit):
     noise = new_output("stream", name="stderr", text="UserWarning")
-    assert outcome(test_cell(kit, noise, shown(one()), noise)).points == 4
-    assert outcome(test_cell(kit, noise, source="assert True")).points == 4
+    assert score_cell(a_test_cell(kit, noise, shown(one()), noise)).points == 4
+    assert score_cell(a_test_cell(kit, noise, source="assert True")).points == 4
 
 
 def test_a_failed_form_says_only_that(kit):
-    result = outcome(test_cell(kit, shown(one("form", False, 0), one("answer", False, 1))))
+    result = score_cell(a_test_cell(kit, shown(one("form", False, 0), one("answer", False, 1))))
     assert result.points == 0
     assert result.reasons == ("not passed: form",)
 
 
 def test_no_answer_is_not_a_wrong_answer(kit):
-    result = outcome(test_cell(kit, shown(one("form", False, 0, True), one("answer", False))))
+    result = score_cell(a_test_cell(kit, shown(one("form", False, 0, True), one("answer", False))))
     assert (result.points, result.answered) == (0, False)
 
 
@@ -72,17 +69,17 @@ def test_no_answer_is_not_a_wrong_answer(kit):
     ],
 )
 def test_how_a_cell_ended_is_known_from_its_state(kit, status, says):
-    cell = test_cell(kit, error("Any", "words"))
+    cell = a_test_cell(kit, error("Any", "words"))
     cell.metadata["beyond"] = {"status": str(status)}
-    result = outcome(cell)
+    result = score_cell(cell)
     assert result.points == 0
     assert says in result.reasons[0]
 
 
 @pytest.mark.parametrize("status", CellStatus)
 def test_words_alone_are_no_state(kit, status):
-    cell = test_cell(kit, error(status.error_name or "E", "the time limit was used up"))
-    assert outcome(cell).reasons[0].startswith(status.error_name or "E")
+    cell = a_test_cell(kit, error(status.error_name or "E", "the time limit was used up"))
+    assert score_cell(cell).reasons[0].startswith(status.error_name or "E")
 
 
 @pytest.mark.parametrize(
@@ -93,34 +90,48 @@ def test_words_alone_are_no_state(kit, status):
     ],
 )
 def test_a_test_that_left_no_record_earns_nothing(kit, outputs, says):
-    result = outcome(test_cell(kit, *outputs))
+    result = score_cell(a_test_cell(kit, *outputs))
     assert result.points == 0
     assert says in result.reasons[0]
 
 
 def test_a_cell_that_never_ran_earns_nothing(kit):
-    assert outcome(test_cell(kit, source="assert True", ran=False)).points == 0
+    assert score_cell(a_test_cell(kit, source="assert True", ran=False)).points == 0
 
 
 @pytest.mark.parametrize("value", ["999", "inf", "nan", "-inf", "1e400"])
 def test_points_out_of_range_are_zero(kit, value):
     result = new_output("execute_result", data={"text/plain": value}, execution_count=1)
-    assert outcome(test_cell(kit, result, source="x")).points == 0
+    assert score_cell(a_test_cell(kit, result, source="x")).points == 0
 
 
 @pytest.mark.parametrize(
     ("shown", "points"),
     [
-        ("1.5", 1.5), ("3", 3), ("0", 0), ("0.0", 0), ("15e-1", 1.5), ("4.000000000000001", 4),
-        ("np.float64(1.5)", 1.5), ("np.int64(2)", 2), ("tensor(1.5000)", 1.5), ("array(2)", 2),
-        ("tensor(1.5, dtype=torch.float64)", 1.5), ("Fraction(3, 2)", 1.5),
-        ("Decimal('1.5')", 1.5), ("np.float64(nan)", 0), ("-1", 0), ("5", 0),
-        ("True", 4), ("'1.5'", 4), ("[1, 2]", 4),
+        ("1.5", 1.5),
+        ("3", 3),
+        ("0", 0),
+        ("0.0", 0),
+        ("15e-1", 1.5),
+        ("4.000000000000001", 4),
+        ("np.float64(1.5)", 1.5),
+        ("np.int64(2)", 2),
+        ("tensor(1.5000)", 1.5),
+        ("array(2)", 2),
+        ("tensor(1.5, dtype=torch.float64)", 1.5),
+        ("Fraction(3, 2)", 1.5),
+        ("Decimal('1.5')", 1.5),
+        ("np.float64(nan)", 0),
+        ("-1", 0),
+        ("5", 0),
+        ("True", 4),
+        ("'1.5'", 4),
+        ("[1, 2]", 4),
     ],
-)  # fmt: skip
+)
 def test_plain_partial_credit_counts(kit, shown, points):
     result = new_output("execute_result", data={"text/plain": shown}, execution_count=1)
-    assert outcome(test_cell(kit, result, source="x")).points == points
+    assert score_cell(a_test_cell(kit, result, source="x")).points == points
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,7 @@ def test_plain_partial_credit_counts(kit, shown, points):
 )
 def test_a_record_that_report_could_not_have_written_earns_nothing(kit, record):
     forged = new_output("display_data", data={MIME_TYPE: record})
-    assert outcome(test_cell(kit, forged)).points == 0
+    assert score_cell(a_test_cell(kit, forged)).points == 0
 
 
 def test_a_written_answer_waits_for_a_person(kit):
@@ -144,4 +155,4 @@ def test_a_written_answer_waits_for_a_person(kit):
         "Because.", id="why", metadata=kit.meta("why", solution=True, points=2)
     )
     cell.metadata.nbgrader["checksum"] = "of the stub"
-    assert outcome(cell).points is None
+    assert score_cell(cell).points is None

@@ -5,7 +5,7 @@ import ast
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from autograder.judge.hidden_part import is_apart, texts_in
 from autograder.judge.looks import UNNAMED
 from tests.one_job import execute
@@ -75,7 +75,7 @@ def graded(answer, test, solution=RIGHT, given=GIVEN, before=()):
         )
 
     done = execute(notebook(answer), notebook(solution), cell_seconds=1.0)
-    return cell_verdicts(done.notebook)[0]
+    return graded_cells(done.notebook)[0]
 
 
 @pytest.mark.parametrize("test", [INSIDE_A_CHECK, INSIDE_A_FUNCTION, BEFORE, INSIDE_A_LIST])

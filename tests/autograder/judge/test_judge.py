@@ -9,6 +9,7 @@ import sys
 import threading
 import zipfile
 from decimal import Decimal
+from pathlib import Path
 
 import numpy
 import pytest
@@ -245,7 +246,7 @@ def test_a_value_that_keeps_a_test_busy_costs_that_test():
 
 
 def test_a_given_cell_that_never_ends_is_the_instructors_fault():
-    with pytest.raises(InstructorFault, match="more than 0.3 seconds"):
+    with pytest.raises(InstructorFault, match=r"more than 0.3 seconds"):
         Judge(process(Child()), Names(), []).define("given", "while True: pass", 0.3)
 
 
@@ -323,15 +324,32 @@ class Group(ExceptionGroup):
 
 
 HONEST_ERRORS = [
-    ValueError("no"), ValueError(), ValueError(1, "a"), KeyError("x"), KeyError("a\nb"), TooSmall("tiny"), Both("x"),
-    caught(lambda: json.loads("{")), caught(lambda: statistics.mean([])), caught(lambda: b"\xff".decode()),
-    caught(lambda: "\ud800".encode()), caught(lambda: open("/no/such/file")), caught(lambda: [][1]),
-    caught(lambda: numpy.linalg.inv(numpy.zeros((2, 2)))), caught(lambda: numpy.zeros(2).sum(axis=5)),
-    caught(lambda: compile("1 +", "x", "exec")), caught(lambda: zipfile.ZipFile(io.BytesIO(b"x"))),
-    caught(lambda: Decimal(1) / 0), caught(lambda: next(iter([]))), caught(lambda: int("x")), TimeoutError("mine"),
-    ExceptionGroup("two", [ValueError("a"), TooSmall("b")]), Group("own", [KeyError("x")]), ImportError("m", name="m"),
+    ValueError("no"),
+    ValueError(),
+    ValueError(1, "a"),
+    KeyError("x"),
+    KeyError("a\nb"),
+    TooSmall("tiny"),
+    Both("x"),
+    caught(lambda: json.loads("{")),
+    caught(lambda: statistics.mean([])),
+    caught(lambda: b"\xff".decode()),
+    caught(lambda: "\ud800".encode()),
+    caught(lambda: Path("/no/such/file").read_text()),
+    caught(lambda: [][1]),
+    caught(lambda: numpy.linalg.inv(numpy.zeros((2, 2)))),
+    caught(lambda: numpy.zeros(2).sum(axis=5)),
+    caught(lambda: compile("1 +", "x", "exec")),
+    caught(lambda: zipfile.ZipFile(io.BytesIO(b"x"))),
+    caught(lambda: Decimal(1) / 0),
+    caught(lambda: next(iter([]))),
+    caught(lambda: int("x")),
+    TimeoutError("mine"),
+    ExceptionGroup("two", [ValueError("a"), TooSmall("b")]),
+    Group("own", [KeyError("x")]),
+    ImportError("m", name="m"),
     caught(lambda: torch.ones(2) @ torch.ones(3)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("error", HONEST_ERRORS, ids=lambda error: type(error).__name__)
@@ -353,8 +371,16 @@ def test_an_exception_is_caught_by_what_would_catch_it_in_a_notebook(error):
         assert found.args == error.args
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), BaseException("x"),
-                                   BaseExceptionGroup("g", [SystemExit(1)])])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(1),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        BaseException("x"),
+        BaseExceptionGroup("g", [SystemExit(1)]),
+    ],
+)
 def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
     found = raised(error)
     assert isinstance(found, Exception) and not isinstance(
@@ -365,14 +391,27 @@ def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
 @pytest.mark.parametrize(
     "bases",
     [
-        ["beyond.checks.NotAnswered"], ["autograder.judge.rpc.ChildGone"], ["builtins.open"], ["os.system"],
-        ["antigravity.X"], [".", "..", "", "builtins.", ".ValueError"], ["builtins.ValueError"] * 10_000,
-        ["builtins.OSError", "builtins.SyntaxError", "builtins.UnicodeDecodeError", "builtins.ImportError"],
-        ["builtins.Exception.__subclasses__"], [1], ["builtins.ValueError", "builtins.UnicodeError"],
-        ["builtins.ExceptionGroup", "builtins.OSError"], ["builtins.SystemExit", "builtins.BaseException"],
+        ["beyond.checks.NotAnswered"],
+        ["autograder.judge.rpc.ChildGone"],
+        ["builtins.open"],
+        ["os.system"],
+        ["antigravity.X"],
+        [".", "..", "", "builtins.", ".ValueError"],
+        ["builtins.ValueError"] * 10_000,
+        [
+            "builtins.OSError",
+            "builtins.SyntaxError",
+            "builtins.UnicodeDecodeError",
+            "builtins.ImportError",
+        ],
+        ["builtins.Exception.__subclasses__"],
+        [1],
+        ["builtins.ValueError", "builtins.UnicodeError"],
+        ["builtins.ExceptionGroup", "builtins.OSError"],
+        ["builtins.SystemExit", "builtins.BaseException"],
     ],
     ids=str,
-)  # fmt: skip
+)
 @pytest.mark.parametrize("arguments", [None, [], ["x"] * 50, [b"", 1, None], [10**5000], 7])
 def test_a_hostile_claim_makes_an_exception_and_nothing_else(bases, arguments):
     before = set(sys.modules)

@@ -24,9 +24,13 @@ OWN = CodeCell("a", 1, "student", "f = 1")
 
 def one(name, passed, message="", hidden=False, unanswered=False):
     return {
-        "name": name, "weight": 1, "passed": passed, "hidden": hidden,
-        "unanswered": unanswered, "message": message,
-    }  # fmt: skip
+        "name": name,
+        "weight": 1,
+        "passed": passed,
+        "hidden": hidden,
+        "unanswered": unanswered,
+        "message": message,
+    }
 
 
 def reported(*found):

@@ -4,7 +4,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.core.notebook_io import is_test
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from autograder.grading.scoring import outcome
 from beyond.checks import MIME_TYPE
 from tests.conftest import ROOT
@@ -29,7 +29,7 @@ def asks(name, expression, points=1):
 def points(*cells, seconds=1.0):
     notebook = new_notebook(cells=[cell("given", GIVEN, locked=True), *cells])
     done = execute(notebook, notebook, cell_seconds=seconds)
-    return {one.grade_id: one.points for one in cell_verdicts(done.notebook)}, done
+    return {one.grade_id: one.points for one in graded_cells(done.notebook)}, done
 
 
 def answer(name, source):

@@ -94,9 +94,26 @@ def test_nothing_of_the_home_folder_but_python_is_there(student):
 
 @pytest.mark.parametrize(
     "folder",
-    ["/", "/course", "/course/beyond", "/course/autograder/engine", "/usr", "/usr/lib", "/etc"]
-    + ["/dev", "/dev/pts", "/behind", "/proc", "/proc/sys/kernel", "/bin", "/home", "/var/tmp"]
-    + [sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)],
+    [
+        "/",
+        "/course",
+        "/course/beyond",
+        "/course/autograder/engine",
+        "/usr",
+        "/usr/lib",
+        "/etc",
+        "/dev",
+        "/dev/pts",
+        "/behind",
+        "/proc",
+        "/proc/sys/kernel",
+        "/bin",
+        "/home",
+        "/var/tmp",
+        sys.prefix,
+        sys.base_prefix,
+        os.path.dirname(os.__file__),
+    ],
 )
 def test_nothing_can_be_written_outside_scratch(student, folder):
     assert student.fails(f"open({folder + '/x'!r}, 'w')") in (

@@ -42,12 +42,23 @@ def test_settings_come_from_cells_and_calls(bubblewrap):
 @pytest.mark.parametrize(
     "claimed",
     [
-        [], [1], [[]], [["float16", 28]], [["bool", 0]], [[None, None]], [["float32.__class__", 10**9]],
-        [[b"float64", True]], [["float64"] * 3], [{}], [["", -1]], [["float64", 30]] * 2,
-        [["", 1]], [["float32", 5]],
+        [],
+        [1],
+        [[]],
+        [["float16", 28]],
+        [["bool", 0]],
+        [[None, None]],
+        [["float32.__class__", 10**9]],
+        [[b"float64", True]],
+        [["float64"] * 3],
+        [{}],
+        [["", -1]],
+        [["float64", 30]] * 2,
+        [["", 1]],
+        [["float32", 5]],
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_claim_chooses_among_honest_settings_only(claimed):
     before = numeric_context.claim()
     numeric_context.adopt(claimed)

@@ -10,6 +10,7 @@ import types
 from collections import namedtuple
 from decimal import Decimal
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy
 import pytest
@@ -160,8 +161,12 @@ def test_depth_is_the_same_as_in_a_reply():
 class Meta(type):
     """A class that pretends to be another one."""
 
-    __hash__ = lambda self: hash(int)  # noqa: E731
-    __eq__ = lambda self, other: True  # noqa: E731
+    def __hash__(self):
+        return hash(int)
+
+    def __eq__(self, other):
+        return True
+
     __instancecheck__ = __subclasscheck__ = lambda self, other: True
 
 
@@ -186,7 +191,7 @@ class LyingTuple(tuple):
 
 
 class LyingDataclass:
-    __dataclass_fields__ = {"x": 1}
+    __dataclass_fields__: ClassVar = {"x": 1}
 
 
 class NoEnd:
@@ -243,10 +248,25 @@ class Member(enum.Enum):
 
 
 HOSTILE = [
-    Pretending(), [Pretending()], {1: Pretending()}, Lying(), [Lying()], LyingTuple((1,)), LyingDataclass(), NoEnd(),
-    Growing(), Odd(), Raising(), [Number(5)], Part(1, 2), Member.ME, types.SimpleNamespace(**{"a b": 1, "__class__": 2}),
-    types.SimpleNamespace(a=NoEnd()), Meta("M", (), {}), numpy.zeros(1).view(type("S", (numpy.ndarray,), {"dtype": 1})),
-]  # fmt: skip
+    Pretending(),
+    [Pretending()],
+    {1: Pretending()},
+    Lying(),
+    [Lying()],
+    LyingTuple((1,)),
+    LyingDataclass(),
+    NoEnd(),
+    Growing(),
+    Odd(),
+    Raising(),
+    [Number(5)],
+    Part(1, 2),
+    Member.ME,
+    types.SimpleNamespace(**{"a b": 1, "__class__": 2}),
+    types.SimpleNamespace(a=NoEnd()),
+    Meta("M", (), {}),
+    numpy.zeros(1).view(type("S", (numpy.ndarray,), {"dtype": 1})),
+]
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: type(value).__name__)

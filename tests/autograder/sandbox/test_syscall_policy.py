@@ -57,7 +57,45 @@ REFUSED = sorted(
     for words in table.values()
     for name in words.split()
 )
-OLD_AND_EXOTIC = ["acct", "swapon", "swapoff", "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "quotactl", "nfsservctl", "vmsplice", "modify_ldt", "iopl", "ioperm", "vhangup", "uselib", "ustat", "sysfs", "_sysctl", "afs_syscall", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "mq_open", "mq_unlink", "remap_file_pages", "get_kernel_syms", "query_module", "create_module", "process_mrelease"]
+OLD_AND_EXOTIC = [
+    "acct",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "quotactl",
+    "nfsservctl",
+    "vmsplice",
+    "modify_ldt",
+    "iopl",
+    "ioperm",
+    "vhangup",
+    "uselib",
+    "ustat",
+    "sysfs",
+    "_sysctl",
+    "afs_syscall",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
+    "adjtimex",
+    "sethostname",
+    "setdomainname",
+    "landlock_create_ruleset",
+    "landlock_add_rule",
+    "landlock_restrict_self",
+    "mq_open",
+    "mq_unlink",
+    "remap_file_pages",
+    "get_kernel_syms",
+    "query_module",
+    "create_module",
+    "process_mrelease",
+]
 
 
 @pytest.mark.parametrize("name", REFUSED)

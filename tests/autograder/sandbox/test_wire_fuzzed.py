@@ -7,6 +7,7 @@ value, which decodes to itself again, or is refused with the wire's own error.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -104,10 +105,8 @@ def test_mutated_frames_are_plain_or_refused(data):
 @often
 @given(st.binary(max_size=300))
 def test_any_bytes_are_plain_or_refused(data):
-    try:
+    with contextlib.suppress(WireError):
         assert is_plain(decode(data))
-    except WireError:
-        pass
 
 
 @pytest.mark.parametrize("frame", ENCODED, ids=range(len(ENCODED)))
@@ -115,10 +114,8 @@ def test_every_byte_changed_and_every_beginning(frame):
     for place in range(len(frame)):
         for value in (0, 1, 0x7F, 0x80, 0xFF, frame[place] ^ 1, frame[place] ^ 0x20):
             changed = frame[:place] + bytes([value]) + frame[place + 1 :]
-            try:
+            with contextlib.suppress(WireError):
                 assert is_plain(decode(changed))
-            except WireError:
-                pass
         with pytest.raises(WireError):
             decode(frame[:place])
 
@@ -144,9 +141,9 @@ def test_a_door_with_a_liar_behind_it_gives_a_value_or_an_end(frames, cut):
     try:
         assert is_plain(door.value("answer"))
     except ChildGone as end:
-        assert str(end) == door.gone
+        assert str(end) == door.gone  # noqa: PT017 - drawn input may do either
     except Exception as error:  # one that the child claims, with a text that harms nobody
-        assert len(str(error)) <= 1_000 and str(error).isprintable()
+        assert len(str(error)) <= 1_000 and str(error).isprintable()  # noqa: PT017 - drawn input may do either
     finally:
         ours.close()
     liar.join(5)

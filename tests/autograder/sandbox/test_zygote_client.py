@@ -256,13 +256,15 @@ def test_elsewhere_than_on_linux_it_names_the_container(monkeypatch):
 
 def test_what_asks_for_a_temporary_folder_on_import_can_be_warmed(bubblewrap, talk):
     asks = "torch.export._trace"
-    with WarmParent(limits=Limits(memory_bytes=1024 * MIB), imports=(asks,)) as parent:
-        with parent.fork(seed=1) as child:
-            student = talk(child)
-            student.run("import sys, tempfile\nwith tempfile.TemporaryFile() as f: f.write(b'x')")
-            assert student.text(f"print({asks!r} in sys.modules, tempfile.gettempdir())") == (
-                "True /scratch/tmp\n"
-            )
+    with (
+        WarmParent(limits=Limits(memory_bytes=1024 * MIB), imports=(asks,)) as parent,
+        parent.fork(seed=1) as child,
+    ):
+        student = talk(child)
+        student.run("import sys, tempfile\nwith tempfile.TemporaryFile() as f: f.write(b'x')")
+        assert student.text(f"print({asks!r} in sys.modules, tempfile.gettempdir())") == (
+            "True /scratch/tmp\n"
+        )
 
 
 def test_the_environment_is_a_short_list():

@@ -28,9 +28,13 @@ def execute(cells) -> dict[str, CellOutcome]:
             except Exception as error:
                 why = (type(error).__name__, str(error))
                 outputs.append(
-                    {"output_type": "error", "ename": why[0], "evalue": why[1],
-                     "traceback": [": ".join(why)]}
-                )  # fmt: skip
+                    {
+                        "output_type": "error",
+                        "ename": why[0],
+                        "evalue": why[1],
+                        "traceback": [": ".join(why)],
+                    }
+                )
         if stderr.getvalue():
             said = stderr.getvalue()
             outputs.append({"output_type": "stream", "name": "stderr", "text": said})

@@ -17,9 +17,10 @@ from typing import IO
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.receipts import RECEIPT, read_receipt, receipt_problem
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Budget, Member, ZipSource
+from autograder.intake.archives import ZipSource
+from autograder.intake.errors import BadArchive
 from autograder.intake.identify import (
-    Blueprint,
+    AssignmentSpec,
     Candidate,
     choose,
     examine,
@@ -27,7 +28,9 @@ from autograder.intake.identify import (
     why_unreadable,
 )
 from autograder.intake.notebook_reader import RawNotebook, record
+from autograder.intake.sources import Member
 from autograder.intake.submission import Submission
+from autograder.intake.upload_limits import STUDENT_LIMITS, Budget
 
 TIMESTAMP = "timestamp.txt"
 SECRET = "submission_secret.txt"
@@ -46,11 +49,11 @@ NOTHING = N_(
 TOO_BIG_TO_TAKE = N_("{names}: left out, because it is larger than a file may be.")
 
 _RECEIPT_BYTES = 1024 * 1024
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 @dataclass(frozen=True)
-class HandedIn:
+class UploadedFile:
     """A file among those handed in.
 
     Attributes:
@@ -69,7 +72,7 @@ class HandedIn:
 
 
 @dataclass
-class Delivery:
+class Upload:
     """What one student handed in, and what is known of it from outside.
 
     Attributes:
@@ -84,8 +87,8 @@ class Delivery:
 
 
 @dataclass
-class Judged:
-    """What a delivery comes to.
+class OpenedUpload:
+    """What an upload comes to.
 
     Attributes:
         refused: why it isn't taken at all, as a sentence; empty if it is.
@@ -101,35 +104,35 @@ Put = Callable[[str, bytes], None]
 """Takes a file that the assignment asks for, under the name that the assignment has for it."""
 
 
-def judge(
-    delivery: Delivery,
-    blueprint: Blueprint,
-    every: Sequence[Blueprint],
+def open_upload(
+    upload: Upload,
+    spec: AssignmentSpec,
+    every: Sequence[AssignmentSpec],
     open_file: Callable[[int], IO[bytes]],
     put: Put,
-) -> Judged:
-    """Open a delivery.
+) -> OpenedUpload:
+    """Open an upload.
 
     Args:
         every: all assignments of the course.
         open_file: the delivery's n-th file, open.
         put: is called for each file that the assignment asks for.
     """
-    result = Judged()
-    files, links, result.refused = _unpacked(delivery, open_file, result.notes)
+    result = OpenedUpload()
+    files, links, result.refused = _unpacked(upload, open_file, result.notes)
     if result.refused:
         return result
-    candidates, winner, rest = _candidates(files, blueprint, every)
+    candidates, winner, rest = _candidates(files, spec, every)
     if candidates:
-        chosen, said = choose(candidates, blueprint)
+        chosen, said = choose(candidates, spec)
         result.notes += said
         if chosen.problem is not None:
             result.notes.append(chosen.problem)
         elif winner is not None:
-            result.submission = record(winner, blueprint.cells)
+            result.submission = record(winner, spec.cells)
     else:
         result.notes += _why_nothing(files, rest)
-    left_out = _take_asked(rest, blueprint, put, result.notes)
+    left_out = _take_asked(rest, spec, put, result.notes)
     if left_out and candidates:
         result.notes.append(note(NOT_ASKED, names=_listed(left_out)))
     if links:
@@ -138,17 +141,17 @@ def judge(
 
 
 def _unpacked(
-    delivery: Delivery, open_file: Callable[[int], IO[bytes]], notes: list[Note]
-) -> tuple[list[HandedIn], list[str], str]:
+    upload: Upload, open_file: Callable[[int], IO[bytes]], notes: list[Note]
+) -> tuple[list[UploadedFile], list[str], str]:
     """The files with the student's zips opened, one level deep; links; why it is refused."""
     budget = Budget(STUDENT_LIMITS)
-    budget.members -= len(delivery.files)
-    budget.total_bytes -= sum(size for _name, size in delivery.files)
-    files: list[HandedIn] = []
-    plain: list[HandedIn] = []
-    links = list(delivery.links)
-    for number, (name, size) in enumerate(delivery.files):
-        handed = HandedIn(name, size, _reads(open_file, number))
+    budget.members -= len(upload.files)
+    budget.total_bytes -= sum(size for _name, size in upload.files)
+    files: list[UploadedFile] = []
+    plain: list[UploadedFile] = []
+    links = list(upload.links)
+    for number, (name, size) in enumerate(upload.files):
+        handed = UploadedFile(name, size, _reads(open_file, number))
         if not _is_zip(name, handed):
             plain.append(handed)
             files.append(handed)
@@ -164,7 +167,7 @@ def _unpacked(
             continue
         links += source.left_out
         try:
-            if refused := _wrong_receipt(delivery, inner):
+            if refused := _wrong_receipt(upload, inner):
                 return [], [], refused
             for one in inner:
                 if _is_zip(one.name, one):
@@ -173,7 +176,7 @@ def _unpacked(
                     files.append(one)
         except BadArchive:
             notes.append(note(BAD_ZIP, name=name))
-    return files, links, _wrong_receipt(delivery, plain)
+    return files, links, _wrong_receipt(upload, plain)
 
 
 def _reads(open_file: Callable[[int], IO[bytes]], number: int) -> Callable[[int], bytes]:
@@ -184,65 +187,65 @@ def _reads(open_file: Callable[[int], IO[bytes]], number: int) -> Callable[[int]
     return read
 
 
-def _inner(source: ZipSource, member: Member) -> HandedIn:
+def _inner(source: ZipSource, member: Member) -> UploadedFile:
     def read(limit: int) -> bytes:
         return source.peek(member, limit)
 
-    return HandedIn(member.name, source.declared(member), read)
+    return UploadedFile(member.name, source.declared(member), read)
 
 
-def _is_zip(name: str, handed: HandedIn) -> bool:
+def _is_zip(name: str, handed: UploadedFile) -> bool:
     return name.casefold().endswith(".zip") and handed.read(2) == b"PK"
 
 
-def _wrong_receipt(delivery: Delivery, files: list[HandedIn]) -> str:
+def _wrong_receipt(upload: Upload, files: list[UploadedFile]) -> str:
     """Why a receipt among these files forbids taking them; empty if none does."""
     for one in files:
         path = PurePosixPath(one.name)
         if path.name != RECEIPT or (receipt := read_receipt(one.read(_RECEIPT_BYTES))) is None:
             continue
-        beside: dict[str, HandedIn] = {}
+        beside: dict[str, UploadedFile] = {}
         for other in files:
             if PurePosixPath(other.name).is_relative_to(path.parent):
                 beside.setdefault(
                     PurePosixPath(other.name).relative_to(path.parent).as_posix(), other
                 )
 
-        def digest(name: str, beside: dict[str, HandedIn] = beside) -> str | None:
+        def digest(name: str, beside: dict[str, UploadedFile] = beside) -> str | None:
             return beside[name].digest() if name in beside else None
 
-        problem = receipt_problem(receipt, delivery.student, delivery.assignment, digest)
+        problem = receipt_problem(receipt, upload.student, upload.assignment, digest)
         if problem:
             return (
-                f"The submission {delivery.name} of {delivery.student} was not taken: {problem}; "
+                f"The submission {upload.name} of {upload.student} was not taken: {problem}; "
                 "ask the student to hand in again."
             )
     return ""
 
 
 def _candidates(
-    files: list[HandedIn], blueprint: Blueprint, every: Sequence[Blueprint]
-) -> tuple[list[Candidate], RawNotebook | None, list[HandedIn]]:
+    files: list[UploadedFile], spec: AssignmentSpec, every: Sequence[AssignmentSpec]
+) -> tuple[list[Candidate], RawNotebook | None, list[UploadedFile]]:
     """What may be the notebook, the best one as read, and the other files."""
     candidates: list[Candidate] = []
     best: Candidate | None = None
-    rest: list[HandedIn] = []
+    rest: list[UploadedFile] = []
     for order, one in enumerate(files):
         # Of a file whose name nobody could mean, not even the bytes are looked at.
         content = _notebook_bytes(one) if ".ipynb" in one.name.casefold() else b""
-        found = examine(one.name, content, order, blueprint, every)
+        found = examine(one.name, content, order, spec, every)
         if found is None:
             if PurePosixPath(one.name).name not in BOOKKEEPING:
                 rest.append(one)
             continue
-        if best is None or found.standing > best.standing:
+        if best is None or found.rank > best.rank:
             best = found
         # Only the best is kept as it was read: the others may be large.
         candidates.append(_without_notebook(found))
     return candidates, best.notebook if best else None, rest
 
 
-def _notebook_bytes(handed: HandedIn) -> bytes:
+def _notebook_bytes(handed: UploadedFile) -> bytes:
     try:
         return handed.read(SIZE_LIMIT + 1)
     except BadArchive:
@@ -251,11 +254,11 @@ def _notebook_bytes(handed: HandedIn) -> bytes:
 
 def _without_notebook(found: Candidate) -> Candidate:
     return Candidate(
-        found.name, found.sha256, None, found.problem, found.standing, found.named, found.known
+        found.name, found.sha256, None, found.problem, found.rank, found.named, found.known
     )
 
 
-def _why_nothing(files: list[HandedIn], rest: list[HandedIn]) -> list[Note]:
+def _why_nothing(files: list[UploadedFile], rest: list[UploadedFile]) -> list[Note]:
     names = [one.name for one in files if PurePosixPath(one.name).name not in BOOKKEEPING]
     problems = [
         problem
@@ -269,15 +272,15 @@ def _why_nothing(files: list[HandedIn], rest: list[HandedIn]) -> list[Note]:
 
 
 def _take_asked(
-    rest: Iterable[HandedIn], blueprint: Blueprint, put: Put, notes: list[Note]
+    rest: Iterable[UploadedFile], spec: AssignmentSpec, put: Put, notes: list[Note]
 ) -> list[str]:
     """Hand on the files asked for; the names of the others."""
     taken: set[str] = set()
     left_out: list[str] = []
     too_big: list[str] = []
     # The file itself before one of the same name in some folder beside it.
-    for one in sorted(rest, key=lambda one: _composed(one.name) not in blueprint.asked):
-        asked = _asked_name(one.name, blueprint)
+    for one in sorted(rest, key=lambda one: _composed(one.name) not in spec.asked):
+        asked = _asked_name(one.name, spec)
         if asked is None or asked in taken:
             left_out.append(one.name)
             continue
@@ -295,10 +298,10 @@ def _take_asked(
     return left_out
 
 
-def _asked_name(name: str, blueprint: Blueprint) -> str | None:
+def _asked_name(name: str, spec: AssignmentSpec) -> str | None:
     """The asked-for file that `name` is: by its whole path, or below a folder."""
     composed = _composed(name)
-    for asked in sorted(blueprint.asked):
+    for asked in sorted(spec.asked):
         if composed == asked or composed.endswith("/" + asked):
             return asked
     return None
@@ -309,4 +312,4 @@ def _composed(name: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED])
+    return ", ".join(names[:_MAX_NAMED])

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from autograder.config import Course
 from autograder.errors import UserError
-from autograder.intake.archives import Member
-from autograder.intake.filenames import Delivery, Owner, deliveries, recognise
+from autograder.intake.lms_filenames import Owner, OwnerFiles, group_by_owner, recognize_owner
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
     class_list,
-    enrol,
+    enroll,
+    find_conflicts,
     find_person,
     read_roster,
-    shared,
 )
+from autograder.intake.sources import Member
 
 CLASS = [
     Person("s01", "Minjun", "Kim", lms_user_id="123"),
@@ -95,21 +95,21 @@ def members(*names: str) -> list[Member]:
     ],
 )
 def test_namings(path, owner, name, late, sequence):
-    assert recognise(path, "quiz") == (Owner(*owner), name, late, sequence)
+    assert recognize_owner(path, "quiz") == (Owner(*owner), name, late, sequence)
 
 
 def test_our_own_zips():
     name = "cost-formula-kim-min-20250301T101500Z.zip"
-    found = recognise(name, "cost-formula")
+    found = recognize_owner(name, "cost-formula")
     assert found == (Owner("folder", "kim-min", claim="20250301T101500Z"), name, False, 0)
     # A browser's second download of it is still it; another assignment's isn't ours.
-    assert recognise(name.replace(".zip", " (1).zip"), "cost-formula")[0] == found[0]
-    assert isinstance(recognise(name, "quiz"), str)
+    assert recognize_owner(name.replace(".zip", " (1).zip"), "cost-formula")[0] == found[0]
+    assert isinstance(recognize_owner(name, "quiz"), str)
 
 
 @pytest.mark.parametrize("path", ["quiz.ipynb", "anon_4TxPq_88_quiz.ipynb", "kim_x_1_quiz.ipynb"])
 def test_a_name_without_an_owner_is_a_sentence(path):
-    assert recognise(path, "quiz").startswith(path)
+    assert recognize_owner(path, "quiz").startswith(path)
 
 
 @given(
@@ -118,29 +118,29 @@ def test_a_name_without_an_owner_is_a_sentence(path):
     )
 )
 def test_what_a_student_names_never_changes_the_owner(name):
-    canvas = recognise(f"kimminjun_123_4567_{name}", "quiz")
+    canvas = recognize_owner(f"kimminjun_123_4567_{name}", "quiz")
     assert canvas[0] == Owner("canvas", "kimminjun", "123") and canvas[1] == name
-    moodle = recognise(f"Min Kim_9_assignsubmission_file_/{name}", "quiz")
+    moodle = recognize_owner(f"Min Kim_9_assignsubmission_file_/{name}", "quiz")
     assert moodle[0] == Owner("moodle", "Min Kim", "9") and moodle[1] == name
-    assert recognise(f"s01/{name}", "quiz")[0] == Owner("folder", "s01")
+    assert recognize_owner(f"s01/{name}", "quiz")[0] == Owner("folder", "s01")
 
 
 def test_a_folder_around_everything_is_passed_over():
-    found, ownerless = deliveries(
+    found, ownerless = group_by_owner(
         members("submissions/a_1_2_quiz.ipynb", "submissions/b_3_4_quiz.ipynb"), "quiz", CLASS
     )
-    assert [delivery.owner.number for delivery in found] == ["1", "3"] and not ownerless
+    assert [owned.owner.number for owned in found] == ["1", "3"] and not ownerless
     nested = members("submissions (2)/quiz/s01/quiz.ipynb", "submissions (2)/quiz/s02/a.ipynb")
-    found, _ = deliveries(nested, "quiz", CLASS)
-    assert [delivery.owner.label for delivery in found] == ["s01", "s02"]
+    found, _ = group_by_owner(nested, "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["s01", "s02"]
 
 
 @pytest.mark.parametrize(
     "inside", [("s01/quiz.ipynb", "s02/quiz.ipynb"), ("kim_123_9_quiz.ipynb",)]
 )
 def test_a_folder_that_may_be_a_students_is_not_passed_over(inside):
-    found, _ = deliveries(members(*(f"mallory/{name}" for name in inside)), "quiz", CLASS)
-    assert [delivery.owner.label for delivery in found] == ["mallory"]
+    found, _ = group_by_owner(members(*(f"mallory/{name}" for name in inside)), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["mallory"]
     with pytest.raises(UnknownOwner):
         find_person(found[0].owner, CLASS)
 
@@ -150,23 +150,23 @@ def test_a_name_that_reads_as_two_lms_is_left_out():
         "kim_123_4567_Minjun Kim_9_assignsubmission_file_quiz.ipynb",
         "x_123_4567_y_98_assignsubmission_file_quiz.ipynb",
     ):
-        assert "can be read as Canvas's and as Moodle's" in recognise(name, "quiz")
+        assert "can be read as Canvas's and as Moodle's" in recognize_owner(name, "quiz")
 
 
 def test_one_student_alone_is_not_passed_over():
-    found, _ = deliveries(members("s01/quiz.ipynb", "s01/data.csv"), "quiz", CLASS)
-    assert [delivery.owner.label for delivery in found] == ["s01"]
-    found, _ = deliveries(members("s01/quiz/quiz.ipynb"), "quiz", CLASS)
-    assert [delivery.owner.label for delivery in found] == ["s01"]
-    found, _ = deliveries(members("stranger/quiz.ipynb"), "quiz", CLASS)
-    assert [delivery.owner.label for delivery in found] == ["stranger"]
+    found, _ = group_by_owner(members("s01/quiz.ipynb", "s01/data.csv"), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["s01"]
+    found, _ = group_by_owner(members("s01/quiz/quiz.ipynb"), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["s01"]
+    found, _ = group_by_owner(members("stranger/quiz.ipynb"), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["stranger"]
 
 
 def test_files_of_one_owner_come_together():
-    found, _ = deliveries(
+    found, _ = group_by_owner(
         members("a_1_10_quiz.ipynb", "a_LATE_1_12_quiz-1.ipynb", "b_2_11_quiz.ipynb"), "quiz", CLASS
     )
-    assert [len(delivery.files) for delivery in found] == [2, 1]
+    assert [len(owned.files) for owned in found] == [2, 1]
     assert (found[0].late, found[0].sequence, found[1].late) == (True, 12, False)
 
 
@@ -213,14 +213,14 @@ def test_owners_that_are_not(owner):
 def test_two_people_of_the_lms_are_not_one_student():
     ada = CLASS[4]
     pairs = [
-        (Delivery(Owner("moodle", "Ada Lovelace", "1")), ada),
-        (Delivery(Owner("moodle", "ADA lovelace", "2")), ada),
-        (Delivery(Owner("moodle", "김 민준", "3")), CLASS[1]),
+        (OwnerFiles(Owner("moodle", "Ada Lovelace", "1")), ada),
+        (OwnerFiles(Owner("moodle", "ADA lovelace", "2")), ada),
+        (OwnerFiles(Owner("moodle", "김 민준", "3")), CLASS[1]),
     ]
-    refused = shared(pairs)
+    refused = find_conflicts(pairs)
     assert set(refused) == {"s05"} and "different people" in refused["s05"]
-    own_zips = [(Delivery(Owner("folder", "s01", claim=str(n))), CLASS[0]) for n in range(2)]
-    assert not shared(own_zips)
+    own_zips = [(OwnerFiles(Owner("folder", "s01", claim=str(n))), CLASS[0]) for n in range(2)]
+    assert not find_conflicts(own_zips)
 
 
 ROSTER = """id,first_name,last_name,email,lms_user_id
@@ -246,13 +246,16 @@ def test_semicolons_and_other_columns(tmp_path):
     assert read_roster(path) == [Person("s01", lms_user_id="7")]
 
 
-@pytest.mark.parametrize("text", [
-    "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
-    "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
-    '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
-    "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
-    "id,first_name,lms_user_id\ns01,Ada,7.0\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
+        "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
+        '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
+        "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
+        "id,first_name,lms_user_id\ns01,Ada,7.0\n",
+    ],
+)
 def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
     path = tmp_path / "class.csv"
     path.write_bytes(text.encode())
@@ -262,22 +265,37 @@ def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
 def test_numbers_that_a_spreadsheet_made_decimal(tmp_path):
     path = tmp_path / "class.csv"
     path.write_text("id,first_name,lms_user_id\n20211234.0,A,2001.00\nv1.0,B,2002\n")
-    assert read_roster(path) == [Person("20211234", "A", lms_user_id="2001"),
-                                 Person("v1.0", "B", lms_user_id="2002")]  # fmt: skip
+    assert read_roster(path) == [
+        Person("20211234", "A", lms_user_id="2001"),
+        Person("v1.0", "B", lms_user_id="2002"),
+    ]
 
 
-@pytest.mark.parametrize("names", [
-    ("Ángel", "Gil"), ("Åsa", "Berg"), ("Zoë", "Müller"), ("José", "Núñez"), ("Øyvind", "Sæther"),
-    ("François", "Lefèvre"), ("Jürgen", "Groß"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Ángel", "Gil"),
+        ("Åsa", "Berg"),
+        ("Zoë", "Müller"),
+        ("José", "Núñez"),
+        ("Øyvind", "Sæther"),
+        ("François", "Lefèvre"),
+        ("Jürgen", "Groß"),
+    ],
+)
 def test_names_as_western_windows_writes_them(tmp_path, names):
     path = tmp_path / "class.csv"
     path.write_bytes(f"id,first_name,last_name\ns01,{names[0]},{names[1]}\n".encode("cp1252"))
     assert read_roster(path) == [Person("s01", *names)]
 
 
-@given(st.lists(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1,
-                        max_size=4), min_size=1, max_size=8))  # fmt: skip
+@given(
+    st.lists(
+        st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=4),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_names_as_korean_windows_writes_them(names):
     lines = [f"s{number},{name}" for number, name in enumerate(names)]
     text = "\n".join(["id,first_name", *lines, ""])
@@ -336,8 +354,8 @@ def test_a_roster_that_is_not_there(tmp_path):
 
 def test_enrolling_keeps_what_the_list_leaves_empty(tmp_path):
     course = Course(tmp_path)
-    enrol(course, [Person("s01", "Ada", "Lovelace", lms_user_id="5")])
-    enrol(course, [Person("s01", email="a@b"), Person("s02")])
+    enroll(course, [Person("s01", "Ada", "Lovelace", lms_user_id="5")])
+    enroll(course, [Person("s01", email="a@b"), Person("s02")])
     assert {person.id for person in class_list(course)} == {"s01", "s02"}
     [ada] = [person for person in class_list(course) if person.id == "s01"]
     assert ada == Person("s01", "Ada", "Lovelace", "a@b", "5")

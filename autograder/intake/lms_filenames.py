@@ -19,8 +19,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from autograder.intake.archives import Member
 from autograder.intake.roster import Person
+from autograder.intake.sources import Member
 
 _CANVAS = re.compile(
     r"(?P<owner>[^_/]+)_(?:(?P<late>LATE)_)?(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)", re.DOTALL
@@ -51,13 +51,13 @@ class Owner:
 
 
 @dataclass
-class Delivery:
+class OwnerFiles:
     """What a download holds of one owner.
 
     Attributes:
         files: each file with the name the student gave it.
         links: the links and devices among them, by their names in the download.
-        beyond: the first of those files that are too many to be listed.
+        unlisted: the first of those files that are too many to be listed.
         late: whether the LMS marked it as late.
         sequence: Canvas's highest file id, which grows with time; 0 elsewhere.
     """
@@ -65,58 +65,58 @@ class Delivery:
     owner: Owner
     files: list[tuple[str, Member]] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
-    beyond: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
     late: bool = False
     sequence: int = 0
 
 
-def deliveries(
+def group_by_owner(
     members: Sequence[Member],
     assignment: str,
     people: Iterable[Person],
     links: Sequence[str] = (),
-    beyond: Sequence[str] = (),
-) -> tuple[list[Delivery], list[str]]:
+    unlisted: Sequence[str] = (),
+) -> tuple[list[OwnerFiles], list[str]]:
     """Sort the files of a download by owner.
 
     Args:
         links: the names of links and devices in it; they only go along to be told of.
-        beyond: so do the names of some files that are too many.
+        unlisted: so do the names of some files that are too many.
 
     Returns:
-        The deliveries in the download's order, and a sentence for each file that has no owner.
+        The groups in the download's order, and a sentence for each file that has no owner.
     """
     ids = {person.id for person in people}
-    names = [*(member.name for member in members), *links, *beyond]
+    names = [*(member.name for member in members), *links, *unlisted]
     wrapper = _wrapper(names, ids, {_folded(assignment), *_WRAPPERS})
-    found: dict[Owner, Delivery] = {}
+    found: dict[Owner, OwnerFiles] = {}
     ownerless: list[str] = []
     for member in members:
-        recognised = recognise(member.name.removeprefix(wrapper), assignment)
-        if isinstance(recognised, str):
-            ownerless.append(recognised)
+        recognized = recognize_owner(member.name.removeprefix(wrapper), assignment)
+        if isinstance(recognized, str):
+            ownerless.append(recognized)
             continue
-        owner, name, late, sequence = recognised
-        delivery = found.setdefault(owner, Delivery(owner))
-        delivery.files.append((name, member))
-        delivery.late = delivery.late or late
-        delivery.sequence = max(delivery.sequence, sequence)
+        owner, name, late, sequence = recognized
+        owned = found.setdefault(owner, OwnerFiles(owner))
+        owned.files.append((name, member))
+        owned.late = owned.late or late
+        owned.sequence = max(owned.sequence, sequence)
     for name in links:
-        recognised = recognise(name.removeprefix(wrapper), assignment)
-        if isinstance(recognised, str):
-            ownerless.append(recognised)
+        recognized = recognize_owner(name.removeprefix(wrapper), assignment)
+        if isinstance(recognized, str):
+            ownerless.append(recognized)
         else:
-            owner, own_name, *_ = recognised
-            found.setdefault(owner, Delivery(owner)).links.append(own_name)
-    for name in beyond:
-        recognised = recognise(name.removeprefix(wrapper), assignment)
-        if not isinstance(recognised, str):
-            owner, own_name, *_ = recognised
-            found.setdefault(owner, Delivery(owner)).beyond.append(own_name)
+            owner, own_name, *_ = recognized
+            found.setdefault(owner, OwnerFiles(owner)).links.append(own_name)
+    for name in unlisted:
+        recognized = recognize_owner(name.removeprefix(wrapper), assignment)
+        if not isinstance(recognized, str):
+            owner, own_name, *_ = recognized
+            found.setdefault(owner, OwnerFiles(owner)).unlisted.append(own_name)
     return list(found.values()), ownerless
 
 
-def recognise(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
+def recognize_owner(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
     """Owner, the student's own name for the file, lateness and Canvas's file id.
 
     Args:
