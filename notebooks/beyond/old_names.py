@@ -71,6 +71,7 @@ NAMES = {
     "beyond.edge.export.form": "beyond.edge.export.variant_folder",
     "beyond.edge.measure.measure": "beyond.old_names.measure_engine",
     "beyond.edge.session.Writer": "beyond.edge.session.CachedModel",
+    "beyond.edge.translate.translate": "beyond.edge.translation.translate",
     "beyond.figures.GREY": "beyond.ui.figures.GRAY",
     "beyond.figures.break_even_chart": "beyond.cost.charts.break_even_chart",
     "beyond.figures.tornado": "beyond.cost.charts.tornado",

@@ -22,7 +22,7 @@ def quality_and_cost(
     title: str,
     chance: float | None = None,
 ) -> Chart:
-    """One point for each way of doing a task: right answers (with interval) against its cost.
+    """Draw the accuracy of each way of doing a task, with its interval, against its cost.
 
     Args:
         names: of the ways.
@@ -82,7 +82,7 @@ def quality_and_cost(
 
 
 def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Chart:
-    """A tornado chart: the widest swing on top, each bar from the result at low to that at high.
+    """Draw a tornado chart: a bar from the result at low to that at high, the widest on top.
 
     Args:
         swings: from `beyond.cost.formula.sensitivity`, already in order, names to be shown to a reader.
@@ -146,7 +146,7 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
 
 
 def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
-    """Dollars a month against calls a month for two options, with N* and today's calls marked.
+    """Draw dollars against calls a month for two options, with N* and today's calls marked.
 
     Fixed costs are those of a month (hosting and retraining).
     """

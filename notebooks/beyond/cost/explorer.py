@@ -23,7 +23,7 @@ from beyond.ui.widgets import PlainBox
 
 
 def compare(before: Option, after: Option, calls: float) -> Table:
-    """Two options side by side: the call, the month, and from when the second one pays.
+    """Compare two options: the call, the month, and from when the second one pays.
 
     Args:
         before: how the task is done now.
@@ -156,7 +156,7 @@ class Explorer(PlainBox):
             control.layout.width = "98%"
 
     def _columns(self) -> list[ipywidgets.Widget]:
-        """The calls on top, below them a column for each way; on a narrow page they wrap."""
+        """Place the calls on top and a column for each way below; on a narrow page they wrap."""
         columns = []
         for which, label in zip(("before", "after"), self._labels, strict=True):
             title = ipywidgets.HTML(f"<b>{html.escape(label)}</b>")

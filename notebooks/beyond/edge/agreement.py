@@ -63,7 +63,7 @@ class Reference:
         self._expected = [_log_probabilities(model, piece) for piece in self.pieces]
 
     def of(self, model: Callable[[torch.Tensor], Any]) -> Agreement:
-        """How near `model` comes to the reference."""
+        """Compare `model` with the reference."""
         negative_log_likelihood = same = divergence = 0.0
         count = 0
         for piece, expected in zip(self.pieces, self._expected, strict=True):
@@ -91,7 +91,9 @@ class TeamPrompts:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, shots: int = 5, every: int = 1) -> TeamPrompts:
-        """For the 100 held-out messages, each with the rule that it falls under (`rules=True`).
+        """Tokenize the 100 held-out messages, each with the rule that it falls under.
+
+        `rules=True`).
 
         `every` takes only each so-manieth message; they stand topic by topic.
 
@@ -118,7 +120,7 @@ class TeamPrompts:
 
 
 def count_right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
-    """For how many messages the model finds the right team the likeliest of the five."""
+    """Count the messages for which the model finds the right team the likeliest of the five."""
     _logits, past = model.run(prompts.shared)
     chosen = [
         int(model.run(message, past)[0][0, prompts.labels].argmax()) for message in prompts.messages
@@ -127,7 +129,7 @@ def count_right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
 
 
 def _log_probabilities(model: Callable[[torch.Tensor], Any], piece: torch.Tensor) -> torch.Tensor:
-    """(length − 1, vocabulary): for each place the log probabilities of what comes next."""
+    """Return each place's log probabilities of the next token, shape (length − 1, vocabulary)."""
     import torch
 
     with torch.inference_mode():

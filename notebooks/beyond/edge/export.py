@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beyond.edge.weights import FromFolder, FromGGUF, Weights
-from beyond.old_names import handed_on
 from beyond.lm import models
 from beyond.locale import _
+from beyond.old_names import handed_on
 
 __getattr__ = handed_on(__name__)
 
 HASH = 12  # hex digits of the hash in a folder's name
-_CODE = ("graph.py", "linear.py", "weights.py", "export.py")
+_CODE = ("graph.py", "graph_builder.py", "linear.py", "weights.py", "export.py")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ FAST = "int4-gguf"
 
 
 def variant_folder(name: str, model: str | Path = models.SMOLLM2) -> Path:
-    """The folder with `model.onnx` and `model.data` of a form; made first if need be.
+    """Return the folder of a variant (`model.onnx`, `model.data`), made first if need be.
 
     Args:
         name: a key of `VARIANTS`.
@@ -88,7 +88,7 @@ def variant_folder(name: str, model: str | Path = models.SMOLLM2) -> Path:
 
 
 def size(folder: Path) -> int:
-    """Bytes of a form's files."""
+    """Return the bytes of a variant's files."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -112,7 +112,7 @@ def _make(wanted: Variant, name: str, model: str | Path, place: Path) -> None:
 
 
 def _made_from(name: str, model: str | Path) -> str:
-    """Hash of everything that decides what is in the form's files."""
+    """Hash everything that decides what is in a variant's files."""
     seen = hashlib.sha256(name.encode())
     for file in _CODE:
         seen.update((Path(__file__).parent / file).read_bytes())

@@ -14,7 +14,7 @@ import numpy as np
 from beyond.edge.weights import BLOCK, Blocks, Matrix, to_blocks
 
 if TYPE_CHECKING:
-    from beyond.edge.graph import Graph
+    from beyond.edge.graph_builder import Graph
 
 
 class Linear(Protocol):
@@ -129,7 +129,7 @@ class Blockwise:
 
 
 def storage_formats() -> dict[str, Linear]:
-    """The ways by name."""
+    """Return the storage formats by name."""
     return {
         "float": Float(),
         "tensor": PerTensorInt8(),
@@ -139,12 +139,12 @@ def storage_formats() -> dict[str, Linear]:
 
 
 def numbers(matrix: Matrix) -> np.ndarray:
-    """The weights as float32."""
+    """Return the weights as float32."""
     return matrix.numbers() if isinstance(matrix, Blocks) else matrix.astype(np.float32)
 
 
 def summing(inputs: int) -> np.ndarray:
-    """The matrix that turns x into the sums of its blocks, filled up with zeros to whole blocks."""
+    """Return the matrix that turns x into the sums of its blocks, padded to whole blocks."""
     count = inputs // BLOCK
     matrix = np.zeros((inputs, _filled(count)), np.float32)
     matrix[:, :count] = np.repeat(np.eye(count, dtype=np.float32), BLOCK, axis=0)
@@ -152,7 +152,7 @@ def summing(inputs: int) -> np.ndarray:
 
 
 def with_rests(blocks: Blocks) -> Blocks:
-    """Blocks without offsets: the same, then the rests, then what rounding left of the rests."""
+    """Append to the blocks their rests, and what quantizing the rests left over."""
     outputs, count = blocks.d.shape
     left = np.zeros((outputs, _filled(count)), np.float32)
     left[:, :count] = blocks.m + 2 ** (blocks.bits - 1) * blocks.d
@@ -170,7 +170,7 @@ def _filled(count: int) -> int:
 
 
 def packed(blocks: Blocks) -> np.ndarray:
-    """The whole numbers as MatMulNBits takes them: two to a byte at 4 bits, the first one low."""
+    """Pack the integers as MatMulNBits takes them: two to a byte at 4 bits, the first one low."""
     if blocks.bits == 8:
         return blocks.q
     return blocks.q[..., ::2] | blocks.q[..., 1::2] << 4

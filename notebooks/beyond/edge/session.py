@@ -38,7 +38,7 @@ def open_session(
     threads: int | None = None,
     optimize: bool = True,
 ) -> ort.InferenceSession:
-    """A session for a model file, on the first of `providers` that works here.
+    """Open a session for a model file, on the first of `providers` that works here.
 
     Args:
         path: the `model.onnx`, or the folder that it lies in.
@@ -73,7 +73,7 @@ def open_session(
 
 
 def cores() -> int:
-    """Cores that this process may use, which in a container may be fewer than there are."""
+    """Count the cores this process may use, which in a container may be fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -101,7 +101,7 @@ class OnnxModel:
         self.vocabulary = self.session.get_outputs()[0].shape[-1]
 
     def empty_cache(self, capacity: int = 0) -> dict[str, np.ndarray]:
-        """A past in which nothing is remembered yet."""
+        """Return a KV cache with room for `capacity` tokens, all zeros."""
         size = (1, self.kv_heads, capacity, self.head_size)
         return {name: np.zeros(size, np.float32) for name in self.past_names}
 
@@ -128,7 +128,7 @@ class OnnxModel:
         return logits[0], dict(zip(self.past_names, present, strict=True))
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, length, vocabulary) for ids (batch, length), text by text."""
+        """Return logits (batch, length, vocabulary) for ids (batch, length), text by text."""
         import torch
 
         everything = range(ids.shape[1])
@@ -224,7 +224,7 @@ class CachedModel:
 def _numbers(
     ids: Sequence[int] | np.ndarray, seen: int, wanted: Sequence[int] | None
 ) -> dict[str, np.ndarray]:
-    """The graph's inputs but for the past."""
+    """Return the graph's inputs except the KV cache."""
     count = len(ids)
     return {
         "ids": np.asarray(ids, np.int64).reshape(1, count),

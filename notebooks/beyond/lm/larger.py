@@ -45,12 +45,12 @@ class LargerModels:
 
 
 def find_larger_models() -> LargerModels:
-    """What is here; takes two seconds at most, and never goes beyond this machine's Ollama."""
+    """Look for larger models and a GPU, in two seconds at most, on this machine only."""
     return LargerModels(ollama.models() or (), _gpu_name())
 
 
 def ask(prompt: str, model: str, new_tokens: int = 64) -> str:
-    """What a model of Ollama's answers, greedily.
+    """Ask a model of Ollama's, and return its greedy answer.
 
     Raises:
         NoOllama: if Ollama doesn't run here, or doesn't have the model.
@@ -59,7 +59,7 @@ def ask(prompt: str, model: str, new_tokens: int = 64) -> str:
 
 
 def on_device(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The model on the graphics card if there is one, as a function from ids to logits.
+    """Move the model to the GPU if there is one, and return a function from ids to logits.
 
     Ids and logits stay on the processor, so `beyond.lm.perplexity` takes it like any other model.
     """

@@ -61,7 +61,7 @@ class GenerationStats:
 
 
 def local_address(host: str | None = None) -> str:
-    """Ollama's address, if it is on this machine.
+    """Return Ollama's address, if it is on this machine.
 
     Args:
         host: if not given, the environment variable OLLAMA_HOST, else the usual one.
@@ -90,7 +90,7 @@ def local_address(host: str | None = None) -> str:
 
 
 def installed(host: str | None = None) -> tuple[Installed, ...]:
-    """The models that write text here; those that run on Ollama's servers are left out.
+    """List the models that generate text here; those on Ollama's servers are left out.
 
     Raises:
         NoOllama: if none answers.
@@ -105,7 +105,7 @@ def installed(host: str | None = None) -> tuple[Installed, ...]:
 
 
 def models(host: str | None = None) -> tuple[str, ...] | None:
-    """The names of the models that a running Ollama has; None if none runs."""
+    """List the names of the models that a running Ollama has; None if none runs."""
     try:
         return tuple(one.name for one in installed(host))
     except NoOllama:
@@ -131,7 +131,7 @@ def stream(
     host: str | None = None,
     on_end: Callable[[GenerationStats], None] | None = None,
 ) -> Iterator[str]:
-    """An answer piece by piece, greedily.
+    """Generate an answer piece by piece, greedily.
 
     Args:
         asked: what the user says, or a conversation; Ollama puts it into the model's template.
@@ -154,7 +154,7 @@ def stream(
 
 
 def _writes(model: ollama.ListResponse.Model) -> bool:
-    """Whether a model writes; one for embeddings would refuse a prompt."""
+    """Return whether a model generates text; one for embeddings would refuse a prompt."""
     family = (model.details and model.details.family) or ""
     return "bert" not in family and "embed" not in model.model
 
@@ -166,7 +166,7 @@ def _client(host: str | None, seconds: float) -> ollama.Client:
 
 @contextmanager
 def _one_sentence(host: str | None) -> Iterator[None]:
-    """What can go wrong with an Ollama, as `NoOllama`."""
+    """Turn whatever goes wrong with an Ollama into a `NoOllama` of one sentence."""
     try:
         yield
     except ollama.ResponseError as problem:

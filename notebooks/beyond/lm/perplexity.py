@@ -29,7 +29,7 @@ WINDOW = 512
 
 
 def prose() -> str:
-    """English prose of ten kinds, about 2,500 tokens, written for this course (CC BY 4.0).
+    """Return English prose of ten kinds, about 2,500 tokens, written for this course (CC BY 4.0).
 
     No model that is older than the course has met it in training, as it may have met a classic.
     """
@@ -45,7 +45,7 @@ def perplexity(
     window: int = WINDOW,
     limit: int | None = None,
 ) -> float:
-    """exp of the mean of −log p(token | the tokens before it in its window).
+    """Compute exp of the mean of −log p(token | the tokens before it in its window).
 
     A model that guesses evenly among n tokens at each step has a perplexity of n; 1 is the least.
     Perplexities may only be compared between models with the same tokenizer, on the same text,
@@ -82,7 +82,7 @@ def log_likelihoods(
     *,
     batch: int = 32,
 ) -> list[float]:
-    """log p(continuation | beginning) for each (beginning, continuation), in nats.
+    """Compute log p(continuation | beginning) for each (beginning, continuation), in nats.
 
     The two are tokenised apart, so a continuation should start with its space. Pairs of similar
     length go through the model together; padding stands behind a text, where a model that reads
@@ -128,7 +128,7 @@ class ChoiceQuestion:
 
 
 def questions_by_difficulty() -> list[ChoiceQuestion]:
-    """80 English questions with 4 choices, 20 at each of 4 levels, written for this course."""
+    """Return 80 English questions with 4 choices, 20 at each of 4 levels."""
     levels = json.loads((_DATA / "questions_by_difficulty.json").read_text("utf-8"))["levels"]
     return [
         ChoiceQuestion(level["level"], each["question"], tuple(each["choices"]))
@@ -138,7 +138,7 @@ def questions_by_difficulty() -> list[ChoiceQuestion]:
 
 
 def level_name(level: str) -> str:
-    """The name of a level for a reader."""
+    """Return the name of a level for a reader."""
     return {
         "everyday knowledge": _("everyday knowledge"),
         "specialist knowledge": _("specialist knowledge"),
@@ -153,7 +153,7 @@ def choose(
     questions: Sequence[ChoiceQuestion],
     template: str = "Question: {question}\nAnswer:",
 ) -> list[int]:
-    """For each question the choice that the model finds likeliest after it, counted from 0.
+    """Return for each question the index of the choice that the model finds likeliest.
 
     The log-likelihood is divided by the choice's length in bytes: otherwise a short answer would
     win for being short. (The measure `acc_norm` of EleutherAI's lm-evaluation-harness.)
@@ -174,7 +174,7 @@ def choose(
 def _negative_log_likelihoods(
     model: Callable[[torch.Tensor], Any], ids: torch.Tensor
 ) -> torch.Tensor:
-    """−log p of each token but the first, shape (batch, length − 1)."""
+    """Compute −log p of each token but the first, in nats, shape (batch, length − 1)."""
     import torch
 
     answer = model(ids)

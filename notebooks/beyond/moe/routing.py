@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from beyond.locale import _
 from beyond.moe.byte_lm import ByteLM, Curve, Report, route
 from beyond.moe.layer import Routing
-from beyond.ui.figures import BLUE, GREEN, GRAY, ORANGE, RED, Chart, use_style
+from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
@@ -34,7 +34,7 @@ COLORS = (
 
 
 def byte_names(text: str, n: int, short: bool = False) -> list[str]:
-    """A name for each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
+    """Name each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
 
     Args:
         short: leave the letter out of the later bytes' names, for a narrow axis.
@@ -93,12 +93,12 @@ class ColoredText:
 
 
 def colored(text: str, routing: Routing) -> ColoredText:
-    """The text in the colours of its bytes' first experts."""
+    """Show the text in the colors of its bytes' first experts."""
     return ColoredText(text, routing.experts[:, 0].tolist())
 
 
 def table(text: str, routing: Routing) -> Table:
-    """Each byte with its experts and their weights, the first choice first."""
+    """Tabulate each byte with its experts and their weights, the first choice first."""
     k = routing.experts.shape[1]
     header = [_("byte"), *(_("choice {n}").format(n=i + 1) for i in range(k))]
     rows = []
@@ -114,7 +114,7 @@ def table(text: str, routing: Routing) -> Table:
 
 
 def heat_map(text: str, routing: Routing, title: str) -> Chart:
-    """Bytes from left to right, experts from top to bottom, darker where an expert counts more."""
+    """Draw bytes from left to right, experts from top to bottom, darker for larger weights."""
     use_style()
     tokens, n = routing.logits.shape
     grid = np.zeros((n, tokens))
@@ -138,7 +138,7 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
 
 
 def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Chart:
-    """The share of each language's bytes that each expert gets, in one layer."""
+    """Draw the share of each language's bytes that each expert gets, in one layer."""
     use_style()
     loads = np.array(report.loads[layer])  # [language, expert]
     figure = Figure(figsize=(7.2, 2.6))
@@ -166,7 +166,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
 
 
 def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title: str) -> Chart:
-    """One panel for each run: the experts' shares of all assignments, stacked, over the steps."""
+    """Draw a panel for each run: the experts' shares of all assignments over the steps."""
     use_style()
     figure = Figure(figsize=(7.6, 3.0))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
@@ -208,7 +208,7 @@ def curves_chart(
     against: str,
     live: tuple[str, Sequence[float], Sequence[Report]] | None = None,
 ) -> Chart:
-    """Held-out loss: for each kind of model the mean of its seeds, and the span between them.
+    """Draw held-out loss: for each kind of model the mean of its seeds, and their range.
 
     Args:
         curves: trainings read from the file.

@@ -26,7 +26,7 @@ BLOCK = 32
 
 
 def quantize_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.Tensor:
-    """`weights` with each block rounded to 2^bits levels between its smallest and largest value.
+    """Round each block of `weights` to 2^bits levels from its smallest to its largest value.
 
     Args:
         weights: any shape; the blocks lie along the last axis.
@@ -51,12 +51,12 @@ def quantize_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> tor
 
 
 def bits_per_weight(bits: float, block: int = BLOCK) -> float:
-    """Bits that a weight takes on disk, its share of the block's d and m included."""
+    """Return the bits that a weight takes on disk, its share of the block's d and m included."""
     return bits + SCALE_BITS / block
 
 
 def matrices(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The parameters that are rounded: all matrices. A tied one is there once.
+    """Return the parameters that are quantized: all matrices, a tied one once.
 
     Vectors (the norms) stay as they are, as in all common formats: they are few.
     """
@@ -70,7 +70,7 @@ def quantized(
     block: int = BLOCK,
     only: Callable[[str], bool] | None = None,
 ) -> Iterator[torch.nn.Module]:
-    """The model with rounded weights, for the time of a `with` block; then as it was, exactly.
+    """Quantize the model's weights inside a `with` block, and restore them exactly afterwards.
 
     Args:
         model: changed in place; a copy of the changed matrices is kept meanwhile.

@@ -62,7 +62,7 @@ class ColoredTokens:
 
 
 def counts(text: str, tokenizers: Sequence[str] | None = None) -> Table:
-    """How many tokens each tokenizer makes of `text`, and what that is per letter and byte."""
+    """Tabulate how many tokens each tokenizer makes of `text`, also per letter and byte."""
     letters, size = len(text), len(text.encode())
     rows = []
     for name in tokenizers or tokens.NAMES:

@@ -24,7 +24,7 @@ def lines(
     limits: dict[str, float] | None = None,
     show_values: bool = False,
 ) -> Chart:
-    """A line with a marker at each point for each entry of `series`, named at its end.
+    """Draw a line with a marker at each point for each entry of `series`, named in a legend.
 
     Args:
         series: name to values, one for each `x`.
@@ -93,7 +93,7 @@ def shares(
     title: str,
     chance: float | None = None,
 ) -> Chart:
-    """Shares of right answers as points, each with its interval; a dashed line for pure chance.
+    """Draw shares of right answers as points with intervals, and a dashed line for chance.
 
     Args:
         right, of: right answers and questions in each group.

@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from beyond.locale import _
-from beyond.ui.figures import BLUE, GREEN, GRAY, ORANGE, Chart, use_style
+from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, Chart, use_style
 
 
 def ladder() -> Chart:
-    """Prompt, then retrieve, then fine-tune: each step dearer, taken only when the last fails."""
+    """Draw the ladder: prompt, then retrieval, then fine-tuning, each step more expensive."""
     use_style()
     rungs = (
         (_("1. Prompt engineering"), _("costs: your time, longer prompts"), BLUE),

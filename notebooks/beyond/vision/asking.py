@@ -78,7 +78,7 @@ def complete(
     picture: str | os.PathLike | bytes | Image.Image | np.ndarray,
     prompt: str,
 ) -> Answer:
-    """What a loaded model writes after a prompt of your own, which must hold the image token.
+    """Let a loaded model continue a prompt of your own, which must hold the image token.
 
     Raises:
         BadPrompt: if the image token isn't there exactly once.
@@ -89,7 +89,7 @@ def complete(
 
 
 def check_prompt(prompt: str) -> None:
-    """One picture needs one image token, or the model answers without having seen it.
+    """Check that there is one image token: without one the model doesn't see the picture.
 
     Raises:
         BadPrompt: if there is none, or more than one.

@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 
 def inputs_for(vision_model: VisionModel, image: Image.Image, text: str) -> BatchFeature:
-    """The tensors for one image and a text that already holds the image token."""
+    """Return the tensors for one image and a text that already holds the image token."""
     return vision_model.processor(
         images=image, text=text, add_special_tokens=False, return_tensors="pt"
     ).to(vision_model.model.device)
 
 
 def cross_layers(vision_model: VisionModel) -> list[int]:
-    """The numbers of the text model's cross-attention layers."""
+    """Return the numbers of the text model's cross-attention layers."""
     return list(vision_model.model.config.text_config.cross_attention_layers)
 
 
 def text_layer(vision_model: VisionModel, number: int) -> nn.Module:
-    """A layer of the text model."""
+    """Return a layer of the text model."""
     return vision_model.model.model.language_model.layers[number]
 
 
 def image_features(vision_model: VisionModel, inputs: BatchFeature) -> torch.Tensor:
-    """What the cross-attention layers see: 1 x (tiles · patches) x width, after the projector."""
+    """Return the projected features for cross-attention, 1 x (tiles · patches) x width."""
     with torch.inference_mode():
         seen = vision_model.model.model.vision_model(
             pixel_values=inputs["pixel_values"],
@@ -54,7 +54,7 @@ def image_features(vision_model: VisionModel, inputs: BatchFeature) -> torch.Ten
 def gates(
     vision_model: VisionModel, value: float | None = None, layers: Sequence[int] | None = None
 ) -> Iterator:
-    """Within the block, multiply what cross-attention layers add (tanh of their gates) by `value`.
+    """Multiply what cross-attention layers add (tanh of their gates) by `value` inside a block.
 
     Args:
         value: 1 or None leaves the model as it is, 0 closes the gates.
@@ -98,7 +98,7 @@ class Attention:
     size: tuple[int, int]
 
     def map(self, layer: int, head: int | None = None, token: int | None = None) -> np.ndarray:
-        """The attention on each patch of the image, rows x columns; whole-tile vectors left out.
+        """Return the attention on each patch of the image, rows x columns, without whole-tile vectors.
 
         Args:
             layer: a place in `layers`.
@@ -111,7 +111,7 @@ class Attention:
         return lay_out(weights[: self.tiles[0] * self.tiles[1], 1:], self.tiles)
 
     def by_tile(self, layer: int, head: int | None = None) -> np.ndarray:
-        """The share of the attention that each tile gets, tiles down x tiles across."""
+        """Return the share of the attention that each tile gets, tiles down x tiles across."""
         weights = self.weights[layer].mean(1)
         weights = weights.mean(0) if head is None else weights[head]
         used = self.tiles[0] * self.tiles[1]
@@ -119,7 +119,7 @@ class Attention:
 
 
 def lay_out(patches: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
-    """Numbers for each patch, tiles x patches, as they lie in the image: rows x columns."""
+    """Lay numbers for each patch, tiles x patches, out as in the image: rows x columns."""
     side = round(patches.shape[1] ** 0.5)
     laid = patches.reshape(*tiles, side, side).transpose(0, 2, 1, 3)
     return laid.reshape(tiles[0] * side, tiles[1] * side)
@@ -128,7 +128,7 @@ def lay_out(patches: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
 def attention(
     vision_model: VisionModel, image: Image.Image, question: str, answer: str
 ) -> Attention:
-    """Where the cross-attention layers look while the model writes `answer`.
+    """Record where the cross-attention layers look while the model generates `answer`.
 
     The library's own weights, from its eager attention; one pass over question and answer.
     """
@@ -155,14 +155,14 @@ def attention(
 
 
 def tiles_of(vision_model: VisionModel, inputs: BatchFeature) -> tuple[int, int]:
-    """How many tiles the image has, down and across."""
+    """Count the tiles of the image, down and across."""
     ratios = vision_model.model.config.vision_config.supported_aspect_ratios
     down, across = ratios[int(inputs["aspect_ratio_ids"][0, 0]) - 1]
     return down, across
 
 
 def answer_score(vision_model: VisionModel, inputs: BatchFeature, answer_tokens: int) -> float:
-    """The log-probability that the model gives to the text's last `answer_tokens` tokens."""
+    """Compute the log-probability of the text's last `answer_tokens` tokens."""
     with torch.inference_mode():
         logits = vision_model.model(**inputs, use_cache=False).logits[0, -answer_tokens - 1 : -1]
     wanted = inputs["input_ids"][0, -answer_tokens:, None]
@@ -172,7 +172,7 @@ def answer_score(vision_model: VisionModel, inputs: BatchFeature, answer_tokens:
 def occlusion(
     vision_model: VisionModel, image: Image.Image, question: str, answer: str, *, at_once: int = 32
 ) -> np.ndarray:
-    """How much less probable the answer gets when a place in the image is covered.
+    """Measure how much less probable the answer gets when a place in the image is covered.
 
     A square of two by two patches, in the background's colour (the median), is moved over the
     image in steps of one patch. A square in another colour would be one thing more to see.

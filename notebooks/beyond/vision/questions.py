@@ -87,7 +87,7 @@ class Item:
 
 
 def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Item | None:
-    """A question of this kind about the scene; None where the scene allows none.
+    """Ask a question of this kind about the scene; None where the scene allows none.
 
     Args:
         rng: where all chance comes from.
@@ -99,7 +99,7 @@ def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Ite
 
 
 def held_out_items(number: int, seed: int = 2026) -> list[Item]:
-    """Test items, the kinds and both languages taking turns, each with a scene of its own.
+    """Make test items, kinds and languages in turn, each with a scene of its own.
 
     All scenes are of the held-out tenth, with held-out digits, and no two show the same.
     """
@@ -118,12 +118,12 @@ def held_out_items(number: int, seed: int = 2026) -> list[Item]:
 
 
 def thing_name(thing: Thing, language: str) -> str:
-    """ "red circle", "blue 7"; "빨간색 원", "파란색 7"."""
+    """Name a thing: "red circle", "blue 7"; "빨간색 원", "파란색 7"."""
     return _name(thing.color, thing.name, language)
 
 
 def place_name(scene: Scene, row: int, column: int, language: str) -> str:
-    """Where a cell is in the image: "top left", "bottom", "centre"; "왼쪽 위"."""
+    """Say where a cell is in the image: "top left", "bottom", "centre"; "왼쪽 위"."""
     words = [_ROWS[scene.rows][row], _COLUMNS[scene.columns][column]]
     words = [word for word in words if word] or ["centre"]
     if language == "ko":
@@ -132,7 +132,7 @@ def place_name(scene: Scene, row: int, column: int, language: str) -> str:
 
 
 def thing_words(words: str, language: str) -> str:
-    """A colour, name or place such as "top left" in the language: "왼쪽 위"."""
+    """Translate a color, name or place such as "top left" into the language: "왼쪽 위"."""
     parts = words.split()
     if language != "ko":
         return words
@@ -157,7 +157,7 @@ def _form(rng: np.random.Generator, key: str, language: str, **words: str) -> st
 
 
 def _ends_in_consonant(word: str) -> bool:
-    """Whether the Korean word, or a digit read aloud in Korean, ends in a consonant."""
+    """Return whether the Korean word, or a digit read aloud in Korean, ends in a consonant."""
     if word[-1:].isdigit():
         return word[-1] in "013678"
     return bool(word) and (ord(word[-1]) - 0xAC00) % 28 != 0

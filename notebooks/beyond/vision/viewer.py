@@ -46,7 +46,7 @@ class Explanation:
     image: Image.Image
 
     def chart(self, layer: int, head: int | None = None) -> Chart:
-        """The picture, one layer's attention, and the occlusion map.
+        """Draw the picture, one layer's attention, and the occlusion map.
 
         Args:
             layer: a place in the list of cross-attention layers, from 0.
@@ -70,7 +70,7 @@ class Explanation:
         return max(round(self.image.width * scale), 1), max(round(self.image.height * scale), 1)
 
     def table(self) -> Table:
-        """For each layer and head: where it looks most, and how far that is what counts."""
+        """Tabulate where each layer and head looks most, and how far that is what counts."""
         rows = []
         for place, layer in enumerate(self.found.layers):
             for head in (None, *range(self.found.weights.shape[1])):

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from beyond.edge import export
-from beyond.edge.session import OnnxModel, CachedModel
+from beyond.edge.session import CachedModel, OnnxModel
 from beyond.edge.weights import FromModel
 
 IDS = [5, 17, 2, 90, 33, 8, 61]

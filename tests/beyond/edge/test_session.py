@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from beyond.edge import export
-from beyond.edge.session import CPU, Fallback, OnnxModel, CachedModel, cores, open_session
+from beyond.edge.session import CPU, CachedModel, Fallback, OnnxModel, cores, open_session
 
 
 @pytest.fixture(scope="module")
