@@ -7,8 +7,8 @@ import importlib.util
 import os
 import re
 import sqlite3
-import tomllib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -349,14 +349,17 @@ class Course:
 
     @property
     def submitted(self) -> Path:
+        """Submissions as nbgrader reads them, by student and assignment."""
         return self.term / "submitted"
 
     @property
     def autograded(self) -> Path:
+        """Graded notebooks, by student and assignment."""
         return self.term / "autograded"
 
     @property
     def feedback(self) -> Path:
+        """Feedback pages, by student and assignment."""
         return self.term / "feedback"
 
     @property
@@ -370,9 +373,11 @@ class Course:
         return self.db or f"sqlite:///{self.term / 'gradebook.db'}"
 
     def source(self, language: str) -> Path:
+        """Return the folder of the source notebooks in a language."""
         return self.root / "source" / language
 
     def release(self, language: str) -> Path:
+        """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
     def languages(self) -> list[str]:
@@ -444,6 +449,7 @@ class Course:
 
     def nbgrader_config(self) -> Config:
         """The course as nbgrader's configuration: for the command and for Formgrader alike."""
+        put_scripts_on_path()
         config = Config()
         config.CourseDirectory.course_id = self.id
         config.CourseDirectory.root = str(self.root)
@@ -474,7 +480,7 @@ class Course:
         config.GenerateAssignment.preprocessors = list(RELEASE_STEPS)
         config.Autograde.sanitize_preprocessors = list(SANITIZE_STEPS)
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
-        config.Autograde.exporter_class = "autograder.intake.exporter.ConfinedExporter"
+        config.Autograde.exporter_class = "autograder.intake.exporter.SandboxedExporter"
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
@@ -509,6 +515,7 @@ class Course:
         """
         from nbgrader.api import Gradebook
 
+        put_scripts_on_path()
         self.term.mkdir(parents=True, exist_ok=True)
         with self.plain_gradebook_errors(), Gradebook(self.database, self.id) as gradebook:
             yield gradebook
@@ -591,6 +598,18 @@ def _is_language(path: Path) -> bool:
 _DRIVERS = frozenset({"psycopg", "psycopg2"})
 
 
+def put_scripts_on_path() -> None:
+    """Let commands of this Python's environment be found by name.
+
+    nbgrader starts alembic by name when it makes a gradebook, and an environment that isn't
+    activated has it beside its Python only.
+    """
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    if scripts not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{scripts}{os.pathsep}{path}" if path else scripts
+
+
 def _without_password(address: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", address)
 
@@ -629,7 +648,7 @@ SANITIZE_STEPS = (
 
 AUTOGRADE_STEPS = (
     # Tests never run where student code runs.
-    "autograder.grading.preprocessor.RunBehindWalls",
+    "autograder.grading.preprocessor.RunInSandbox",
     "nbgrader.preprocessors.LimitOutput",
     "autograder.grading.scoring.SaveScores",
     "nbgrader.preprocessors.AssignLatePenalties",

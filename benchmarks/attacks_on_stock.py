@@ -35,10 +35,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.attacks import families, small_course, test_readers_browser  # noqa: E402
-from tests.attacks.attack import Attack, Place  # noqa: E402
-from tests.attacks.small_course import ASSIGNMENT, HIDDEN_INPUTS, RIGHT  # noqa: E402
-from tests.attacks.suite import CACHE, STATIONS, class_of  # noqa: E402
+from tests.attacks import families, small_course, test_readers_browser  # noqa: E402 - found by the path set above
+from tests.attacks.attack import Attack, Place  # noqa: E402 - found by the path set above
+from tests.attacks.small_course import ASSIGNMENT, HIDDEN_INPUTS, RIGHT  # noqa: E402 - found by the path set above
+from tests.attacks.suite import CACHE, STATIONS, class_of  # noqa: E402 - found by the path set above
 
 TABLE = ROOT / "autograder" / "ATTACKS.md"
 SUMS = ROOT / "autograder" / "README.md"
@@ -384,11 +384,9 @@ def main() -> None:
 def _known(page: str) -> dict[str, dict[str, str]]:
     stock, here = column(page, 3), column(page, 4)
     return {
-        name: {
-            "stock": NOT_TRIED if text.startswith(NOT_TRIED) else text, "here": here[name]
-        }
+        name: {"stock": NOT_TRIED if text.startswith(NOT_TRIED) else text, "here": here[name]}
         for name, text in stock.items()
-    }  # fmt: skip
+    }
 
 
 def try_on_stock(stock: dict[str, str], part: str | None) -> dict[str, str]:

@@ -30,10 +30,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402 - found by the path set above
 
-from autograder.config import Course  # noqa: E402
-from autograder.core import notebook_io  # noqa: E402
+from autograder.config import COURSE_ID, Course  # noqa: E402 - found by the path set above
+from autograder.core import notebook_io  # noqa: E402 - found by the path set above
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
 # Stock stops at these: one isn't a notebook, one ends the Python process, one has a cell twice.
@@ -154,11 +154,13 @@ def torch_class() -> Class:
         cells.append(new_code_cell(source, id=test, metadata=_marks(test, points=2)))
     metadata = {
         "kernelspec": {
-            "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
         },
         "language_info": {"name": "python"},
         "beyond": {"language": "en"},
-    }  # fmt: skip
+    }
     master = new_notebook(cells=cells, metadata=metadata)
     submissions = []
     for kind in ((0,) * 5, (0, 1, 0, 0, 1), (2, 2, 2, 2, 2), (0, 0, 1, 1, 0)):
@@ -322,8 +324,10 @@ def measure(made: Class, folder: Path, students: int, stock_students: int, optio
     def median(name: str, which: int = 0) -> float:
         return statistics.median(one[which] for one in took[name])
 
-    print(f"\n{made.name}, {students} students, {options.workers or os.cpu_count()} workers, "
-          f"{options.rounds} rounds, {datetime.now(UTC):%Y-%m-%d}")  # fmt: skip
+    print(
+        f"\n{made.name}, {students} students, {options.workers or os.cpu_count()} workers, "
+        f"{options.rounds} rounds, {datetime.now(UTC):%Y-%m-%d}"
+    )
     print(f"  autograder grade, whole class   {median('ours'):8.2f} s")
     if students > few:
         each = (median("ours", 1) - median("ours few", 1)) / (students - few)

@@ -25,10 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.attacks.attack import Attack, Place  # noqa: E402
-from tests.attacks.classroom import STATIONS, Desk, Lesson, Schoolhouse  # noqa: E402
-from tests.attacks.small_course import RIGHT  # noqa: E402
-from tests.attacks.surroundings import open_folder  # noqa: E402
+from tests.attacks.attack import Attack, Place  # noqa: E402 - found by the path set above
+from tests.attacks.classroom import STATIONS, Desk, Lesson, Schoolhouse  # noqa: E402 - found by the path set above
+from tests.attacks.small_course import RIGHT  # noqa: E402 - found by the path set above
+from tests.attacks.surroundings import open_folder  # noqa: E402 - found by the path set above
 
 MIB = 1024 * 1024
 MOST_SECONDS, MOST_MIB = 10.0, 300
@@ -179,81 +179,167 @@ def _odd(name: str, what: str, change=_honest, hand_in=None) -> Attack:
 
 
 INPUTS = (
-    _odd("600,000-invalid-outputs", "600,000 outputs in 14 MB that aren't any",
-         _in_outputs("[" + ",".join(['{"output_type": "x"}'] * 600_000) + "]")),
-    _odd("60,000-invalid-outputs", "60,000 of them",
-         _in_outputs("[" + ",".join(['{"output_type": "x"}'] * 60_000) + "]")),
-    _odd("6-million-objects", "6 million empty objects in the metadata",
-         _in_metadata("[" + ",".join(["{}"] * 6_000_000) + "]")),
-    _odd("metadata-600-deep", "metadata nested 600 deep",
-         _in_metadata('{"a":' * 600 + "1" + "}" * 600)),
-    _odd("metadata-100,000-deep", "metadata nested 100,000 deep",
-         _in_metadata('{"a":' * 100_000 + "1" + "}" * 100_000)),
-    _odd("lists-5-million-deep", "lists nested 5 million deep",
-         _in_metadata("[" * 5_000_000 + "]" * 5_000_000)),
-    _odd("duplicate-keys", "2 million times the same key",
-         _in_metadata("{" + ",".join(['"k":1'] * 2_000_000) + "}")),
-    _odd("different-keys", "a million keys",
-         _in_metadata("{" + ",".join(f'"{n}":1' for n in range(1_000_000)) + "}")),
-    _odd("huge-integers", "4,000 integers of 4,000 digits",
-         _in_metadata("[" + ",".join(["9" * 4_000] * 4_000) + "]")),
+    _odd(
+        "600,000-invalid-outputs",
+        "600,000 outputs in 14 MB that aren't any",
+        _in_outputs("[" + ",".join(['{"output_type": "x"}'] * 600_000) + "]"),
+    ),
+    _odd(
+        "60,000-invalid-outputs",
+        "60,000 of them",
+        _in_outputs("[" + ",".join(['{"output_type": "x"}'] * 60_000) + "]"),
+    ),
+    _odd(
+        "6-million-objects",
+        "6 million empty objects in the metadata",
+        _in_metadata("[" + ",".join(["{}"] * 6_000_000) + "]"),
+    ),
+    _odd(
+        "metadata-600-deep",
+        "metadata nested 600 deep",
+        _in_metadata('{"a":' * 600 + "1" + "}" * 600),
+    ),
+    _odd(
+        "metadata-100,000-deep",
+        "metadata nested 100,000 deep",
+        _in_metadata('{"a":' * 100_000 + "1" + "}" * 100_000),
+    ),
+    _odd(
+        "lists-5-million-deep",
+        "lists nested 5 million deep",
+        _in_metadata("[" * 5_000_000 + "]" * 5_000_000),
+    ),
+    _odd(
+        "duplicate-keys",
+        "2 million times the same key",
+        _in_metadata("{" + ",".join(['"k":1'] * 2_000_000) + "}"),
+    ),
+    _odd(
+        "different-keys",
+        "a million keys",
+        _in_metadata("{" + ",".join(f'"{n}":1' for n in range(1_000_000)) + "}"),
+    ),
+    _odd(
+        "huge-integers",
+        "4,000 integers of 4,000 digits",
+        _in_metadata("[" + ",".join(["9" * 4_000] * 4_000) + "]"),
+    ),
     _odd("one-huge-integer", "an integer of 19 million digits", _in_metadata("9" * 19_000_000)),
-    _odd("huge-floats", "a float of 19 million digits",
-         _in_metadata("0." + "9" * 19_000_000 + "e-5")),
-    _odd("many-floats", "5 million floats", _in_metadata("[" + ",".join(["1e9"] * 4_800_000) + "]")),
+    _odd(
+        "huge-floats", "a float of 19 million digits", _in_metadata("0." + "9" * 19_000_000 + "e-5")
+    ),
+    _odd(
+        "many-floats", "5 million floats", _in_metadata("[" + ",".join(["1e9"] * 4_800_000) + "]")
+    ),
     _odd("one-string", "one string of 20 MB", _in_metadata('"' + "x" * 20_000_000 + '"')),
-    _odd("one-source", "an own cell of 20 MB in one line",
-         _own_cells(1, "#" + "x" * 20_000_000)),
-    _odd("one-text", "a text of 20 MB in one line",
-         _own_cells(1, "x" * 20_000_000, "markdown")),
-    _odd("emoji-source", "a source of 1.6 million characters, each written as two escapes",
-         _own_cells(1, "#" + "\U0001f600" * 1_600_000)),
-    _odd("control-source", "a source of 3 million control characters",
-         _own_cells(1, "#" + "\x01" * 3_000_000)),
-    _odd("100,000-attachments", "100,000 attachments to a text",
-         _in_attachments("{" + ",".join(
-             f'"{n}.png": {{"image/png": "iVBORw0KGgo="}}' for n in range(100_000)) + "}")),
+    _odd("one-source", "an own cell of 20 MB in one line", _own_cells(1, "#" + "x" * 20_000_000)),
+    _odd("one-text", "a text of 20 MB in one line", _own_cells(1, "x" * 20_000_000, "markdown")),
+    _odd(
+        "emoji-source",
+        "a source of 1.6 million characters, each written as two escapes",
+        _own_cells(1, "#" + "\U0001f600" * 1_600_000),
+    ),
+    _odd(
+        "control-source",
+        "a source of 3 million control characters",
+        _own_cells(1, "#" + "\x01" * 3_000_000),
+    ),
+    _odd(
+        "100,000-attachments",
+        "100,000 attachments to a text",
+        _in_attachments(
+            "{"
+            + ",".join(f'"{n}.png": {{"image/png": "iVBORw0KGgo="}}' for n in range(100_000))
+            + "}"
+        ),
+    ),
     _odd("2,000-own-cells", "2,000 cells of one's own", _own_cells(1_980, "1")),
-    _odd("2,000-cells-none-of-ours", "2,000 cells of one's own and none of the course's",
-         _own_cells(2_000, "1", only=True)),
-    _odd("full-of-control-characters", "a text of 20.9 MB, most of it escapes",
-         _own_cells(1, "\x01" * 3_480_000, "markdown")),
-    _odd("full-of-lines", "a text of 20.7 MB, and 90,000 lines",
-         _own_cells(1, "x" * 20_600_000 + "\n" * 90_000, "markdown")),
+    _odd(
+        "2,000-cells-none-of-ours",
+        "2,000 cells of one's own and none of the course's",
+        _own_cells(2_000, "1", only=True),
+    ),
+    _odd(
+        "full-of-control-characters",
+        "a text of 20.9 MB, most of it escapes",
+        _own_cells(1, "\x01" * 3_480_000, "markdown"),
+    ),
+    _odd(
+        "full-of-lines",
+        "a text of 20.7 MB, and 90,000 lines",
+        _own_cells(1, "x" * 20_600_000 + "\n" * 90_000, "markdown"),
+    ),
     _odd("2-million-blank-lines", "2 million blank lines", _own_cells(20, "\n" * 100_000)),
     _odd("90,000-blank-lines", "90,000 blank lines", _own_cells(45, "\n" * 2_000)),
-    _odd("17-mb-of-outputs", "an honest notebook of 17 MB with its outputs",
-         _in_outputs("[" + ",".join(
-             ['{"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBORw0KGgo'
-              + "A" * 1_000_000 + '"}}'] * 17) + "]")),
+    _odd(
+        "17-mb-of-outputs",
+        "an honest notebook of 17 MB with its outputs",
+        _in_outputs(
+            "["
+            + ",".join(
+                [
+                    '{"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBORw0KGgo'
+                    + "A" * 1_000_000
+                    + '"}}'
+                ]
+                * 17
+            )
+            + "]"
+        ),
+    ),
     _odd("zips-of-zeros", "12 zips of 93 MB of zeros", hand_in=_zips_of_zeros),
     _odd("zip-of-long-names", "a zip of 20,000 empty files with long names", hand_in=_many_names),
-    _odd("zip-of-zeros-notebook", "a zip with a notebook of 93 MB of zeros",
-         hand_in=_beside(a__zip=_zipped({"small.ipynb": bytes(93_000_000)}))),
-    _odd("long-joint-names", "two folders whose joint name passes 255 bytes",
-         hand_in=lambda desk: _instead(f"{'a' * 200}/{'b' * 200}/small.ipynb",
-                                       lambda place: place.write_bytes(desk.content))(desk)),
-    _odd("secret-of-10,001-bytes", "a submission_secret.txt of 10,001 bytes",
-         hand_in=_beside(submission_secret__txt=b"x" * 10_001)),
-    _odd("secret-of-1-gb", "a submission_secret.txt of 1 GB",
-         hand_in=_instead("submission_secret.txt", _sparse(10**9))),
-    _odd("huge-timestamp", "a timestamp.txt of 30 MB",
-         hand_in=_beside(timestamp__txt=b"2" * 30_000_000)),
-    _odd("timestamp-is-a-link", "a timestamp.txt that leads to /dev/zero",
-         hand_in=_instead("timestamp.txt", lambda place: place.symlink_to("/dev/zero"))),
-    _odd("timestamp-is-a-pipe", "a timestamp.txt that is a pipe",
-         hand_in=_instead("timestamp.txt", lambda place: os.mkfifo(place))),
+    _odd(
+        "zip-of-zeros-notebook",
+        "a zip with a notebook of 93 MB of zeros",
+        hand_in=_beside(a__zip=_zipped({"small.ipynb": bytes(93_000_000)})),
+    ),
+    _odd(
+        "long-joint-names",
+        "two folders whose joint name passes 255 bytes",
+        hand_in=lambda desk: _instead(
+            f"{'a' * 200}/{'b' * 200}/small.ipynb", lambda place: place.write_bytes(desk.content)
+        )(desk),
+    ),
+    _odd(
+        "secret-of-10,001-bytes",
+        "a submission_secret.txt of 10,001 bytes",
+        hand_in=_beside(submission_secret__txt=b"x" * 10_001),
+    ),
+    _odd(
+        "secret-of-1-gb",
+        "a submission_secret.txt of 1 GB",
+        hand_in=_instead("submission_secret.txt", _sparse(10**9)),
+    ),
+    _odd(
+        "huge-timestamp",
+        "a timestamp.txt of 30 MB",
+        hand_in=_beside(timestamp__txt=b"2" * 30_000_000),
+    ),
+    _odd(
+        "timestamp-is-a-link",
+        "a timestamp.txt that leads to /dev/zero",
+        hand_in=_instead("timestamp.txt", lambda place: place.symlink_to("/dev/zero")),
+    ),
+    _odd(
+        "timestamp-is-a-pipe",
+        "a timestamp.txt that is a pipe",
+        hand_in=_instead("timestamp.txt", lambda place: os.mkfifo(place)),
+    ),
     _odd("500-files-of-200-kb", "500 files of 200 kB", hand_in=_many_files(500, 200_000)),
     _odd("30,000-files", "30,000 empty files", hand_in=_many_files(30_000, 0)),
     _odd("300-folders-deep", "300 folders in each other", hand_in=_deep_folders),
     _odd("file-of-100-mb", "a file of 100 MiB", hand_in=_instead("a.csv", _sparse(100 * MIB))),
-    _odd("asked-for-files", "three files of 31 MiB that are asked for",
-         hand_in=_asked_for(3, 31 * MIB)),
-    _odd("asked-for-file-of-100-mb", "an asked-for file of 100 MiB",
-         hand_in=_asked_for(1, 100 * MIB)),
-    _odd("notebook-of-1-gb", "a notebook of 1 GB",
-         hand_in=_instead("small.ipynb", _sparse(10**9))),
-)  # fmt: skip
+    _odd(
+        "asked-for-files",
+        "three files of 31 MiB that are asked for",
+        hand_in=_asked_for(3, 31 * MIB),
+    ),
+    _odd(
+        "asked-for-file-of-100-mb", "an asked-for file of 100 MiB", hand_in=_asked_for(1, 100 * MIB)
+    ),
+    _odd("notebook-of-1-gb", "a notebook of 1 GB", hand_in=_instead("small.ipynb", _sparse(10**9))),
+)
 
 
 def _cost(lesson: Lesson) -> dict[str, tuple[float, float]]:

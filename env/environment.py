@@ -22,6 +22,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import faults
 from faults import Fault
@@ -56,6 +57,7 @@ class Environment:
 
     @property
     def python(self) -> Path:
+        """The environment's interpreter."""
         return self.scripts / ("python.exe" if os.name == "nt" else "python")
 
     # What there is, and what there should be
@@ -154,7 +156,8 @@ class Environment:
             )
             self._create()
 
-        stamp = {key: before[key] for key in ("course", "test") if in_place and key in before}
+        kept = ["course", "test"] if in_place else []
+        stamp = {key: before[key] for key in kept if key in before}
         stamp["place"] = wanted["place"]
         if stamp.get("course") != wanted["course"]:
             self._install_course()
@@ -261,7 +264,7 @@ class Environment:
     def _check_machine(self) -> None:
         try:
             import ensurepip
-            import venv  # noqa: F401
+            import venv  # noqa: F401 - only whether it is there
         except ImportError as error:
             raise Fault(_NO_VENV) from error
         del ensurepip
@@ -367,9 +370,9 @@ def plain_environ() -> dict[str, str]:
     return environ
 
 
-def _try_lock(file: object) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -421,8 +424,11 @@ def _lines_of(
     )
     lines: queue.Queue[str | None] = queue.Queue()
 
+    output = process.stdout
+    assert output is not None  # it is a pipe
+
     def read() -> None:
-        for line in process.stdout:
+        for line in output:
             lines.put(line.rstrip())
         lines.put(None)
 

@@ -13,7 +13,7 @@ BUNDLE = Path("/srv/beyond-prompting-bundle")  # what `autograder bundle` packed
 EXCHANGE = Path("/srv/exchange")  # mkdir it, then: chmod ugo+rwx (nbgrader sets modes inside)
 INSTRUCTORS = {"ada"}
 
-c = get_config()  # noqa: F821  (traitlets puts it there)
+c = get_config()  # noqa: F821 - traitlets puts it there
 c.JupyterHub.authenticator_class = "pam"
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = INSTRUCTORS

@@ -271,9 +271,17 @@ class _Class:
         folder = exchange if self._model.way == "exchange" else self._download
         folder.mkdir(parents=True, exist_ok=True)
         self._desks[student] = Desk(
-            student, first, last, number, self._assignment, content, files, folder, self._now,
+            student,
+            first,
+            last,
+            number,
+            self._assignment,
+            content,
+            files,
+            folder,
+            self._now,
             self._root,
-        )  # fmt: skip
+        )
 
     def held(self, cell_seconds: int, without: Sequence[str], user: int | None) -> Lesson:
         """Hand everything in, run the commands and read what came of it."""

@@ -177,9 +177,13 @@ WRONG = {
 STUBS = {
     name: re.sub(r"### BEGIN SOLUTION.*?### END SOLUTION", "# YOUR CODE HERE", source, flags=re.S)
     for name, source in {
-        "double": DOUBLE, "shares": SHARES, "ranked": RANKED, "gate": GATE, "essay": ESSAY,
+        "double": DOUBLE,
+        "shares": SHARES,
+        "ranked": RANKED,
+        "gate": GATE,
+        "essay": ESSAY,
     }.items()
-}  # fmt: skip
+}
 """The answer cells as they are given."""
 
 

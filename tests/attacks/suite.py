@@ -164,7 +164,8 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
         tests = tuple(outcome.points[name] for name in TESTS_OF[attack.assignment])
         if attack.or_less:
             due = all(
-                got is not None and 0 <= got <= most for got, most in zip(tests, attack.deserves)
+                got is not None and 0 <= got <= most
+                for got, most in zip(tests, attack.deserves, strict=True)
             )
         else:
             due = tests == attack.deserves
@@ -172,9 +173,9 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
             found.append(f"has {tests}, deserves {attack.deserves}: {outcome.plain[:2_000]}")
         if outcome.points.keys() != POINTS_OF[attack.assignment].keys():
             found.append(f"has the graded cells {sorted(outcome.points)}")
-        if "essay" in outcome.points and not attack.or_less:
-            if outcome.points["essay"] != attack.written:
-                found.append(f"has {outcome.points['essay']} for the written answer")
+        essay = outcome.points.get("essay", attack.written)
+        if essay != attack.written and not attack.or_less:
+            found.append(f"has {essay} for the written answer")
         if not outcome.page:
             found.append(f"has no feedback page: {outcome.said('feedback')[-1_500:]}")
     came_back = [one for one in SECRETS if one in outcome.text]

@@ -93,9 +93,15 @@ def own_graded_cell(work, place):
     for number in range(3):
         cell = new_code_cell("100", id=f"bonus-{number}")
         cell.metadata["nbgrader"] = {
-            "cell_type": "code", "grade": True, "grade_id": f"bonus-{number}", "locked": True,
-            "points": 100, "schema_version": 3, "solution": False, "task": False,
-        }  # fmt: skip
+            "cell_type": "code",
+            "grade": True,
+            "grade_id": f"bonus-{number}",
+            "locked": True,
+            "points": 100,
+            "schema_version": 3,
+            "solution": False,
+            "task": False,
+        }
         work.cells.append(cell)
 
 
@@ -184,10 +190,22 @@ ATTACKS = [
     Attack(
         "deleted-everything",
         "Deletes every cell",
-        without("title", "language", "imports", "double", "double-test", "shares", "ranked",
-                "gate", "gate-probe", "parts-test", "essay"),
-        deserves=(0, 0), written=0,
-    ),  # fmt: skip
+        without(
+            "title",
+            "language",
+            "imports",
+            "double",
+            "double-test",
+            "shares",
+            "ranked",
+            "gate",
+            "gate-probe",
+            "parts-test",
+            "essay",
+        ),
+        deserves=(0, 0),
+        written=0,
+    ),
     Attack("tests-first", "Moves the tests before the answers", moved_first),
     Attack(
         "redefined-later",
@@ -214,7 +232,9 @@ ATTACKS = [
         ),
     ),
     Attack("own-graded-cells", "Adds graded cells worth 300 points", own_graded_cell),
-    Attack("borrowed-identity", "Adds cells with the ids of tests and given cells", borrowed_identity),
+    Attack(
+        "borrowed-identity", "Adds cells with the ids of tests and given cells", borrowed_identity
+    ),
     Attack("ids-in-disorder", "Gives cells the same ids, and ids with slashes", ids_in_disorder),
     Attack("stored-record", "Hands in outputs with records of passed checks", stored_outputs),
     Attack(
@@ -223,12 +243,14 @@ ATTACKS = [
         notebook_marks(
             beyond={
                 "language": "../../term",
-                "notes": [{"message": "{x.__class__.__init__.__globals__}", "values": {"x": "1"}},
-                          {"message": "<script>steal()</script> 10 of 10", "values": {}}],
+                "notes": [
+                    {"message": "{x.__class__.__init__.__globals__}", "values": {"x": "1"}},
+                    {"message": "<script>steal()</script> 10 of 10", "values": {}},
+                ],
             }
         ),
         never=("steal()", "10 of 10"),
-    ),  # fmt: skip
+    ),
     Attack(
         "graded-essay",
         "Marks the written answer as tested and worth 500",
@@ -328,7 +350,7 @@ ATTACKS = [
         deserves=(0, 0),
         written=0,
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))

@@ -23,6 +23,10 @@ def nothing(work, place):
     """Hand in the answers as they are."""
 
 
+def each(*done):
+    """Take several hand-ins as one that has no more to do."""
+
+
 def without_language_cell(work, place):
     work["cells"] = [cell for cell in work.cells if cell.id != "language"]
 
@@ -195,10 +199,16 @@ def as_nobody(desk):
 def exact_receipt_of_another(desk):
     desk.files = {
         "receipt.json": json.dumps(
-            {"version": 1, "assignment": "small", "student": "aa-honest", "time": "2020-01-01",
-             "files": {"small.ipynb": "0" * 64}, "sha256": "0" * 64}
+            {
+                "version": 1,
+                "assignment": "small",
+                "student": "aa-honest",
+                "time": "2020-01-01",
+                "files": {"small.ipynb": "0" * 64},
+                "sha256": "0" * 64,
+            }
         ).encode()
-    }  # fmt: skip
+    }
     desk.as_asked("exchange")
 
 
@@ -221,16 +231,24 @@ ATTACKS = [
         also=ran_outside,
         again=True,
     ),
-    Attack("release-as-language", "Names the release as the language",
-           says_language("../release/en")),
-    Attack("root-as-language", "Names another process's root as the language",
-           says_language("/proc/1/root")),
+    Attack(
+        "release-as-language", "Names the release as the language", says_language("../release/en")
+    ),
+    Attack(
+        "root-as-language",
+        "Names another process's root as the language",
+        says_language("/proc/1/root"),
+    ),
     Attack("long-language", "Names a language of 300 letters", says_language("a" * 300)),
     Attack("nul-language", "Names a language with a NUL byte in it", says_language("en\0/../ko")),
-    Attack("odd-language", "Names a number, a list and a dict as the language",
-           says_language([{"en": 1}, 2])),
-    Attack("unknown-language", "Names a language that the course doesn't have",
-           says_language("xx")),
+    Attack(
+        "odd-language",
+        "Names a number, a list and a dict as the language",
+        says_language([{"en": 1}, 2]),
+    ),
+    Attack(
+        "unknown-language", "Names a language that the course doesn't have", says_language("xx")
+    ),
     Attack(
         "language-cell-path",
         "Sets a path as the language in the cell for it",
@@ -248,103 +266,287 @@ ATTACKS = [
     Attack(
         "grade-id-path",
         "Gives its cells grade ids that are paths, queries and formulas",
-        lambda work, place: [
-            cell.metadata.setdefault("nbgrader", {}).update(grade_id=f"../{n}' OR 1=1; --{{{{7*7}}}}")
-            for n, cell in enumerate(work.cells)
-        ] and None,
+        lambda work, place: (
+            [
+                cell.metadata.setdefault("nbgrader", {}).update(
+                    grade_id=f"../{n}' OR 1=1; --{{{{7*7}}}}"
+                )
+                for n, cell in enumerate(work.cells)
+            ]
+            and None
+        ),
         **ANY,
     ),
     # Hostile bytes
-    Attack("60,000-invalid-outputs", "Hands in 60,000 outputs that aren't any, in 1.5 MB",
-           invalid_outputs(60_000), together="bytes", **ANY),
-    Attack("600,000-invalid-outputs", "Hands in 600,000 of them, in 14 MB",
-           invalid_outputs(600_000), together="bytes", **ANY),
-    Attack("6-million-objects", "Has six million empty objects in its metadata",
-           metadata_of("[" + "{}," * 5_999_999 + "{}]"), together="bytes", **ANY),
-    Attack("600-deep-metadata", "Nests its metadata 600 deep",
-           metadata_of("[" * 600 + "]" * 600), **ANY),
-    Attack("600-deep-objects", "Nests a cell's metadata in 600 objects",
-           cell_metadata_of('{"a":' * 600 + "1" + "}" * 600), **ANY),
-    Attack("long-integer", "Has an integer of 100,000 digits in its metadata",
-           metadata_of("1" * 100_000), **ANY),
-    Attack("many-keys", "Has 300,000 keys in a cell's metadata",
-           cell_metadata_of("{" + ",".join(f'"k{n}":0' for n in range(300_000)) + "}"),
-           together="bytes", **ANY),
-    Attack("many-attachments", "Attaches 100,000 pictures to a text cell",
-           lambda work, place: work.cells[0].update(
-               attachments={f"{n}.png": {"image/png": "AAAA"} for n in range(100_000)}),
-           together="bytes", **ANY),
-    Attack("utf-16", "Saves its notebook in UTF-16",
-           lambda work, place: json.dumps(work).encode("utf-16"), **ANY),
-    Attack("empty-file", "Hands in an empty file", lambda work, place: b" ", deserves=(0, 0),
-           written=0),
+    Attack(
+        "60,000-invalid-outputs",
+        "Hands in 60,000 outputs that aren't any, in 1.5 MB",
+        invalid_outputs(60_000),
+        together="bytes",
+        **ANY,
+    ),
+    Attack(
+        "600,000-invalid-outputs",
+        "Hands in 600,000 of them, in 14 MB",
+        invalid_outputs(600_000),
+        together="bytes",
+        **ANY,
+    ),
+    Attack(
+        "6-million-objects",
+        "Has six million empty objects in its metadata",
+        metadata_of("[" + "{}," * 5_999_999 + "{}]"),
+        together="bytes",
+        **ANY,
+    ),
+    Attack(
+        "600-deep-metadata",
+        "Nests its metadata 600 deep",
+        metadata_of("[" * 600 + "]" * 600),
+        **ANY,
+    ),
+    Attack(
+        "600-deep-objects",
+        "Nests a cell's metadata in 600 objects",
+        cell_metadata_of('{"a":' * 600 + "1" + "}" * 600),
+        **ANY,
+    ),
+    Attack(
+        "long-integer",
+        "Has an integer of 100,000 digits in its metadata",
+        metadata_of("1" * 100_000),
+        **ANY,
+    ),
+    Attack(
+        "many-keys",
+        "Has 300,000 keys in a cell's metadata",
+        cell_metadata_of("{" + ",".join(f'"k{n}":0' for n in range(300_000)) + "}"),
+        together="bytes",
+        **ANY,
+    ),
+    Attack(
+        "many-attachments",
+        "Attaches 100,000 pictures to a text cell",
+        lambda work, place: work.cells[0].update(
+            attachments={f"{n}.png": {"image/png": "AAAA"} for n in range(100_000)}
+        ),
+        together="bytes",
+        **ANY,
+    ),
+    Attack(
+        "utf-16",
+        "Saves its notebook in UTF-16",
+        lambda work, place: json.dumps(work).encode("utf-16"),
+        **ANY,
+    ),
+    Attack(
+        "empty-file", "Hands in an empty file", lambda work, place: b" ", deserves=(0, 0), written=0
+    ),
     # Archives and names
-    Attack("zip-bombs", "Hands in twelve zips of 93 MB of zeros", nothing, hand_in=bombs,
-           way="folders", together="archives", **ANY),
-    Attack("zip-of-100,000-files", "Hands in a zip of 100,000 empty files", nothing,
-           hand_in=many_members, way="folders", together="archives", **ANY),
-    Attack("long-names", "Hands in folders whose names pass 255 bytes together", nothing,
-           hand_in=long_names, way="folders", **ANY),
-    Attack("control-characters-in-names", "Hands in files whose names clear the terminal and "
-           "write to the clipboard", nothing,
-           hand_in=files_named(f"{ESC}.csv", "\x9b2J.csv", "\r10 of 10.csv"), way="folders", **ANY),
-    Attack("newlines-in-names", "Hands in a file whose name has a line of the report in it",
-           nothing, hand_in=files_named(FORGED, "b\u2028c.csv"), way="folders", **ANY,
-           also=lambda outcome: forges_no_line(outcome)),
-    Attack("bidi-in-names", "Hands in a file whose name runs from right to left", nothing,
-           hand_in=files_named("\u202evsc.exe", "\u2066x.csv"), way="folders", **ANY),
-    Attack("paths-in-names", "Hands in a zip with absolute names, dots and drives", nothing,
-           hand_in=files_named("../../../escaped.txt", "/tmp/escaped.txt", "C:\\escaped.txt",
-                               "a/../../escaped.txt"), way="folders", **ANY,
-           also=lambda outcome: escaped_nowhere(outcome)),
-    Attack("markup-in-names", "Hands in files whose names are the table's own markup", nothing,
-           hand_in=files_named("[red]10 of 10[/red].csv", "[/bold].csv", "=cmd|x!A1.csv"),
-           way="folders", **ANY),
-    Attack("zip-in-zip", "Hands in a zip in a zip", nothing,
-           hand_in=lambda desk: nested(desk), way="folders", **ANY),
+    Attack(
+        "zip-bombs",
+        "Hands in twelve zips of 93 MB of zeros",
+        nothing,
+        hand_in=bombs,
+        way="folders",
+        together="archives",
+        **ANY,
+    ),
+    Attack(
+        "zip-of-100,000-files",
+        "Hands in a zip of 100,000 empty files",
+        nothing,
+        hand_in=many_members,
+        way="folders",
+        together="archives",
+        **ANY,
+    ),
+    Attack(
+        "long-names",
+        "Hands in folders whose names pass 255 bytes together",
+        nothing,
+        hand_in=long_names,
+        way="folders",
+        **ANY,
+    ),
+    Attack(
+        "control-characters-in-names",
+        "Hands in files whose names clear the terminal and write to the clipboard",
+        nothing,
+        hand_in=files_named(f"{ESC}.csv", "\x9b2J.csv", "\r10 of 10.csv"),
+        way="folders",
+        **ANY,
+    ),
+    Attack(
+        "newlines-in-names",
+        "Hands in a file whose name has a line of the report in it",
+        nothing,
+        hand_in=files_named(FORGED, "b\u2028c.csv"),
+        way="folders",
+        **ANY,
+        also=lambda outcome: forges_no_line(outcome),
+    ),
+    Attack(
+        "bidi-in-names",
+        "Hands in a file whose name runs from right to left",
+        nothing,
+        hand_in=files_named("\u202evsc.exe", "\u2066x.csv"),
+        way="folders",
+        **ANY,
+    ),
+    Attack(
+        "paths-in-names",
+        "Hands in a zip with absolute names, dots and drives",
+        nothing,
+        hand_in=files_named(
+            "../../../escaped.txt", "/tmp/escaped.txt", "C:\\escaped.txt", "a/../../escaped.txt"
+        ),
+        way="folders",
+        **ANY,
+        also=lambda outcome: escaped_nowhere(outcome),
+    ),
+    Attack(
+        "markup-in-names",
+        "Hands in files whose names are the table's own markup",
+        nothing,
+        hand_in=files_named("[red]10 of 10[/red].csv", "[/bold].csv", "=cmd|x!A1.csv"),
+        way="folders",
+        **ANY,
+    ),
+    Attack(
+        "zip-in-zip",
+        "Hands in a zip in a zip",
+        nothing,
+        hand_in=lambda desk: nested(desk),
+        way="folders",
+        **ANY,
+    ),
     # The exchange
-    Attack("long-secret", "Hands in a submission secret of 10,001 bytes", nothing,
-           hand_in=in_exchange_with(submission_secret__txt=b"x" * 10_001)),
-    Attack("odd-secret", "Hands in a submission secret that is a path in markup", nothing,
-           hand_in=in_exchange_with(submission_secret__txt=b"../../\x1b[2J\0\xff\n[/red]")),
-    Attack("odd-timestamp", "Hands in a time in the year 9999, then no time at all", nothing,
-           hand_in=in_exchange_with(timestamp__txt=b"9999-12-31 23:59:59.999999 +9999\n\x1b[2J")),
-    Attack("huge-timestamp", "Hands in a time of 5 MB", nothing,
-           hand_in=in_exchange_with(timestamp__txt=b"2" * 5_000_000)),
-    Attack("receipt-of-another", "Hands in a receipt that names another student", nothing,
-           hand_in=exact_receipt_of_another, deserves=None, refused="receipt"),
-    Attack("back-dated", "Names its folder in the exchange as of last week", nothing,
-           hand_in=back_dated, also=is_late_and_told, due=-1),
-    Attack("back-dated-files", "Does so and sets the times of all its files to 1970", nothing,
-           hand_in=late_then_back_dated, also=is_late_and_told, due=-1),
-    Attack("edited-in-place", "Writes the right answers into the exchange after collecting",
-           nothing, hand_in=two_hours_ago, afterwards=edited_in_place, deserves=(2, 3),
-           or_less=True, due=-1, also=is_late_and_told),
+    Attack(
+        "long-secret",
+        "Hands in a submission secret of 10,001 bytes",
+        nothing,
+        hand_in=in_exchange_with(submission_secret__txt=b"x" * 10_001),
+    ),
+    Attack(
+        "odd-secret",
+        "Hands in a submission secret that is a path in markup",
+        nothing,
+        hand_in=in_exchange_with(submission_secret__txt=b"../../\x1b[2J\0\xff\n[/red]"),
+    ),
+    Attack(
+        "odd-timestamp",
+        "Hands in a time in the year 9999, then no time at all",
+        nothing,
+        hand_in=in_exchange_with(timestamp__txt=b"9999-12-31 23:59:59.999999 +9999\n\x1b[2J"),
+    ),
+    Attack(
+        "huge-timestamp",
+        "Hands in a time of 5 MB",
+        nothing,
+        hand_in=in_exchange_with(timestamp__txt=b"2" * 5_000_000),
+    ),
+    Attack(
+        "receipt-of-another",
+        "Hands in a receipt that names another student",
+        nothing,
+        hand_in=exact_receipt_of_another,
+        deserves=None,
+        refused="receipt",
+    ),
+    Attack(
+        "back-dated",
+        "Names its folder in the exchange as of last week",
+        nothing,
+        hand_in=back_dated,
+        also=is_late_and_told,
+        due=-1,
+    ),
+    Attack(
+        "back-dated-files",
+        "Does so and sets the times of all its files to 1970",
+        nothing,
+        hand_in=late_then_back_dated,
+        also=is_late_and_told,
+        due=-1,
+    ),
+    Attack(
+        "edited-in-place",
+        "Writes the right answers into the exchange after collecting",
+        nothing,
+        hand_in=two_hours_ago,
+        afterwards=edited_in_place,
+        deserves=(2, 3),
+        or_less=True,
+        due=-1,
+        also=is_late_and_told,
+    ),
     # The LMS
-    Attack("canvas-renamed-with-ids", "Takes another student's name in Canvas, where ids are known",
-           nothing, hand_in=as_the_victim, way="canvas", deserves=None, refused="ahnaran"),
-    Attack("canvas-nobody", "Hands in as somebody who isn't in the class list", nothing,
-           hand_in=as_nobody, way="canvas", deserves=None, refused="nobodynobody"),
-    Attack("canvas-plain", "Hands in through Canvas with nothing odd but wrong answers", nothing,
-           way="canvas"),
-    Attack("moodle-plain", "Hands in through Moodle with nothing odd but wrong answers", nothing,
-           way="moodle"),
-    Attack("canvas-name-in-name", "Hands in a file named as another student's in Canvas", nothing,
-           hand_in=lambda desk: [
-               desk.canvas(desk.notebook, desk.content),
-               desk.canvas("ahnaran_7001_9_small.ipynb", desk.content),
-           ] and None, way="canvas", **ANY),
-    Attack("moodle-name-in-name", "Hands in a folder named as another student's in Moodle", nothing,
-           hand_in=lambda desk: [
-               desk.moodle(desk.notebook, desk.content),
-               desk.moodle("Aran Ahn_7001_assignsubmission_file_/small.ipynb", desk.content),
-           ] and None, way="moodle", **ANY),
-    Attack("moodle-control-characters", "Hands in files in Moodle whose names clear the terminal",
-           nothing, hand_in=lambda desk: [
-               desk.moodle(desk.notebook, desk.content),
-               desk.moodle(f"{ESC}.csv".replace("/", ""), b"1"), desk.moodle("a\nb.csv", b"2"),
-           ] and None, way="moodle", **ANY),
-]  # fmt: skip
+    Attack(
+        "canvas-renamed-with-ids",
+        "Takes another student's name in Canvas, where ids are known",
+        nothing,
+        hand_in=as_the_victim,
+        way="canvas",
+        deserves=None,
+        refused="ahnaran",
+    ),
+    Attack(
+        "canvas-nobody",
+        "Hands in as somebody who isn't in the class list",
+        nothing,
+        hand_in=as_nobody,
+        way="canvas",
+        deserves=None,
+        refused="nobodynobody",
+    ),
+    Attack(
+        "canvas-plain",
+        "Hands in through Canvas with nothing odd but wrong answers",
+        nothing,
+        way="canvas",
+    ),
+    Attack(
+        "moodle-plain",
+        "Hands in through Moodle with nothing odd but wrong answers",
+        nothing,
+        way="moodle",
+    ),
+    Attack(
+        "canvas-name-in-name",
+        "Hands in a file named as another student's in Canvas",
+        nothing,
+        hand_in=lambda desk: each(
+            desk.canvas(desk.notebook, desk.content),
+            desk.canvas("ahnaran_7001_9_small.ipynb", desk.content),
+        ),
+        way="canvas",
+        **ANY,
+    ),
+    Attack(
+        "moodle-name-in-name",
+        "Hands in a folder named as another student's in Moodle",
+        nothing,
+        hand_in=lambda desk: each(
+            desk.moodle(desk.notebook, desk.content),
+            desk.moodle("Aran Ahn_7001_assignsubmission_file_/small.ipynb", desk.content),
+        ),
+        way="moodle",
+        **ANY,
+    ),
+    Attack(
+        "moodle-control-characters",
+        "Hands in files in Moodle whose names clear the terminal",
+        nothing,
+        hand_in=lambda desk: each(
+            desk.moodle(desk.notebook, desk.content),
+            desk.moodle(f"{ESC}.csv".replace("/", ""), b"1"),
+            desk.moodle("a\nb.csv", b"2"),
+        ),
+        way="moodle",
+        **ANY,
+    ),
+]
 
 
 def forges_no_line(outcome):
@@ -375,8 +577,9 @@ def test_work_in_one_unknown_folder_is_put_down_to_nobody(house):
         place.parent.mkdir(parents=True)
         place.write_bytes(desk.content)
 
-    lone = Attack("lone", "", nothing, way="folders", hand_in=as_a_folder, deserves=None,
-                  refused="somebody")  # fmt: skip
+    lone = Attack(
+        "lone", "", nothing, way="folders", hand_in=as_a_folder, deserves=None, refused="somebody"
+    )
     lesson = house.lesson([lone])
     assert not lesson.attackers["lone"].points
     assert "somebody" in lesson.runs["collect"].said
@@ -402,8 +605,9 @@ def test_only_an_unknown_folder_around_others_work(house, tmp_path):
 
 def test_who_takes_anothers_name_in_canvas_gets_nothing_by_it(house):
     """Names alone tell nobody apart in Canvas: nothing is put down to anyone, and that is told."""
-    renamed = Attack("renamed", "", nothing, way="canvas-without-ids", hand_in=as_the_victim,
-                     deserves=None)  # fmt: skip
+    renamed = Attack(
+        "renamed", "", nothing, way="canvas-without-ids", hand_in=as_the_victim, deserves=None
+    )
     lesson = house.lesson([renamed])
     assert "ahnaran" in lesson.runs["collect"].said and lesson.runs["collect"].code == 1
     assert not lesson.attackers["renamed"].points
@@ -419,8 +623,14 @@ def test_who_hands_in_alone_under_anothers_name_is_not_taken(house):
             path.unlink()
         as_the_victim(desk)
 
-    renamed = Attack("renamed", "", nothing, way="canvas-without-ids",
-                     hand_in=instead_of_the_victim, deserves=None)  # fmt: skip
+    renamed = Attack(
+        "renamed",
+        "",
+        nothing,
+        way="canvas-without-ids",
+        hand_in=instead_of_the_victim,
+        deserves=None,
+    )
     lesson = house.lesson([renamed])
     assert not lesson.honest["aa-honest"].points, "the attacker's work is the victim's now"
     assert "ahnaran" in lesson.runs["collect"].said

@@ -374,118 +374,246 @@ PAIR = """    chosen = sorted(range(len(numbers)), key=lambda n: -numbers[n])[:k
 
 ATTACKS += [
     kinds("kinds-right", "Answers with plain values"),
-    kinds("fraction", "Answers with a Fraction",
-          third="from fractions import Fraction\ndef third(x):\n    return Fraction(x, 3)"),
-    kinds("decimal", "Answers with a Decimal",
-          third="from decimal import Decimal\ndef third(x):\n    return Decimal(x) / 3"),
-    kinds("numpy-scalar", "Answers with a numpy number of single precision where that is enough",
-          third="import numpy\ndef third(x):\n    return numpy.float64(x) / numpy.float64(3)"),
-    kinds("tensor-scalar", "Answers with a tensor of one number, in double precision",
-          third="def third(x):\n    return torch.tensor(float(x), dtype=torch.float64) / 3"),
-    kinds("own-int", "Answers with an int and a float of its own classes",
-          third="class Own(float):\n    pass\ndef third(x):\n    return Own(x / 3)"),
-    kinds("generator", "Answers with a generator",
-          steps="def steps(n):\n    yield from range(n)"),
+    kinds(
+        "fraction",
+        "Answers with a Fraction",
+        third="from fractions import Fraction\ndef third(x):\n    return Fraction(x, 3)",
+    ),
+    kinds(
+        "decimal",
+        "Answers with a Decimal",
+        third="from decimal import Decimal\ndef third(x):\n    return Decimal(x) / 3",
+    ),
+    kinds(
+        "numpy-scalar",
+        "Answers with a numpy number of single precision where that is enough",
+        third="import numpy\ndef third(x):\n    return numpy.float64(x) / numpy.float64(3)",
+    ),
+    kinds(
+        "tensor-scalar",
+        "Answers with a tensor of one number, in double precision",
+        third="def third(x):\n    return torch.tensor(float(x), dtype=torch.float64) / 3",
+    ),
+    kinds(
+        "own-int",
+        "Answers with an int and a float of its own classes",
+        third="class Own(float):\n    pass\ndef third(x):\n    return Own(x / 3)",
+    ),
+    kinds("generator", "Answers with a generator", steps="def steps(n):\n    yield from range(n)"),
     kinds("range", "Answers with a range", steps="def steps(n):\n    return range(n)"),
-    kinds("deque", "Answers with a deque",
-          steps="from collections import deque\ndef steps(n):\n    return deque(range(n))"),
-    kinds("dict-view", "Answers with the keys of a dict, and with its values",
-          steps="def steps(n):\n    return {number: 0 for number in range(n)}.keys()",
-          seen="def seen(words):\n    return dict.fromkeys(words).keys()"),
-    kinds("reversed", "Answers with a reversed list", (2, 4, 2, 3),
-          steps="def steps(n):\n    return list(reversed(range(n)))[::-1]"),
-    kinds("reversed-object", "Answers with what `reversed`, `map` and `zip` return, made lists",
-          steps="def steps(n):\n    return [one for one, in zip(map(int, reversed(range(n)[::-1])))]"),
-    kinds("array", "Answers with an array and a bytearray",
-          steps="from array import array\ndef steps(n):\n    return array('i', range(n))"),
-    kinds("frozenset", "Answers with a frozenset",
-          seen="def seen(words):\n    return frozenset(words)"),
-    kinds("sorted-keys", "Answers with a sorted list where a set would do",
-          seen="def seen(words):\n    return sorted(set(words))"),
-    kinds("counter", "Answers with a Counter",
-          counts="from collections import Counter\ndef counts(words):\n    return Counter(words)"),
-    kinds("defaultdict", "Answers with a defaultdict",
-          counts="from collections import defaultdict\n"
-                 "def counts(words):\n"
-                 "    found = defaultdict(int)\n"
-                 "    for word in words:\n        found[word] += 1\n"
-                 "    return found"),
-    kinds("ordered-dict", "Answers with an OrderedDict and a mapping proxy",
-          counts="import types\nfrom collections import OrderedDict\n"
-                 "def counts(words):\n"
-                 "    found = OrderedDict((word, words.count(word)) for word in words)\n"
-                 "    return types.MappingProxyType(found)"),
-    kinds("own-dict", "Answers with a dict of its own class",
-          counts="class Own(dict):\n    pass\n"
-                 "def counts(words):\n    return Own((word, words.count(word)) for word in words)"),
-    kinds("numpy-values", "Answers with a dict of numpy numbers under numpy strings",
-          counts="import numpy\n"
-                 "def counts(words):\n"
-                 "    return dict(zip(*numpy.unique(words, return_counts=True)))"),
-    kinds("topk", "Answers with what `torch.topk` returns",
-          top="def top(numbers, k):\n    return torch.topk(torch.tensor(numbers), k)"),
+    kinds(
+        "deque",
+        "Answers with a deque",
+        steps="from collections import deque\ndef steps(n):\n    return deque(range(n))",
+    ),
+    kinds(
+        "dict-view",
+        "Answers with the keys of a dict, and with its values",
+        steps="def steps(n):\n    return {number: 0 for number in range(n)}.keys()",
+        seen="def seen(words):\n    return dict.fromkeys(words).keys()",
+    ),
+    kinds(
+        "reversed",
+        "Answers with a reversed list",
+        (2, 4, 2, 3),
+        steps="def steps(n):\n    return list(reversed(range(n)))[::-1]",
+    ),
+    kinds(
+        "reversed-object",
+        "Answers with what `reversed`, `map` and `zip` return, made lists",
+        steps="def steps(n):\n    return [one for one, in zip(map(int, reversed(range(n)[::-1])))]",
+    ),
+    kinds(
+        "array",
+        "Answers with an array and a bytearray",
+        steps="from array import array\ndef steps(n):\n    return array('i', range(n))",
+    ),
+    kinds(
+        "frozenset",
+        "Answers with a frozenset",
+        seen="def seen(words):\n    return frozenset(words)",
+    ),
+    kinds(
+        "sorted-keys",
+        "Answers with a sorted list where a set would do",
+        seen="def seen(words):\n    return sorted(set(words))",
+    ),
+    kinds(
+        "counter",
+        "Answers with a Counter",
+        counts="from collections import Counter\ndef counts(words):\n    return Counter(words)",
+    ),
+    kinds(
+        "defaultdict",
+        "Answers with a defaultdict",
+        counts="from collections import defaultdict\n"
+        "def counts(words):\n"
+        "    found = defaultdict(int)\n"
+        "    for word in words:\n        found[word] += 1\n"
+        "    return found",
+    ),
+    kinds(
+        "ordered-dict",
+        "Answers with an OrderedDict and a mapping proxy",
+        counts="import types\nfrom collections import OrderedDict\n"
+        "def counts(words):\n"
+        "    found = OrderedDict((word, words.count(word)) for word in words)\n"
+        "    return types.MappingProxyType(found)",
+    ),
+    kinds(
+        "own-dict",
+        "Answers with a dict of its own class",
+        counts="class Own(dict):\n    pass\n"
+        "def counts(words):\n    return Own((word, words.count(word)) for word in words)",
+    ),
+    kinds(
+        "numpy-values",
+        "Answers with a dict of numpy numbers under numpy strings",
+        counts="import numpy\n"
+        "def counts(words):\n"
+        "    return dict(zip(*numpy.unique(words, return_counts=True)))",
+    ),
+    kinds(
+        "topk",
+        "Answers with what `torch.topk` returns",
+        top="def top(numbers, k):\n    return torch.topk(torch.tensor(numbers), k)",
+    ),
     kinds("set", "Answers with a set", seen="def seen(words):\n    return set(words)"),
-    kinds("namedtuple", "Answers with a namedtuple",
-          top="from collections import namedtuple\nTop = namedtuple('Top', 'values indices')\n"
-              "def top(numbers, k):\n" + PAIR + "    return Top(values, chosen)"),
-    kinds("typed-namedtuple", "Answers with a NamedTuple of tensors",
-          top="from typing import NamedTuple\n"
-              "class Top(NamedTuple):\n    values: torch.Tensor\n    indices: torch.Tensor\n"
-              "def top(numbers, k):\n"
-              + PAIR + "    return Top(torch.tensor(values), torch.tensor(chosen))"),
-    kinds("dataclass-that-iterates", "Answers with a dataclass that can be unpacked",
-          top="from dataclasses import dataclass\n"
-              "@dataclass\nclass Top:\n    values: list\n    indices: list\n"
-              "    def __iter__(self):\n        return iter((self.values, self.indices))\n"
-              "def top(numbers, k):\n" + PAIR + "    return Top(values, chosen)"),
-    kinds("error-subclass", "Raises a subclass of ValueError",
-          parse="class NotANumber(ValueError):\n    pass\n"
-                "def parse(text):\n"
-                "    try:\n        return float(text)\n"
-                "    except ValueError:\n        raise NotANumber(text) from None"),
-    kinds("json-error", "Raises json's own error, which is a ValueError",
-          parse="import json\ndef parse(text):\n    return json.loads(text)"),
-    kinds("statistics-error", "Raises statistics' own error, which is a ValueError",
-          parse="import re, statistics\n"
-                "def parse(text):\n"
-                "    return statistics.mean(map(float, re.findall(r'[\\d.]+', text)))"),
-    kinds("unicode-error", "Raises UnicodeError, which is a ValueError",
-          parse="def parse(text):\n"
-                "    if text.isalpha():\n        text.encode('ascii').decode('utf-16')\n"
-                "        raise UnicodeError\n"
-                "    return float(text)"),
-    kinds("partly", "Gets a part of nbgrader's own partial credit", (1, 4, 2, 1),
-          third="def third(x):\n    return 3.0 if x == 9 else -9.0"),
-    kinds("partly-nothing", "Gets nothing of it", (0, 4, 2, 0),
-          third="def third(x):\n    return -99.0"),
-    honest("kinds-untouched", "Hands in the other assignment as it was given",
-           lambda work, place: [
-               find(work, name).update(source=source) for name, source in KINDS_STUBS.items()
-           ] and None, (0, 0, 0, 0), assignment="kinds"),
+    kinds(
+        "namedtuple",
+        "Answers with a namedtuple",
+        top="from collections import namedtuple\nTop = namedtuple('Top', 'values indices')\n"
+        "def top(numbers, k):\n" + PAIR + "    return Top(values, chosen)",
+    ),
+    kinds(
+        "typed-namedtuple",
+        "Answers with a NamedTuple of tensors",
+        top="from typing import NamedTuple\n"
+        "class Top(NamedTuple):\n    values: torch.Tensor\n    indices: torch.Tensor\n"
+        "def top(numbers, k):\n"
+        + PAIR
+        + "    return Top(torch.tensor(values), torch.tensor(chosen))",
+    ),
+    kinds(
+        "dataclass-that-iterates",
+        "Answers with a dataclass that can be unpacked",
+        top="from dataclasses import dataclass\n"
+        "@dataclass\nclass Top:\n    values: list\n    indices: list\n"
+        "    def __iter__(self):\n        return iter((self.values, self.indices))\n"
+        "def top(numbers, k):\n" + PAIR + "    return Top(values, chosen)",
+    ),
+    kinds(
+        "error-subclass",
+        "Raises a subclass of ValueError",
+        parse="class NotANumber(ValueError):\n    pass\n"
+        "def parse(text):\n"
+        "    try:\n        return float(text)\n"
+        "    except ValueError:\n        raise NotANumber(text) from None",
+    ),
+    kinds(
+        "json-error",
+        "Raises json's own error, which is a ValueError",
+        parse="import json\ndef parse(text):\n    return json.loads(text)",
+    ),
+    kinds(
+        "statistics-error",
+        "Raises statistics' own error, which is a ValueError",
+        parse="import re, statistics\n"
+        "def parse(text):\n"
+        "    return statistics.mean(map(float, re.findall(r'[\\d.]+', text)))",
+    ),
+    kinds(
+        "unicode-error",
+        "Raises UnicodeError, which is a ValueError",
+        parse="def parse(text):\n"
+        "    if text.isalpha():\n        text.encode('ascii').decode('utf-16')\n"
+        "        raise UnicodeError\n"
+        "    return float(text)",
+    ),
+    kinds(
+        "partly",
+        "Gets a part of nbgrader's own partial credit",
+        (1, 4, 2, 1),
+        third="def third(x):\n    return 3.0 if x == 9 else -9.0",
+    ),
+    kinds(
+        "partly-nothing",
+        "Gets nothing of it",
+        (0, 4, 2, 0),
+        third="def third(x):\n    return -99.0",
+    ),
+    honest(
+        "kinds-untouched",
+        "Hands in the other assignment as it was given",
+        lambda work, place: (
+            [find(work, name).update(source=source) for name, source in KINDS_STUBS.items()]
+            and None
+        ),
+        (0, 0, 0, 0),
+        assignment="kinds",
+    ),
     # What costs one answer costs no other
-    honest("one-loops-for-ever", "Has one function that never ends, and all others right",
-           answers(double="def double(x):\n    while True:\n        pass"), (0, 3), seconds=2),
-    honest("another-loops-for-ever", "Has another function that never ends",
-           answers(ranked="def ranked(numbers, k):\n    while len(numbers) > 2:\n        pass\n"
-                          "    return [0]"), (2, 2), seconds=2),
-    honest("one-ends-its-process", "Has one function that ends the process, and all others right",
-           answers(double="import os\ndef double(x):\n    os._exit(1)"), (0, 3), seconds=2),
-    honest("double-precision", "Leaves the default type of tensors at double precision",
-           first("import torch\ntorch.set_default_dtype(torch.float64)")),
-    honest("half-gradient", "Leaves gradients off and deterministic algorithms on",
-           first("import torch\ntorch.set_grad_enabled(False)\n"
-                 "torch.use_deterministic_algorithms(True)")),
-    honest("generator-of-shares", "Gives shares as a generator, a view and a set",
-           answers(shares="shares = {'a': 0.25, 'b': 0.75}.values()",
-                   ranked="def ranked(numbers, k):\n"
-                          "    yield from sorted(range(len(numbers)), key=lambda n: -numbers[n])[:k]"),
-           deserves=(2, 3), or_less=True),
-    honest("fractions-of-shares", "Gives shares as fractions and decimals",
-           answers(shares="from fractions import Fraction\nshares = [Fraction(1, 3)] * 3")),
-    honest("korean-names", "Names its functions, files and classes in Korean",
-           answers(double="def 두배(수):\n    return 수 + 수\ndouble = 두배",
-                   essay="이유 = '두 배는 두 번입니다'\nwhy = 이유")),
-]  # fmt: skip
+    honest(
+        "one-loops-for-ever",
+        "Has one function that never ends, and all others right",
+        answers(double="def double(x):\n    while True:\n        pass"),
+        (0, 3),
+        seconds=2,
+    ),
+    honest(
+        "another-loops-for-ever",
+        "Has another function that never ends",
+        answers(
+            ranked="def ranked(numbers, k):\n    while len(numbers) > 2:\n        pass\n"
+            "    return [0]"
+        ),
+        (2, 2),
+        seconds=2,
+    ),
+    honest(
+        "one-ends-its-process",
+        "Has one function that ends the process, and all others right",
+        answers(double="import os\ndef double(x):\n    os._exit(1)"),
+        (0, 3),
+        seconds=2,
+    ),
+    honest(
+        "double-precision",
+        "Leaves the default type of tensors at double precision",
+        first("import torch\ntorch.set_default_dtype(torch.float64)"),
+    ),
+    honest(
+        "half-gradient",
+        "Leaves gradients off and deterministic algorithms on",
+        first(
+            "import torch\ntorch.set_grad_enabled(False)\ntorch.use_deterministic_algorithms(True)"
+        ),
+    ),
+    honest(
+        "generator-of-shares",
+        "Gives shares as a generator, a view and a set",
+        answers(
+            shares="shares = {'a': 0.25, 'b': 0.75}.values()",
+            ranked="def ranked(numbers, k):\n"
+            "    yield from sorted(range(len(numbers)), key=lambda n: -numbers[n])[:k]",
+        ),
+        deserves=(2, 3),
+        or_less=True,
+    ),
+    honest(
+        "fractions-of-shares",
+        "Gives shares as fractions and decimals",
+        answers(shares="from fractions import Fraction\nshares = [Fraction(1, 3)] * 3"),
+    ),
+    honest(
+        "korean-names",
+        "Names its functions, files and classes in Korean",
+        answers(
+            double="def 두배(수):\n    return 수 + 수\ndouble = 두배",
+            essay="이유 = '두 배는 두 번입니다'\nwhy = 이유",
+        ),
+    ),
+]
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))

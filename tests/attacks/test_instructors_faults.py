@@ -96,18 +96,23 @@ MISTAKES = {
         ("matplotlib", "imports"),
     ),
     "shell line in a read-only cell": (
-        edit("gate-probe", lambda source: "!echo ready\n" + source), ("gate-probe", "echo"),
+        edit("gate-probe", lambda source: "!echo ready\n" + source),
+        ("gate-probe", "echo"),
     ),
     "a test that can't pass": (
         edit("double-test", lambda source: source.replace("1583838382", "1583838400")),
         ("double-test",),
     ),
     "a test that can't run": (
-        edit("parts-test", lambda source: source.replace("reference.ranked", "reference.sorted_places")),
+        edit(
+            "parts-test",
+            lambda source: source.replace("reference.ranked", "reference.sorted_places"),
+        ),
         ("parts-test",),
     ),
     "a test with a syntax error": (
-        edit("double-test", lambda source: source.replace("report()", "report(")), ("double-test",),
+        edit("double-test", lambda source: source.replace("report()", "report(")),
+        ("double-test",),
     ),
     "a test that everything passes": (
         edit("double-test", lambda source: "with check('anything'):\n    pass\nreport()"),
@@ -126,12 +131,14 @@ MISTAKES = {
         ("double-test", "solution"),
     ),
     "a read-only cell that never ends": (
-        edit("gate-probe", lambda source: source + "\nwhile True:\n    pass"), ("gate-probe",),
+        edit("gate-probe", lambda source: source + "\nwhile True:\n    pass"),
+        ("gate-probe",),
     ),
     "a read-only cell that ends the process": (
-        edit("gate-probe", lambda source: source + "\nimport os\nos._exit(3)"), ("gate-probe",),
+        edit("gate-probe", lambda source: source + "\nimport os\nos._exit(3)"),
+        ("gate-probe",),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -65,8 +65,11 @@ def tells_no_digits(outcome):
 
 def by_ending(source):
     """Tell one bit by whether the process lives on after the hidden test."""
-    return all_of(answers(double=KEEP), own_cell("essay", SEEN + f"if number % 2:\n    {source}"),
-                  last("print('ALIVE')"))  # fmt: skip
+    return all_of(
+        answers(double=KEEP),
+        own_cell("essay", SEEN + f"if number % 2:\n    {source}"),
+        last("print('ALIVE')"),
+    )
 
 
 # Pages of a file that everybody can read are in memory or not: whoever reads one leaves a mark that
@@ -166,108 +169,195 @@ def keeps(name, what, *changes, deserves=(1, 1), **more):
 
 
 ATTACKS = [
-    keeps("digits-by-engine-texts", "Says the hidden number in the engine's own sentences",
-          answers(double=KEEP), *[by_engine_texts(place) for place in range(DIGITS)],
-          also=tells_no_digits),
-    keeps("digits-by-raising", "Says it so by raising what the engine's errors look like",
-          answers(double=KEEP), *[by_raising(place) for place in range(DIGITS)],
-          also=tells_no_digits),
-    keeps("page-cache", "Writes the hidden number into the page cache, for the second look",
-          first(PAGES), answers(double=PAGES_KEEP), last("print('before', before)"),
-          together="page cache", seconds=20),
-    keeps("page-cache-again", "Does so for the next time that it is graded",
-          first(PAGES), answers(double=PAGES_KEEP), last("print('before', before)"),
-          together="page cache", again=True, seconds=20),
-    keeps("times-of-devices", "Writes the hidden number into the times of devices and files",
-          first(TIMES_KEEP + "print('before', times())"),
-          answers(double=TIMES_KEEP), last("print('after', times())"), again=True,
-          never=("791919191",)),
-    keeps("child-that-stays", "Leaves a process that holds a lock, for the second look",
-          answers(double=LOCKS_KEEP), last("import time\ntime.sleep(0.1)")),
-    keeps("sysv-memory", "Leaves the hidden number in numbered memory and queues",
-          first("import ctypes\nlibc = ctypes.CDLL(None)\n"
-                "for key in range(4711, 4751):\n"
-                "    if libc.shmget(key, 1, 0) != -1 or libc.semget(key, 1, 0) != -1:\n"
-                "        print('REA' 'CHED', key)"),
-          answers(double="def double(x):\n"
-                  "    for bit in range(40):\n"
-                  "        if x > 1000 and int(x) >> bit & 1:\n"
-                  "            libc.shmget(4711 + bit, 1, 0o1666)\n"
-                  "    return 4 if x == 2 else 0"),
-          again=True, never=("REACHED",)),
-    keeps("pipe-to-itself", "Leaves the hidden inputs in a pipe, a memory file and a thread's name",
-          first("import os, threading\nr, w = os.pipe()\nos.set_blocking(r, False)\n"
-                "memory = os.memfd_create('kept')"),
-          answers(double="def double(x):\n"
-                  "    os.write(w, f'{x} '.encode())\n"
-                  "    os.write(memory, f'{x} '.encode())\n"
-                  "    threading.current_thread().name = str(x)\n"
-                  "    return 4 if x == 2 else 0"),
-          last("try:\n    print(os.read(r, 999))\nexcept OSError:\n    pass\n"
-               "print(os.pread(memory, 999, 0), threading.current_thread().name)")),
-    keeps("environment-and-titles", "Keeps them in the environment, its command line and its files",
-          answers(double="import builtins, os, sys\n"
-                  "def double(x):\n"
-                  "    os.environ[f'SEEN_{len(os.environ)}'] = str(x)\n"
-                  "    builtins.seen = [*getattr(builtins, 'seen', []), x]\n"
-                  "    sys.modules[f'seen-{x}'] = sys\n"
-                  "    return 4 if x == 2 else 0"),
-          last("import builtins\n"
-               "print({k: v for k, v in os.environ.items() if 'SEEN' in k}, getattr(builtins, 'seen', 0),\n"
-               "      [name for name in sys.modules if name.startswith('seen')])")),
-    keeps("picture-of-the-number", "Draws the hidden inputs into a picture and a table",
-          answers(double=KEEP),
-          last("from IPython.display import HTML, display\n"
-               "import matplotlib.pyplot as plt\n"
-               "plt.title(str(kept))\nplt.show()\n"
-               "display(HTML(''.join(f'<td>{one}</td>' for one in kept)))")),
-    keeps("exception-group", "Raises the hidden inputs in a group of exceptions, their causes and notes",
-          answers(double=KEEP),
-          last("inner = [ValueError(one) for one in kept]\n"
-               "for one in inner:\n    one.add_note(str(one))\n"
-               "raise ExceptionGroup('seen', inner or [ValueError()])")),
-    keeps("text-that-hides", "Prints them reversed, in base 64 and with marks between the digits",
-          answers(double=KEEP),
-          last("import base64\n"
-               "print(' '.join(str(kept)), '\\u200b'.join(str(kept)))\n"
-               "print(str(kept)[::-1], base64.b64encode(str(kept).encode()).decode())"),
-          never=(str(NUMBER)[::-1], " ".join(str(NUMBER)), "\u200b".join(str(NUMBER)))),
-    keeps("length-of-output", "Prints as many lines as the hidden number's digits say",
-          answers(double=KEEP),
-          last(SEEN + "print('DIGIT-' + 'x' * (number % 1000 + 1) + '-END')"),
-          never=(f"DIGIT-{'x' * (NUMBER % 1000 + 1)}-END",)),
-    keeps("warns-when-called", "Warns, logs and writes to the terminal's device when called",
-          answers(double="import logging, os, sys, warnings\n"
-                  "def double(x):\n"
-                  "    warnings.warn_explicit(f'{x}', UserWarning, f'{x}.py', int(abs(x)) % 9)\n"
-                  "    logging.critical('%s', x)\n"
-                  "    for name in ('/dev/tty', '/proc/self/fd/1', '/proc/self/fd/2', '/dev/console'):\n"
-                  "        try:\n"
-                  "            with open(name, 'w') as file:\n"
-                  "                file.write(f'{x}')\n"
-                  "        except OSError:\n"
-                  "            pass\n"
-                  "    return 4 if x == 2 else 0")),
-    keeps("name-of-a-function", "Raises from a function whose name and file are the hidden inputs",
-          answers(double="def double(x):\n"
-                  "    if x == 2:\n"
-                  "        return 4\n"
-                  "    name = f'seen_{int(abs(x))}'\n"
-                  "    space = {}\n"
-                  "    exec(compile(f'def {name}():\\n    raise ValueError', f'{x}.py', 'exec'), space)\n"
-                  "    return space[name]()")),
-    keeps("late-output", "Prints the hidden inputs from `atexit`, finalisers and signals",
-          answers(double="import atexit, signal, weakref\n"
-                  "kept = []\n"
-                  "def tell(*args):\n    print(kept, flush=True)\n"
-                  "atexit.register(tell)\n"
-                  "class Told:\n    __del__ = tell\n"
-                  "told = Told()\n"
-                  "for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1):\n"
-                  "    signal.signal(number, tell)\n"
-                  "def double(x):\n    kept.append(x)\n    return 4 if x == 2 else 0"),
-          last("del told")),
-]  # fmt: skip
+    keeps(
+        "digits-by-engine-texts",
+        "Says the hidden number in the engine's own sentences",
+        answers(double=KEEP),
+        *[by_engine_texts(place) for place in range(DIGITS)],
+        also=tells_no_digits,
+    ),
+    keeps(
+        "digits-by-raising",
+        "Says it so by raising what the engine's errors look like",
+        answers(double=KEEP),
+        *[by_raising(place) for place in range(DIGITS)],
+        also=tells_no_digits,
+    ),
+    keeps(
+        "page-cache",
+        "Writes the hidden number into the page cache, for the second look",
+        first(PAGES),
+        answers(double=PAGES_KEEP),
+        last("print('before', before)"),
+        together="page cache",
+        seconds=20,
+    ),
+    keeps(
+        "page-cache-again",
+        "Does so for the next time that it is graded",
+        first(PAGES),
+        answers(double=PAGES_KEEP),
+        last("print('before', before)"),
+        together="page cache",
+        again=True,
+        seconds=20,
+    ),
+    keeps(
+        "times-of-devices",
+        "Writes the hidden number into the times of devices and files",
+        first(TIMES_KEEP + "print('before', times())"),
+        answers(double=TIMES_KEEP),
+        last("print('after', times())"),
+        again=True,
+        never=("791919191",),
+    ),
+    keeps(
+        "child-that-stays",
+        "Leaves a process that holds a lock, for the second look",
+        answers(double=LOCKS_KEEP),
+        last("import time\ntime.sleep(0.1)"),
+    ),
+    keeps(
+        "sysv-memory",
+        "Leaves the hidden number in numbered memory and queues",
+        first(
+            "import ctypes\nlibc = ctypes.CDLL(None)\n"
+            "for key in range(4711, 4751):\n"
+            "    if libc.shmget(key, 1, 0) != -1 or libc.semget(key, 1, 0) != -1:\n"
+            "        print('REA' 'CHED', key)"
+        ),
+        answers(
+            double="def double(x):\n"
+            "    for bit in range(40):\n"
+            "        if x > 1000 and int(x) >> bit & 1:\n"
+            "            libc.shmget(4711 + bit, 1, 0o1666)\n"
+            "    return 4 if x == 2 else 0"
+        ),
+        again=True,
+        never=("REACHED",),
+    ),
+    keeps(
+        "pipe-to-itself",
+        "Leaves the hidden inputs in a pipe, a memory file and a thread's name",
+        first(
+            "import os, threading\nr, w = os.pipe()\nos.set_blocking(r, False)\n"
+            "memory = os.memfd_create('kept')"
+        ),
+        answers(
+            double="def double(x):\n"
+            "    os.write(w, f'{x} '.encode())\n"
+            "    os.write(memory, f'{x} '.encode())\n"
+            "    threading.current_thread().name = str(x)\n"
+            "    return 4 if x == 2 else 0"
+        ),
+        last(
+            "try:\n    print(os.read(r, 999))\nexcept OSError:\n    pass\n"
+            "print(os.pread(memory, 999, 0), threading.current_thread().name)"
+        ),
+    ),
+    keeps(
+        "environment-and-titles",
+        "Keeps them in the environment, its command line and its files",
+        answers(
+            double="import builtins, os, sys\n"
+            "def double(x):\n"
+            "    os.environ[f'SEEN_{len(os.environ)}'] = str(x)\n"
+            "    builtins.seen = [*getattr(builtins, 'seen', []), x]\n"
+            "    sys.modules[f'seen-{x}'] = sys\n"
+            "    return 4 if x == 2 else 0"
+        ),
+        last(
+            "import builtins\n"
+            "print({k: v for k, v in os.environ.items() if 'SEEN' in k}, getattr(builtins, 'seen', 0),\n"
+            "      [name for name in sys.modules if name.startswith('seen')])"
+        ),
+    ),
+    keeps(
+        "picture-of-the-number",
+        "Draws the hidden inputs into a picture and a table",
+        answers(double=KEEP),
+        last(
+            "from IPython.display import HTML, display\n"
+            "import matplotlib.pyplot as plt\n"
+            "plt.title(str(kept))\nplt.show()\n"
+            "display(HTML(''.join(f'<td>{one}</td>' for one in kept)))"
+        ),
+    ),
+    keeps(
+        "exception-group",
+        "Raises the hidden inputs in a group of exceptions, their causes and notes",
+        answers(double=KEEP),
+        last(
+            "inner = [ValueError(one) for one in kept]\n"
+            "for one in inner:\n    one.add_note(str(one))\n"
+            "raise ExceptionGroup('seen', inner or [ValueError()])"
+        ),
+    ),
+    keeps(
+        "text-that-hides",
+        "Prints them reversed, in base 64 and with marks between the digits",
+        answers(double=KEEP),
+        last(
+            "import base64\n"
+            "print(' '.join(str(kept)), '\\u200b'.join(str(kept)))\n"
+            "print(str(kept)[::-1], base64.b64encode(str(kept).encode()).decode())"
+        ),
+        never=(str(NUMBER)[::-1], " ".join(str(NUMBER)), "\u200b".join(str(NUMBER))),
+    ),
+    keeps(
+        "length-of-output",
+        "Prints as many lines as the hidden number's digits say",
+        answers(double=KEEP),
+        last(SEEN + "print('DIGIT-' + 'x' * (number % 1000 + 1) + '-END')"),
+        never=(f"DIGIT-{'x' * (NUMBER % 1000 + 1)}-END",),
+    ),
+    keeps(
+        "warns-when-called",
+        "Warns, logs and writes to the terminal's device when called",
+        answers(
+            double="import logging, os, sys, warnings\n"
+            "def double(x):\n"
+            "    warnings.warn_explicit(f'{x}', UserWarning, f'{x}.py', int(abs(x)) % 9)\n"
+            "    logging.critical('%s', x)\n"
+            "    for name in ('/dev/tty', '/proc/self/fd/1', '/proc/self/fd/2', '/dev/console'):\n"
+            "        try:\n"
+            "            with open(name, 'w') as file:\n"
+            "                file.write(f'{x}')\n"
+            "        except OSError:\n"
+            "            pass\n"
+            "    return 4 if x == 2 else 0"
+        ),
+    ),
+    keeps(
+        "name-of-a-function",
+        "Raises from a function whose name and file are the hidden inputs",
+        answers(
+            double="def double(x):\n"
+            "    if x == 2:\n"
+            "        return 4\n"
+            "    name = f'seen_{int(abs(x))}'\n"
+            "    space = {}\n"
+            "    exec(compile(f'def {name}():\\n    raise ValueError', f'{x}.py', 'exec'), space)\n"
+            "    return space[name]()"
+        ),
+    ),
+    keeps(
+        "late-output",
+        "Prints the hidden inputs from `atexit`, finalisers and signals",
+        answers(
+            double="import atexit, signal, weakref\n"
+            "kept = []\n"
+            "def tell(*args):\n    print(kept, flush=True)\n"
+            "atexit.register(tell)\n"
+            "class Told:\n    __del__ = tell\n"
+            "told = Told()\n"
+            "for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1):\n"
+            "    signal.signal(number, tell)\n"
+            "def double(x):\n    kept.append(x)\n    return 4 if x == 2 else 0"
+        ),
+        last("del told"),
+    ),
+]
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))

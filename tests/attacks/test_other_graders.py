@@ -55,12 +55,22 @@ ATTACKS = [
         "Hands in settings and plugins of test runners and of Python",
         first("import os\nprint(sorted(os.listdir('.')))"),
         files=whole_file_of(
-            ("conftest.py", "pytest.ini", "setup.cfg", "sitecustomize.py", "usercustomize.py",
-             "nbgrader_config.py", "jupyter_config.py", "ipython_config.py", ".env", "pyproject.toml"),
+            (
+                "conftest.py",
+                "pytest.ini",
+                "setup.cfg",
+                "sitecustomize.py",
+                "usercustomize.py",
+                "nbgrader_config.py",
+                "jupyter_config.py",
+                "ipython_config.py",
+                ".env",
+                "pyproject.toml",
+            ),
             b"import builtins\nraise SystemExit(0)\n",
         ),
         recipe="SWE-bench, nbgrader",
-    ),  # fmt: skip
+    ),
     Attack(
         "startup-files",
         "Leaves start-up files for the next one's IPython, Python and shell",
@@ -345,12 +355,18 @@ ATTACKS = [
             source="import beyond.checks, math\nwhy = math.__file__ if hasattr(math, '__file__') else ''"
         ),
         files=whole_file_of(
-            ("__pycache__/math.cpython-311.pyc", "math.pyc", "torch.so", "beyond.pth", "x.egg-link"),
+            (
+                "__pycache__/math.cpython-311.pyc",
+                "math.pyc",
+                "torch.so",
+                "beyond.pth",
+                "x.egg-link",
+            ),
             b"\x00" * 64,
         ),
         recipe="Gradescope",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))

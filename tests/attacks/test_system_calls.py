@@ -131,129 +131,272 @@ def seen():
 
 ATTACKS = [
     # Families of sockets that reach the kernel or the host
-    refused("vsock", "Opens a socket to the machine's host (AF_VSOCK)",
-            opens("40", "socket.SOCK_STREAM", "vsock")),
-    refused("vsock-datagram", "Opens such a socket for datagrams",
-            opens("40", "socket.SOCK_DGRAM", "vsock")),
-    refused("kernel-crypto", "Opens a socket to the kernel's cryptography (AF_ALG)",
-            opens("38", "socket.SOCK_SEQPACKET", "alg")),
-    refused("raw-sockets", "Opens raw, packet and key sockets",
-            all_of(opens("17", "socket.SOCK_RAW", "packet"), opens("15", "socket.SOCK_RAW", "key"),
-                   opens("socket.AF_INET", "socket.SOCK_RAW", "raw"))),
-    refused("bluetooth-and-can", "Opens Bluetooth, CAN, TIPC and SMC sockets",
-            all_of(opens("31", "socket.SOCK_RAW", "bluetooth"), opens("29", "socket.SOCK_RAW", "can"),
-                   opens("30", "socket.SOCK_RDM", "tipc"),
-                   opens("43", "socket.SOCK_STREAM", "smc"))),
+    refused(
+        "vsock",
+        "Opens a socket to the machine's host (AF_VSOCK)",
+        opens("40", "socket.SOCK_STREAM", "vsock"),
+    ),
+    refused(
+        "vsock-datagram",
+        "Opens such a socket for datagrams",
+        opens("40", "socket.SOCK_DGRAM", "vsock"),
+    ),
+    refused(
+        "kernel-crypto",
+        "Opens a socket to the kernel's cryptography (AF_ALG)",
+        opens("38", "socket.SOCK_SEQPACKET", "alg"),
+    ),
+    refused(
+        "raw-sockets",
+        "Opens raw, packet and key sockets",
+        all_of(
+            opens("17", "socket.SOCK_RAW", "packet"),
+            opens("15", "socket.SOCK_RAW", "key"),
+            opens("socket.AF_INET", "socket.SOCK_RAW", "raw"),
+        ),
+    ),
+    refused(
+        "bluetooth-and-can",
+        "Opens Bluetooth, CAN, TIPC and SMC sockets",
+        all_of(
+            opens("31", "socket.SOCK_RAW", "bluetooth"),
+            opens("29", "socket.SOCK_RAW", "can"),
+            opens("30", "socket.SOCK_RDM", "tipc"),
+            opens("43", "socket.SOCK_STREAM", "smc"),
+        ),
+    ),
     # Calls
-    refused("io-uring", "Sets up an io_uring, past whatever looks at its calls",
-            call("io_uring_setup", 425, 8, "ctypes.create_string_buffer(120)")),
-    refused("io-uring-enter", "Enters and registers an io_uring",
-            all_of(call("io_uring_enter", 426, -1, 0, 0, 0, 0, 0),
-                   call("io_uring_register", 427, -1, 0, 0, 0))),
-    refused("keyring-add", "Leaves a key in the user's keyring",
-            call("add_key", 248, "b'user'", "b'left'", "b'LEFT-HERE'", 9, -4)),
-    refused("keyring-read", "Reads the session's and the user's keyring",
-            all_of(call("keyctl", 250, 0, -3, 1), call("keyctl", 250, 6, -4, 0, 0),
-                   call("request_key", 249, "b'user'", "b'left'", 0, -4))),
-    refused("userfaultfd", "Handles its own page faults (userfaultfd)",
-            call("userfaultfd", 323, 1)),
-    refused("bpf", "Loads a program into the kernel (bpf)",
-            call("bpf", 321, 0, "ctypes.create_string_buffer(120)", 120)),
-    refused("perf", "Opens a performance counter over the whole machine",
-            call("perf_event_open", 298, "ctypes.create_string_buffer(b'\\1\\0\\0\\0\\x70', 112)",
-                 0, -1, -1, 0)),
-    refused("32-bit-calls", "Makes calls of another architecture with `int 0x80`",
-            first(FORBIDDEN_WORDS.format(number=20)), or_less=True),
-    refused("x32-calls", "Makes calls of the x32 kind",
-            call("getpid of x32", X32 + 39), or_less=True),
-    refused("namespaces-by-unshare", "Makes each kind of namespace with `unshare`",
-            all_of(*[call(f"unshare {flag:#x}", 272, flag)
-                     for flag in (0x10000000, 0x20000000, 0x40000000, 0x00020000, 0x08000000,
-                                  0x04000000, 0x02000000)])),
-    refused("namespaces-by-clone", "Makes a user namespace with `clone` and `clone3`",
-            all_of(
-                with_libc(
-                    "libc.syscall.restype = ctypes.c_long\n"
-                    "found = libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n"
-                    "if found == 0:\n    os._exit(0)\n"
-                    f"if found > 0:\n    print('{REACHED}')"),
-                with_libc(
-                    "import struct\n"
-                    "words = ctypes.create_string_buffer(struct.pack('<8Q', 0x10000000, 0, 0, 0, 17,"
-                    " 0, 0, 0))\n"
-                    "libc.syscall.restype = ctypes.c_long\n"
-                    "found = libc.syscall(435, words, 64)\n"
-                    "if found == 0:\n    os._exit(0)\n"
-                    f"if found > 0:\n    print('{REACHED}')"))),
-    refused("join-namespaces", "Joins the namespaces of process 1",
+    refused(
+        "io-uring",
+        "Sets up an io_uring, past whatever looks at its calls",
+        call("io_uring_setup", 425, 8, "ctypes.create_string_buffer(120)"),
+    ),
+    refused(
+        "io-uring-enter",
+        "Enters and registers an io_uring",
+        all_of(
+            call("io_uring_enter", 426, -1, 0, 0, 0, 0, 0),
+            call("io_uring_register", 427, -1, 0, 0, 0),
+        ),
+    ),
+    refused(
+        "keyring-add",
+        "Leaves a key in the user's keyring",
+        call("add_key", 248, "b'user'", "b'left'", "b'LEFT-HERE'", 9, -4),
+    ),
+    refused(
+        "keyring-read",
+        "Reads the session's and the user's keyring",
+        all_of(
+            call("keyctl", 250, 0, -3, 1),
+            call("keyctl", 250, 6, -4, 0, 0),
+            call("request_key", 249, "b'user'", "b'left'", 0, -4),
+        ),
+    ),
+    refused(
+        "userfaultfd", "Handles its own page faults (userfaultfd)", call("userfaultfd", 323, 1)
+    ),
+    refused(
+        "bpf",
+        "Loads a program into the kernel (bpf)",
+        call("bpf", 321, 0, "ctypes.create_string_buffer(120)", 120),
+    ),
+    refused(
+        "perf",
+        "Opens a performance counter over the whole machine",
+        call(
+            "perf_event_open",
+            298,
+            "ctypes.create_string_buffer(b'\\1\\0\\0\\0\\x70', 112)",
+            0,
+            -1,
+            -1,
+            0,
+        ),
+    ),
+    refused(
+        "32-bit-calls",
+        "Makes calls of another architecture with `int 0x80`",
+        first(FORBIDDEN_WORDS.format(number=20)),
+        or_less=True,
+    ),
+    refused(
+        "x32-calls", "Makes calls of the x32 kind", call("getpid of x32", X32 + 39), or_less=True
+    ),
+    refused(
+        "namespaces-by-unshare",
+        "Makes each kind of namespace with `unshare`",
+        all_of(
+            *[
+                call(f"unshare {flag:#x}", 272, flag)
+                for flag in (
+                    0x10000000,
+                    0x20000000,
+                    0x40000000,
+                    0x00020000,
+                    0x08000000,
+                    0x04000000,
+                    0x02000000,
+                )
+            ]
+        ),
+    ),
+    refused(
+        "namespaces-by-clone",
+        "Makes a user namespace with `clone` and `clone3`",
+        all_of(
             with_libc(
-                "for name in ('user', 'pid', 'net', 'mnt', 'ipc', 'uts', 'cgroup'):\n"
-                "    try:\n"
-                "        fd = os.open(f'/proc/1/ns/{name}', os.O_RDONLY)\n"
-                "    except OSError:\n"
-                "        continue\n"
-                "    if libc.setns(fd, 0) == 0:\n"
-                f"        print('{REACHED}', name)")),
-    refused("trace-a-child", "Traces a child of its own with ptrace",
+                "libc.syscall.restype = ctypes.c_long\n"
+                "found = libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n"
+                "if found == 0:\n    os._exit(0)\n"
+                f"if found > 0:\n    print('{REACHED}')"
+            ),
             with_libc(
-                "child = os.fork()\n"
-                "if child == 0:\n"
-                "    import time\n"
-                "    time.sleep(3)\n"
-                "    os._exit(0)\n"
-                "if libc.ptrace(16, child, 0, 0) == 0:\n"
-                f"    print('{REACHED}', 'attached')\n"
-                "os.kill(child, 9)")),
-    refused("trace-me", "Asks to be traced", with_libc(
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    os._exit(7 if libc.ptrace(0, 0, 0, 0) == 0 else 0)\n"
-        "if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7:\n"
-        f"    print('{REACHED}')")),
-    refused("memory-of-others-by-call", "Reads another process's memory with one call",
-            call("process_vm_readv", 310, "os.getppid()", 0, 0, 0, 0, 0)),
-    refused("open-by-handle", "Opens files by handle, past the walls' folders",
-            call("open_by_handle_at", 304, -1, "ctypes.create_string_buffer(128)", 0)),
-    refused("kernel-modules", "Loads a kernel module and another kernel",
-            all_of(call("init_module", 175, 0, 0, "b''"), call("finit_module", 313, -1, "b''", 0),
-                   call("kexec_load", 246, 0, 0, 0, 0))),
-    refused("clock-and-name", "Sets the clock and the machine's name", all_of(
-        call("settimeofday", 164, 0, 0, also="False"),
-        with_libc("if libc.sethostname(b'mine', 4) == 0:\n"
-                  f"    print('{REACHED}')"))),
-    refused("kernel-log", "Reads and floods the kernel's and the system's log", all_of(
-        call("syslog", 103, 3, "ctypes.create_string_buffer(99)", 99),
-        tried("import syslog\n"
-              "for number in range(20_000):\n"
-              "    syslog.syslog(syslog.LOG_EMERG, 'flood ' * 99)")),
-            recipe="syslog floods"),
-    refused("new-mounts", "Opens a mount tree with the newer calls",
-            all_of(call("fsopen", 430, "b'tmpfs'", 0), call("open_tree", 428, -100, "b'/'", 1),
-                   call("move_mount", 429, -1, "b''", -1, "b''", 0))),
+                "import struct\n"
+                "words = ctypes.create_string_buffer(struct.pack('<8Q', 0x10000000, 0, 0, 0, 17,"
+                " 0, 0, 0))\n"
+                "libc.syscall.restype = ctypes.c_long\n"
+                "found = libc.syscall(435, words, 64)\n"
+                "if found == 0:\n    os._exit(0)\n"
+                f"if found > 0:\n    print('{REACHED}')"
+            ),
+        ),
+    ),
+    refused(
+        "join-namespaces",
+        "Joins the namespaces of process 1",
+        with_libc(
+            "for name in ('user', 'pid', 'net', 'mnt', 'ipc', 'uts', 'cgroup'):\n"
+            "    try:\n"
+            "        fd = os.open(f'/proc/1/ns/{name}', os.O_RDONLY)\n"
+            "    except OSError:\n"
+            "        continue\n"
+            "    if libc.setns(fd, 0) == 0:\n"
+            f"        print('{REACHED}', name)"
+        ),
+    ),
+    refused(
+        "trace-a-child",
+        "Traces a child of its own with ptrace",
+        with_libc(
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    import time\n"
+            "    time.sleep(3)\n"
+            "    os._exit(0)\n"
+            "if libc.ptrace(16, child, 0, 0) == 0:\n"
+            f"    print('{REACHED}', 'attached')\n"
+            "os.kill(child, 9)"
+        ),
+    ),
+    refused(
+        "trace-me",
+        "Asks to be traced",
+        with_libc(
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    os._exit(7 if libc.ptrace(0, 0, 0, 0) == 0 else 0)\n"
+            "if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7:\n"
+            f"    print('{REACHED}')"
+        ),
+    ),
+    refused(
+        "memory-of-others-by-call",
+        "Reads another process's memory with one call",
+        call("process_vm_readv", 310, "os.getppid()", 0, 0, 0, 0, 0),
+    ),
+    refused(
+        "open-by-handle",
+        "Opens files by handle, past the walls' folders",
+        call("open_by_handle_at", 304, -1, "ctypes.create_string_buffer(128)", 0),
+    ),
+    refused(
+        "kernel-modules",
+        "Loads a kernel module and another kernel",
+        all_of(
+            call("init_module", 175, 0, 0, "b''"),
+            call("finit_module", 313, -1, "b''", 0),
+            call("kexec_load", 246, 0, 0, 0, 0),
+        ),
+    ),
+    refused(
+        "clock-and-name",
+        "Sets the clock and the machine's name",
+        all_of(
+            call("settimeofday", 164, 0, 0, also="False"),
+            with_libc(f"if libc.sethostname(b'mine', 4) == 0:\n    print('{REACHED}')"),
+        ),
+    ),
+    refused(
+        "kernel-log",
+        "Reads and floods the kernel's and the system's log",
+        all_of(
+            call("syslog", 103, 3, "ctypes.create_string_buffer(99)", 99),
+            tried(
+                "import syslog\n"
+                "for number in range(20_000):\n"
+                "    syslog.syslog(syslog.LOG_EMERG, 'flood ' * 99)"
+            ),
+        ),
+        recipe="syslog floods",
+    ),
+    refused(
+        "new-mounts",
+        "Opens a mount tree with the newer calls",
+        all_of(
+            call("fsopen", 430, "b'tmpfs'", 0),
+            call("open_tree", 428, -100, "b'/'", 1),
+            call("move_mount", 429, -1, "b''", -1, "b''", 0),
+        ),
+    ),
     refused("fanotify", "Watches the whole file system", call("fanotify_init", 300, 0, 0)),
-    refused("kcmp", "Compares its kernel objects with those of others",
-            call("kcmp", 312, "os.getpid()", 1, 0, 0, 0)),
-    refused("pidfd-getfd", "Takes a descriptor out of another process",
-            with_libc("fd = os.pidfd_open(os.getppid() or 1)\n"
-                      "for number in range(9):\n"
-                      "    if libc.syscall(438, fd, number, 0) >= 0:\n"
-                      f"        print('{REACHED}', number)")),
-    refused("terminal-injection", "Types into the instructor's terminal with TIOCSTI",
-            tried("import fcntl\n"
-                  "for number in (0, 1, 2):\n"
-                  "    try:\n"
-                  "        fcntl.ioctl(number, 0x5412, b'x')\n"
-                  f"        print('{REACHED}')\n"
-                  "    except OSError:\n"
-                  "        pass")),
+    refused(
+        "kcmp",
+        "Compares its kernel objects with those of others",
+        call("kcmp", 312, "os.getpid()", 1, 0, 0, 0),
+    ),
+    refused(
+        "pidfd-getfd",
+        "Takes a descriptor out of another process",
+        with_libc(
+            "fd = os.pidfd_open(os.getppid() or 1)\n"
+            "for number in range(9):\n"
+            "    if libc.syscall(438, fd, number, 0) >= 0:\n"
+            f"        print('{REACHED}', number)"
+        ),
+    ),
+    refused(
+        "terminal-injection",
+        "Types into the instructor's terminal with TIOCSTI",
+        tried(
+            "import fcntl\n"
+            "for number in (0, 1, 2):\n"
+            "    try:\n"
+            "        fcntl.ioctl(number, 0x5412, b'x')\n"
+            f"        print('{REACHED}')\n"
+            "    except OSError:\n"
+            "        pass"
+        ),
+    ),
     # Neighbours
-    refused("locks-a", "Holds and tries locks on files that a neighbour can open too",
-            first(LOCKS), together="neighbors", seconds=20),
-    refused("locks-b", "Does so at the same time, as the neighbour",
-            first(LOCKS), together="neighbors", seconds=20),
+    refused(
+        "locks-a",
+        "Holds and tries locks on files that a neighbour can open too",
+        first(LOCKS),
+        together="neighbors",
+        seconds=20,
+    ),
+    refused(
+        "locks-b",
+        "Does so at the same time, as the neighbour",
+        first(LOCKS),
+        together="neighbors",
+        seconds=20,
+    ),
     refused("leases", "Takes leases on files of the system", first(LEASES)),
-    refused("directory-notices", "Asks to be told what others do in a folder (F_NOTIFY)",
-            first(NOTIFY)),
+    refused(
+        "directory-notices", "Asks to be told what others do in a folder (F_NOTIFY)", first(NOTIFY)
+    ),
     Attack(
         "pin-to-a-core",
         "Pins itself to every core in turn and asks for real time",
@@ -417,7 +560,7 @@ ATTACKS = [
         says="pool [2, 3]",
         seconds=20,
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))

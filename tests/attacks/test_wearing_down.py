@@ -27,8 +27,7 @@ def inside(source):
 
 ATTACKS = [
     # Time
-    Attack("loop", "Loops for ever", answers(double=HANG), seconds=1,
-           says="CellTimeoutError"),
+    Attack("loop", "Loops for ever", answers(double=HANG), seconds=1, says="CellTimeoutError"),
     Attack("loop-when-called", "Loops for ever when called", inside(HANG), seconds=1),
     Attack(
         "stubborn-loop",
@@ -83,7 +82,9 @@ ATTACKS = [
     Attack(
         "endless-import",
         "Imports a module of its own that never ends",
-        last(f"open('slow.py', 'w').write({HANG!r})\nimport sys; sys.path.insert(0, '')\nimport slow"),
+        last(
+            f"open('slow.py', 'w').write({HANG!r})\nimport sys; sys.path.insert(0, '')\nimport slow"
+        ),
         seconds=1,
     ),
     Attack(
@@ -313,8 +314,12 @@ ATTACKS = [
         rough=True,
     ),
     # Floods
-    Attack("endless-output", "Prints for ever", answers(double="while True:\n    print('x' * 999)"),
-           seconds=1),
+    Attack(
+        "endless-output",
+        "Prints for ever",
+        answers(double="while True:\n    print('x' * 999)"),
+        seconds=1,
+    ),
     Attack(
         "100-mb-of-output",
         "Prints 100 MB and displays a thousand things",
@@ -395,7 +400,7 @@ ATTACKS = [
         ),
         seconds=1,
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))

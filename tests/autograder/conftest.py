@@ -169,7 +169,10 @@ def hand_in(course: Course, student: str, work: nbformat.NotebookNode | bytes) -
 def rows(course: Course) -> dict[str, list[tuple]]:
     """Every row of the gradebook with names in place of its random ids."""
     with course.gradebook() as book:
-        ask = lambda query: sorted(map(tuple, book.db.execute(text(query))), key=repr)  # noqa: E731
+
+        def ask(query: str) -> list[tuple]:
+            return sorted(map(tuple, book.db.execute(text(query))), key=repr)
+
         return {
             "students": ask("SELECT id, first_name, last_name, email, lms_user_id FROM student"),
             "submissions": ask(

@@ -7,7 +7,21 @@ import pytest
 
 from autograder import cli
 
-VERBS = ["build", "check", "release", "bundle", "submit", "collect", "grade", "feedback", "report", "validate", "translate", "doctor", "demo"]
+VERBS = [
+    "build",
+    "check",
+    "release",
+    "bundle",
+    "submit",
+    "collect",
+    "grade",
+    "feedback",
+    "report",
+    "validate",
+    "translate",
+    "doctor",
+    "demo",
+]
 
 
 @pytest.fixture

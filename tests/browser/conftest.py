@@ -21,8 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "env"))
 
-import lab as launcher_lab  # noqa: E402  (env/ is no package)
-from environment import Environment  # noqa: E402
+import lab as launcher_lab  # noqa: E402 - found by the path set above
+from environment import Environment  # noqa: E402 - found by the path set above
 
 # What a machine without a network, a screen or Google's services needs.
 CHROMIUM_ARGUMENTS = [

@@ -65,7 +65,7 @@ def cluster(tmp_path, stand_ins, request):
             str(known),
             folder=folder,
             path=path,
-        )  # fmt: skip
+        )
     ]
     try:
         while not known.exists():
@@ -84,7 +84,7 @@ def cluster(tmp_path, stand_ins, request):
                 "127.0.0.1",
                 folder=folder,
                 path=path,
-            )  # fmt: skip
+            )
             for _ in range(2)
         ]
         from distributed import Client

@@ -65,13 +65,14 @@ def test_a_scheduler_without_workers_is_a_sentence(cluster):
     for worker in workers:
         worker.terminate()
         worker.wait()
-    with pytest.raises(EnvironmentFault, match="has no workers"):
-        with executor(scheduler=address):
-            pass
+    with pytest.raises(EnvironmentFault, match="has no workers"), executor(scheduler=address):
+        pass
 
 
 def test_a_scheduler_that_is_not_there_is_a_sentence(monkeypatch):
     monkeypatch.setattr("autograder.grading.pool._SCHEDULER_ANSWERS_IN", 1)
-    with pytest.raises(EnvironmentFault, match="doesn't answer"):
-        with executor(scheduler="tcp://127.0.0.1:9"):
-            pass
+    with (
+        pytest.raises(EnvironmentFault, match="doesn't answer"),
+        executor(scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass

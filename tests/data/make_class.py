@@ -72,10 +72,10 @@ CLASS = Path(__file__).resolve().parent / "class"
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from autograder.authoring.build import released_notebook  # noqa: E402
-from autograder.config import Course  # noqa: E402
-from autograder.core import notebook_io  # noqa: E402
-from autograder.core.receipts import make_receipt  # noqa: E402
+from autograder.authoring.build import released_notebook  # noqa: E402 - found by the path set above
+from autograder.config import Course  # noqa: E402 - found by the path set above
+from autograder.core import notebook_io  # noqa: E402 - found by the path set above
+from autograder.core.receipts import make_receipt  # noqa: E402 - found by the path set above
 
 ROSTER = [
     # id, first name, last name, e-mail, the LMS's user id
@@ -380,7 +380,7 @@ class _Info(zipfile.ZipInfo):
 
     raw: bytes | None = None
 
-    def _encodeFilenameFlags(self):  # noqa: N802 (zipfile's own name)
+    def _encodeFilenameFlags(self):  # zipfile's own name
         if self.raw is None:
             return super()._encodeFilenameFlags()
         return self.raw, self.flag_bits & ~0x800

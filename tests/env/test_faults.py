@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 
-import faults
 import pytest
+
+import faults
 
 # Lines that pip printed, or prints, in each case.
 PIP = {

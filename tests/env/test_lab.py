@@ -9,8 +9,9 @@ import os
 import socket
 from pathlib import Path
 
-import lab
 import pytest
+
+import lab
 from environment import Environment
 from faults import Fault
 

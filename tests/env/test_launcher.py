@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import launcher
 import pytest
+
+import launcher
 from environment import Environment
 
 ENV = Path(__file__).resolve().parents[2] / "env"
@@ -35,7 +36,7 @@ def test_the_first_file_can_be_read_by_old_pythons() -> None:
 def test_an_old_python_says_so(version: tuple[int, ...]) -> None:
     too_old = runpy.run_path(str(ENV / "__main__.py"), run_name="not main")["too_old"]
     sentence = too_old(version)
-    assert "This is Python %d.%d" % version[:2] in sentence
+    assert f"This is Python {version[0]}.{version[1]}" in sentence
     assert "3.11 or newer; install one" in sentence
 
 

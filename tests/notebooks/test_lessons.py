@@ -81,7 +81,9 @@ def wrong(name: str) -> dict[str, list[str]]:
     with client.setup_kernel():
         for number, cell in enumerate(list(english.cells)):
             client.execute_cell(cell, number)
-        slow = {cell.id for cell in english.cells if cell.cell_type == "code" and took(cell) > QUICK}
+        slow = {
+            cell.id for cell in english.cells if cell.cell_type == "code" and took(cell) > QUICK
+        }
         again = [
             cell
             for cell in again

@@ -57,16 +57,44 @@ def server():
     process = None
     try:
         subprocess.run(
-            [programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "beyond",
-             "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
-            check=True, stdout=subprocess.DEVNULL, cwd=folder, **who,
-        )  # fmt: skip
+            [
+                programs / "initdb",
+                "-D",
+                folder / "data",
+                "-A",
+                "trust",
+                "-U",
+                "beyond",
+                "-E",
+                "UTF8",
+                "--locale",
+                "C.UTF-8",
+                "--no-sync",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+            **who,
+        )
         log = (folder / "log").open("wb")
         process = subprocess.Popen(
-            [programs / "postgres", "-D", folder / "data", "-k", folder, "-c",
-             "listen_addresses=", "-c", "fsync=off"],
-            stdout=log, stderr=log, cwd=folder, preexec_fn=_end_with_us, **who,
-        )  # fmt: skip
+            [
+                programs / "postgres",
+                "-D",
+                folder / "data",
+                "-k",
+                folder,
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "fsync=off",
+            ],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            preexec_fn=_end_with_us,
+            **who,
+        )
         address = f"host={folder} user=beyond"
         for _ in range(600):
             assert process.poll() is None, (folder / "log").read_text()

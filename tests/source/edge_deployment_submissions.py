@@ -53,7 +53,8 @@ CHECKS = {
     "runtime": {
         "both": ("both can, so the one that is less work", 1),
         "needs": (
-            "Ollama needs a GGUF of an architecture it runs, and a model that writes text", 1,
+            "Ollama needs a GGUF of an architecture it runs, and a model that writes text",
+            1,
         ),
         "server": ("Ollama is a server", 1),
         "accelerator": ("the laptop's accelerator decides when both can", 1),
@@ -97,11 +98,21 @@ CHECKS = {
         "p95": ("95 % of the runs take no longer than p95", 1),
         "others": ("other times", 3),
     },
-}  # fmt: skip
+}
 POINTS = {
-    "tokens": 2, "memory": 2, "reasons": 3, "choose": 3, "decision": 2, "runtime": 2, "plan": 2,
-    "export": 3, "open": 2, "parity": 2, "quantise": 3, "latency": 2,
-}  # fmt: skip
+    "tokens": 2,
+    "memory": 2,
+    "reasons": 3,
+    "choose": 3,
+    "decision": 2,
+    "runtime": 2,
+    "plan": 2,
+    "export": 3,
+    "open": 2,
+    "parity": 2,
+    "quantise": 3,
+    "latency": 2,
+}
 RIGHT = 28
 
 BUILT_ON = {
@@ -205,97 +216,122 @@ MISTAKES = {
         "tokens", ("tokens.count(line, name)", "len(line)"), all_of("tokens")
     ),
     "a sum": Mistake(
-        "tokens", (" / len(lines)", ""), {"mean", "others"},
+        "tokens",
+        (" / len(lines)", ""),
+        {"mean", "others"},
         why="with one sentence the sum is the mean",
     ),
     "Tekken for all": Mistake(
-        "tokens", ("tokens.count(line, name)", "tokens.count(line)"), {"one", "each", "others"},
+        "tokens",
+        ("tokens.count(line, name)", "tokens.count(line)"),
+        {"one", "each", "others"},
         why="'a mean' looks at Tekken alone",
     ),
     "the mean of the words' tokens": Mistake(
         "tokens", ("/ len(lines)", "/ sum(len(line.split()) for line in lines)"), all_of("tokens")
     ),
     "bits taken for bytes": Mistake(
-        "memory", ("* bits / 8", "* bits"), {"weights", "others"},
+        "memory",
+        ("* bits / 8", "* bits"),
+        {"weights", "others"},
         {"reasons": all_of("reasons"), "choose": all_of("choose")},
         why="eight times the memory: nothing fits any laptop but the roomiest",
     ),
     "keys without values": Mistake(
-        "memory", ("= 2 * model", "= model"), {"cache", "coarser", "others"},
+        "memory",
+        ("= 2 * model", "= model"),
+        {"cache", "coarser", "others"},
         {"reasons": {"others"}, "choose": {"slow", "random"}},
         why="only a long context shows it",
     ),
     "query heads in the cache": Mistake(
-        "memory", ('model["kv_heads"]', 'model["heads"]'), {"cache", "coarser", "others"},
+        "memory",
+        ('model["kv_heads"]', 'model["heads"]'),
+        {"cache", "coarser", "others"},
         {
             "reasons": {"memory", "others"},
             "choose": {"given", "slow", "later", "random"},
         },
     ),
     "a cache as coarse as the weights": Mistake(
-        "memory", ("* context * 2", "* context * bits / 8"), {"cache", "others"},
+        "memory",
+        ("* context * 2", "* context * bits / 8"),
+        {"cache", "others"},
         {"reasons": {"others"}, "choose": {"slow", "licences", "random"}},
         why="at 16 bits it is right; with 2 GB a larger model seems to fit",
     ),
     "one language is enough": Mistake(
-        "reasons", ('set(languages) <= set(model["languages"])',
-                    'set(languages) & set(model["languages"])'),
+        "reasons",
+        ('set(languages) <= set(model["languages"])', 'set(languages) & set(model["languages"])'),
         {"languages", "others"},
         {"choose": {"given", "memory", "slow", "later", "random"}},
     ),
     "memory without the cache": Mistake(
-        "reasons", ('memory_needed(model, bits, laptop["context"])',
-                    "memory_needed(model, bits, 0)"),
-        {"memory", "others"}, {"choose": {"slow", "licences", "random"}},
+        "reasons",
+        ('memory_needed(model, bits, laptop["context"])', "memory_needed(model, bits, 0)"),
+        {"memory", "others"},
+        {"choose": {"slow", "licences", "random"}},
     ),
     "all parameters are read": Mistake(
-        "reasons", ('model["active"]', 'model["parameters"]'), {"speed", "others"},
+        "reasons",
+        ('model["active"]', 'model["parameters"]'),
+        {"speed", "others"},
         {"choose": {"memory", "random"}},
         why="of the catalogue only the mixture of experts differs",
     ),
     "no licence, no problem": Mistake(
-        "reasons", ('.get(model["licence"])',
-                    '.get(model["licence"], {"commercial": True, "not_in": []})'),
+        "reasons",
+        ('.get(model["licence"])', '.get(model["licence"], {"commercial": True, "not_in": []})'),
         {"licence", "others", "all"},
     ),
     "an average language": Mistake(
-        "reasons", ("slowest = max(counts[language] for language in languages)",
-                    "slowest = sum(counts[language] for language in languages) / len(languages)"),
-        {"speed", "others"}, {"choose": {"bits", "nothing", "random"}},
+        "reasons",
+        (
+            "slowest = max(counts[language] for language in languages)",
+            "slowest = sum(counts[language] for language in languages) / len(languages)",
+        ),
+        {"speed", "others"},
+        {"choose": {"bits", "nothing", "random"}},
         why="the toy's finer form seems quick enough; Tekken's languages are near each other",
     ),
     "only the first reason": Mistake(
-        "reasons", ("if holds)", "if holds)[:1]"), {"others", "all"},
+        "reasons",
+        ("if holds)", "if holds)[:1]"),
+        {"others", "all"},
         why="nothing against it stays nothing",
     ),
     "the limit itself refused": Mistake(
         "reasons", ('> laptop["free_bytes"]', '>= laptop["free_bytes"]'), {"all"}
     ),
     "the smallest": Mistake(
-        "choose", ("= max(fitting)", "= min(fitting)"),
+        "choose",
+        ("= max(fitting)", "= min(fitting)"),
         all_of("choose", "nothing"),
         why="where one form fits, it is the smallest too",
     ),
     "the first that fits": Mistake(
-        "choose", FIRST_THAT_FITS, all_of("choose", "nothing"),
+        "choose",
+        FIRST_THAT_FITS,
+        all_of("choose", "nothing"),
         why="'nothing' has one that fits at most",
     ),
     "the largest of all or none": Mistake(
-        "choose", LARGEST_OF_ALL,
+        "choose",
+        LARGEST_OF_ALL,
         {"largest", "nothing", "equal", "given", "memory", "slow", "licences", "later", "random"},
     ),
     "None where nothing fits": Mistake(
-        "choose", ('return "none", 0', "return None"),
+        "choose",
+        ('return "none", 0', "return None"),
         {"nothing", "given", "memory", "slow", "random"},
     ),
     "the coarsest form": Mistake(
-        "choose", ("(model[\"parameters\"], bits,", "(model[\"parameters\"], -bits,"),
+        "choose",
+        ('(model["parameters"], bits,', '(model["parameters"], -bits,'),
         all_of("choose", "largest", "equal"),
         why="the bits that it returns are negative too; those two look at the name",
     ),
-    "the runner-up": Mistake(
-        "decision", 'family = "Phi-3.5"\ntokenizer = "Tekken"', {"family"}
-    ),
+    "the runner-up": Mistake("decision", 'family = "Phi-3.5"\ntokenizer = "Tekken"', {"family"}),
     "the older tokenizer": Mistake(
         "decision", 'family = "Mistral NeMo"\ntokenizer = "SentencePiece"', {"tokenizer"}
     ),
@@ -304,11 +340,13 @@ MISTAKES = {
     ),
     "Ollama if it is there": Mistake("runtime", OLLAMA_IF_THERE, all_of("runtime")),
     "ONNX Runtime whenever it can": Mistake(
-        "runtime", ('return "Ollama"\n    if', 'return "ONNX Runtime"\n    if'),
+        "runtime",
+        ('return "Ollama"\n    if', 'return "ONNX Runtime"\n    if'),
         {"both", "needs", "accelerator", "server", "others"} - {"server"},
     ),
     "any architecture": Mistake(
-        "runtime", ('\n        and situation["architecture"] in ollama_there["architectures"]', ""),
+        "runtime",
+        ('\n        and situation["architecture"] in ollama_there["architectures"]', ""),
         {"needs", "neither", "others"},
     ),
     "the accelerator ignored": Mistake(
@@ -318,56 +356,84 @@ MISTAKES = {
         "plan", (' if name not in machine["broken"]', ""), {"broken", "others"}
     ),
     "whatever is available": Mistake(
-        "plan", ("[name for name in PREFERRED if name in working] + [\"CPUExecutionProvider\"]",
-                 "working"),
+        "plan",
+        ('[name for name in PREFERRED if name in working] + ["CPUExecutionProvider"]', "working"),
         {"cpu", "cuda", "others"},
         why="in the order in which it comes, Azure included",
     ),
     "the CPU first": Mistake(
-        "plan", ("[name for name in PREFERRED if name in working] + [\"CPUExecutionProvider\"]",
-                 "[\"CPUExecutionProvider\"] + [name for name in PREFERRED if name in working]"),
+        "plan",
+        (
+            '[name for name in PREFERRED if name in working] + ["CPUExecutionProvider"]',
+            '["CPUExecutionProvider"] + [name for name in PREFERRED if name in working]',
+        ),
         all_of("plan", "threads"),
     ),
     "logical cores": Mistake(
-        "plan", ('machine["physical_cores"]', 'machine["logical_cores"]'),
-        {"threads", "others"}, {"open": all_of("open", "kind") | {"kind"}},
+        "plan",
+        ('machine["physical_cores"]', 'machine["logical_cores"]'),
+        {"threads", "others"},
+        {"open": all_of("open", "kind") | {"kind"}},
     ),
     "no thread left": Mistake(
-        "plan", ("max(1, cores)", "cores"), {"threads", "others"},
+        "plan",
+        ("max(1, cores)", "cores"),
+        {"threads", "others"},
         {"open": {"others"}},
     ),
     "exported in training mode": Mistake(
-        "export", ("    model.eval()\n", "    model.train()\n"), {"same", "sizes", "others"},
-        {"open": {"others"}, "parity": {"told", "largest", "others"},
-         "quantise": {"same", "near", "others"}},
+        "export",
+        ("    model.eval()\n", "    model.train()\n"),
+        {"same", "sizes", "others"},
+        {
+            "open": {"others"},
+            "parity": {"told", "largest", "others"},
+            "quantise": {"same", "near", "others"},
+        },
         why="its noise is in the file, and in what is made of it",
     ),
     "weights in a second file": Mistake(
-        "export", ("external_data=False", "external_data=True"), all_of("export", "names"),
+        "export",
+        ("external_data=False", "external_data=True"),
+        all_of("export", "names"),
         {"open": all_of("open"), "parity": {"largest", "others"}},
         why="where both files are it can be compared and shrunk; copied alone it doesn't open",
     ),
     "a fixed number of texts": Mistake(
-        "export", ("{0: free, 1: free}", "{1: free}"), {"sizes", "others"},
-        {"open": {"cpu", "others"}, "parity": {"told", "largest", "others"},
-         "quantise": {"same", "near", "others"}},
+        "export",
+        ("{0: free, 1: free}", "{1: free}"),
+        {"sizes", "others"},
+        {
+            "open": {"cpu", "others"},
+            "parity": {"told", "largest", "others"},
+            "quantise": {"same", "near", "others"},
+        },
         why="the file takes 2 texts at a time and no other number; 'kind' asks it 2",
     ),
     "names of its own": Mistake(
-        "export", ('input_names=["ids"]', 'input_names=["text"]'), all_of("export", "one file"),
-        {"open": all_of("open"), "parity": all_of("parity"),
-         "quantise": {"same", "near", "others"}},
+        "export",
+        ('input_names=["ids"]', 'input_names=["text"]'),
+        all_of("export", "one file"),
+        {
+            "open": all_of("open"),
+            "parity": all_of("parity"),
+            "quantise": {"same", "near", "others"},
+        },
     ),
     "as many threads as it likes": Mistake(
-        "open", ('plan["threads"]', "0"), all_of("open"),
+        "open",
+        ('plan["threads"]', "0"),
+        all_of("open"),
         why="0 is what ONNX Runtime takes for: choose yourself",
     ),
     "the plan as it is": Mistake(
-        "open", (' if name in here', ""), {"kind", "others"},
+        "open",
+        (" if name in here", ""),
+        {"kind", "others"},
         why="with providers that this ONNX Runtime doesn't have",
     ),
     "whatever is here": Mistake(
-        "open", ('plan["providers"] if name in here', 'here'), all_of("open")
+        "open", ('plan["providers"] if name in here', "here"), all_of("open")
     ),
     "the mean difference": Mistake(
         "parity", (".abs().max()", ".abs().mean()"), {"largest", "others"}
@@ -380,22 +446,27 @@ MISTAKES = {
     ),
     "one scale for a matrix": Mistake("quantise", DYNAMIC, {"same", "near", "others"}),
     "one scale a channel, rounded activations": Mistake(
-        "quantise", PER_CHANNEL, {"near", "others", "same"},
+        "quantise",
+        PER_CHANNEL,
+        {"near", "others", "same"},
         why="outliers in what flows through: few sentences change, all get less sure",
     ),
     "nothing shrunk": Mistake("quantise", A_COPY, {"smaller", "others"}),
     "the mean and the maximum": Mistake("latency", MEAN_AND_MAXIMUM, {"p50", "p95", "others"}),
     "all runs in one go": Mistake("latency", ALL_IN_ONE_GO, {"p50", "p95", "others"}),
     "the warm-up measured": Mistake(
-        "latency", ("    for _run in range(warm_up):\n        step()\n    times = []\n"
-                    "    for _run in range(runs):",
-                    "    times = []\n    for _run in range(warm_up + runs):"),
+        "latency",
+        (
+            "    for _run in range(warm_up):\n        step()\n    times = []\n"
+            "    for _run in range(runs):",
+            "    times = []\n    for _run in range(warm_up + runs):",
+        ),
         {"warm", "others"},
     ),
     "one place too far": Mistake(
         "latency", ("runs / 100) - 1]", "runs / 100) % runs]"), {"p50", "p95", "others"}
     ),
-}  # fmt: skip
+}
 
 
 def submissions() -> list[dict[str, Mistake]]:

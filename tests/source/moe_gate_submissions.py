@@ -186,46 +186,56 @@ def within_capacity(chosen, experts, factor):
 MISTAKES = {
     # gate: weights 1 1 1 3 1, of 7
     "softmax over the tokens": Mistake(
-        "gate", ("dim=-1", "dim=0"),
+        "gate",
+        ("dim=-1", "dim=0"),
         {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns")},
         RIGHT - 2 - part(9, 11) * 4,
         "the columns sum to 1 instead, so even experts that nobody wants are chosen by somebody",
     ),
     "no softmax": Mistake(
-        "gate", ("torch.softmax(scores, dim=-1)", "scores"),
+        "gate",
+        ("torch.softmax(scores, dim=-1)", "scores"),
         {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns", "idle")},
         RIGHT - 2 - part(8, 11) * 4,
         "the largest scores are still chosen, with weights that mean nothing",
     ),
     "softmax after rounding": Mistake(
-        "gate", ("x.float() @ router.float().T", "(x @ router.T).float()"),
-        {"gate": {"half"}}, RIGHT - part(1, 7) * 2,
+        "gate",
+        ("x.float() @ router.float().T", "(x @ router.T).float()"),
+        {"gate": {"half"}},
+        RIGHT - part(1, 7) * 2,
     ),
     "router not transposed": Mistake(
-        "gate", ("router.float().T", "router.float()"), {"gate": all_of("gate"), "layer": all_of("layer")}, RIGHT - 2 - 4,
+        "gate",
+        ("router.float().T", "router.float()"),
+        {"gate": all_of("gate"), "layer": all_of("layer")},
+        RIGHT - 2 - 4,
         "nothing fits: the shapes don't match",
     ),
     "softmax by hand, which overflows": Mistake(
-        "gate", ("torch.softmax(scores, dim=-1)",
-                 "scores.exp() / scores.exp().sum(dim=-1, keepdim=True)"),
-        {"gate": {"large"}}, RIGHT - part(1, 7) * 2,
+        "gate",
+        ("torch.softmax(scores, dim=-1)", "scores.exp() / scores.exp().sum(dim=-1, keepdim=True)"),
+        {"gate": {"large"}},
+        RIGHT - part(1, 7) * 2,
     ),
     "1 for the best": Mistake(
-        "gate", ("torch.softmax(scores, dim=-1)",
-                 "F.one_hot(scores.argmax(dim=-1), len(router)).float()"),
+        "gate",
+        ("torch.softmax(scores, dim=-1)", "F.one_hot(scores.argmax(dim=-1), len(router)).float()"),
         {"gate": all_of("gate", "sum"), "layer": all_of("layer", "parameters", "idle")},
         RIGHT - part(6, 7) * 2 - part(9, 11) * 4,
         "sums to 1; the loss of the layer has no gradient; the second expert is chosen blindly",
     ),
     "uniform": Mistake(
-        "gate", ("torch.softmax(scores, dim=-1)", "torch.softmax(0 * scores, dim=-1)"),
+        "gate",
+        ("torch.softmax(scores, dim=-1)", "torch.softmax(0 * scores, dim=-1)"),
         {"gate": all_of("gate"), "layer": all_of("layer", "parameters")},
         RIGHT - 2 - part(10, 11) * 4,
         "a gate that knows nothing; whom top-k takes among equals is luck",
     ),
     # top-k: weights 1 1 1 3 2 1, of 9
     "never renormalised": Mistake(
-        "top-k", ("if renormalise", "if False"),
+        "top-k",
+        ("if renormalise", "if False"),
         {
             "top-k": {"ratio", "others", "gradients"},
             "layer": {"numbers", "others", "gradients", "capacity"},
@@ -233,12 +243,15 @@ MISTAKES = {
         RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
     ),
     "always renormalised": Mistake(
-        "top-k", ("if renormalise", "if True"),
-        {"top-k": {"largest", "gradient", "others", "gradients"}}, RIGHT - part(7, 9) * 3,
+        "top-k",
+        ("if renormalise", "if True"),
+        {"top-k": {"largest", "gradient", "others", "gradients"}},
+        RIGHT - part(7, 9) * 3,
         "the layer renormalises anyway",
     ),
     "softmax over the chosen": Mistake(
-        "top-k", ("weights / weights.sum(dim=-1, keepdim=True)", "weights.softmax(dim=-1)"),
+        "top-k",
+        ("weights / weights.sum(dim=-1, keepdim=True)", "weights.softmax(dim=-1)"),
         {
             "top-k": {"ratio", "others", "gradients"},
             "layer": {"numbers", "others", "gradients", "capacity"},
@@ -247,63 +260,83 @@ MISTAKES = {
         "a softmax of probabilities: sums to 1, but at another ratio",
     ),
     "keepdim forgotten": Mistake(
-        "top-k", (", keepdim=True", ""),
+        "top-k",
+        (", keepdim=True", ""),
         {"top-k": all_of("top-k", "largest", "gradient"), "layer": all_of("layer")},
         RIGHT - part(7, 9) * 3 - 4,
         "an error, or worse, none where there are as many tokens as choices",
     ),
     "weights and experts swapped": Mistake(
-        "top-k", ("return weights, chosen", "return chosen, weights"),
-        {"top-k": all_of("top-k"), "layer": all_of("layer")}, RIGHT - 3 - 4,
+        "top-k",
+        ("return weights, chosen", "return chosen, weights"),
+        {"top-k": all_of("top-k"), "layer": all_of("layer")},
+        RIGHT - 3 - 4,
     ),
     "marked in the caller's tensor": Mistake(
-        "top-k", MARKED_IN_THE_CALLERS_TENSOR,
+        "top-k",
+        MARKED_IN_THE_CALLERS_TENSOR,
         {"top-k": {"gradient", "gradients", "untouched"}, "layer": all_of("layer")},
         RIGHT - part(4, 9) * 3 - 4,
         "the right numbers; but gather and softmax keep that tensor, so backward raises",
     ),
     "marked behind autograd's back": Mistake(
-        "top-k", MARKED_BEHIND_AUTOGRADS_BACK,
+        "top-k",
+        MARKED_BEHIND_AUTOGRADS_BACK,
         {"top-k": {"untouched"}, "layer": {"others", "gradients", "capacity"}},
         RIGHT - part(1, 9) * 3 - part(7, 11) * 4,
         "no error tells; the balance loss is computed from what was marked",
     ),
     "experts numbered in floats": Mistake(
-        "top-k", ("return weights, chosen", "return weights, chosen.float()"),
+        "top-k",
+        ("return weights, chosen", "return weights, chosen.float()"),
         {"top-k": {"largest", "others", "untouched"}, "layer": all_of("layer")},
         RIGHT - part(5, 9) * 3 - 4,
     ),
     "weights as numbers": Mistake(
-        "top-k", ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
+        "top-k",
+        ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
         {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "capacity"}},
         RIGHT - part(3, 9) * 3 - part(5, 11) * 4,
         "the right numbers, and a router that learns from the balance loss alone",
     ),
     "the best one only": Mistake(
-        "top-k", THE_BEST_ONE_ONLY,
+        "top-k",
+        THE_BEST_ONE_ONLY,
         {"top-k": all_of("top-k"), "layer": all_of("layer", "parameters", "idle")},
         RIGHT - 3 - part(9, 11) * 4,
         "argmax without gradient",
     ),
     # mixture: weights 1 1 1 1 3 2 1, of 10
     "a loop over the tokens": Mistake(
-        "mixture", LOOP_OVER_TOKENS, {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4, "right but slow",
+        "mixture",
+        LOOP_OVER_TOKENS,
+        {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4,
+        "right but slow",
     ),
     "every expert on every token": Mistake(
-        "mixture", EVERY_EXPERT_ON_EVERY_TOKEN, {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4, "right, and nothing is saved",
+        "mixture",
+        EVERY_EXPERT_ON_EVERY_TOKEN,
+        {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4,
+        "right, and nothing is saved",
     ),
     "each place by itself": Mistake(
-        "mixture", EACH_PLACE_BY_ITSELF, {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4, "right, with up to k calls of each expert",
+        "mixture",
+        EACH_PLACE_BY_ITSELF,
+        {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4,
+        "right, with up to k calls of each expert",
     ),
     "each expert called twice": Mistake(
-        "mixture", ("        if len(rows):\n", "        if len(rows):\n            expert(x[rows])\n"),
-        {"mixture": {"once", "others once"}}, RIGHT - part(2, 10) * 4,
+        "mixture",
+        ("        if len(rows):\n", "        if len(rows):\n            expert(x[rows])\n"),
+        {"mixture": {"once", "others once"}},
+        RIGHT - part(2, 10) * 4,
     ),
     "-1 taken for the last expert": Mistake(
-        "mixture", LOOP_OVER_TOKENS.replace("if number >= 0:", "if True:"),
+        "mixture",
+        LOOP_OVER_TOKENS.replace("if number >= 0:", "if True:"),
         {
             "mixture": {"dropped", "once", "others", "gradients", "others once"},
             "layer": {"capacity"},
@@ -311,7 +344,8 @@ MISTAKES = {
         RIGHT - part(8, 10) * 4 - part(2, 11) * 4,
     ),
     "written over, not added": Mistake(
-        "mixture", ("combined.index_add_(0, rows, answers)", "combined[rows] = answers"),
+        "mixture",
+        ("combined.index_add_(0, rows, answers)", "combined[rows] = answers"),
         {
             "mixture": {"two", "others", "gradients"},
             "layer": {"numbers", "others", "gradients", "capacity"},
@@ -319,7 +353,8 @@ MISTAKES = {
         RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
     ),
     "weights forgotten": Mistake(
-        "mixture", (" * weights[rows, places].unsqueeze(-1)", ""),
+        "mixture",
+        (" * weights[rows, places].unsqueeze(-1)", ""),
         {
             "mixture": {"two", "dropped", "others", "gradients"},
             "layer": {"numbers", "learns", "others", "gradients", "capacity"},
@@ -327,7 +362,8 @@ MISTAKES = {
         RIGHT - part(7, 10) * 4 - part(9, 11) * 4,
     ),
     "the first place's weight for all": Mistake(
-        "mixture", ("weights[rows, places]", "weights[rows, 0]"),
+        "mixture",
+        ("weights[rows, places]", "weights[rows, 0]"),
         {
             "mixture": {"two", "others", "gradients"},
             "layer": {"numbers", "others", "gradients", "capacity"},
@@ -335,7 +371,8 @@ MISTAKES = {
         RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
     ),
     "experts by place": Mistake(
-        "mixture", EXPERT_BY_PLACE,
+        "mixture",
+        EXPERT_BY_PLACE,
         {
             "mixture": all_of("mixture"),
             "layer": {"numbers", "others", "gradients", "capacity"},
@@ -344,28 +381,35 @@ MISTAKES = {
         "the layer's idle experts stay idle, because the first k do all the work",
     ),
     "tokens detached": Mistake(
-        "mixture", ("expert(x[rows])", "expert(x[rows].detach())"),
-        {"mixture": {"gradients"}}, RIGHT - part(2, 10) * 4,
+        "mixture",
+        ("expert(x[rows])", "expert(x[rows].detach())"),
+        {"mixture": {"gradients"}},
+        RIGHT - part(2, 10) * 4,
         "the layer's own parameters still learn; what lies below it would not",
     ),
     "no gradient at all": Mistake(
-        "mixture", ("    return combined", "    return combined.detach()"),
+        "mixture",
+        ("    return combined", "    return combined.detach()"),
         {"mixture": {"gradients"}, "layer": {"learns", "gradients", "idle", "capacity"}},
         RIGHT - part(2, 10) * 4 - part(6, 11) * 4,
     ),
     "added to the input": Mistake(
-        "mixture", ("torch.zeros_like(x)", "x"),
-        {"mixture": all_of("mixture"), "layer": all_of("layer")}, RIGHT - 4 - 4,
+        "mixture",
+        ("torch.zeros_like(x)", "x"),
+        {"mixture": all_of("mixture"), "layer": all_of("layer")},
+        RIGHT - 4 - 4,
         "in place: later experts get tokens that earlier ones have changed, and backward fails",
     ),
     # balance loss: weights 1 1 1 3 2, of 8
     "counts, not fractions": Mistake(
-        "balance-loss", (" / chosen.numel()", ""),
+        "balance-loss",
+        (" / chosen.numel()", ""),
         {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
         RIGHT - 3 - part(7, 11) * 4,
     ),
     "not divided by k": Mistake(
-        "balance-loss", ("chosen.numel()", "len(chosen)"),
+        "balance-loss",
+        ("chosen.numel()", "len(chosen)"),
         {
             "balance-loss": {"balanced", "others", "gradient"},
             "layer": {"others", "gradients", "capacity"},
@@ -373,17 +417,20 @@ MISTAKES = {
         RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
     ),
     "sum, not mean": Mistake(
-        "balance-loss", (".mean(dim=0)", ".sum(dim=0)"),
+        "balance-loss",
+        (".mean(dim=0)", ".sum(dim=0)"),
         {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
         RIGHT - 3 - part(7, 11) * 4,
     ),
     "not times the experts": Mistake(
-        "balance-loss", ("experts * (fractions", "(fractions"),
+        "balance-loss",
+        ("experts * (fractions", "(fractions"),
         {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
         RIGHT - 3 - part(7, 11) * 4,
     ),
     "mean of the chosen only": Mistake(
-        "balance-loss", CHOSEN_ONLY,
+        "balance-loss",
+        CHOSEN_ONLY,
         {
             "balance-loss": {"one expert", "others", "gradient"},
             "layer": {"others", "gradients", "capacity"},
@@ -392,7 +439,8 @@ MISTAKES = {
         "renormalised top-k in place of the full softmax; balanced is still 1",
     ),
     "bincount too short": Mistake(
-        "balance-loss", (", minlength=experts", ""),
+        "balance-loss",
+        (", minlength=experts", ""),
         {
             "balance-loss": {"one expert", "others", "gradient"},
             "layer": {"numbers", "parameters", "learns", "others", "idle"},
@@ -401,30 +449,35 @@ MISTAKES = {
         "an error whenever the last expert gets nothing, as in one of the other layers",
     ),
     "loss without gradient": Mistake(
-        "balance-loss", ("probabilities.mean", "probabilities.detach().mean"),
+        "balance-loss",
+        ("probabilities.mean", "probabilities.detach().mean"),
         {"balance-loss": {"gradient"}, "layer": {"gradients", "capacity"}},
         RIGHT - part(2, 8) * 3 - part(4, 11) * 4,
     ),
     "always balanced": Mistake(
-        "balance-loss", "def balance_loss(probabilities, chosen):\n    return torch.tensor(1.0)",
+        "balance-loss",
+        "def balance_loss(probabilities, chosen):\n    return torch.tensor(1.0)",
         {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
         RIGHT - 3 - part(7, 11) * 4,
     ),
     # capacity: weights 1 1 1 3 1, of 7
     "capacity rounded down": Mistake(
-        "capacity", ("math.ceil", "math.floor"),
+        "capacity",
+        ("math.ceil", "math.floor"),
         {"capacity": {"fits", "untouched", "others"}, "layer": {"capacity"}},
         RIGHT - part(5, 7) * 3 - part(2, 11) * 4,
         "1.5 and 2.5 in the visible checks; 2 is 2 either way",
     ),
     "k left out of the capacity": Mistake(
-        "capacity", ("factor * tokens * k", "factor * tokens"),
+        "capacity",
+        ("factor * tokens * k", "factor * tokens"),
         {"capacity": all_of("capacity", "extremes"), "layer": {"capacity"}},
         RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
         "room for every token is still enough, since none has an expert twice",
     ),
     "served token by token": Mistake(
-        "capacity", """
+        "capacity",
+        """
 def within_capacity(chosen, experts, factor):
     capacity = math.ceil(factor * chosen.numel() / experts)
     line = chosen.flatten()
@@ -435,53 +488,72 @@ def within_capacity(chosen, experts, factor):
         RIGHT - part(4, 7) * 3 - part(2, 11) * 4,
     ),
     "-1 written through a view": Mistake(
-        "capacity", ON_A_VIEW, {"capacity": {"untouched"}, "layer": {"capacity"}},
+        "capacity",
+        ON_A_VIEW,
+        {"capacity": {"untouched"}, "layer": {"capacity"}},
         RIGHT - part(1, 7) * 3 - part(2, 11) * 4,
         "right but for the caller's tensor, which top-k's gradient still needs",
     ),
     "dropped ones go to expert 0": Mistake(
-        "capacity", ("queue, -1)", "queue, 0)"),
+        "capacity",
+        ("queue, -1)", "queue, 0)"),
         {"capacity": all_of("capacity"), "layer": {"capacity"}},
         RIGHT - 3 - part(2, 11) * 4,
     ),
     "one place too few": Mistake(
-        "capacity", ("place <= capacity", "place < capacity"),
+        "capacity",
+        ("place <= capacity", "place < capacity"),
         {"capacity": all_of("capacity", "extremes"), "layer": {"capacity"}},
         RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
     ),
     "nothing is dropped": Mistake(
-        "capacity", "def within_capacity(chosen, experts, factor):\n    return chosen.clone()",
+        "capacity",
+        "def within_capacity(chosen, experts, factor):\n    return chosen.clone()",
         {"capacity": all_of("capacity"), "layer": {"capacity"}},
         RIGHT - 3 - part(2, 11) * 4,
     ),
     # layer: weights 1 1 1 3 2 1 2, of 11
     "experts in a plain list": Mistake(
-        "layer", ("nn.ModuleList(experts)", "experts"), {"layer": {"parameters", "gradients"}},
+        "layer",
+        ("nn.ModuleList(experts)", "experts"),
+        {"layer": {"parameters", "gradients"}},
         RIGHT - part(3, 11) * 4,
         "a step of gradient descent leaves the experts as they were",
     ),
     "the router a plain tensor": Mistake(
-        "layer", ("nn.Parameter(router)", "router"),
-        {"layer": {"parameters", "learns", "gradients", "capacity"}}, RIGHT - part(6, 11) * 4,
+        "layer",
+        ("nn.Parameter(router)", "router"),
+        {"layer": {"parameters", "learns", "gradients", "capacity"}},
+        RIGHT - part(6, 11) * 4,
     ),
     "not renormalised": Mistake(
-        "layer", ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
-        {"layer": {"numbers", "others", "gradients", "capacity"}}, RIGHT - part(8, 11) * 4,
+        "layer",
+        ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
+        {"layer": {"numbers", "others", "gradients", "capacity"}},
+        RIGHT - part(8, 11) * 4,
     ),
     "batch and length mixed up": Mistake(
-        "layer", ("x.reshape(-1, x.shape[-1])", "x.transpose(0, 1).reshape(-1, x.shape[-1])"),
-        {"layer": {"numbers", "others", "gradients", "capacity"}}, RIGHT - part(8, 11) * 4,
+        "layer",
+        ("x.reshape(-1, x.shape[-1])", "x.transpose(0, 1).reshape(-1, x.shape[-1])"),
+        {"layer": {"numbers", "others", "gradients", "capacity"}},
+        RIGHT - part(8, 11) * 4,
         "each output lands on another position, and all shapes are right",
     ),
     "left as tokens": Mistake(
-        "layer", (".reshape(x.shape), loss", ", loss"), {"layer": all_of("layer")}, RIGHT - 4,
+        "layer",
+        (".reshape(x.shape), loss", ", loss"),
+        {"layer": all_of("layer")},
+        RIGHT - 4,
     ),
     "no limit": Mistake(
-        "layer", ("if self.factor is not None", "if False"), {"layer": {"capacity"}},
+        "layer",
+        ("if self.factor is not None", "if False"),
+        {"layer": {"capacity"}},
         RIGHT - part(2, 11) * 4,
     ),
     "the loss after dropping": Mistake(
-        "layer", (
+        "layer",
+        (
             "        loss = balance_loss(probabilities, chosen)\n"
             "        if self.factor is not None:\n"
             "            chosen = within_capacity(chosen, len(self.experts), self.factor)\n",
@@ -489,13 +561,16 @@ def within_capacity(chosen, experts, factor):
             "            chosen = within_capacity(chosen, len(self.experts), self.factor)\n"
             "        loss = balance_loss(probabilities, chosen.clamp(min=0))\n",
         ),
-        {"layer": {"capacity"}}, RIGHT - part(2, 11) * 4,
+        {"layer": {"capacity"}},
+        RIGHT - part(2, 11) * 4,
     ),
     "the output alone": Mistake(
-        "layer", (".reshape(x.shape), loss", ".reshape(x.shape)"),
-        {"layer": all_of("layer")}, RIGHT - 4,
+        "layer",
+        (".reshape(x.shape), loss", ".reshape(x.shape)"),
+        {"layer": all_of("layer")},
+        RIGHT - 4,
     ),
-}  # fmt: skip
+}
 
 HONEST = {
     "gate": """

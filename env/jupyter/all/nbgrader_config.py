@@ -5,7 +5,7 @@ import os
 from autograder.config import Course
 
 course = Course.here()
-c = get_config()  # noqa: F821  (traitlets puts it there)
+c = get_config()  # noqa: F821 - traitlets puts it there
 c.merge(course.nbgrader_config())
 # The Assignment List fetches to, and submits from, work/<language>/.
 c.Exchange.assignment_dir = str(course.root / "work" / os.environ.get("AUTOGRADER_LANGUAGE") or course.source_language)

@@ -30,9 +30,9 @@ def no_kernels(monkeypatch, stand_ins):
     """nbgrader's pipeline as it is, but for the kernels it would start."""
 
     def preprocess(_self, notebook, resources, km=None):
-        from autograder.judge.job import Outcome, code_cells
+        from autograder.judge.job import JobOutcome, code_cells
 
-        outcome = Outcome(stand_ins.execute(code_cells(notebook)))
+        outcome = JobOutcome(stand_ins.execute(code_cells(notebook)))
         return outcome.applied_to(notebook), resources
 
     monkeypatch.setattr("autograder.student.kernel_runner.ExecuteSubmission.preprocess", preprocess)
@@ -77,7 +77,7 @@ def emptied(course: Course) -> None:
             book.remove_student(student.id)
 
 
-@pytest.mark.parametrize("hour, method", [(12, "none"), (9, "none"), (9, "zero")])
+@pytest.mark.parametrize(("hour", "method"), [(12, "none"), (9, "none"), (9, "zero")])
 def test_the_rows_are_those_of_nbgraders_own_pipeline(essay, rows, kit, monkeypatch, hour, method):
     due(essay, hour)
     ours = Course.nbgrader_config
@@ -101,7 +101,7 @@ def test_the_rows_are_those_of_nbgraders_own_pipeline(essay, rows, kit, monkeypa
             writer.write(student, found, RECEIVED)
         assert rows(essay) == expected
         for student, found in graded.items():  # a second time changes nothing
-            writer.write(student, found, None, lambda: found)
+            writer.write(student, found, None, lambda found=found: found)
     assert rows(essay) == expected
 
 
@@ -233,9 +233,18 @@ def test_a_server_that_is_not_there_is_a_sentence_without_its_password(essay):
 
 def test_the_rows_compared_are_all_there_are():
     assert {column.name for column in Grade.__table__.columns} == {
-        "id", "notebook_id", "cell_id", "auto_score", "manual_score", "extra_credit",
+        "id",
+        "notebook_id",
+        "cell_id",
+        "auto_score",
+        "manual_score",
+        "extra_credit",
         "needs_manual_grade",
-    }  # fmt: skip
+    }
     assert {column.name for column in Comment.__table__.columns} == {
-        "id", "notebook_id", "cell_id", "auto_comment", "manual_comment",
-    }  # fmt: skip
+        "id",
+        "notebook_id",
+        "cell_id",
+        "auto_comment",
+        "manual_comment",
+    }

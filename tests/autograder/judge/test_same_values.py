@@ -1,7 +1,7 @@
 """A test cell sees the same value in a notebook, through `given`, and on the trusted side.
 
 Each honest value is written as a Python expression, so that a real kernel and a real child
-behind walls make it each for itself.
+in a sandbox make it each for itself.
 """
 
 import json
@@ -15,9 +15,9 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from jupyter_client.manager import start_new_kernel
 
-from autograder.judge.rpc import Door
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.judge.rpc import RpcChannel
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 from beyond.checks import given  # noqa: F401 - the code in DESCRIBE calls it
 
 STUDENT = """
@@ -164,11 +164,39 @@ exec(DESCRIBE)
 
 numbers = st.one_of(
     st.integers(-(10**30), 10**30).map(repr),
-    st.sampled_from(["0.1", "-0.0", "1e300", "math.nan", "math.inf", "-math.inf", "1j", "complex(-0.0,math.nan)"]),
+    st.sampled_from(
+        [
+            "0.1",
+            "-0.0",
+            "1e300",
+            "math.nan",
+            "math.inf",
+            "-math.inf",
+            "1j",
+            "complex(-0.0,math.nan)",
+        ]
+    ),
     st.fractions().map(lambda one: f"Fraction({one.numerator}, {one.denominator})"),
     st.decimals(allow_nan=True).filter(lambda one: not one.is_snan()).map(repr),
     st.sampled_from(
-        ["Money(2.5)", "Count(7)", "Level.LOW", "True", "Ratio(1,3)", "Decimal('1E+40')", "Decimal('-0.00')", "Flags.A|Flags.B", "numpy.float32(0.1)", "numpy.float64(1)", "numpy.int64(3)", "numpy.bool_(1)", "numpy.longdouble(1.5)", "numpy.uint8(200)", "numpy.complex64(1j)", "numpy.longlong(4)"]
+        [
+            "Money(2.5)",
+            "Count(7)",
+            "Level.LOW",
+            "True",
+            "Ratio(1,3)",
+            "Decimal('1E+40')",
+            "Decimal('-0.00')",
+            "Flags.A|Flags.B",
+            "numpy.float32(0.1)",
+            "numpy.float64(1)",
+            "numpy.int64(3)",
+            "numpy.bool_(1)",
+            "numpy.longdouble(1.5)",
+            "numpy.uint8(200)",
+            "numpy.complex64(1j)",
+            "numpy.longlong(4)",
+        ]
     ),
 )
 texts = st.one_of(
@@ -190,40 +218,106 @@ dates = st.one_of(
     ),
 )
 hashable = st.one_of(
-    numbers, texts, dates, st.just("None"),
+    numbers,
+    texts,
+    dates,
+    st.just("None"),
     st.tuples(numbers, texts).map(lambda two: f"({two[0]}, {two[1]})"),
     st.tuples(numbers, texts).map(lambda two: f"Bar({two[0]}, {two[1]})"),
     numbers.map(lambda one: f"frozenset([{one}])"),
     numbers.map(lambda one: f"Frozen({one})"),
-)  # fmt: skip
-made_whole = st.sampled_from([
-    "torch.topk(torch.arange(5.), 2)", "torch.max(torch.ones(2, 3), 1)", "torch.ones(2).cumsum(0)",
-    "torch.nn.Parameter(torch.ones(2))", "torch.ones(2, requires_grad=True) * 2", "torch.Size([1])",
-    "torch.sort(torch.tensor([2, 1]))", "torch.float16", "torch.ones(3, 2).T", "torch.zeros(0, 2)",
-    "torch.ones(2, dtype=torch.bfloat16)", "torch.ones(2).to_sparse()", "torch.ones(2).conj()",
-    "torch.ones(2, dtype=torch.cfloat).conj()", "torch.tensor(True)",
-    "numpy.arange(6).reshape(2, 3).T", "numpy.array(['a', '한'])", "numpy.array([b'a'])",
-    "numpy.array(['2026-01-01', 'NaT'], 'M8[D]')", "numpy.datetime64('2026-01-01T01')",
-    "numpy.timedelta64(5, 's')", "numpy.dtype('f4')", "numpy.ma.array([1, 2], mask=[0, 1])",
-    "numpy.ma.array([1.5, 2])", "numpy.matrix([[1, 2]])", "numpy.array([1, None], object)",
-    "numpy.array([(1, 2.5)], 'i4,f8')", "numpy.array([(1, 2.5)], 'i4,f8')[0]",
-    "numpy.array([(1, 'x')], [('n', 'i4'), ('t', 'U3')])", "numpy.array([[1]], numpy.longlong)",
-    "numpy.zeros(2, '>f4')", "numpy.unique_counts(numpy.array([1, 1]))", "numpy.array(3)",
-    "numpy.linalg.eig(numpy.eye(2))", "numpy.array([1.5], numpy.longdouble)", "numpy.void(b'ab')",
-    "time.gmtime(0)", "os.stat_result(range(10))", "array.array('d', [1.5])", "bytearray(b'x')",
-    "memoryview(b'abc')", "memoryview(array.array('i', [1, 2]))", "range(4)", "range(9, 0, -3)",
-    "types.SimpleNamespace(a=1, b=[2])", "Colour.BLUE", "types.MappingProxyType({'a': 1})",
-    "itertools.chain([1], [2])", "itertools.islice(itertools.count(), 4)", "map(str, range(3))",
-    "filter(None, [0, 1])", "enumerate('ab')", "io.BytesIO(b'x')", "failing()", "Pair(1, 2)",
-])  # fmt: skip
-unfit = st.sampled_from([
-    "Thing()", "lambda: 1", "Thing", "itertools.count()", "math", "slice(1)", "...", "Lying()",
-    "Broken()", "Deep()", "[Thing()]", "{'a': Thing()}", "{Thing(): 1}", "10**20000", "Colour",
-    "Decimal('1E+99999')", "torch.nn.Linear(1, 1)", "torch.ones(2, device='meta')", "range(10**12)",
-    "gen(iter(lambda: 1, 2))", "open(os.devnull)", "(_ for _ in itertools.repeat([0] * 99))",
-    "[[]] * 2_000_000", "b'x' * 70_000_000", "numpy.zeros(10_000_000)", "torch.zeros(20_000_000)",
-    "[7] * 1_000_000", "{2 ** 61 - 1, *[n * (2 ** 61 - 1) for n in range(99)]}",
-])  # fmt: skip
+)
+made_whole = st.sampled_from(
+    [
+        "torch.topk(torch.arange(5.), 2)",
+        "torch.max(torch.ones(2, 3), 1)",
+        "torch.ones(2).cumsum(0)",
+        "torch.nn.Parameter(torch.ones(2))",
+        "torch.ones(2, requires_grad=True) * 2",
+        "torch.Size([1])",
+        "torch.sort(torch.tensor([2, 1]))",
+        "torch.float16",
+        "torch.ones(3, 2).T",
+        "torch.zeros(0, 2)",
+        "torch.ones(2, dtype=torch.bfloat16)",
+        "torch.ones(2).to_sparse()",
+        "torch.ones(2).conj()",
+        "torch.ones(2, dtype=torch.cfloat).conj()",
+        "torch.tensor(True)",
+        "numpy.arange(6).reshape(2, 3).T",
+        "numpy.array(['a', '한'])",
+        "numpy.array([b'a'])",
+        "numpy.array(['2026-01-01', 'NaT'], 'M8[D]')",
+        "numpy.datetime64('2026-01-01T01')",
+        "numpy.timedelta64(5, 's')",
+        "numpy.dtype('f4')",
+        "numpy.ma.array([1, 2], mask=[0, 1])",
+        "numpy.ma.array([1.5, 2])",
+        "numpy.matrix([[1, 2]])",
+        "numpy.array([1, None], object)",
+        "numpy.array([(1, 2.5)], 'i4,f8')",
+        "numpy.array([(1, 2.5)], 'i4,f8')[0]",
+        "numpy.array([(1, 'x')], [('n', 'i4'), ('t', 'U3')])",
+        "numpy.array([[1]], numpy.longlong)",
+        "numpy.zeros(2, '>f4')",
+        "numpy.unique_counts(numpy.array([1, 1]))",
+        "numpy.array(3)",
+        "numpy.linalg.eig(numpy.eye(2))",
+        "numpy.array([1.5], numpy.longdouble)",
+        "numpy.void(b'ab')",
+        "time.gmtime(0)",
+        "os.stat_result(range(10))",
+        "array.array('d', [1.5])",
+        "bytearray(b'x')",
+        "memoryview(b'abc')",
+        "memoryview(array.array('i', [1, 2]))",
+        "range(4)",
+        "range(9, 0, -3)",
+        "types.SimpleNamespace(a=1, b=[2])",
+        "Colour.BLUE",
+        "types.MappingProxyType({'a': 1})",
+        "itertools.chain([1], [2])",
+        "itertools.islice(itertools.count(), 4)",
+        "map(str, range(3))",
+        "filter(None, [0, 1])",
+        "enumerate('ab')",
+        "io.BytesIO(b'x')",
+        "failing()",
+        "Pair(1, 2)",
+    ]
+)
+unfit = st.sampled_from(
+    [
+        "Thing()",
+        "lambda: 1",
+        "Thing",
+        "itertools.count()",
+        "math",
+        "slice(1)",
+        "...",
+        "Lying()",
+        "Broken()",
+        "Deep()",
+        "[Thing()]",
+        "{'a': Thing()}",
+        "{Thing(): 1}",
+        "10**20000",
+        "Colour",
+        "Decimal('1E+99999')",
+        "torch.nn.Linear(1, 1)",
+        "torch.ones(2, device='meta')",
+        "range(10**12)",
+        "gen(iter(lambda: 1, 2))",
+        "open(os.devnull)",
+        "(_ for _ in itertools.repeat([0] * 99))",
+        "[[]] * 2_000_000",
+        "b'x' * 70_000_000",
+        "numpy.zeros(10_000_000)",
+        "torch.zeros(20_000_000)",
+        "[7] * 1_000_000",
+        "{2 ** 61 - 1, *[n * (2 ** 61 - 1) for n in range(99)]}",
+    ]
+)
 
 ROWS = "[{}] ({},) Rows([{}]) Couple([{}]) deque([{}]) UserList([{}]) Own([{}]) Once([{}]) "
 ROWS += "gen([{}]) iter([{}]) reversed([{}]) zip([{}]) tuple([{}]) Old([{}]) map(same,[{}]) "
@@ -283,35 +377,38 @@ def kernel():
 
 
 @pytest.fixture(scope="module")
-def door(bubblewrap):
+def channel(bubblewrap):
     imports = ("numpy", "torch", "beyond.checks")
-    with WarmParent(limits=Limits(), imports=imports, packages=("beyond",)) as parent, parent.fork() as child:
-        found = Door(child.socket, call_seconds=60)
+    with ZygoteClient(limits=SandboxLimits(), imports=imports) as parent, parent.fork() as child:
+        found = RpcChannel(child.socket, call_seconds=60)
         assert found.run("c", STUDENT, 30, 1).error is None
         yield found
 
 
-def both(kernel, door, sources):
-    here = [told(lambda one: door.call("made", [one], {}), one) for one in sources]
+def both(kernel, channel, sources):
+    here = [
+        told(lambda one: channel.call("made", [one], {}), one)  # noqa: F821 - DESCRIBE defines it
+        for one in sources
+    ]
     for source, notebook, judged in zip(sources, kernel(sources), here, strict=True):
         assert notebook == judged, source
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @for_all(st.lists(values, min_size=8, max_size=25))
-def test_a_value_is_the_same_in_a_notebook_and_in_grading(kernel, door, sources):
-    both(kernel, door, sources)
+def test_a_value_is_the_same_in_a_notebook_and_in_grading(kernel, channel, sources):
+    both(kernel, channel, sources)
 
 
-def test_each_kind_once(kernel, door):
+def test_each_kind_once(kernel, channel):
     """The property above draws; this leaves none of them out."""
     kinds = [one for strategy in (made_whole, unfit) for one in strategy.elements]
     kinds += [one.format("1, 'a'") for one in ROWS.split()]
     kinds += [one.format("'a': 1, 2: 'b'") for one in MAPS.split()]
-    both(kernel, door, kinds)
+    both(kernel, channel, kinds)
 
 
-def test_an_argument_is_what_it_is_in_a_notebook(door):
+def test_an_argument_is_what_it_is_in_a_notebook(channel):
     student = textwrap.dedent("""
         def kind(value):
             return type(value).__name__, repr(value)
@@ -320,7 +417,7 @@ def test_an_argument_is_what_it_is_in_a_notebook(door):
             groups["new"].append(1)
             return next(rows), sorted(names), list(queue), counts["none"], groups["new"], bar.low
     """)
-    assert door.run("c", student, 30, 1).error is None
+    assert channel.run("c", student, 30, 1).error is None
     import collections
     import fractions
 
@@ -333,7 +430,7 @@ def test_an_argument_is_what_it_is_in_a_notebook(door):
         (one for one in [7, 8]),
         Bar("x", fractions.Fraction(1, 3)),
     ]
-    found = door.call("use", arguments, {})
+    found = channel.call("use", arguments, {})
     assert found == (7, ["a", "b"], [2], 0, [1], fractions.Fraction(1, 3))
     for value in (frozenset([1]), range(3), collections.OrderedDict(a=1), fractions.Fraction(1, 2)):
-        assert door.call("kind", [value], {}) == (type(value).__name__, repr(value))
+        assert channel.call("kind", [value], {}) == (type(value).__name__, repr(value))

@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from autograder.checks import listening
-from autograder.judge.job import CellOutcome, Job, Outcome
+from autograder.judge.job import CellOutcome, Job, JobOutcome
+from beyond.checks import listening
 
 
 def execute(cells) -> dict[str, CellOutcome]:
@@ -28,9 +28,13 @@ def execute(cells) -> dict[str, CellOutcome]:
             except Exception as error:
                 why = (type(error).__name__, str(error))
                 outputs.append(
-                    {"output_type": "error", "ename": why[0], "evalue": why[1],
-                     "traceback": [": ".join(why)]}
-                )  # fmt: skip
+                    {
+                        "output_type": "error",
+                        "ename": why[0],
+                        "evalue": why[1],
+                        "traceback": [": ".join(why)],
+                    }
+                )
         if stderr.getvalue():
             said = stderr.getvalue()
             outputs.append({"output_type": "stream", "name": "stderr", "text": said})
@@ -57,7 +61,7 @@ def run_submission(content: bytes) -> bytes:
     if runs and Path(runs).is_dir() and " " not in job.student:
         note = Path(runs) / f"{job.student}-{os.getpid()}-{time.monotonic_ns()}"
         note.touch()
-    return Outcome(execute(job.cells)).to_bytes()
+    return JobOutcome(execute(job.cells)).to_bytes()
 
 
 def fail_for_z(content: bytes) -> bytes:
