@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402 - found by the path set above
 
-from autograder.config import COURSE_ID, Course  # noqa: E402 - found by the path set above
+from autograder.config import Course  # noqa: E402 - found by the path set above
 from autograder.core import notebook_io  # noqa: E402 - found by the path set above
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"

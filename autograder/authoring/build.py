@@ -41,8 +41,8 @@ def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
         The top folder, "notebooks" (lessons) or "source" (assignments), and the path below its
         language's folder.
     """
-    for folder in ("notebooks", "source"):
-        base = course.root / folder / MASTER_LANGUAGE
+    for folder in (course.settings.lessons, "source"):
+        base = course.root / folder / course.source_language
         for path in sorted(base.rglob("*.ipynb")) if base.is_dir() else []:
             if not _IGNORED & set(path.relative_to(base).parts):
                 yield folder, path.relative_to(base)
@@ -66,10 +66,10 @@ def translated_notebook(course: Course, folder: str, relative: Path, code: str) 
         relative: the notebook's path below its language's folder.
         code: the language of the translation.
     """
-    english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
+    english = notebook_io.read(course.root / folder / course.source_language / relative)
     path = course.root / folder / code / relative
     own = notebook_io.read(path) if path.exists() else None
-    return sync.synchronized(english, own, code)
+    return sync.synchronized(english, own, code, course.language_cell(code))
 
 
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
@@ -97,8 +97,8 @@ def planned_files(course: Course) -> dict[Path, bytes]:
     files: dict[Path, bytes] = {}
     synchronized: dict[tuple[str, str, Path], NotebookNode] = {}
     for folder, relative in source_notebooks(course):
-        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-        synchronized[folder, MASTER_LANGUAGE, relative] = english
+        english = notebook_io.read(course.root / folder / course.source_language / relative)
+        synchronized[folder, course.source_language, relative] = english
         for code in other_languages(course):
             own = translated_notebook(course, folder, relative, code)
             synchronized[folder, code, relative] = own
@@ -108,11 +108,11 @@ def planned_files(course: Course) -> dict[Path, bytes]:
             released = released_notebook(course, notebook, relative.parts[0])
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
-        assignment = course.source(MASTER_LANGUAGE) / name
+        assignment = course.source(course.source_language) / name
         for path in handout_files(assignment):
-            relative = path.relative_to(course.source(MASTER_LANGUAGE))
+            relative = path.relative_to(course.source(course.source_language))
             content = path.read_bytes()
-            files[course.release(MASTER_LANGUAGE) / relative] = content
+            files[course.release(course.source_language) / relative] = content
             for code in other_languages(course):
                 files[course.source(code) / relative] = content
                 files[course.release(code) / relative] = content

@@ -54,7 +54,7 @@ def release(
     if to_exchange:
         _to_exchange(course, api, assignment)
     build(course)
-    folder = course.source(MASTER_LANGUAGE) / assignment
+    folder = course.source(course.source_language) / assignment
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, sources)
     return course.release(course.language) / assignment

@@ -26,8 +26,6 @@ class Note:
 
     def text(self) -> str:
         """Return the note in the current language, each of its values on one line."""
-        from beyond.locale import _
-
         values = {name: one_line(value) for name, value in self.values.items()}
         return str(_(self.message)).format(**values)
 
@@ -48,8 +46,6 @@ def texts(notes: list[Note]) -> list[str]:
 
 def listed(names: list[str], most: int = 4) -> str:
     """Return names joined by commas: the first `most`, and how many more there are."""
-    from beyond.locale import _
-
     shown = ", ".join(names[:most])
     if len(names) <= most:
         return shown

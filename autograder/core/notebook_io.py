@@ -177,23 +177,17 @@ def write(path: Path, notebook: NotebookNode) -> None:
 
 
 def language_of(notebook: NotebookNode) -> str:
-    """Return the language of a notebook: what its cells set, else its metadata, else English."""
+    """Return the language of a notebook: what its cells set, else its metadata, else empty."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found[1]
-    marked = course_metadata(notebook).get("language")
-    return marked if isinstance(marked, str) else "en"
+    marked = entries(notebook).get("language")
+    return marked if isinstance(marked, str) else ""
 
 
 def grader_metadata(cell: NotebookNode) -> dict[str, Any]:
     """Return a cell's nbgrader metadata, or an empty dict."""
     found = cell.metadata.get("nbgrader")
-    return found if isinstance(found, dict) else {}
-
-
-def course_metadata(node: NotebookNode) -> dict[str, Any]:
-    """Return what the course keeps in the metadata of a cell or notebook, or an empty dict."""
-    found = node.metadata.get("beyond")
     return found if isinstance(found, dict) else {}
 
 

@@ -9,5 +9,5 @@ from autograder.namespace import entries
 
 def shown_language(notebook: NotebookNode) -> str:
     """Return the language that rebuilding wrote into a notebook; no cell has a say in it."""
-    code = course_metadata(notebook).get("language")
-    return code if isinstance(code, str) and code in available() else SOURCE_LANGUAGE
+    code = entries(notebook).get("language")
+    return code if isinstance(code, str) else ""

@@ -24,9 +24,7 @@ from autograder.core.notebook_language import shown_language
 from autograder.feedback.mathml import mathml
 from autograder.feedback.sanitize import clean_html, markdown_to_html
 from autograder.feedback.text import MAX_TEXT_CHARS, plain, readable
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
+from autograder.i18n import _, speaking
 
 MAX_CELL_OUTPUTS = 30
 """The most outputs of one cell."""

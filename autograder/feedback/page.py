@@ -34,9 +34,8 @@ from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, W
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
 from autograder.grading.result import GradedCell, graded_cells
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
+from autograder.i18n import _, speaking
+from autograder.namespace import entries
 
 MAX_NOTES = 200
 """The most notes about a submission that are shown."""
@@ -204,7 +203,7 @@ def render(
 
 
 def _notes(nb: NotebookNode) -> list[str]:
-    notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
+    notes = [Note(**entry) for entry in entries(nb).get("notes", [])]
     return [readable(one, 1_000, 10) for one in texts(notes[:MAX_NOTES])]
 
 

@@ -43,7 +43,7 @@ def page_plan(course: Course, language: str, assignment: str, notebook: str) -> 
         else:
             last = cell.id
     return PagePlan(
-        tuple(explanations), choices(source), course_metadata(source).get("show_choices") is True
+        tuple(explanations), choices(source), entries(source).get("show_choices") is True
     )
 
 

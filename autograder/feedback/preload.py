@@ -19,7 +19,7 @@ __all__ = ["FEEDBACK_STEPS", "latex2mathml", "nbgrader", "page"]
 
 def _warm_up() -> None:
     """Load what is only loaded at first use: texts, lexers, the template."""
-    for code in available():
+    for code in ("", *domains()[-1].languages()):
         with speaking(code):
             markdown_to_html("# a\n\n```python\nb = 1\n```\n\n| c |\n|---|\n| $d$ |\n")
     page.warm_up()

@@ -25,13 +25,13 @@ from autograder.feedback.plan import PagePlan, choices, page_plan
 
 __all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
 
-GRADES = "beyond_grades"
+GRADES = "autograder_grades"
 """The key of the notebook's `Grades` in nbconvert's resources."""
 
-PLAN = "beyond_plan"
+PLAN = "autograder_plan"
 """The key of the notebook's `PagePlan`."""
 
-HELD = "beyond_held"
+HELD = "autograder_held"
 """The key of the questions whose results are withheld, a `Withheld`."""
 
 
@@ -96,9 +96,7 @@ def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
         # The record of checks already says what CheckFailed says.
         return bool(output.ename != "CheckFailed")
-    return (
-        output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
-    )
+    return output.output_type == "display_data" and is_shown(output.data)
 
 
 def is_over(due: datetime | None) -> bool:

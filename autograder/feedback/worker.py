@@ -67,6 +67,8 @@ class PageJob:
         plans: the plan of its page, by language.
         explain: whether to explain the answers even before the due date.
         choices_shown: whether to show results of choice questions even before the due date.
+        texts: whose translations the page is made with.
+        namespaces: the keys of the grader's entries in the notebook's metadata.
     """
 
     student: str
@@ -97,6 +99,9 @@ def run(job: PageJob, answers: Connection) -> None:
     _silence_standard_streams()
     try:
         content = _content(job.path)
+        i18n.use(job.texts)
+        for one in job.namespaces:
+            accept(one)
         _limit_resources()
         _give_up_rights()
         nb = reads(content.decode("utf-8"))

@@ -375,14 +375,14 @@ def _longest(course: Course, assignment: str) -> float:
     seconds = []
     for source in _source_notebooks(course, assignment):
         with suppress(AttributeError):  # what is wrong with it is reported later
-            asked = source.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+            asked = entries(source).get("cell_seconds", 0)
             seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
 
 
 def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
     """Yield the source notebooks as they are in their files, read without nbformat."""
-    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+    for path in (course.source(course.source_language) / assignment).glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
@@ -396,7 +396,8 @@ def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
     for source in _source_notebooks(course, assignment):
         with suppress(KeyError, TypeError):  # what is wrong with it is reported later
             imports |= imports_in(source)
-    return functools.partial(warm_up, tuple(sorted(imports)))
+    packages = course.settings.packages
+    return functools.partial(warm_up, tuple(sorted(imports)), packages, (str(course.root),))
 
 
 @contextmanager

@@ -118,8 +118,6 @@ def _passed(course: Course) -> dict[str, str]:
 
 def _key(course: Course, assignment: str) -> str:
     """Hash the assignment, this package and what it runs on."""
-    import beyond
-
     seen = hashlib.sha256(f"{sys.version}\0{sys.flags}\0{course.cell_seconds}".encode())
     folders = [course.source(code) / assignment for code in course.languages()]
     folders += [*course.package_folders(), Path(__file__).parents[1]]

@@ -17,7 +17,8 @@ from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell, status_of, stopped
-from beyond.locale import _
+from autograder.i18n import _
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
+from autograder.namespace import entries
 
 if TYPE_CHECKING:
     from autograder.config import Course
@@ -152,10 +153,12 @@ def assignment_specs(course: Course) -> dict[str, AssignmentSpec]:
         for path in folder.iterdir():
             if (path / f"{path.name}.ipynb").is_file():
                 names.add(path.name)
-    return {name: _assignment_spec(course, folders, name) for name in sorted(names)}
+    return {name: _assignment_spec(course, folders, released, name) for name in sorted(names)}
 
 
-def _assignment_spec(course: Course, folders: Sequence[Path], name: str) -> AssignmentSpec:
+def _assignment_spec(
+    course: Course, folders: Sequence[Path], released_folders: Sequence[Path], name: str
+) -> AssignmentSpec:
     grade_ids: set[str] = set()
     released_sources: set[str] = set()
     asked: set[str] = set()
@@ -170,7 +173,7 @@ def _assignment_spec(course: Course, folders: Sequence[Path], name: str) -> Assi
         if folder in released_folders:
             released.append(notebook)
             released_sources.update(normalized_source(cell.source) for cell in notebook.cells)
-        listed = course_metadata(notebook).get("files", [])
+        listed = entries(notebook).get("files", [])
         asked.update(file for file in listed if isinstance(file, str))
         asked.update(
             unicodedata.normalize("NFC", path.relative_to(place).as_posix())

@@ -176,8 +176,8 @@ def _mark(value: object) -> str | None:
     return value if isinstance(value, str) and len(value) <= _LONGEST_MARK else None
 
 
-def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
-    """Return the language that the cells set, else the one in the metadata."""
+def _language(cells: tuple[RawCell, ...]) -> str:
+    """Return the language that the cells set; empty if they set none."""
     for cell in cells:
         if cell.kind == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found.group(1)
@@ -185,7 +185,7 @@ def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
 
 
 def _marked(metadata: object) -> dict[str, str]:
-    """What language the metadata say, under whichever key."""
+    """Return the languages that the metadata say, by the key under which they say it."""
     marked = metadata if isinstance(metadata, dict) else {}
     return {
         key: entry["language"]
@@ -196,7 +196,10 @@ def _marked(metadata: object) -> dict[str, str]:
 
 def record(raw: RawNotebook, cells: CourseCells) -> Submission:
     """Reduce a notebook to its record: its cells, each matched with a cell of the course."""
-    language = raw.language if raw.language in cells.languages else DEFAULT_LANGUAGE
+    claims = [raw.language, *(raw.marked.get(key, "") for key in cells.namespaces)]
+    claimed = next(filter(None, claims), "")
+    usual = cells.languages[0] if cells.languages else ""
+    language = claimed if claimed in cells.languages else usual
     made = []
     for cell in raw.cells:
         kept = _pictures(cell.attachments) if cell.kind != "code" else ()

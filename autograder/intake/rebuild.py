@@ -309,14 +309,18 @@ class SourceNotebooks:
         self._made: dict[tuple[str, str], SourceNotebook] = {}
         self._cells: dict[str, CourseCells] = {}
 
-    def get(self, notebook: str, language: str = MASTER_LANGUAGE) -> SourceNotebook:
+    def get(self, notebook: str, language: str | None = None) -> SourceNotebook:
         """Return the notebook in a language, or in the source language where there is none.
 
         Args:
             notebook: its name, without ending.
             language: one of the course's; any other is the source language.
         """
-        if language not in self._languages or not self._path(notebook, language).is_file():
+        if (
+            language is None
+            or language not in self._languages
+            or not self._path(notebook, language).is_file()
+        ):
             language = self._course.source_language
         made = self._made.get((notebook, language))
         if made is None:
@@ -352,10 +356,7 @@ def rebuild_with_notes(
         notes: what was decided before, when the submission was collected.
     """
     result, said = rebuild(source.template, source.released, submission)
-    empty = NotebookNode()  # type: ignore[no-untyped-call]  # nbformat has no types
-    mark = result.metadata.setdefault("beyond", empty)
-    mark["language"] = source.language
-    mark["notes"] = [asdict(one) for one in [*notes, *said]]
+    put(result, language=source.language, notes=[asdict(one) for one in [*notes, *said]])
     return result
 
 

@@ -69,7 +69,7 @@ class SubmittedCell:
 
 @dataclass(frozen=True)
 class Submission:
-    """Hold one submitted notebook, in the order of its cells."""
+    """Hold one submitted notebook, in the order of its cells.
 
     Attributes:
         language: one of the course's; empty where it doesn't say one.
@@ -140,8 +140,8 @@ class CourseCells:
 
         The trusted side sent them, so they aren't validated.
         """
-        ids, by_grade_id, by_text, languages = value
-        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages))
+        ids, by_grade_id, by_text, languages, namespaces = value
+        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages), tuple(namespaces))
 
 
 def course_cells(

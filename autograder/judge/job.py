@@ -84,16 +84,20 @@ class Assignment:
     hidden: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, source: NotebookNode) -> Assignment:
+    def of(
+        cls, source: NotebookNode, packages: Iterable[str] = (), hidden: Iterable[str] = ()
+    ) -> Assignment:
         """Return what the source notebook, with its solution, says."""
         names = names_in(source)
-        listed = course_metadata(source).get("files", [])
+        listed = entries(source).get("files", [])
         return cls(
             remote=tuple(sorted(names.remote)),
             fresh_probes=tuple(sorted(names.fresh_probes)),
             solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
             imports=tuple(sorted(imports_in(source))),
+            packages=tuple(packages),
+            hidden=tuple(hidden),
         )
 
     @functools.cached_property

@@ -37,13 +37,15 @@ _zygotes: _Zygotes | None = None
 class _Zygotes:
     """The two zygotes of this worker: one that judges are forked from, one for students."""
 
-    def __init__(self, imports: tuple[str, ...]) -> None:
-        self.imports = imports
-        self.students = ZygoteClient(imports=imports, wait=False)
+    def __init__(self, imports: Names, packages: Names, hidden: Names) -> None:
+        self.imports, self.packages, self.hidden = imports, packages, hidden
+        folders = tuple(map(Path, hidden))
+        self.students = ZygoteClient(imports=imports, packages=packages, hidden=folders, wait=False)
         self.judges = ZygoteClient(
             limits=JUDGE_LIMITS,
             imports=imports,
-            **inside,
+            packages=packages,
+            hidden=folders,
             entry="autograder.judge.process",
             modules=WHOLE_PACKAGE,
             wait=False,
@@ -68,13 +70,11 @@ class _Zygotes:
         self.judges.close()
 
 
-def warm_up(imports: tuple[str, ...] = ()) -> None:
+def warm_up(imports: Names = (), packages: Names = (), hidden: Names = ()) -> None:
     """Start both zygotes before the first job.
 
     Args:
         imports: modules to have imported in them.
-
-    Args:
         packages: that student code may import besides what is installed.
         hidden: folders that must not be in sight.
 
@@ -183,9 +183,9 @@ class _JobRun:
     def _forked(self, fork: Callable[[_Zygotes], Child]) -> Child:
         about = self._job.about
         try:
-            return fork(_ready(self._job.about.imports))
+            return fork(_ready(about.imports, about.packages, about.hidden))
         except ZygoteDied:
-            return fork(_ready(self._job.about.imports))
+            return fork(_ready(about.imports, about.packages, about.hidden))
 
     def _end(self, child: Child) -> None:
         why = child.end()

@@ -136,7 +136,7 @@ def report(
         course: the course.
         assignment: the assignment's name.
         out: the folder to write to; `term/reports` by default.
-        language: the page's language.
+        language: the page's language; the source language by default.
         excel: whether the full CSV begins with a byte order mark, for Excel.
 
     Raises:

@@ -207,7 +207,7 @@ def _python_and_system(hidden: Iterable[Path]) -> list[str]:
         binds += ["--ro-bind", os.path.realpath(folder), folder]
     for path in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"):
         binds += ["--ro-bind-try", path, path]
-    for covered in {_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
+    for covered in {*_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
         if any(_is_in(covered, folder) for folder in needed_folders()):
             binds += ["--tmpfs", covered]
             for folder in sorted(_wanted()):  # an environment inside the course, say

@@ -69,6 +69,8 @@ def translate(course: Course, path: Path, to: str) -> Translated:
 
 def _languages(course: Course) -> list[str]:
     """Return the languages of lessons and releases; a student's bundle has no sources."""
+    folders = [*course.language_folders(course.settings.lessons)]
+    folders += course.language_folders("release")
     return sorted(
         {folder.name for folder in folders if folder.parent != course.root and _has_any(folder)}
     )
@@ -113,6 +115,5 @@ def _switch(
                 switched += 1
             elif cell.source.strip() != wanted[name].source.strip():
                 kept.append(name)
-    empty = NotebookNode()  # type: ignore[no-untyped-call]  # nbformat has no types
-    own.metadata.setdefault("beyond", empty)["language"] = to
+    put(own, language=to)
     return switched, kept

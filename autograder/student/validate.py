@@ -185,7 +185,7 @@ def find_release(course: Course, own: NotebookNode) -> Path | None:
     for path in _releases(course):
         cells = [cell for cell in notebook_io.read(path).cells if grade_id(cell)]
         same = sum(grade_id(cell) in ids or cell.source.strip() in texts for cell in cells)
-        rank = (same / len(cells) if cells else 0.0, path.parts[-3] == language, path)
+        rank = (same / len(cells) if cells else 0.0, path.parent.parent.name == language, path)
         # A cell named `imports` is in every assignment; a third of the cells is not chance.
         if rank[0] >= 1 / 3 and (best is None or rank[:2] > best[:2]):
             best = rank

@@ -14,7 +14,6 @@ from autograder.checks import MIME_TYPE
 from autograder.core.cell_status import CellStatus
 from autograder.grading.scoring import score_cell
 from autograder.judge.partial_credit import points_shown
-from beyond.checks import MIME_TYPE
 
 
 def one(name="x", passed=True, weight=1, unanswered=False, message=""):

@@ -397,7 +397,7 @@ def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
 @pytest.mark.parametrize(
     "bases",
     [
-        ["beyond.checks.NotAnswered"],
+        ["autograder.checks.NotAnswered"],
         ["autograder.judge.rpc.ChildGone"],
         ["builtins.open"],
         ["os.system"],

@@ -10,8 +10,6 @@ from autograder.core.hidden_tests import hidden_lines
 from autograder.judge.job import CellOutcome, CodeCell
 from autograder.judge.judge import error_output, status_output
 from autograder.judge.runs import combine_runs
-from beyond import checks
-from beyond.checks import MIME_TYPE
 
 TEST = """with check("seen"):
     assert f(1) == 1
