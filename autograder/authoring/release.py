@@ -57,7 +57,7 @@ def release(
     folder = course.source(course.source_language) / assignment
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, sources)
-    return course.release(course.language) / assignment
+    return course.release(course.released_language) / assignment
 
 
 def _to_exchange(course: Course, api: NbGraderAPI, assignment: str) -> None:
