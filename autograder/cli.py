@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import sys
 import traceback
 import warnings
@@ -27,7 +26,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from autograder.config import Course
+from autograder.config import Course, put_scripts_on_path
 from autograder.core.console import Console
 from autograder.core.printable import PrintableStream, one_line
 from autograder.errors import EnvironmentFault, UserError
@@ -78,8 +77,7 @@ def _course(folder: Path | None, **changes: object) -> Course:
 
 def main() -> None:
     """Run the command; errors become one sentence on stderr and an exit code."""
-    # nbgrader starts alembic by name, and it lies beside the Python that runs this.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    put_scripts_on_path()
     logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore")
     with _printable_streams():
@@ -114,7 +112,8 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         fault = EnvironmentFault(
-            f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
+            f"{error.filename or 'a file'} can't be used ({error.strerror}); "
+            "fix that and try again."
         )
         _say_error(str(fault))
         sys.exit(fault.exit_code)
@@ -179,7 +178,8 @@ def _why(result: object) -> list[str]:
 def build(course: CourseFolder = None) -> None:
     """Write what the masters make: release/, Korean, texts.
 
-    Code of translated notebooks, both languages' releases and the compiled catalogues. The same masters give the same bytes each time. No gradebook is touched.
+    Code of translated notebooks, both languages' releases and the compiled catalogues. The same
+    masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.authoring.build import build as build_course
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -71,14 +72,17 @@ class Course:
 
     @property
     def submitted(self) -> Path:
+        """Submissions as nbgrader reads them, by student and assignment."""
         return self.term / "submitted"
 
     @property
     def autograded(self) -> Path:
+        """Graded notebooks, by student and assignment."""
         return self.term / "autograded"
 
     @property
     def feedback(self) -> Path:
+        """Feedback pages, by student and assignment."""
         return self.term / "feedback"
 
     @property
@@ -92,9 +96,11 @@ class Course:
         return self.db or f"sqlite:///{self.term / 'gradebook.db'}"
 
     def source(self, language: str) -> Path:
+        """Return the folder of the source notebooks in a language."""
         return self.root / "source" / language
 
     def release(self, language: str) -> Path:
+        """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
     def languages(self) -> list[str]:
@@ -148,6 +154,7 @@ class Course:
 
     def nbgrader_config(self) -> Config:
         """The course as nbgrader's configuration: for the command and for Formgrader alike."""
+        put_scripts_on_path()
         config = Config()
         config.CourseDirectory.course_id = COURSE_ID
         config.CourseDirectory.root = str(self.root)
@@ -209,6 +216,7 @@ class Course:
         """
         from nbgrader.api import Gradebook
 
+        put_scripts_on_path()
         self.term.mkdir(parents=True, exist_ok=True)
         with self.plain_gradebook_errors(), Gradebook(self.database, COURSE_ID) as gradebook:
             yield gradebook
@@ -279,6 +287,18 @@ class Course:
 
 
 _DRIVERS = frozenset({"psycopg", "psycopg2"})
+
+
+def put_scripts_on_path() -> None:
+    """Let commands of this Python's environment be found by name.
+
+    nbgrader starts alembic by name when it makes a gradebook, and an environment that isn't
+    activated has it beside its Python only.
+    """
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    if scripts not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{scripts}{os.pathsep}{path}" if path else scripts
 
 
 def _without_password(address: str) -> str:

@@ -12,6 +12,7 @@ record when it is written and read again, ends the run with a file to repeat it 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import sys
@@ -20,7 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import atheris
-import contextlib
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]

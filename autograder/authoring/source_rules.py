@@ -1,4 +1,4 @@
-"""What every master notebook must keep to: speaking ids, no outputs, sound nbgrader metadata."""
+"""Check the rules for source notebooks: descriptive ids, no outputs, valid nbgrader metadata."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 
 
 def file_problems(path: Path, code: str) -> list[CellProblem]:
-    """What is wrong with the master notebook in a file, by cell.
+    """Return the problems of the source notebook in a file.
+
+    Args:
+        path: the source notebook's file.
+        code: the language it must be in.
 
     Raises:
         UserError: the file can't be read or isn't a notebook.
@@ -40,8 +44,8 @@ def file_problems(path: Path, code: str) -> list[CellProblem]:
 
 
 def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
-    # Reading mends missing and doubled ids, since students' editors make them; a master must
-    # not need that, or its releases would carry ids that change when a cell is inserted.
+    # Reading repairs missing and duplicate ids, which students' editors produce. A source notebook
+    # must not need that: its releases would get ids that change when a cell is inserted.
     cells = json.loads(content.decode("utf-8-sig"))["cells"]
     names = [cell.get("id") for cell in cells]
     for name, count in Counter(name for name in names if isinstance(name, str)).items():
@@ -53,7 +57,12 @@ def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
 
 
 def notebook_problems(notebook: NotebookNode, code: str) -> list[CellProblem]:
-    """What is wrong with a master notebook in itself, by cell."""
+    """Return the problems of a source notebook, without those that reading repairs.
+
+    Args:
+        notebook: the notebook.
+        code: the language it must be in.
+    """
     found = list(_id_problems(notebook))
     for cell in notebook.cells:
         if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
@@ -67,7 +76,7 @@ def _id_problems(notebook: NotebookNode) -> Iterator[CellProblem]:
     for name in dict.fromkeys(cell.id for cell in notebook.cells):
         if not _DESCRIPTIVE_ID.fullmatch(name) or _RANDOM_ID.fullmatch(name):
             yield CellProblem(
-                name, "has an id that says nothing; give it a speaking one like plot-tornado"
+                name, "has an id that isn't descriptive; change it to one such as plot-tornado"
             )
     grade_ids = Counter(name for cell in notebook.cells if (name := grade_id(cell)))
     for name, count in grade_ids.items():
@@ -87,15 +96,15 @@ def _nbgrader_problems(cell: NotebookNode) -> Iterator[str]:
         yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
         return
     if meta.get("cell_type", cell.cell_type) != cell.cell_type:
-        yield "says another cell type in its nbgrader metadata than it has"
+        yield "has a different cell type in its nbgrader metadata"
     if is_test(cell) and not meta.get("points", 0) > 0:
         yield "is a test worth no points"
     if "checksum" in meta:
-        yield "carries a checksum, which belongs to releases only"
+        yield "has a checksum, which only releases should have"
     for kind in ("SOLUTION", "HIDDEN TESTS"):
         opened = cell.source.count(f"### BEGIN {kind}")
         if opened != cell.source.count(f"### END {kind}"):
-            yield f"opens and closes {kind} unequally often"
+            yield f"has different numbers of BEGIN {kind} and END {kind} marks"
 
 
 def _language_problems(notebook: NotebookNode, code: str) -> Iterator[CellProblem]:

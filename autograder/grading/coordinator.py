@@ -51,7 +51,7 @@ Progress = Callable[[int, int, str], None]
 """Called with (submissions done, submissions in all, the student at work on)."""
 
 Runner = Callable[[bytes], bytes]
-"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.Outcome`)."""
+"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.JobOutcome`)."""
 
 _WORKER_GRACE = 60.0
 """Seconds beyond a job's own limits before its process counts as hung."""

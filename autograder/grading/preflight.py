@@ -86,7 +86,7 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
             ended = [
                 cell.id
                 for cell in notebook.cells
-                if status_of(cell) is CellStatus.TOLD_NOTHING and not is_solution(cell)
+                if status_of(cell) is CellStatus.STOPPED and not is_solution(cell)
             ]
             if ended:
                 yield f"the cell {ended[0]} ended the process that runs the tests"

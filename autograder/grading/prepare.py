@@ -41,7 +41,7 @@ from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_w
 from autograder.intake.submission import Submission
 from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
-from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
+from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
@@ -151,7 +151,7 @@ class SubmissionPreparer:
         """
         graded = {}
         for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
-            outcome = Outcome.from_bytes(content)
+            outcome = JobOutcome.from_bytes(content)
             if outcome.fault:
                 raise GraderFault(outcome.fault)
             graded[name] = self._limited(outcome.applied_to(sent))
@@ -211,7 +211,7 @@ class SubmissionPreparer:
         results = {}
         for name, sent in work.rebuilt.items():
             nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
-            result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
+            result = results[name] = notebook_io.copied(JobOutcome(nothing).applied_to(sent))
             said = result.metadata["beyond"]["notes"]
             said.insert(0, {"message": GIVEN_UP, "values": {}})
         return results

@@ -94,7 +94,7 @@ def stopped(cell: NotebookNode) -> str | None:
         return _("the Python process ended while it ran")
     if status is CellStatus.NOT_RUN:
         return _("was not run, because an earlier cell hung or ended the Python process")
-    if status is CellStatus.TOLD_NOTHING:
+    if status is CellStatus.STOPPED:
         return _("the test stopped because of what the answer did")
     for output in cell.outputs:
         if output.output_type != "error":

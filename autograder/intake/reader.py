@@ -45,7 +45,7 @@ from autograder.intake.submission import (
 from autograder.intake.upload import Upload
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import wire
-from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
+from autograder.sandbox.bubblewrap import bwrap_argv, environment, explained, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.namespaces import unprivileged_uid
 from autograder.sandbox.paths import COURSE
@@ -163,7 +163,7 @@ class Reader:
         user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
         with inner, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                raise_walls_argv(command, packages=(), modules=_MODULES),
+                bwrap_argv(command, packages=(), modules=_MODULES),
                 pass_fds=[inner.fileno()],
                 env=environment(),
                 stdin=subprocess.DEVNULL,

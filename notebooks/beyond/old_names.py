@@ -10,15 +10,23 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from operator import attrgetter
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+Class = TypeVar("Class")
+P = ParamSpec("P")
+Returned = TypeVar("Returned")
 
 MODULES = {
     "beyond.bigger": "beyond.lm.larger",
     "beyond.byte_lm": "beyond.moe.byte_lm",
     "beyond.curves": "beyond.ui.curves",
+    "beyond.edge.measure": "beyond.lm.benchmark",
     "beyond.edge.ollama": "beyond.lm.ollama",
     "beyond.editor": "beyond.cost.editor",
     "beyond.families": "beyond.lm.families",
@@ -29,7 +37,6 @@ MODULES = {
     "beyond.machine": "beyond.lm.hardware",
     "beyond.model_selection": "beyond.cost.model_selection",
     "beyond.models": "beyond.lm.models",
-    "beyond.own_process": "beyond.lm.own_process",
     "beyond.predictions": "beyond.ui.predictions",
     "beyond.quality": "beyond.lm.perplexity",
     "beyond.questions": "beyond.ui.self_check",
@@ -56,15 +63,30 @@ MODULES = {
 """Modules that are gone, and the ones that hold their names now."""
 
 NAMES = {
+    "beyond.bigger.look": "beyond.lm.larger.find_larger_models",
+    "beyond.cost.catalogue": "beyond.cost.formula.catalog",
     "beyond.curves.quality_and_cost": "beyond.cost.charts.quality_and_cost",
+    "beyond.edge.agreement.right_teams": "beyond.edge.agreement.count_right_teams",
+    "beyond.edge.export.FORMS": "beyond.edge.export.VARIANTS",
+    "beyond.edge.export.form": "beyond.edge.export.variant_folder",
+    "beyond.edge.measure.measure": "beyond.old_names.measure_engine",
+    "beyond.edge.session.Writer": "beyond.edge.session.CachedModel",
+    "beyond.edge.translate.translate": "beyond.edge.translation.translate",
+    "beyond.figures.GREY": "beyond.ui.figures.GRAY",
     "beyond.figures.break_even_chart": "beyond.cost.charts.break_even_chart",
     "beyond.figures.tornado": "beyond.cost.charts.tornado",
+    "beyond.rounding.rounded": "beyond.small_models.quantization.quantized",
+    "beyond.routing.coloured": "beyond.moe.routing.colored",
+    "beyond.speed.measure": "beyond.old_names.measure_torch",
+    "beyond.token_viewer.Coloured": "beyond.small_models.token_viewer.ColoredTokens",
+    "beyond.vision.viewer.Looking": "beyond.vision.viewer.VisionExplorer",
+    "beyond.vision.viewer.look": "beyond.vision.viewer.explain",
     "beyond.widgets.Clock": "beyond.ui.clock.Clock",
     "beyond.widgets.Explorer": "beyond.cost.explorer.Explorer",
     "beyond.widgets.SelfCheck": "beyond.ui.self_check.SelfCheck",
     "beyond.widgets.compare": "beyond.cost.explorer.compare",
 }
-"""Names that went to another module than the rest of theirs."""
+"""Names that were changed, or went to another module than the rest of theirs."""
 
 PACKAGES = {
     "beyond.cost": "beyond.cost.formula",
@@ -72,26 +94,109 @@ PACKAGES = {
 }
 """Packages that were modules: a name that the package lacks is one of that module."""
 
+ATTRIBUTES = {
+    "beyond.edge.agreement.Agreement": {"same_choice": "top1_agreement"},
+    "beyond.edge.session.CachedModel": {
+        "forget": "reset_cache",
+        "read": "forward",
+        "room": "capacity",
+        "write": "generate",
+    },
+    "beyond.edge.session.OnnxModel": {"empty": "empty_cache"},
+    "beyond.lm.benchmark.BenchmarkResult": {
+        "first_token": "first_token_seconds",
+        "p50": "p50_seconds",
+        "p95": "p95_seconds",
+        "reading": "prefill_tokens_per_second",
+        "steps": "step_seconds",
+        "tokens_per_second": "decode_tokens_per_second",
+        "writing": "decode_tokens_per_second",
+    },
+    "beyond.lm.ollama.GenerationStats": {
+        "first_token": "first_token_seconds",
+        "writing": "decode_tokens_per_second",
+    },
+}
+"""Attributes and methods of a class, and what they are called now."""
+
+ARGUMENTS = {
+    "beyond.edge.session.CachedModel": {"room": "capacity"},
+    "beyond.edge.session.open_session": {"optimise": "optimize"},
+    "beyond.lm.ollama.stream": {"ended": "on_end"},
+}
+"""Keyword arguments of a function or class, and what they are called now."""
+
 
 def handed_on(module: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module or package whose names live elsewhere now.
 
     Args:
-        module: its name, a key of one of the tables.
+        module: the module's name, which is in one of the tables.
     """
-    home = MODULES.get(module) or PACKAGES[module]
+    home = MODULES.get(module) or PACKAGES.get(module) or module
 
     def find(name: str) -> Any:
         # Python asks a package for these when it imports one of its modules: no reason to load it.
         if name.startswith("__") or f"{module}.{name}" in MODULES:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         place, new = NAMES.get(f"{module}.{name}", f"{home}.{name}").rsplit(".", 1)
-        try:
-            return getattr(importlib.import_module(place), new)
-        except AttributeError:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}") from None
+        if (place, new) != (module, name):
+            with suppress(AttributeError):
+                return getattr(importlib.import_module(place), new)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
     return find
+
+
+def keep_old_attributes(dotted: str) -> Callable[[type[Class]], type[Class]]:
+    """Let a class answer to the old names of its attributes and methods, too.
+
+    Args:
+        dotted: the class's name, a key of `ATTRIBUTES`.
+    """
+
+    def decorate(cls: type[Class]) -> type[Class]:
+        for old, new in ATTRIBUTES[dotted].items():
+            setattr(cls, old, property(attrgetter(new)))
+        return cls
+
+    return decorate
+
+
+def keep_old_arguments(dotted: str) -> Callable[[Callable[P, Returned]], Callable[P, Returned]]:
+    """Let a function take the old names of its keyword arguments, too.
+
+    Args:
+        dotted: the function's name, a key of `ARGUMENTS`.
+    """
+
+    def decorate(function: Callable[P, Returned]) -> Callable[P, Returned]:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Returned:
+            for old, new in ARGUMENTS[dotted].items():
+                if old in kwargs:
+                    kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def measure_torch(dtype: str, *args: Any, **options: Any) -> Any:
+    """Measure as `beyond.speed.measure` did: in PyTorch, the dtype first."""
+    from beyond.lm.benchmark import measure
+
+    return measure("torch", *args, dtype=dtype, **options)
+
+
+def measure_engine(engine: str, model: Any, **options: Any) -> Any:
+    """Measure as `beyond.edge.measure.measure` did: in PyTorch, the "model" is a dtype."""
+    from beyond.lm.benchmark import measure
+
+    if engine == "torch":
+        return measure(engine, dtype=model, **options)
+    return measure(engine, model, **options)
 
 
 class OldNames(MetaPathFinder, Loader):

@@ -1,4 +1,4 @@
-"""Grading an assignment's release with the engine itself, one warm parent for all submissions."""
+"""Grading an assignment's release with the engine itself, one zygote for all submissions."""
 
 from __future__ import annotations
 

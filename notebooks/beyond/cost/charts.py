@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from beyond.cost.formula import Option, Swing, break_even, dollars
 from beyond.locale import _
-from beyond.ui.figures import BLUE, GREY, ORANGE, Chart, style, use_style
+from beyond.ui.figures import BLUE, GRAY, ORANGE, Chart, style, use_style
 
 
 def quality_and_cost(
@@ -22,7 +22,7 @@ def quality_and_cost(
     title: str,
     chance: float | None = None,
 ) -> Chart:
-    """One point for each way of doing a task: right answers (with interval) against its cost.
+    """Draw the accuracy of each way of doing a task, with its interval, against its cost.
 
     Args:
         names: of the ways.
@@ -51,7 +51,7 @@ def quality_and_cost(
             name, (cost, 100 * share), xytext=(9, 3), textcoords="offset points", fontsize=10
         )
     if chance is not None:
-        axes.axhline(100 * chance, color=GREY, linestyle="--", linewidth=1.2)
+        axes.axhline(100 * chance, color=GRAY, linestyle="--", linewidth=1.2)
         axes.annotate(
             _("chance"),
             (1, 100 * chance),
@@ -82,7 +82,7 @@ def quality_and_cost(
 
 
 def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Chart:
-    """A tornado chart: the widest swing on top, each bar from the result at low to that at high.
+    """Draw a tornado chart: a bar from the result at low to that at high, the widest on top.
 
     Args:
         swings: from `beyond.cost.formula.sensitivity`, already in order, names to be shown to a reader.
@@ -99,12 +99,12 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
         figure = Figure(figsize=(7.2, 1.6 + 0.5 * len(swings)))
         axes = figure.subplots()
         for row, swing in enumerate(swings):
-            for value, given, colour in (
+            for value, given, color in (
                 (swing.at_low, swing.low, BLUE),
                 (swing.at_high, swing.high, ORANGE),
             ):
                 end = min(value, edge)
-                axes.barh(row, end - base, left=base, color=colour, height=0.62)
+                axes.barh(row, end - base, left=base, color=color, height=0.62)
                 beyond_edge = "  ∞" if math.isinf(value) else ""
                 axes.annotate(
                     f"{given:,.6g}{beyond_edge}",
@@ -146,7 +146,7 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
 
 
 def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
-    """Dollars a month against calls a month for two options, with N* and today's calls marked.
+    """Draw dollars against calls a month for two options, with N* and today's calls marked.
 
     Fixed costs are those of a month (hosting and retraining).
     """
@@ -162,10 +162,10 @@ def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
         for option, line in ((before, "-"), (after, "--")):
             ends = [option.monthly(0), option.monthly(furthest)]
             axes.plot([0, furthest], ends, line, label=option.label)
-        axes.axvline(calls, color=GREY, linewidth=1.2, linestyle=":")
+        axes.axvline(calls, color=GRAY, linewidth=1.2, linestyle=":")
         # the x in data, the y in the axes: a label at the foot of the line
         place = axes.get_xaxis_transform()
-        axes.text(calls, 0.02, " " + _("today"), transform=place, color=GREY, fontsize=10)
+        axes.text(calls, 0.02, " " + _("today"), transform=place, color=GRAY, fontsize=10)
         if 0 < crossing <= furthest:
             height = before.monthly(crossing)
             axes.plot([crossing], [height], "o", color="black", markersize=7, zorder=5)

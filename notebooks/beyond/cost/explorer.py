@@ -13,7 +13,7 @@ from beyond.cost.formula import (
     Price,
     break_even,
     call_cost,
-    catalogue,
+    catalog,
     dollars,
     payback_months,
 )
@@ -23,7 +23,7 @@ from beyond.ui.widgets import PlainBox
 
 
 def compare(before: Option, after: Option, calls: float) -> Table:
-    """Two options side by side: the call, the month, and from when the second one pays.
+    """Compare two options: the call, the month, and from when the second one pays.
 
     Args:
         before: how the task is done now.
@@ -76,7 +76,7 @@ class Explorer(PlainBox):
         prices: Sequence[Price] | None = None,
     ) -> None:
         self._labels = (before.label, after.label)
-        known = list(prices if prices is not None else catalogue())
+        known = list(prices if prices is not None else catalog())
         known += [p for p in (before.price, after.price) if p not in known]
         choices = [(_price_label(p), p) for p in known]
         # log scales: the interesting numbers lie between tens and millions
@@ -156,7 +156,7 @@ class Explorer(PlainBox):
             control.layout.width = "98%"
 
     def _columns(self) -> list[ipywidgets.Widget]:
-        """The calls on top, below them a column for each way; on a narrow page they wrap."""
+        """Place the calls on top and a column for each way below; on a narrow page they wrap."""
         columns = []
         for which, label in zip(("before", "after"), self._labels, strict=True):
             title = ipywidgets.HTML(f"<b>{html.escape(label)}</b>")

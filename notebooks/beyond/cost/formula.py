@@ -96,7 +96,7 @@ class Option:
         return fixed_monthly_cost(self.hosting, self.training, self.trainings_per_year)
 
     def monthly(self, calls: float) -> float:
-        """Dollars in a month with `calls` calls; the first training run is not in it."""
+        """Return the dollars of a month with `calls` calls, without the first training run."""
         return monthly_cost(calls, self.call, self.hosting, self.training, self.trainings_per_year)
 
 
@@ -119,7 +119,7 @@ class Swing:
 
 
 def price(model: str, on: date = PRICES_DATE) -> Price:
-    """The price of `model` ("provider/model", e.g. "openai/gpt-4o-mini") on the day `on`.
+    """Return the price of `model` ("provider/model", e.g. "openai/gpt-4o-mini") on the day `on`.
 
     Where a provider's price depends on the length of the prompt, this is the price of short
     prompts, and `up_to` says how far it holds. Where it depends on the hour, it is the price
@@ -158,13 +158,13 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
     )
 
 
-def catalogue() -> list[Price]:
-    """The models that the lessons quote, with their prices on `PRICES_DATE`."""
+def catalog() -> list[Price]:
+    """Return the models that the lessons quote, with their prices on `PRICES_DATE`."""
     return [price(row["model"]) for row in _SNAPSHOT["models"]]
 
 
 def call_cost(input_tokens: float, output_tokens: float, price: Price) -> CallCost:
-    """What one call costs, in dollars: tokens × price / 1,000,000, for input and output apart.
+    """Compute what one call costs, in dollars: tokens × price / 1,000,000, in and out.
 
     Raises:
         ValueError: if a number of tokens is negative or not a number.
@@ -179,7 +179,10 @@ def call_cost(input_tokens: float, output_tokens: float, price: Price) -> CallCo
 def fixed_monthly_cost(
     hosting: float = 0.0, training: float = 0.0, trainings_per_year: float = 0.0
 ) -> float:
-    """Dollars a month that do not depend on the calls: hosting + training × runs a year / 12."""
+    """Compute the dollars a month that calls don't change.
+
+    Hosting + training × runs a year / 12.
+    """
     _not_negative(hosting=hosting, training=training, trainings_per_year=trainings_per_year)
     return hosting + training * trainings_per_year / MONTHS_PER_YEAR
 
@@ -191,7 +194,7 @@ def monthly_cost(
     training: float = 0.0,
     trainings_per_year: float = 0.0,
 ) -> float:
-    """Dollars in a month: calls × cost per call + hosting + training × runs a year / 12.
+    """Compute a month's dollars: calls × cost per call + hosting + training × runs a year / 12.
 
     Args:
         calls: calls in a month.
@@ -208,7 +211,7 @@ def monthly_cost(
 
 
 def break_even(fixed: float, before: float, after: float) -> float:
-    """N*, the number of calls from which a change pays: fixed / (before − after).
+    """Compute N*, the number of calls from which a change pays: fixed / (before − after).
 
     Args:
         fixed: dollars that the change costs, however many calls follow. Dollars once give calls
@@ -230,7 +233,7 @@ def break_even(fixed: float, before: float, after: float) -> float:
 
 
 def payback_months(once: float, before_month: float, after_month: float) -> float:
-    """Months until a cost paid once is earned back: once / (month before − month after).
+    """Compute the months until a cost paid once is earned back: once / (before − after).
 
     Infinite when the month afterwards isn't cheaper.
     """
@@ -238,7 +241,7 @@ def payback_months(once: float, before_month: float, after_month: float) -> floa
 
 
 def task_cost(cost_per_call: float, success_rate: float, cost_of_failure: float) -> float:
-    """Expected dollars per task when somebody pays for each wrong answer.
+    """Compute the expected dollars per task when somebody pays for each wrong answer.
 
     cost per call + (1 − success rate) × cost of a failure
 
@@ -276,7 +279,10 @@ def sensitivity(
 
 
 def dollars(amount: float, digits: int = 3) -> str:
-    """`amount` for a reader: "$1,234.50"; below a dollar up to `digits` significant digits."""
+    """Format `amount` for a reader: "$1,234.50".
+
+    Below a dollar up to `digits` significant digits.
+    """
     if not math.isfinite(amount):
         return "∞" if amount > 0 else str(amount)
     sign = "−" if amount < 0 else ""

@@ -191,7 +191,7 @@ class Tuning:
 
 
 def options(case: Case) -> dict[str, Option]:
-    """What a call costs on each rung: the same task, other tokens, other prices.
+    """Return an option for each rung: the same task, other tokens, other prices.
 
     Raises:
         LookupError: if genai-prices doesn't know a model of the case.
@@ -215,7 +215,7 @@ def options(case: Case) -> dict[str, Option]:
 
 
 def tuning(case: Case) -> Tuning:
-    """What fine-tuning would cost and save, set against the best rung tried so far.
+    """Compute what fine-tuning would cost and save, against the best rung tried so far.
 
     before = call + (1 − quality now) × cost of a wrong answer
     after = fine-tuned call + (1 − quality wanted) × cost of a wrong answer
@@ -369,7 +369,7 @@ def _fine_tune(case: Case, sums: Tuning, enough: bool) -> Rung:
 
 
 def _device(case: Case) -> tuple[str | None, Rung]:
-    """The largest model that fits: quality grows with size, memory and patience don't."""
+    """Choose the largest model that fits: quality grows with size, memory and patience don't."""
     room = case.memory * case.assume.weights_share
     lines = [
         _("{room:.1f} GB for weights: {share:.0%} of {memory:g} GB").format(
@@ -452,7 +452,7 @@ def _not_negative(name: str, value: float) -> str:
 
 
 def editor():
-    """The editor pane of the lesson, with a program that walks the ladder for a case of your own.
+    """Open the lesson's editor, with a program that walks the ladder for a case of your own.
 
     Needs ipywidgets; the same program runs from a shell without them.
     """
@@ -492,7 +492,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line: an option for each field of `Case`, and one for each assumption."""
+    """Build the command line: an option for each field of `Case`, and one for each assumption."""
     made = _Parser(
         prog="model_selection",
         description=_(
@@ -562,7 +562,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code. Wrong arguments exit with 2 and one sentence."""
+    """Run the command, and return its exit code; wrong arguments exit with 2 and one sentence."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _language_first(arguments)
     made = parser()

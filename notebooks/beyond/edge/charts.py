@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from beyond.locale import _
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
+from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 
 # Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
 _MARKERS = "osD^vP"
-_COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#CC79A7")
+_COLORS = (BLUE, ORANGE, GREEN, RED, GRAY, "#CC79A7")
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Which (speed, perplexity) no other one beats: as fast and as good, and better in one.
+    """Find the (speed, perplexity) points that no other one beats in both.
 
     Returns:
         Their indices, from slow to fast.
@@ -33,7 +33,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 def speed_and_quality(
     names: Sequence[str], speeds: Sequence[float], perplexities: Sequence[float], lost: float
 ) -> Chart:
-    """A Pareto chart: tokens a second to the right, perplexity upwards (so low is good).
+    """Draw a Pareto chart: tokens a second to the right, perplexity upwards (so low is good).
 
     Args:
         speeds: tokens a second while writing.
@@ -48,7 +48,7 @@ def speed_and_quality(
     axes.plot(
         [speed for speed, _worse in front],
         [worse for _speed, worse in front],
-        color=GREY,
+        color=GRAY,
         linestyle="--",
         linewidth=1.4,
         drawstyle="steps-post",
@@ -60,7 +60,7 @@ def speed_and_quality(
             speed,
             worse,
             "X" if broken else _MARKERS[i % 6],
-            color=_COLOURS[i % 6],
+            color=_COLORS[i % 6],
             markersize=10,
             linestyle="",
             label=name + (_(" (model lost)") if broken else ""),
@@ -99,7 +99,7 @@ def speed_and_quality(
 def limit(
     names: Sequence[str], megabytes: Sequence[float], speeds: Sequence[float], gb_s: float
 ) -> Chart:
-    """Tokens a second against the bytes that each token reads, with the memory's limit as a line.
+    """Draw tokens a second against the bytes that each token reads, and the memory's limit.
 
     Args:
         megabytes: read for each token, in 10^6 bytes.
@@ -113,7 +113,7 @@ def limit(
     axes.plot(
         ends,
         [gb_s * 1e3 / mb for mb in ends],
-        color=GREY,
+        color=GRAY,
         linewidth=1.6,
         label=_("limit: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
     )
@@ -123,7 +123,7 @@ def limit(
             mb,
             speed,
             _MARKERS[i % 6],
-            color=_COLOURS[i % 6],
+            color=_COLORS[i % 6],
             markersize=10,
             linestyle="",
             label=_("{name}, {share:.0%} of it").format(name=name, share=share),
@@ -150,11 +150,11 @@ def limit(
 
 
 def _name_beside(axes: Axes) -> None:
-    """Names beside the chart: at the points those of neighbours would cover each other."""
+    """Put the names beside the chart: at the points they would cover each other."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
 
 
 def _round_ticks(low: float, high: float, steps: Sequence[float] = (1, 2, 3, 5)) -> list[float]:
-    """The steps times powers of ten, a little beyond both ends."""
+    """Return the steps times powers of ten, a little beyond both ends."""
     ticks = [step * 10**power for power in range(-2, 6) for step in steps]
     return [tick for tick in ticks if low / 1.6 <= tick <= high * 1.6]

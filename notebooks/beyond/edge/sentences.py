@@ -24,7 +24,7 @@ LANGUAGES = {
 
 
 def sentences(language: str) -> list[str]:
-    """The sentences in one language, in the same order in each.
+    """Return the sentences in one language, in the same order in each.
 
     Raises:
         ValueError: if there are none in that language.

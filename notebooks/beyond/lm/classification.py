@@ -30,7 +30,7 @@ BATCH_TOKENS = 6_000
 
 
 def wilson(right: int, of: int, z: float = Z_95) -> tuple[float, float]:
-    """The 95 % interval for a share, from `right` of `of` tries: (low, high), each in [0, 1].
+    """Compute the 95% interval for a share, from `right` of `of` tries: (low, high) in [0, 1].
 
     Wilson's score interval: unlike right/of ± z·sqrt(…) it stays within [0, 1] and isn't empty
     when all tries are right. It speaks about which items were drawn, not about seeds or prompts.
@@ -103,7 +103,7 @@ class Scores:
         return statistics.fmean(self.prompt_tokens)
 
     def calibrated(self) -> Scores:
-        """The same answers with the model's leaning taken out, without looking at right answers.
+        """Remove the model's bias towards some labels, without looking at right answers.
 
         From each label's log-probability its mean over all prompts is subtracted, so a label
         is chosen where it is likelier than it usually is. This takes for granted that the labels
@@ -119,7 +119,7 @@ class Scores:
         return replace(self, log_probabilities=rows)
 
     def among(self, keep: Sequence[bool]) -> Scores:
-        """The scores of some prompts: those whose place in `keep` is true; `seconds` stays."""
+        """Keep the scores of the prompts whose place in `keep` is true; `seconds` stays."""
 
         def some(values: tuple) -> tuple:
             return tuple(v for v, wanted in zip(values, keep, strict=True) if wanted)
@@ -196,7 +196,7 @@ def score(
 def last_logits(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
 ) -> torch.Tensor:
-    """What the model would write next: logits (prompts × vocabulary) after each prompt's end.
+    """Compute the logits (prompts × vocabulary) of what follows each prompt.
 
     With gradients, if they are on: a training loop may call it.
     """
@@ -205,7 +205,7 @@ def last_logits(
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[int]:
-    """The token of each label after a space.
+    """Return the token of each label after a space.
 
     Raises:
         ValueError: if a label isn't one token.
@@ -219,7 +219,7 @@ def seconds_per_call(
     prompts: Sequence[str],
     beginning: str = "",
 ) -> float:
-    """Median seconds from a prompt to its label, one prompt at a time, nothing reused.
+    """Measure the median seconds from a prompt to its label, one at a time, nothing reused.
 
     Args:
         prompts: a few (5 are enough); one more pass beforehand isn't counted.
@@ -248,7 +248,7 @@ def _only_token(tokenizer: PreTrainedTokenizerBase, label: str) -> int:
 
 
 def _batches(lengths: Sequence[int], shared: int) -> Iterator[list[int]]:
-    """Places of prompts of similar length, together at most BATCH_TOKENS or a single prompt."""
+    """Group prompts of similar length, together at most BATCH_TOKENS or a single prompt."""
     rows: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         if rows and (len(rows) + 1) * (shared + lengths[i]) > BATCH_TOKENS:
@@ -260,7 +260,7 @@ def _batches(lengths: Sequence[int], shared: int) -> Iterator[list[int]]:
 
 
 def _read(model: PreTrainedModel, shared: list[int]) -> Cache:
-    """Keys and values of the shared beginning."""
+    """Prefill the shared beginning, and return its KV cache."""
     import torch
 
     ids = torch.tensor([shared], device=model.device)
@@ -270,7 +270,7 @@ def _read(model: PreTrainedModel, shared: list[int]) -> Cache:
 def _last_logits(
     model: PreTrainedModel, rows: list[list[int]], known: Cache | None, shared: int
 ) -> torch.Tensor:
-    """Logits (rows × vocabulary) after the last token of each row.
+    """Compute the logits (rows × vocabulary) after the last token of each row.
 
     Rows are padded on the left, so that every last token stands in the last column; padding is
     masked, and positions count on from the shared beginning as if there were none.

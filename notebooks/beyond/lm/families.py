@@ -43,7 +43,7 @@ class Family:
 
 @cache
 def families() -> tuple[Family, ...]:
-    """All of them, smallest first."""
+    """Return all models, smallest first."""
     found = []
     for entry in _read()["models"]:
         fields = dict(entry)
@@ -56,7 +56,7 @@ def families() -> tuple[Family, ...]:
 
 
 def family(name: str) -> Family:
-    """The model of that name.
+    """Return the model of that name.
 
     Raises:
         LookupError: if the file has none.
@@ -69,12 +69,12 @@ def family(name: str) -> Family:
 
 
 def as_of() -> str:
-    """The day on which the file was written from its sources."""
+    """Return the day on which the data were taken from their sources."""
     return _read()["as_of"]
 
 
 def table() -> Table:
-    """Size, context, licence, languages and memory of every model."""
+    """Tabulate size, context, license, languages and memory of every model."""
     rows = []
     for each in families():
         exact, active = each.shape.parameters(), each.shape.active_parameters()

@@ -28,7 +28,7 @@ _LONGEST = 1 << 26  # bytes or values; more than any header has, and a broken fi
 
 
 def read_header(file: Path) -> dict[str, Any]:
-    """The metadata of a GGUF file: numbers, texts, and lists of them, by name.
+    """Read the metadata of a GGUF file: numbers, texts, and lists of them, by name.
 
     Raises:
         ValueError: if the file isn't GGUF, or ends too early.

@@ -60,7 +60,7 @@ class Machine:
     packages: dict[str, str]
 
     def table(self) -> Table:
-        """All of it, a line each."""
+        """Tabulate the measurement, a row for each figure."""
         rows = [
             (_("System"), self.system),
             ("Python", self.python),
@@ -74,7 +74,7 @@ class Machine:
         return Table(_("This machine, now"), (_("What"), _("How much")), rows)
 
     def tokens_per_second_at_most(self, parameters: float, bytes_each: float) -> float:
-        """A bound on how fast a model can write here, one text at a time.
+        """Bound how fast a model can decode here, one text at a time.
 
         Each new token reads every weight once, so memory can't be outrun; everything else only
         makes it slower.
@@ -94,7 +94,7 @@ class Machine:
         return self.read_gb_s * 1e9 / (parameters * bytes_each)
 
     def advice(self) -> list[str]:
-        """What to expect of the lessons here, in sentences; at least one."""
+        """Say what to expect of the lessons here, in sentences; at least one."""
         sentences = [self._pace()]
         if self.cores < 2:
             sentences.append(
@@ -124,7 +124,7 @@ class Machine:
         return sentences
 
     def _pace(self) -> str:
-        """How the times that lessons state translate to this machine."""
+        """Say how the times that lessons state translate to this machine."""
         ratio = REFERENCE_GFLOPS / self.gflops
         if 1 / 1.5 <= ratio <= 1.5:
             return _("About as fast as the machine on which the lessons' times were taken.")
@@ -169,14 +169,14 @@ def measure() -> Machine:
 
 
 def free_memory() -> int:
-    """Bytes of memory that this process may still take; a container's limit counts."""
+    """Return the bytes of memory this process may still take; a container's limit counts."""
     limit, used = _container_memory()
     available = psutil.virtual_memory().available
     return max(min(available, limit - used) if limit else available, 0)
 
 
 def _shortest(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest of several runs: the others were held up by something else."""
+    """Time several runs and return the shortest, in seconds: the others were interrupted."""
     best = float("inf")
     for _i in range(repeats):
         began = time.perf_counter()
@@ -186,14 +186,14 @@ def _shortest(work: Callable[[], object], repeats: int) -> float:
 
 
 def _cores() -> int:
-    """Cores this process may use, which in a container may be fewer than the machine has."""
+    """Count the cores this process may use, which in a container may be fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _container_memory(root: Path = Path("/sys/fs/cgroup")) -> tuple[int, int]:
-    """A Linux container's memory limit and use in bytes (cgroup v2, then v1); (0, 0) for none."""
+    """Return a Linux container's memory limit and use in bytes (cgroup v2, then v1), or (0, 0)."""
     for limit_name, used_name in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),

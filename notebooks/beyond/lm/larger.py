@@ -1,6 +1,6 @@
 """A bigger model, where this machine has one: through a local Ollama, or on a graphics card.
 
-Nothing is fetched. `look` says what is here; `ask` puts a prompt to a model that Ollama already
+Nothing is fetched. `find_larger_models` says what is here; `ask` puts a prompt to a model that Ollama already
 has; a model in a folder (or, if you ask for it, from a hub) is loaded with `beyond.lm.models.load`
 and put on the graphics card with `on_device`.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Here:
+class LargerModels:
     """What this machine has."""
 
     ollama: tuple[str, ...]
@@ -44,13 +44,13 @@ class Here:
         return f"{first}\n{second}"
 
 
-def look() -> Here:
-    """What is here; takes two seconds at most, and never goes beyond this machine's Ollama."""
-    return Here(ollama.models() or (), _gpu_name())
+def find_larger_models() -> LargerModels:
+    """Look for larger models and a GPU, in two seconds at most, on this machine only."""
+    return LargerModels(ollama.models() or (), _gpu_name())
 
 
 def ask(prompt: str, model: str, new_tokens: int = 64) -> str:
-    """What a model of Ollama's answers, greedily.
+    """Ask a model of Ollama's, and return its greedy answer.
 
     Raises:
         NoOllama: if Ollama doesn't run here, or doesn't have the model.
@@ -59,7 +59,7 @@ def ask(prompt: str, model: str, new_tokens: int = 64) -> str:
 
 
 def on_device(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The model on the graphics card if there is one, as a function from ids to logits.
+    """Move the model to the GPU if there is one, and return a function from ids to logits.
 
     Ids and logits stay on the processor, so `beyond.lm.perplexity` takes it like any other model.
     """

@@ -36,18 +36,21 @@ class Shape:
     head_bias: bool = False
 
     def parameters(self) -> int:
-        """All parameters."""
+        """Count all parameters."""
         return self._count(self.experts)
 
     def active_parameters(self) -> int:
-        """The parameters that one token goes through: with experts, only the chosen ones.
+        """Count the parameters one token goes through: with experts, only the chosen ones.
 
         The embedding is counted whole, as publishers do, though a token reads one row of it.
         """
         return self._count(self.active_experts)
 
     def cache_bytes(self, tokens: int, bits: float = 16) -> float:
-        """Bytes of the KV cache after `tokens` tokens: a key and a value per layer and KV head."""
+        """Return the KV cache's bytes after `tokens` tokens.
+
+        A key and a value per layer and KV head.
+        """
         return 2 * self.layers * self.kv_heads * self.head_dim * tokens * bits / 8
 
     def _count(self, experts: int) -> int:
@@ -64,5 +67,5 @@ class Shape:
 
 
 def weight_bytes(parameters: float, bits: float) -> float:
-    """Bytes of so many weights of so many bits."""
+    """Return the bytes of so many weights in a format."""
     return parameters * bits / 8

@@ -70,7 +70,7 @@ class NoModel(RuntimeError):
 
 
 def cache_folder() -> Path:
-    """The folder for what the course makes once and keeps: converted models, trained weights.
+    """Return the folder for what the course makes once and keeps, such as converted models.
 
     It is the environment variable BEYOND_CACHE if that is set, else `.cache` in the course's
     folder, else (where the course lies read-only) `beyond-prompting` among the user's caches.
@@ -92,7 +92,7 @@ def cache_folder() -> Path:
 
 
 def kept_folder(name: str, make: Callable[[Path], None]) -> Path:
-    """The folder `name` in the cache, made by `make` if it isn't there yet.
+    """Return the folder `name` in the cache, made by `make` if it isn't there yet.
 
     Args:
         name: a relative path; put everything into it that the content depends on (a hash, a
@@ -122,7 +122,7 @@ def kept_folder(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def folder(name_or_folder: str | Path = SMOLLM2) -> Path:
-    """Where a model lies as transformers reads it: config, safetensors, tokenizer.
+    """Return a model's folder as transformers reads it: config, safetensors, tokenizer.
 
     Args:
         name_or_folder: `SMOLLM2`, which is converted first if need be, or a folder.
@@ -149,7 +149,7 @@ def load(
     *,
     from_hub: bool = False,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A language model, ready to use (`eval`), and its tokenizer. No network unless asked for.
+    """Load a language model (`eval`) and its tokenizer; no network unless asked for.
 
     Args:
         name_or_folder: `SMOLLM2`; or a folder with a model in transformers' format; or, with
@@ -187,7 +187,7 @@ def load(
 
 
 def memory_needed(place: Path, dtype: torch.dtype | str = "float32") -> int:
-    """Bytes that the weights of the model in the folder `place` take in memory as `dtype`."""
+    """Return the bytes of memory that the weights in the folder `place` take as `dtype`."""
     from safetensors import safe_open
 
     total = 0
@@ -203,7 +203,7 @@ def memory_needed(place: Path, dtype: torch.dtype | str = "float32") -> int:
 
 
 def gguf_file(name: str = SMOLLM2) -> Path:
-    """The GGUF file of a pinned model, its checksum checked.
+    """Return the GGUF file of a pinned model, its checksum verified.
 
     Raises:
         NoModel: if its package isn't installed, or the file isn't the pinned one.
@@ -236,7 +236,7 @@ def gguf_file(name: str = SMOLLM2) -> Path:
 
 
 def _converted(name: str) -> Path:
-    """The folder of a pinned model as safetensors; made on first use."""
+    """Return the folder of a pinned model as safetensors, made on first use."""
     kept = f"models/{name}-{PINNED[name].sha256[:12]}-v{FORMAT}"
     return kept_folder(kept, lambda place: _convert(name, place))
 

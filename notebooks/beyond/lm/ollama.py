@@ -21,6 +21,7 @@ import ollama
 
 from beyond.lm.models import NoModel
 from beyond.locale import _
+from beyond.old_names import keep_old_arguments, keep_old_attributes
 
 HOST = "http://127.0.0.1:11434"
 CLOUD = ("-cloud", ":cloud")
@@ -47,20 +48,20 @@ class Installed:
     """Bytes."""
 
 
+@keep_old_attributes("beyond.lm.ollama.GenerationStats")
 @dataclass(frozen=True)
-class Told:
+class GenerationStats:
     """What Ollama says about an answer when it has ended."""
 
     prompt_tokens: int
     new_tokens: int
-    first_token: float
-    """Seconds to read the prompt, a model that had to be loaded included."""
-    writing: float
-    """Tokens a second."""
+    first_token_seconds: float
+    """Seconds to prefill the prompt, and to load the model where it wasn't loaded yet."""
+    decode_tokens_per_second: float
 
 
 def local_address(host: str | None = None) -> str:
-    """Ollama's address, if it is on this machine.
+    """Return Ollama's address, if it is on this machine.
 
     Args:
         host: if not given, the environment variable OLLAMA_HOST, else the usual one.
@@ -89,7 +90,7 @@ def local_address(host: str | None = None) -> str:
 
 
 def installed(host: str | None = None) -> tuple[Installed, ...]:
-    """The models that write text here; those that run on Ollama's servers are left out.
+    """List the models that generate text here; those on Ollama's servers are left out.
 
     Raises:
         NoOllama: if none answers.
@@ -104,7 +105,7 @@ def installed(host: str | None = None) -> tuple[Installed, ...]:
 
 
 def models(host: str | None = None) -> tuple[str, ...] | None:
-    """The names of the models that a running Ollama has; None if none runs."""
+    """List the names of the models that a running Ollama has; None if none runs."""
     try:
         return tuple(one.name for one in installed(host))
     except NoOllama:
@@ -122,20 +123,21 @@ def create(name: str, file: Path, host: str | None = None) -> None:
         client.create(name, files={file.name: client.create_blob(file)})
 
 
+@keep_old_arguments("beyond.lm.ollama.stream")
 def stream(
     asked: str | Sequence[Message],
     model: str,
     tokens: int = 64,
     host: str | None = None,
-    ended: Callable[[Told], None] | None = None,
+    on_end: Callable[[GenerationStats], None] | None = None,
 ) -> Iterator[str]:
-    """An answer piece by piece, greedily.
+    """Generate an answer piece by piece, greedily.
 
     Args:
         asked: what the user says, or a conversation; Ollama puts it into the model's template.
         model: a name that `models` lists.
         tokens: the most that are written.
-        ended: called with Ollama's own figures when the answer has ended.
+        on_end: called with Ollama's own figures when the answer has ended.
 
     Raises:
         NoOllama: if it doesn't run, or doesn't have the model.
@@ -147,12 +149,12 @@ def stream(
         for part in client.chat(model, messages, stream=True, options=options):
             if part.message.content:
                 yield part.message.content
-            if part.done and ended:
-                ended(_told(part))
+            if part.done and on_end:
+                on_end(_stats(part))
 
 
 def _writes(model: ollama.ListResponse.Model) -> bool:
-    """Whether a model writes; one for embeddings would refuse a prompt."""
+    """Return whether a model generates text; one for embeddings would refuse a prompt."""
     family = (model.details and model.details.family) or ""
     return "bert" not in family and "embed" not in model.model
 
@@ -164,7 +166,7 @@ def _client(host: str | None, seconds: float) -> ollama.Client:
 
 @contextmanager
 def _one_sentence(host: str | None) -> Iterator[None]:
-    """What can go wrong with an Ollama, as `NoOllama`."""
+    """Turn whatever goes wrong with an Ollama into a `NoOllama` of one sentence."""
     try:
         yield
     except ollama.ResponseError as problem:
@@ -181,12 +183,12 @@ def _one_sentence(host: str | None) -> Iterator[None]:
         ) from problem
 
 
-def _told(part: ollama.ChatResponse) -> Told:
+def _stats(part: ollama.ChatResponse) -> GenerationStats:
     second = 1e9  # Ollama counts nanoseconds
     written, writing = part.eval_count or 0, (part.eval_duration or 0) / second
-    return Told(
+    return GenerationStats(
         prompt_tokens=part.prompt_eval_count or 0,
         new_tokens=written,
-        first_token=((part.load_duration or 0) + (part.prompt_eval_duration or 0)) / second,
-        writing=written / writing if writing else 0.0,
+        first_token_seconds=((part.load_duration or 0) + (part.prompt_eval_duration or 0)) / second,
+        decode_tokens_per_second=written / writing if writing else 0.0,
     )

@@ -29,7 +29,7 @@ WINDOW = 512
 
 
 def prose() -> str:
-    """English prose of ten kinds, about 2,500 tokens, written for this course (CC BY 4.0).
+    """Return English prose of ten kinds, about 2,500 tokens, written for this course (CC BY 4.0).
 
     No model that is older than the course has met it in training, as it may have met a classic.
     """
@@ -45,7 +45,7 @@ def perplexity(
     window: int = WINDOW,
     limit: int | None = None,
 ) -> float:
-    """exp of the mean of −log p(token | the tokens before it in its window).
+    """Compute exp of the mean of −log p(token | the tokens before it in its window).
 
     A model that guesses evenly among n tokens at each step has a perplexity of n; 1 is the least.
     Perplexities may only be compared between models with the same tokenizer, on the same text,
@@ -67,9 +67,9 @@ def perplexity(
         for piece in ids.split(window, dim=1):
             if piece.shape[1] < 2:
                 continue
-            surprise = _surprise(model, piece)
-            lost += surprise.sum().item()
-            count += surprise.numel()
+            negative_log_likelihood = _negative_log_likelihoods(model, piece)
+            lost += negative_log_likelihood.sum().item()
+            count += negative_log_likelihood.numel()
     if not count:
         raise ValueError("The text has fewer than 2 tokens; there is nothing to predict.")
     return math.exp(lost / count)
@@ -82,7 +82,7 @@ def log_likelihoods(
     *,
     batch: int = 32,
 ) -> list[float]:
-    """log p(continuation | beginning) for each (beginning, continuation), in nats.
+    """Compute log p(continuation | beginning) for each (beginning, continuation), in nats.
 
     The two are tokenised apart, so a continuation should start with its space. Pairs of similar
     length go through the model together; padding stands behind a text, where a model that reads
@@ -110,11 +110,11 @@ def log_likelihoods(
             for row, i in enumerate(rows):
                 both = texts[i][0] + texts[i][1]
                 ids[row, : len(both)] = torch.tensor(both)
-            surprise = _surprise(model, ids)
+            negative_log_likelihood = _negative_log_likelihoods(model, ids)
             for row, i in enumerate(rows):
                 first, second = texts[i]
                 end = len(first) + len(second) - 1
-                result[i] = -surprise[row, len(first) - 1 : end].sum().item()
+                result[i] = -negative_log_likelihood[row, len(first) - 1 : end].sum().item()
     return result
 
 
@@ -128,7 +128,7 @@ class ChoiceQuestion:
 
 
 def questions_by_difficulty() -> list[ChoiceQuestion]:
-    """80 English questions with 4 choices, 20 at each of 4 levels, written for this course."""
+    """Return 80 English questions with 4 choices, 20 at each of 4 levels."""
     levels = json.loads((_DATA / "questions_by_difficulty.json").read_text("utf-8"))["levels"]
     return [
         ChoiceQuestion(level["level"], each["question"], tuple(each["choices"]))
@@ -138,7 +138,7 @@ def questions_by_difficulty() -> list[ChoiceQuestion]:
 
 
 def level_name(level: str) -> str:
-    """The name of a level for a reader."""
+    """Return the name of a level for a reader."""
     return {
         "everyday knowledge": _("everyday knowledge"),
         "specialist knowledge": _("specialist knowledge"),
@@ -153,7 +153,7 @@ def choose(
     questions: Sequence[ChoiceQuestion],
     template: str = "Question: {question}\nAnswer:",
 ) -> list[int]:
-    """For each question the choice that the model finds likeliest after it, counted from 0.
+    """Return for each question the index of the choice that the model finds likeliest.
 
     The log-likelihood is divided by the choice's length in bytes: otherwise a short answer would
     win for being short. (The measure `acc_norm` of EleutherAI's lm-evaluation-harness.)
@@ -171,15 +171,17 @@ def choose(
     return chosen
 
 
-def _surprise(model: Callable[[torch.Tensor], Any], ids: torch.Tensor) -> torch.Tensor:
-    """−log p of each token but the first, shape (batch, length − 1)."""
+def _negative_log_likelihoods(
+    model: Callable[[torch.Tensor], Any], ids: torch.Tensor
+) -> torch.Tensor:
+    """Compute −log p of each token but the first, in nats, shape (batch, length − 1)."""
     import torch
 
     answer = model(ids)
     logits = getattr(answer, "logits", answer)
-    surprise = [
+    negative_log_likelihood = [
         # a row at a time, and in rows of the vocabulary: several times as fast as all at once
         torch.nn.functional.cross_entropy(row[:-1].float(), after[1:], reduction="none")
         for row, after in zip(logits, ids, strict=True)
     ]
-    return torch.stack(surprise)
+    return torch.stack(negative_log_likelihood)

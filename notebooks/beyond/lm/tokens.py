@@ -29,7 +29,7 @@ NAMES = {"tekken": "Tekken", "sentencepiece": "SentencePiece", "smollm2": "SmolL
 
 
 def encode(text: str, tokenizer: str = "tekken") -> list[int]:
-    """The token ids of `text` alone, without marks for its beginning or end.
+    """Return the token ids of `text` alone, without marks for its beginning or end.
 
     Raises:
         ValueError: if there is no such tokenizer.
@@ -42,12 +42,12 @@ def encode(text: str, tokenizer: str = "tekken") -> list[int]:
 
 
 def count(text: str, tokenizer: str = "tekken") -> int:
-    """How many tokens `text` is."""
+    """Count the tokens of `text`."""
     return len(encode(text, tokenizer))
 
 
 def decode(ids: list[int], tokenizer: str = "tekken") -> str:
-    """The text of token ids: the inverse of `encode`."""
+    """Return the text of token ids: the inverse of `encode`."""
     loaded = _load(tokenizer)
     if tokenizer == "smollm2":
         return loaded.decode(ids, skip_special_tokens=False)
@@ -55,7 +55,7 @@ def decode(ids: list[int], tokenizer: str = "tekken") -> str:
 
 
 def pieces(text: str, tokenizer: str = "tekken") -> list[str]:
-    """The tokens of `text` in a readable form, a space shown as "␣".
+    """Return the tokens of `text` in a readable form, a space shown as "␣".
 
     A token may be a part of a letter: a Hangul syllable is three bytes in UTF-8, and a
     tokenizer that has no token for it spells the bytes out. Such a token is shown as its
@@ -80,14 +80,14 @@ def _readable(piece: bytes) -> str:
 
 
 def _bytes_of(piece: str) -> bytes:
-    """The bytes behind a token of byte-level BPE, which writes each byte as a letter of its own."""
+    """Return the bytes behind a token of byte-level BPE, which writes each byte as a letter."""
     letters = _letters()
     return bytes(letters[letter] for letter in piece)
 
 
 @cache
 def _letters() -> dict[str, int]:
-    """GPT-2's table: printable bytes stand for themselves, the others for letters from U+0100."""
+    """Return GPT-2's table: printable bytes are themselves, the others letters from U+0100."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     table = {chr(byte): byte for byte in printable}
@@ -114,7 +114,7 @@ def _load(tokenizer: str):
 
 
 def _smollm2():
-    """The tokenizer that the model's file carries: no conversion of the model is needed for it."""
+    """Build the tokenizer from the GGUF file's header, which needs no conversion of the model."""
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
 

@@ -52,7 +52,7 @@ class Shape:
     vocabulary: int = 256
 
     def parameters(self, active: bool = False) -> int:
-        """How many parameters there are; with `active`, how many of them one token uses."""
+        """Count the parameters; with `active`, those that one token uses."""
         attention = 4 * self.dim**2
         experts = (self.k if active else self.experts) * 3 * self.dim * self.hidden
         router = self.experts * self.dim if self.experts > 1 else 0
@@ -61,7 +61,7 @@ class Shape:
         return self.layers * (attention + experts + router + norms) + tables
 
     def training_flops(self) -> float:
-        """Floating-point operations to train on one byte: three times those of reading it."""
+        """Return the floating-point operations of training on one byte: 3 × the forward pass."""
         matrices = self.layers * (
             4 * self.dim**2
             + self.k * 3 * self.dim * self.hidden
@@ -88,7 +88,7 @@ class Dense(nn.Module):
         self.down = nn.Parameter(torch.randn(dim, hidden) * hidden**-0.5)
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """The output, and no routing."""
+        """Return the output, and None in place of a routing."""
         gate, up = F.linear(x, self.gate_up).chunk(2, dim=-1)
         return F.linear(F.silu(gate) * up, self.down), None
 
@@ -108,7 +108,7 @@ class Block(nn.Module):
             self.feed = Dense(shape.dim, shape.hidden)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing | None]:
-        """The block's output, and how a mixture routed."""
+        """Return the block's output, and how a mixture routed."""
         batch, length, dim = x.shape
         split = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1)
         q, k, v = split.permute(2, 0, 3, 1, 4)
@@ -133,7 +133,7 @@ class ByteLM(nn.Module):
         nn.init.normal_(self.places.weight, std=shape.dim**-0.5)
 
     def forward(self, letters: Tensor) -> tuple[Tensor, list[Routing]]:
-        """Scores for the next byte [batch, length, 256], and a mixture's routing by layer."""
+        """Return logits for the next byte [batch, length, 256], and the routing by layer."""
         x = self.letters(letters) + self.places.weight[: letters.shape[1]]
         routings = []
         for block in self.blocks:
@@ -145,7 +145,7 @@ class ByteLM(nn.Module):
 
 @cache
 def texts() -> dict[str, tuple[Tensor, Tensor]]:
-    """For each language its bytes: those to train on, and those held out."""
+    """Return for each language its bytes: those to train on, and those held out."""
     split = {}
     for language in LANGUAGES:
         raw = (FOLDER / f"{language}.txt").read_bytes()
@@ -160,13 +160,13 @@ def texts() -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def windows(part: Tensor, context: int) -> tuple[Tensor, Tensor]:
-    """Held-out bytes cut into windows [n, context], and the byte that follows each."""
+    """Cut held-out bytes into windows [n, context], each with the bytes that follow."""
     n = (len(part) - 1) // context
     return part[: n * context].view(n, context), part[1 : n * context + 1].view(n, context)
 
 
 def batch(shape: Shape, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Windows at random places, the languages in turn, and the byte after each place."""
+    """Sample windows at random places, the languages in turn, with the bytes that follow."""
     rows = []
     for i in range(WINDOWS):
         part = texts()[LANGUAGES[i % len(LANGUAGES)]][0]
@@ -272,13 +272,13 @@ class Curve:
     reports: tuple[Report, ...]
 
     def flops(self) -> list[float]:
-        """Floating-point operations spent on training up to each report."""
+        """Return the floating-point operations spent on training up to each report."""
         each = WINDOWS * self.shape.context * self.shape.training_flops()
         return [report.step * each for report in self.reports]
 
 
 def curves() -> list[Curve]:
-    """The trainings in `CURVES`: read, not trained now."""
+    """Read the training curves in `CURVES`; nothing is trained."""
     runs = json.loads(CURVES.read_text("utf-8"))["runs"]
     return [
         Curve(
@@ -294,7 +294,7 @@ def curves() -> list[Curve]:
 def route(
     model: ByteLM, text: str, k: int | None = None, temperature: float = 1.0
 ) -> tuple[list[Routing], float]:
-    """How a mixture routes the bytes of `text`, layer by layer, and its loss on them.
+    """Route the bytes of `text` through a mixture; return the routing by layer, and the loss.
 
     Args:
         model: a mixture.

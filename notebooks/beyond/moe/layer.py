@@ -29,8 +29,8 @@ class Routing(NamedTuple):
     experts: Tensor  # [T, k], the chosen experts' numbers, the best first
 
 
-def top_k(logits: Tensor, k: int, renormalise: bool = True) -> tuple[Tensor, Tensor]:
-    """The k most probable experts of each token, and their weights.
+def top_k(logits: Tensor, k: int, renormalize: bool = True) -> tuple[Tensor, Tensor]:
+    """Return the k most probable experts of each token, and their weights.
 
     Args:
         logits: [T, E].
@@ -39,13 +39,13 @@ def top_k(logits: Tensor, k: int, renormalise: bool = True) -> tuple[Tensor, Ten
             otherwise they stay what the softmax over all experts gave (OLMoE, Switch).
     """
     weights, experts = logits.softmax(-1).topk(k, dim=-1)
-    if renormalise:
+    if renormalize:
         weights = weights / weights.sum(-1, keepdim=True)
     return weights, experts
 
 
 def sparse_mixer(logits: Tensor, jitter: float = 0.01) -> tuple[Tensor, Tensor]:
-    """Two experts as Phi-3.5-MoE picks them when it doesn't train: the best, then the next.
+    """Choose two experts as Phi-3.5-MoE does in evaluation: the best, then the next.
 
     Each weight is a softmax over only those experts that come close to the best one still there,
     by 2·jitter of its size, so the two weights do not add up to 1. (arXiv 2409.12136 says how the
@@ -81,19 +81,19 @@ class MoELayer(nn.Module):
         hidden: int,
         experts: int,
         k: int,
-        renormalise: bool = True,
+        renormalize: bool = True,
         choose: Choice | None = None,
     ) -> None:
         super().__init__()
         if not 1 <= k <= experts:
             raise ValueError(f"A token uses 1 to {experts} experts, not {k}.")
-        self.choose = choose or partial(top_k, k=k, renormalise=renormalise)
+        self.choose = choose or partial(top_k, k=k, renormalize=renormalize)
         self.router = nn.Linear(dim, experts, bias=False)
         self.gate_up = nn.Parameter(torch.randn(experts, 2 * hidden, dim) * dim**-0.5)
         self.down = nn.Parameter(torch.randn(experts, dim, hidden) * hidden**-0.5)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
-        """The layer's output, in the shape of `x` [..., D], and how its tokens were routed."""
+        """Return the layer's output, in the shape of `x` [..., D], and the routing."""
         tokens = x.reshape(-1, x.shape[-1])
         routing = self.route(tokens)
         k = routing.experts.shape[1]
@@ -165,7 +165,7 @@ class _Experts(torch.autograd.Function):
 
 
 def balance_loss(logits: Tensor, experts: Tensor) -> Tensor:
-    """The load-balancing loss of one layer: 1 if balanced, up to E / k if all choose alike.
+    """Compute one layer's load-balancing loss: 1 if balanced, up to E / k if all choose alike.
 
     E · Σ f·P with f the share of all T·k assignments that an expert got, and P its mean
     probability under the softmax over *all* experts; f is a count, so only P carries a gradient.
@@ -180,12 +180,12 @@ def balance_loss(logits: Tensor, experts: Tensor) -> Tensor:
 
 
 def load(experts: Tensor, n: int) -> Tensor:
-    """The share of all assignments that each of n experts got, [n], summing to 1."""
+    """Return the share of all assignments that each of n experts got, [n], summing to 1."""
     return experts.flatten().bincount(minlength=n) / max(experts.numel(), 1)
 
 
 def z_loss(logits: Tensor) -> Tensor:
-    """The mean square of log Σ exp(logits): keeps logits small, where float rounding is finer.
+    """Compute the mean square of log Σ exp(logits): it keeps logits small, where rounding is finer.
 
     ST-MoE (arXiv 2202.08906), equation 5.
     """
@@ -193,7 +193,7 @@ def z_loss(logits: Tensor) -> Tensor:
 
 
 def noisy(logits: Tensor, spread: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Logits with noise of a learned size, softplus(spread), so that others get chosen too.
+    """Add noise of a learned size, softplus(spread), to the logits, so that others get chosen too.
 
     Shazeer and others 2017 (arXiv 1701.06538), equation 4; for training only.
     """
@@ -202,7 +202,7 @@ def noisy(logits: Tensor, spread: Tensor, generator: torch.Generator | None = No
 
 
 def capacity(tokens: int, experts: int, k: int, factor: float) -> int:
-    """Tokens that one expert takes at most: `factor` times its even share, rounded up.
+    """Return how many tokens an expert takes at most: `factor` times its even share, rounded up.
 
     Switch Transformer, equation 3, with k assignments for each token.
     """
@@ -210,7 +210,7 @@ def capacity(tokens: int, experts: int, k: int, factor: float) -> int:
 
 
 def within_capacity(experts: Tensor, n: int, room: int) -> Tensor:
-    """Which assignments [T, k] still find room when each of n experts takes `room` of them.
+    """Mark the assignments [T, k] that still find room when each of n experts takes `room`.
 
     First choices go before second choices, and earlier tokens before later ones (GShard,
     arXiv 2006.16668, algorithm 1).

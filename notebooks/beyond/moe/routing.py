@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from beyond.locale import _
 from beyond.moe.byte_lm import ByteLM, Curve, Report, route
 from beyond.moe.layer import Routing
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
+from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
 # Light enough for black letters; numbers stand beside them wherever they appear.
-COLOURS = (
+COLORS = (
     "#F2A3A3",
     "#F8CF95",
     "#FBF1A0",
@@ -34,7 +34,7 @@ COLOURS = (
 
 
 def byte_names(text: str, n: int, short: bool = False) -> list[str]:
-    """A name for each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
+    """Name each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
 
     Args:
         short: leave the letter out of the later bytes' names, for a narrow axis.
@@ -48,7 +48,7 @@ def byte_names(text: str, n: int, short: bool = False) -> list[str]:
 
 
 @dataclass(frozen=True)
-class ColouredText:
+class ColoredText:
     """A text, each byte's background in the colour of its first expert.
 
     A letter of several bytes has as many stripes. As plain text: the experts' numbers.
@@ -72,7 +72,7 @@ class ColouredText:
             if not own:
                 break
             stops = [
-                f"{COLOURS[e % len(COLOURS)]} {100 * i / len(own):.0f}% "
+                f"{COLORS[e % len(COLORS)]} {100 * i / len(own):.0f}% "
                 f"{100 * (i + 1) / len(own):.0f}%"
                 for i, e in enumerate(own)
             ]
@@ -82,7 +82,7 @@ class ColouredText:
                 f'background:linear-gradient(to right,{",".join(stops)})">{shown}</span>'
             )
         key = " ".join(
-            f'<span style="color:black;background:{COLOURS[e % len(COLOURS)]}">&nbsp;{e}&nbsp;</span>'
+            f'<span style="color:black;background:{COLORS[e % len(COLORS)]}">&nbsp;{e}&nbsp;</span>'
             for e in sorted(set(self.experts))
         )
         label = html.escape(_("First expert of each byte:"))
@@ -92,13 +92,13 @@ class ColouredText:
         )
 
 
-def coloured(text: str, routing: Routing) -> ColouredText:
-    """The text in the colours of its bytes' first experts."""
-    return ColouredText(text, routing.experts[:, 0].tolist())
+def colored(text: str, routing: Routing) -> ColoredText:
+    """Show the text in the colors of its bytes' first experts."""
+    return ColoredText(text, routing.experts[:, 0].tolist())
 
 
 def table(text: str, routing: Routing) -> Table:
-    """Each byte with its experts and their weights, the first choice first."""
+    """Tabulate each byte with its experts and their weights, the first choice first."""
     k = routing.experts.shape[1]
     header = [_("byte"), *(_("choice {n}").format(n=i + 1) for i in range(k))]
     rows = []
@@ -114,7 +114,7 @@ def table(text: str, routing: Routing) -> Table:
 
 
 def heat_map(text: str, routing: Routing, title: str) -> Chart:
-    """Bytes from left to right, experts from top to bottom, darker where an expert counts more."""
+    """Draw bytes from left to right, experts from top to bottom, darker for larger weights."""
     use_style()
     tokens, n = routing.logits.shape
     grid = np.zeros((n, tokens))
@@ -138,18 +138,18 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
 
 
 def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Chart:
-    """The share of each language's bytes that each expert gets, in one layer."""
+    """Draw the share of each language's bytes that each expert gets, in one layer."""
     use_style()
     loads = np.array(report.loads[layer])  # [language, expert]
     figure = Figure(figsize=(7.2, 2.6))
     axes = figure.subplots()
     width = 0.8 / len(loads)
-    for i, (row, name, colour) in enumerate(
+    for i, (row, name, color) in enumerate(
         zip(loads, names.values(), (BLUE, ORANGE, GREEN), strict=True)
     ):
-        axes.bar(np.arange(len(row)) + i * width, 100 * row, width * 0.9, label=name, color=colour)
+        axes.bar(np.arange(len(row)) + i * width, 100 * row, width * 0.9, label=name, color=color)
     even = 100 / loads.shape[1]
-    axes.axhline(even, color=GREY, linewidth=1, linestyle=":")
+    axes.axhline(even, color=GRAY, linewidth=1, linestyle=":")
     axes.set_xticks(np.arange(loads.shape[1]) + width, range(loads.shape[1]))
     axes.set_xlabel(_("expert"))
     axes.set_ylabel(_("% of the assignments"))
@@ -166,7 +166,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
 
 
 def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title: str) -> Chart:
-    """One panel for each run: the experts' shares of all assignments, stacked, over the steps."""
+    """Draw a panel for each run: the experts' shares of all assignments over the steps."""
     use_style()
     figure = Figure(figsize=(7.6, 3.0))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
@@ -174,8 +174,8 @@ def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title:
     for axes, (name, reports) in zip(panels, runs.items(), strict=True):
         steps = [report.step for report in reports]
         shares = 100 * np.array([np.mean(report.loads[layer], axis=0) for report in reports])
-        colours = [COLOURS[e % len(COLOURS)] for e in range(shares.shape[1])]
-        axes.stackplot(steps, shares.T, colors=colours, edgecolor="white", linewidth=0.6)
+        colors = [COLORS[e % len(COLORS)] for e in range(shares.shape[1])]
+        axes.stackplot(steps, shares.T, colors=colors, edgecolor="white", linewidth=0.6)
         axes.set_title(name, fontsize=11)
         axes.set_xlabel(_("training step"))
         axes.set_xlim(steps[0], steps[-1])
@@ -208,7 +208,7 @@ def curves_chart(
     against: str,
     live: tuple[str, Sequence[float], Sequence[Report]] | None = None,
 ) -> Chart:
-    """Held-out loss: for each kind of model the mean of its seeds, and the span between them.
+    """Draw held-out loss: for each kind of model the mean of its seeds, and their range.
 
     Args:
         curves: trainings read from the file.
@@ -220,7 +220,7 @@ def curves_chart(
     figure = Figure(figsize=(7.2, 3.8))
     axes = figure.subplots()
     words = []
-    for (kind, name), colour in zip(names.items(), (GREY, BLUE, RED, GREEN), strict=False):
+    for (kind, name), color in zip(names.items(), (GRAY, BLUE, RED, GREEN), strict=False):
         own = [curve for curve in curves if curve.name == kind]
         y = np.array([[report.loss for report in curve.reports] for curve in own])
         if against == "flops":
@@ -228,8 +228,8 @@ def curves_chart(
         else:  # the machine was not equally busy for all: the fastest of the seeds
             x = np.min([[r.seconds for r in curve.reports] for curve in own], axis=0)
         mean = y.mean(axis=0)
-        axes.plot(x, mean, LINES.get(kind, ":"), color=colour, label=name)
-        axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+        axes.plot(x, mean, LINES.get(kind, ":"), color=color, label=name)
+        axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=color, alpha=0.2, linewidth=0)
         words.append(
             _("{name}: {last:.3f} after {x:,.1f}").format(name=name, last=mean[-1], x=x[-1])
         )
@@ -310,7 +310,7 @@ class RoutingExplorer(PlainBox):
         said = _("Loss on this text: {loss:.2f} nats a byte.").format(loss=loss)
         parts = [
             f'<p role="status">{html.escape(said)}</p>',
-            coloured(text, routing)._repr_html_(),
+            colored(text, routing)._repr_html_(),
             heat_map(text, routing, title).html(),
             f"<details><summary>{html.escape(_('The same as a table'))}</summary>"
             f"{self.table._repr_html_()}</details>",

@@ -45,34 +45,34 @@ ADAPTER = Path(__file__).parent / "shop_adapter"
 
 
 def teams() -> tuple[str, ...]:
-    """The five teams; each is one token for SmolLM2 after a space."""
+    """Return the five teams; each is one token for SmolLM2 after a space."""
     return tuple(_data()["teams"])
 
 
 def handbook() -> list[Entry]:
-    """The 20 rules, as they were while the training messages were collected."""
+    """Return the 20 rules, as they were while the training messages were collected."""
     return _entries(_data()["handbook"])
 
 
 def training() -> list[Entry]:
-    """300 messages with their teams: 15 a topic, 5 sentences in 3 dressings each."""
+    """Return 300 messages with their teams: 15 a topic, 5 sentences in 3 variations each."""
     return _entries(_data()["training"])
 
 
 def held_out() -> list[Entry]:
-    """100 messages with their teams, 5 a topic, none of whose sentences is in `training()`."""
+    """Return 100 messages with their teams, 5 a topic; no sentence of them is in `training()`."""
     return _entries(_data()["held_out"])
 
 
 def later_handbook() -> list[Entry]:
-    """The handbook after four rules were added and one was changed: 24 rules."""
+    """Return the handbook after four rules were added and one was changed: 24 rules."""
     changes = _entries(_data()["later"]["handbook"])
     changed = {rule.topic for rule in changes}
     return [rule for rule in handbook() if rule.topic not in changed] + changes
 
 
 def later_messages() -> list[Entry]:
-    """25 messages that fall under the added and changed rules, 5 for each."""
+    """Return 25 messages that fall under the added and changed rules, 5 for each."""
     return _entries(_data()["later"]["messages"])
 
 
@@ -83,12 +83,12 @@ INSTRUCTIONS = (
 
 
 def asked(message: str) -> str:
-    """The end of every prompt: the message, and the place for the team."""
+    """Return the end of every prompt: the message, and the place for the team."""
     return f"Message: {message}\nTeam:"
 
 
 def examples(number: int, seed: int = 0) -> list[Entry]:
-    """Training messages to show in a prompt: topics differ as long as there are others.
+    """Choose training messages to show in a prompt: topics differ as long as there are others.
 
     Teams come in turn, so that no team is shown twice before each has been shown once.
     """
@@ -112,7 +112,7 @@ def examples(number: int, seed: int = 0) -> list[Entry]:
 
 
 def with_rules(message: str, rules: Sequence[str]) -> str:
-    """The end of a prompt with retrieval: rules of the handbook, then the message."""
+    """Return the end of a prompt with retrieval: rules of the handbook, then the message."""
     return f"Handbook: {' '.join(rules)}\n{asked(message)}"
 
 
@@ -124,7 +124,7 @@ def accuracy(
     seed: int = 0,
     rules: bool = False,
 ) -> Scores:
-    """How often a model names the right team after a prompt with `shots` examples.
+    """Measure how often a model names the right team after a prompt with `shots` examples.
 
     Args:
         model: any causal language model of transformers.

@@ -87,7 +87,7 @@ def will_it_run(
     bandwidth_gb_s: float = MEMORY_READ_GB_S,
     kept_gb: float = KEPT_GB,
 ) -> Verdict:
-    """Whether `model` runs on a machine, and what speaks against it.
+    """Decide whether `model` runs on a machine, with the reasons to rule it out.
 
     Args:
         model: from `beyond.lm.families`.
@@ -135,7 +135,7 @@ def verdicts(
     languages: Sequence[str] = (),
     bandwidth_gb_s: float = MEMORY_READ_GB_S,
 ) -> Table:
-    """`will_it_run` for every model of the data file, as a table."""
+    """Tabulate `will_it_run` for every model of the data file."""
     rows = []
     for model in families():
         found = will_it_run(model, memory_gb, bits, context, languages, bandwidth_gb_s)
@@ -168,7 +168,7 @@ def verdicts(
 
 
 def _pace(tokens_per_second: float) -> str:
-    """A speed for a reader: below 10 the first decimal matters."""
+    """Format a speed for a reader: below 10 the first decimal matters."""
     return f"{tokens_per_second:,.{0 if tokens_per_second >= 10 else 1}f}"
 
 

@@ -25,8 +25,8 @@ SCALE_BITS = 32
 BLOCK = 32
 
 
-def round_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.Tensor:
-    """`weights` with each block rounded to 2^bits levels between its smallest and largest value.
+def quantize_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.Tensor:
+    """Round each block of `weights` to 2^bits levels from its smallest to its largest value.
 
     Args:
         weights: any shape; the blocks lie along the last axis.
@@ -50,13 +50,13 @@ def round_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> torch.
     return levels.mul_(step).add_(low).reshape(weights.shape)
 
 
-def stored_bits(bits: float, block: int = BLOCK) -> float:
-    """Bits that a weight takes on disk, its share of the block's d and m included."""
+def bits_per_weight(bits: float, block: int = BLOCK) -> float:
+    """Return the bits that a weight takes on disk, its share of the block's d and m included."""
     return bits + SCALE_BITS / block
 
 
 def matrices(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The parameters that are rounded: all matrices. A tied one is there once.
+    """Return the parameters that are quantized: all matrices, a tied one once.
 
     Vectors (the norms) stay as they are, as in all common formats: they are few.
     """
@@ -64,17 +64,17 @@ def matrices(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 
 @contextmanager
-def rounded(
+def quantized(
     model: torch.nn.Module,
     bits: int,
     block: int = BLOCK,
     only: Callable[[str], bool] | None = None,
 ) -> Iterator[torch.nn.Module]:
-    """The model with rounded weights, for the time of a `with` block; then as it was, exactly.
+    """Quantize the model's weights inside a `with` block, and restore them exactly afterwards.
 
     Args:
         model: changed in place; a copy of the changed matrices is kept meanwhile.
-        bits, block: as in `round_blocks`.
+        bits, block: as in `quantize_blocks`.
         only: whether a matrix of this name is rounded; every one if not given.
     """
     import torch
@@ -84,7 +84,7 @@ def rounded(
     try:
         with torch.no_grad():
             for parameter in chosen.values():
-                parameter.copy_(round_blocks(parameter, bits, block))
+                parameter.copy_(quantize_blocks(parameter, bits, block))
         yield model
     finally:
         with torch.no_grad():

@@ -17,7 +17,7 @@ FORMS = ("en", "ko", "ja", "ar", "fr", "python")
 
 
 def form_name(form: str) -> str:
-    """The name of a form for a reader."""
+    """Return the name of a form for a reader."""
     return {
         "en": _("English"),
         "ko": _("Korean"),
@@ -29,7 +29,7 @@ def form_name(form: str) -> str:
 
 
 def texts(form: str) -> list[str]:
-    """The five texts in one form, in the same order in each."""
+    """Return the five texts in one form, in the same order in each."""
     return [item[form] for item in _items()]
 
 

@@ -25,7 +25,7 @@ SHOWN = 600
 
 
 @dataclass(frozen=True)
-class Coloured:
+class ColoredTokens:
     """A text with its tokens set apart; as the last value of a cell it shows itself."""
 
     text: str
@@ -62,7 +62,7 @@ class Coloured:
 
 
 def counts(text: str, tokenizers: Sequence[str] | None = None) -> Table:
-    """How many tokens each tokenizer makes of `text`, and what that is per letter and byte."""
+    """Tabulate how many tokens each tokenizer makes of `text`, also per letter and byte."""
     letters, size = len(text), len(text.encode())
     rows = []
     for name in tokenizers or tokens.NAMES:
@@ -99,9 +99,9 @@ class TokenViewer(PlainBox):
         self._changed()
 
     @property
-    def coloured(self) -> Coloured:
+    def colored(self) -> ColoredTokens:
         """The present text with the present tokenizer."""
-        return Coloured(self.text.value, self.tokenizer.value)
+        return ColoredTokens(self.text.value, self.tokenizer.value)
 
     @property
     def table(self) -> Table:
@@ -109,7 +109,7 @@ class TokenViewer(PlainBox):
         return counts(self.text.value)
 
     def _changed(self, change: object = None) -> None:
-        self._drawn.value = self.coloured._repr_html_()
+        self._drawn.value = self.colored._repr_html_()
         self._counted.value = f'<div aria-live="polite">{self.table._repr_html_()}</div>'
 
 
@@ -120,7 +120,7 @@ class _Plain:
         self._viewer = viewer
 
     def __str__(self) -> str:
-        return f"{self._viewer.coloured}\n\n{self._viewer.table}"
+        return f"{self._viewer.colored}\n\n{self._viewer.table}"
 
     def _repr_html_(self) -> str:
-        return self._viewer.coloured._repr_html_() + self._viewer.table._repr_html_()
+        return self._viewer.colored._repr_html_() + self._viewer.table._repr_html_()

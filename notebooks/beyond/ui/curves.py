@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from beyond.locale import _
-from beyond.ui.figures import GREY, Chart, use_style
+from beyond.ui.figures import GRAY, Chart, use_style
 
 
 def lines(
@@ -24,7 +24,7 @@ def lines(
     limits: dict[str, float] | None = None,
     show_values: bool = False,
 ) -> Chart:
-    """A line with a marker at each point for each entry of `series`, named at its end.
+    """Draw a line with a marker at each point for each entry of `series`, named in a legend.
 
     Args:
         series: name to values, one for each `x`.
@@ -48,7 +48,7 @@ def lines(
                 fontsize=9,
             )
     for name, height in (limits or {}).items():
-        axes.axhline(height, color=GREY, linestyle="--", linewidth=1.2)
+        axes.axhline(height, color=GRAY, linestyle="--", linewidth=1.2)
         axes.annotate(
             name,
             (0, height),
@@ -93,7 +93,7 @@ def shares(
     title: str,
     chance: float | None = None,
 ) -> Chart:
-    """Shares of right answers as points, each with its interval; a dashed line for pure chance.
+    """Draw shares of right answers as points with intervals, and a dashed line for chance.
 
     Args:
         right, of: right answers and questions in each group.
@@ -124,7 +124,7 @@ def shares(
             fontsize=9,
         )
     if chance is not None:
-        axes.axvline(100 * chance, color=GREY, linestyle="--", linewidth=1.2)
+        axes.axvline(100 * chance, color=GRAY, linestyle="--", linewidth=1.2)
         axes.annotate(
             _("chance"),
             (100 * chance, len(groups) - 0.45),

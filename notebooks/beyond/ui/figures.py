@@ -26,7 +26,7 @@ HANGUL_FONT = "NanumGothic"
 """Nanum Gothic, SIL Open Font License 1.1, as the package koreanize-matplotlib carries it."""
 
 # Okabe and Ito's colours: told apart with every common colour vision, and in print.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
+BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 
 _STYLE = {
     "figure.figsize": (7.2, 3.8),
@@ -44,13 +44,13 @@ _STYLE = {
     "lines.linewidth": 2.2,
     "font.size": 11,
     "legend.frameon": False,
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, RED, GREY]),
+    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, RED, GRAY]),
 }
 
 
 @cache
 def _font_family() -> tuple[str, ...]:
-    """Fonts to draw with, the first that has a letter is used for it.
+    """Return the fonts to draw with; the first that has a letter is used for it.
 
     The package that carries the font is only located, never imported: its import needs
     `distutils`, which Python 3.12 no longer has.
@@ -99,7 +99,7 @@ class Chart:
             pyplot.close(self.figure)
 
     def png(self) -> bytes:
-        """The figure as a PNG file."""
+        """Return the figure as a PNG file."""
         buffer = io.BytesIO()
         with style():
             # tight: the lines of a Hangul font are taller than the layout reckons with
@@ -107,7 +107,7 @@ class Chart:
         return buffer.getvalue()
 
     def html(self) -> str:
-        """The figure as an HTML image with its alt text."""
+        """Return the figure as an HTML image with its alt text."""
         data = base64.b64encode(self.png()).decode("ascii")
         return (
             f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.alt)}" '
@@ -119,7 +119,7 @@ class Chart:
 
 
 def bars(values: dict[str, Sequence[float]], groups: Sequence[str], unit: str, title: str) -> Chart:
-    """Bars side by side: one colour for each key of `values`, one cluster for each group.
+    """Draw bars side by side: a color for each key of `values`, a cluster for each group.
 
     The value stands at each bar, so that nothing has to be read off an axis.
     """

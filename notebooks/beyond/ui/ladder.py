@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from beyond.locale import _
-from beyond.ui.figures import BLUE, GREEN, GREY, ORANGE, Chart, use_style
+from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, Chart, use_style
 
 
 def ladder() -> Chart:
-    """Prompt, then retrieve, then fine-tune: each step dearer, taken only when the last fails."""
+    """Draw the ladder: prompt, then retrieval, then fine-tuning, each step more expensive."""
     use_style()
     rungs = (
         (_("1. Prompt engineering"), _("costs: your time, longer prompts"), BLUE),
@@ -22,10 +22,10 @@ def ladder() -> Chart:
     axes.set_axis_off()
     axes.set_xlim(0, 10.2)
     axes.set_ylim(-0.7, 2.8)
-    for i, (name, price, colour) in enumerate(rungs):
+    for i, (name, price, color) in enumerate(rungs):
         left, bottom = 3.05 * i, 0.95 * i
-        axes.add_patch(Rectangle((left, bottom), 3.75, 0.82, color=colour, alpha=0.16, lw=0))
-        axes.add_patch(Rectangle((left, bottom), 0.07, 0.82, color=colour, lw=0))
+        axes.add_patch(Rectangle((left, bottom), 3.75, 0.82, color=color, alpha=0.16, lw=0))
+        axes.add_patch(Rectangle((left, bottom), 0.07, 0.82, color=color, lw=0))
         axes.text(left + 0.2, bottom + 0.53, name, fontsize=13, va="center")
         axes.text(left + 0.2, bottom + 0.21, price, fontsize=9, color="#333333", va="center")
         if i < 2:
@@ -33,14 +33,14 @@ def ladder() -> Chart:
                 FancyArrowPatch(
                     (left + 2.2, bottom + 0.86),
                     (left + 3.0, bottom + 1.4),
-                    color=GREY,
+                    color=GRAY,
                     arrowstyle="-|>",
                     mutation_scale=14,
                     connectionstyle="arc3,rad=-0.3",
                 )
             )
             axes.text(
-                left + 2.1, bottom + 1.3, _("falls short?"), fontsize=9, color=GREY, ha="right"
+                left + 2.1, bottom + 1.3, _("falls short?"), fontsize=9, color=GRAY, ha="right"
             )
     axes.text(
         0,

@@ -73,7 +73,7 @@ class SelfCheck(PlainBox):
         super().__init__(rows, lambda: _PlainQuestions(self.questions))
 
     def answer(self, index: int) -> None:
-        """Say whether the choice made for question `index`, counted from 0, is right, and why."""
+        """Show whether the choice made for question `index`, counted from 0, is right, and why."""
         chosen = self.choices[index].value
         if chosen is None:
             text = _("Choose an answer first.")
@@ -83,7 +83,7 @@ class SelfCheck(PlainBox):
         self.answers[index].value = f'<p role="status">{html.escape(text)}</p>'
 
     def explained(self) -> str:
-        """Every choice with its explanation, as text."""
+        """Return every choice with its explanation, as text."""
         lines = []
         for number, question in enumerate(self.questions, start=1):
             lines.append(f"{number}. {question.text}")

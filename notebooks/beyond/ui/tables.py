@@ -55,7 +55,7 @@ class Table:
 
 
 def _width(text: str) -> int:
-    """Columns in a terminal: a Hangul syllable takes two."""
+    """Count the columns in a terminal: a Hangul syllable takes two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 

@@ -73,7 +73,7 @@ class Shape:
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer, as Llama 3's is: it can spell anything, also what it never saw.
+    """Train a byte-level BPE tokenizer, as Llama 3's is: it can encode any text.
 
     Args:
         texts: what to learn the merges from.
@@ -113,7 +113,7 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizer
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaProcessor:
-    """Tokenizer and image processor together, with the chat template."""
+    """Join tokenizer and image processor, with the chat template."""
     from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
 
     images = MllamaImageProcessorPil(
@@ -129,7 +129,7 @@ def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaPr
 def make_model(
     tokenizer: PreTrainedTokenizerFast, shape: Shape, seed: int
 ) -> MllamaForConditionalGeneration:
-    """A model of this shape with random weights."""
+    """Make a model of this shape with random weights."""
     if len(tokenizer) != shape.vocabulary + 1:
         raise ValueError(f"The tokenizer has {len(tokenizer)} tokens, not {shape.vocabulary + 1}.")
     token = tokenizer.convert_tokens_to_ids
@@ -181,5 +181,5 @@ def save(folder: Path, model: MllamaForConditionalGeneration, processor: MllamaP
 
 
 def count_parameters(model: torch.nn.Module) -> int:
-    """How many numbers the model has learned."""
+    """Count the parameters of a model."""
     return sum(p.numel() for p in model.parameters())

@@ -73,12 +73,12 @@ def test_other_code_metadata_order_and_cells_are_named(kit):
     cell(own, "a-test").metadata.nbgrader["points"] = 99
     own.cells.append(kit.new_markdown_cell("남는 셀", id="extra"))
     said = texts(kit, own)
-    assert "double has other code than in English" in said
-    assert "a-test has other nbgrader metadata than in English" in said
+    assert "double has different code than in English" in said
+    assert "a-test has different nbgrader metadata than in English" in said
     assert "extra isn't in the English notebook" in said
     own = kit.master("ko")
     own.cells.reverse()
-    assert any("another order" in text for text in texts(kit, own))
+    assert any("same place as in English" in text for text in texts(kit, own))
     own = kit.master("ko")
     del own.cells[0]
     assert texts(kit, own) == ["title is missing from the ko notebook"]

@@ -1,12 +1,18 @@
 """From a test cell's outputs to points and reasons."""
 
 import math
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy
 import pytest
+import torch
+from IPython.lib.pretty import pretty
 from nbformat.v4 import new_output
 
 from autograder.core.cell_status import CellStatus
 from autograder.grading.scoring import score_cell
+from autograder.judge.partial_credit import points_shown
 from beyond.checks import MIME_TYPE
 
 
@@ -67,7 +73,7 @@ def test_no_answer_is_not_a_wrong_answer(kit):
         (CellStatus.TIMED_OUT, "time limit"),
         (CellStatus.DIED, "process ended"),
         (CellStatus.NOT_RUN, "was not run"),
-        (CellStatus.TOLD_NOTHING, "because of what the answer did"),
+        (CellStatus.STOPPED, "because of what the answer did"),
     ],
 )
 def test_how_a_cell_ended_is_known_from_its_state(kit, status, says):
@@ -107,33 +113,46 @@ def test_points_out_of_range_are_zero(kit, value):
     assert score_cell(executed_test(kit, result, source="x")).points == 0
 
 
+# What a test cell may end with. A notebook shows it as IPython does, a judge sends the number that
+# it is (or nothing), and the points have to be the same.
 @pytest.mark.parametrize(
-    ("shown", "points"),
+    ("value", "points"),
     [
-        ("1.5", 1.5),
-        ("3", 3),
-        ("0", 0),
-        ("0.0", 0),
-        ("15e-1", 1.5),
-        ("4.000000000000001", 4),
-        ("np.float64(1.5)", 1.5),
-        ("np.int64(2)", 2),
-        ("tensor(1.5000)", 1.5),
-        ("array(2)", 2),
-        ("tensor(1.5, dtype=torch.float64)", 1.5),
-        ("Fraction(3, 2)", 1.5),
-        ("Decimal('1.5')", 1.5),
-        ("np.float64(nan)", 0),
-        ("-1", 0),
-        ("5", 0),
-        ("True", 4),
-        ("'1.5'", 4),
-        ("[1, 2]", 4),
+        (1.5, 1.5),
+        (3, 3),
+        (0, 0),
+        (0.0, 0),
+        (4.000000000000001, 4),
+        (numpy.float64(1.5), 1.5),
+        (numpy.int64(2), 2),
+        (numpy.array(2), 2),
+        (torch.tensor(1.5), 1.5),
+        (torch.tensor(1.5, dtype=torch.float64), 1.5),
+        (Fraction(3, 2), 1.5),
+        (Decimal("1.5"), 1.5),
+        (numpy.float64("nan"), 0),
+        (math.inf, 0),
+        (-1, 0),
+        (5, 0),
+        (True, 4),
+        ("1.5", 4),
+        ([1, 2], 4),
     ],
+    ids=repr,
 )
-def test_plain_partial_credit_counts(kit, shown, points):
-    result = new_output("execute_result", data={"text/plain": shown}, execution_count=1)
-    assert score_cell(executed_test(kit, result, source="x")).points == points
+def test_plain_partial_credit_counts(kit, value, points):
+    def earned(shown):
+        result = new_output("execute_result", data={"text/plain": shown}, execution_count=1)
+        return score_cell(executed_test(kit, result, source="x")).points
+
+    assert earned(pretty(value)) == points
+    number = points_shown(value)
+    judged = (
+        score_cell(executed_test(kit, source="x")).points
+        if number is None
+        else earned(repr(number))
+    )
+    assert judged == points
 
 
 @pytest.mark.parametrize(

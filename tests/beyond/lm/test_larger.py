@@ -10,22 +10,22 @@ from beyond.lm import ollama
 def test_what_is_here(monkeypatch):
     monkeypatch.setattr(ollama, "models", lambda: ("tiny:1b", "other:2b"))
     monkeypatch.setattr(bigger, "_gpu_name", lambda: "H100")
-    here = bigger.look()
-    assert here == bigger.Here(("tiny:1b", "other:2b"), "H100")
+    here = bigger.find_larger_models()
+    assert here == bigger.LargerModels(("tiny:1b", "other:2b"), "H100")
     assert "tiny:1b, other:2b" in str(here) and "H100" in str(here)
 
 
 def test_nothing_is_here(monkeypatch):
     monkeypatch.setattr(ollama, "models", lambda: None)
     monkeypatch.setattr(bigger, "_gpu_name", lambda: "")
-    here = bigger.look()
-    assert here == bigger.Here((), "")
+    here = bigger.find_larger_models()
+    assert here == bigger.LargerModels((), "")
     assert "ollama pull" in str(here) and "no graphics card" in str(here)
 
 
 def test_an_ollama_elsewhere_is_never_asked(monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", "http://192.0.2.1:11434")
-    assert bigger.look().ollama == ()
+    assert bigger.find_larger_models().ollama == ()
     with pytest.raises(ollama.NoOllama, match="isn't this machine"):
         bigger.ask("Why?", "tiny:1b")
 

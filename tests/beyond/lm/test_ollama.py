@@ -76,9 +76,9 @@ def test_no_ollama_is_no_error(nobody):
 
 def test_an_answer_comes_in_pieces_with_figures_at_its_end(host):
     told = []
-    pieces = list(ollama.stream("Why?", "smollm2:135m", 3, host, ended=told.append))
+    pieces = list(ollama.stream("Why?", "smollm2:135m", 3, host, on_end=told.append))
     assert pieces == ["The ", "sky", "."]
-    assert told == [ollama.Told(30, 3, 0.5, 50.0)]
+    assert told == [ollama.GenerationStats(30, 3, 0.5, 50.0)]
     path, asked = ASKED[-1]
     assert path == "/api/chat"
     assert asked["options"] == {"temperature": 0, "seed": 0, "num_predict": 3}

@@ -8,7 +8,7 @@ from beyond.moe.layer import Routing
 from beyond.moe.routing import (
     RoutingExplorer,
     byte_names,
-    coloured,
+    colored,
     curves_chart,
     heat_map,
     language_loads,
@@ -41,7 +41,7 @@ def test_each_byte_has_a_name():
 
 
 def test_coloured_text():
-    shown = coloured("한<a", ROUTING)
+    shown = colored("한<a", ROUTING)
     assert str(shown) == "한:0 한·2:1 한·3:2 <:0 a:1"
     html = shown._repr_html_()
     assert "0+1+2" in html and "&lt;" in html and "<a" not in html

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from beyond.small_models.quantization import matrices, round_blocks, rounded, stored_bits
+from beyond.small_models.quantization import matrices, quantize_blocks, quantized, bits_per_weight
 
 
 def small_model():
@@ -27,7 +27,7 @@ def small_model():
 @given(st.integers(0, 10_000), st.integers(1, 8), st.sampled_from([8, 16, 32]))
 def test_levels_and_errors(seed, bits, block):
     weights = torch.randn(4, 64, generator=torch.Generator().manual_seed(seed))
-    after = round_blocks(weights, bits, block)
+    after = quantize_blocks(weights, bits, block)
     assert after.shape == weights.shape
     for before, now in zip(weights.reshape(-1, block), after.reshape(-1, block), strict=True):
         assert now.unique().numel() <= 2**bits
@@ -39,37 +39,37 @@ def test_levels_and_errors(seed, bits, block):
 
 
 def test_rounding_twice_changes_nothing_more():
-    once = round_blocks(torch.randn(8, 64), 4)
-    assert torch.allclose(round_blocks(once, 4), once, atol=1e-6)
+    once = quantize_blocks(torch.randn(8, 64), 4)
+    assert torch.allclose(quantize_blocks(once, 4), once, atol=1e-6)
 
 
 def test_a_block_of_equal_weights():
-    assert torch.equal(round_blocks(torch.full((1, 32), 0.25), 2), torch.full((1, 32), 0.25))
+    assert torch.equal(quantize_blocks(torch.full((1, 32), 0.25), 2), torch.full((1, 32), 0.25))
 
 
 def test_the_weights_given_are_not_changed():
     weights = torch.randn(2, 32)
     before = weights.clone()
-    round_blocks(weights, 2)
+    quantize_blocks(weights, 2)
     assert torch.equal(weights, before)
 
 
 def test_impossible_requests():
     with pytest.raises(ValueError, match="bits is 0"):
-        round_blocks(torch.ones(1, 32), 0)
+        quantize_blocks(torch.ones(1, 32), 0)
     with pytest.raises(ValueError, match="blocks of 32"):
-        round_blocks(torch.ones(1, 40), 4)
+        quantize_blocks(torch.ones(1, 40), 4)
 
 
 def test_bits_with_scales():
-    assert stored_bits(4) == 5
-    assert stored_bits(4, block=64) == 4.5
+    assert bits_per_weight(4) == 5
+    assert bits_per_weight(4, block=64) == 4.5
 
 
 def test_a_model_is_put_back_exactly():
     model = small_model()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    with rounded(model, 3):
+    with quantized(model, 3):
         changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert changed == set(matrices(model))
     assert not any("norm" in name for name in changed)
@@ -79,7 +79,7 @@ def test_a_model_is_put_back_exactly():
 def test_a_model_is_put_back_after_an_error():
     model = small_model()
     before = model.model.embed_tokens.weight.detach().clone()
-    with pytest.raises(RuntimeError), rounded(model, 2):
+    with pytest.raises(RuntimeError), quantized(model, 2):
         raise RuntimeError
     assert torch.equal(model.model.embed_tokens.weight, before)
 
@@ -87,6 +87,6 @@ def test_a_model_is_put_back_after_an_error():
 def test_some_matrices_only():
     model = small_model()
     before = model.model.embed_tokens.weight.detach().clone()
-    with rounded(model, 2, only=lambda name: "embed" not in name):
+    with quantized(model, 2, only=lambda name: "embed" not in name):
         assert torch.equal(model.model.embed_tokens.weight, before)
         assert model.model.layers[0].mlp.up_proj.weight[0, :32].unique().numel() <= 4

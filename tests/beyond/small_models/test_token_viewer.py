@@ -3,30 +3,30 @@
 import re
 
 from beyond.lm import tokens
-from beyond.small_models.token_viewer import SHOWN, Coloured, TokenViewer, counts
+from beyond.small_models.token_viewer import SHOWN, ColoredTokens, TokenViewer, counts
 
 TEXT = "존엄과 권리\n<b>dignity</b>"
 
 
 def test_every_token_is_drawn_once():
-    shown = Coloured(TEXT, "tekken")._repr_html_()
+    shown = ColoredTokens(TEXT, "tekken")._repr_html_()
     ids = [int(found) for found in re.findall(r'title="(\d+)"', shown)]
     assert ids == tokens.encode(TEXT)
 
 
 def test_markup_in_the_text_is_only_text():
-    shown = Coloured(TEXT, "sentencepiece")._repr_html_()
+    shown = ColoredTokens(TEXT, "sentencepiece")._repr_html_()
     assert "<b>dignity" not in shown
     assert "&lt;" in shown
 
 
 def test_the_words_say_the_same():
-    assert str(Coloured("the box", "tekken")).split(" | ") == tokens.pieces("the box")
+    assert str(ColoredTokens("the box", "tekken")).split(" | ") == tokens.pieces("the box")
 
 
 def test_a_long_text_is_cut_but_counted():
     long = "word " * 2_000
-    shown = Coloured(long, "tekken")._repr_html_()
+    shown = ColoredTokens(long, "tekken")._repr_html_()
     assert shown.count("<span") == SHOWN
     assert f"{tokens.count(long)} tokens" in shown
 

@@ -46,5 +46,5 @@ def test_a_question_has_one_right_choice():
 
 def test_the_numbers_in_the_questions_are_right():
     """Question 1 says "up to 5 times", question 2 an infinite N*: both from the code."""
-    assert max(row.output / row.input for row in cost.catalogue()) == 5
+    assert max(row.output / row.input for row in cost.catalog()) == 5
     assert cost.break_even(300, 0.0004, 0.0005) == float("inf")
