@@ -112,7 +112,8 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         fault = EnvironmentFault(
-            f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
+            f"{error.filename or 'a file'} can't be used ({error.strerror}); "
+            "fix that and try again."
         )
         _say_error(str(fault))
         sys.exit(fault.exit_code)
@@ -148,14 +149,14 @@ def _progress(title: str) -> Iterator[object]:
         yield show
 
 
-def print_verdicts(verdicts: list, console: Console = out) -> None:
+def print_results(results: list, console: Console = out) -> None:
     """The class's table, one for each assignment: who, score, why."""
-    for assignment in sorted({one.assignment for one in verdicts}):
+    for assignment in sorted({one.assignment for one in results}):
         table = Table(title=assignment, title_justify="left")
         table.add_column("Student", overflow="fold")
         table.add_column("Score", justify="right", no_wrap=True)
         table.add_column("Why", overflow="fold")
-        for one in sorted(verdicts, key=lambda one: one.student):
+        for one in sorted(results, key=lambda one: one.student):
             if one.assignment == assignment:
                 score = f"{round(one.score, 2):g} / {one.max_score:g}"
                 why = "\n".join(map(one_line, _why(one)))
@@ -163,12 +164,12 @@ def print_verdicts(verdicts: list, console: Console = out) -> None:
         console.print(table)
 
 
-def _why(verdict: object) -> list[str]:
+def _why(result: object) -> list[str]:
     """The reasons that fit a table; the feedback page has them all."""
-    lines = list(verdict.reasons)
+    lines = list(result.reasons)
     if len(lines) > REASONS_SHOWN:
         lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]
-    if verdict.late_seconds:
+    if result.late_seconds:
         lines.append("handed in late")
     return lines
 
@@ -177,7 +178,8 @@ def _why(verdict: object) -> list[str]:
 def build(course: CourseFolder = None) -> None:
     """Write what the masters make: release/, Korean, texts.
 
-    Code of translated notebooks, both languages' releases and the compiled catalogues. The same masters give the same bytes each time. No gradebook is touched.
+    Code of translated notebooks, both languages' releases and the compiled catalogues. The same
+    masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.authoring.build import build as build_course
 
@@ -308,10 +310,10 @@ def grade(
     from autograder.grading.coordinator import grade as grade_submissions
 
     with _progress(f"grading {assignment}") as show:
-        verdicts = grade_submissions(
+        results = grade_submissions(
             _course(course, db=db), assignment, student, again, show, workers, scheduler
         )
-    print_verdicts(verdicts)
+    print_results(results)
 
 
 @app.command()
@@ -448,8 +450,8 @@ def demo(
     if folder is not None:
         if folder.exists() and any(folder.iterdir()):
             raise UserError(f"{folder} isn't empty; name a new folder.")
-        print_verdicts(play(folder, Course.here(), say))
+        print_results(play(folder, Course.here(), say))
         return
     with tempfile.TemporaryDirectory(prefix="autograder-demo-") as place:
-        print_verdicts(play(Path(place), Course.here(), say))
+        print_results(play(Path(place), Course.here(), say))
     say("The folder was deleted again; `autograder demo --keep FOLDER` leaves it for a look.")

@@ -72,14 +72,17 @@ class Course:
 
     @property
     def submitted(self) -> Path:
+        """Submissions as nbgrader reads them, by student and assignment."""
         return self.term / "submitted"
 
     @property
     def autograded(self) -> Path:
+        """Graded notebooks, by student and assignment."""
         return self.term / "autograded"
 
     @property
     def feedback(self) -> Path:
+        """Feedback pages, by student and assignment."""
         return self.term / "feedback"
 
     @property
@@ -93,9 +96,11 @@ class Course:
         return self.db or f"sqlite:///{self.term / 'gradebook.db'}"
 
     def source(self, language: str) -> Path:
+        """Return the folder of the source notebooks in a language."""
         return self.root / "source" / language
 
     def release(self, language: str) -> Path:
+        """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
     def languages(self) -> list[str]:
@@ -176,7 +181,7 @@ class Course:
         config.GenerateAssignment.preprocessors = list(RELEASE_STEPS)
         config.Autograde.sanitize_preprocessors = list(SANITIZE_STEPS)
         config.Autograde.autograde_preprocessors = list(AUTOGRADE_STEPS)
-        config.Autograde.exporter_class = "autograder.intake.exporter.ConfinedExporter"
+        config.Autograde.exporter_class = "autograder.intake.exporter.SandboxedExporter"
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
@@ -334,7 +339,7 @@ SANITIZE_STEPS = (
 
 AUTOGRADE_STEPS = (
     # Tests never run where student code runs.
-    "autograder.grading.preprocessor.RunBehindWalls",
+    "autograder.grading.preprocessor.RunInSandbox",
     "nbgrader.preprocessors.LimitOutput",
     "autograder.grading.scoring.SaveScores",
     "nbgrader.preprocessors.AssignLatePenalties",

@@ -28,11 +28,14 @@ from statistics import median
 import numpy as np
 from needs import missing, require
 
-from beyond import models, quality, shop
-from beyond.edge import agreement, export, measure
+from beyond.edge import agreement, export
 from beyond.edge.agreement import Agreement, Reference, TeamPrompts
 from beyond.edge.session import OnnxModel, open_session
-from beyond.machine import measure as measure_machine
+from beyond.lm import benchmark, models
+from beyond.lm.benchmark import BenchmarkResult
+from beyond.lm.hardware import measure as measure_machine
+from beyond.lm.perplexity import prose
+from beyond.prompting import shop
 
 RESULTS = Path(__file__).parents[1] / ".cache" / "edge_benchmark.jsonl"
 LOST = 1.10  # a perplexity above 1.1 times that of fp32: the form is no longer the model
@@ -49,15 +52,16 @@ class Entry:
     disk: int
     quality: Callable[[Reference, TeamPrompts], tuple[Agreement, int]]
     python: str = sys.executable
+    dtype: str = "float32"
 
 
 def onnx(name: str) -> Entry:
     """Return one of our ONNX forms."""
-    folder = export.form(name)
+    folder = export.variant_folder(name)
 
     def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
         model = OnnxModel(folder)
-        return reference.of(model), agreement.right_teams(model, prompts)
+        return reference.of(model), agreement.count_right_teams(model, prompts)
 
     return Entry(f"ONNX {name}", "onnx", str(folder), export.size(folder), judge)
 
@@ -70,7 +74,7 @@ def torch(dtype: str) -> Entry:
         return reference.of(model), shop.accuracy(model, tokenizer, rules=True).right
 
     disk = models.memory_needed(models.folder(), dtype)
-    return Entry(f"PyTorch {dtype}", "torch", dtype, disk, judge)
+    return Entry(f"PyTorch {dtype}", "torch", models.SMOLLM2, disk, judge, dtype=dtype)
 
 
 def llama(python: str) -> Entry:
@@ -127,7 +131,7 @@ def genai(precision: str) -> Entry:
 
     def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
         model = GenaiModel(folder)
-        return reference.of(model), agreement.right_teams(model, prompts)
+        return reference.of(model), agreement.count_right_teams(model, prompts)
 
     return Entry(f"GenAI {precision}", "genai", str(folder), export.size(folder), judge)
 
@@ -147,7 +151,7 @@ class GenaiModel(OnnxModel):
 
     def run(self, ids, past=None, wanted=None):
         """Return the logits at `wanted` positions (all if None) and the cache after `ids`."""
-        past = past or self.empty()
+        past = past or self.empty_cache()
         seen = past[self.past_names[0]].shape[2]
         feed = {
             "input_ids": np.asarray(ids, np.int64)[None],
@@ -166,8 +170,8 @@ def tensor(values: np.ndarray):
 
 
 HERE = ("torch", "transformers", "gguf", "onnx", "onnxruntime", "onnxscript", "psutil", "numpy")
-LLAMA = ("llama_cpp", "numpy", "psutil")
-"""What `LLAMA_TASK` and `beyond.edge.measure` import where llama-cpp-python is installed."""
+LLAMA = ("llama_cpp", "numpy", *(() if sys.platform == "linux" else ("psutil",)))
+"""What `LLAMA_TASK` and `beyond.lm.benchmark` import where llama-cpp-python is installed."""
 
 
 def check_environments(llama_python: str, given: bool) -> None:
@@ -183,8 +187,8 @@ def check_environments(llama_python: str, given: bool) -> None:
 
 
 def entries(llama_python: str) -> list[Entry]:
-    """Return every form that can be measured here."""
-    found = [torch("float32"), torch("bfloat16"), *map(onnx, export.FORMS)]
+    """Return every variant that can be measured here."""
+    found = [torch("float32"), torch("bfloat16"), *map(onnx, export.VARIANTS)]
     if not missing(sys.executable, ["onnxruntime_genai"]):
         found.append(genai("int4"))
     if not missing(llama_python, LLAMA):
@@ -202,22 +206,22 @@ SPEED = (
 def quality_columns(near: Agreement, right: int, base: float) -> str:
     """Return the columns of `QUALITY`."""
     return (
-        f"{near.perplexity:11.2f}{near.perplexity / base:7.3f}{near.same_choice:7.3f}"
+        f"{near.perplexity:11.2f}{near.perplexity / base:7.3f}{near.top1_agreement:7.3f}"
         f"{near.divergence:9.4f}{right:5d} %"
     )
 
 
-def speed_columns(runs: list[measure.Speed], disk: int, gb: float) -> str:
+def speed_columns(runs: list[BenchmarkResult], disk: int, gb: float) -> str:
     """Return the columns of `SPEED`: medians over the rounds."""
 
-    def middle(what: Callable[[measure.Speed], float]) -> float:
+    def middle(what: Callable[[BenchmarkResult], float]) -> float:
         return median(map(what, runs))
 
-    share = middle(lambda s: s.writing) / (gb * 1e9 / disk)
+    share = middle(lambda s: s.decode_tokens_per_second) / (gb * 1e9 / disk)
     return (
-        f"{middle(lambda s: s.reading):9.0f}{middle(lambda s: s.writing):10.1f}"
-        f"{1e3 * middle(lambda s: s.first_token):9.0f}{1e3 * middle(lambda s: s.p50):7.1f}"
-        f"{1e3 * middle(lambda s: s.p95):7.1f}{middle(lambda s: s.resident_mb):7.0f}{share:9.0%}"
+        f"{middle(lambda s: s.prefill_tokens_per_second):9.0f}{middle(lambda s: s.decode_tokens_per_second):10.1f}"
+        f"{1e3 * middle(lambda s: s.first_token_seconds):9.0f}{1e3 * middle(lambda s: s.p50_seconds):7.1f}"
+        f"{1e3 * middle(lambda s: s.p95_seconds):7.1f}{middle(lambda s: s.resident_mb):7.0f}{share:9.0%}"
     )
 
 
@@ -235,7 +239,7 @@ def keep(results: Path, name: str, **measured: float) -> None:
 def print_table(
     forms: list[Entry],
     found: dict[str, tuple[Agreement, int]],
-    runs: dict[str, list[measure.Speed]],
+    runs: dict[str, list[BenchmarkResult]],
     gb: float,
 ) -> None:
     """A line for each form; what wasn't measured has no columns."""
@@ -252,7 +256,7 @@ def print_table(
         print(line)
 
 
-def print_ratios(runs: dict[str, list[measure.Speed]]) -> None:
+def print_ratios(runs: dict[str, list[BenchmarkResult]]) -> None:
     """Ratios within each round, then their median: what slows a round down slows both."""
     ours = f"ONNX {export.FAST}"
     print()
@@ -260,8 +264,14 @@ def print_ratios(runs: dict[str, list[measure.Speed]]) -> None:
         if other not in runs:
             continue
         pairs = list(zip(runs[ours], runs[other], strict=True))
-        writing = [mine.writing / theirs.writing for mine, theirs in pairs]
-        reading = [mine.reading / theirs.reading for mine, theirs in pairs]
+        writing = [
+            mine.decode_tokens_per_second / theirs.decode_tokens_per_second
+            for mine, theirs in pairs
+        ]
+        reading = [
+            mine.prefill_tokens_per_second / theirs.prefill_tokens_per_second
+            for mine, theirs in pairs
+        ]
         print(
             f"{ours} against {other}: writes {median(writing):.2f} times as fast "
             f"({min(writing):.2f}-{max(writing):.2f}), reads {median(reading):.2f} times "
@@ -276,7 +286,7 @@ def main() -> None:
     parser.add_argument("--llama-python", help="the Python that has llama-cpp-python")
     parser.add_argument("--results", type=Path, default=RESULTS, help="a line of JSON a result")
     parser.add_argument("--only", choices=("speed", "quality"), help="leave the other out")
-    parser.add_argument("--threads", type=int, default=measure._cores())
+    parser.add_argument("--threads", type=int, default=benchmark._usable_cores())
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     warnings.simplefilter("ignore")
@@ -287,11 +297,11 @@ def main() -> None:
     print(f"Each result goes to {given.results} as it comes.", file=sys.stderr)
 
     found: dict[str, tuple[Agreement, int]] = {}
-    runs: dict[str, list[measure.Speed]] = {}
+    runs: dict[str, list[BenchmarkResult]] = {}
     gb = [0.0]
     if given.only != "speed":
         model, tokenizer = models.load()
-        reference = Reference(model, tokenizer, quality.prose())
+        reference = Reference(model, tokenizer, prose())
         prompts = TeamPrompts.of(tokenizer)
         del model
         for entry in forms:
@@ -312,20 +322,24 @@ def main() -> None:
             gb.append(measure_machine().read_gb_s)
             for entry in forms:
                 print(f"round {round_ + 1}: {entry.name} …", file=sys.stderr, flush=True)
-                speed = measure.measure(
-                    entry.engine, entry.model, threads=given.threads, python=entry.python
+                speed = benchmark.measure(
+                    entry.engine,
+                    entry.model,
+                    dtype=entry.dtype,
+                    threads=given.threads,
+                    python=entry.python,
                 )
                 runs[entry.name].append(speed)
                 keep(
                     given.results,
                     entry.name,
                     round=round_,
-                    prefill=speed.reading,
-                    decode=speed.writing,
+                    prefill=speed.prefill_tokens_per_second,
+                    decode=speed.decode_tokens_per_second,
                 )
         print(
-            f"Speed: {given.threads} threads, {measure.PROMPT_TOKENS} tokens read, "
-            f"{measure.NEW_TOKENS} written, medians of {given.rounds} rounds in turns; memory "
+            f"Speed: {given.threads} threads, {benchmark.PROMPT_TOKENS} tokens read, "
+            f"{benchmark.NEW_TOKENS} written, medians of {given.rounds} rounds in turns; memory "
             f"read at {median(gb):.0f} GB/s"
         )
 

@@ -26,25 +26,27 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]
 
 with atheris.instrument_imports(include=["autograder"]):
-    from autograder.intake import archives, delivery, identify, notebook_reader, submission
+    from autograder.intake import archives, identify, notebook_reader, submission, upload
+    from autograder.intake.errors import BadArchive
+    from autograder.intake.upload_limits import STUDENT_LIMITS
     from autograder.sandbox import wire
 
 ASSIGNMENT = "quiz"
 RELEASED = ROOT / "release" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
 
 
-def _blueprint() -> identify.Blueprint:
+def _assignment_spec() -> identify.AssignmentSpec:
     plain = json.loads(RELEASED.read_text("utf-8"))
     for cell in plain["cells"]:
         cell["source"] = "".join(cell["source"])
     cells = submission.course_cells([plain], [plain], ("en", "ko"))
     names = frozenset(cells.by_grade_id)
-    return identify.Blueprint(
+    return identify.AssignmentSpec(
         ASSIGNMENT, names, frozenset(cells.by_text), frozenset({"data.csv"}), cells
     )
 
 
-BLUEPRINT = _blueprint()
+SPEC = _assignment_spec()
 
 
 def try_notebook(content: bytes) -> None:
@@ -54,34 +56,32 @@ def try_notebook(content: bytes) -> None:
     except notebook_reader.Unreadable as error:
         assert str(error) in notebook_reader.EXPLAINED  # noqa: PT017 - drawn input may do either
         return
-    found = notebook_reader.record(raw, BLUEPRINT.cells)
+    found = notebook_reader.record(raw, SPEC.cells)
     _require_same(found)
 
 
-def try_delivery(content: bytes) -> None:
+def try_upload(content: bytes) -> None:
     """A zip that a student handed in."""
     put: list[str] = []
-    handed = delivery.Delivery("s01", ASSIGNMENT, "a.zip", [("a.zip", len(content))])
-    judged = delivery.judge(
+    handed = upload.Upload("s01", ASSIGNMENT, "a.zip", [("a.zip", len(content))])
+    opened = upload.open_upload(
         handed,
-        BLUEPRINT,
-        [BLUEPRINT],
+        SPEC,
+        [SPEC],
         lambda _number: io.BytesIO(content),
         lambda name, _content: put.append(name),
     )
-    assert set(put) <= BLUEPRINT.asked
-    for one in judged.notes:
+    assert set(put) <= SPEC.asked
+    for one in opened.notes:
         one.message.format(**one.values)
-    if judged.submission is not None:
-        _require_same(judged.submission)
+    if opened.submission is not None:
+        _require_same(opened.submission)
 
 
 def try_listing(content: bytes) -> None:
     """A class's zip: names that stay inside, and members that unpack or are damaged."""
     try:
-        with archives.ZipSource(
-            content, "class.zip", archives.STUDENT_LIMITS, of_class=True
-        ) as zip_:
+        with archives.ZipSource(content, "class.zip", STUDENT_LIMITS, of_class=True) as zip_:
             for member in zip_.members[:20]:
                 assert ".." not in member.name.split("/")
                 assert not member.name.startswith("/")
@@ -90,7 +90,7 @@ def try_listing(content: bytes) -> None:
                     size += len(piece)
                     if size > 1024 * 1024:
                         break
-    except archives.BadArchive:
+    except BadArchive:
         pass
 
 
@@ -103,20 +103,20 @@ def try_wire(content: bytes) -> None:
     again = wire.decode(wire.encode(value))
     assert type(again) is type(value)
     with contextlib.suppress(submission.BadRecord):
-        submission.submission_from_wire(value, BLUEPRINT.cells)
+        submission.submission_from_wire(value, SPEC.cells)
 
 
 def _require_same(found: submission.Submission) -> None:
     crossed = wire.decode(wire.encode(found.to_wire()))
     try:
-        taken = submission.submission_from_wire(crossed, BLUEPRINT.cells)
+        taken = submission.submission_from_wire(crossed, SPEC.cells)
     except submission.BadRecord:
         return  # over a limit that the receiver counts
-    again = notebook_reader.read_notebook(submission.to_bytes(taken, BLUEPRINT.cells))
-    assert notebook_reader.record(again, BLUEPRINT.cells) == taken
+    again = notebook_reader.read_notebook(submission.to_bytes(taken, SPEC.cells))
+    assert notebook_reader.record(again, SPEC.cells) == taken
 
 
-TARGETS: tuple[Callable[[bytes], None], ...] = (try_notebook, try_delivery, try_listing, try_wire)
+TARGETS: tuple[Callable[[bytes], None], ...] = (try_notebook, try_upload, try_listing, try_wire)
 
 
 def try_one(data: bytes) -> None:
@@ -134,7 +134,7 @@ def seed(corpus: Path) -> None:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(f"{ASSIGNMENT}.ipynb", content)
             archive.writestr("s01/data.csv", b"1\n")
-        found = notebook_reader.record(notebook_reader.read_notebook(content), BLUEPRINT.cells)
+        found = notebook_reader.record(notebook_reader.read_notebook(content), SPEC.cells)
         frame = wire.encode(found.to_wire())
         name = "-".join(path.relative_to(ROOT).with_suffix("").parts)
         for number, one in enumerate((content, packed.getvalue(), packed.getvalue(), bytes(frame))):

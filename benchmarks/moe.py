@@ -1,4 +1,4 @@
-"""Compare `beyond.moe.MoELayer` with transformers' expert implementations and dense layers.
+"""Compare `beyond.moe.layer.MoELayer` with transformers' expert implementations and dense layers.
 
     python benchmarks/moe.py                 # go on with the grid for at most four minutes
     python benchmarks/moe.py --minutes 60    # for longer; what is measured is kept
@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from transformers import MixtralConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
-from beyond import moe
-from beyond.moe import MoELayer
+from beyond.moe import layer as moe
+from beyond.moe.layer import MoELayer
 
 TOKENS, EXPERTS, TOP_K, WIDTHS = (1, 64, 1024, 8192), (8, 16, 64), (1, 2, 8), (256, 512)
 TRANSFORMERS = ("eager", "batched_mm", "grouped_mm")

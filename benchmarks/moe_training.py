@@ -4,7 +4,7 @@
     python benchmarks/moe_training.py --seeds 2 --models mixture   # only some of it
     python benchmarks/moe_training.py --corpus   # collect the three texts from this repository
 
-Every finished training is kept under `.cache/`, and `notebooks/beyond/data/moe_curves.json` is
+Every finished training is kept under `.cache/`, and `notebooks/beyond/moe/training_curves.json` is
 written from what is there. Training uses one thread, so that the seconds of processor time it
 reports mean the same for all.
 """
@@ -23,7 +23,7 @@ import torch
 from babel.messages.pofile import read_po
 from tqdm import tqdm
 
-from beyond.byte_lm import CURVES, FOLDER, SHAPES, WINDOWS, Report, train
+from beyond.moe.byte_lm import CURVES, FOLDER, SHAPES, WINDOWS, Report, train
 
 ROOT = Path(__file__).parents[1]
 STEPS, EVERY, SEEDS = 400, 25, (0, 1, 2)

@@ -1,7 +1,7 @@
-"""Everything that is made from the masters: translated notebooks, releases, catalogues.
+"""Build everything that is made from the source notebooks: translations, releases, catalogs.
 
-`planned` says what the files should be, as bytes, without writing anything; `build` writes
-what isn't so yet, and `check` compares. The gradebook isn't touched: `release` does that.
+`planned_files` returns what the files should contain without writing anything; `build` writes
+those that differ, and `check` compares. The gradebook isn't touched: `release` does that.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from autograder.errors import UserError
 _IGNORED = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
-def given_files(folder: Path) -> list[Path]:
-    """The files of an assignment's folder besides its notebooks: students get them as they are."""
+def handout_files(folder: Path) -> list[Path]:
+    """Return the files of an assignment's folder that students get unchanged: all but notebooks."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -34,8 +34,13 @@ def given_files(folder: Path) -> list[Path]:
     )
 
 
-def master_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
-    """Every English master with its path below the language's folder: ("lesson" or "source")."""
+def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
+    """Yield every English source notebook.
+
+    Yields:
+        The top folder, "notebooks" (lessons) or "source" (assignments), and the path below its
+        language's folder.
+    """
     for folder in ("notebooks", "source"):
         base = course.root / folder / MASTER_LANGUAGE
         for path in sorted(base.rglob("*.ipynb")) if base.is_dir() else []:
@@ -44,7 +49,7 @@ def master_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
 
 
 def other_languages(course: Course) -> list[str]:
-    """Every language but English that there is a folder of lessons or assignments for."""
+    """Return the codes of the languages other than English that have lessons or assignments."""
     found = set()
     for folder in ("notebooks", "source"):
         base = course.root / folder
@@ -58,15 +63,26 @@ def _is_language(path: Path) -> bool:
 
 
 def translated_notebook(course: Course, folder: str, relative: Path, code: str) -> NotebookNode:
-    """The notebook in another language, brought in step with its English master."""
+    """Return a translated notebook, synchronized with its English source notebook.
+
+    Args:
+        course: the course.
+        folder: "notebooks" or "source".
+        relative: the notebook's path below its language's folder.
+        code: the language of the translation.
+    """
     english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-    place = course.root / folder / code / relative
-    own = notebook_io.read(place) if place.exists() else None
-    return sync.in_step(english, own, code)
+    path = course.root / folder / code / relative
+    own = notebook_io.read(path) if path.exists() else None
+    return sync.synchronized(english, own, code)
 
 
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
-    """What students get of a master: no solutions, hidden tests, explanations or outputs."""
+    """Return what students get: no solutions, hidden tests, explanations or outputs.
+
+    Raises:
+        UserError: nbgrader refuses the notebook.
+    """
     steps = tuple(step for step in RELEASE_STEPS if not step.endswith(".SaveCells"))
     try:
         return apply_preprocessors(course, notebook, assignment, steps)
@@ -77,30 +93,30 @@ def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -
         ) from error
 
 
-def planned(course: Course) -> dict[Path, bytes]:
-    """Every built file and the bytes it should have.
+def planned_files(course: Course) -> dict[Path, bytes]:
+    """Return every file that `build` makes, with the bytes it should have.
 
     Raises:
-        UserError: a master can't be read or released; the message names it.
+        UserError: a source notebook can't be read or released; the message names it.
     """
     files: dict[Path, bytes] = {}
-    in_step: dict[tuple[str, str, Path], NotebookNode] = {}
-    for folder, relative in master_notebooks(course):
+    synchronized: dict[tuple[str, str, Path], NotebookNode] = {}
+    for folder, relative in source_notebooks(course):
         english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-        in_step[folder, MASTER_LANGUAGE, relative] = english
+        synchronized[folder, MASTER_LANGUAGE, relative] = english
         for code in other_languages(course):
             own = translated_notebook(course, folder, relative, code)
-            in_step[folder, code, relative] = own
+            synchronized[folder, code, relative] = own
             files[course.root / folder / code / relative] = notebook_io.to_bytes(own)
-    for (folder, code, relative), notebook in in_step.items():
+    for (folder, code, relative), notebook in synchronized.items():
         if folder == "source":
             released = released_notebook(course, notebook, relative.parts[0])
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
-        master = course.source(MASTER_LANGUAGE) / name
-        for given in given_files(master):
-            relative = given.relative_to(course.source(MASTER_LANGUAGE))
-            content = given.read_bytes()
+        assignment = course.source(MASTER_LANGUAGE) / name
+        for path in handout_files(assignment):
+            relative = path.relative_to(course.source(MASTER_LANGUAGE))
+            content = path.read_bytes()
             files[course.release(MASTER_LANGUAGE) / relative] = content
             for code in other_languages(course):
                 files[course.source(code) / relative] = content
@@ -109,8 +125,8 @@ def planned(course: Course) -> dict[Path, bytes]:
     return files
 
 
-def left_over(course: Course, files: dict[Path, bytes]) -> list[Path]:
-    """Files in release/ that no master builds any more."""
+def stale_files(course: Course, files: dict[Path, bytes]) -> list[Path]:
+    """Return the files in release/ that no source notebook builds any more."""
     base = course.root / "release"
     return [
         path
@@ -123,23 +139,27 @@ def left_over(course: Course, files: dict[Path, bytes]) -> list[Path]:
 
 
 def build(course: Course) -> list[Path]:
-    """Write every built file that isn't what its master builds; the same bytes each time.
+    """Write every built file that is missing or out of date; the same bytes each time.
 
     Returns:
         The files that were written or removed.
+
+    Raises:
+        UserError: there are no assignments, or a source notebook can't be read or released.
+        EnvironmentFault: the disk is full or a folder isn't writable.
     """
     if not course.assignments():
         raise UserError(
             f"There is nothing to build in {course.root}: it has no source/{MASTER_LANGUAGE}; "
             "run this in the course's own repository, not in a student's bundle."
         )
-    files = planned(course)
+    files = planned_files(course)
     changed = []
     for path, content in files.items():
         if not path.exists() or path.read_bytes() != content:
             write_file(path, content)
             changed.append(path)
-    for path in left_over(course, files):
+    for path in stale_files(course, files):
         with plain_disk_errors(path):
             path.unlink()
         changed.append(path)

@@ -1,28 +1,25 @@
-"""What students must not have, found in what they are given.
+"""Find secrets of the source notebooks in what students get.
 
-Secret are, in the masters: answers (between the solution marks), hidden tests, mark schemes and
-the explanations kept for after the due date. Public is everything else in the masters. Looked
-through are a release folder, a bundle's folder or a bundle not yet written:
+The secrets are answers (between the solution marks), hidden tests, mark schemes, and the
+explanations released after the due date. Everything else in a source notebook is public. A
+release, a bundle or the folders a bundle is made from are searched for
 
-- *marks*: BEGIN SOLUTION and its kind, and the mark of a kept-back explanation;
-- *lines*: a line of a secret in a release, alone; in the lessons and the rest of a bundle,
-  where teaching code may well say the same, most of the lines of an answer, one line of a
-  hidden test, or one sentence of an explanation;
-- *stubs*: an answer cell in a release that isn't exactly the empty form its master gives;
-- *keys*: the right letter written after a question's name, anywhere, and hashes that a key could
-  be guessed from;
-- *checksums*: a release cell's checksum that was taken of something else than the cell.
+- *marks* that a release should have lost: BEGIN SOLUTION and the like, withheld explanations;
+- *lines* of a secret: in a release, any one; elsewhere, where teaching code may well say the
+  same, most lines of an answer, one long line of a hidden test or of an explanation;
+- *answers* to short questions, written after the question's name: `q1 = "C"`;
+- answer cells of a release that differ from their *stub*, and cells whose *checksum* was
+  computed from something else, such as the test with its hidden part.
 
-A line that also stands in the public part of any master is no leak, nor is one that says
-nothing by itself (`return x`, `else:`).
+A line that is also public, or too common to mean anything (`return x`), is not a leak. Answers
+in disguise (paraphrased, encoded, hashed) are not searched for: nothing in the build produces
+any but nbgrader's checksums.
 """
 
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -34,33 +31,49 @@ from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata, is_solution
+from autograder.core.notebook_io import (
+    grade_id,
+    grader_metadata,
+    is_explanation,
+    is_solution,
+)
 
-MARKS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
-
-_MARK = re.compile(rf"(?:BEGIN|END) (?:{'|'.join(MARKS)})")
-_BLOCK = {
-    kind: re.compile(rf"^[^\n]*BEGIN {kind}[^\n]*\n(.*?)^[^\n]*END {kind}[^\n]*$", re.M | re.S)
-    for kind in MARKS
-}
-
-_FENCE = re.compile(r"^```\w*\n(.*?)^```\s*$", re.M | re.S)
+PUBLIC_FOLDERS = ("notebooks", "release", "env", "autograder")
+"""The folders of a course that students get."""
 
 SOLUTION, HIDDEN, EXPLANATION = "an answer", "a hidden test", "an explanation"
 _KINDS = {"SOLUTION": SOLUTION, "HIDDEN TESTS": HIDDEN, "MARK SCHEME": EXPLANATION}
 
+_MARK = re.compile(rf"(?:BEGIN|END) (?:{'|'.join(_KINDS)})")
+_BLOCK = re.compile(
+    rf"^[^\n]*BEGIN ({'|'.join(_KINDS)})[^\n]*\n(.*?)^[^\n]*END \1[^\n]*$", re.MULTILINE | re.DOTALL
+)
+_CODE_FENCE = re.compile(r"^```\w*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+_COMMON = re.compile(
+    r"""(?:return|yield|assert|del|raise|global|nonlocal|if|elif|while)?\s*(?:not\s+)?[\w.]*:?
+    | for\s\w+\sin\s[\w.]+:
+    | [\w.]+\s*[+*/-]?=\s*(?:[\w.]+|\[\]|\{\}|\(\)|""|'')
+    | (?:import|from)\s.*
+    | (?:print|report)\(\w*\)
+    | ["'`#*\-=\s()\[\]{},:;.]*""",
+    re.VERBOSE,
+)
+_HANGUL = re.compile("[가-힣]")
+_MIN_CHARS = 12  # of a line that can be recognized
+_MIN_SUBSTRING = 20  # of one that is recognized inside a longer line
+_MIN_OUTSIDE_RELEASE = {HIDDEN: 30, EXPLANATION: 60}  # of one that is enough alone in a lesson
 _IGNORED = {".ipynb_checkpoints", "__pycache__", ".git"}
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Something secret in something public.
+    """A secret in a public file.
 
     Attributes:
-        file: the file's path below what was looked through.
+        file: the file's path, relative to what was searched.
         cell: the notebook cell's id, or "line N" in another file; empty for the whole file.
         kind: what it is, in words.
-        part: the beginning of it.
+        part: how it begins.
     """
 
     file: str
@@ -78,17 +91,13 @@ class Leak:
         return f"{place} {self.text}"
 
 
-GIVEN = ("notebooks", "release", "env", "autograder")
-"""The folders of a course that students get."""
-
-
 def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None) -> list[Leak]:
-    """Look for the course's secrets.
+    """Search public files for the secrets of a course.
 
     Args:
-        course: the course with its masters; without masters nothing is secret.
-        target: a folder (such as `release/` itself, or an unpacked bundle), or files by their
-            path in it; by default every folder of the course that students get.
+        course: the course with its source notebooks; without any, nothing is secret.
+        target: a folder (`release/` itself or an unpacked bundle), or files by their path;
+            the course's `PUBLIC_FOLDERS` by default.
 
     Returns:
         The leaks by file, each once.
@@ -97,12 +106,12 @@ def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None)
     if target is None:
         files = {
             f"{folder}/{name}": content
-            for folder in GIVEN
+            for folder in PUBLIC_FOLDERS
             for name, content in _read(course.root / folder).items()
         }
     else:
         files = _read(target) if isinstance(target, Path) else dict(target)
-    # Of `release/` itself the names begin with the language; within a bundle, with "release/".
+    # In `release/` itself the paths begin with the language; in a bundle, with "release/".
     is_release = isinstance(target, Path) and (
         target.resolve().is_relative_to((course.root / "release").resolve())
         or target.name == "release"
@@ -110,9 +119,226 @@ def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None)
     found: dict[Leak, None] = {}
     for name in sorted(files):
         released = is_release or "release" in PurePosixPath(name).parts[:2]
-        for leak in secrets.in_file(name, files[name], released):
-            found[leak] = None
+        found |= dict.fromkeys(secrets.in_file(name, files[name], released))
     return list(found)
+
+
+def is_distinctive(line: str) -> bool:
+    """Return whether a line that turns up elsewhere is unlikely to be there by chance."""
+    # Hangul says about twice as much per character.
+    least = _MIN_CHARS // 2 if _HANGUL.search(line) else _MIN_CHARS
+    return len(line) >= least and not _COMMON.fullmatch(line)
+
+
+class Secrets:
+    """What the source notebooks of a course keep from students.
+
+    Args:
+        sources: the source notebooks by their path below `source/`.
+        course: the course, whose nbgrader configuration makes the stubs.
+    """
+
+    def __init__(self, sources: Mapping[str, NotebookNode], course: Course) -> None:
+        self._sources = sources
+        self._course = course
+        parts = [_split(cell) for notebook in sources.values() for cell in notebook.cells]
+        public = _one_line("\n".join(visible for visible, _secret in parts))
+        secrets = dict.fromkeys(secret for _visible, secrets in parts for secret in secrets)
+        self._secrets = [
+            (kind, tuple(line for line in lines if line not in public)) for kind, lines in secrets
+        ]
+        self._enough_outside_release = [
+            (kind, tuple(line for line in lines if _is_enough_outside_release(kind, line)))
+            for kind, lines in self._secrets
+        ]
+
+    @classmethod
+    def of(cls, course: Course) -> Secrets:
+        """Read the secrets of a course.
+
+        Raises:
+            UserError: a source notebook can't be read, so its secrets can't be searched for.
+        """
+        base = course.root / "source"
+        return cls(
+            {
+                path.relative_to(base).as_posix(): notebook_io.read(path)
+                for path in sorted(base.rglob("*.ipynb"))
+                if not _IGNORED & set(path.relative_to(base).parts)
+            },
+            course,
+        )
+
+    def in_file(self, name: str, content: bytes, released: bool) -> Iterator[Leak]:
+        """Yield the leaks in one file.
+
+        Args:
+            name: the file's path.
+            content: its bytes.
+            released: whether it is part of a release, where one line is enough.
+        """
+        if name.endswith(".ipynb"):
+            try:
+                notebook = notebook_io.parse(content, name)
+            except notebook_io.BadNotebook:
+                pass  # searched as text
+            else:
+                yield from self._in_notebook(name, notebook, released)
+                return
+        # The texts of a compiled catalog are separated by zero bytes.
+        text = content.decode("utf-8", "replace").replace("\0", "\n")
+        yield from self._in_text(name, "", text, released)
+        if not released:
+            yield from self._whole_answers(name, "", text)
+        if released or name.endswith(".ipynb"):  # elsewhere, code and prose may mention the marks
+            yield from _marks(name, "", text)
+
+    def _in_notebook(self, name: str, notebook: NotebookNode, released: bool) -> Iterator[Leak]:
+        metadata = {key: value for key, value in notebook.items() if key != "cells"}
+        yield from self._in_text(name, "the notebook's metadata", _strings(metadata), released)
+        for cell in notebook.cells:
+            yield from _marks(name, cell.id, cell.source)
+            if is_explanation(cell):
+                yield Leak(name, cell.id, EXPLANATION, "withheld until after the due date")
+            rest = {key: value for key, value in cell.items() if key not in ("source", "id")}
+            yield from self._in_text(name, cell.id, f"{cell.source}\n{_strings(rest)}", released)
+            if released:
+                yield from self._in_released_cell(name, cell)
+        if not released:
+            code = "\n".join(cell.source for cell in notebook.cells)
+            yield from self._whole_answers(name, "several cells", code)
+
+    def _in_released_cell(self, name: str, cell: NotebookNode) -> Iterator[Leak]:
+        from nbgrader.utils import compute_checksum
+
+        graded = grade_id(cell)
+        if graded is None:
+            return
+        path = "/".join(PurePosixPath(name).parts[-3:])  # language/assignment/notebook
+        if is_solution(cell) and cell.source != self._stubs.get((path, graded), cell.source):
+            kind = "an answer cell that differs from its stub"
+            yield Leak(name, cell.id, kind, _start(cell.source))
+        checksum = grader_metadata(cell).get("checksum")
+        if checksum is not None:
+            try:
+                matches = checksum == compute_checksum(cell)
+            except (KeyError, TypeError, ValueError):
+                matches = False
+            if not matches:
+                kind = "a checksum that doesn't match the cell"
+                yield Leak(name, cell.id, kind, str(checksum))
+
+    def _in_text(self, name: str, cell: str, text: str, released: bool) -> Iterator[Leak]:
+        flat, lines = _one_line(text), set(map(_one_line, text.splitlines()))
+        for kind, secret in self._secrets if released else self._enough_outside_release:
+            for line in secret:
+                if line in lines or (len(line) >= _MIN_SUBSTRING and line in flat):
+                    yield Leak(name, cell or _line(text, line), kind, _start(line))
+                    break
+        if self._answer_pattern and (match := self._answer_pattern.search(text)):
+            place = cell or _line(text, match.group())
+            yield Leak(name, place, "the answer to a question", _start(match.group()))
+
+    def _whole_answers(self, name: str, cell: str, text: str) -> Iterator[Leak]:
+        """Yield answers of which most lines are there, and three at least."""
+        lines = set(map(_one_line, text.splitlines()))
+        for kind, secret in self._secrets:
+            there = [line for line in secret if line in lines]
+            if kind == SOLUTION and len(there) >= max(3, 0.6 * len(secret)):
+                yield Leak(name, cell or _line(text, there[0]), kind, _start(there[0]))
+
+    @cached_property
+    def _answer_pattern(self) -> re.Pattern[str] | None:
+        """A question's name and its answer: assigned, compared or in a dict."""
+        answers: dict[tuple[str, object], None] = {}
+        for notebook in self._sources.values():
+            for cell in filter(is_solution, notebook.cells):
+                unset = {name for name, value in _assigned(_split(cell)[0]) if value is None}
+                for block in _BLOCK.finditer(cell.source):
+                    for name, value in _assigned(block.group(2)):
+                        if name in unset and isinstance(value, (str, int, float)):
+                            answers[name, value] = None
+        patterns = []
+        for name, value in answers:
+            literal = re.escape(value if isinstance(value, str) else repr(value))
+            quoted = rf"""["']{literal}["']""" if isinstance(value, str) else rf"{literal}(?![\w.])"
+            patterns.append(rf"""{re.escape(name)}["']?\s*(?:==?|:)\s*\(?{quoted}""")
+        return re.compile(rf"(?<![\w.])(?:{'|'.join(patterns)})") if patterns else None
+
+    @cached_property
+    def _stubs(self) -> dict[tuple[str, str], str]:
+        """The released source of each answer cell, by (notebook, grade id)."""
+        from nbgrader.preprocessors import ClearSolutions
+
+        step = ClearSolutions(config=self._course.nbgrader_config())
+        stubs: dict[tuple[str, str], str] = {}
+        for path, notebook in self._sources.items():
+            for cell in notebook_io.copied(notebook).cells:
+                graded = grade_id(cell)
+                if is_solution(cell) and graded is not None:
+                    cell, _resources = step.preprocess_cell(cell, {"language": "python"}, 0)
+                    stubs[path, graded] = cell.source
+                    # Without the language too, for searching the folder of one language.
+                    stubs.setdefault((path.split("/", 1)[1], graded), cell.source)
+        return stubs
+
+
+def _split(cell: NotebookNode) -> tuple[str, list[tuple[str, tuple[str, ...]]]]:
+    """Return the public text of a source cell, and its secrets as (kind, distinctive lines)."""
+    source = cell.source
+    if is_explanation(cell):
+        # Code in an explanation is an answer, and as likely to resemble teaching code.
+        code = [(SOLUTION, _lines(block.group(1))) for block in _CODE_FENCE.finditer(source)]
+        prose = _CODE_FENCE.sub("\n\n", source)
+        # A paragraph may have been wrapped differently, so its sentences count as well.
+        paragraphs = map(_one_line, prose.split("\n\n"))
+        sentences = [re.sub(r"(?<=[.!?])[*_)\"']*\s+", "\n", one) for one in paragraphs]
+        return "", [(EXPLANATION, _lines("\n".join([prose, *sentences]))), *code]
+    secrets = [
+        (_KINDS[mark], _lines(content + "\n".join(["", *_assert_messages(content)])))
+        for mark, content in _BLOCK.findall(source)
+    ]
+    if is_solution(cell) and not secrets:
+        # Without marks, the whole cell is the answer, and nbgrader releases a stub in its place.
+        return "", [(SOLUTION, _lines(source))]
+    return _BLOCK.sub("", source), secrets
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(is_distinctive, map(_one_line, text.splitlines()))))
+
+
+def _statements(source: str) -> ast.Module:
+    try:
+        return ast.parse(textwrap.dedent(source))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _assert_messages(source: str) -> Iterator[str]:
+    """Yield what the asserts of a hidden test would say: students see only its checks' names."""
+    for node in ast.walk(_statements(source)):
+        if isinstance(node, ast.Assert) and isinstance(node.msg, ast.Constant):
+            yield _one_line(str(node.msg.value))
+
+
+def _assigned(source: str) -> Iterator[tuple[str, object]]:
+    """Yield the names that top-level statements assign constants to, with the constants."""
+    for node in _statements(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, node.value.value
+
+
+def _is_enough_outside_release(kind: str, line: str) -> bool:
+    least = _MIN_OUTSIDE_RELEASE.get(kind)
+    return least is not None and len(line) + len(_HANGUL.findall(line)) >= least
+
+
+def _marks(name: str, cell: str, text: str) -> Iterator[Leak]:
+    if match := _MARK.search(text):
+        yield Leak(name, cell or _line(text, match.group()), "a mark", match.group())
 
 
 def _read(folder: Path) -> dict[str, bytes]:
@@ -123,302 +349,8 @@ def _read(folder: Path) -> dict[str, bytes]:
     }
 
 
-# Which lines say something.
-
-_TRIVIAL = re.compile(
-    r"""(?:return|yield|assert|del|raise|global|nonlocal|if|elif|while)?\s*(?:not\s+)?[\w.]*:?
-    | for\s\w+\sin\s[\w.]+:
-    | [\w.]+\s*[+*/-]?=\s*(?:[\w.]+|\[\]|\{\}|\(\)|""|'')
-    | (?:import|from)\s.*
-    | (?:print|report)\(\w*\)
-    | ["'`#*\-=\s()\[\]{},:;.]*""",
-    re.X,
-)
-_HANGUL = re.compile("[가-힣]")
-_SHORTEST = 12
-
-_ALONE_IN_LESSONS = {HIDDEN: 30, EXPLANATION: 60}
-"""From how many characters on one line is enough outside a release; Hangul counts double."""
-
-
-def collapsed(text: str) -> str:
-    """`text` with every run of white space as one space."""
-    return " ".join(text.split())
-
-
-def says_something(line: str) -> bool:
-    """Whether a line, found elsewhere, can't well be chance."""
-    if _TRIVIAL.fullmatch(line):
-        return False
-    return len(line) >= (_SHORTEST // 2 if _HANGUL.search(line) else _SHORTEST)
-
-
-def _alone_in_lessons(kind: str, line: str) -> bool:
-    length = len(line) + len(_HANGUL.findall(line))
-    return length >= _ALONE_IN_LESSONS.get(kind, math.inf)
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in map(collapsed, text.splitlines()) if says_something(line)]
-
-
-def _sentences(text: str) -> list[str]:
-    """A prose paragraph's lines, and its sentences, since a paragraph may be wrapped anew."""
-    parts = re.split(r"(?<=[.!?])[*_)\"']*\s+", collapsed(text))
-    return [part for part in parts if says_something(part)]
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One secret: where it comes from and its telling lines, in order."""
-
-    kind: str
-    lines: tuple[str, ...]
-
-
-class Secrets:
-    """What the masters of a course keep from students."""
-
-    def __init__(self, masters: Mapping[str, NotebookNode], course: Course) -> None:
-        self._masters = masters
-        self._course = course
-        public, blocks = [], []
-        for notebook in masters.values():
-            for cell in notebook.cells:
-                visible, secret = _parts(cell)
-                public.append(visible)
-                blocks.extend(secret)
-        self._public = collapsed("\n".join(public))
-        self._blocks = [
-            _Block(kind, telling)
-            for kind, lines in dict.fromkeys(blocks)
-            if (telling := tuple(line for line in lines if not self._is_public(line)))
-        ]
-
-        # Looked for in every cell and file, so what is enough alone is sorted out once.
-        self._blocks_in_lessons = [
-            _Block(block.kind, alone)
-            for block in self._blocks
-            if (alone := tuple(one for one in block.lines if _alone_in_lessons(block.kind, one)))
-        ]
-
-    @classmethod
-    def of(cls, course: Course) -> Secrets:
-        """Read every master; one that can't be read stops the search rather than hiding from it."""
-        base = course.root / "source"
-        masters = {
-            path.relative_to(base).as_posix(): notebook_io.read(path)
-            for path in sorted(base.rglob("*.ipynb"))
-            if not _IGNORED & set(path.relative_to(base).parts)
-        }
-        return cls(masters, course)
-
-    def _is_public(self, line: str) -> bool:
-        return line in self._public
-
-    @cached_property
-    def _keys(self) -> dict[str, set[str]]:
-        """Plain answers by name: what solution blocks assign where the visible part has None."""
-        keys: dict[str, set[str]] = {}
-        for notebook in self._masters.values():
-            for cell in notebook.cells:
-                if cell.cell_type != "code" or not is_solution(cell):
-                    continue
-                empty = {name for name, value in _assigned(_parts(cell)[0]) if value is None}
-                for match in _BLOCK["SOLUTION"].finditer(cell.source):
-                    for name, value in _assigned(match.group(1)):
-                        if name in empty and isinstance(value, (str, int, float)):
-                            keys.setdefault(name, set()).add(repr(value))
-        return keys
-
-    @cached_property
-    def _key_pattern(self) -> re.Pattern[str] | None:
-        """A name and its answer: assigned, compared or in a dict, however it is spaced or quoted."""
-        parts = []
-        for name, values in self._keys.items():
-            for value in values:
-                literal = ast.literal_eval(value)
-                written = (
-                    rf"""["']{re.escape(literal)}["']"""
-                    if isinstance(literal, str)
-                    else rf"{re.escape(value)}(?![\w.])"
-                )
-                parts.append(rf"""{re.escape(name)}["']?\s*(?:==?|:)\s*\(?{written}""")
-        return re.compile(rf"(?<![\w.])(?:{'|'.join(parts)})") if parts else None
-
-    @cached_property
-    def _guessable(self) -> dict[str, str]:
-        """Digests that whoever knows the choices could compare with, and what they are of."""
-        found = {}
-        for name, values in self._keys.items():
-            for value in values:
-                literal = str(ast.literal_eval(value))
-                for form in {f"{name}{sep}{literal}" for sep in ("", ":", "=", "-", "_", " ", ",")}:
-                    for text in {form, form.lower()}:
-                        for algorithm in ("md5", "sha1", "sha256", "sha512", "blake2b"):
-                            digest = hashlib.new(algorithm, text.encode()).hexdigest()
-                            found[digest[:16]] = name
-        return found
-
-    @cached_property
-    def _stubs(self) -> dict[tuple[str, str], str]:
-        """What each answer cell looks like when it is released, by (notebook, grade id)."""
-        from nbgrader.preprocessors import ClearSolutions
-
-        step = ClearSolutions(config=self._course.nbgrader_config())
-        stubs: dict[tuple[str, str], str] = {}
-        for path, notebook in self._masters.items():
-            for cell in notebook_io.copied(notebook).cells:
-                if is_solution(cell) and grade_id(cell):
-                    cell, _resources = step.preprocess_cell(cell, {"language": "python"}, 0)
-                    stubs[path, grade_id(cell)] = cell.source
-                    # The same without the language, for when one language's folder is searched.
-                    stubs.setdefault((path.split("/", 1)[1], grade_id(cell)), cell.source)
-        return stubs
-
-    def in_file(self, name: str, content: bytes, released: bool) -> Iterator[Leak]:
-        """The leaks in one file.
-
-        Args:
-            released: whether it is part of an assignment's release, where one line suffices.
-        """
-        if name.endswith(".ipynb"):
-            try:
-                notebook = notebook_io.parse(content, name)
-            except notebook_io.BadNotebook:
-                pass  # then as text
-            else:
-                yield from self._in_notebook(name, notebook, released)
-                return
-        # A compiled catalogue's texts stand between zero bytes.
-        text = content.decode("utf-8", "replace").replace("\0", "\n")
-        yield from self._in_text(name, "", text, released)
-        if released or name.endswith(".ipynb"):  # elsewhere code and prose may speak of the marks
-            yield from _marks(name, "", text)
-
-    def _in_notebook(self, name: str, notebook: NotebookNode, released: bool) -> Iterator[Leak]:
-        own = {key: value for key, value in notebook.items() if key != "cells"}
-        yield from self._in_text(name, "the notebook's metadata", _strings(own), released)
-        whole = []
-        for cell in notebook.cells:
-            place = cell.id
-            yield from _marks(name, place, cell.source)
-            if "reveal" in course_metadata(cell):
-                yield Leak(name, place, EXPLANATION, "kept back until after the due date")
-            besides = {key: value for key, value in cell.items() if key not in ("source", "id")}
-            text = cell.source + "\n" + _strings(besides)
-            yield from self._in_text(name, place, text, released)
-            whole.append(cell.source)
-            if released:
-                yield from self._in_released_cell(name, place, cell)
-        # An answer pasted line by line into several cells.
-        yield from self._answers(name, "several cells", "\n".join(whole), released)
-
-    def _in_released_cell(self, name: str, place: str, cell: NotebookNode) -> Iterator[Leak]:
-        from nbgrader.utils import compute_checksum
-
-        path = "/".join(PurePosixPath(name).parts[-3:])  # language/assignment/notebook
-        if is_solution(cell) and grade_id(cell):
-            stub = self._stubs.get((path, grade_id(cell)))
-            if stub is not None and cell.source != stub:
-                kind = "an answer cell that isn't its empty form"
-                yield Leak(name, place, kind, _short(cell.source))
-        checksum = grader_metadata(cell).get("checksum")
-        if checksum is not None and grade_id(cell):
-            try:
-                right = checksum == compute_checksum(cell)
-            except (KeyError, TypeError, ValueError):
-                right = False
-            if not right:
-                yield Leak(name, place, "a checksum of something else than the cell", str(checksum))
-
-    def _in_text(self, name: str, place: str, text: str, released: bool) -> Iterator[Leak]:
-        flat = collapsed(text)
-        lines = {collapsed(line) for line in text.splitlines()}
-        for block in self._blocks if released else self._blocks_in_lessons:
-            for line in block.lines:
-                if line in lines or (len(line) >= 20 and line in flat):
-                    yield Leak(name, place or _line(text, line), block.kind, _short(line))
-                    break
-        if place == "":
-            yield from self._answers(name, place, text, released)
-        if self._key_pattern and (match := self._key_pattern.search(text)):
-            yield Leak(name, place or _line(text, match.group()), "a key", _short(match.group()))
-        for digest in re.findall(r"[0-9a-f]{32,128}", text):
-            if of := self._guessable.get(digest[:16]):
-                part = f"{of}, {digest[:16]}…"
-                yield Leak(name, place or _line(text, digest), "a hash of a key", part)
-
-    def _answers(self, name: str, place: str, text: str, released: bool) -> Iterator[Leak]:
-        """Whole answers in a lesson or in code: three telling lines, and most of them all."""
-        if released:
-            return
-        lines = {collapsed(line) for line in text.splitlines()}
-        for block in self._blocks:
-            there = [line for line in block.lines if line in lines]
-            if block.kind == SOLUTION and len(there) >= max(3, 0.6 * len(block.lines)):
-                yield Leak(name, place or _line(text, there[0]), block.kind, _short(there[0]))
-
-
-def _parts(cell: NotebookNode) -> tuple[str, list[tuple[str, tuple[str, ...]]]]:
-    """A master's cell taken apart: its visible text, and its secrets as (kind, telling lines)."""
-    source = cell.source
-    if "reveal" in course_metadata(cell):
-        prose = _FENCE.sub("\n\n", source)
-        lines = [*_lines(prose), *(one for part in prose.split("\n\n") for one in _sentences(part))]
-        # Code in an explanation is an answer, and may look like teaching code as answers do.
-        code = [(SOLUTION, tuple(_lines(match.group(1)))) for match in _FENCE.finditer(source)]
-        return "", [(EXPLANATION, tuple(dict.fromkeys(lines))), *code]
-    secrets = []
-    for mark, pattern in _BLOCK.items():
-        for match in pattern.finditer(source):
-            lines = _lines(match.group(1))
-            if mark == "HIDDEN TESTS":
-                lines += _told(match.group(1))
-            secrets.append((_KINDS[mark], tuple(dict.fromkeys(lines))))
-        source = pattern.sub("", source)
-    if is_solution(cell) and not secrets:
-        # Without marks the whole cell is the answer, and the release has a stub in its place.
-        return "", [(SOLUTION, tuple(_lines(source)))]
-    return source, secrets
-
-
-def _told(source: str) -> list[str]:
-    """What the asserts of a hidden test would say; only the checks' names are shown to students."""
-    try:
-        tree = ast.parse(textwrap.dedent(source))
-    except SyntaxError:
-        return []
-    return [
-        collapsed(node.msg.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assert)
-        and isinstance(node.msg, ast.Constant)
-        and isinstance(node.msg.value, str)
-        and says_something(collapsed(node.msg.value))
-    ]
-
-
-def _assigned(source: str) -> Iterator[tuple[str, object]]:
-    """Names and the plain values that lines of their own give them."""
-    try:
-        tree = ast.parse(textwrap.dedent(source))
-    except SyntaxError:
-        return
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    yield target.id, node.value.value
-
-
-def _marks(name: str, place: str, text: str) -> Iterator[Leak]:
-    if match := _MARK.search(text):
-        yield Leak(name, place or _line(text, match.group()), "a mark", match.group())
-
-
 def _strings(value: object) -> str:
-    """Every text inside a JSON value, a line each; lists of lines as nbformat joins them."""
+    """Return every text inside a JSON value, one per line."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -428,14 +360,19 @@ def _strings(value: object) -> str:
     return json.dumps(value)
 
 
+def _one_line(text: str) -> str:
+    """Return `text` with every run of white space as one space."""
+    return " ".join(text.split())
+
+
 def _line(text: str, part: str) -> str:
-    """Where in a file `part` stands, as "line N"; empty where it runs over lines."""
+    """Return where `part` is in a file as "line N", or "" if it spans lines."""
     for number, line in enumerate(text.splitlines(), start=1):
-        if part in line or part in collapsed(line):
+        if part in line or part in _one_line(line):
             return f"line {number}"
     return ""
 
 
-def _short(text: str) -> str:
-    one = collapsed(text)
-    return one if len(one) <= 60 else one[:59] + "…"
+def _start(text: str) -> str:
+    line = _one_line(text)
+    return line if len(line) <= 60 else line[:59] + "…"

@@ -1,43 +1,35 @@
-"""What a test can't do once student code runs in another process, said to its author now.
+"""Find what a test can't do because student code runs in another process.
 
-Test cells reach the student's work in two ways: the value of a variable and a call of a
-function, both by plain value. Whatever needs the object itself (a class, an identity, a side
-effect on an argument) goes through a `@probe` in a read-only cell. This lint reads the
-instructor's notebook and names each place that would not survive the boundary.
+Test cells reach the student's work in two ways, both by plain value: they read a variable or
+call a function. Whatever needs the object itself (a class, its identity, a side effect on an
+argument) goes through a `@probe` in a read-only cell. This linter reads the source notebook and
+reports each place that relies on anything else.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
+from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
 from autograder.core.notebook_io import course_metadata, grader_metadata, is_solution, is_test
 
-_PEEKING = {
+_INTROSPECTION = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
     "id", "compile", "__import__", "setattr", "delattr",
-}  # fmt: skip
+}  # fmt: skip  # one name per line would fill half a page
 
 
 _COLLECTIONS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that can't cross, in one cell."""
-
-    cell: str
-    text: str
-
-
-def lint(notebook: NotebookNode) -> list[Finding]:
-    """Everything in an instructor's notebook that would not survive the trust boundary."""
-    findings: list[Finding] = []
+def lint(notebook: NotebookNode) -> list[CellProblem]:
+    """Return every place in a source notebook that can't work across the trust boundary."""
+    found: list[CellProblem] = []
     cells = []
     for cell in notebook.cells:
         if cell.cell_type != "code" or not grader_metadata(cell):
@@ -45,25 +37,27 @@ def lint(notebook: NotebookNode) -> list[Finding]:
         try:
             cells.append((cell, ast.parse(cell.source)))
         except SyntaxError as error:
-            findings.append(Finding(cell.id, f"isn't plain Python (line {error.lineno})"))
+            found.append(CellProblem(cell.id, f"isn't plain Python (line {error.lineno})"))
     names = names_of(cells)
     for cell, tree in cells:
         if is_solution(cell):
-            texts = _solution_findings(cell, tree, names)
+            texts = _solution_problems(cell, tree, names)
         elif is_test(cell):
-            texts = _test_findings(cell, tree, names)
+            texts = _test_problems(cell, tree, names)
         else:
-            texts = _given_findings(cell, tree, names)
-        findings.extend(Finding(cell.id, text) for text in dict.fromkeys(texts))
-    findings.extend(_unmarked_choices(cells))
-    return findings
+            texts = _read_only_cell_problems(cell, tree, names)
+        found.extend(CellProblem(cell.id, text) for text in dict.fromkeys(texts))
+    found.extend(_unmarked_choice_questions(cells))
+    return found
 
 
-def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[Finding]:
-    """Questions with a few possible answers whose test doesn't say whether they are that.
+def _unmarked_choice_questions(
+    cells: list[tuple[NotebookNode, ast.Module]],
+) -> Iterator[CellProblem]:
+    """Yield tests of questions with few possible answers that aren't marked as such.
 
-    Whoever sees the outcome of each hand-in solves such a question by trial, so feedback holds
-    it back until the due date where the test is marked.
+    Students who see the result of each submission can find the answer by trying them all, so
+    feedback withholds the result until the due date if the test is marked.
     """
     answers: dict[str, object] = {}
     for cell, tree in cells:
@@ -79,16 +73,16 @@ def _unmarked_choices(cells: list[tuple[NotebookNode, ast.Module]]) -> Iterator[
             if _is_one_of_few(answers[name]) or _is_compared_with_few(name, tree)
         ]
         if names:
-            yield Finding(
+            yield CellProblem(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
-                'marked: add {"beyond": {"choice": true}} to its metadata, so that its outcome is '
-                "held back until the due date, or false if trying them all gives nothing away",
+                'marked: add {"beyond": {"choice": true}} to its metadata, so that its result is '
+                "withheld until the due date, or false if trying them all reveals nothing",
             )
 
 
 def _constant_answers(tree: ast.Module) -> dict[str, object]:
-    """What each name is at last, for an answer that is nothing but constants."""
+    """Return each name's value, for an answer that only assigns constants; else nothing."""
     found: dict[str, object] = {}
     for node in tree.body:
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)):
@@ -102,7 +96,7 @@ def _is_one_of_few(answer: object) -> bool:
 
 
 def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
-    """Whether a test asks if the name's value is one of a list that the test writes out."""
+    """Return whether a test asks if the name's value is in a collection that it writes out."""
     lists = {
         target.id
         for node in tree.body
@@ -126,38 +120,40 @@ def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
     return False
 
 
-def _solution_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
-    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.given)):
+def _solution_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.read_only)):
         if name not in bound_in(tree) and name not in BUILTINS:
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
-    for name in sorted(bound_in(tree) & (BUILTINS | names.given)):
-        # Builtins and given names win over the student's, so a test could never reach it.
-        yield f"binds {name}, which is a builtin or a given name; choose another name"
+    for name in sorted(bound_in(tree) & (BUILTINS | names.read_only)):
+        # Builtins and read-only cells' names shadow the student's, so no test could reach it.
+        yield f"binds {name}, which is a builtin or a read-only cell's name; choose another name"
 
 
-def _given_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+def _read_only_cell_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     probes = [node for node, _fresh in probes_in(tree)]
     rest = ast.Module([node for node in tree.body if node not in probes], type_ignores=[])
     used = used_in(ast.unparse(ast.fix_missing_locations(rest)))
     for name in sorted(used & names.students):
-        yield f"uses {name}, the student's, in given code; move the use into a @probe or a test"
+        yield (
+            f"uses {name}, the student's, in a read-only cell; move the use into a @probe or a test"
+        )
     for probe in probes:
         body = ast.unparse(probe)
-        for name in sorted(used_in(body) & (names.tests - names.students - names.given)):
+        for name in sorted(used_in(body) & (names.tests - names.students - names.read_only)):
             yield f"the probe {probe.name} uses {name}, which only a test cell binds; pass it in"
 
 
-def _test_findings(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
+def _test_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     for name in sorted(bound_in(tree) & names.students):
         yield f"binds {name}, the student's name; a test must not change the student's work"
-    for name in sorted(bound_in(tree) & names.given):
-        yield f"binds {name}, which a read-only cell gives; choose another name"
-    yield from _use_findings(tree, names)
-    yield from _shape_findings(cell, tree)
+    for name in sorted(bound_in(tree) & names.read_only):
+        yield f"binds {name}, which a read-only cell binds; choose another name"
+    yield from _use_problems(tree, names)
+    yield from _shape_problems(cell, tree)
 
 
-def _use_findings(tree: ast.Module, names: Names) -> Iterator[str]:
-    """How a test uses the student's names and what it passes to them."""
+def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
+    """Yield problems with how a test uses the student's names and what it passes to them."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     local = {
         node.name
@@ -175,45 +171,49 @@ def _use_findings(tree: ast.Module, names: Names) -> Iterator[str]:
                 yield f"uses the student's class {node.id}; ask what it does through a @probe"
             elif node.id in remote and id(node) not in called:
                 yield f"passes {node.id} itself; only its results can cross, so call it"
-            elif node.id in _PEEKING:
+            elif node.id in _INTROSPECTION:
                 yield f"uses {node.id}, which can't see into the student's process"
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             modules = [name.name for name in node.names] + [getattr(node, "module", None) or ""]
-            for module in sorted({name.split(".")[0] for name in modules} & _PEEKING):
+            for module in sorted({name.split(".")[0] for name in modules} & _INTROSPECTION):
                 yield f"uses {module}, which can't see into the student's process"
         elif (
             isinstance(node, ast.Expr)
-            and _calls(node.value, remote)
+            and (called_here := _call(node.value, remote))
             and id(node) not in expected_to_raise
         ):
             yield (
-                f"calls {node.value.func.id} for an effect; effects on arguments don't cross, "
-                "so look at what it returns"
+                f"calls {called_here[0]} for its side effects, which don't cross; "
+                "check what it returns"
             )
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
-            targets = node.targets if hasattr(node, "targets") else [node.target]
+            targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
             for name in sorted(_roots(targets) & names.students):
-                yield f"changes {name}, the student's value; the change stays on this side"
+                yield f"changes {name}, the student's value, of which it has a copy only"
         elif isinstance(node, ast.Compare) and any(
             isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops
         ):
             sides = [node.left, *node.comparators]
             if not any(isinstance(side, ast.Constant) for side in sides):
                 yield "compares identity with `is`; values cross as copies, so compare with =="
-        if _calls(node, remote):
-            for argument in [*node.args, *(word.value for word in node.keywords)]:
+        if passed := _call(node, remote):
+            name, call = passed
+            for argument in [*call.args, *(word.value for word in call.keywords)]:
                 if isinstance(argument, (ast.Lambda, ast.GeneratorExp)) or (
                     isinstance(argument, ast.Name) and argument.id in local
                 ):
-                    yield f"passes a function to {node.func.id}; only plain values can cross"
+                    yield f"passes a function to {name}; only plain values can cross"
 
 
-def _calls(node: ast.AST, names: set[str]) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+def _call(node: ast.AST, names: set[str]) -> tuple[str, ast.Call] | None:
+    """Return the name and the call if a node calls one of `names`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+        return node.func.id, node
+    return None
 
 
-def _roots(targets: list[ast.expr]) -> set[str]:
-    """The names whose parts are assigned to: `x` in `x.a = 1`, `x[0] += 1`."""
+def _roots(targets: Sequence[ast.expr]) -> set[str]:
+    """Return the names whose parts are assigned to: `x` in `x.a = 1` and `x[0] += 1`."""
     found = set()
     for target in targets:
         node = target
@@ -224,20 +224,21 @@ def _roots(targets: list[ast.expr]) -> set[str]:
     return found
 
 
-def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
-    """How a test cell is built: checks with literal names, asserts inside them, `report()` last."""
+def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
+    """Yield problems with a test cell's structure: checks, asserts inside them, `report()` last."""
     last = tree.body[-1] if tree.body else None
-    if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
+    if not (isinstance(last, ast.Expr) and _call(last.value, {"report"})):
         yield "doesn't end with report()"
-    if sum(_calls(node, {"report"}) for node in ast.walk(tree)) > 1:
+    if sum(_call(node, {"report"}) is not None for node in ast.walk(tree)) > 1:
         yield "calls report() more than once; only one report's checks have points"
     hidden = hidden_lines(cell.source)
     inside: set[int] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.With):
             continue
-        calls = [item.context_expr for item in node.items if _calls(item.context_expr, {"check"})]
-        for call in calls:
+        for _name, call in filter(
+            None, (_call(item.context_expr, {"check"}) for item in node.items)
+        ):
             inside |= {id(part) for part in ast.walk(node)}
             if not (call.args and isinstance(call.args[0], ast.Constant)):
                 yield "has a check whose name isn't a literal text, so it can't be translated"
@@ -248,7 +249,7 @@ def _shape_findings(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
             if is_hidden and node.lineno not in hidden:
                 yield "has a hidden check outside BEGIN/END HIDDEN TESTS: students would get it"
             if not is_hidden and node.lineno in hidden:
-                yield "has a check in its hidden part that isn't hidden=True: it would tell values"
+                yield "has a check in its hidden part without hidden=True: it would reveal values"
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and id(node) not in inside:
-            yield "asserts outside a check, so the assert has no part of the points"
+            yield "asserts outside a check, so the assertion earns no points"

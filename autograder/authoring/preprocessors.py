@@ -1,4 +1,4 @@
-"""Steps of our own between a master and what students get, as nbgrader preprocessors."""
+"""The nbgrader preprocessors that this package adds to a release."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from autograder.core.notebook_io import course_metadata, is_explanation
 
 
 class DropExplanations(NbGraderPreprocessor):
-    """Leave out the cells that explain the answers; feedback shows them after the due date."""
+    """Remove the cells that explain the answers; feedback shows them after the due date."""
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Remove the explanations of a notebook, in place."""
         nb.cells = [cell for cell in nb.cells if not is_explanation(cell)]
         for cell in nb.cells:
-            # The marks that keep translations in step are the authors' business.
+            # Which English text a translation is of concerns authors only.
             if course_metadata(cell).pop("translates", None) and not cell.metadata["beyond"]:
                 del cell.metadata["beyond"]
         return nb, resources

@@ -1,9 +1,9 @@
-"""Two languages in step: what is copied, what is translated, and what no longer fits.
+"""Synchronize translated notebooks with the English ones, and find where they differ.
 
-English leads. A translated notebook has the same cells in the same order under the same ids;
-code and nbgrader metadata are the English ones to the byte, and only prose and the cell that
-sets the language are its own. A translated prose cell carries the hash of the English text
-that it translates, so a later change of the English makes it stale.
+A translated notebook has the same cells in the same order with the same ids. Code and nbgrader
+metadata are copied from the English notebook; only prose and the cell that sets the language are
+its own. A translated cell stores the hash of the English text that it translates, so that a
+later change to the English makes it stale.
 """
 
 from __future__ import annotations
@@ -11,23 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from nbformat import NotebookNode
 
+from autograder.authoring.problem import CellProblem
 from autograder.core.notebook_io import LANGUAGE_CELL, copied, course_metadata, language_cell_source
 
 
-@dataclass(frozen=True)
-class Difference:
-    """What is wrong with one cell of a translation, in words."""
-
-    cell: str
-    text: str
-
-
 def digest(source: str) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a cell's source."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a cell's source."""
     return hashlib.sha256(source.encode("utf-8")).hexdigest()[:16]
 
 
@@ -35,10 +28,15 @@ def _by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {cell.id: cell for cell in notebook.cells}
 
 
-def in_step(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:
-    """The translated notebook with everything but its prose taken from the English one.
+def synchronized(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:
+    """Return the translated notebook with everything but its prose taken from the English one.
 
     A prose cell without a translation gets the English text and no hash: it counts as missing.
+
+    Args:
+        english: the English notebook.
+        translated: the translation as it is; None if there is none yet.
+        code: the language of the translation.
     """
     own = _by_id(translated) if translated is not None else {}
     result = copied(english)
@@ -56,85 +54,95 @@ def in_step(english: NotebookNode, translated: NotebookNode | None, code: str) -
 def confirm(
     english: NotebookNode, translated: NotebookNode, cells: list[str] | None = None
 ) -> list[str]:
-    """Record in place that prose cells translate the English text as it is now.
+    """Record in a translation that its prose cells match the current English text.
 
     Args:
-        cells: the ids to confirm; None for every prose cell whose text isn't the English one.
+        english: the English notebook.
+        translated: the translation; changed in place.
+        cells: the ids of the cells to confirm; None for every prose cell that is translated.
 
     Returns:
-        The ids of the cells whose mark changed.
+        The ids of the cells whose record changed.
     """
-    leading = _by_id(english)
+    originals = _by_id(english)
     changed = []
     for cell in translated.cells:
-        if cell.cell_type == "code" or cell.id not in leading:
+        if cell.cell_type == "code" or cell.id not in originals:
             continue
-        source = leading[cell.id].source
-        if cells is None and cell.source == source and needs_words(source):
+        source = originals[cell.id].source
+        if cells is None and cell.source == source and has_prose(source):
             continue
         if cells is not None and cell.id not in cells:
             continue
-        mark = cell.metadata.setdefault("beyond", NotebookNode())
-        if mark.get("translates") != digest(source):
-            mark["translates"] = digest(source)
+        record = cell.metadata.setdefault("beyond", NotebookNode())
+        if record.get("translates") != digest(source):
+            record["translates"] = digest(source)
             changed.append(cell.id)
     return changed
 
 
-def needs_words(source: str) -> bool:
-    """Whether a prose cell has anything to translate (a lone formula or picture has not)."""
+def has_prose(source: str) -> bool:
+    """Return whether a prose cell has anything to translate: a lone formula or image has not."""
     return bool(re.search(r"[A-Za-z]{2,}", _without_fixed_parts(source)))
 
 
-def differences(english: NotebookNode, translated: NotebookNode, code: str) -> list[Difference]:
-    """Everything that is out of step between a notebook and its translation."""
-    found: list[Difference] = []
-    leading, own = _by_id(english), _by_id(translated)
-    for cell_id in leading.keys() - own.keys():
-        found.append(Difference(cell_id, f"is missing from the {code} notebook"))
-    for cell_id in own.keys() - leading.keys():
-        found.append(Difference(cell_id, "isn't in the English notebook"))
+def differences(english: NotebookNode, translated: NotebookNode, code: str) -> list[CellProblem]:
+    """Return every place where a translation is missing, stale, or differs where it must not.
+
+    Args:
+        english: the English notebook.
+        translated: its translation.
+        code: the language of the translation.
+    """
+    found: list[CellProblem] = []
+    originals, own = _by_id(english), _by_id(translated)
+    for cell_id in originals.keys() - own.keys():
+        found.append(CellProblem(cell_id, f"is missing from the {code} notebook"))
+    for cell_id in own.keys() - originals.keys():
+        found.append(CellProblem(cell_id, "isn't in the English notebook"))
     shared = [cell.id for cell in english.cells if cell.id in own]
-    if shared != [cell.id for cell in translated.cells if cell.id in leading]:
-        found.append(Difference(shared[0] if shared else "-", "cells stand in another order"))
+    if shared != [cell.id for cell in translated.cells if cell.id in originals]:
+        first = shared[0] if shared else None
+        found.append(CellProblem(first, "isn't at the same place as in English"))
     for cell_id in shared:
         found.extend(
-            Difference(cell_id, text) for text in _cell_faults(leading[cell_id], own[cell_id], code)
+            CellProblem(cell_id, text)
+            for text in _cell_differences(originals[cell_id], own[cell_id], code)
         )
     return found
 
 
-def _cell_faults(english: NotebookNode, own: NotebookNode, code: str) -> list[str]:
+def _cell_differences(english: NotebookNode, own: NotebookNode, code: str) -> list[str]:
     if english.cell_type != own.cell_type:
         return [f"is a {own.cell_type} cell but {english.cell_type} in English"]
     if english.metadata.get("nbgrader") != own.metadata.get("nbgrader"):
-        return ["has other nbgrader metadata than in English"]
+        return ["has different nbgrader metadata than in English"]
     if english.cell_type == "code":
         wanted = language_cell_source(code) if english.id == LANGUAGE_CELL else english.source
-        return [] if own.source == wanted else ["has other code than in English"]
-    if not needs_words(english.source):
+        return [] if own.source == wanted else ["has different code than in English"]
+    if not has_prose(english.source):
         return [] if own.source == english.source else ["has nothing to translate but differs"]
     translates = course_metadata(own).get("translates")
     if translates is None:
         return [f"has no {code} translation yet (missing)"]
-    faults = []
+    found = []
     if translates != digest(english.source):
-        faults.append("translates an older English text (stale)")
+        found.append("translates an older English text (stale)")
     for what, parts in FIXED_PARTS.items():
         here, there = Counter(parts(own.source)), Counter(parts(english.source))
         if here != there:
-            lacking = ", ".join(sorted((there - here).elements())[:4])
+            missing = ", ".join(sorted((there - here).elements())[:4])
             extra = ", ".join(sorted((here - there).elements())[:4])
-            faults.append(
+            found.append(
                 f"differs in {what}"
-                + (f"; lacks {lacking}" if lacking else "")
+                + (f"; lacks {missing}" if missing else "")
                 + (f"; has {extra} too many" if extra else "")
             )
-    return faults
+    return found
 
 
-# What a translation must keep as it is. Each kind is looked for in what the earlier leave over,
-# so that a number inside a formula isn't counted twice.
+# What a translation must not change. Each kind is searched for in what the earlier ones leave,
+# so that a number in a formula isn't counted twice.
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 _MATH = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$(?!\s)[^$\n]+?(?<!\s)\$(?!\d)", re.DOTALL)
@@ -167,11 +175,11 @@ def _without_fixed_parts(source: str) -> str:
 
 
 def _numbers(source: str) -> list[str]:
-    # 2026-07-31 and 2026년 7월 31일 are the same date: a leading zero says nothing.
+    # 2026-07-31 and 2026년 7월 31일 are the same date, so leading zeros are ignored.
     return [number.lstrip("0") or "0" for number in _NUMBER.findall(_without_fixed_parts(source))]
 
 
-FIXED_PARTS = {
+FIXED_PARTS: dict[str, Callable[[str], list[str]]] = {
     "code spans": _code_parts,
     "formulas": _formulas,
     "links": _links,

@@ -1,4 +1,9 @@
-"""Which pictures may stand in a page: PNG and JPEG, whole, and not too large to show."""
+"""Check the images that a page may show: PNG and JPEG, of a size that a browser can show.
+
+Pillow isn't used for it: the confined reader, which has the standard library only, imports this
+module, and all that is asked is the type and the size in pixels, which the first bytes tell. To
+open a hostile image with a decoder written in C would add to what can be attacked.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,11 @@ import binascii
 import re
 import struct
 
-LARGEST = 4 * 1024 * 1024
-"""The most bytes one picture may have."""
+MAX_BYTES = 4 * 1024 * 1024
+"""The most bytes of an image."""
 
-MOST_PIXELS = 40_000_000
-"""The most pixels: a picture of a few bytes can unpack to more than a browser holds."""
+MAX_PIXELS = 40_000_000
+"""The most pixels of an image: a few bytes can decompress to more than a browser can hold."""
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]+)")
 _NO_SIZE = {0xD8, *range(0xD0, 0xD8), 0x01}
@@ -19,31 +24,31 @@ _SIZES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def checked(mime: str, encoded: object) -> str | None:
-    """The picture's base64 in canonical form; None if it isn't such a picture or too large.
+    """Return an image's base64 in canonical form; None if it isn't an image or is too large.
 
     Args:
-        mime: "image/png" or "image/jpeg"; the bytes must agree.
-        encoded: base64, as a notebook or a data URL has it.
+        mime: "image/png" or "image/jpeg"; the bytes must match.
+        encoded: base64 text, as notebooks and data URLs have it.
     """
-    if not isinstance(encoded, str) or len(encoded) > LARGEST * 3 // 2:
+    if not isinstance(encoded, str) or len(encoded) > MAX_BYTES * 3 // 2:
         return None
     try:
         content = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
-    if len(content) > LARGEST:
+    if len(content) > MAX_BYTES:
         return None
     size = {"image/png": _png_size, "image/jpeg": _jpeg_size}.get(mime, lambda _content: None)(
         content
     )
-    if size is None or not 0 < size[0] * size[1] <= MOST_PIXELS:
+    if size is None or not 0 < size[0] * size[1] <= MAX_PIXELS:
         return None
     return base64.b64encode(content).decode("ascii")
 
 
 def checked_url(url: str) -> str | None:
-    """A data URL of such a picture in canonical form; None for every other URL."""
-    if len(url) > LARGEST * 3 // 2:
+    """Return the data URL of such an image in canonical form; None for every other URL."""
+    if len(url) > MAX_BYTES * 3 // 2:
         return None
     found = _DATA_URL.fullmatch(url.strip())
     encoded = checked(found.group(1), found.group(2)) if found else None
@@ -57,7 +62,7 @@ def _png_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """The size in the frame header, found by stepping over the segments before it."""
+    """Return the size in the frame header, skipping the segments before it."""
     if content[:2] != b"\xff\xd8":
         return None
     place = 2
@@ -70,7 +75,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
         elif marker in _SIZES:
             height, width = struct.unpack(">HH", content[place + 5 : place + 9])
             return width, height
-        elif marker == 0xDA:  # the picture itself begins, without a size
+        elif marker == 0xDA:  # the image data begins, without a size
             return None
         else:
             place += 2 + max(2, struct.unpack(">H", content[place + 2 : place + 4])[0])

@@ -1,4 +1,4 @@
-"""The language in which a graded notebook is shown."""
+"""Find the language in which a graded notebook is shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from autograder.i18n import SOURCE_LANGUAGE, available
 
 
 def shown_language(notebook: NotebookNode) -> str:
-    """The language of a rebuilt notebook, as rebuilding wrote it down; no cell has a say in it."""
+    """Return the language that rebuilding wrote into a notebook; no cell has a say in it."""
     code = course_metadata(notebook).get("language")
-    return code if code in available() else SOURCE_LANGUAGE
+    return code if isinstance(code, str) and code in available() else SOURCE_LANGUAGE

@@ -1,7 +1,7 @@
-"""Import this in the process that pages' processes are forks of: all that a page needs, loaded.
+"""Load everything that a page needs, on import, in the process that pages' processes fork from.
 
-A page's process gives up its rights before it reads a student's work, and could then neither
-find nor read what it had still to load.
+A page's process drops its privileges before it reads a student's work, and might then be unable
+to read what it still had to load.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from beyond.locale import available
 __all__ = ["FEEDBACK_STEPS", "latex2mathml", "nbgrader", "page"]
 
 
-def _touch() -> None:
-    """Bring into memory what is loaded at first use: texts, lexers, the template."""
+def _warm_up() -> None:
+    """Load what is only loaded at first use: texts, lexers, the template."""
     for code in available():
         with speaking(code):
             markdown_to_html("# a\n\n```python\nb = 1\n```\n\n| c |\n|---|\n| $d$ |\n")
     page.warm_up()
 
 
-_touch()
+_warm_up()

@@ -1,4 +1,4 @@
-"""What tells whether a submission has to be graded again: a hash over it and the assignment."""
+"""Compute the key that tells whether a submission has to be graded again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from pathlib import Path
 
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.collection_receipt import receipt_file
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
+from autograder.intake.errors import BadArchive
+from autograder.intake.folders import FolderSource
+from autograder.intake.upload_limits import STUDENT_LIMITS
 
 
-class Fingerprints:
-    """The fingerprints of an assignment's submissions; the assignment itself is read once."""
+class CacheKeys:
+    """Compute the cache keys of an assignment's submissions; the assignment is read once.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+    """
 
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
@@ -20,7 +27,7 @@ class Fingerprints:
         self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
 
     def of(self, student: str) -> str:
-        """SHA-256 over the submitted files, what collecting noted about them, and the instructor's."""
+        """Return the SHA-256 over a submission, its receipt and the instructor's files."""
         submitted = _submitted(self._course.submitted / student / self._assignment)
         receipt = receipt_file(self._course, student, self._assignment)
         noted = receipt.read_bytes() if receipt.is_file() else b""
@@ -28,11 +35,11 @@ class Fingerprints:
 
 
 def _submitted(folder: Path) -> bytes:
-    """The same as `_contents` of what may be taken of a student's folder, whatever is in it."""
+    """Hash as much of a student's folder as may be taken, whatever is in it."""
     seen = hashlib.sha256()
     left = STUDENT_LIMITS.total_bytes
     try:
-        source = FolderSource.of_one(folder)
+        source = FolderSource.of_student(folder)
     except OSError:
         return seen.digest()
     for member in source.members:
@@ -53,7 +60,7 @@ def _submitted(folder: Path) -> bytes:
 
 
 def _contents(folder: Path) -> bytes:
-    """A digest of every plain file below a folder, links not followed."""
+    """Hash every plain file below a folder; links aren't followed."""
     seen = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file():

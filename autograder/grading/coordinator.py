@@ -1,8 +1,8 @@
-"""Grading everyone at once.
+"""Grade a class at once.
 
-The coordinator: it rebuilds each submission (`jobs`), hands it to a worker (`workers`), and
-writes what comes back as it comes (`graded_folder`, `gradebook_writer`). Only so many
-submissions are on their way at a time, so a class of thousands takes no more memory than a
+The coordinator rebuilds each submission (`prepare`), gives it to a worker (`pool`), and writes
+each result as it arrives (`result_folder`, `gradebook_writer`). Only a limited number of
+submissions are in progress at a time, so a class of thousands takes no more memory than a
 class of ten. It can be stopped at any moment, by Ctrl-C or by force; the same command goes on.
 """
 
@@ -18,17 +18,22 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autograder.config import MASTER_LANGUAGE, Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable
 from autograder.core.student_id import require_student_id
 from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
-from autograder.grading.cache_key import Fingerprints
-from autograder.grading.pool import WorkerDied, executor, run_each
+from autograder.grading.cache_key import CacheKeys
+from autograder.grading.pool import ClusterWorkers, LocalWorkers, WorkerDied, executor, run_each
 from autograder.grading.preflight import require_preflight
-from autograder.grading.result_folder import MARK, GradedFolder, Mark, interrupted
+from autograder.grading.result_folder import (
+    RECORD_FILE,
+    ResultFolder,
+    ResultRecord,
+    interrupted_folders,
+)
 from autograder.judge.job import imports_in, longest_job
 from autograder.sandbox.errors import SandboxUnavailable
 
@@ -36,24 +41,24 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from autograder.grading.gradebook_writer import GradebookWriter
-    from autograder.grading.prepare import Work, WorkMaker
-    from autograder.grading.result import CellVerdict, Verdict
+    from autograder.grading.prepare import PreparedSubmission, SubmissionPreparer
+    from autograder.grading.result import GradedCell, SubmissionResult
 
 # What needs nbgrader or nbformat is imported where it is used: that takes seconds, in which the
-# workers, started before, become warm.
+# workers, started before, import theirs.
 
 Progress = Callable[[int, int, str], None]
 """Called with (submissions done, submissions in all, the student at work on)."""
 
 Runner = Callable[[bytes], bytes]
-"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.Outcome`)."""
+"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.JobOutcome`)."""
 
 _WORKER_GRACE = 60.0
 """Seconds beyond a job's own limits before its process counts as hung."""
 
 
 def submitted_students(course: Course, assignment: str) -> list[str]:
-    """The students with a collected submission, sorted."""
+    """Return the students with a collected submission, sorted."""
     return sorted(path.parent.name for path in course.submitted.glob(f"*/{assignment}"))
 
 
@@ -65,17 +70,20 @@ def grade(
     progress: Progress | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> list[Verdict]:
-    """Grade the collected submissions; those that haven't changed since are left alone.
+) -> list[SubmissionResult]:
+    """Grade the collected submissions, except those that haven't changed since.
 
     Args:
+        course: the course.
+        assignment: the assignment's name.
         students: only these; None for everyone.
         again: grade also what hasn't changed.
+        progress: is called for each submission.
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
 
     Returns:
-        A verdict for every submission asked for, graded now or before.
+        A result for every submission asked for, graded now or before.
 
     Raises:
         UserError: unknown assignment or student, nothing released or collected; or some
@@ -100,21 +108,23 @@ def grade(
                 f"{student} has no collected {assignment}; collected are: {', '.join(found[:20])}."
             )
     chosen = students or found
-    tell = progress or (lambda *_told: None)
+    report_progress = progress or (lambda *_told: None)
     runner = _runner()
     with _alone(course):
-        return _on_workers(course, assignment, chosen, again, tell, runner, workers, scheduler)
+        return _on_workers(
+            course, assignment, chosen, again, report_progress, runner, workers, scheduler
+        )
 
 
 def _runner() -> Runner:
-    """What runs a submission on a worker.
+    """Return the function that runs a submission on a worker.
 
     Raises:
-        EnvironmentFault: the walls around student code need Linux.
+        EnvironmentFault: the sandbox around student code needs Linux.
     """
     if sys.platform != "linux":
         raise EnvironmentFault(
-            "Grading runs students' code behind walls that only Linux has; "
+            "Grading runs students' code in a sandbox that needs Linux; "
             "grade in the container that env/container describes."
         )
     from autograder.judge.worker import run_submission
@@ -127,87 +137,95 @@ def _on_workers(
     assignment: str,
     chosen: list[str],
     again: bool,
-    tell: Progress,
+    report_progress: Progress,
     runner: Runner,
     workers: int | None,
     scheduler: str | None,
-) -> list[Verdict]:
+) -> list[SubmissionResult]:
     with ExitStack() as stack:
-        warm = _warm_up(runner, course, assignment)
+        preload = _preload(runner, course, assignment)
 
-        def start(jobs: int) -> object:
+        def start(jobs: int) -> LocalWorkers | ClusterWorkers:
             seconds = _longest(course, assignment)
             return stack.enter_context(
-                executor(workers, scheduler, jobs=jobs, warm=warm, seconds=seconds)
+                executor(workers, scheduler, jobs=jobs, preload=preload, seconds=seconds)
             )
 
-        prints = Fingerprints(course, assignment)
-        todo = [one for one in chosen if again or not _is_graded(course, one, assignment, prints)]
+        cache_keys = CacheKeys(course, assignment)
+        todo = [
+            one for one in chosen if again or not _is_graded(course, one, assignment, cache_keys)
+        ]
         pool = start(len(todo) + 1) if todo else None
         from autograder.grading.gradebook_writer import GradebookWriter
-        from autograder.grading.prepare import WorkMaker
+        from autograder.grading.prepare import SubmissionPreparer
 
         writer = stack.enter_context(GradebookWriter(course, assignment))
-        _recover(course, assignment, writer, prints)
+        _recover(course, assignment, writer, cache_keys)
         known = writer.students()
         todo = [
             one
             for one in chosen
-            if again or one not in known or not _is_graded(course, one, assignment, prints)
+            if again or one not in known or not _is_graded(course, one, assignment, cache_keys)
         ]
-        coordinator = _Coordinator(course, assignment, writer, tell, chosen)
-        coordinator.tell_untouched(set(todo))
+        coordinator = _Coordinator(course, assignment, writer, report_progress, chosen)
+        coordinator.take_unchanged(set(todo))
         if todo:
-            maker = WorkMaker(course, assignment, writer.notebooks)
+            preparer = SubmissionPreparer(course, assignment, writer.notebooks)
             pool = pool or start(len(todo) + 1)
-            require_preflight(course, assignment, maker, pool, runner)
-            coordinator.run(todo, maker, pool, runner)
+            require_preflight(course, assignment, preparer, pool, runner)
+            coordinator.run(todo, preparer, pool, runner)
         return coordinator.end()
 
 
 _FOR_EVERYONE = (EnvironmentFault, SandboxUnavailable, AssignmentChanged)
-"""What stops the whole class, being nobody's submission's doing."""
+"""Errors that stop the whole run, since no submission causes them."""
 
 
 class _Coordinator:
-    """The state of one run: who is on the way, who is done, who could not be graded."""
+    """Keep the state of one run: who is being graded, who is done, who could not be graded."""
 
     def __init__(
         self,
         course: Course,
         assignment: str,
         writer: GradebookWriter,
-        tell: Progress,
+        report_progress: Progress,
         chosen: list[str],
     ) -> None:
         self._course = course
         self._assignment = assignment
         self._writer = writer
-        self._tell = tell
+        self._report = report_progress
         self._chosen = chosen
-        self._verdicts: dict[str, Verdict] = {}
+        self._results: dict[str, SubmissionResult] = {}
         # Most of a class gets the same few outcomes for a cell: kept once, not once a student.
-        self._cells: dict[CellVerdict, CellVerdict] = {}
+        self._cells: dict[GradedCell, GradedCell] = {}
         self._failed: dict[str, BaseException] = {}
         self._told = 0
 
-    def tell_untouched(self, todo: set[str]) -> None:
-        """Take the verdicts of those that need no grading."""
+    def take_unchanged(self, todo: set[str]) -> None:
+        """Take the results of those that need no grading."""
         for student in self._chosen:
             if student not in todo:
-                self._tell_of(student)
+                self._report_student(student)
                 try:
-                    self._take_verdict(student)
+                    self._take_result(student)
                 except _FOR_EVERYONE:
                     raise
                 except Exception as error:
                     self._failed[student] = error
 
-    def run(self, todo: list[str], maker: WorkMaker, pool: object, runner: Runner) -> None:
-        """Grade these, writing each as it comes."""
-        waiting = filter(None, (self._work(maker, student) for student in todo))
-        ready: deque[Work] = deque()
-        on_the_way: dict[Future, Work] = {}
+    def run(
+        self,
+        todo: list[str],
+        preparer: SubmissionPreparer,
+        pool: LocalWorkers | ClusterWorkers,
+        runner: Runner,
+    ) -> None:
+        """Grade these students, and write each result as it comes."""
+        waiting = filter(None, (self._work(preparer, student) for student in todo))
+        ready: deque[PreparedSubmission] = deque()
+        on_the_way: dict[Future[list[bytes]], PreparedSubmission] = {}
         while True:
             # A cluster may have no workers for a moment, while those that ended are replaced.
             while len(on_the_way) < max(1, pool.ahead * pool.width):
@@ -223,64 +241,64 @@ class _Coordinator:
             done = wait(on_the_way, return_when=FIRST_COMPLETED).done
             came = {future: on_the_way[future] for future in on_the_way if future in done}
             # All are safe on disk before the first of them can meet a gradebook in use.
-            finished = [self._finished(came[future], future, maker) for future in came]
+            finished = [self._finished(came[future], future, preparer) for future in came]
             for future, results in zip(came, finished, strict=True):
                 work = on_the_way.pop(future)
-                self._tell_of(work.student)
+                self._report_student(work.student)
                 if results is not None:
                     self._keep(work, results)
             # Nothing of a submission that is done stays in memory while the next ones run.
             del came, finished, done
 
-    def _folder(self, work: Work) -> GradedFolder:
-        return GradedFolder(self._course, work.student, self._assignment)
+    def _folder(self, work: PreparedSubmission) -> ResultFolder:
+        return ResultFolder(self._course, work.student, self._assignment)
 
     def _finished(
-        self, work: Work, future: Future, maker: WorkMaker
+        self, work: PreparedSubmission, future: Future[list[bytes]], preparer: SubmissionPreparer
     ) -> dict[str, NotebookNode] | None:
-        """The result of one submission, complete on disk; None if it could not be graded."""
+        """Return the result of one submission, complete on disk; None if it could not be graded."""
         try:
-            results = maker.results(work, future.result())
-            self._folder(work).finish(results, work.files, work.mark)
+            results = preparer.results(work, future.result())
+            self._folder(work).finish(results, work.files, work.record)
         except WorkerDied:
-            results = maker.given_up(work)
-            self._folder(work).finish(results, work.files, work.mark)
+            results = preparer.unscored_results(work)
+            self._folder(work).finish(results, work.files, work.record)
         except _FOR_EVERYONE:
             raise
         except Exception as error:
-            # Not the submission's doing as far as one can tell: no score may come of it.
+            # Not caused by the submission as far as is known, so it must not become a score.
             self._failed[work.student] = error
             return None
         return results
 
-    def _work(self, maker: WorkMaker, student: str) -> Work | None:
-        """A submission ready to run; None if there is something that nobody thought of."""
+    def _work(self, preparer: SubmissionPreparer, student: str) -> PreparedSubmission | None:
+        """Return a submission ready to run; None if preparing it failed unexpectedly."""
         try:
-            return maker.work(student)
+            return preparer.work(student)
         except _FOR_EVERYONE:
             raise
         except Exception as error:
-            self._tell_of(student)
+            self._report_student(student)
             self._failed[student] = error
             return None
 
-    def _keep(self, work: Work, results: dict[str, NotebookNode]) -> None:
+    def _keep(self, work: PreparedSubmission, results: dict[str, NotebookNode]) -> None:
         """Put a result that is complete on disk into the gradebook and in its place."""
         try:
-            _into_gradebook(self._folder(work), results, work.mark, self._writer)
-            self._take_verdict(work.student)
+            _publish(self._folder(work), results, work.record, self._writer)
+            self._take_result(work.student)
         except _FOR_EVERYONE:
             raise
         except Exception as error:
             self._failed[work.student] = error
 
-    def end(self) -> list[Verdict]:
-        """The verdicts, in the order asked for.
+    def end(self) -> list[SubmissionResult]:
+        """Return the results, in the order asked for.
 
         Raises:
-            UserError: somebody could not be graded.
+            UserError: some submissions could not be graded.
         """
-        self._tell(len(self._chosen), len(self._chosen), "")
+        self._report(len(self._chosen), len(self._chosen), "")
         if self._failed:
             log = self._course.term / "last-error.log"
             said = [
@@ -292,95 +310,100 @@ class _Coordinator:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
             raise UserError(
                 f"{self._assignment} of {', '.join(names[:10])}{more} could not be graded, "
-                f"everyone else was; the details are in {log}; mend the cause and run the same "
+                f"everyone else was; the details are in {log}; fix the cause and run the same "
                 "command again."
             )
-        return [self._verdicts[student] for student in self._chosen]
+        return [self._results[student] for student in self._chosen]
 
-    def _tell_of(self, student: str) -> None:
-        self._tell(self._told, len(self._chosen), student)
+    def _report_student(self, student: str) -> None:
+        self._report(self._told, len(self._chosen), student)
         self._told += 1
 
-    def _take_verdict(self, student: str) -> None:
-        from autograder.grading.result import verdict
+    def _take_result(self, student: str) -> None:
+        from autograder.grading.result import submission_result
 
         with self._course.plain_gradebook_errors():
             try:
-                found = verdict(self._course, student, self._assignment, self._writer.gradebook)
+                found = submission_result(
+                    self._course, student, self._assignment, self._writer.gradebook
+                )
                 cells = tuple(self._cells.setdefault(cell, cell) for cell in found.cells)
-                self._verdicts[student] = replace(found, cells=cells)
+                self._results[student] = replace(found, cells=cells)
             finally:
                 # Else the gradebook would stay open for reading and keep others from writing.
                 self._writer.gradebook.db.remove()
 
 
-def _into_gradebook(
-    folder: GradedFolder, results: dict[str, NotebookNode], mark: Mark, writer: GradebookWriter
+def _publish(
+    folder: ResultFolder,
+    results: dict[str, NotebookNode],
+    record: ResultRecord,
+    writer: GradebookWriter,
 ) -> None:
-    """Steps 2 and 3 of a finished result (see `graded_folder`)."""
-    writer.write(folder.student, results, mark.received, lambda: folder.read(folder.place))
-    folder.put()
+    """Take a finished result through steps 2 and 3 (see `result_folder`)."""
+    writer.write(folder.student, results, record.received, lambda: folder.read(folder.place))
+    folder.install()
 
 
 def _recover(
-    course: Course, assignment: str, writer: GradebookWriter, prints: Fingerprints
+    course: Course, assignment: str, writer: GradebookWriter, cache_keys: CacheKeys
 ) -> None:
-    """Bring to its end what an earlier run finished and could not put in its place."""
-    for folder in interrupted(course, assignment):
+    """Complete what an earlier run finished and could not put in its place."""
+    for folder in interrupted_folders(course, assignment):
         if folder.finished.exists():
-            mark = Mark.from_file(folder.finished / MARK)
+            record = ResultRecord.from_file(folder.finished / RECORD_FILE)
             if folder.is_between_places():
-                folder.put()
-            elif mark.graded == prints.of(folder.student):
-                _into_gradebook(folder, folder.read(folder.finished), mark, writer)
+                folder.install()
+            elif record.graded == cache_keys.of(folder.student):
+                _publish(folder, folder.read(folder.finished), record, writer)
         folder.discard()
 
 
-def _is_graded(course: Course, student: str, assignment: str, prints: Fingerprints) -> bool:
-    """Whether exactly this submission was graded against exactly this assignment."""
-    folder = GradedFolder(course, student, assignment)
+def _is_graded(course: Course, student: str, assignment: str, cache_keys: CacheKeys) -> bool:
+    """Return whether exactly this submission was graded against exactly this assignment."""
+    folder = ResultFolder(course, student, assignment)
     for place in (folder.finished, folder.place):
-        mark = place / MARK
-        if mark.is_file() and any(place.glob("*.ipynb")):
-            return Mark.from_file(mark).graded == prints.of(student)
+        record = place / RECORD_FILE
+        if record.is_file() and any(place.glob("*.ipynb")):
+            return ResultRecord.from_file(record).graded == cache_keys.of(student)
     return False
 
 
 def _longest(course: Course, assignment: str) -> float:
-    """The longest, in seconds, that a worker may have one submission."""
+    """Return the longest, in seconds, that a worker may have one submission."""
     seconds = []
-    for master in _masters(course, assignment):
-        with suppress(AttributeError):  # what is wrong with it is told later
-            asked = master.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+    for source in _source_notebooks(course, assignment):
+        with suppress(AttributeError):  # what is wrong with it is reported later
+            asked = source.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
             seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
 
 
-def _masters(course: Course, assignment: str) -> Iterator[dict]:
-    """The instructor's notebooks as they are in their files, read without nbformat."""
+def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
+    """Yield the source notebooks as they are in their files, read without nbformat."""
     for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
 
-def _warm_up(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
-    """What a worker can do before its first job: import what the assignment imports."""
+def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
+    """Return a function that imports what the assignment imports; None if there is none."""
     warm_up = getattr(sys.modules[runner.__module__], "warm_up", None)
     if warm_up is None:
         return None
     imports = set()
-    for master in _masters(course, assignment):
-        with suppress(KeyError, TypeError):  # what is wrong with it is told later
-            imports |= imports_in(master)
+    for source in _source_notebooks(course, assignment):
+        with suppress(KeyError, TypeError):  # what is wrong with it is reported later
+            imports |= imports_in(source)
     return functools.partial(warm_up, tuple(sorted(imports)))
 
 
 @contextmanager
 def _alone(course: Course) -> Iterator[None]:
-    """Keep a second run on the same course out; the system ends this with the process.
+    """Lock out a second run on the same course; the system unlocks when the process ends.
 
     Raises:
-        EnvironmentFault: one is under way.
+        EnvironmentFault: another run has the lock.
     """
     import fcntl
 
@@ -397,24 +420,32 @@ def _alone(course: Course) -> Iterator[None]:
 
 
 def run_one(course: Course, student: str, assignment: str) -> dict[str, NotebookNode]:
-    """Run one collected submission and write nothing: the graded notebooks, by name.
+    """Run one collected submission, and write nothing.
 
     For Formgrader's button, whose own steps write the results.
 
+    Args:
+        course: the course.
+        student: the student's id.
+        assignment: the assignment's name.
+
+    Returns:
+        The graded notebooks, by name.
+
     Raises:
         UserError: the assignment isn't released.
-        EnvironmentFault: the gradebook can't be used, or the walls can't be raised.
+        EnvironmentFault: the gradebook can't be used, or the sandbox can't be set up.
     """
     from autograder.grading.gradebook_writer import GradebookWriter
-    from autograder.grading.prepare import WorkMaker
+    from autograder.grading.prepare import SubmissionPreparer
 
     with GradebookWriter(course, assignment) as writer:
-        maker = WorkMaker(course, assignment, writer.notebooks)
-    work = maker.work(student)
+        preparer = SubmissionPreparer(course, assignment, writer.notebooks)
+    work = preparer.work(student)
     with executor(1, jobs=1, seconds=_longest(course, assignment)) as pool:
-        require_preflight(course, assignment, maker, pool, _runner())
+        require_preflight(course, assignment, preparer, pool, _runner())
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:
-            return maker.given_up(work)
-    return maker.results(work, outcomes)
+            return preparer.unscored_results(work)
+    return preparer.results(work, outcomes)

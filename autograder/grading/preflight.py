@@ -1,8 +1,8 @@
-"""Before a class is graded, the solution and the untouched release go the very same way.
+"""Grade the solution and the untouched release first, the same way as the class.
 
-On this machine, through the same workers: full marks for the one, zero for the other. A fault
-of the assignment or of the environment is so told to the instructor, before it could cost
-students their points or give them away.
+On this machine, through the same workers: full marks for the one, zero for the other. So
+the instructor hears of a fault in the assignment or the environment before it can cost students
+points or give points away.
 """
 
 from __future__ import annotations
@@ -24,28 +24,35 @@ from autograder.grading.pool import WorkerDied, run_each
 
 if TYPE_CHECKING:
     from autograder.grading.coordinator import Runner
-    from autograder.grading.prepare import WorkMaker
+    from autograder.grading.prepare import SubmissionPreparer
 
 _MOST_REASONS = 4
 _RECORD = ".preflight.json"
 
 
 def require_preflight(
-    course: Course, assignment: str, maker: WorkMaker, pool: Executor, runner: Runner
+    course: Course, assignment: str, preparer: SubmissionPreparer, pool: Executor, runner: Runner
 ) -> None:
-    """Return if the solution earns everything here and the untouched release nothing.
+    """Require that the solution earns full marks here and the untouched release none.
 
     What has passed is not tried again until the assignment, this package or the environment
     changes.
 
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        preparer: makes the two submissions.
+        pool: runs them.
+        runner: runs one job on a worker.
+
     Raises:
-        UserError: it isn't so; the message says which cell and why.
+        UserError: one of them doesn't; the message says which cell and why.
     """
     key = _key(course, assignment)
     passed = _passed(course)
     if passed.get(assignment) == key:
         return
-    problems = list(_problems(maker, pool, runner))
+    problems = list(_problems(preparer, pool, runner))
     if problems:
         shown = "; ".join(problems[:_MOST_REASONS])
         more = (
@@ -53,23 +60,23 @@ def require_preflight(
         )
         raise UserError(
             f"{assignment} can't be graded on this machine: {shown}{more}; nobody was graded, so "
-            "mend the assignment or the environment and run the same command again."
+            "fix the assignment or the environment and run the same command again."
         )
     content = json.dumps({**passed, assignment: key}, indent=1) + "\n"
     write_file(course.term / _RECORD, content.encode("ascii"))
 
 
-def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]:
-    from autograder.grading.prepare import Faulty
-    from autograder.grading.result import cell_verdicts
+def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> Iterable[str]:
+    from autograder.grading.prepare import GraderFault
+    from autograder.grading.result import graded_cells
     from autograder.grading.scoring import status_of
 
-    works = maker.preflights()
+    works = preparer.preflights()
     futures = [pool.submit(run_each, runner, work.jobs) for work in works]
     for work, future in zip(works, futures, strict=True):
         try:
-            graded = maker.results(work, future.result())
-        except Faulty as fault:
+            graded = preparer.results(work, future.result())
+        except GraderFault as fault:
             yield _fault_sentence(str(fault))
             return
         except WorkerDied as error:
@@ -79,12 +86,12 @@ def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]
             ended = [
                 cell.id
                 for cell in notebook.cells
-                if status_of(cell) is CellStatus.TOLD_NOTHING and not is_solution(cell)
+                if status_of(cell) is CellStatus.STOPPED and not is_solution(cell)
             ]
             if ended:
                 yield f"the cell {ended[0]} ended the process that runs the tests"
                 return
-            for cell in cell_verdicts(notebook):
+            for cell in graded_cells(notebook):
                 wanted = cell.max_points if work.is_solution else 0.0
                 if cell.points is not None and cell.points != wanted:
                     why = f" ({'; '.join(cell.messages)})" if cell.messages else ""
@@ -95,7 +102,7 @@ def _problems(maker: WorkMaker, pool: Executor, runner: Runner) -> Iterable[str]
 
 
 def _fault_sentence(fault: str) -> str:
-    """The cell that failed and the last line of its traceback."""
+    """Name the cell that failed and the last line of its traceback."""
     lines = [line.strip() for line in fault.strip().splitlines() if line.strip()]
     where = lines[0].rstrip(":") if lines[0].startswith("the cell ") else "grading itself"
     return f"{where} fails with {lines[-1][:200]}"
@@ -110,7 +117,7 @@ def _passed(course: Course) -> dict[str, str]:
 
 
 def _key(course: Course, assignment: str) -> str:
-    """A hash over the assignment, this package and what it runs on."""
+    """Hash the assignment, this package and what it runs on."""
     import beyond
 
     seen = hashlib.sha256(f"{sys.version}\0{sys.flags}\0{course.cell_seconds}".encode())

@@ -1,8 +1,8 @@
-"""From a collected submission to the job that a worker runs, and from its outcome to the result.
+"""Prepare a collected submission for a worker, and its outcome for the gradebook.
 
 Nothing of the submission runs here. What comes back from a worker is put into the notebook that
 was sent: of a cell its outputs and how it ended are taken and nothing else, so points, tests and
-marks are always those of the instructor's notebook.
+metadata are always those of the instructor's notebook.
 """
 
 from __future__ import annotations
@@ -27,19 +27,21 @@ from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.receipts import RECEIPT
 from autograder.core.release_record import solutions_changed
 from autograder.errors import AssignmentChanged
-from autograder.grading.cache_key import Fingerprints
+from autograder.grading.cache_key import CacheKeys
 from autograder.grading.gradebook_writer import GradebookNotebook
-from autograder.grading.result_folder import Mark
+from autograder.grading.result_folder import ResultRecord
 from autograder.intake import nbgrader_files
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, FolderSource
-from autograder.intake.delivery import BOOKKEEPING, LINKS, NOT_ASKED
-from autograder.intake.identify import blueprints
+from autograder.intake.errors import BadArchive
+from autograder.intake.folders import FolderSource
+from autograder.intake.identify import assignment_specs
 from autograder.intake.notebook_reader import EXPLAINED
 from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
-from autograder.intake.rebuild import Base, Bases, rebuilt
+from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_with_notes
 from autograder.intake.submission import Submission
-from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
+from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
+from autograder.intake.upload_limits import STUDENT_LIMITS
+from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
@@ -53,13 +55,14 @@ _MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
 
 
 @dataclass(frozen=True)
-class Work:
-    """One submission, ready to run.
+class PreparedSubmission:
+    """Hold one submission, ready to run.
 
     Attributes:
+        student: the student's id; of a preflight, what is run.
         rebuilt: the notebooks to run, by name.
-        files: what stands beside them in the graded folder, by path.
-        mark: which submission and assignment this is, and when it came in.
+        files: what else is in its result folder, by path.
+        record: which submission and assignment this is, and when it came in.
         jobs: what a worker gets, one for each notebook in `rebuilt`.
         is_solution: whether it is the instructor's own, tried before the class.
     """
@@ -67,78 +70,90 @@ class Work:
     student: str
     rebuilt: dict[str, NotebookNode]
     files: dict[str, bytes]
-    mark: Mark
+    record: ResultRecord
     jobs: list[bytes]
     is_solution: bool = False
 
 
-class Faulty(Exception):
-    """Something of the instructor's, or of ours, failed; the message has all of it."""
+class GraderFault(Exception):
+    """Report a failure of the instructor's or the grader's code; the message has all of it."""
 
 
 _MOST_FILE_BYTES = MAX_BYTES - 24 * 1024 * 1024
-"""What a submission's files may have together: its code crosses beside them."""
+"""The most bytes of a submission's files: they share a message with its code."""
 
 
-class WorkMaker:
-    """Makes the work of one assignment; what all submissions share is worked out once."""
+class SubmissionPreparer:
+    """Prepare the submissions of one assignment; what they share is computed once.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        registered: the assignment's notebooks as the gradebook has them, by name.
+    """
 
     def __init__(
         self, course: Course, assignment: str, registered: dict[str, GradebookNotebook]
     ) -> None:
-        """`registered` are the assignment's notebooks as the gradebook has them."""
+        """Read what all submissions share."""
         self._course = course
         self._assignment = assignment
         self._registered = registered
         self._names = sorted(registered)
-        self._bases = Bases(course, assignment)
+        self._sources = SourceNotebooks(course, assignment)
         self._reader: Reader | None = None
-        self._fingerprints = Fingerprints(course, assignment)
-        self._asked = blueprints(course)[assignment].asked
+        self._cache_keys = CacheKeys(course, assignment)
+        self._asked = assignment_specs(course)[assignment].asked
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
-        self._masters: dict[tuple[str, str], NotebookNode] = {}
+        self._source_notebooks: dict[tuple[str, str], NotebookNode] = {}
         self._about: dict[tuple[str, str], Assignment] = {}
         self._given: dict[str, dict[str, bytes]] = {}
         self._checked: set[tuple[str, str]] = set()
         self._limit = LimitOutput(config=course.nbgrader_config())
 
-    def work(self, student: str) -> Work:
-        """One student's submission.
+    def work(self, student: str) -> PreparedSubmission:
+        """Prepare one student's submission.
 
-        A notebook that can't be read, or isn't there, is an untouched one with a note. Nothing
-        that a student put there makes this raise.
+        A notebook that can't be read, or is missing, is replaced by an untouched one with a note.
+        Nothing that a student put there makes this raise.
 
         Raises:
             UserError: the assignment was changed after its release.
-            EnvironmentFault: the walls around the reader can't be raised.
+            EnvironmentFault: the reader's sandbox can't be set up.
         """
         submitted, unread = self._submitted(student)
         receipt = find_receipt(self._course, student, self._assignment)
         received = self._received(student, receipt.received if receipt else "")
-        mark = Mark(self._fingerprints.of(student), received)
+        record = ResultRecord(self._cache_keys.of(student), received)
         own, notes = self._files(student, [*(receipt.notes if receipt else []), *unread])
         made: dict[str, NotebookNode] = {}
         jobs = []
         files: dict[str, bytes] = {}
         for name, submission in submitted.items():
             base = self._base(name, submission.language)
-            made[name] = rebuilt(base, submission, notes)
+            made[name] = rebuild_with_notes(base, submission, notes)
             files = {**own, **self._given_files(base.language)}
             jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
-        return Work(student, made, {**files, **self._bookkeeping(student)}, mark, jobs)
+        return PreparedSubmission(
+            student, made, {**files, **self._bookkeeping(student)}, record, jobs
+        )
 
-    def results(self, work: Work, outcomes: list[bytes]) -> dict[str, NotebookNode]:
-        """The graded notebooks, by name.
+    def results(self, work: PreparedSubmission, outcomes: list[bytes]) -> dict[str, NotebookNode]:
+        """Return the graded notebooks, by name.
+
+        Args:
+            work: the submission that was run.
+            outcomes: what its jobs returned, in their order.
 
         Raises:
-            Faulty: there is no score, and it isn't the submission's doing.
+            GraderFault: there is no score, and it isn't the submission's doing.
             ValueError: an outcome isn't of the notebook that was sent.
         """
         graded = {}
         for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
-            outcome = Outcome.from_bytes(content)
+            outcome = JobOutcome.from_bytes(content)
             if outcome.fault:
-                raise Faulty(outcome.fault)
+                raise GraderFault(outcome.fault)
             graded[name] = self._limited(outcome.applied_to(sent))
         return graded
 
@@ -150,10 +165,10 @@ class WorkMaker:
         notebook: NotebookNode,
         files: dict[str, bytes],
     ) -> Job:
-        master = self._master(name, language)
+        source = self._source_notebook(name, language)
         about = self._about.get((name, language))
         if about is None:
-            about = self._about[name, language] = Assignment.of(master)
+            about = self._about[name, language] = Assignment.of(source)
         return Job(
             student=student,
             assignment=self._assignment,
@@ -161,11 +176,11 @@ class WorkMaker:
             about=about,
             files=files,
             given_files=tuple(self._given_files(language)),
-            cell_seconds=notebook_io.cell_seconds(master, self._course.cell_seconds),
+            cell_seconds=notebook_io.cell_seconds(source, self._course.cell_seconds),
             seed=self._seed,
         )
 
-    def preflights(self) -> list[Work]:
+    def preflights(self) -> list[PreparedSubmission]:
         """Return the solution and the untouched release of every notebook, ready to run.
 
         Raises:
@@ -174,7 +189,9 @@ class WorkMaker:
         works = []
         for name in self._names:
             base = self._base(name, MASTER_LANGUAGE)
-            solutions = {cell.id: cell.source for cell in self._master(name, base.language).cells}
+            solutions = {
+                cell.id: cell.source for cell in self._source_notebook(name, base.language).cells
+            }
             for title, is_solution in (("the solution", True), ("an untouched notebook", False)):
                 notebook = notebook_io.copied(base.template)
                 for cell in notebook.cells:
@@ -183,31 +200,38 @@ class WorkMaker:
                 files = self._given_files(base.language)
                 job = self._job(title, name, base.language, notebook, files).to_bytes()
                 works.append(
-                    Work(title, {name: notebook}, files, Mark("", None), [job], is_solution)
+                    PreparedSubmission(
+                        title, {name: notebook}, files, ResultRecord("", None), [job], is_solution
+                    )
                 )
         return works
 
-    def given_up(self, work: Work) -> dict[str, NotebookNode]:
-        """The graded notebooks of a submission that no worker survives: nothing was run."""
+    def unscored_results(self, work: PreparedSubmission) -> dict[str, NotebookNode]:
+        """Return the graded notebooks of a submission that no worker survives: nothing was run."""
         results = {}
         for name, sent in work.rebuilt.items():
             nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
-            result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
+            result = results[name] = notebook_io.copied(JobOutcome(nothing).applied_to(sent))
             said = result.metadata["beyond"]["notes"]
             said.insert(0, {"message": GIVEN_UP, "values": {}})
         return results
 
     def _limited(self, notebook: NotebookNode) -> NotebookNode:
-        return self._limit.preprocess(notebook, {})[0]
+        limited: NotebookNode = self._limit.preprocess(notebook, {})[0]
+        return limited
 
     def _submitted(self, student: str) -> tuple[dict[str, Submission], list[Note]]:
-        """The submitted notebooks that the assignment has, at least one; why one isn't read."""
+        """Read the submitted notebooks that the assignment has.
+
+        Returns:
+            At least one submission by the notebook's name, and notes on why one isn't read.
+        """
         folder = self._course.submitted / student / self._assignment
         found: dict[str, Submission] = {}
         notes: list[Note] = []
         for name in self._names:
             try:
-                opened = nbgrader_files.opened(folder / f"{name}.ipynb")
+                opened = nbgrader_files.open_plain_file(folder / f"{name}.ipynb")
             except OSError:
                 continue
             try:
@@ -229,26 +253,27 @@ class WorkMaker:
     def _read(self, descriptor: int, name: str) -> Submission | str:
         if self._reader is None:
             self._reader = Reader()
-        return self._reader.notebook(descriptor, self._bases.cells(name))
+        return self._reader.notebook(descriptor, self._sources.cells(name))
 
     def _untouched(self, name: str) -> Submission:
-        """The notebook as students got it, in the master's language."""
+        """Return the notebook as released, in the source language."""
         return self._base(name, MASTER_LANGUAGE).untouched
 
-    def _base(self, name: str, language: str) -> Base:
-        """The instructor's notebook for a submission, which is the one that was released.
+    def _base(self, name: str, language: str) -> SourceNotebook:
+        """Return the source notebook for a submission, which is the one that was released.
 
         Args:
+            name: the notebook's, without ending.
             language: one of the course's.
 
         Raises:
             AssignmentChanged: it has been changed since.
         """
-        base = self._bases.base(name, language)
+        base = self._sources.get(name, language)
         if (name, base.language) not in self._checked:
             changed = _changed_cells(base.template, self._registered[name])
             changed += solutions_changed(
-                self._course, self._assignment, name, self._master(name, base.language)
+                self._course, self._assignment, name, self._source_notebook(name, base.language)
             )
             if changed:
                 raise AssignmentChanged(
@@ -260,10 +285,10 @@ class WorkMaker:
         return base
 
     def _received(self, student: str, receipt: str) -> datetime | None:
-        """When the submission came in, as collecting recorded it."""
-        recorded = parse_utc(receipt) if receipt else None
+        """Return when the submission was received, as collecting recorded it."""
+        recorded: datetime | None = parse_utc(receipt) if receipt else None
         folder = self._course.submitted / student / self._assignment
-        written = nbgrader_files.time_in(folder / nbgrader_files.TIMESTAMP)
+        written = nbgrader_files.read_timestamp(folder / TIMESTAMP)
         if written is None:
             return recorded
         # The receipt has whole seconds; where the two disagree, it is the one out of reach.
@@ -272,11 +297,15 @@ class WorkMaker:
         return recorded
 
     def _bookkeeping(self, student: str) -> dict[str, bytes]:
-        """What nbgrader looks for beside a graded notebook."""
-        return nbgrader_files.kept(self._course.submitted / student / self._assignment)
+        """Return the files that nbgrader looks for next to a graded notebook."""
+        return nbgrader_files.read_bookkeeping(self._course.submitted / student / self._assignment)
 
     def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
-        """The files the assignment asks for, and the notes with what is said about the others."""
+        """Read the files the assignment asks for.
+
+        Returns:
+            The files by path, and the notes with what is said about the others.
+        """
         taken: dict[str, bytes] = {}
         left = _MOST_FILE_BYTES
         left_out: dict[str, list[str]] = {}
@@ -315,11 +344,11 @@ class WorkMaker:
         return taken, said
 
     def _is_ours(self, name: str) -> bool:
-        """Whether a file in the submitted folder is no file for the student's code."""
+        """Return whether a file in the submitted folder isn't meant for the student's code."""
         return name in (*BOOKKEEPING, RECEIPT) or name in [f"{one}.ipynb" for one in self._names]
 
     def _given_files(self, language: str) -> dict[str, bytes]:
-        """The instructor's own files, which win over a submission's."""
+        """Read the instructor's own files, which win over a submission's."""
         if language not in self._given:
             folder = self._course.source(language) / self._assignment
             self._given[language] = {
@@ -331,20 +360,20 @@ class WorkMaker:
             }
         return self._given[language]
 
-    def _master(self, name: str, language: str) -> NotebookNode:
-        if (name, language) not in self._masters:
+    def _source_notebook(self, name: str, language: str) -> NotebookNode:
+        if (name, language) not in self._source_notebooks:
             path = self._course.source(language) / self._assignment / f"{name}.ipynb"
-            self._masters[name, language] = notebook_io.read(path)
-        return self._masters[name, language]
+            self._source_notebooks[name, language] = notebook_io.read(path)
+        return self._source_notebooks[name, language]
 
 
 def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> list[str]:
-    """The cells that aren't in the gradebook as they are in the instructor's notebook.
+    """Return the cells whose gradebook entry differs from the source notebook.
 
     Prose differs between languages, so of a markdown cell only its points count.
     """
     here = {
-        grade_id(cell): (cell.cell_type, grader_metadata(cell))
+        str(grade_id(cell)): (cell.cell_type, grader_metadata(cell))
         for cell in template.cells
         if "checksum" in grader_metadata(cell)
     }
@@ -360,7 +389,7 @@ def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> lis
 
 
 def _shadows(name: str) -> bool:
-    """Whether a file would be imported in place of an installed module."""
+    """Return whether a file would be imported in place of an installed module."""
     path = PurePosixPath(name)
     if len(path.parts) == 1 and path.suffix not in _MODULE_ENDINGS:
         return False

@@ -1,4 +1,4 @@
-"""Who, how many points, and why: read from the gradebook and the graded notebooks."""
+"""Read a submission's points and reasons from the gradebook and the graded notebooks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 
 from autograder.config import Course
@@ -15,13 +16,20 @@ from autograder.core.messages import Note, listed, texts
 from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
-from autograder.grading.scoring import outcome, status_of, stopped
+from autograder.grading.scoring import score_cell, status_of, stopped
 from beyond.locale import _
 
 
 @dataclass(frozen=True)
-class CellVerdict:
-    """One graded cell: `points` is None while it waits for a person."""
+class GradedCell:
+    """Describe one graded cell.
+
+    Attributes:
+        grade_id: nbgrader's name of it.
+        points: None while a person has to grade it.
+        messages: why points are missing, in the current language.
+        answered: False when the only thing wrong is that there is no answer yet.
+    """
 
     grade_id: str
     points: float | None
@@ -31,20 +39,22 @@ class CellVerdict:
 
     @property
     def passed(self) -> bool:
+        """Return whether it has all its points."""
         return self.points is not None and self.points >= self.max_points
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The outcome of one submission.
+class SubmissionResult:
+    """Describe the outcome of one submission.
 
     Attributes:
         score: points after manual grading and late penalty, as the gradebook has them.
-        late_seconds: how late it came in; 0 when in time.
-        needs_manual: whether an answer waits for a person.
+        late_seconds: how late it was received; 0 when in time.
+        needs_manual: whether an answer has to be graded by a person.
+        language: the code of the notebook's language.
         notes: what was decided about the submission, in the current language.
         stopped: which of the student's cells ended with an error, and with which.
-        cells: the graded cells in their order.
+        cells: the graded cells, in the notebook's order.
     """
 
     student: str
@@ -56,11 +66,11 @@ class Verdict:
     language: str
     notes: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
-    cells: tuple[CellVerdict, ...] = field(default=(), repr=False)
+    cells: tuple[GradedCell, ...] = field(default=(), repr=False)
 
     @property
     def reasons(self) -> list[str]:
-        """Why the score is what it is, in plain words; cells with the same reason share a line."""
+        """Say why the score is what it is; cells with the same reason share a line."""
         lines: dict[str, list[str]] = {}
         for cell in self.cells:
             if cell.passed:
@@ -78,26 +88,26 @@ class Verdict:
 
 
 def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path]:
-    """The graded notebooks of a submission."""
+    """Return the paths of the graded notebooks of a submission."""
     return sorted((course.autograded / student / assignment).glob("*.ipynb"))
 
 
-def cell_verdicts(notebook: notebook_io.NotebookNode) -> tuple[CellVerdict, ...]:
-    """The graded cells of an executed notebook."""
+def graded_cells(notebook: NotebookNode) -> tuple[GradedCell, ...]:
+    """Return the graded cells of an executed notebook."""
     found = []
     for cell in notebook.cells:
         if not grader_metadata(cell).get("grade"):
             continue
-        result = outcome(cell)
+        result = score_cell(cell)
         most = float(grader_metadata(cell).get("points", 0))
         found.append(
-            CellVerdict(str(grade_id(cell)), result.points, most, result.reasons, result.answered)
+            GradedCell(str(grade_id(cell)), result.points, most, result.reasons, result.answered)
         )
     return tuple(found)
 
 
-def _stopped_cells(notebook: notebook_io.NotebookNode) -> list[str]:
-    """The student's cells that ended with an error; those not run say nothing of their own."""
+def _stopped_cells(notebook: NotebookNode) -> list[str]:
+    """Return why the student's cells ended with an error, except those that weren't run."""
     found: dict[str, list[str]] = {}
     for cell in notebook.cells:
         if cell.cell_type != "code" or grader_metadata(cell).get("locked"):
@@ -108,12 +118,15 @@ def _stopped_cells(notebook: notebook_io.NotebookNode) -> list[str]:
     return [f"{listed(cells)}: {why}" for why, cells in found.items()]
 
 
-def verdict(
+def submission_result(
     course: Course, student: str, assignment: str, gradebook: Gradebook | None = None
-) -> Verdict:
-    """The outcome of one graded submission.
+) -> SubmissionResult:
+    """Return the outcome of one graded submission.
 
     Args:
+        course: the course.
+        student: the student's id.
+        assignment: the assignment's name.
         gradebook: the course's, if it is open already.
 
     Raises:
@@ -135,7 +148,7 @@ def verdict(
                 f"run `autograder grade {assignment} --again`."
             ) from None
         penalty = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
-        return Verdict(
+        return SubmissionResult(
             student=student,
             assignment=assignment,
             score=max(0.0, submission.score - penalty),
@@ -145,13 +158,13 @@ def verdict(
             language=shown_language(graded[0]),
             notes=tuple(texts(notes)),
             stopped=tuple(one for nb in graded for one in _stopped_cells(nb)),
-            cells=tuple(one for nb in graded for one in cell_verdicts(nb)),
+            cells=tuple(one for nb in graded for one in graded_cells(nb)),
         )
 
 
-def verdicts(course: Course, assignment: str) -> list[Verdict]:
-    """The outcomes of every graded submission to an assignment, by student."""
+def submission_results(course: Course, assignment: str) -> list[SubmissionResult]:
+    """Return the outcomes of every graded submission to an assignment, by student."""
     students = sorted(
         path.parent.name for path in course.autograded.glob(f"*/{assignment}") if path.is_dir()
     )
-    return [verdict(course, student, assignment) for student in students]
+    return [submission_result(course, student, assignment) for student in students]

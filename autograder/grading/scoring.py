@@ -1,4 +1,4 @@
-"""From what a test cell left behind to points and reasons.
+"""Turn what a test cell left behind into points and reasons.
 
 The record that `beyond.checks.report` leaves in a cell's output makes the points. A warning or
 anything else on stderr never costs one. A test that did not reach its report earns nothing, and
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -22,13 +23,13 @@ from beyond.locale import _
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one test cell says.
+class CellScore:
+    """Hold the points of one test cell.
 
     Attributes:
-        points: the points earned, from 0 to the cell's points; None: waits for a person.
+        points: the points earned, from 0 to the cell's points; None: a person has to grade it.
         reasons: why it isn't all of them, in the current language; empty when it is.
-        answered: False when nothing is wrong but that there is no answer yet.
+        answered: False when the only thing wrong is that there is no answer yet.
     """
 
     points: float | None
@@ -36,35 +37,35 @@ class Outcome:
     answered: bool = True
 
 
-def outcome(cell: NotebookNode) -> Outcome:
-    """The points and reasons of an executed graded cell.
+def score_cell(cell: NotebookNode) -> CellScore:
+    """Score an executed graded cell.
 
     A cell whose points aren't a finite number from 0 to what it is worth earns 0.
     """
     most = float(grader_metadata(cell).get("points", 0))
     if utils.is_solution(cell) or cell.cell_type != "code":
         points, _most = utils.determine_grade(cell)
-        return Outcome(points, (), answered=points != 0)
+        return CellScore(points, (), answered=points != 0)
     record = _record(cell)
     if record is not None:
         points = score(record, most)
         if points >= most:
-            return Outcome(points)
+            return CellScore(points)
         failed = [one for one in record["checks"] if not one["passed"]]
         # Where the form is wrong, the other checks have nothing to add.
         failed = [one for one in failed if one["weight"] == 0] or failed
         if failed and all(one.get("unanswered") is True for one in failed):
-            return Outcome(points, (), answered=False)
-        return Outcome(points, tuple(_words(one) for one in failed))
+            return CellScore(points, (), answered=False)
+        return CellScore(points, tuple(_words(one) for one in failed))
     why = stopped(cell)
     if why is not None:
-        return Outcome(0.0, (why,))
+        return CellScore(0.0, (why,))
     if "report()" in cell.source or cell.get("execution_count") is None:
-        return Outcome(0.0, (_("the test did not come to its end"),))
-    return _plain_assert_outcome(cell, most)
+        return CellScore(0.0, (_("the test did not come to its end"),))
+    return _score_plain_assert(cell, most)
 
 
-def _record(cell: NotebookNode) -> dict | None:
+def _record(cell: NotebookNode) -> dict[str, Any] | None:
     found = [
         output.data[MIME_TYPE]
         for output in cell.outputs
@@ -73,7 +74,7 @@ def _record(cell: NotebookNode) -> dict | None:
     return found[-1] if found and is_record(found[-1]) else None
 
 
-def _words(failed: dict) -> str:
+def _words(failed: dict[str, Any]) -> str:
     name, message = _(str(failed.get("name", ""))), str(failed.get("message", ""))
     said = _("not passed: {check}").format(check=name)
     return f"{said} ({message})" if message else said
@@ -85,7 +86,7 @@ def status_of(cell: NotebookNode) -> CellStatus:
 
 
 def stopped(cell: NotebookNode) -> str | None:
-    """Why a cell ended with an exception, in words; None if it didn't."""
+    """Say why a cell ended with an exception; return None if it didn't."""
     status = status_of(cell)
     if status is CellStatus.TIMED_OUT:
         return _("ran into the time limit")
@@ -93,7 +94,7 @@ def stopped(cell: NotebookNode) -> str | None:
         return _("the Python process ended while it ran")
     if status is CellStatus.NOT_RUN:
         return _("was not run, because an earlier cell hung or ended the Python process")
-    if status is CellStatus.TOLD_NOTHING:
+    if status is CellStatus.STOPPED:
         return _("the test stopped because of what the answer did")
     for output in cell.outputs:
         if output.output_type != "error":
@@ -103,8 +104,8 @@ def stopped(cell: NotebookNode) -> str | None:
     return None
 
 
-def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
-    """A test written without `beyond.checks`: nbgrader's own rules, but stderr costs nothing."""
+def _score_plain_assert(cell: NotebookNode, most: float) -> CellScore:
+    """Score a test without `report()`: nbgrader's own rules, but stderr costs nothing."""
     quiet = copied(cell)
     quiet.outputs = [
         out for out in cell.outputs if not (out.output_type == "stream" and out.name == "stderr")
@@ -120,12 +121,12 @@ def _plain_assert_outcome(cell: NotebookNode, most: float) -> Outcome:
     if points is not None and math.isclose(points, most, rel_tol=1e-9):
         points = most  # a sum of parts may miss it by a last digit, either way
     if points is None or not math.isfinite(points) or not 0 <= points <= most:
-        return Outcome(0.0, (_("the test gave no points that count"),))
-    return Outcome(points, () if points >= most else (_("partly right"),))
+        return CellScore(0.0, (_("the test gave no points that count"),))
+    return CellScore(points, () if points >= most else (_("partly right"),))
 
 
 def _number(text: object, otherwise: float | None) -> float | None:
-    """The number that an output shows, also as numpy, torch and fractions write theirs."""
+    """Return the number that an output shows, also as numpy, torch and fractions write theirs."""
     if isinstance(text, list):  # as nbformat's files have it
         text = "".join(map(str, text))
     found = _WRITTEN.fullmatch(str(text).strip())
@@ -147,8 +148,8 @@ _WRITTEN = re.compile(
 )
 
 
-class SaveScores(SaveAutoGrades):
-    """nbgrader's step that writes the points, with `outcome` as the judge."""
+class SaveScores(SaveAutoGrades):  # type: ignore[misc]  # nbgrader has no types
+    """Write the points into the gradebook as nbgrader's step does, with `score_cell`."""
 
     def _add_score(self, cell: NotebookNode, resources: object) -> None:
         grade = self.gradebook.find_grade(
@@ -157,6 +158,6 @@ class SaveScores(SaveAutoGrades):
             self.assignment_id,
             self.student_id,
         )
-        grade.auto_score = outcome(cell).points
+        grade.auto_score = score_cell(cell).points
         grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
         self.gradebook.db.commit()

@@ -1,4 +1,4 @@
-"""Which of the files a student handed in is the assignment's notebook.
+"""Identify which of the files a student submitted is the assignment's notebook.
 
 | What came in | What is taken |
 |---|---|
@@ -22,22 +22,22 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
 from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
-from autograder.intake.submission import CourseCells, comparable, course_cells
+from autograder.intake.submission import CourseCells, course_cells, normalized_source
 
 if TYPE_CHECKING:
     from autograder.config import Course
 
 BY_HAND, PLAIN, NUMBERED = 0, 1, 2
-"""How a file's name stands to the assignment's: a copy made by hand, the name, a numbered one."""
+"""The kinds of names: of a copy made by hand, the assignment's own, a numbered one."""
 
 _ENDING = re.compile(r"\.ipynb(?:\.(?:txt|json))?$|(?<=[._]ipynb의[ _]사본)$", re.IGNORECASE)
 _NUMBERED = re.compile(r" ?\((\d{1,6})\)|[-_](\d{1,6})")
@@ -86,7 +86,7 @@ CHOSEN_ORIGINAL = N_(
     "{name} was graded, because it is the original and not a copy; left out: {others}."
 )
 CHOSEN_PLACE = N_("{name} was graded; other versions left out: {others}.")
-# In the order of `Candidate.standing`.
+# In the order of `Candidate.rank`.
 _REASONS = (
     CHOSEN_READABLE,
     CHOSEN_CELLS,
@@ -100,41 +100,51 @@ _REASONS = (
 
 
 @dataclass(frozen=True)
-class Blueprint:
-    """What is known of an assignment on either side, from its release or source.
+class AssignmentSpec:
+    """Describe an assignment as far as its submissions are recognized, from release or source.
 
     Attributes:
+        assignment: its name.
         grade_ids: of all its cells.
-        given: the texts of its cells as released, in every language; empty if not released.
+        released_sources: the sources of its cells as released, in every language.
         asked: the files, besides the notebook, that belong to a submission.
-        cells: what recognises its notebook's cells.
+        cells: what recognizes its notebook's cells.
     """
 
     assignment: str
     grade_ids: frozenset[str]
-    given: frozenset[str]
+    released_sources: frozenset[str]
     asked: frozenset[str]
-    cells: CourseCells = CourseCells()
+    cells: CourseCells = field(default_factory=CourseCells)
 
     @property
     def notebook(self) -> str:
-        """The notebook's file name."""
+        """Return the notebook's file name."""
         return f"{self.assignment}.ipynb"
 
-    def to_wire(self) -> list:
-        """The same as plain values."""
-        sets = (self.grade_ids, self.given, self.asked)
+    def to_wire(self) -> list[Any]:
+        """Return the same as plain values."""
+        sets = (self.grade_ids, self.released_sources, self.asked)
         return [self.assignment, *map(sorted, sets), self.cells.to_wire()]
 
     @classmethod
-    def from_wire(cls, value: list) -> Blueprint:
-        """What `to_wire` made; it comes from the trusted side, so nothing is validated."""
-        assignment, *sets, cells = value
-        return cls(assignment, *map(frozenset, sets), CourseCells.from_wire(cells))
+    def from_wire(cls, value: list[Any]) -> AssignmentSpec:
+        """Return the spec that `to_wire` described.
+
+        The trusted side sent it, so it isn't validated.
+        """
+        assignment, grade_ids, sources, asked, cells = value
+        return cls(
+            assignment,
+            frozenset(grade_ids),
+            frozenset(sources),
+            frozenset(asked),
+            CourseCells.from_wire(cells),
+        )
 
 
-def blueprints(course: Course) -> dict[str, Blueprint]:
-    """Every assignment of the course: from `release/`, and from `source/` where there is one."""
+def assignment_specs(course: Course) -> dict[str, AssignmentSpec]:
+    """Return every assignment of the course, by name, from `release/` and from `source/`."""
     names: set[str] = set()
     folders = [
         folder
@@ -147,12 +157,12 @@ def blueprints(course: Course) -> dict[str, Blueprint]:
         for path in folder.iterdir():
             if (path / f"{path.name}.ipynb").is_file():
                 names.add(path.name)
-    return {name: _blueprint(course, folders, name) for name in sorted(names)}
+    return {name: _assignment_spec(course, folders, name) for name in sorted(names)}
 
 
-def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
+def _assignment_spec(course: Course, folders: Sequence[Path], name: str) -> AssignmentSpec:
     grade_ids: set[str] = set()
-    given: set[str] = set()
+    released_sources: set[str] = set()
     asked: set[str] = set()
     every, released = [], []
     for folder in folders:
@@ -164,7 +174,7 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
         grade_ids.update(filter(None, map(grade_id, notebook.cells)))
         if folder.parent.name == "release":
             released.append(notebook)
-            given.update(comparable(cell.source) for cell in notebook.cells)
+            released_sources.update(normalized_source(cell.source) for cell in notebook.cells)
         listed = course_metadata(notebook).get("files", [])
         asked.update(file for file in listed if isinstance(file, str))
         asked.update(
@@ -176,18 +186,26 @@ def _blueprint(course: Course, folders: Sequence, name: str) -> Blueprint:
     asked.discard(f"{name}.ipynb")
     languages = dict.fromkeys(folder.name for folder in folders)
     cells = course_cells(every, released, languages)
-    return Blueprint(name, frozenset(grade_ids), frozenset(given), frozenset(asked), cells)
+    return AssignmentSpec(
+        name, frozenset(grade_ids), frozenset(released_sources), frozenset(asked), cells
+    )
 
 
 def is_notebook_name(file: str) -> bool:
-    """Whether a file is named as notebooks are."""
+    """Return whether a file is named as notebooks are."""
     return _ENDING.search(file) is not None
 
 
-def name_standing(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | None:
-    """How a file's name stands to the assignment's: its kind and its numbers.
+def name_rank(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | None:
+    """Return how close a file's name is to the assignment's.
 
-    None if the name isn't the assignment's nor a copy's of it.
+    Args:
+        file: its path.
+        assignment: the assignment's name.
+
+    Returns:
+        The kind of the name (`BY_HAND`, `PLAIN` or `NUMBERED`) and its numbers; None if it is
+        neither the assignment's name nor that of a copy.
     """
     base = unicodedata.normalize("NFC", PurePosixPath(file).name).casefold()
     if not is_notebook_name(base):
@@ -214,55 +232,61 @@ def name_standing(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | N
     return kind, tuple(numbers)
 
 
-def cells_known(notebook: RawNotebook, blueprint: Blueprint) -> set[str]:
-    """The assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
+def cells_known(notebook: RawNotebook, spec: AssignmentSpec) -> set[str]:
+    """Return the assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
 
     A cell's id equals its grade_id in this course, so an editor that drops one of the two
-    still leaves it recognisable; Colab moves the id into the cell's metadata.
+    still leaves it recognizable; Colab moves the id into the cell's metadata.
     """
     found: set[str] = set()
     for cell in notebook.cells:
-        found.update(mark for mark in cell.marks if mark in blueprint.grade_ids)
+        found.update(mark for mark in cell.marks if mark in spec.grade_ids)
     return found
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that may be the assignment's notebook.
+    """Describe a file that may be the assignment's notebook.
 
     Attributes:
-        name: as handed in.
+        name: as the student named it.
         sha256: of its content.
         notebook: None if it can't be read; `problem` then says why.
-        standing: the higher one wins; see the module's text for the order.
+        problem: why it can't be read; None if it can.
+        rank: the higher one wins; see the module's docstring for the order.
+        named: whether it has the assignment's name.
+        known: the assignment's cells that it holds.
     """
 
     name: str
     sha256: str
     notebook: RawNotebook | None
     problem: Note | None
-    standing: tuple
+    rank: tuple[Any, ...]
     named: bool
     known: frozenset[str]
 
     @property
     def readable(self) -> bool:
-        """Whether it could be read."""
+        """Return whether it could be read."""
         return self.problem is None
 
 
 def examine(
-    name: str, content: bytes, order: int, blueprint: Blueprint, others: Iterable[Blueprint]
+    name: str, content: bytes, order: int, spec: AssignmentSpec, others: Iterable[AssignmentSpec]
 ) -> Candidate | None:
-    """The file as a candidate; None if nothing speaks for its being the assignment's notebook.
+    """Return a file as a candidate; None if nothing suggests that it is the assignment's notebook.
 
     Args:
-        order: its place among the files handed in.
+        name: as the student named it.
+        content: its bytes.
+        order: its index among the submitted files.
+        spec: the assignment.
         others: the course's other assignments, whose notebooks are not taken for this one's.
     """
-    others = [other for other in others if other.assignment != blueprint.assignment]
-    by_name = name_standing(name, blueprint.assignment)
-    if by_name and any(name_standing(name, other.assignment) == (PLAIN, ()) for other in others):
+    others = [other for other in others if other.assignment != spec.assignment]
+    by_name = name_rank(name, spec.assignment)
+    if by_name and any(name_rank(name, other.assignment) == (PLAIN, ()) for other in others):
         by_name = None  # `quiz-2.ipynb`, where there is an assignment `quiz-2`
     if by_name is None and not is_notebook_name(name):
         return None
@@ -271,20 +295,20 @@ def examine(
         notebook = read_notebook(content)
     except Unreadable as error:
         problem = _problem(name, str(error))
-    known = cells_known(notebook, blueprint) if notebook is not None else set()
+    known = cells_known(notebook, spec) if notebook is not None else set()
     if by_name is None:
         best = (
             max((len(cells_known(notebook, other)) for other in others), default=0)
             if (notebook is not None)
             else 0
         )
-        if not known or len(known) <= best or 2 * len(known) < len(blueprint.grade_ids):
+        if not known or len(known) <= best or 2 * len(known) < len(spec.grade_ids):
             return None
     kind, numbers = by_name or (BY_HAND, ())
-    standing = (
+    rank = (
         notebook is not None,
         bool(known),
-        notebook is not None and _has_answers(notebook, blueprint),
+        notebook is not None and _has_answers(notebook, spec),
         by_name is not None,
         kind,
         numbers,
@@ -296,32 +320,39 @@ def examine(
         sha256=hashlib.sha256(content).hexdigest(),
         notebook=notebook,
         problem=problem,
-        standing=standing,
+        rank=rank,
         named=by_name is not None,
         known=frozenset(known),
     )
 
 
-def _has_answers(notebook: RawNotebook, blueprint: Blueprint) -> bool:
-    """Whether a notebook differs from the release where a student may write."""
+def _has_answers(notebook: RawNotebook, spec: AssignmentSpec) -> bool:
+    """Return whether a notebook differs from the release where a student may write."""
     return any(
-        (text := comparable(cell.source)) and text not in blueprint.given
+        (text := normalized_source(cell.source)) and text not in spec.released_sources
         for cell in notebook.cells
         if cell.kind == "code" or cell.solution
     )
 
 
-def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candidate, list[Note]]:
-    """The candidate that is graded, and what the student is told about the choice.
+def choose(candidates: Sequence[Candidate], spec: AssignmentSpec) -> tuple[Candidate, list[Note]]:
+    """Choose the candidate that is graded.
+
+    Args:
+        candidates: at least one.
+        spec: the assignment.
+
+    Returns:
+        The candidate, and what the student is told about the choice.
 
     Raises:
         ValueError: there are no candidates.
     """
-    best = max(candidates, key=lambda candidate: candidate.standing)
+    best = max(candidates, key=lambda candidate: candidate.rank)
     # Of files with the same content, the one that needs the least explaining.
     winner = max(
         (one for one in candidates if one.sha256 == best.sha256),
-        key=lambda one: (PurePosixPath(one.name).name == blueprint.notebook, one.standing),
+        key=lambda one: (PurePosixPath(one.name).name == spec.notebook, one.rank),
     )
     notes: list[Note] = []
     shown = _shown(winner.name)
@@ -329,9 +360,9 @@ def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candi
     if same:
         notes.append(note(SAME_TWICE, name=shown, others=_listed(same)))
     losers = [c for c in candidates if c is not winner and c.sha256 != winner.sha256]
-    renamed = unicodedata.normalize("NFC", shown) != blueprint.notebook
+    renamed = unicodedata.normalize("NFC", shown) != spec.notebook
     if renamed and winner.readable and not losers:
-        notes.insert(0, note(TAKEN_AS, name=shown, notebook=blueprint.notebook))
+        notes.insert(0, note(TAKEN_AS, name=shown, notebook=spec.notebook))
     by_reason: dict[str, list[Candidate]] = {}
     for loser in losers:
         by_reason.setdefault(_reason(best, loser), []).append(loser)
@@ -344,9 +375,9 @@ def choose(candidates: Sequence[Candidate], blueprint: Blueprint) -> tuple[Candi
 
 
 def _reason(winner: Candidate, loser: Candidate) -> str:
-    for place, (won, lost) in enumerate(zip(winner.standing, loser.standing)):
+    for place, (won, lost) in enumerate(zip(winner.rank, loser.rank, strict=True)):
         if won != lost:
-            if place == 4 and winner.standing[4] == PLAIN:
+            if place == 4 and winner.rank[4] == PLAIN:
                 return CHOSEN_ORIGINAL
             return _REASONS[place]
     return CHOSEN_PLACE
@@ -361,7 +392,15 @@ def _listed(candidates: Iterable[Candidate]) -> str:
 
 
 def why_unreadable(name: str, content: bytes) -> Note | None:
-    """What a student is told about a file that can't be read as a notebook; None if it can."""
+    """Return what a student is told about a file that can't be read as a notebook.
+
+    Args:
+        name: as the student named it.
+        content: its bytes.
+
+    Returns:
+        A note; None if the file can be read.
+    """
     try:
         read_notebook(content)
     except Unreadable as error:
@@ -387,22 +426,29 @@ def _problem(name: str, reason: str) -> Note:
 
 
 def find_assignment(
-    files: Sequence[tuple[str, bytes]], known: dict[str, Blueprint]
-) -> tuple[Blueprint, list[Candidate]]:
-    """The assignment that files belong to: by the notebook's name, else by its cells.
+    files: Sequence[tuple[str, bytes]], known: dict[str, AssignmentSpec]
+) -> tuple[AssignmentSpec, list[Candidate]]:
+    """Find the assignment that files belong to: by the notebook's name, else by its cells.
+
+    Args:
+        files: each file's name and bytes.
+        known: all assignments of the course, by name.
+
+    Returns:
+        The assignment, and the files that may be its notebook.
 
     Raises:
         UserError: to none, or to more than one.
     """
     found: dict[str, list[Candidate]] = {}
-    for blueprint in known.values():
+    for spec in known.values():
         candidates = [
             candidate
             for order, (name, content) in enumerate(files)
-            if (candidate := examine(name, content, order, blueprint, known.values()))
+            if (candidate := examine(name, content, order, spec, known.values()))
         ]
         if candidates:
-            found[blueprint.assignment] = candidates
+            found[spec.assignment] = candidates
     if not found:
         raise UserError(
             "There is no notebook of an assignment here; name the notebook of one of: "

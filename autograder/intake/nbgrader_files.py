@@ -1,4 +1,4 @@
-"""The two files that nbgrader keeps beside a submission, and how they are read.
+"""Read the two files that nbgrader keeps next to a submission.
 
 Through nbgrader's own `collect` or `zip_collect` they come from the student: a link, a pipe, a
 huge or a binary one is as if there were none.
@@ -12,7 +12,7 @@ import stat
 from datetime import datetime
 from pathlib import Path
 
-from autograder.intake.delivery import SECRET, TIMESTAMP
+from autograder.intake.upload import SECRET, TIMESTAMP
 
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?: ?[A-Za-z]{1,5}| ?[+-]\d\d:?\d\d)?"
@@ -21,8 +21,11 @@ _SECRET = re.compile(rb"[\x20-\x7e]{1,500}\n?")
 _LARGEST = 1_000
 
 
-def opened(path: Path) -> int:
-    """A descriptor of a plain file, never of what a link in its place leads to.
+def open_plain_file(path: Path) -> int:
+    """Open a plain file, never what a link in its place leads to.
+
+    Returns:
+        A descriptor, which the caller closes.
 
     Raises:
         OSError: there is no plain file, or it can't be read.
@@ -35,10 +38,10 @@ def opened(path: Path) -> int:
     return descriptor
 
 
-def small_file(path: Path) -> bytes | None:
-    """The bytes of a small plain file; None if it is anything else."""
+def read_small_file(path: Path) -> bytes | None:
+    """Return the bytes of a plain file of at most 1,000 bytes; None if it is anything else."""
     try:
-        descriptor = opened(path)
+        descriptor = open_plain_file(path)
     except (OSError, ValueError):
         return None
     with os.fdopen(descriptor, "rb") as stream:
@@ -49,38 +52,43 @@ def small_file(path: Path) -> bytes | None:
     return content if len(content) <= _LARGEST else None
 
 
-def parsed_time(text: str) -> datetime | None:
-    """The time that nbgrader wrote, in UTC as nbgrader has it (without a zone); None if none."""
+def parse_time(text: str) -> datetime | None:
+    """Parse a time that nbgrader wrote.
+
+    Returns:
+        The time in UTC without a zone, as nbgrader has it; None if the text is anything else.
+    """
     from nbgrader.utils import parse_utc
 
     if not _TIME.fullmatch(text):
         return None
     try:
-        return parse_utc(text)
+        parsed: datetime = parse_utc(text)
+        return parsed
     except (ValueError, OverflowError, TypeError, AttributeError):
         return None
 
 
-def time_in(path: Path) -> datetime | None:
-    """The time in a timestamp file; None if there is none that can be read."""
-    content = small_file(path)
+def read_timestamp(path: Path) -> datetime | None:
+    """Return the time in a timestamp file; None if there is none that can be read."""
+    content = read_small_file(path)
     try:
-        return parsed_time(content.decode("ascii").strip()) if content else None
+        return parse_time(content.decode("ascii").strip()) if content else None
     except UnicodeDecodeError:
         return None
 
 
 def is_secret(content: bytes) -> bool:
-    """Whether this can be nbgrader's key to a feedback page."""
+    """Return whether this can be nbgrader's key to a feedback page."""
     return _SECRET.fullmatch(content) is not None
 
 
-def kept(folder: Path) -> dict[str, bytes]:
-    """Those of the two files that are as nbgrader writes them."""
+def read_bookkeeping(folder: Path) -> dict[str, bytes]:
+    """Return those of the two files that are as nbgrader writes them, by name."""
     found = {}
-    if time_in(folder / TIMESTAMP) is not None:
-        found[TIMESTAMP] = small_file(folder / TIMESTAMP) or b""
-    secret = small_file(folder / SECRET)
+    if read_timestamp(folder / TIMESTAMP) is not None:
+        found[TIMESTAMP] = read_small_file(folder / TIMESTAMP) or b""
+    secret = read_small_file(folder / SECRET)
     if secret and is_secret(secret):
         found[SECRET] = secret
     return found

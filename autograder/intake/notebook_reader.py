@@ -1,7 +1,7 @@
 """Read a notebook from its bytes, tolerantly: what grading needs is taken, the rest is dropped.
 
-No nbformat, so that it starts at once and costs little: it runs in the confined reader for
-whatever students hand in, and in the student's own process for `submit`. Editors write outputs,
+No nbformat, so that it starts at once and costs little: it runs in the sandboxed reader for
+whatever students submit, and in the student's own process for `submit`. Editors write outputs,
 metadata and formats of all kinds; none of that is looked at. Refused is only what isn't JSON, has
 no list of cells, is of the format before 2015, or is over a limit.
 """
@@ -40,12 +40,20 @@ TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
 """Why a notebook can't be read."""
 
 EXPLAINED = {
-    TOO_LARGE: f"it has more than the {SIZE_LIMIT:,} bytes allowed; clear its outputs and save it again",
+    TOO_LARGE: (
+        f"it has more than the {SIZE_LIMIT:,} bytes allowed; clear its outputs and save it again"
+    ),
     NOT_JSON: "it isn't a notebook: its content isn't JSON; save it again from JupyterLab",
-    OLD_FORMAT: "it is in the old notebook format 3 or an older one; open it in JupyterLab and save it",
+    OLD_FORMAT: (
+        "it is in the old notebook format 3 or an older one; open it in JupyterLab and save it"
+    ),
     NOT_VALID: "it is JSON but not a notebook; take the .ipynb file that JupyterLab saves",
-    TOO_MANY_CELLS: f"it has more than the {CELL_LIMIT:,} cells allowed; delete the ones you don't need",
-    TOO_COSTLY: "reading it takes more time or memory than it may; clear its outputs and save it again",
+    TOO_MANY_CELLS: (
+        f"it has more than the {CELL_LIMIT:,} cells allowed; delete the ones you don't need"
+    ),
+    TOO_COSTLY: (
+        "reading it takes more time or memory than it may; clear its outputs and save it again"
+    ),
 }
 """The reasons, as the end of a sentence."""
 
@@ -54,14 +62,15 @@ _LONGEST_MARK = 200
 
 
 class Unreadable(ValueError):
-    """The bytes aren't a notebook that can be used; the message is one of the reasons above."""
+    """Report that the bytes aren't a usable notebook; the message is one of the reasons above."""
 
 
 @dataclass(frozen=True)
 class RawCell:
-    """A cell as it came; only the reader sees it.
+    """Hold a cell as it came; only the reader sees it.
 
     Attributes:
+        kind: "code", "markdown" or "raw".
         marks: the grade id, the id, and the id in the metadata, each None where there is none.
         solution: whether nbgrader's metadata call it an answer.
     """
@@ -75,7 +84,7 @@ class RawCell:
 
 @dataclass(frozen=True)
 class RawNotebook:
-    """A notebook as it came; only the reader sees it.
+    """Hold a notebook as it came; only the reader sees it.
 
     Attributes:
         language: what it says of itself, whatever that is.
@@ -86,7 +95,7 @@ class RawNotebook:
 
 
 def read_notebook(content: bytes) -> RawNotebook:
-    """Read a notebook.
+    """Read a notebook from its bytes.
 
     Raises:
         Unreadable: it can't be used; nothing else is raised, whatever the bytes are.
@@ -109,10 +118,10 @@ def _encoding(content: bytes) -> str:
 
 
 def from_plain(data: object) -> RawNotebook:
-    """Read a notebook from what its JSON holds.
+    """Read a notebook from its parsed JSON.
 
     Raises:
-        Unreadable: as `read_notebook`.
+        Unreadable: it can't be used.
     """
     if not isinstance(data, dict):
         raise Unreadable(NOT_VALID)
@@ -140,7 +149,7 @@ def from_plain(data: object) -> RawNotebook:
     return RawNotebook(_language(cells, data.get("metadata")), cells)
 
 
-def _cell(row: dict) -> RawCell:
+def _cell(row: dict[str, Any]) -> RawCell:
     kind = row.get("cell_type")
     source = row.get("source", "")
     if isinstance(source, list):
@@ -149,8 +158,8 @@ def _cell(row: dict) -> RawCell:
     source = source.replace("\r\n", "\n")
     if kind == "heading":  # of format 3; some editors still write it
         level = row.get("level")
-        marks = level if isinstance(level, int) and 1 <= level <= 6 else 1
-        kind, source = "markdown", f"{'#' * marks} {source}"
+        signs = level if isinstance(level, int) and 1 <= level <= 6 else 1
+        kind, source = "markdown", f"{'#' * signs} {source}"
     elif kind not in ("code", "markdown"):
         kind = "raw"
     metadata = row.get("metadata")
@@ -166,7 +175,7 @@ def _mark(value: object) -> str | None:
 
 
 def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
-    """What the cells set, else what the metadata say."""
+    """Return the language that the cells set, else the one in the metadata."""
     for cell in cells:
         if cell.kind == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found.group(1)
@@ -176,7 +185,7 @@ def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
 
 
 def record(raw: RawNotebook, cells: CourseCells) -> Submission:
-    """The record of a notebook: its cells, each with the course's cell that it stands for."""
+    """Reduce a notebook to its record: its cells, each matched with a cell of the course."""
     language = raw.language if raw.language in cells.languages else DEFAULT_LANGUAGE
     made = []
     for cell in raw.cells:
@@ -188,22 +197,23 @@ def record(raw: RawNotebook, cells: CourseCells) -> Submission:
 
 
 def _pictures(attached: object) -> tuple[Picture, ...]:
-    """The pictures pasted into prose: whole, not too large, not too many."""
+    """Return the pictures pasted into prose: whole, not too large, not too many."""
     kept: dict[str, Picture] = {}
     for name, bundle in attached.items() if isinstance(attached, dict) else ():
         for mime, encoded in bundle.items() if isinstance(bundle, dict) else ():
             if len(kept) >= PICTURES_PER_CELL:
                 return tuple(kept.values())
-            if mime in PICTURE_TYPES and is_picture_name(name):
-                if data := images.checked(mime, encoded):
-                    kept[name] = Picture(name, mime, data)
+            if not (mime in PICTURE_TYPES and is_picture_name(name)):
+                continue
+            if data := images.checked(mime, encoded):
+                kept[name] = Picture(name, mime, data)
     return tuple(kept.values())
 
 
-def submission_of(notebook: object, cells: CourseCells) -> Submission:
-    """The record of a notebook that is already in memory (nbformat's, or plain values).
+def submission_from_notebook(notebook: object, cells: CourseCells) -> Submission:
+    """Reduce a notebook in memory (nbformat's, or plain values) to its record.
 
     Raises:
-        Unreadable: as `read_notebook`.
+        Unreadable: it can't be used.
     """
     return record(from_plain(notebook), cells)

@@ -1,4 +1,4 @@
-"""The confined reader, as the trusted side sees it.
+"""Talk to the sandboxed reader, from the trusted side.
 
     with Reader() as reader:
         submission = reader.notebook(descriptor, cells)
@@ -24,25 +24,28 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.printable import one_line
-from autograder.intake import delivery as opening
 from autograder.intake import identify
-from autograder.intake.archives import STUDENT_LIMITS, BadArchive, Member, PackedFile
-from autograder.intake.delivery import Delivery
-from autograder.intake.identify import Blueprint
+from autograder.intake import upload as opening
+from autograder.intake.archives import PackedFile
+from autograder.intake.errors import BadArchive
+from autograder.intake.identify import AssignmentSpec
 from autograder.intake.notebook_reader import EXPLAINED, TOO_COSTLY
+from autograder.intake.sources import Member
 from autograder.intake.submission import (
     BadRecord,
     CourseCells,
     Submission,
     submission_from_wire,
 )
+from autograder.intake.upload import Upload
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import wire
-from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
+from autograder.sandbox.bubblewrap import bwrap_argv, environment, explained, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.namespaces import unprivileged_uid
 from autograder.sandbox.paths import COURSE
@@ -57,7 +60,7 @@ LISTING_SECONDS = 60.0
 MEMORY_BYTES = 140 * 1024 * 1024
 """What a reader may use beyond what it starts with."""
 
-COSTLY_DELIVERY = N_(
+COSTLY_UPLOAD = N_(
     "What you handed in took more time or memory to open than it may, so nothing could be graded: "
     "clear the outputs of your notebook, save it and hand in that file alone."
 )
@@ -73,11 +76,15 @@ _MODULES = (
     "core/atomic_io.py",
     "intake/__init__.py",
     "intake/archives.py",
-    "intake/delivery.py",
+    "intake/upload.py",
+    "intake/errors.py",
     "intake/identify.py",
+    "intake/member_names.py",
     "intake/notebook_reader.py",
     "intake/reader_process.py",
+    "intake/sources.py",
     "intake/submission.py",
+    "intake/upload_limits.py",
     "core/notebook_io.py",
     "core/messages.py",
     "core/images.py",
@@ -87,8 +94,8 @@ _MODULES = (
 )
 _START_SECONDS = 60.0
 _FRAME_BYTES = SIZE_LIMIT + 4 * 1024 * 1024
-_MOST_NOTES = 200
-_MOST_LISTED = 200_000
+_MAX_NOTES = 200
+_MAX_LISTED = 200_000
 _MESSAGES = frozenset(
     value
     for module in (opening, identify)
@@ -98,12 +105,12 @@ _MESSAGES = frozenset(
 
 
 class ReaderGone(Exception):
-    """The reader gave no proper answer: late, killed, out of memory, or hijacked."""
+    """Report that the reader gave no proper answer: late, killed, out of memory, or hijacked."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What a delivery comes to; see `delivery.Judged`."""
+    """Hold what an upload comes to; see `upload.OpenedUpload`."""
 
     refused: str = ""
     submission: Submission | None = None
@@ -111,16 +118,16 @@ class Opened:
 
 
 class Reader:
-    """The fork server, and what can be asked of it.
+    """Start the reader's fork server and ask it to open files.
 
     Raises:
-        SandboxUnavailable: the walls can't be raised, with what to do.
+        SandboxUnavailable: the sandbox can't be set up, with what to do.
     """
 
     def __init__(self) -> None:
         if sys.platform != "linux":
             raise SandboxUnavailable(
-                "What students hand in is opened behind walls that only Linux has; collect and "
+                "What students hand in is opened in a sandbox that needs Linux; collect and "
                 "grade in the container that env/container describes."
             )
         self._control: socket.socket | None = None
@@ -133,7 +140,7 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """End it."""
+        """End the reader."""
         self._stop()
 
     def _start(self) -> None:
@@ -153,16 +160,16 @@ class Reader:
         command = [sys.executable, "-I", "-S", "-c", bootstrap, json.dumps(start)]
         # A root that may not mount (a container's) becomes an ordinary user first.
         plain_root = os.geteuid() == 0 and not privileged
-        user = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
+        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
         with inner, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                raise_walls_argv(command, packages=(), modules=_MODULES),
+                bwrap_argv(command, packages=(), modules=_MODULES),
                 pass_fds=[inner.fileno()],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                start_new_session=True,  # Ctrl-C is ours to handle
+                start_new_session=True,  # Ctrl-C is for the command to handle
                 **user,
             )
             inner.close()
@@ -179,11 +186,11 @@ class Reader:
                 raise SandboxUnavailable(explained(errors.read().decode("utf-8", "replace")))
 
     def notebook(self, descriptor: int, cells: CourseCells) -> Submission | str:
-        """The record of a notebook, or why there is none (a key of `EXPLAINED`).
+        """Return the record of a notebook, or why there is none (a key of `EXPLAINED`).
 
         Args:
             descriptor: of the file, open for reading.
-            cells: what recognises its cells.
+            cells: what recognizes its cells.
         """
         try:
             value = self._ask(["notebook", [cells.to_wire()]], [lambda: os.dup(descriptor)])
@@ -194,26 +201,30 @@ class Reader:
         except (ReaderGone, BadRecord, BadArchive):
             return TOO_COSTLY
 
-    def delivery(
+    def open_upload(
         self,
-        delivery: Delivery,
-        blueprint: Blueprint,
-        every: Sequence[Blueprint],
+        upload: Upload,
+        spec: AssignmentSpec,
+        every: Sequence[AssignmentSpec],
         files: Sequence[Callable[[], int]],
         put: Callable[[str, bytes], None],
         seconds: float = READING_SECONDS,
     ) -> Opened:
-        """Open what one student handed in; see `delivery.judge`.
+        """Open what one student submitted; see `upload.open_upload`.
 
         Args:
-            files: each opens one of the delivery's files for reading.
+            upload: names, sizes and links of the submitted files.
+            spec: the assignment.
+            every: all assignments of the course.
+            files: each opens one of the upload's files for reading.
             put: takes the files asked for, under the assignment's own names, piece by piece; the
                 first piece of a file is empty.
+            seconds: the longest it may take.
 
         Raises:
             OSError: `put` could not write.
         """
-        asked = sorted(blueprint.asked)
+        asked = sorted(spec.asked)
         left = [STUDENT_LIMITS.total_bytes]
         begun: set[int] = set()
 
@@ -224,28 +235,28 @@ class Reader:
             begun.add(number)
             put(asked[number], piece)
 
-        row = [delivery.student, delivery.assignment, delivery.name]
-        row += [[list(one) for one in delivery.files], delivery.links]
+        row: list[Any] = [upload.student, upload.assignment, upload.name]
+        row += [[list(one) for one in upload.files], upload.links]
         others = [
-            Blueprint(one.assignment, one.grade_ids, frozenset(), frozenset()).to_wire()
+            AssignmentSpec(one.assignment, one.grade_ids, frozenset(), frozenset()).to_wire()
             for one in every
         ]
         try:
-            value = self._ask(
-                ["delivery", [row, blueprint.to_wire(), others]], files, part, seconds
-            )
+            value = self._ask(["upload", [row, spec.to_wire(), others]], files, part, seconds)
             refused, record, notes = _shaped(value, 3)
             if type(refused) is not str:
                 raise BadRecord("its refusal is no text")
-            submission = (
-                submission_from_wire(record, blueprint.cells) if record is not None else None
-            )
+            submission = submission_from_wire(record, spec.cells) if record is not None else None
             return Opened(one_line(refused[:1000]), submission, _notes(notes))
         except (ReaderGone, BadRecord, BadArchive):
-            return Opened(notes=[note(COSTLY_DELIVERY)])
+            return Opened(notes=[note(COSTLY_UPLOAD)])
 
     def listing(self, descriptor: int, name: str) -> tuple[list[Member], list[str]]:
-        """The members of a class's zip, each with its `PackedFile` as key, and the links in it.
+        """Return the members of a class's zip, each with its `PackedFile` as key, and its links.
+
+        Args:
+            descriptor: of the zip, open for reading.
+            name: what to call it in a message.
 
         Raises:
             BadArchive: it can't be used.
@@ -257,7 +268,7 @@ class Reader:
             rows, links = _shaped(value, 2)
             if type(rows) is not list or type(links) is not list:
                 raise BadRecord("its list is none")
-            if len(rows) + len(links) > _MOST_LISTED:
+            if len(rows) + len(links) > _MAX_LISTED:
                 raise BadRecord("its list is too long")
             return [_member(row) for row in rows], [_text(link) for link in links]
         except (ReaderGone, BadRecord, ValueError, OverflowError):
@@ -276,15 +287,18 @@ class Reader:
         """Unpack members of a class's zip.
 
         Args:
+            descriptor: of the zip, open for reading.
+            members: as `listing` returned them.
             put: takes the content of the n-th of them, piece by piece.
+            seconds: the longest it may take.
 
         Returns:
-            Why one is not whole, "too large" or "damaged", by its number.
+            For each member that isn't whole, by its index, "too large" or "damaged".
         """
         limits = STUDENT_LIMITS
         left = [limits.total_bytes]
         sizes = [0] * len(members)
-        places = [member.key.to_wire() for member in members]
+        places = [cast(PackedFile, member.key).to_wire() for member in members]
 
         def part(number: int, piece: bytes) -> None:
             if not 0 <= number < len(members):
@@ -305,12 +319,12 @@ class Reader:
 
     def _ask(
         self,
-        request: list,
+        request: list[Any],
         files: Sequence[Callable[[], int]] = (),
         part: Callable[[int, bytes], None] | None = None,
         seconds: float = READING_SECONDS,
     ) -> Any:
-        """The value that a new reader answers a request with.
+        """Return the value that a new reader process answers a request with.
 
         Raises:
             ReaderGone: none, in time.
@@ -355,7 +369,7 @@ class Reader:
         )
 
 
-def _end(process: subprocess.Popen, control: socket.socket) -> None:
+def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
     control.close()
     with suppress(subprocess.TimeoutExpired):
         process.wait(5)
@@ -367,7 +381,7 @@ def _end(process: subprocess.Popen, control: socket.socket) -> None:
 def _send_file(
     channel: socket.socket, files: Sequence[Callable[[], int]], number: object, deadline: float
 ) -> None:
-    """Hand file `number` over, if it is a plain one."""
+    """Send the descriptor of file `number`, if it is a plain file."""
     if type(number) is not int or not 0 <= number < len(files):
         raise ReaderGone("a file that isn't there")
     try:
@@ -385,7 +399,7 @@ def _send_file(
             os.close(descriptor)
 
 
-def _shaped(value: object, length: int | None = None) -> list:
+def _shaped(value: object, length: int | None = None) -> list[Any]:
     if type(value) is not list or not value or length not in (None, len(value)):
         raise BadRecord("an answer of another shape")
     return value
@@ -406,8 +420,8 @@ def _member(row: object) -> Member:
 
 
 def _notes(value: object) -> list[Note]:
-    """The notes in what a reader sent: only messages that there are, with short texts in them."""
-    if type(value) is not list or len(value) > _MOST_NOTES:
+    """Validate the notes in what a reader sent: known messages only, with short texts in them."""
+    if type(value) is not list or len(value) > _MAX_NOTES:
         raise BadRecord("its notes are none")
     found = []
     for row in value:

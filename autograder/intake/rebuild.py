@@ -1,9 +1,10 @@
-"""A submission rebuilt on the instructor's version before anything of it runs.
+"""Rebuild a submission on the instructor's notebook before anything of it runs.
 
 From the submission come two things: the source of the answer cells and the source of the
-student's own extra cells; to prose also belong the pictures pasted into it. Order, tags, points,
-tests, given code and everything else come from the instructor's notebook, so a deleted test is back, a doubled one is single, and an edited one
-is itself again. Each decision becomes a note to the student.
+student's own extra cells; with prose, the pictures pasted into it. Order, tags, points,
+tests, read-only code and everything else come from the instructor's notebook, so a deleted test
+is restored, a duplicated one is single, and an edited one is as it was. Each decision becomes a
+note to the student.
 
 | in the submission                         | what counts                                        |
 |-------------------------------------------|----------------------------------------------------|
@@ -11,16 +12,17 @@ is itself again. Each decision becomes a note to the student.
 | an answer cell several times              | the last one that isn't the empty stub; others run |
 |                                           | before it if they define what it doesn't           |
 | an answer cell gone                       | the empty stub: not answered                       |
-| an answer in an own cell below the stub,  | it runs where it stands, after the stub            |
-| or where the answer cell stood            |                                                    |
-| a test or given cell changed, gone, moved | the instructor's, in the instructor's place        |
-| an own cell                               | it runs after the course's cell that it stood after|
+| an answer in an own cell below the stub,  | it runs where it is, after the stub                |
+| or where the answer cell was              |                                                    |
+| a test or read-only cell changed, missing | the instructor's, in the instructor's position     |
+| or moved                                  |                                                    |
+| an own cell                               | it runs after the course's cell that it followed   |
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,14 +38,14 @@ from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
-from autograder.intake.notebook_reader import submission_of
+from autograder.intake.notebook_reader import submission_from_notebook
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
     CourseCells,
     Submission,
     SubmittedCell,
-    comparable,
     course_cells,
+    normalized_source,
 )
 
 _TEMPLATE_STEPS = (
@@ -58,35 +60,35 @@ _OWN = "own"
 _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 
 
-def template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
-    """The instructor's notebook without solutions but with whole tests."""
+def make_template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
+    """Return the instructor's notebook without solutions but with whole tests."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
     return apply_preprocessors(course, notebook_io.read(path), assignment, _TEMPLATE_STEPS)
 
 
-def released(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
-    """The notebook as the student got it: what an untouched cell looks like."""
+def make_release(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
+    """Return the notebook as the student got it: what an untouched cell looks like."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
     return apply_preprocessors(course, notebook_io.read(path), assignment, _RELEASED_STEPS)
 
 
 def rebuild(
-    base: NotebookNode, given: NotebookNode, submission: Submission
+    template: NotebookNode, released: NotebookNode, submission: Submission
 ) -> tuple[NotebookNode, list[Note]]:
-    """The notebook to run, and what was decided.
+    """Rebuild a submission on the instructor's notebook.
 
     Args:
-        base: the instructor's notebook (`template`).
-        given: the same as the student got it (`released`), to tell what was changed.
-        submission: what came back, read with the cells of `base`.
+        template: the instructor's notebook (`make_template`).
+        released: the same as the student got it (`make_release`), to tell what was changed.
+        submission: what came back, read with the cells of `template`.
 
     Returns:
         The rebuilt notebook, without outputs, and the notes for the student.
     """
     matched, own = _matched(submission)
-    own = _after_missing_answers(base, matched, own)
-    untouched = {cell.id: cell.source for cell in given.cells}
-    result = notebook_io.copied(base)
+    own = _after_missing_answers(template, matched, own)
+    untouched = {cell.id: cell.source for cell in released.cells}
+    result = notebook_io.copied(template)
     notes: list[Note] = []
     cells = _own_cells(own.get(None, []))
     for cell in result.cells:
@@ -103,7 +105,7 @@ def rebuild(
         notes.extend(said)
         cells.append(cell)
         cells.extend(_own_cells(own.get(cell.id, [])))
-    _unique_ids(cells, {cell.id for cell in base.cells})
+    _unique_ids(cells, {cell.id for cell in template.cells})
     result.cells = cells
     return result, notes
 
@@ -111,9 +113,12 @@ def rebuild(
 def _matched(
     submission: Submission,
 ) -> tuple[dict[str, list[SubmittedCell]], dict[str | None, list[SubmittedCell]]]:
-    """The submitted cells by the course's cell they stand for, and the student's own.
+    """Group the submitted cells by the course's cell that they match.
 
-    The own cells are filed under the course's cell they stand after.
+    The student's own cells are filed under the course's cell that precedes them.
+
+    Returns:
+        The matched cells by the course's cell id, and the own cells likewise.
     """
     matched: dict[str, list[SubmittedCell]] = {}
     own: dict[str | None, list[SubmittedCell]] = {}
@@ -128,11 +133,11 @@ def _matched(
 
 
 def _after_missing_answers(
-    base: NotebookNode,
+    template: NotebookNode,
     matched: dict[str, list[SubmittedCell]],
     own: dict[str | None, list[SubmittedCell]],
 ) -> dict[str | None, list[SubmittedCell]]:
-    """The student's own cells, those that stand where an answer cell is missing filed under it.
+    """File own cells that take the place of a missing answer cell under that cell.
 
     So the stub that is put back comes before them, and doesn't undo what they define.
     """
@@ -140,7 +145,7 @@ def _after_missing_answers(
     above: str | None = None
     answer: str | None = None
     is_open = True
-    for cell in base.cells:
+    for cell in template.cells:
         if cell.id in matched:
             above, answer, is_open = cell.id, None, True
         elif is_test(cell):
@@ -154,9 +159,13 @@ def _after_missing_answers(
 def _answer(
     cell: NotebookNode, stub: str, found: list[SubmittedCell], below: list[SubmittedCell]
 ) -> tuple[str, list[SubmittedCell], list[Note]]:
-    """The source that counts as the answer in one answer cell, and what runs before it."""
+    """Return what counts as the answer in one answer cell.
+
+    Returns:
+        The source, the cells that run before it, and the notes for the student.
+    """
     name = grade_id(cell)
-    written = [one for one in found if comparable(one.source) != comparable(stub)]
+    written = [one for one in found if normalized_source(one.source) != normalized_source(stub)]
     if not written and any(one.kind == "code" and one.source.strip() for one in below):
         text = N_(
             "Answer cells are as they were given; your own cells below them ran after them: {cell}."
@@ -187,7 +196,7 @@ _DEFINED = re.compile(
 
 
 def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
-    """Of an answer's cells those before the last that define what no later one defines.
+    """Return those earlier versions of an answer that define what no later one defines.
 
     An answer in two parts, or one with a scratch cell that was copied from it, needs them all; an
     earlier version doesn't run, for it may never end.
@@ -204,8 +213,8 @@ def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
     return kept
 
 
-def _restored(cell: NotebookNode, given: str, found: list[SubmittedCell]) -> list[Note]:
-    """What to tell about a cell of ours that isn't the student's to change."""
+def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> list[Note]:
+    """Return what to tell about a read-only cell."""
     name = grade_id(cell)
     if name is None:
         return []
@@ -219,17 +228,21 @@ def _restored(cell: NotebookNode, given: str, found: list[SubmittedCell]) -> lis
     notes = []
     if len(found) > 1:
         notes.append(note(N_("Cells that stood there several times ran once: {cell}."), cell=name))
-    if any(comparable(one.source) != comparable(given) for one in found):
+    if any(normalized_source(one.source) != normalized_source(released) for one in found):
         text = N_("Changed cells ran in their original form: {cell}.")
         notes.append(note(text, cell=name))
     return notes
 
 
-_NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+_NEW_CELL: dict[str, Callable[..., NotebookNode]] = {
+    "code": new_code_cell,
+    "markdown": new_markdown_cell,
+    "raw": new_raw_cell,
+}
 
 
 def _own_cells(found: list[SubmittedCell]) -> list[NotebookNode]:
-    """The student's own cells: their source and nothing else of them."""
+    """Make new cells from the source of the student's own cells, and from nothing else."""
     made = [_NEW_CELL[cell.kind](cell.source, id=_OWN) for cell in found]
     for cell, theirs in zip(made, found, strict=True):
         if cell.cell_type == "markdown":
@@ -238,7 +251,7 @@ def _own_cells(found: list[SubmittedCell]) -> list[NotebookNode]:
 
 
 def _take_pictures(cell: NotebookNode, found: list[SubmittedCell]) -> None:
-    """Keep the pictures that were pasted into prose, but not too many."""
+    """Keep the pictures that were pasted into prose, up to the limit."""
     kept: dict[str, dict[str, str]] = {}
     for one in found:
         for picture in one.pictures:
@@ -260,60 +273,66 @@ def _unique_ids(cells: list[NotebookNode], taken: set[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Base:
-    """The instructor's notebook, as it takes submissions in.
+class SourceNotebook:
+    """Hold the instructor's notebook in the two versions that submissions are rebuilt with.
 
     Attributes:
         template: without solutions but with whole tests.
-        given: as students got it.
+        released: as students got it.
         language: which of the course's languages it is in.
     """
 
     template: NotebookNode
-    given: NotebookNode
+    released: NotebookNode
     language: str
 
     @cached_property
     def untouched(self) -> Submission:
-        """What stands in where nothing can be read: the notebook as it was given."""
-        cells = course_cells([self.template], [self.given], [self.language])
-        return submission_of(self.given, cells)
+        """Return the placeholder for a submission that can't be read: the notebook as released."""
+        cells = course_cells([self.template], [self.released], [self.language])
+        return submission_from_notebook(self.released, cells)
 
 
-class Bases:
-    """The instructor's notebooks of one assignment; each is worked out once."""
+class SourceNotebooks:
+    """Make the source notebooks of one assignment, each once.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+    """
 
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
         self._languages = course.languages()
-        self._made: dict[tuple[str, str], Base] = {}
+        self._made: dict[tuple[str, str], SourceNotebook] = {}
         self._cells: dict[str, CourseCells] = {}
 
-    def base(self, notebook: str, language: str = MASTER_LANGUAGE) -> Base:
-        """The one in a language, or in the master's where there is none in that.
+    def get(self, notebook: str, language: str = MASTER_LANGUAGE) -> SourceNotebook:
+        """Return the notebook in a language, or in the source language where there is none.
 
         Args:
-            language: one of the course's; any other is the master's.
+            notebook: its name, without ending.
+            language: one of the course's; any other is the source language.
         """
         if language not in self._languages or not self._path(notebook, language).is_file():
             language = MASTER_LANGUAGE
         made = self._made.get((notebook, language))
         if made is None:
             where = (self._course, self._assignment, notebook, language)
-            made = self._made[notebook, language] = Base(
-                template(*where), released(*where), language
+            made = self._made[notebook, language] = SourceNotebook(
+                make_template(*where), make_release(*where), language
             )
         return made
 
     def cells(self, notebook: str) -> CourseCells:
-        """What recognises this notebook's cells in submissions, in every language there is."""
+        """Return what identifies this notebook's cells in submissions, in all languages."""
         found = self._cells.get(notebook)
         if found is None:
             there = [code for code in self._languages if self._path(notebook, code).is_file()]
-            made = [self.base(notebook, code) for code in there]
+            made = [self.get(notebook, code) for code in there]
             found = self._cells[notebook] = course_cells(
-                [one.template for one in made], [one.given for one in made], there
+                [one.template for one in made], [one.released for one in made], there
             )
         return found
 
@@ -321,48 +340,56 @@ class Bases:
         return self._course.source(language) / self._assignment / f"{notebook}.ipynb"
 
 
-def rebuilt(base: Base, submission: Submission, notes: Iterable[Note] = ()) -> NotebookNode:
-    """The notebook to run, which carries the notes for its student.
+def rebuild_with_notes(
+    source: SourceNotebook, submission: Submission, notes: Iterable[Note] = ()
+) -> NotebookNode:
+    """Rebuild a submission into the notebook to run, which carries the notes for its student.
 
     Args:
+        source: the instructor's notebook.
+        submission: what came back.
         notes: what was decided before, when the submission was collected.
     """
-    result, said = rebuild(base.template, base.given, submission)
-    mark = result.metadata.setdefault("beyond", NotebookNode())
-    mark["language"] = base.language
+    result, said = rebuild(source.template, source.released, submission)
+    empty = NotebookNode()  # type: ignore[no-untyped-call]  # nbformat has no types
+    mark = result.metadata.setdefault("beyond", empty)
+    mark["language"] = source.language
     mark["notes"] = [asdict(one) for one in [*notes, *said]]
     return result
 
 
-def recorded(base: NotebookNode, given: NotebookNode, notebook: NotebookNode) -> Submission:
-    """The record of a notebook in memory, recognised by the instructor's.
+def trusted_submission(
+    template: NotebookNode, released: NotebookNode, notebook: NotebookNode
+) -> Submission:
+    """Reduce a notebook in memory to its record, with the instructor's cells.
 
     For notebooks that this process has made or may trust: the student's own, in `validate`.
     """
-    return submission_of(
-        notebook, course_cells([base], [given], [notebook_io.language_of(notebook)])
+    return submission_from_notebook(
+        notebook, course_cells([template], [released], [notebook_io.language_of(notebook)])
     )
 
 
-def is_students(cell: NotebookNode) -> bool:
-    """Whether a cell of a rebuilt notebook has its source from the student."""
+def is_student_cell(cell: NotebookNode) -> bool:
+    """Return whether the source of a cell of a rebuilt notebook is the student's."""
     return is_solution(cell) or cell.id.startswith(f"{_OWN}-")
 
 
-class Rebuild(NbGraderPreprocessor):
-    """The first step of autograding, for Formgrader's button.
+class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+    """Rebuild the submission as the first step of autograding, for Formgrader's button.
 
-    What comes in is what the confined reader made of the submission (`exporter`).
+    Its input is what the sandboxed reader made of the submission (`exporter`).
     """
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Return the rebuilt notebook."""
         course = Course.of(self.config)
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]
         receipt = find_receipt(course, names["student"], assignment)
-        bases = Bases(course, assignment)
-        submission = submission_of(nb, bases.cells(notebook))
-        base = bases.base(notebook, submission.language)
-        return rebuilt(base, submission, receipt.notes if receipt else ()), resources
+        sources = SourceNotebooks(course, assignment)
+        submission = submission_from_notebook(nb, sources.cells(notebook))
+        source = sources.get(notebook, submission.language)
+        return rebuild_with_notes(source, submission, receipt.notes if receipt else ()), resources

@@ -1,16 +1,16 @@
-"""A submission as a typed record: what was asked for, and nothing else of what came in.
+r"""Define a submission as a typed record: what was asked for, and nothing else.
 
 | field                  | what it may be                                                       |
 |------------------------|----------------------------------------------------------------------|
 | `Submission.language`  | one of the course's languages                                        |
 | `SubmittedCell.kind`   | "code", "markdown" or "raw"                                          |
-| `.source`              | text, with `\\n` between lines                                        |
-| `.cell_id`             | the id of the instructor's cell that it stands for; None: an own cell |
+| `.source`              | text, with `\n` between lines                                         |
+| `.cell_id`             | the id of the instructor's cell that it matches; None: an own cell    |
 | `.pictures`            | PNG and JPEG in prose, checked, under a name without control signs   |
 
-An own cell's place is its place in the row: it stands after the last course cell before it.
+An own cell's position is its position in the list: it follows the last course cell before it.
 
-The record crosses from the confined reader as plain values (`to_wire`); whoever receives it
+The record crosses from the sandboxed reader as plain values (`to_wire`); the receiving side
 validates them (`submission_from_wire`) and counts for itself. No metadata, tag, output or name
 of the notebook crosses.
 """
@@ -41,12 +41,12 @@ LONGEST_PICTURE_NAME = 100
 
 
 class BadRecord(ValueError):
-    """What came from the reader isn't a record."""
+    """Report that what came from the reader isn't a record."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture pasted into prose.
+    """Hold a picture pasted into prose.
 
     Attributes:
         data: base64 in canonical form.
@@ -59,7 +59,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class SubmittedCell:
-    """One cell that came in; see the module's table."""
+    """Hold one submitted cell; see the module's table."""
 
     kind: str
     source: str
@@ -69,13 +69,13 @@ class SubmittedCell:
 
 @dataclass(frozen=True)
 class Submission:
-    """One notebook that came in, in the order of its cells."""
+    """Hold one submitted notebook, in the order of its cells."""
 
     language: str = DEFAULT_LANGUAGE
     cells: tuple[SubmittedCell, ...] = ()
 
-    def to_wire(self) -> list:
-        """The record as plain values."""
+    def to_wire(self) -> list[Any]:
+        """Return the record as plain values."""
         return [
             self.language,
             [
@@ -88,12 +88,12 @@ class Submission:
 
 @dataclass(frozen=True)
 class CourseCells:
-    """The instructor's notebook, as far as submitted cells are recognised by it.
+    """Hold what identifies the cells of the instructor's notebook in submissions.
 
     Attributes:
         ids: of its cells.
         by_grade_id: nbgrader's name of a cell → its id.
-        by_text: a cell's text as given to students, in any language → its id.
+        by_text: a cell's text as released, in any language → its id.
         languages: that the course has.
     """
 
@@ -103,22 +103,23 @@ class CourseCells:
     languages: tuple[str, ...] = (DEFAULT_LANGUAGE,)
 
     def find(self, marks: Iterable[str | None], source: str) -> str | None:
-        """The id of the course's cell that a submitted one stands for; None for an own cell.
+        """Return the id of the course's cell that a submitted one matches; None for an own cell.
 
         Args:
             marks: the cell's grade id, its id, and the id that Colab keeps in the metadata.
+            source: the cell's source.
         """
         grade_id, *others = marks
-        if grade_id in self.by_grade_id:
+        if grade_id is not None and grade_id in self.by_grade_id:
             return self.by_grade_id[grade_id]
         for mark in others:
             if mark in self.ids:
                 return mark
-        text = comparable(source)
+        text = normalized_source(source)
         return self.by_text.get(text) if text else None
 
-    def to_wire(self) -> list:
-        """The same as plain values."""
+    def to_wire(self) -> list[Any]:
+        """Return the same as plain values."""
         return [
             sorted(self.ids),
             dict(self.by_grade_id),
@@ -127,22 +128,26 @@ class CourseCells:
         ]
 
     @classmethod
-    def from_wire(cls, value: list) -> CourseCells:
-        """What `to_wire` made; it comes from the trusted side, so nothing is validated."""
+    def from_wire(cls, value: list[Any]) -> CourseCells:
+        """Return the cells that `to_wire` described.
+
+        The trusted side sent them, so they aren't validated.
+        """
         ids, by_grade_id, by_text, languages = value
         return cls(frozenset(ids), by_grade_id, by_text, tuple(languages))
 
 
 def course_cells(
     notebooks: Iterable[Mapping[str, Any]],
-    given: Iterable[Mapping[str, Any]],
+    released: Iterable[Mapping[str, Any]],
     languages: Iterable[str],
 ) -> CourseCells:
-    """What recognises the cells of an instructor's notebook.
+    """Return what identifies the cells of an instructor's notebook.
 
     Args:
         notebooks: the notebook, in each language there is.
-        given: the same as students got them.
+        released: the same as students got them.
+        languages: the codes of the course's languages.
     """
     ids: set[str] = set()
     by_grade_id: dict[str, str] = {}
@@ -153,15 +158,15 @@ def course_cells(
             name = (cell["metadata"].get("nbgrader") or {}).get("grade_id")
             if isinstance(name, str):
                 by_grade_id.setdefault(name, cell["id"])
-    for notebook in given:
+    for notebook in released:
         for cell in notebook["cells"]:
-            if text := comparable(cell["source"]):
+            if text := normalized_source(cell["source"]):
                 by_text.setdefault(text, cell["id"])
     return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages))
 
 
-def comparable(source: str) -> str:
-    """A source as sources are compared: the ends of lines and the space around don't count."""
+def normalized_source(source: str) -> str:
+    """Return a source for comparison, without differences in line ends and outer space."""
     return source.replace("\r\n", "\n").strip()
 
 
@@ -169,7 +174,11 @@ _ATTACHABLE = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 def submission_from_wire(value: object, cells: CourseCells) -> Submission:
-    """The record in what a reader sent, which may be a hijacked one.
+    """Validate the record in what a reader sent, which may be a hijacked one.
+
+    Args:
+        value: plain values.
+        cells: the course's; the record may match no others.
 
     Raises:
         BadRecord: it is anything but a record within the limits.
@@ -188,7 +197,7 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         if kind not in KINDS or type(source) is not str:
             raise BadRecord("a cell of it is of an unknown kind")
         if cell_id is not None and (type(cell_id) is not str or cell_id not in cells.ids):
-            raise BadRecord("a cell of it stands for none of the course's")
+            raise BadRecord("a cell of it matches none of the course's")
         size += len(source)
         found = tuple(map(_picture, pictures))
         size += sum(len(one.data) for one in found)
@@ -214,23 +223,23 @@ def _picture(value: object) -> Picture:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a pasted picture may keep its name."""
+    """Return whether a pasted picture may keep its name."""
     return 0 < len(name) <= LONGEST_PICTURE_NAME and name.isprintable()
 
 
 def valid_text(text: str) -> str:
-    """`text` as UTF-8 can hold it: a lone surrogate becomes a question mark."""
+    """Return `text` as UTF-8 can hold it: a lone surrogate becomes a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _row(value: object, length: int) -> list:
+def _row(value: object, length: int) -> list[Any]:
     if type(value) is not list or len(value) != length:
         raise BadRecord("it has another shape")
     return value
 
 
 def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
-    """A small clean notebook that reads as the same record again: no outputs, no metadata."""
+    """Return a record as a small notebook without outputs, which reads as the same record."""
     taken = set(cells.ids)
     used: set[str] = set()
     made = []
@@ -275,7 +284,7 @@ def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
 
 
 def to_bytes(submission: Submission, cells: CourseCells) -> bytes:
-    """`to_notebook` as a file: the same record always gives the same bytes.
+    """Return `to_notebook` as a file: the same record always gives the same bytes.
 
     A source is one string, not a list of lines, so that a notebook never becomes larger by this
     than a little more than it was.

@@ -1,4 +1,4 @@
-"""The class at a glance: one printed page for the instructor, and tables for the LMS."""
+"""Write the report of an assignment: one page for the instructor, and CSV files for an LMS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
@@ -15,21 +16,28 @@ from autograder.report import csv_export, statistics
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
 from beyond.locale import _
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 BINS = 10
-MOST_MISSED = 5
+"""How many bins the histogram has."""
+
+MAX_MISSED = 5
+"""How many of the most often missed questions are listed."""
 
 
 @dataclass(frozen=True)
-class QuestionFigures:
-    """One question in the report.
+class QuestionStatistics:
+    """The statistics of one question.
 
     Attributes:
-        answered: submissions in which it has its score (it doesn't wait for a person).
-        waiting: submissions in which it waits.
+        question: the question.
+        answered: the number of submissions in which it is graded.
+        waiting: the number of those in which it is waiting for manual grading.
         mean: the mean score in points; None if nobody has one.
-        discrimination: corrected item-total correlation, see `item_analysis.discrimination`.
-        below_full: submissions with less than all its points.
-        at_zero: of these, those with none.
+        discrimination: the corrected item-total correlation, see `statistics.discrimination`.
+        below_full: the number of submissions with less than full points.
+        at_zero: the number of those with no points.
     """
 
     question: Question
@@ -41,23 +49,25 @@ class QuestionFigures:
     at_zero: int
 
     @property
-    def share(self) -> float | None:
-        """The mean as a share of the points."""
+    def mean_fraction(self) -> float | None:
+        """The mean as a fraction of the points, 0 to 1."""
         if self.mean is None or self.question.points <= 0:
             return None
         return self.mean / self.question.points
 
     @property
-    def missed_share(self) -> float:
+    def missed_fraction(self) -> float:
+        """The fraction of the graded submissions with less than full points, 0 to 1."""
         return self.below_full / self.answered if self.answered else 0.0
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What the report says of a class.
+class ClassStatistics:
+    """The statistics of a class.
 
-    `mean`, `median` and `deviation` are of the scores that count (after penalties) of all
-    graded submissions, in points; those that wait for a person count with what they have.
+    `mean`, `median` and `deviation` (sample standard deviation) are of the scores after
+    penalties of all graded submissions, in points; answers that are waiting for manual grading
+    count 0.
     """
 
     submitted: int
@@ -70,33 +80,34 @@ class Figures:
     median: float | None
     deviation: float | None
     bins: list[int]
-    questions: list[QuestionFigures]
+    questions: list[QuestionStatistics]
 
     @property
-    def most_missed(self) -> list[QuestionFigures]:
-        """The questions most often below full points, at most five, the worst first."""
+    def most_missed(self) -> list[QuestionStatistics]:
+        """The questions most often below full points, at most `MAX_MISSED`, the worst first."""
         missed = [one for one in self.questions if one.below_full]
-        missed.sort(key=lambda one: (-one.missed_share, -one.at_zero / one.answered))
-        return missed[:MOST_MISSED]
+        missed.sort(key=lambda one: (-one.missed_fraction, -one.at_zero / one.answered))
+        return missed[:MAX_MISSED]
 
 
 @dataclass(frozen=True)
 class ReportResult:
-    """What `report` wrote, and its figures."""
+    """The files that `report` wrote, and the statistics in them."""
 
     html: Path
     csv: Path
     canvas: Path
     moodle: Path
-    figures: Figures
+    figures: ClassStatistics
 
     def __str__(self) -> str:
         found = self.figures
         return "\n".join(
             [
                 _(
-                    "{submitted} submitted, {missing} missing, {waiting} waiting for manual grading, "
-                    "{late} late; mean {mean} of {most} points."
+                    "{submitted} submitted, {missing} missing, "
+                    "{waiting} waiting for manual grading, {late} late; "
+                    "mean {mean} of {most} points."
                 ).format(
                     submitted=found.submitted,
                     missing=found.missing,
@@ -120,39 +131,44 @@ def report(
     language: str = "en",
     excel: bool = False,
 ) -> ReportResult:
-    """Write the report of an assignment: `<assignment>.html`, and CSV for people and LMSs.
+    """Write the report of an assignment: `<assignment>.html` and three CSV files.
 
     Args:
+        course: the course.
+        assignment: the assignment's name.
         out: the folder to write to; `term/reports` by default.
         language: the page's language.
-        excel: begin the full CSV with a byte order mark, for Excel.
+        excel: whether the full CSV begins with a byte order mark, for Excel.
 
     Raises:
-        UserError: the gradebook doesn't know the assignment, or the language isn't one.
-        EnvironmentFault: the gradebook is in use, the disk is full.
+        UserError: the gradebook doesn't have the assignment, or there is no such language.
+        EnvironmentFault: the gradebook is in use or can't be reached, or the disk is full.
     """
     sheet = grade_sheet(course, assignment)
     found = figures(sheet)
     with speaking(language):
         page = render(sheet, found, language)
     folder = Path(out) if out is not None else course.term / "reports"
-    written = {
-        folder / f"{assignment}.html": page.encode("utf-8"),
-        folder / f"{assignment}.csv": csv_export.full_csv(sheet, excel),
-        folder / f"{assignment}-canvas.csv": csv_export.canvas_csv(sheet),
-        folder / f"{assignment}-moodle.csv": csv_export.moodle_csv(sheet),
-    }
-    for path, content in written.items():
-        write_file(path, content)
-    return ReportResult(*written, figures=found)
+    written = ReportResult(
+        html=folder / f"{assignment}.html",
+        csv=folder / f"{assignment}.csv",
+        canvas=folder / f"{assignment}-canvas.csv",
+        moodle=folder / f"{assignment}-moodle.csv",
+        figures=found,
+    )
+    write_file(written.html, page.encode("utf-8"))
+    write_file(written.csv, csv_export.full_csv(sheet, excel))
+    write_file(written.canvas, csv_export.canvas_csv(sheet))
+    write_file(written.moodle, csv_export.moodle_csv(sheet))
+    return written
 
 
-def figures(sheet: GradeSheet) -> Figures:
-    """The report's numbers."""
+def figures(sheet: GradeSheet) -> ClassStatistics:
+    """Compute the statistics of a class."""
     submitted = sheet.submitted
     scores = [row.score for row in submitted]
     shares = [score / sheet.max_score for score in scores] if sheet.max_score > 0 else []
-    return Figures(
+    return ClassStatistics(
         submitted=len(submitted),
         missing=len([row for row in sheet.rows if row.student not in set(sheet.collected)])
         - len(submitted),
@@ -162,18 +178,17 @@ def figures(sheet: GradeSheet) -> Figures:
         max_score=sheet.max_score,
         mean=statistics.mean(scores),
         median=statistics.median(scores),
-        deviation=statistics.deviation(scores),
+        deviation=statistics.standard_deviation(scores),
         bins=statistics.histogram(shares, BINS),
-        questions=[_question_figures(question, sheet) for question in sheet.questions],
+        questions=[_question_statistics(question, sheet) for question in sheet.questions],
     )
 
 
-def _question_figures(question: Question, sheet: GradeSheet) -> QuestionFigures:
+def _question_statistics(question: Question, sheet: GradeSheet) -> QuestionStatistics:
     submitted = sheet.submitted
     have = [row for row in submitted if question.key not in row.waiting]
     scores = [row.scores.get(question.key, 0.0) for row in have]
-    # A question that waits for someone would pull that student's total down, so it is left
-    # out of everybody's.
+    # A question that isn't graded for some would lower their totals, so it is left out of all.
     pending = set().union(*(row.waiting for row in submitted))
     counted = [
         other.key
@@ -181,7 +196,7 @@ def _question_figures(question: Question, sheet: GradeSheet) -> QuestionFigures:
         if other.key != question.key and other.key not in pending
     ]
     below = [score for score in scores if score < question.points - 1e-9]
-    return QuestionFigures(
+    return QuestionStatistics(
         question=question,
         answered=len(have),
         waiting=len(submitted) - len(have),
@@ -196,27 +211,27 @@ def _rest(row: Row, counted: list[str]) -> float:
     return sum(row.scores.get(key, 0.0) for key in counted)
 
 
-# How the page says it.
+# Formatting.
 
-NOTHING = "–"
-"""What stands where a figure can't be had."""
+UNDEFINED = "–"
+"""What is shown in place of an undefined number."""
 
 
 def _points(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}".removesuffix(".0")
+    return UNDEFINED if value is None else f"{value:.1f}".removesuffix(".0")
 
 
 def _mean(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}"
+    return UNDEFINED if value is None else f"{value:.2f}"
 
 
 def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{value * 100:.0f} %"
+    return UNDEFINED if value is None else f"{value * 100:.0f}%"
 
 
 def _signed(value: float | None) -> str:
     if value is None:
-        return NOTHING
+        return UNDEFINED
     text = f"{value:.2f}"
     return "0.00" if text == "-0.00" else text.replace("-", "−")
 
@@ -226,7 +241,7 @@ def _edge(place: int) -> str:
 
 
 @cache
-def _template():
+def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -237,13 +252,19 @@ def _template():
         finalize=printable_value,
     )
     environment.filters.update(points=_points, mean=_mean, percent=_percent, signed=_signed)
-    environment.globals.update(edge=_edge, NOTHING=NOTHING)
+    environment.globals.update(edge=_edge, UNDEFINED=UNDEFINED)
     text = files("autograder.report").joinpath("templates/report.html").read_text(encoding="utf-8")
     return environment.from_string(text)
 
 
-def render(sheet: GradeSheet, found: Figures, language: str) -> str:
-    """The page, in the language that is set now."""
+def render(sheet: GradeSheet, found: ClassStatistics, language: str) -> str:
+    """Return the page, in the current language.
+
+    Args:
+        sheet: the class's results.
+        found: the statistics.
+        language: the current language's code.
+    """
     columns = _columns(found.questions)
     return _template().render(
         _=_,
@@ -258,26 +279,26 @@ def render(sheet: GradeSheet, found: Figures, language: str) -> str:
     )
 
 
-ONE_COLUMN = 20
-"""The most questions that are listed in one column, with a bar each."""
+MAX_ROWS = 20
+"""The most questions that are listed in one column."""
 
 
-def _columns(questions: list[QuestionFigures]) -> list[list[QuestionFigures]]:
-    """One column of questions, or two where one would run over the page."""
-    if len(questions) <= ONE_COLUMN:
+def _columns(questions: list[QuestionStatistics]) -> list[list[QuestionStatistics]]:
+    """Return the questions in one column, or in two if one would be longer than the page."""
+    if len(questions) <= MAX_ROWS:
         return [questions]
     half = (len(questions) + 1) // 2
     return [questions[:half], questions[half:]]
 
 
 def _row_height(rows: int) -> float:
-    """Millimetres for a line of the questions' table, so that the page stays one page."""
+    """Return the height of a row in the question table, in mm, so that all fits on one page."""
     return round(max(2.2, min(6.0, 96 / (rows + 1))), 2)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the histogram, in the picture's own units."""
+    """One bar of the histogram, in units of the SVG's view box."""
 
     x: float
     y: float
@@ -287,15 +308,15 @@ class Bar:
     label: str
 
 
-PICTURE = (520, 190)
-"""The width and height of the drawing, as the template has them."""
+CHART_SIZE = (520, 190)
+"""The width and height of the view box, as in the template."""
 _BASE, _TOP, _LEFT = 160, 22, 10
 
 
 def _bars(counts: list[int]) -> list[Bar]:
-    """The histogram drawn: the highest bar fills the picture's height."""
+    """Return the bars of the histogram; the highest fills the height."""
     highest = max(counts, default=0) or 1
-    step = (PICTURE[0] - 2 * _LEFT) / len(counts)
+    step = (CHART_SIZE[0] - 2 * _LEFT) / len(counts)
     bars = []
     for place, count in enumerate(counts):
         height = round((_BASE - _TOP) * count / highest, 1)

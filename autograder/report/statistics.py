@@ -1,94 +1,92 @@
-"""What a class's scores say about the questions: plain numbers in, plain numbers out.
+"""Compute a class's score statistics and item analysis.
 
-Every figure that can't be had (nobody answered, nobody differs) is None, never NaN.
+The formulas come from the standard library's `statistics`: a class is a few thousand numbers at
+most, which doesn't need numpy. Only the histogram is written here, because numpy's would drop
+scores above 100% (extra credit) and put 0.1 + 0.2 into the bin below 0.3.
+
+A statistic that is undefined (no answers, no variance) is None, never NaN.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
-FEWEST_FOR_DISCRIMINATION = 3
-"""With two students any correlation is 1 or −1, so it takes three."""
+MIN_STUDENTS = 3
+"""The fewest students to compute a discrimination for: with two, any correlation is 1 or −1."""
 
-# Scores are sums of shares of points; what differs by less than this is rounding.
-_ROUNDING = 9
+# Scores are sums of fractions of points; a difference below 1e-9 is floating-point error.
+_DECIMALS = 9
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """The arithmetic mean; None of nothing."""
-    return math.fsum(values) / len(values) if values else None
+    """Return the arithmetic mean, or None if there are no values."""
+    return statistics.fmean(values) if values else None
 
 
 def median(values: Sequence[float]) -> float | None:
-    """The middle value, or the mean of the two in the middle; None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    """Return the median, or None if there are no values."""
+    return statistics.median(values) if values else None
 
 
-def deviation(values: Sequence[float]) -> float | None:
-    """The sample's standard deviation (n − 1); None of fewer than two."""
-    centre = mean(values)
-    if centre is None or len(values) < 2:
-        return None
-    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
+def standard_deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation (n − 1), or None for fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Pearson's r, in [−1, 1]; None where either side doesn't vary.
+    """Return Pearson's r, in [−1, 1], or None if either side is constant.
 
     Raises:
         ValueError: the two differ in length.
     """
     if len(first) != len(second):
         raise ValueError("A correlation needs pairs.")
-    x = [round(value, _ROUNDING) for value in first]
-    y = [round(value, _ROUNDING) for value in second]
-    if not x or min(x) == max(x) or min(y) == max(y):
+    x = [round(value, _DECIMALS) for value in first]
+    y = [round(value, _DECIMALS) for value in second]
+    # The library's own check for a constant side is after the mean has been rounded.
+    if len(set(x)) < 2 or len(set(y)) < 2:
         return None
-    mean_x, mean_y = math.fsum(x) / len(x), math.fsum(y) / len(y)
-    products = math.fsum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
-    squares_x = math.fsum((a - mean_x) ** 2 for a in x)
-    squares_y = math.fsum((b - mean_y) ** 2 for b in y)
-    spread = math.sqrt(squares_x) * math.sqrt(squares_y)
-    return max(-1.0, min(1.0, products / spread)) if spread > 0 else None
+    return max(-1.0, min(1.0, statistics.correlation(x, y)))
 
 
 def discrimination(item: Sequence[float], rest: Sequence[float]) -> float | None:
-    """How well a question tells apart who does well on the rest: corrected item-total correlation.
+    """Compute a question's discrimination: the corrected item-total correlation.
 
-    Pearson's r between the score of one question and the total of the others, one pair a
+    Pearson's r between the scores on one question and the totals on the others, one pair per
     student. The question itself is left out of the total, because it would correlate with
     itself. For a question marked right or wrong this is the point-biserial correlation
 
         r = (M₁ − M₀) / s · √(n₁ n₀ / n²)
 
-    with M₁ and M₀ the mean rest of the n₁ students who got it right and the n₀ who didn't,
-    n = n₁ + n₀, and s the standard deviation (dividing by n) of all rests.
+    where M₁ and M₀ are the mean totals on the other questions of the n₁ students who got it
+    right and the n₀ who didn't, n = n₁ + n₀, and s is the standard deviation (dividing by n) of
+    all these totals.
 
     Source: S. Henrysson, "Correction of item-total correlations in item analysis",
     Psychometrika 28 (1963) 211–218.
 
+    Args:
+        item: each student's score on the question, in points.
+        rest: each student's total on the other questions, in points, in the same order.
+
     Returns:
-        A number in [−1, 1]; None for fewer than three students, or where the question's
-        scores or the rests are all the same.
+        A number in [−1, 1]; None for fewer than three students, or if either side is constant.
     """
-    if len(item) < FEWEST_FOR_DISCRIMINATION:
+    if len(item) < MIN_STUDENTS:
         return None
     return correlation(item, rest)
 
 
-def histogram(shares: Sequence[float], bins: int = 10) -> list[int]:
-    """How many shares (0 to 1) lie in each of `bins` equal bins.
+def histogram(fractions: Sequence[float], bins: int = 10) -> list[int]:
+    """Count how many fractions (0 to 1) fall into each of `bins` equal bins.
 
-    A bin takes its lower edge; the last one also takes 1 and whatever extra credit adds.
+    A bin includes its lower edge; the last one also includes 1 and everything above it.
     """
     counts = [0] * bins
-    for share in shares:
-        # A share of 0.3 computed as 2.9999999999999996 / 10 belongs to the bin from 0.3.
-        place = math.floor(round(share * bins, _ROUNDING))
+    for fraction in fractions:
+        # 0.3 computed as 2.9999999999999996 / 10 belongs to the bin that starts at 0.3.
+        place = math.floor(round(fraction * bins, _DECIMALS))
         counts[min(max(place, 0), bins - 1)] += 1
     return counts

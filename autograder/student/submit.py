@@ -1,4 +1,4 @@
-"""Packing a student's answer as a zip with a receipt, or handing it to nbgrader's exchange.
+"""Pack a student's answer as a zip with a receipt, or pass it to nbgrader's exchange.
 
 Works where there is only `release/`, as in the students' bundle. The receipt lists each file
 with its SHA-256, in the form `sha256sum` prints, and one over the whole list:
@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 from autograder.config import Course
 from autograder.core.atomic_io import read_file, write_file
@@ -23,15 +24,16 @@ from autograder.core.receipts import RECEIPT, STAMP, make_receipt
 from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
 from autograder.i18n import speaking
-from autograder.intake.archives import STUDENT_LIMITS, FolderSource
+from autograder.intake.folders import FolderSource
 from autograder.intake.identify import (
     PLAIN,
-    Blueprint,
+    AssignmentSpec,
     Candidate,
-    blueprints,
+    assignment_specs,
     find_assignment,
     is_notebook_name,
 )
+from autograder.intake.upload_limits import STUDENT_LIMITS
 from beyond.locale import SOURCE_LANGUAGE, _, available
 
 CELLS_MISSING = N_(
@@ -43,15 +45,18 @@ FILE_MISSING = N_("The assignment asks for {name}, which isn't beside the notebo
 
 @dataclass(frozen=True)
 class SubmitResult:
-    """What was handed in.
+    """Describe what was submitted.
 
     Attributes:
         path: the zip, or the folder in the exchange.
+        assignment: the assignment's name.
+        student: the student's id.
         time: when, in UTC, ISO 8601.
         files: each file with its SHA-256.
-        sha256: over the whole; what a student may write down as proof.
+        sha256: over the list of files; students may note it down as proof.
         notes: what the student should know.
-        language: the notebook's, in which its student is spoken to.
+        exchange: whether it went to the exchange.
+        language: the notebook's, in which messages are shown.
     """
 
     path: Path
@@ -92,13 +97,14 @@ def submit(
     exchange: bool = False,
     now: datetime | None = None,
 ) -> SubmitResult:
-    """Pack the notebook at `path`, or the one in the folder `path`, for handing in.
+    """Pack the notebook at `path`, or the one in the folder `path`, for submission.
 
     Args:
         path: a notebook, or the folder of an assignment.
         student: the id the course knows the student by.
-        out_dir: where the zip goes; beside the notebook when None.
-        exchange: hand it to nbgrader's exchange instead of writing a zip.
+        course: the course; by default the one this package is in.
+        out_dir: where the zip goes; next to the notebook when None.
+        exchange: pass it to nbgrader's exchange instead of writing a zip.
         now: the time of packing; the clock's when None.
 
     Raises:
@@ -112,40 +118,41 @@ def submit(
     folder, files = _found(path)
     if len(files) == 1 and is_notebook_name(files[0][0]):
         parse(files[0][1], files[0][0])  # says what is wrong with it
-    blueprint, candidates = find_assignment(files, blueprints(course))
-    chosen, notes = _chosen(candidates, blueprint, path)
+    spec, candidates = find_assignment(files, assignment_specs(course))
+    chosen, notes = _chosen(candidates, spec, path)
     content = dict(files)[chosen.name]
     notebook = parse(content, chosen.name)
     if not chosen.known:
         raise UserError(
-            f"{chosen.name} holds none of {blueprint.assignment}'s cells; "
+            f"{chosen.name} holds none of {spec.assignment}'s cells; "
             "take the notebook of the assignment, put your answers into it and hand that in."
         )
-    if missing := blueprint.grade_ids - chosen.known:
+    if missing := spec.grade_ids - chosen.known:
         notes.append(note(CELLS_MISSING, cells=", ".join(sorted(missing))))
-    packed = {blueprint.notebook: content}
-    for name in sorted(blueprint.asked):
+    packed = {spec.notebook: content}
+    for name in sorted(spec.asked):
         place = (folder / chosen.name).parent / name
         if place.is_file() and not place.is_symlink():
             packed[name] = read_file(place, STUDENT_LIMITS.member_bytes)
         else:
             notes.append(note(FILE_MISSING, name=name))
     time = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
-    receipt = make_receipt(blueprint.assignment, student, time, packed)
+    receipt = make_receipt(spec.assignment, student, time, packed)
+    digests = cast(dict[str, str], receipt["files"])
     everything = {**packed, RECEIPT: _as_json(receipt)}
     if exchange:
-        place = _to_exchange(course, blueprint.assignment, student, everything)
+        place = _to_exchange(course, spec.assignment, student, everything)
     else:
-        name = f"{blueprint.assignment}-{student}-{time.strftime(STAMP)}.zip"
+        name = f"{spec.assignment}-{student}-{time.strftime(STAMP)}.zip"
         place = (Path(out_dir) if out_dir else (folder / chosen.name).parent) / name
         write_file(place, _zipped(everything, time))
     return SubmitResult(
         path=place,
-        assignment=blueprint.assignment,
+        assignment=spec.assignment,
         student=student,
-        time=receipt["time"],
-        files=receipt["files"],
-        sha256=receipt["sha256"],
+        time=str(receipt["time"]),
+        files=digests,
+        sha256=str(receipt["sha256"]),
         notes=notes,
         exchange=exchange,
         language=language_of(notebook),
@@ -153,14 +160,14 @@ def submit(
 
 
 def _found(path: Path) -> tuple[Path, list[tuple[str, bytes]]]:
-    """The folder, and the notebooks that may be meant, named from there."""
+    """Return the folder, and the notebooks that may be meant, named from there."""
     if not path.exists():
         raise UserError(f"{path} doesn't exist; check the name and the folder.")
     if not path.is_dir():
         return path.parent, [(path.name, read_file(path, SIZE_LIMIT))]
     with FolderSource(path, STUDENT_LIMITS) as source:
         files = [
-            (str(member.key.relative_to(path)), source.read(member))
+            (str(Path(str(member.key)).relative_to(path)), source.read(member))
             for member in source.members
             if ".ipynb" in member.base.casefold()
         ]
@@ -170,17 +177,17 @@ def _found(path: Path) -> tuple[Path, list[tuple[str, bytes]]]:
 
 
 def _chosen(
-    candidates: list[Candidate], blueprint: Blueprint, path: Path
+    candidates: list[Candidate], spec: AssignmentSpec, path: Path
 ) -> tuple[Candidate, list[Note]]:
-    """The notebook meant. The student is there to ask, so nothing is decided but the obvious."""
+    """Return the notebook meant; unless that is obvious, ask the student to name it."""
     if len(candidates) == 1:
         return candidates[0], []
     shown = sorted(candidate.name for candidate in candidates)
-    # standing[4:6] is the name's kind and its numbers.
-    original = [one for one in candidates if one.named and one.standing[4:6] == (PLAIN, ())]
+    # rank[4:6] is the name's kind and its numbers.
+    original = [one for one in candidates if one.named and one.rank[4:6] == (PLAIN, ())]
     if len(original) != 1:
         raise UserError(
-            f"{path} holds several versions of {blueprint.assignment} ({', '.join(shown)}); "
+            f"{path} holds several versions of {spec.assignment} ({', '.join(shown)}); "
             "name the file to hand in."
         )
     shown.remove(original[0].name)
@@ -188,7 +195,7 @@ def _chosen(
     return original[0], [said]
 
 
-def _as_json(receipt: dict) -> bytes:
+def _as_json(receipt: dict[str, Any]) -> bytes:
     return (json.dumps(receipt, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 
@@ -204,7 +211,7 @@ def _zipped(files: dict[str, bytes], time: datetime) -> bytes:
 
 
 def _to_exchange(course: Course, assignment: str, student: str, files: dict[str, bytes]) -> Path:
-    """Hand files in through nbgrader's own exchange, whichever the configuration names."""
+    """Submit files through nbgrader's own exchange, whichever the configuration names."""
     from nbgrader.auth import Authenticator
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.exchange import ExchangeError, ExchangeFactory
@@ -217,7 +224,7 @@ def _to_exchange(course: Course, assignment: str, student: str, files: dict[str,
     app = factory.Submit(
         coursedir=coursedir, authenticator=Authenticator(config=config), config=config
     )
-    # A clean copy under the assignment's own names, whatever lies in the student's folder.
+    # A clean copy under the assignment's own names, whatever else is in the student's folder.
     with tempfile.TemporaryDirectory(prefix="submit-") as place:
         for name, content in files.items():
             write_file(Path(place) / assignment / name, content)

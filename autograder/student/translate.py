@@ -1,4 +1,4 @@
-"""Switching a student's notebook to the other language, in place, with their answers kept."""
+"""Switch a student's notebook to another language in place, keeping the answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from autograder.errors import UserError
 
 @dataclass(frozen=True)
 class Translated:
-    """What `translate` did: how many cells now speak the other language, and which were kept."""
+    """Describe what `translate` did.
+
+    Attributes:
+        path: the notebook.
+        language: the language it is in now.
+        switched: how many cells were switched.
+        kept: the names of the prose cells that the student has edited and that stay as they are.
+    """
 
     path: Path
     language: str
@@ -24,9 +31,14 @@ class Translated:
 
 
 def translate(course: Course, path: Path, to: str) -> Translated:
-    """Put a notebook's prose into another language; code, answers and own cells stay.
+    """Put a notebook's prose into another language; keep code, answers and own cells.
 
     A prose cell that the student has edited stays as it is and is named in the result.
+
+    Args:
+        course: the course that the notebook belongs to.
+        path: the notebook, which is written in place.
+        to: the code of the language.
 
     Raises:
         UserError: not a readable notebook, no such language, or not one of the course's.
@@ -49,7 +61,7 @@ def translate(course: Course, path: Path, to: str) -> Translated:
 
 
 def _languages(course: Course) -> list[str]:
-    """The languages there are lessons or releases in; a student's bundle has no sources."""
+    """Return the languages of lessons and releases; a student's bundle has no sources."""
     return sorted(
         {
             path.parent.relative_to(course.root / folder).parts[0]
@@ -60,7 +72,7 @@ def _languages(course: Course) -> list[str]:
 
 
 def _counterpart(course: Course, own: NotebookNode, code: str) -> Path | None:
-    """The course's notebook in a language with the most cells in common, by id or grade id."""
+    """Return the course's notebook in a language with the most cells in common."""
     ids = {cell.id for cell in own.cells} | {grade_id(cell) for cell in own.cells} - {None}
     prose = {cell.source.strip() for cell in own.cells if cell.source.strip()}
     best: tuple[int, Path | None] = (1, None)  # the language cell alone doesn't make a match
@@ -76,7 +88,7 @@ def _counterpart(course: Course, own: NotebookNode, code: str) -> Path | None:
 def _switch(
     own: NotebookNode, origin: NotebookNode, target: NotebookNode, to: str
 ) -> tuple[int, list[str]]:
-    """Replace unedited prose in place; returns how many cells changed and which were edited."""
+    """Replace unedited prose in place; return how many cells changed and which were edited."""
     as_given = {cell.id: cell for cell in origin.cells}
     by_source = {cell.source.strip(): cell.id for cell in origin.cells if cell.source.strip()}
     wanted = {cell.id: cell for cell in target.cells}
@@ -94,5 +106,6 @@ def _switch(
                 switched += 1
             elif cell.source.strip() != wanted[name].source.strip():
                 kept.append(name)
-    own.metadata.setdefault("beyond", NotebookNode())["language"] = to
+    empty = NotebookNode()  # type: ignore[no-untyped-call]  # nbformat has no types
+    own.metadata.setdefault("beyond", empty)["language"] = to
     return switched, kept

@@ -26,9 +26,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from autograder.sandbox.wire import crossed
 from autograder.sandbox.plain_values import CannotCross
-
+from autograder.sandbox.wire import crossed
 from beyond.locale import _
 
 __all__ = ["check", "given", "probe", "report", "seeded"]

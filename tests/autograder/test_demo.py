@@ -45,7 +45,7 @@ def entries(content: bytes) -> list[tuple]:
 
 
 def test_the_class_is_what_its_script_makes():
-    planned = make_class().planned()
+    planned = make_class().planned_files()
     there = {
         path.relative_to(DATA).as_posix(): path.read_bytes()
         for path in DATA.rglob("*")

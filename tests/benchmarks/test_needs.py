@@ -37,10 +37,10 @@ def test_a_python_that_is_not_there_is_a_sentence() -> None:
         missing("/no/such/python", ["json"])
 
 
-def test_edge_measures_nothing_if_llamas_environment_lacks_psutil(bare: str) -> None:
+def test_edge_measures_nothing_if_llamas_environment_lacks_something(bare: str) -> None:
     done = run("edge.py", "--llama-python", bare, "--rounds", "1")
     assert done.returncode == 1
-    assert "lacks llama_cpp, numpy, psutil" in done.stderr
+    assert "lacks llama_cpp, numpy" in done.stderr
     assert "quality:" not in done.stderr
 
 

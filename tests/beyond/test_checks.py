@@ -144,7 +144,10 @@ def test_what_cannot_be_graded_says_so_in_the_students_language(capsys):
         pass
 
     for code, says in [
-        ("en", "a value of type function can't be graded: return a number, text, list, dict or array"),
+        (
+            "en",
+            "a value of type function can't be graded: return a number, text, list, dict or array",
+        ),
         ("ko", "function 타입의 값은 채점할 수 없습니다"),
     ]:
         locale.set_language(code)

@@ -19,10 +19,10 @@ def english_afterwards():
 @pytest.fixture
 def esperanto(tmp_path, monkeypatch):
     """A catalogue of one message, in a folder of the test's own."""
-    catalogue = Catalog(locale="eo")
-    catalogue.add("Run", "Ruli")
+    catalog = Catalog(locale="eo")
+    catalog.add("Run", "Ruli")
     compiled = BytesIO()
-    write_mo(compiled, catalogue)
+    write_mo(compiled, catalog)
     folder = tmp_path / "eo" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     (folder / "beyond.mo").write_bytes(compiled.getvalue())

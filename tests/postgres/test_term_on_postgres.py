@@ -19,7 +19,7 @@ from autograder.feedback.feedback import feedback
 from autograder.grading import coordinator as grading
 from autograder.grading.coordinator import grade
 from autograder.grading.gradebook_writer import GradebookWriter
-from autograder.grading.result import verdicts
+from autograder.grading.result import submission_results
 from autograder.report.report import report
 
 DUE = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_a_term(on_server, kit, on_workers):
     found = {one.student: one for one in grade(on_server, "mini", workers=2)}
     assert {name: one.score for name, one in found.items()} == {"right": 6, "김하나": 2, "blank": 0}
     assert {one.late_seconds for one in found.values()} == {3600}
-    assert {one.student: one for one in verdicts(on_server, "mini")} == found
+    assert {one.student: one for one in submission_results(on_server, "mini")} == found
     written = report(on_server, "mini")
     assert "김하나" in (on_server.term / "reports" / "mini.csv").read_text()
     assert written.figures
@@ -90,7 +90,7 @@ def test_formgraders_way_of_grading_works_too(on_server, kit):
     kit.hand_in(on_server, "right", kit.answered(on_server, **kit.RIGHT))
     result = on_server.api().autograde("mini", "right", force=True)
     assert result["success"], result
-    assert [one.score for one in verdicts(on_server, "mini")] == [6]
+    assert [one.score for one in submission_results(on_server, "mini")] == [6]
 
 
 def test_a_score_that_a_person_saves_meanwhile_stays(on_server, kit, on_workers):

@@ -1,4 +1,4 @@
-"""Grading an assignment's release with the engine itself, one warm parent for all submissions."""
+"""Grading an assignment's release with the engine itself, one zygote for all submissions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.grading.result import cell_verdicts
-from autograder.intake.rebuild import rebuild, recorded, released, template
+from autograder.grading.result import graded_cells
+from autograder.intake.rebuild import make_release, make_template, rebuild, trusted_submission
 from autograder.sandbox.bubblewrap import find_bwrap
 from autograder.sandbox.errors import SandboxUnavailable
 from tests.one_job import Executed, execute
@@ -26,7 +26,9 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
     except SandboxUnavailable as fault:
         pytest.skip(str(fault))
     parts = [Course.here(), name, name]
-    sides = {code: (template(*parts, code), released(*parts, code)) for code in ("en", "ko")}
+    sides = {
+        code: (make_template(*parts, code), make_release(*parts, code)) for code in ("en", "ko")
+    }
 
     def grade(
         answers: dict[str, str], language: str = "en", files: dict[str, bytes] | None = None
@@ -35,7 +37,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
         work = notebook_io.copied(given)
         for cell in work.cells:
             cell.source = answers.get(cell.id, cell.source)
-        rebuilt, _notes = rebuild(base, given, recorded(base, given, work))
+        rebuilt, _notes = rebuild(base, given, trusted_submission(base, given, work))
         return execute(
             rebuilt, master, assignment=name, files=files or {}, cell_seconds=cell_seconds
         )
@@ -59,4 +61,4 @@ def records(outcome: Executed) -> dict[str, list[dict]]:
 
 def points(outcome: Executed) -> float:
     """What was earned in all; a written answer waits, and counts nothing yet."""
-    return sum(one.points or 0.0 for one in cell_verdicts(outcome.notebook))
+    return sum(one.points or 0.0 for one in graded_cells(outcome.notebook))

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from autograder.authoring import sync
 from autograder.authoring.lint import lint
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from tests.one_job import Executed
 from tests.source.edge_deployment_submissions import (
     CHECKS,
@@ -129,9 +129,7 @@ def test_the_solution_scores_everything_and_the_written_answer_waits(master, ass
     outcome = grade(assignments.solutions(master))
     assert failed(outcome) == {}
     assert points(outcome) == RIGHT
-    assert {one.grade_id: one.points for one in cell_verdicts(outcome.notebook)}[
-        "rationale"
-    ] is None
+    assert {one.grade_id: one.points for one in graded_cells(outcome.notebook)}["rationale"] is None
     for cell, checks in records(outcome).items():
         assert {(one["name"], one["weight"]) for one in checks} == set(CHECKS[cell].values())
     # Words would cost a second run: hidden.py takes a student's words from a run without tests.
@@ -202,7 +200,7 @@ def test_an_untouched_notebook_scores_nothing_and_stops_nowhere(grade, language)
     for cell in outcome.notebook.cells:
         outputs = cell.get("outputs", [])
         assert not [one for one in outputs if one.output_type == "error"], cell.id
-    assert not any(one.answered for one in cell_verdicts(outcome.notebook) if one.points == 0)
+    assert not any(one.answered for one in graded_cells(outcome.notebook) if one.points == 0)
 
 
 def test_what_is_no_model_file_costs_its_own_checks_only(grade, right):

@@ -8,7 +8,7 @@ from autograder.authoring import sync
 from autograder.authoring.dry_run import reference_cell
 from autograder.authoring.lint import lint
 from autograder.core import notebook_io
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from tests.source.engine_grading import grading, points, records
 from tests.source.moe_gate_submissions import (
     CHECKS,
@@ -53,7 +53,7 @@ def test_the_tests_keep_to_the_trust_boundary(master):
 def test_the_solution_scores_everything_and_the_written_answer_waits(master, assignments, grade):
     outcome = grade(assignments.solutions(master))
     assert points(outcome) == RIGHT
-    assert {one.grade_id: one.points for one in cell_verdicts(outcome.notebook)}["words"] is None
+    assert {one.grade_id: one.points for one in graded_cells(outcome.notebook)}["words"] is None
 
 
 def test_the_checks_listed_are_all_there_are(master, assignments, grade):
@@ -110,7 +110,7 @@ def test_an_untouched_notebook_scores_nothing_and_stops_nowhere(grade, language)
     for cell in outcome.notebook.cells:
         outputs = cell.get("outputs", [])
         assert not [one for one in outputs if one.output_type == "error"], cell.id
-    assert not any(one.answered for one in cell_verdicts(outcome.notebook))
+    assert not any(one.answered for one in graded_cells(outcome.notebook))
 
 
 def test_what_korean_students_read_stays_korean_after_the_reference_was_asked(

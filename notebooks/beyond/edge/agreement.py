@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beyond import shop
-from beyond.quality import WINDOW
+from beyond.lm.perplexity import WINDOW
+from beyond.old_names import handed_on, keep_old_attributes
+from beyond.prompting import shop
 
 if TYPE_CHECKING:
     import torch
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
     from beyond.edge.session import OnnxModel
 
+__getattr__ = handed_on(__name__)
 
+
+@keep_old_attributes("beyond.edge.agreement.Agreement")
 @dataclass(frozen=True)
 class Agreement:
     """One form against the reference, over the tokens of a text."""
 
     perplexity: float
-    same_choice: float
+    top1_agreement: float
     """The share of places where both find the same next token likeliest (top-1 agreement)."""
     divergence: float
     """Kullback-Leibler divergence from the reference, mean over the places, in nats."""
@@ -42,7 +46,7 @@ class Reference:
             that has them as `.logits`.
         tokenizer: the model's own.
         text: what is read.
-        window: tokens in a piece; as in `beyond.quality.perplexity`.
+        window: tokens in a piece; as in `beyond.lm.perplexity.perplexity`.
         limit: read only so many tokens. Each takes 200 kB of memory with 49,152 words.
     """
 
@@ -59,22 +63,22 @@ class Reference:
         self._expected = [_log_probabilities(model, piece) for piece in self.pieces]
 
     def of(self, model: Callable[[torch.Tensor], Any]) -> Agreement:
-        """How near `model` comes to the reference."""
-        surprise = same = divergence = 0.0
+        """Compare `model` with the reference."""
+        negative_log_likelihood = same = divergence = 0.0
         count = 0
         for piece, expected in zip(self.pieces, self._expected, strict=True):
             got = _log_probabilities(model, piece)
             count += len(got)
-            surprise -= got.gather(1, piece[0, 1:, None]).sum().item()
+            negative_log_likelihood -= got.gather(1, piece[0, 1:, None]).sum().item()
             same += (got.argmax(-1) == expected.argmax(-1)).sum().item()
             divergence += (expected.exp() * (expected - got)).sum().item()
-        perplexity = float(np.exp(surprise / count))
+        perplexity = float(np.exp(negative_log_likelihood / count))
         return Agreement(perplexity, same / count, max(divergence / count, 0.0))
 
 
 @dataclass(frozen=True)
 class TeamPrompts:
-    """Lesson 1's task as tokens: the prompts of `beyond.shop.accuracy`, their common part apart."""
+    """Lesson 1's task as tokens: the prompts of `beyond.prompting.shop.accuracy`, their common part apart."""
 
     shared: list[int]
     """What all prompts begin with; read once."""
@@ -87,7 +91,9 @@ class TeamPrompts:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, shots: int = 5, every: int = 1) -> TeamPrompts:
-        """For the 100 held-out messages, each with the rule that it falls under (`rules=True`).
+        """Tokenize the 100 held-out messages, each with the rule that it falls under.
+
+        `rules=True`).
 
         `every` takes only each so-manieth message; they stand topic by topic.
 
@@ -113,8 +119,8 @@ class TeamPrompts:
         )
 
 
-def right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
-    """For how many messages the model finds the right team the likeliest of the five."""
+def count_right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
+    """Count the messages for which the model finds the right team the likeliest of the five."""
     _logits, past = model.run(prompts.shared)
     chosen = [
         int(model.run(message, past)[0][0, prompts.labels].argmax()) for message in prompts.messages
@@ -123,7 +129,7 @@ def right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
 
 
 def _log_probabilities(model: Callable[[torch.Tensor], Any], piece: torch.Tensor) -> torch.Tensor:
-    """(length − 1, vocabulary): for each place the log probabilities of what comes next."""
+    """Return each place's log probabilities of the next token, shape (length − 1, vocabulary)."""
     import torch
 
     with torch.inference_mode():

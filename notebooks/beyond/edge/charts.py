@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from beyond.figures import BLUE, GREEN, GREY, ORANGE, RED, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 
-# Okabe and Ito's colours as in beyond.figures, and one more; a form of its own for each, too.
+# Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
 _MARKERS = "osD^vP"
-_COLOURS = (BLUE, ORANGE, GREEN, RED, GREY, "#CC79A7")
+_COLORS = (BLUE, ORANGE, GREEN, RED, GRAY, "#CC79A7")
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Which (speed, perplexity) no other one beats: as fast and as good, and better in one.
+    """Find the (speed, perplexity) points that no other one beats in both.
 
     Returns:
         Their indices, from slow to fast.
@@ -25,9 +25,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     best = [
         i
         for i, (speed, worse) in enumerate(points)
-        if not any(
-            s >= speed and w <= worse and (s, w) != (speed, worse) for s, w in points
-        )
+        if not any(s >= speed and w <= worse and (s, w) != (speed, worse) for s, w in points)
     ]
     return sorted(best, key=lambda i: points[i])
 
@@ -35,7 +33,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 def speed_and_quality(
     names: Sequence[str], speeds: Sequence[float], perplexities: Sequence[float], lost: float
 ) -> Chart:
-    """A Pareto chart: tokens a second to the right, perplexity upwards (so low is good).
+    """Draw a Pareto chart: tokens a second to the right, perplexity upwards (so low is good).
 
     Args:
         speeds: tokens a second while writing.
@@ -48,21 +46,35 @@ def speed_and_quality(
     kept = [(s, w) for s, w in zip(speeds, perplexities, strict=True) if w < lost]
     front = [kept[i] for i in pareto(kept)]
     axes.plot(
-        [speed for speed, _worse in front], [worse for _speed, worse in front],
-        color=GREY, linestyle="--", linewidth=1.4, drawstyle="steps-post",
+        [speed for speed, _worse in front],
+        [worse for _speed, worse in front],
+        color=GRAY,
+        linestyle="--",
+        linewidth=1.4,
+        drawstyle="steps-post",
         label=_("no form is better in both"),
-    )  # fmt: skip
+    )
     for i, (name, speed, worse) in enumerate(zip(names, speeds, perplexities, strict=True)):
         broken = worse >= lost
         axes.plot(
-            speed, worse, "X" if broken else _MARKERS[i % 6], color=_COLOURS[i % 6], markersize=10,
-            linestyle="", label=name + (_(" (model lost)") if broken else ""),
-        )  # fmt: skip
+            speed,
+            worse,
+            "X" if broken else _MARKERS[i % 6],
+            color=_COLORS[i % 6],
+            markersize=10,
+            linestyle="",
+            label=name + (_(" (model lost)") if broken else ""),
+        )
     axes.axhline(lost, color=RED, linewidth=1, linestyle=":")
     axes.annotate(
-        _("from here on the model is lost"), (0, lost), xycoords=("axes fraction", "data"),
-        xytext=(4, 4), textcoords="offset points", color=RED, fontsize=9,
-    )  # fmt: skip
+        _("from here on the model is lost"),
+        (0, lost),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 4),
+        textcoords="offset points",
+        color=RED,
+        fontsize=9,
+    )
     axes.set_yscale("log")
     low, high = min(perplexities), max(*perplexities, lost)
     axes.set_ylim(low / (high / low) ** 0.18, high * (high / low) ** 0.14)
@@ -87,7 +99,7 @@ def speed_and_quality(
 def limit(
     names: Sequence[str], megabytes: Sequence[float], speeds: Sequence[float], gb_s: float
 ) -> Chart:
-    """Tokens a second against the bytes that each token reads, with the memory's limit as a line.
+    """Draw tokens a second against the bytes that each token reads, and the memory's limit.
 
     Args:
         megabytes: read for each token, in 10^6 bytes.
@@ -99,15 +111,23 @@ def limit(
     axes = figure.subplots()
     ends = [0.7 * min(megabytes), 1.5 * max(megabytes)]
     axes.plot(
-        ends, [gb_s * 1e3 / mb for mb in ends], color=GREY, linewidth=1.6,
+        ends,
+        [gb_s * 1e3 / mb for mb in ends],
+        color=GRAY,
+        linewidth=1.6,
         label=_("limit: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
-    )  # fmt: skip
+    )
     for i, (name, mb, speed) in enumerate(zip(names, megabytes, speeds, strict=True)):
         share = speed * mb / (gb_s * 1e3)
         axes.plot(
-            mb, speed, _MARKERS[i % 6], color=_COLOURS[i % 6], markersize=10, linestyle="",
+            mb,
+            speed,
+            _MARKERS[i % 6],
+            color=_COLORS[i % 6],
+            markersize=10,
+            linestyle="",
             label=_("{name}, {share:.0%} of it").format(name=name, share=share),
-        )  # fmt: skip
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*ends)
@@ -130,13 +150,11 @@ def limit(
 
 
 def _name_beside(axes: Axes) -> None:
-    """Names beside the chart: at the points those of neighbours would cover each other."""
+    """Put the names beside the chart: at the points they would cover each other."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
 
 
-def _round_ticks(
-    low: float, high: float, steps: Sequence[float] = (1, 2, 3, 5)
-) -> list[float]:
-    """The steps times powers of ten, a little beyond both ends."""
+def _round_ticks(low: float, high: float, steps: Sequence[float] = (1, 2, 3, 5)) -> list[float]:
+    """Return the steps times powers of ten, a little beyond both ends."""
     ticks = [step * 10**power for power in range(-2, 6) for step in steps]
     return [tick for tick in ticks if low / 1.6 <= tick <= high * 1.6]

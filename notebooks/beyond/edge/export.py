@@ -12,20 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from beyond import models
 from beyond.edge.weights import FromFolder, FromGGUF, Weights
+from beyond.lm import models
 from beyond.locale import _
+from beyond.old_names import handed_on
+
+__getattr__ = handed_on(__name__)
 
 HASH = 12  # hex digits of the hash in a folder's name
-_CODE = ("graph.py", "linear.py", "weights.py", "export.py")
+_CODE = ("graph.py", "graph_builder.py", "linear.py", "weights.py", "export.py")
 
 
 @dataclass(frozen=True)
-class Form:
+class Variant:
     """One way to store a model.
 
     Attributes:
-        body: how the matrices of the layers are stored, a name in `linear.ways()`.
+        body: how the matrices of the layers are stored, a name in `linear.storage_formats()`.
         ends: how embedding and head are stored.
         from_gguf: whether the blocks of the model's GGUF file are taken over as they are.
     """
@@ -35,14 +38,14 @@ class Form:
     from_gguf: bool = False
 
 
-FORMS = {
-    "fp32": Form("float", "float"),
-    "int8-tensor": Form("tensor", "8 bits"),
-    "int8-blocks": Form("8 bits", "8 bits"),
-    "int4-rounded": Form("4 bits", "8 bits"),
-    "int4-gguf": Form("4 bits", "8 bits", from_gguf=True),
+VARIANTS = {
+    "fp32": Variant("float", "float"),
+    "int8-tensor": Variant("tensor", "8 bits"),
+    "int8-blocks": Variant("8 bits", "8 bits"),
+    "int4-rounded": Variant("4 bits", "8 bits"),
+    "int4-gguf": Variant("4 bits", "8 bits", from_gguf=True),
 }
-"""What `form` makes.
+"""What `variant_folder` makes.
 
 - fp32: 4 bytes a weight.
 - int8-tensor: 8 bits, one scale for a whole matrix, and one for all that meets it: what
@@ -56,11 +59,11 @@ FAST = "int4-gguf"
 """The form that is small, fast and still the model."""
 
 
-def form(name: str, model: str | Path = models.SMOLLM2) -> Path:
-    """The folder with `model.onnx` and `model.data` of a form; made first if need be.
+def variant_folder(name: str, model: str | Path = models.SMOLLM2) -> Path:
+    """Return the folder of a variant (`model.onnx`, `model.data`), made first if need be.
 
     Args:
-        name: a key of `FORMS`.
+        name: a key of `VARIANTS`.
         model: `models.SMOLLM2`, or a folder in transformers' format.
 
     fp32 takes about 5 s and 540 MB the first time, the others 5 to 10 s and 100 to 160 MB.
@@ -69,7 +72,7 @@ def form(name: str, model: str | Path = models.SMOLLM2) -> Path:
         NoModel: if the model isn't here, or has no GGUF file for a form that needs one.
         NotALlama: if it is built otherwise than a Llama.
     """
-    wanted = FORMS[name]
+    wanted = VARIANTS[name]
     if wanted.from_gguf and model not in models.PINNED:
         raise models.NoModel(
             _("{form} takes over a GGUF file's blocks, and {model} has none.").format(
@@ -85,31 +88,31 @@ def form(name: str, model: str | Path = models.SMOLLM2) -> Path:
 
 
 def size(folder: Path) -> int:
-    """Bytes of a form's files."""
+    """Return the bytes of a variant's files."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def write_form(folder: Path, weights: Weights, name: str, progress: Callable = iter) -> Path:
+def write_variant(folder: Path, weights: Weights, name: str, progress: Callable = iter) -> Path:
     """Write a form of any Llama's weights into a folder; the path of its `model.onnx`."""
     from beyond.edge import graph, linear  # needs onnx, which takes half a second to import
 
-    wanted = FORMS[name]
-    ways = linear.ways()
-    return graph.write(folder, weights, ways[wanted.body], ways[wanted.ends], progress)
+    wanted = VARIANTS[name]
+    formats = linear.storage_formats()
+    return graph.write(folder, weights, formats[wanted.body], formats[wanted.ends], progress)
 
 
-def _make(wanted: Form, name: str, model: str | Path, place: Path) -> None:
+def _make(wanted: Variant, name: str, model: str | Path, place: Path) -> None:
     from tqdm.auto import tqdm
 
     weights: Weights = FromFolder(models.folder(model))
     if wanted.from_gguf:
         weights = FromGGUF(models.gguf_file(str(model)), weights.shape)
     title = _("Writing {form}, once").format(form=name)
-    write_form(place, weights, name, lambda layers: tqdm(layers, desc=title))
+    write_variant(place, weights, name, lambda layers: tqdm(layers, desc=title))
 
 
 def _made_from(name: str, model: str | Path) -> str:
-    """Hash of everything that decides what is in the form's files."""
+    """Hash everything that decides what is in a variant's files."""
     seen = hashlib.sha256(name.encode())
     for file in _CODE:
         seen.update((Path(__file__).parent / file).read_bytes())

@@ -14,84 +14,16 @@ the nodes. https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from beyond.edge.graph_builder import Graph
 from beyond.edge.linear import Linear
 from beyond.edge.weights import Shape, Weights
-
-OPSET = 21
-ALIGNED = 4096  # bytes; where each weight begins, so that it can be mapped from the file
-
-_TYPES = {
-    np.dtype(np.float32): TensorProto.FLOAT,
-    np.dtype(np.uint8): TensorProto.UINT8,
-    np.dtype(np.int8): TensorProto.INT8,
-    np.dtype(np.int64): TensorProto.INT64,
-    np.dtype(np.int32): TensorProto.INT32,
-}
-
-
-class Graph:
-    """Nodes and weights, gathered one by one. Weights go straight into a file beside the model."""
-
-    def __init__(self, data: BinaryIO, location: str) -> None:
-        self._data = data
-        self._location = location
-        self._nodes: list[onnx.NodeProto] = []
-        self._weights: dict[str, onnx.TensorProto] = {}
-        self._made: dict[str, str] = {}
-
-    def node(
-        self, kind: str, inputs: Sequence[str], *, outputs: Sequence[str] = (), **attributes
-    ) -> str:
-        """Add a node; the name of its first output."""
-        names = list(outputs) or [f"{kind}.{len(self._nodes)}"]
-        domain = attributes.pop("domain", "")
-        self._nodes.append(
-            helper.make_node(kind, inputs, names, names[0], domain=domain, **attributes)
-        )
-        return names[0]
-
-    def once(self, key: str, kind: str, inputs: Sequence[str], **attributes) -> str:
-        """Like `node`, but the same key gives the same node."""
-        if key not in self._made:
-            self._made[key] = self.node(kind, inputs, **attributes)
-        return self._made[key]
-
-    def weight(self, name: str, values: np.ndarray) -> str:
-        """Add a weight; a name that is already there is taken as the same weight."""
-        if name in self._weights:
-            return name
-        values = np.ascontiguousarray(values)
-        tensor = TensorProto(name=name, data_type=_TYPES[values.dtype], dims=values.shape)
-        if values.nbytes < 1024:  # small ones stay in the graph, where shapes are inferred
-            tensor.raw_data = values.tobytes()
-        else:
-            self._data.write(b"\0" * (-self._data.tell() % ALIGNED))
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (
-                ("location", self._location),
-                ("offset", self._data.tell()),
-                ("length", values.nbytes),
-            ):
-                tensor.external_data.add(key=key, value=str(value))
-            self._data.write(values.data)
-        self._weights[name] = tensor
-        return name
-
-    def model(self, inputs: list, outputs: list) -> onnx.ModelProto:
-        """Everything gathered, as a model."""
-        graph = helper.make_graph(
-            self._nodes, "llama", inputs, outputs, list(self._weights.values())
-        )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def write(
@@ -119,9 +51,7 @@ def write(
     return path
 
 
-def _llama(
-    graph: Graph, weights: Weights, body: Linear, ends: Linear, progress: Callable
-) -> str:
+def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear, progress: Callable) -> str:
     shape = weights.shape
     table = "model.embed_tokens.weight"
     hidden = ends.look_up(graph, "ids", table, weights[table])
@@ -157,8 +87,15 @@ def _attention(graph: Graph, weights: Weights, body: Linear, x: str, layer: int)
     mixed = graph.node(
         "GroupQueryAttention",
         [
-            qkv, "", "", f"past.{layer}.key", f"past.{layer}.value", "seen", "total",
-            "rotary.cos", "rotary.sin",
+            qkv,
+            "",
+            "",
+            f"past.{layer}.key",
+            f"past.{layer}.value",
+            "seen",
+            "total",
+            "rotary.cos",
+            "rotary.sin",
         ],
         outputs=[f"attention.{layer}", f"present.{layer}.key", f"present.{layer}.value"],
         domain="com.microsoft",
@@ -185,7 +122,7 @@ def _mlp(graph: Graph, weights: Weights, body: Linear, x: str, name: str) -> str
 def _add_and_norm(
     graph: Graph, hidden: str, change: str, norm: np.ndarray, epsilon: float
 ) -> tuple[str, str]:
-    """The norm of hidden + change, and that sum."""
+    """Add the nodes for the norm of hidden + change; return the names of norm and sum."""
     name = f"norm.{change}"
     normed, total = f"{name}.out", f"{name}.sum"
     graph.node(
@@ -199,7 +136,7 @@ def _add_and_norm(
 
 
 def _rotary_tables(graph: Graph, shape: Shape) -> None:
-    """Cosine and sine of each position's angles, https://arxiv.org/abs/2104.09864."""
+    """Add cosine and sine of each position's angles, https://arxiv.org/abs/2104.09864."""
     half = shape.head_size // 2
     speeds = shape.rope_theta ** -(np.arange(half, dtype=np.float64) / half)
     angles = np.arange(shape.context)[:, None] * speeds
@@ -208,7 +145,7 @@ def _rotary_tables(graph: Graph, shape: Shape) -> None:
 
 
 def _ends(shape: Shape) -> tuple[list, list]:
-    """The graph's inputs and outputs, with their types and shapes."""
+    """Return the graph's inputs and outputs, with their types and shapes."""
     value = helper.make_tensor_value_info
     inputs = [
         value("ids", TensorProto.INT64, [1, "tokens"]),

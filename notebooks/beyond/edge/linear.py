@@ -14,7 +14,7 @@ import numpy as np
 from beyond.edge.weights import BLOCK, Blocks, Matrix, to_blocks
 
 if TYPE_CHECKING:
-    from beyond.edge.graph import Graph
+    from beyond.edge.graph_builder import Graph
 
 
 class Linear(Protocol):
@@ -42,7 +42,7 @@ class Float:
         return graph.node("Gather", [graph.weight(name, numbers(matrix)), ids])
 
 
-class WholeTensor(Float):
+class PerTensorInt8(Float):
     """8 bits with one scale for a whole matrix, and one more for everything that meets it.
 
     This is what onnxruntime's `quantize_dynamic` does by default. A few large numbers decide the
@@ -60,7 +60,7 @@ class WholeTensor(Float):
         )
 
 
-class InBlocks:
+class Blockwise:
     """Blocks of 32 weights with one step each, multiplied by ONNX Runtime's MatMulNBits.
 
     MatMulNBits computes d · (q − middle), middle = 2^(bits − 1), and rounds what it multiplies
@@ -128,23 +128,23 @@ class InBlocks:
         return matrix if isinstance(matrix, Blocks) else to_blocks(matrix, self.bits)
 
 
-def ways() -> dict[str, Linear]:
-    """The ways by name."""
+def storage_formats() -> dict[str, Linear]:
+    """Return the storage formats by name."""
     return {
         "float": Float(),
-        "tensor": WholeTensor(),
-        "8 bits": InBlocks(8),
-        "4 bits": InBlocks(4),
+        "tensor": PerTensorInt8(),
+        "8 bits": Blockwise(8),
+        "4 bits": Blockwise(4),
     }
 
 
 def numbers(matrix: Matrix) -> np.ndarray:
-    """The weights as float32."""
+    """Return the weights as float32."""
     return matrix.numbers() if isinstance(matrix, Blocks) else matrix.astype(np.float32)
 
 
 def summing(inputs: int) -> np.ndarray:
-    """The matrix that turns x into the sums of its blocks, filled up with zeros to whole blocks."""
+    """Return the matrix that turns x into the sums of its blocks, padded to whole blocks."""
     count = inputs // BLOCK
     matrix = np.zeros((inputs, _filled(count)), np.float32)
     matrix[:, :count] = np.repeat(np.eye(count, dtype=np.float32), BLOCK, axis=0)
@@ -152,15 +152,15 @@ def summing(inputs: int) -> np.ndarray:
 
 
 def with_rests(blocks: Blocks) -> Blocks:
-    """Blocks without offsets: the same, then the rests, then what rounding left of the rests."""
+    """Append to the blocks their rests, and what quantizing the rests left over."""
     outputs, count = blocks.d.shape
     left = np.zeros((outputs, _filled(count)), np.float32)
     left[:, :count] = blocks.m + 2 ** (blocks.bits - 1) * blocks.d
     parts = [blocks]
     for _time in range(2):
-        rounded = to_blocks(left, blocks.bits)
-        left -= rounded.numbers()
-        parts.append(rounded)
+        quantized = to_blocks(left, blocks.bits)
+        left -= quantized.numbers()
+        parts.append(quantized)
     q, d = (np.concatenate([getattr(p, of) for p in parts], axis=1) for of in "qd")
     return Blocks(q, d, None, blocks.bits)
 
@@ -170,7 +170,7 @@ def _filled(count: int) -> int:
 
 
 def packed(blocks: Blocks) -> np.ndarray:
-    """The whole numbers as MatMulNBits takes them: two to a byte at 4 bits, the first one low."""
+    """Pack the integers as MatMulNBits takes them: two to a byte at 4 bits, the first one low."""
     if blocks.bits == 8:
         return blocks.q
     return blocks.q[..., ::2] | blocks.q[..., 1::2] << 4

@@ -1,7 +1,7 @@
 """Open an exported model in ONNX Runtime, and read and write tokens with it.
 
 `OnnxModel` runs the graph as it is: tokens and past in, logits and the longer past out, which is
-easy to read and copies the past at every step. `Writer` keeps the past in one place that the
+easy to read and copies the past at every step. `CachedModel` keeps the past in one place that the
 graph writes into (IO binding with the same buffer as input and output), and copies nothing.
 """
 
@@ -17,9 +17,12 @@ import numpy as np
 import onnxruntime as ort
 
 from beyond.locale import _
+from beyond.old_names import handed_on, keep_old_arguments, keep_old_attributes
 
 if TYPE_CHECKING:
     import torch
+
+__getattr__ = handed_on(__name__)
 
 CPU = "CPUExecutionProvider"
 
@@ -28,13 +31,14 @@ class Fallback(UserWarning):
     """A provider that was asked for isn't doing the work."""
 
 
+@keep_old_arguments("beyond.edge.session.open_session")
 def open_session(
     path: Path,
     providers: Sequence[str] = (CPU,),
     threads: int | None = None,
-    optimise: bool = True,
+    optimize: bool = True,
 ) -> ort.InferenceSession:
-    """A session for a model file, on the first of `providers` that works here.
+    """Open a session for a model file, on the first of `providers` that works here.
 
     Args:
         path: the `model.onnx`, or the folder that it lies in.
@@ -51,7 +55,7 @@ def open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or cores()
     options.log_severity_level = 3  # errors; warnings about a missing GPU say nothing to a learner
-    if not optimise:
+    if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if path.is_dir():
         path = path / "model.onnx"
@@ -69,12 +73,13 @@ def open_session(
 
 
 def cores() -> int:
-    """Cores that this process may use, which in a container may be fewer than there are."""
+    """Count the cores this process may use, which in a container may be fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
+@keep_old_attributes("beyond.edge.session.OnnxModel")
 class OnnxModel:
     """A language model in ONNX Runtime. Calling it gives logits for every token, as in PyTorch.
 
@@ -95,9 +100,9 @@ class OnnxModel:
         _one, self.kv_heads, _cached, self.head_size = inputs[self.past_names[0]].shape
         self.vocabulary = self.session.get_outputs()[0].shape[-1]
 
-    def empty(self, room: int = 0) -> dict[str, np.ndarray]:
-        """A past in which nothing is remembered yet."""
-        size = (1, self.kv_heads, room, self.head_size)
+    def empty_cache(self, capacity: int = 0) -> dict[str, np.ndarray]:
+        """Return a KV cache with room for `capacity` tokens, all zeros."""
+        size = (1, self.kv_heads, capacity, self.head_size)
         return {name: np.zeros(size, np.float32) for name in self.past_names}
 
     def run(
@@ -116,14 +121,14 @@ class OnnxModel:
         Returns:
             The logits, shape (wanted, vocabulary), and the past for the next run.
         """
-        past = past or self.empty()
+        past = past or self.empty_cache()
         seen = past[self.past_names[0]].shape[2]
         feed = _numbers(ids, seen, wanted) | past
         logits, *present = self.session.run(["logits", *self.present_names], feed)
         return logits[0], dict(zip(self.past_names, present, strict=True))
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, length, vocabulary) for ids (batch, length), text by text."""
+        """Return logits (batch, length, vocabulary) for ids (batch, length), text by text."""
         import torch
 
         everything = range(ids.shape[1])
@@ -131,7 +136,8 @@ class OnnxModel:
         return torch.from_numpy(np.stack(rows))
 
 
-class Writer:
+@keep_old_attributes("beyond.edge.session.CachedModel")
+class CachedModel:
     """Reads and writes with a cache of fixed room that is never copied.
 
     Args:
@@ -139,13 +145,14 @@ class Writer:
         room: the most tokens, read and written, that fit.
     """
 
-    def __init__(self, model: OnnxModel, room: int = 1024) -> None:
+    @keep_old_arguments("beyond.edge.session.CachedModel")
+    def __init__(self, model: OnnxModel, capacity: int = 1024) -> None:
         self.model = model
-        self.room = room
+        self.capacity = capacity
         self.used = 0
         self._cache = {
             name: ort.OrtValue.ortvalue_from_numpy(values)
-            for name, values in model.empty(room).items()
+            for name, values in model.empty_cache(capacity).items()
         }
         size = (1, 1, model.vocabulary)
         self._logits = ort.OrtValue.ortvalue_from_numpy(np.zeros(size, np.float32))
@@ -156,7 +163,7 @@ class Writer:
         }
         self._step = self._binding(self._one)
 
-    def read(self, ids: Sequence[int]) -> np.ndarray:
+    def forward(self, ids: Sequence[int]) -> np.ndarray:
         """Append tokens to what was read so far; logits (vocabulary,) for what follows.
 
         The array is overwritten by the next call.
@@ -164,10 +171,10 @@ class Writer:
         Raises:
             ValueError: if there is no room for them.
         """
-        if self.used + len(ids) > self.room:
+        if self.used + len(ids) > self.capacity:
             raise ValueError(
                 _("There is room for {room} tokens, and {wanted} are needed.").format(
-                    room=self.room, wanted=self.used + len(ids)
+                    room=self.capacity, wanted=self.used + len(ids)
                 )
             )
         numbers = _numbers(ids, self.used, None)
@@ -182,11 +189,11 @@ class Writer:
         self.used += len(ids)
         return self._logits.numpy()[0, 0]
 
-    def forget(self, keep: int = 0) -> None:
+    def reset_cache(self, keep: int = 0) -> None:
         """Go back to the first `keep` tokens; all that was read after them is forgotten."""
         self.used = min(keep, self.used)
 
-    def write(
+    def generate(
         self, ids: Sequence[int], tokens: int, stop: Collection[int] = ()
     ) -> Iterator[int]:
         """Read `ids`, then write up to `tokens` tokens greedily, each as soon as it is there.
@@ -194,14 +201,14 @@ class Writer:
         Args:
             stop: tokens after which nothing follows; they aren't given out.
         """
-        logits = self.read(ids)
+        logits = self.forward(ids)
         for written in range(1, tokens + 1):
             token = int(logits.argmax())
             if token in stop:
                 return
             yield token
             if written < tokens:
-                logits = self.read([token])
+                logits = self.forward([token])
 
     def _binding(self, values: dict[str, ort.OrtValue]) -> ort.IOBinding:
         binding = self.model.session.io_binding()
@@ -217,7 +224,7 @@ class Writer:
 def _numbers(
     ids: Sequence[int] | np.ndarray, seen: int, wanted: Sequence[int] | None
 ) -> dict[str, np.ndarray]:
-    """The graph's inputs but for the past."""
+    """Return the graph's inputs except the KV cache."""
     count = len(ids)
     return {
         "ids": np.asarray(ids, np.int64).reshape(1, count),

@@ -18,66 +18,25 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from beyond import locale, models
+from beyond import locale
 from beyond.edge import translation_check
+from beyond.edge.sentences import LANGUAGES
+from beyond.edge.translation import TOKENS, one_line, translate
 from beyond.edge.translators import Translator, found_here, open_translator
+from beyond.lm import models
+from beyond.lm.hardware import free_memory
+from beyond.lm.models import NoModel
 from beyond.locale import _
-from beyond.machine import free_memory
-from beyond.models import NoModel
-from beyond.sentences import LANGUAGES
-from beyond.tables import Table
+from beyond.old_names import handed_on
+from beyond.ui.tables import Table
 
-TOKENS = 512
-"""The most tokens of a translation."""
-
-
-def translate(
-    text: str,
-    to: str,
-    model: str | Path | Translator = models.SMOLLM2,
-    tokens: int = TOKENS,
-    host: str | None = None,
-) -> Iterator[str]:
-    """A translation, piece by piece, as the model writes it. "".join(…) is the whole.
-
-    Args:
-        to: a code in `beyond.sentences.LANGUAGES`, or the language's name in English.
-        model: a name as in `beyond.edge.translators`, or an opened translator, which spares
-            loading it again.
-        tokens: the most tokens of the translation.
-        host: Ollama's address on this machine.
-
-    Raises:
-        NoModel: if there is no such model here.
-        ValueError: if the text is empty or too long for the model.
-    """
-    if not text.strip():
-        raise ValueError(_("There is no text to translate."))
-    opened = open_translator(model, host) if isinstance(model, (str, Path)) else model
-    return opened.stream(messages(text, to), tokens)
-
-
-def messages(text: str, to: str) -> list[dict[str, str]]:
-    """What a model is asked."""
-    language = LANGUAGES.get(to, to)
-    return [
-        {
-            "role": "system",
-            "content": "You are a translator. Answer with the translation and nothing else.",
-        },
-        {"role": "user", "content": f"Translate into {language}:\n\n{text}"},
-    ]
-
-
-def one_line(translator: Translator, text: str, to: str, tokens: int = TOKENS) -> str:
-    """A translation as one line, whatever breaks the model puts into it."""
-    return " ".join("".join(translate(text, to, translator, tokens)).split())
+__getattr__ = handed_on(__name__)
 
 
 def translate_lines(
     lines: Iterable[str], to: str, translator: Translator, tokens: int = TOKENS
 ) -> Iterator[str]:
-    """Each line by itself; an empty one stays as it is."""
+    """Translate each line by itself; an empty one stays as it is."""
     for line in lines:
         yield one_line(translator, line, to, tokens) if line.strip() else ""
 
@@ -119,7 +78,7 @@ def translate_file(
 
 
 def runnable(host: str | None = None) -> Table:
-    """What this machine could run now: the course's model, and what its Ollama has."""
+    """List what this machine could run now: the course's model, and what its Ollama has."""
     rows = [
         (one.name, f"{one.size / 1e9:.2f}", "✓" if one.fits else _("too large"))
         for one in found_here(host)
@@ -133,7 +92,7 @@ def evidence(
     to: str,
     progress: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> str:
-    """What was measured of a model in a sentence or two; if nothing was, a few sentences are now.
+    """Return what was measured of a model; if nothing was, measure a few sentences now.
 
     Nothing is measured where the course has no sentences, or if the model can't or mustn't go on.
     """
@@ -149,7 +108,7 @@ def evidence(
 
 
 def advice(name: str, host: str | None = None) -> str:
-    """A larger model that is here and fits, for a model that can't translate; "" if there is none."""
+    """Name a larger model that is here and fits, if `translator` can't translate; else ""."""
     here = found_here(host)
     own = next((one.size for one in here if one.name == name), 0)
     larger = [one for one in here if one.fits and one.size > max(own, 10**9) and one.name != name]
@@ -169,7 +128,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     made = _Parser(
         prog="translate", description=_("Translate with a model on this machine; no network.")
     )
@@ -205,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 if it did what was asked, 1 if it could not, 2 for wrong arguments."""
+    """Run the command: 0 if it did what was asked, 1 if it could not, 2 for wrong arguments."""
     early = argparse.ArgumentParser(add_help=False)
     early.add_argument("--language")
     code = early.parse_known_args(arguments)[0].language
@@ -250,9 +209,7 @@ def _run(given: argparse.Namespace) -> int:
         return tqdm(items, desc=_("Translating"), unit=_(" lines"), disable=None)
 
     if given.check:
-        check = translation_check.measure(
-            translator, given.to, count=given.sentences, progress=bar
-        )
+        check = translation_check.measure(translator, given.to, count=given.sentences, progress=bar)
         translation_check.keep(check, translator.identity)
         for source, answer in check.examples:
             print(f"{source}\n→ {answer}\n")

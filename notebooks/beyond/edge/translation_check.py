@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
+from beyond.edge.sentences import LANGUAGES, sentences
+from beyond.edge.translation import one_line
 from beyond.edge.translators import Translator
+from beyond.lm.models import cache_folder
 from beyond.locale import _
-from beyond.models import cache_folder
-from beyond.sentences import LANGUAGES, sentences
 
 VERSION = 1
 """Raised when the prompt or the measuring changes, so that older results count no more."""
@@ -113,8 +114,6 @@ def measure(
     Raises:
         ValueError: if there are no sentences in one of the languages, or it is the same one.
     """
-    from beyond.edge.translate import one_line  # which uses this module too
-
     source = source or ("ko" if to == "en" else "en")
     originals, references = sentences(source)[:count], sentences(to)[:count]
     if to == source:
@@ -138,14 +137,14 @@ def measure(
 
 
 def chrf(translations: Sequence[str], references: Sequence[str]) -> float:
-    """chrF of all translations together, 0 to 100 (sacrebleu, its usual settings)."""
+    """Compute chrF over all translations, 0 to 100 (sacrebleu, default settings)."""
     from sacrebleu.metrics import CHRF
 
     return CHRF().corpus_score(list(translations), [list(references)]).score
 
 
 def script_share(texts: Sequence[str], language: str) -> float:
-    """The share of letters that are in a language's script, 0 to 1; 0 if there are none."""
+    """Return the share of letters in a language's script, 0 to 1; 0 if there are none."""
     script = _SCRIPTS.get(language, _LATIN)
     letters = [letter for letter in "".join(texts) if letter.isalpha()]
     inside = [one for one in letters if unicodedata.name(one, "").startswith(script)]
@@ -164,7 +163,7 @@ def keep(check: Check, identity: str) -> Path:
 
 
 def kept(identity: str, language: str) -> Check | None:
-    """What was measured of that model, if anything was."""
+    """Return what was measured of that model, if anything was."""
     try:
         found = json.loads(_place(identity, language).read_text(encoding="utf-8"))
         found["examples"] = tuple(tuple(pair) for pair in found["examples"])
@@ -174,7 +173,7 @@ def kept(identity: str, language: str) -> Check | None:
 
 
 def honest_words(identity: str, name: str, language: str) -> str:
-    """What to tell whoever asks this model for a translation: a measured verdict, or none yet."""
+    """Say how well this model was measured to translate, or that nobody has measured it."""
     check = kept(identity, language)
     if check is not None:
         return str(check)

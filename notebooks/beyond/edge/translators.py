@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from beyond import models
-from beyond.edge import ollama
-from beyond.edge.ollama import Message
+from beyond.lm import models, ollama
+from beyond.lm.hardware import free_memory
+from beyond.lm.models import NoModel
+from beyond.lm.ollama import Message
 from beyond.locale import _
-from beyond.machine import free_memory
-from beyond.models import NoModel
 
 OLLAMA = "ollama:"
 
@@ -40,7 +39,7 @@ class Translator(Protocol):
     identity: str
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
-        """The answer, piece by piece, the likeliest token each time, at most so many tokens."""
+        """Generate the answer greedily, piece by piece, at most `tokens` tokens."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Found:
 
 
 def open_translator(name: str | Path = models.SMOLLM2, host: str | None = None) -> Translator:
-    """The model of that name, ready to be asked.
+    """Open the model of that name, ready to be asked.
 
     Args:
         host: Ollama's address on this machine; else OLLAMA_HOST, else the usual one.
@@ -88,7 +87,7 @@ def open_translator(name: str | Path = models.SMOLLM2, host: str | None = None) 
 
 
 def found_here(host: str | None = None) -> list[Found]:
-    """The course's model and those that Ollama has, the largest first."""
+    """List the course's model and those that Ollama has, the largest first."""
     listed = []
     try:
         for one in ollama.installed(host):
@@ -107,7 +106,7 @@ def found_here(host: str | None = None) -> list[Found]:
 def _course_model(name: str) -> OnnxFolder:
     from beyond.edge import export
 
-    return OnnxFolder(export.form(export.FAST, name), models.folder(name), name)
+    return OnnxFolder(export.variant_folder(export.FAST, name), models.folder(name), name)
 
 
 class OnnxFolder:
@@ -135,14 +134,14 @@ class OnnxFolder:
             ) from problem
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
-        from beyond.edge.session import Writer
+        from beyond.edge.session import CachedModel
 
         ids = self._words.ids(messages)
         room = len(ids) + tokens
         if room > _ROOM:
             raise ValueError(_too_long(len(ids), tokens, _ROOM))
-        writer = Writer(self._model, room)
-        return pieces(writer.write(ids, tokens, self._words.stop), self._words.decode)
+        model = CachedModel(self._model, room)
+        return pieces(model.generate(ids, tokens, self._words.stop), self._words.decode)
 
 
 class TransformersFolder:
@@ -190,7 +189,7 @@ class _Words:
         self.stop = {self._tokenizer.eos_token_id} - {None}
 
     def ids(self, messages: Sequence[Message]) -> list[int]:
-        """The conversation as the model was trained to read it, ready for its answer."""
+        """Tokenize the conversation by the model's chat template, ready for its answer."""
         if self._tokenizer.chat_template:
             text = self._tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True
@@ -231,7 +230,7 @@ class OllamaModel:
 
     @classmethod
     def of_file(cls, file: Path, host: str | None = None) -> OllamaModel:
-        """A GGUF file, given to Ollama under a name of its own if it doesn't have it yet."""
+        """Open a GGUF file, given to Ollama under a name of its own if it doesn't have it yet."""
         with file.open("rb") as stream:
             name = f"beyond-{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
         if f"{name}:latest" not in (one.name for one in ollama.installed(host)):
@@ -243,7 +242,7 @@ class OllamaModel:
 
 
 def pieces(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterator[str]:
-    """Text as soon as it is whole: a letter whose bytes are in several tokens waits for the last."""
+    """Decode tokens to text, holding a letter back until all of its bytes are there."""
     ids: list[int] = []
     shown = ""
     for token in tokens:
@@ -270,7 +269,7 @@ def _check_memory(name: str, needed: int) -> None:
 
 
 def _identity(place: Path) -> str:
-    """Hash of the names, sizes and times of a folder's files: other weights have another one."""
+    """Hash the names, sizes and times of a folder's files: other weights, another hash."""
     seen = hashlib.sha256()
     for path in sorted(one for one in place.iterdir() if one.is_file()):
         facts = path.stat()

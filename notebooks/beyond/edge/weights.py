@@ -7,7 +7,6 @@ blocks just as they lie in it). Names are transformers' own, e.g.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,7 +48,7 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> Shape:
-        """From a transformers config.
+        """Read the shape from a transformers config.
 
         Raises:
             NotALlama: for another architecture, biases, another activation or scaled positions.
@@ -105,12 +104,12 @@ class Blocks:
         return self.q.shape[0], self.q.shape[1] * self.q.shape[2]
 
     def numbers(self) -> np.ndarray:
-        """The weights themselves, float32, shape (outputs, inputs)."""
+        """Return the weights themselves, float32, shape (outputs, inputs)."""
         offset = self.m if self.m is not None else -(2 ** (self.bits - 1)) * self.d
         return (self.d[..., None] * self.q + offset[..., None]).reshape(self.shape)
 
     def rows(self, order: np.ndarray) -> Blocks:
-        """The same matrix with its rows in another order."""
+        """Return the same matrix with its rows in another order."""
         m = None if self.m is None else self.m[order]
         return Blocks(self.q[order], self.d[order], m, self.bits)
 
@@ -204,7 +203,7 @@ class FromGGUF:
 
 
 def gguf_name(name: str) -> str:
-    """What a GGUF calls the weight that transformers calls `name`."""
+    """Return what a GGUF calls the weight that transformers calls `name`."""
     short = name.removeprefix("model.").removesuffix(".weight")
     if short in ("embed_tokens", "lm_head"):
         return "token_embd.weight" if short == "embed_tokens" else "output.weight"
@@ -215,7 +214,7 @@ def gguf_name(name: str) -> str:
 
 
 def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:
-    """A matrix rounded to blocks: the nearest of 2^bits levels for each weight.
+    """Quantize a matrix block by block: the nearest of 2^bits levels for each weight.
 
     Args:
         offset: with it, the levels lie between a block's smallest and largest weight (as in
@@ -242,7 +241,7 @@ def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:
 
 
 def _q4_1(data: np.ndarray) -> Blocks:
-    """20 bytes a block: step and offset as fp16, then 16 bytes with the low halves first."""
+    """Parse 20 bytes a block: scale and minimum as fp16, then 16 bytes, low halves first."""
     raw = data.reshape(data.shape[0], -1, 20)
     d, m = (raw[..., i : i + 2].copy().view(np.float16)[..., 0] for i in (0, 2))
     nibbles = raw[..., 4:]
@@ -251,7 +250,7 @@ def _q4_1(data: np.ndarray) -> Blocks:
 
 
 def _q8_0(data: np.ndarray) -> Blocks:
-    """34 bytes a block: the step as fp16, then 32 signed bytes."""
+    """Parse 34 bytes a block: the scale as fp16, then 32 signed bytes."""
     raw = data.reshape(data.shape[0], -1, 34)
     d = raw[..., :2].copy().view(np.float16)[..., 0].astype(np.float32)
     q = (raw[..., 2:].copy().view(np.int8).astype(np.int16) + 128).astype(np.uint8)
@@ -259,7 +258,7 @@ def _q8_0(data: np.ndarray) -> Blocks:
 
 
 def _halves(heads: int, size: int) -> np.ndarray:
-    """Rows of a GGUF's query or key matrix in transformers' order.
+    """Return the rows of a GGUF's query or key matrix in transformers' order.
 
     GGUF keeps the two numbers that a rotary position turns side by side, transformers half a
     head apart.

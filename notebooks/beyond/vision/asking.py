@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from beyond.locale import _
 from beyond.vision.endpoint import Endpoint
-from beyond.vision.load import Seer
+from beyond.vision.load import VisionModel
 from beyond.vision.pictures import Picture, open_picture
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Answer:
 
 
 def ask(
-    who: Seer | Endpoint,
+    vision_model: VisionModel | Endpoint,
     picture: str | os.PathLike | bytes | Image.Image | np.ndarray,
     question: str,
 ) -> Answer:
@@ -64,26 +64,32 @@ def ask(
         raise BadPrompt(
             _("Leave {token} out of the question: it is put in for you.").format(token=IMAGE_TOKEN)
         )
-    if isinstance(who, Endpoint):
-        return Answer(who.ask(shown.image, question), who.name, shown.notes)
-    return Answer(who.answer(shown.image, who.prompt_for(question)), who.name, shown.notes)
+    if isinstance(vision_model, Endpoint):
+        return Answer(vision_model.ask(shown.image, question), vision_model.name, shown.notes)
+    return Answer(
+        vision_model.answer(shown.image, vision_model.prompt_for(question)),
+        vision_model.name,
+        shown.notes,
+    )
 
 
 def complete(
-    who: Seer, picture: str | os.PathLike | bytes | Image.Image | np.ndarray, prompt: str
+    vision_model: VisionModel,
+    picture: str | os.PathLike | bytes | Image.Image | np.ndarray,
+    prompt: str,
 ) -> Answer:
-    """What a loaded model writes after a prompt of your own, which must hold the image token.
+    """Let a loaded model continue a prompt of your own, which must hold the image token.
 
     Raises:
         BadPrompt: if the image token isn't there exactly once.
     """
     check_prompt(prompt)
     shown = _opened(picture)
-    return Answer(who.answer(shown.image, prompt), who.name, shown.notes)
+    return Answer(vision_model.answer(shown.image, prompt), vision_model.name, shown.notes)
 
 
 def check_prompt(prompt: str) -> None:
-    """One picture needs one image token, or the model answers without having seen it.
+    """Check that there is one image token: without one the model doesn't see the picture.
 
     Raises:
         BadPrompt: if there is none, or more than one.

@@ -14,9 +14,10 @@ import torch
 from transformers import MllamaProcessor
 from transformers.models.mllama.image_processing_pil_mllama import get_all_supported_aspect_ratios
 
+from beyond.vision.generate import prompt
 from beyond.vision.questions import KINDS, LANGUAGES, Item, ask
 from beyond.vision.scenes import (
-    COLOURS,
+    COLORS,
     DIGITS,
     PATCH,
     SHAPES,
@@ -55,14 +56,6 @@ class Batch:
         )
 
 
-def prompt(processor: MllamaProcessor, question: str) -> str:
-    """The text that asks `question` about one image, up to where the answer begins."""
-    content = [{"type": "image"}, {"type": "text", "text": question}]
-    return processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
-
-
 def random_batch(
     rng: np.random.Generator,
     processor: MllamaProcessor,
@@ -72,7 +65,7 @@ def random_batch(
     most: int,
     often: Sequence[str] = (),
 ) -> Batch:
-    """Training data: so many images, so many questions about each, at most `most` things.
+    """Make training data: so many images, so many questions about each, `most` things at most.
 
     All kinds of questions take turns; those in `often` come twice as often.
     """
@@ -99,7 +92,7 @@ def make_batch(
     items: Sequence[tuple[int, Item]],
     digits: Sequence[np.ndarray] | None,
 ) -> Batch:
-    """The tensors for `scenes` and `items`, each with the number of its scene."""
+    """Make the tensors for `scenes` and `items`, each with the number of its scene."""
     pixels, ids, mask = tiles([np.asarray(draw(scene, digits)) for scene in scenes], processor)
     tokenizer = processor.tokenizer
     asked = _encode(tokenizer, [_fast_prompt(processor, item.question) for _, item in items])
@@ -127,17 +120,17 @@ def _texts(tokenizer, rows: list[tuple[int, list[int], list[int]]]) -> Texts:
     return Texts(torch.tensor([number for number, _, _ in rows]), tokens, labels)
 
 
-LABELS = (len(SHAPES) + len(DIGITS) + 1, len(COLOURS) + 1, 4, 4)
+LABELS = (len(SHAPES) + len(DIGITS) + 1, len(COLORS) + 1, 4, 4)
 """How many different labels a patch can have: names, colours, rows, columns; 0 is "nothing"."""
 
 
 def patch_labels(scene: Scene) -> np.ndarray:
-    """Which thing each patch shows: tiles x patches x 4 numbers, as `LABELS` lists them.
+    """Label what each patch shows: tiles x patches x 4 numbers, as `LABELS` lists them.
 
     A patch shows a thing if the thing's square covers at least a third of it. Rows and columns
     are those of a three by three grid, in which two rows are the first and the last.
     """
-    names, colours = (*SHAPES, *DIGITS), list(COLOURS)
+    names, colors = (*SHAPES, *DIGITS), list(COLORS)
     down, across = (-(-side // TILE) for side in (scene.height, scene.width))
     side = TILE // PATCH
     labels = np.zeros((down * side, across * side, 4), dtype=np.int64)
@@ -156,7 +149,7 @@ def patch_labels(scene: Scene) -> np.ndarray:
         row = thing.row + 1 if scene.rows == 3 else 1 + 2 * thing.row
         column = thing.column + 1 if scene.columns == 3 else 1 + 2 * thing.column
         here = covered >= best
-        labels[here] = (names.index(thing.name) + 1, colours.index(thing.colour) + 1, row, column)
+        labels[here] = (names.index(thing.name) + 1, colors.index(thing.color) + 1, row, column)
         best = np.maximum(best, covered)
     cut = labels.reshape(down, side, across, side, 4).transpose(0, 2, 1, 3, 4)
     whole = np.zeros((MOST_TILES, side * side, 4), dtype=np.int64)
@@ -165,7 +158,7 @@ def patch_labels(scene: Scene) -> np.ndarray:
 
 
 def _fast_prompt(processor: MllamaProcessor, question: str) -> str:
-    """`prompt`, with the chat template rendered once and not for every question."""
+    """Return what `prompt` does, with the chat template rendered once for all questions."""
     marker = "\0"
     if not hasattr(processor, "beyond_prompt"):
         processor.beyond_prompt = prompt(processor, marker)
@@ -179,7 +172,7 @@ def _encode(tokenizer, texts: list[str]) -> list[list[int]]:
 def tiles(
     images: Sequence[np.ndarray], processor: MllamaProcessor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pixel values, aspect ratio ids and aspect ratio mask of images that fit their tiles.
+    """Return pixel values, aspect ratio ids and mask of images that fit their tiles.
 
     Args:
         images: height x width x 3, 0 to 255; one side must be a whole number of tiles, and no

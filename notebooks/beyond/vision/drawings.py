@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from beyond.figures import ORANGE, Chart, use_style
 from beyond.locale import _
+from beyond.ui.figures import ORANGE, Chart, use_style
 
 
 def tile_chart(
     image: Image.Image, tiles: tuple[int, int], side: int, patch: int | None = None
 ) -> Chart:
-    """The image as the processor cuts it: orange lines between tiles, grey ones between patches.
+    """Draw the image as the processor cuts it: orange lines between tiles, gray between patches.
 
     Args:
         image: resized as the processor resizes it, and no larger than the tiles together.
@@ -41,25 +41,34 @@ def tile_chart(
         box = (column * side, row * side)
         axes.add_patch(_frame(*box, side))
         axes.text(
-            box[0] + 2, box[1] + 2, str(number + 1), color="white", fontsize=12, va="top",
+            box[0] + 2,
+            box[1] + 2,
+            str(number + 1),
+            color="white",
+            fontsize=12,
+            va="top",
             bbox={"facecolor": "black", "edgecolor": ORANGE, "pad": 2},
-        )  # fmt: skip
+        )
     axes.set_xlim(-1, width + 1)
     axes.set_ylim(height + 1, -1)
     alt = _(
         "The picture, {width} × {height} pixels, on {number} tiles of {side} × {side}: {down} down "
         "and {across} across, numbered row by row. What the picture leaves free is black."
     ).format(
-        width=image.width, height=image.height, number=tiles[0] * tiles[1], side=side,
-        down=tiles[0], across=tiles[1],
-    )  # fmt: skip
+        width=image.width,
+        height=image.height,
+        number=tiles[0] * tiles[1],
+        side=side,
+        down=tiles[0],
+        across=tiles[1],
+    )
     return Chart(figure, alt)
 
 
 def map_chart(
     image: Image.Image, maps: Mapping[str, np.ndarray], size: tuple[int, int] | None = None
 ) -> Chart:
-    """The image, and beside it each map laid over it: the brighter a patch, the larger its number.
+    """Draw the image, and each map laid over it: the brighter a patch, the larger its number.
 
     Args:
         image: what the model was shown.
@@ -83,9 +92,14 @@ def map_chart(
         each.imshow(grey, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
         shown = np.clip(values, 0, None)
         each.imshow(
-            shown, cmap="inferno", alpha=0.72, extent=extent, interpolation="nearest",
-            vmin=0, vmax=max(float(shown.max()), 1e-6),
-        )  # fmt: skip
+            shown,
+            cmap="inferno",
+            alpha=0.72,
+            extent=extent,
+            interpolation="nearest",
+            vmin=0,
+            vmax=max(float(shown.max()), 1e-6),
+        )
         each.set_title(title, fontsize=10)
     for each in axes:
         _bare(each)
@@ -97,7 +111,7 @@ def map_chart(
 
 
 def strongest(values: np.ndarray) -> str:
-    """In words, where the largest number of a map lies: "row 2 of 8, column 7 of 8"."""
+    """Say where the largest number of a map is: "row 2 of 8, column 7 of 8"."""
     if values.max() <= 1e-6:
         return _("nowhere")
     row, column = np.unravel_index(int(values.argmax()), values.shape)
@@ -107,7 +121,7 @@ def strongest(values: np.ndarray) -> str:
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """How much two maps agree: 1 if they are in proportion everywhere, 0 if nowhere both."""
+    """Compute the cosine similarity of two maps: 1 if in proportion, 0 if nowhere both."""
     one, other = np.clip(one, 0, None), np.clip(other, 0, None)
     if one.sum() <= 0 or other.sum() <= 0:
         return 0.0
@@ -115,7 +129,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def picture_row(images: Sequence[Image.Image], titles: Sequence[str], alt: str) -> Chart:
-    """Pictures beside each other, each under its title, drawn to the same height."""
+    """Draw pictures beside each other, each under its title, at the same height."""
     use_style()
     figure = Figure(figsize=(1.9 * len(images) + 0.3, 2.4))
     for axes, image, title in zip(

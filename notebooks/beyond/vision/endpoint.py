@@ -82,15 +82,15 @@ class Endpoint:
     def _key(self) -> str:
         return self.key if self.key is not None else os.environ.get(KEY_VARIABLE, "")
 
-    def ask(self, image: Image.Image, question: str, most_tokens: int = 200) -> str:
-        """The endpoint's answer to one question about one RGB image.
+    def ask(self, image: Image.Image, question: str, max_new_tokens: int = 200) -> str:
+        """Return the endpoint's answer to one question about one RGB image.
 
         Raises:
             NoAnswer: if it can't be reached, refuses, or answers in another form.
         """
         body = {
             "model": self.model,
-            "max_tokens": most_tokens,
+            "max_tokens": max_new_tokens,
             "temperature": 0,
             "messages": [
                 {
@@ -167,7 +167,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _reason(refusal: urllib.error.HTTPError) -> str:
-    """What the server says, if it says it in words; never more than a line."""
+    """Return what the server says, if it says it in words; never more than a line."""
     try:
         found = json.loads(refusal.read(MOST_BYTES))
         text = found["error"]["message"] if isinstance(found["error"], dict) else found["error"]

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 from tqdm.auto import tqdm
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-from beyond.vision.batches import prompt
+from beyond.vision.generate import generate, prompt
+from beyond.vision.load import COURSE_MODEL, load
 from beyond.vision.questions import KINDS, LANGUAGES, Item, ask, held_out_items
 from beyond.vision.scenes import draw, random_scene
 
@@ -34,14 +34,17 @@ class Result:
         return float(np.mean(self._right()))
 
     def by(self, field: str) -> dict[str, float]:
-        """The same for each value of a field of `Item`: "kind" or "language"."""
+        """Return the share of exact answers for each value of an `Item` field.
+
+        "kind", "language".
+        """
         right: dict[str, list[bool]] = {}
         for item, ok in zip(self.items, self._right(), strict=True):
             right.setdefault(getattr(item, field), []).append(ok)
         return {value: float(np.mean(oks)) for value, oks in right.items()}
 
     def wrong(self) -> list[tuple[Item, str]]:
-        """Each item that was answered wrongly, with the answer."""
+        """Return each item that was answered incorrectly, with the answer."""
         return [
             pair for pair in zip(self.items, self.answers, strict=True) if pair[0].answer != pair[1]
         ]
@@ -78,30 +81,8 @@ def evaluate(
     return Result(items, answers)
 
 
-def generate(
-    model: MllamaForConditionalGeneration,
-    processor: MllamaProcessor,
-    images: Sequence[Image.Image],
-    texts: Sequence[str],
-    most: int = 64,
-) -> list[str]:
-    """The most probable answers, token by token, to prompts about one image each."""
-    inputs = processor(
-        images=[[image] for image in images],
-        text=list(texts),
-        add_special_tokens=False,
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-    ).to(model.device)
-    with torch.inference_mode():
-        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=most)
-    new = tokens[:, inputs["input_ids"].shape[1] :]
-    return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]
-
-
 def guessing(items: Sequence[Item], practice: int = 20_000, seed: int = 3) -> float:
-    """The share of items that the best guess from the question alone gets right.
+    """Compute the share of items that the best guess from the question alone gets right.
 
     For each question the guess is the most frequent answer to that very question among
     `practice` training items, or to its kind and language where the question isn't among them.
@@ -130,19 +111,19 @@ ITEMS = 1_000
 
 
 def other_pictures(items: Sequence[Item]) -> list[Image.Image]:
-    """For each item the picture of another one, of the next kind but one."""
+    """Draw for each item the picture of another one, of the next kind but one."""
     pictures = [draw(item.scene) for item in items]
     return pictures[8:] + pictures[:8]
 
 
 def blank_pictures(items: Sequence[Item]) -> list[Image.Image]:
-    """For each item a grey picture of the same size."""
+    """Make for each item a gray picture of the same size."""
     sizes = [(item.scene.width, item.scene.height) for item in items]
     return [Image.new("RGB", size, (128, 128, 128)) for size in sizes]
 
 
 def report(model: MllamaForConditionalGeneration, processor: MllamaProcessor) -> str:
-    """The model card's tables, in Markdown: exactness by kind, and the mistakes."""
+    """Write the model card's tables, in Markdown: exactness by kind, and the mistakes."""
     items = held_out_items(ITEMS)
     right = evaluate(model, processor, items, label="right picture")
     blank = evaluate(model, processor, items, blank_pictures(items), label="blank")
@@ -174,12 +155,10 @@ def report(model: MllamaForConditionalGeneration, processor: MllamaProcessor) ->
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from beyond.vision.load import COURSE_MODEL, load
-
     parser = argparse.ArgumentParser(prog="python -m beyond.vision.evaluate", description=__doc__)
     parser.add_argument("folder", nargs="?", default=COURSE_MODEL, help="the model's folder")
-    who = load(parser.parse_args(arguments).folder)
-    print(report(who.model, who.processor))
+    vision_model = load(parser.parse_args(arguments).folder)
+    print(report(vision_model.model, vision_model.processor))
 
 
 if __name__ == "__main__":

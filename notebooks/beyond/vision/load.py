@@ -1,7 +1,7 @@
 """A model that sees, from wherever it lies: the course's own, a folder, or the hub when asked.
 
 All of them are Mllama models in the hub's folder layout, loaded by the same lines. The course's
-is the small one in `beyond/assets`: the same architecture as Llama 3.2 Vision, and not Llama.
+is the small one in `little-mllama/`: the same architecture as Llama 3.2 Vision, and not Llama.
 The environment variable BEYOND_VISION_MODEL names another: a local folder, or a hub id such as
 meta-llama/Llama-3.2-11B-Vision-Instruct. Nothing is fetched unless a learner names a hub id.
 """
@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beyond.lm.hardware import free_memory
+from beyond.lm.models import NoModel, memory_needed
+from beyond.lm.quiet import quiet
 from beyond.locale import _
-from beyond.machine import free_memory
-from beyond.models import NoModel, memory_needed
-from beyond.quiet import quiet
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import
     from PIL import Image
     from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-COURSE_MODEL = Path(__file__).parent.parent / "assets" / "little-mllama"
+COURSE_MODEL = Path(__file__).parent / "little-mllama"
 """The small model that comes with the course."""
 
 VARIABLE = "BEYOND_VISION_MODEL"
@@ -46,7 +46,7 @@ FOUR_BIT_BYTES = 0.6
 
 
 @dataclass(frozen=True)
-class Seer:
+class VisionModel:
     """A model that answers questions about an image, here on this machine."""
 
     model: MllamaForConditionalGeneration
@@ -54,26 +54,26 @@ class Seer:
     name: str
     """Who answers, for the screen."""
 
-    def answer(self, image: Image.Image, prompt: str, most_tokens: int = 64) -> str:
-        """What the model says after `prompt`, always its most probable next token.
+    def answer(self, image: Image.Image, prompt: str, max_new_tokens: int = 64) -> str:
+        """Generate what follows `prompt`, always the most probable next token.
 
         Args:
             prompt: the whole text, image token included (`prompt_for` makes one).
             most_tokens: where to stop if the model doesn't.
         """
-        from beyond.vision.evaluate import generate
+        from beyond.vision.generate import generate
 
-        return generate(self.model, self.processor, [image], [prompt], most_tokens)[0]
+        return generate(self.model, self.processor, [image], [prompt], max_new_tokens)[0]
 
     def prompt_for(self, question: str) -> str:
-        """The text that asks `question` about one image, by the model's own chat template."""
-        from beyond.vision.batches import prompt
+        """Return the text that asks `question` about one image, by the model's chat template."""
+        from beyond.vision.generate import prompt
 
         return prompt(self.processor, question)
 
 
-def load(model: str | Path | None = None, *, four_bit: bool = False) -> Seer:
-    """A model that sees, ready to be asked.
+def load(model: str | Path | None = None, *, four_bit: bool = False) -> VisionModel:
+    """Load a vision model, ready to be asked.
 
     Args:
         model: a local folder, or a hub id (then it is fetched, if it isn't there yet); None for
@@ -101,13 +101,13 @@ def load(model: str | Path | None = None, *, four_bit: bool = False) -> Seer:
     is_ours = is_here and folder.resolve() == COURSE_MODEL.resolve()
     is_small = is_ours
     if not is_ours:
-        print(licence_note())
+        print(license_note())
         config = _config(where, is_here)
         parameters = _parameters(folder, config) if is_here else count_parameters(config)
         is_small = parameters < SMALL
         print(memory_note(folder.name if is_here else chosen, parameters, four_bit))
         _check_memory(parameters, four_bit)
-    return Seer(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
+    return VisionModel(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
 
 
 def check_folder(folder: Path) -> None:
@@ -141,8 +141,8 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def licence_note() -> str:
-    """What a person who decides to use Llama 3.2 Vision has to know first.
+def license_note() -> str:
+    """Say what a person who decides to use Llama 3.2 Vision has to know first.
 
     Sources: the Llama 3.2 Community License and Acceptable Use Policy
     (https://www.llama.com/llama3_2/use-policy/), the model card.
@@ -155,7 +155,7 @@ def licence_note() -> str:
 
 
 def memory_note(name: str, parameters: int, four_bit: bool = False) -> str:
-    """What the model needs and what is free, in a sentence."""
+    """Say what the model needs and what is free, in a sentence."""
     each = FOUR_BIT_BYTES if four_bit else 2
     return _(
         "{name}: {parameters:.2f} billion parameters; needs about {needed:.1f} GB as {form}, "
@@ -170,7 +170,7 @@ def memory_note(name: str, parameters: int, four_bit: bool = False) -> str:
 
 
 def count_parameters(config) -> int:
-    """How many parameters a model of this configuration has; no weights are made."""
+    """Count the parameters of a model of this configuration; no weights are made."""
     import torch
     from transformers import MllamaForConditionalGeneration
 
@@ -230,7 +230,7 @@ def _not_loaded(where: str, problem: Exception) -> NoModel:
 
 
 def _parameters(folder: Path, config) -> int:
-    """From the weights' own shapes, which are what will be loaded."""
+    """Count parameters by the weights' own shapes, which are what will be loaded."""
     return memory_needed(folder, "int8") or count_parameters(config)
 
 
@@ -246,7 +246,7 @@ def _check_memory(parameters: int, four_bit: bool) -> None:
 
 
 def _free_memory() -> int:
-    """Bytes free where the model would go: on the GPU where there is one, else in main memory."""
+    """Return the bytes free on the GPU where there is one, else in main memory."""
     if importlib.util.find_spec("torch"):
         import torch
 

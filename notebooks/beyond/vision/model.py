@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 
-from beyond.quiet import quiet
+from beyond.lm.quiet import quiet
 from beyond.vision.scenes import PATCH, TILE
 
 IMAGE_TOKEN = "<|image|>"
@@ -73,7 +73,7 @@ class Shape:
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer, as Llama 3's is: it can spell anything, also what it never saw.
+    """Train a byte-level BPE tokenizer, as Llama 3's is: it can encode any text.
 
     Args:
         texts: what to learn the merges from.
@@ -113,7 +113,7 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizer
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaProcessor:
-    """Tokenizer and image processor together, with the chat template."""
+    """Join tokenizer and image processor, with the chat template."""
     from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
 
     images = MllamaImageProcessorPil(
@@ -129,7 +129,7 @@ def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaPr
 def make_model(
     tokenizer: PreTrainedTokenizerFast, shape: Shape, seed: int
 ) -> MllamaForConditionalGeneration:
-    """A model of this shape with random weights."""
+    """Make a model of this shape with random weights."""
     if len(tokenizer) != shape.vocabulary + 1:
         raise ValueError(f"The tokenizer has {len(tokenizer)} tokens, not {shape.vocabulary + 1}.")
     token = tokenizer.convert_tokens_to_ids
@@ -172,9 +172,7 @@ def make_model(
     return model
 
 
-def save(
-    folder: Path, model: MllamaForConditionalGeneration, processor: MllamaProcessor
-) -> None:
+def save(folder: Path, model: MllamaForConditionalGeneration, processor: MllamaProcessor) -> None:
     """Write the hub's files into `folder`; the weights as bfloat16, as the hub's Llama has them."""
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
@@ -183,5 +181,5 @@ def save(
 
 
 def count_parameters(model: torch.nn.Module) -> int:
-    """How many numbers the model has learned."""
+    """Count the parameters of a model."""
     return sum(p.numel() for p in model.parameters())

@@ -35,7 +35,7 @@ class Picture:
 
 
 def open_picture(source: str | os.PathLike | bytes | Image.Image | np.ndarray) -> Picture:
-    """A file, its bytes, a PIL image or an array of pixels as an upright 8-bit RGB image.
+    """Open a file, its bytes, a PIL image or an array of pixels as an upright 8-bit RGB image.
 
     Args:
         source: an array is height x width, or height x width x 3 or 4; integers from 0 to 255

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beyond.vision.scenes import COLOURS, DIGITS, SHAPES, Scene, Thing, random_scene
+from beyond.vision.scenes import COLORS, DIGITS, SHAPES, Scene, Thing, random_scene
 
 KINDS = ("describe", "where", "count", "digit", "exists", "relation")
 LANGUAGES = ("en", "ko")
@@ -20,11 +20,24 @@ _ROWS = {2: ("top", "bottom"), 3: ("top", "", "bottom")}
 _COLUMNS = {2: ("left", "right"), 3: ("left", "", "right")}
 
 _KO = {
-    "red": "빨간색", "green": "초록색", "blue": "파란색", "yellow": "노란색", "purple": "보라색",
-    "circle": "원", "square": "사각형", "triangle": "삼각형", "cross": "십자가",
-    "top": "위", "bottom": "아래", "left": "왼쪽", "right": "오른쪽", "centre": "가운데",
-    "yes": "네", "no": "아니요", "nothing": "없음",
-}  # fmt: skip
+    "red": "빨간색",
+    "green": "초록색",
+    "blue": "파란색",
+    "yellow": "노란색",
+    "purple": "보라색",
+    "circle": "원",
+    "square": "사각형",
+    "triangle": "삼각형",
+    "cross": "십자가",
+    "top": "위",
+    "bottom": "아래",
+    "left": "왼쪽",
+    "right": "오른쪽",
+    "centre": "가운데",
+    "yes": "네",
+    "no": "아니요",
+    "nothing": "없음",
+}
 
 _ASK = {
     "describe": {
@@ -74,7 +87,7 @@ class Item:
 
 
 def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Item | None:
-    """A question of this kind about the scene; None where the scene allows none.
+    """Ask a question of this kind about the scene; None where the scene allows none.
 
     Args:
         rng: where all chance comes from.
@@ -86,7 +99,7 @@ def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Ite
 
 
 def held_out_items(number: int, seed: int = 2026) -> list[Item]:
-    """Test items, the kinds and both languages taking turns, each with a scene of its own.
+    """Make test items, kinds and languages in turn, each with a scene of its own.
 
     All scenes are of the held-out tenth, with held-out digits, and no two show the same.
     """
@@ -105,12 +118,12 @@ def held_out_items(number: int, seed: int = 2026) -> list[Item]:
 
 
 def thing_name(thing: Thing, language: str) -> str:
-    """ "red circle", "blue 7"; "빨간색 원", "파란색 7"."""
-    return _name(thing.colour, thing.name, language)
+    """Name a thing: "red circle", "blue 7"; "빨간색 원", "파란색 7"."""
+    return _name(thing.color, thing.name, language)
 
 
 def place_name(scene: Scene, row: int, column: int, language: str) -> str:
-    """Where a cell is in the image: "top left", "bottom", "centre"; "왼쪽 위"."""
+    """Say where a cell is in the image: "top left", "bottom", "centre"; "왼쪽 위"."""
     words = [_ROWS[scene.rows][row], _COLUMNS[scene.columns][column]]
     words = [word for word in words if word] or ["centre"]
     if language == "ko":
@@ -119,17 +132,17 @@ def place_name(scene: Scene, row: int, column: int, language: str) -> str:
 
 
 def thing_words(words: str, language: str) -> str:
-    """A colour, name or place such as "top left" in the language: "왼쪽 위"."""
+    """Translate a color, name or place such as "top left" into the language: "왼쪽 위"."""
     parts = words.split()
     if language != "ko":
         return words
     return " ".join(_KO.get(part, part) for part in reversed(parts))
 
 
-def _name(colour: str, name: str, language: str) -> str:
+def _name(color: str, name: str, language: str) -> str:
     if language == "ko":
-        return f"{_KO[colour]} {_KO.get(name, name)}"
-    return f"{colour} {name}"
+        return f"{_KO[color]} {_KO.get(name, name)}"
+    return f"{color} {name}"
 
 
 def _say(word: str, language: str) -> str:
@@ -144,7 +157,7 @@ def _form(rng: np.random.Generator, key: str, language: str, **words: str) -> st
 
 
 def _ends_in_consonant(word: str) -> bool:
-    """Whether the Korean word, or a digit read aloud in Korean, ends in a consonant."""
+    """Return whether the Korean word, or a digit read aloud in Korean, ends in a consonant."""
     if word[-1:].isdigit():
         return word[-1] in "013678"
     return bool(word) and (ord(word[-1]) - 0xAC00) % 28 != 0
@@ -185,14 +198,11 @@ def _count(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
         groups = [("things", "도형이나 숫자", lambda t: True)]
     elif way == 1:
         groups = [
-            (f"{colour} things", _KO[colour], lambda t, c=colour: t.colour == c)
-            for colour in COLOURS
+            (f"{color} things", _KO[color], lambda t, c=color: t.color == c) for color in COLORS
         ]
     elif way == 2:
         plural = {name: f"{name}es" if name == "cross" else f"{name}s" for name in SHAPES}
-        groups = [
-            (plural[name], _KO[name], lambda t, n=name: t.name == n) for name in SHAPES
-        ]
+        groups = [(plural[name], _KO[name], lambda t, n=name: t.name == n) for name in SHAPES]
     else:
         groups = [("digits", "숫자", lambda t: t.is_digit)]
     counted = [(en, ko, sum(map(test, scene.things))) for en, ko, test in groups]
@@ -213,7 +223,7 @@ def _digit(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
     ways = ["place"]
     if len(digits) == 1:
         ways.append("only")
-    if sum(t.colour == thing.colour for t in digits) == 1:
+    if sum(t.color == thing.color for t in digits) == 1:
         ways.append("colour")
     way = _pick(rng, ways)
     place = place_name(scene, thing.row, thing.column, language)
@@ -221,25 +231,25 @@ def _digit(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
         where = {
             "place": f"{place}에 있는",
             "only": "이미지에 있는",
-            "colour": _KO[thing.colour],
+            "colour": _KO[thing.color],
         }[way]
     else:
-        where = {"place": f"at the {place}", "only": "there", "colour": thing.colour}[way]
+        where = {"place": f"at the {place}", "only": "there", "colour": thing.color}[way]
     return _form(rng, "digit", language, where=where), thing.name
 
 
 def _exists(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, str]:
-    there = {(t.colour, t.name) for t in scene.things}
+    there = {(t.color, t.name) for t in scene.things}
     thing = _pick(rng, scene.things)
-    colour, name, yes = thing.colour, thing.name, rng.random() < 0.5
-    while not yes and (colour, name) in there:
+    color, name, yes = thing.color, thing.name, rng.random() < 0.5
+    while not yes and (color, name) in there:
         # What isn't there mostly differs from something that is in one way only.
         way = rng.integers(3)
         if way != 0:
-            colour = str(rng.choice(list(COLOURS)))
+            color = str(rng.choice(list(COLORS)))
         if way != 1:
             name = str(rng.choice(DIGITS if name in DIGITS else SHAPES))
-    question = _form(rng, "exists", language, thing=_name(colour, name, language))
+    question = _form(rng, "exists", language, thing=_name(color, name, language))
     return question, _say("yes" if yes else "no", language)
 
 
@@ -262,8 +272,8 @@ def _relation(rng: np.random.Generator, scene: Scene, language: str) -> tuple[st
 
 
 def _unique(scene: Scene) -> list[Thing]:
-    names = [(t.colour, t.name) for t in scene.things]
-    return [t for t in scene.things if names.count((t.colour, t.name)) == 1]
+    names = [(t.color, t.name) for t in scene.things]
+    return [t for t in scene.things if names.count((t.color, t.name)) == 1]
 
 
 def _pick(rng: np.random.Generator, choices):

@@ -26,7 +26,7 @@ TILE = 32
 PATCH = 8
 """The side of a patch, which the vision model takes in as one vector; Llama 3.2 11B has 14."""
 
-COLOURS = {
+COLORS = {
     "red": (214, 40, 40),
     "green": (30, 150, 60),
     "blue": (40, 90, 230),
@@ -48,7 +48,7 @@ CANVASES = {
 }
 """Tiles (down, across) of a scene's image, and how often training draws each."""
 
-HELD_OUT_SHEET = Path(__file__).parent.parent / "assets" / "digits-held-out.png"
+HELD_OUT_SHEET = Path(__file__).parent / "digits-held-out.png"
 HELD_OUT = 36
 """Held-out images of each digit: the sheet has a row for each digit and a column for each image."""
 
@@ -58,7 +58,7 @@ class Thing:
     """A shape or a digit in a scene; places and sizes are in pixels of the image at scale 1."""
 
     name: str  # one of SHAPES or DIGITS
-    colour: str
+    color: str
     row: int
     column: int
     x: float  # the middle
@@ -87,7 +87,7 @@ class Scene:
     @property
     def key(self) -> str:
         """What the scene shows, whatever the exact places, sizes and shades."""
-        things = " ".join(f"{t.colour} {t.name} {t.row} {t.column}," for t in self.things)
+        things = " ".join(f"{t.color} {t.name} {t.row} {t.column}," for t in self.things)
         return f"{self.rows}x{self.columns}: {things}"
 
     @property
@@ -97,7 +97,10 @@ class Scene:
 
 
 def grid(canvas: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of cells on a canvas of so many tiles: two in one tile, else three."""
+    """Return rows and columns of cells on a canvas of so many tiles.
+
+    Two in one tile, else three.
+    """
     return tuple(2 if tiles == 1 else 3 for tiles in canvas)
 
 
@@ -108,7 +111,7 @@ def random_scene(
     most: int = 4,
     needs_digit: bool = False,
 ) -> Scene:
-    """A scene that belongs to the held-out tenth, or to the rest.
+    """Draw a random scene from the held-out tenth, or from the rest.
 
     Args:
         rng: where all chance comes from.
@@ -143,10 +146,17 @@ def _any_scene(rng: np.random.Generator, most: int, samples: int) -> Scene:
     things = []
     for cell in cells:
         name = str(rng.choice(DIGITS)) if rng.random() < 0.45 else str(rng.choice(SHAPES))
-        colour = str(rng.choice(list(COLOURS)))
+        color = str(rng.choice(list(COLORS)))
         things.append(
-            place(rng, (height, width), (rows, columns), divmod(cell, columns), name, colour,
-                  sample=int(rng.integers(samples)))
+            place(
+                rng,
+                (height, width),
+                (rows, columns),
+                divmod(cell, columns),
+                name,
+                color,
+                sample=int(rng.integers(samples)),
+            )
         )
     return Scene(height, width, rows, columns, background, tuple(things))
 
@@ -157,11 +167,11 @@ def place(
     cells: tuple[int, int],
     cell: tuple[int, int],
     name: str,
-    colour: str,
+    color: str,
     *,
     sample: int = 0,
 ) -> Thing:
-    """A thing somewhere in a cell, in a random size and a slightly random shade.
+    """Place a thing somewhere in a cell, in a random size and a slightly random shade.
 
     Args:
         image: height and width of the image, in pixels.
@@ -174,10 +184,11 @@ def place(
     size = room * rng.uniform(smallest, 0.96)
     x = (cell[1] + 0.5) * cell_width + rng.uniform(-0.5, 0.5) * (cell_width - size)
     y = (cell[0] + 0.5) * cell_height + rng.uniform(-0.5, 0.5) * (cell_height - size)
-    shade = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLOURS[colour])
+    shade = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLORS[color])
     tilt = float(rng.uniform(-0.2, 0.2)) if name in DIGITS else 0.0
-    return Thing(name, colour, cell[0], cell[1], float(x), float(y), float(size), shade, tilt,
-                 sample)
+    return Thing(
+        name, color, cell[0], cell[1], float(x), float(y), float(size), shade, tilt, sample
+    )
 
 
 PLACES = {
@@ -193,7 +204,7 @@ PLACES = {
 def compose(
     things: Mapping[str, str], canvas: tuple[int, int] = (2, 2), *, dark: bool = True, seed: int = 0
 ) -> Scene:
-    """A scene of your own.
+    """Compose a scene of your own.
 
     Args:
         things: what lies where, such as {"top left": "red circle", "right": "blue 7"}.
@@ -209,10 +220,10 @@ def compose(
     image = (TILE * canvas[0], TILE * canvas[1])
     placed = []
     for where, what in things.items():
-        colour, _space, name = what.partition(" ")
-        if colour not in COLOURS or name not in (*SHAPES, *DIGITS):
-            colours, names = ", ".join(COLOURS), ", ".join((*SHAPES, *DIGITS))
-            raise ValueError(f"{what!r}: the colours are {colours}, the names {names}.")
+        color, _space, name = what.partition(" ")
+        if color not in COLORS or name not in (*SHAPES, *DIGITS):
+            colors, names = ", ".join(COLORS), ", ".join((*SHAPES, *DIGITS))
+            raise ValueError(f"{what!r}: the colours are {colors}, the names {names}.")
         if where not in PLACES:
             raise ValueError(f"{where!r} is none of the places {', '.join(PLACES)}.")
         cell = []
@@ -221,15 +232,22 @@ def compose(
                 raise ValueError(f"A side of one tile has two places, so there is no {where!r}.")
             cell.append(min(number, count - 1))
         placed.append(
-            place(rng, image, (rows, columns), tuple(cell), name, colour,
-                  sample=int(rng.integers(HELD_OUT)))
-        )  # fmt: skip
+            place(
+                rng,
+                image,
+                (rows, columns),
+                tuple(cell),
+                name,
+                color,
+                sample=int(rng.integers(HELD_OUT)),
+            )
+        )
     placed.sort(key=lambda thing: (thing.row, thing.column))
     return Scene(*image, rows, columns, 20 if dark else 240, tuple(placed))
 
 
 def draw(scene: Scene, digits: Sequence[np.ndarray] | None = None, scale: float = 1) -> Image.Image:
-    """The scene as an RGB image.
+    """Draw the scene as an RGB image.
 
     Args:
         digits: for each digit its images, numbers x 8 x 8 from 0 to 1; the held-out ones if None.
@@ -272,7 +290,7 @@ _OUTLINES = {
 
 
 def _handwriting(image: np.ndarray, u: np.ndarray, v: np.ndarray, tilt: float) -> np.ndarray:
-    """The 8 x 8 image read at places from -1 to 1, turned by `tilt`, bilinear between pixels."""
+    """Sample the 8 x 8 image at places from -1 to 1, turned by `tilt`, bilinear between pixels."""
     cos, sin = np.cos(tilt), np.sin(tilt)
     across = (cos * u + sin * v) * 4 + 3.5 + 1  # the image has a border of one empty pixel
     down = (cos * v - sin * u) * 4 + 3.5 + 1
@@ -287,7 +305,7 @@ def _handwriting(image: np.ndarray, u: np.ndarray, v: np.ndarray, tilt: float) -
 
 @cache
 def held_out_digits() -> tuple[np.ndarray, ...]:
-    """For each digit its held-out images, 36 x 8 x 8 from 0 to 1, as they come with the course."""
+    """Return each digit's held-out images, 36 x 8 x 8 from 0 to 1, as they come with the course."""
     with Image.open(HELD_OUT_SHEET) as sheet:
         pixels = np.asarray(sheet.convert("L"), dtype=np.float32) / 255
     return tuple(
@@ -298,7 +316,7 @@ def held_out_digits() -> tuple[np.ndarray, ...]:
 
 @cache
 def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """The digits to train on and the held-out ones, each: for each digit numbers x 8 x 8, 0 to 1.
+    """Return the training and the held-out digits: for each digit numbers x 8 x 8, 0 to 1.
 
     Raises:
         RuntimeError: if scikit-learn, which carries the images, isn't installed.
@@ -324,7 +342,7 @@ def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
 def varied(
     digits: Sequence[np.ndarray], rng: np.random.Generator, copies: int = 15
 ) -> tuple[np.ndarray, ...]:
-    """The digits and, of each, copies as another hand might have written them: a little narrower or
+    """Return the digits and, of each, copies as another hand might have written them.
     lower, slanted, moved, with a finer or a broader pen. 1,400 images alone are soon known by
     heart, and then new hands are read less well.
 

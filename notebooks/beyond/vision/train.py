@@ -54,7 +54,7 @@ class Plan:
     seed: int = 5
 
     def rate_at(self, step: int) -> float:
-        """The share of the highest rate at a step: up, level, down to nothing, in lines."""
+        """Return the share of the highest learning rate at a step: warm-up, plateau, cool-down."""
         return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / self.cool_down)
 
     def most_things(self, step: int) -> int:
@@ -62,7 +62,7 @@ class Plan:
 
 
 def texts_to_spell(number: int = 6_000) -> list[str]:
-    """Questions and answers for the tokenizer to learn its merges from."""
+    """Return questions and answers for the tokenizer to learn its merges from."""
     rng = np.random.default_rng(1)
     texts: list[str] = []
     while len(texts) < number:
@@ -74,14 +74,14 @@ def texts_to_spell(number: int = 6_000) -> list[str]:
 
 @cache
 def handwriting(seed: int) -> tuple[np.ndarray, ...]:
-    """The digits to train on, with variations: for each digit numbers x 8 x 8, 0 to 1."""
+    """Return the training digits with variations: for each digit numbers x 8 x 8, 0 to 1."""
     return varied(all_digits()[0], np.random.default_rng(seed))
 
 
 def losses(
     model: MllamaForConditionalGeneration, namer: nn.Linear, batch: Batch
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean cross-entropy of the answers' tokens, and of naming what each patch shows.
+    """Compute the mean cross-entropy of the answers' tokens, and of naming each patch.
 
     A token of an answer with n tokens weighs 1 / sqrt(n): a description has fifteen times the
     tokens of a yes, and would else count fifteen times as much.
@@ -129,7 +129,7 @@ def losses(
 def _keys_and_values(
     inner: MllamaModel, features: torch.Tensor
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-    """What each cross-attention layer takes from the images, [images, heads, vectors, width].
+    """Compute each cross-attention layer's keys and values, [images, heads, vectors, width].
 
     The layers would do it themselves, but for every text about an image again.
     """
@@ -143,7 +143,7 @@ def _keys_and_values(
 
 
 def make_optimizer(model: nn.Module, namer: nn.Module, plan: Plan) -> torch.optim.AdamW:
-    """AdamW with three groups: matrices decay, vectors don't, and gates move faster."""
+    """Make AdamW with three groups: matrices decay, vectors don't, and gates move faster."""
     groups: dict[str, list[nn.Parameter]] = {"matrices": [], "vectors": [], "gates": []}
     for name, parameter in (*model.named_parameters(), *namer.named_parameters()):
         if "gate" in name.rsplit(".", 1)[-1]:
@@ -181,13 +181,17 @@ class Parts:
         return [*self.model.parameters(), *self.namer.parameters()]
 
     def gradients(self, step: int, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
-        """Both losses and the gradients for one half of a step's data."""
+        """Compute both losses and the gradients for one half of a step's data."""
         plan = self.plan
         batch = random_batch(
-            np.random.default_rng([plan.seed, step, half]), self.processor,
-            handwriting(plan.seed), plan.images // HALVES, plan.questions,
-            plan.most_things(step), plan.often,
-        ).to(self.device)  # fmt: skip
+            np.random.default_rng([plan.seed, step, half]),
+            self.processor,
+            handwriting(plan.seed),
+            plan.images // HALVES,
+            plan.questions,
+            plan.most_things(step),
+            plan.often,
+        ).to(self.device)
         # With the cache two groups of texts would add up their gradients in bfloat16.
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             answering, naming = losses(self.model, self.namer, batch)
@@ -219,7 +223,7 @@ class Partner:
             self._pipe.send(step)
 
     def finish(self) -> tuple[float, float, list[torch.Tensor]]:
-        """What `Parts.gradients` returns for the step begun.
+        """Return what `Parts.gradients` returns for the step begun.
 
         Raises:
             RuntimeError: the process has ended.
@@ -290,7 +294,7 @@ class Training:
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
 
     def train_step(self) -> tuple[float, float]:
-        """One step; the losses of answering and of naming."""
+        """Train for one step; return the losses of answering and of naming."""
         began = time.perf_counter()
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * self.plan.rate_at(self.step)

@@ -10,22 +10,25 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
-from beyond.figures import Chart
 from beyond.locale import _, language
-from beyond.tables import Table
+from beyond.old_names import handed_on
+from beyond.ui.figures import Chart
+from beyond.ui.tables import Table
+from beyond.ui.widgets import PlainBox
 from beyond.vision import drawings, inside
 from beyond.vision.asking import ask
-from beyond.vision.load import Seer
+from beyond.vision.load import VisionModel
 from beyond.vision.questions import thing_words
-from beyond.vision.scenes import COLOURS, DIGITS, PLACES, SHAPES, Scene, compose, draw
-from beyond.widgets import PlainBox
+from beyond.vision.scenes import COLORS, DIGITS, PLACES, SHAPES, Scene, compose, draw
+
+__getattr__ = handed_on(__name__)
 
 SCALE = 4  # scenes are drawn larger than the model sees them, so that a person sees them too
 ALL = -1  # the choice of all heads together; a list shows a choice of None as nothing chosen
 
 
 @dataclass(frozen=True)
-class Look:
+class Explanation:
     """One answer, and what can be seen of how it came about.
 
     Attributes:
@@ -43,7 +46,7 @@ class Look:
     image: Image.Image
 
     def chart(self, layer: int, head: int | None = None) -> Chart:
-        """The picture, one layer's attention, and the occlusion map.
+        """Draw the picture, one layer's attention, and the occlusion map.
 
         Args:
             layer: a place in the list of cross-attention layers, from 0.
@@ -67,7 +70,7 @@ class Look:
         return max(round(self.image.width * scale), 1), max(round(self.image.height * scale), 1)
 
     def table(self) -> Table:
-        """For each layer and head: where it looks most, and how far that is what counts."""
+        """Tabulate where each layer and head looks most, and how far that is what counts."""
         rows = []
         for place, layer in enumerate(self.found.layers):
             for head in (None, *range(self.found.weights.shape[1])):
@@ -95,25 +98,27 @@ class Look:
         )
 
 
-def look(who: Seer, image: Image.Image, question: str, gate: float = 1.0) -> Look:
+def explain(
+    vision_model: VisionModel, image: Image.Image, question: str, gate: float = 1.0
+) -> Explanation:
     """Ask, and look where the model looks and what it needs.
 
     Args:
         gate: what cross-attention adds is multiplied by this, from 0 (blind) to 1 (as trained).
     """
-    with inside.gates(who, gate):
-        found = ask(who, image, question)
+    with inside.gates(vision_model, gate):
+        found = ask(vision_model, image, question)
         said = found.text or " "
-        return Look(
+        return Explanation(
             found.text,
             found.by,
-            inside.attention(who, image, question, said),
-            inside.occlusion(who, image, question, said),
+            inside.attention(vision_model, image, question, said),
+            inside.occlusion(vision_model, image, question, said),
             image,
         )
 
 
-class Looking(PlainBox):
+class VisionExplorer(PlainBox):
     """Put a scene together, ask, and see the answer beside attention and occlusion.
 
     Args:
@@ -121,13 +126,13 @@ class Looking(PlainBox):
         things: what lies where to begin with, such as {"top left": "red circle"}.
         question: to begin with.
 
-    `controls` are the widgets by name, `now` is the present `Look`.
+    `controls` are the widgets by name, `now` is the present `Explanation`.
     """
 
-    def __init__(self, who: Seer, things: Mapping[str, str], question: str) -> None:
-        self.who = who
+    def __init__(self, vision_model: VisionModel, things: Mapping[str, str], question: str) -> None:
+        self.vision_model = vision_model
         self.things = dict(things)
-        self.now: Look | None = None
+        self.now: Explanation | None = None
         ko = language()
         self.controls: dict[str, ipywidgets.Widget] = {
             "canvas": ipywidgets.Dropdown(
@@ -143,7 +148,7 @@ class Looking(PlainBox):
                 options=[(thing_words(name, ko), name) for name in PLACES], description=_("place")
             ),
             "colour": ipywidgets.Dropdown(
-                options=[(thing_words(name, ko), name) for name in COLOURS],
+                options=[(thing_words(name, ko), name) for name in COLORS],
                 description=_("colour"),
             ),
             "name": ipywidgets.Dropdown(
@@ -160,16 +165,17 @@ class Looking(PlainBox):
             ),
             "layer": ipywidgets.ToggleButtons(
                 options=[
-                    (str(number), place) for place, number in enumerate(inside.cross_layers(who))
+                    (str(number), place)
+                    for place, number in enumerate(inside.cross_layers(vision_model))
                 ],
-                value=len(inside.cross_layers(who)) - 1,
+                value=len(inside.cross_layers(vision_model)) - 1,
                 description=_("layer"),
             ),
             "head": ipywidgets.Dropdown(
                 options=[(_("all heads"), ALL)]
                 + [
                     (_("head {number}").format(number=n + 1), n)
-                    for n in range(who.model.config.text_config.num_attention_heads)
+                    for n in range(vision_model.model.config.text_config.num_attention_heads)
                 ],
                 description=_("head"),
             ),
@@ -228,7 +234,7 @@ class Looking(PlainBox):
         # one tile is for pictures of its own size; a larger square would get four
         scale = 1 if self.controls["canvas"].value == (1, 1) else SCALE
         image = draw(self.scene, scale=scale)
-        self.now = look(self.who, image, question, self.controls["gate"].value)
+        self.now = explain(self.vision_model, image, question, self.controls["gate"].value)
         self._show()
 
     def _show(self, change: object = None) -> None:

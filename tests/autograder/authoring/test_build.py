@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograder.authoring.build import build, planned, released_notebook
+from autograder.authoring.build import build, planned_files, released_notebook
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
@@ -75,7 +75,7 @@ def test_a_removed_assignment_leaves_the_release(course):
 def test_planning_writes_nothing(course):
     before = everything(course)
     (course.release("en") / "mini" / "mini.ipynb").unlink()
-    planned(course)
+    planned_files(course)
     assert not (course.release("en") / "mini" / "mini.ipynb").exists()
     assert len(everything(course)) == len(before) - 1
 

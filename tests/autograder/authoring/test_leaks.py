@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from autograder.authoring.build import build
-from autograder.authoring.leaks import find_leaks, says_something
+from autograder.authoring.leaks import find_leaks, is_distinctive
 from autograder.config import Course
 from autograder.core import notebook_io
 
@@ -135,8 +135,8 @@ def test_the_masters_themselves_do_not(course):
         "a hidden test",
         "an explanation",
         "a mark",
-        "a key",
-        "an answer cell that isn't its empty form",
+        "the answer to a question",
+        "an answer cell that differs from its stub",
     }
 
 
@@ -153,12 +153,10 @@ def test_the_masters_themselves_do_not(course):
             "an explanation",
         ),
         ("kestrel = wren * sparrow + heron", "an answer"),
-        ('bird = "C"', "a key"),
-        ("bird='C'", "a key"),
-        ('answers = {"bird": "C"}', "a key"),
-        ("assert bird == 'C'", "a key"),
-        (hashlib.sha256(b"birdC").hexdigest(), "a hash of a key"),
-        (hashlib.md5(b"bird=c").hexdigest(), "a hash of a key"),
+        ('bird = "C"', "the answer to a question"),
+        ("bird='C'", "the answer to a question"),
+        ('answers = {"bird": "C"}', "the answer to a question"),
+        ("assert bird == 'C'", "the answer to a question"),
     ],
 )
 @pytest.mark.parametrize("place", ["own cell", "test cell", "output", "metadata", "given file"])
@@ -207,7 +205,7 @@ def test_a_kept_back_explanation(course, released):
 def test_an_answer_cell_must_be_its_stub(course, released):
     change(released, "cost", source="def cost(calls):\n    return 42")
     for target in (None, course.root / "release", course.release("en")):
-        assert "an answer cell that isn't its empty form" in kinds(find_leaks(course, target))
+        assert "an answer cell that differs from its stub" in kinds(find_leaks(course, target))
 
 
 def test_a_checksum_of_the_whole_test(course, released):
@@ -218,9 +216,7 @@ def test_a_checksum_of_the_whole_test(course, released):
         "bird-test",
         metadata=lambda own: {**own, "nbgrader": {**own["nbgrader"], "checksum": wrong}},
     )
-    assert [leak.kind for leak in find_leaks(course)] == [
-        "a checksum of something else than the cell"
-    ]
+    assert [leak.kind for leak in find_leaks(course)] == ["a checksum that doesn't match the cell"]
 
 
 def test_an_answer_without_marks(course, released):
@@ -272,7 +268,7 @@ def test_a_whole_answer_may_not(course, name):
             "been handed in\nand graded. More.",
             "an explanation",
         ),
-        ('bird = "C"', "a key"),
+        ('bird = "C"', "the answer to a question"),
     ],
 )
 @pytest.mark.parametrize(
@@ -351,9 +347,9 @@ def test_no_masters_no_secrets(tmp_path):
     ],
 )
 def test_lines_that_say_nothing(line):
-    assert not says_something(line)
+    assert not is_distinctive(line)
 
 
 def test_lines_that_say_something():
-    assert says_something("return fixed_cost / saving")
-    assert says_something("정답은 세 번째 새입니다")
+    assert is_distinctive("return fixed_cost / saving")
+    assert is_distinctive("정답은 세 번째 새입니다")

@@ -80,7 +80,7 @@ def test_what_can_not_cross_is_named(kit, test, says):
 def test_student_names_in_given_code(kit):
     found = findings(kit, given=GIVEN + "\ny = f(3)\n")
     assert found == [
-        "given: uses f, the student's, in given code; move the use into a @probe or a test"
+        "given: uses f, the student's, in a read-only cell; move the use into a @probe or a test"
     ]
 
 
@@ -115,7 +115,8 @@ def one_test(kit, source):
         ("with check(name):\n    assert 1\nreport()", "isn't a literal"),
         ('with check("x", hidden=True):\n    assert 1\nreport()', "outside BEGIN/END HIDDEN"),
         (
-            '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n### END HIDDEN TESTS\nreport()',
+            '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n'
+            "### END HIDDEN TESTS\nreport()",
             "isn't hidden=True",
         ),
         ('report()\nwith check("x"):\n    assert 1\nreport()', "more than once"),

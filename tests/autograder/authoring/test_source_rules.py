@@ -5,11 +5,11 @@ import json
 import pytest
 from nbformat.v4 import new_output
 
-from autograder.authoring.source_rules import faults, file_faults
+from autograder.authoring.source_rules import file_problems, notebook_problems
 
 
 def said(notebook, code="en"):
-    return [f"{one.cell} {one.text}" for one in faults(notebook, code)]
+    return [f"{one.cell} {one.text}" for one in notebook_problems(notebook, code)]
 
 
 def cell(notebook, name):
@@ -36,7 +36,7 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
     notebook.cells[2].pop("id")
     path = tmp_path / "mini.ipynb"
     path.write_text(json.dumps(notebook))
-    texts = [f"{one.cell} {one.text}" for one in file_faults(path, "en")]
+    texts = [f"{one.cell} {one.text}" for one in file_problems(path, "en")]
     assert "title has an id that 2 cells share" in texts
     assert "- has no id for its cell 3; save it from JupyterLab" in texts
 

@@ -16,8 +16,8 @@ from autograder.core import notebook_io
 from autograder.feedback import pool, worker
 from autograder.feedback.feedback import feedback
 from autograder.feedback.grades import CellGrade, Grades
-from autograder.feedback.outputs import PAGE_PICTURES
-from autograder.feedback.pool import make_pages
+from autograder.feedback.outputs import MAX_PAGE_IMAGE_CHARS
+from autograder.feedback.pool import render_pages
 from autograder.feedback.worker import PageJob
 from autograder.grading.coordinator import grade
 
@@ -113,7 +113,7 @@ def job(folder, cells, name="mini"):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_sixty_cells_of_it_give_a_whole_page(tmp_path, name):
     cells = [cell for _number in range(CELLS // 2) for cell in shown_as(FAMILIES[name](20_000))]
-    (made,) = make_pages([job(tmp_path, cells)])
+    (made,) = render_pages([job(tmp_path, cells)])
     assert made.why == "" and len(made.html) < 40_000_000
 
 
@@ -121,8 +121,8 @@ def test_sixty_cells_of_it_give_a_whole_page(tmp_path, name):
 def test_a_page_grows_no_faster_than_what_is_handed_in(tmp_path, name):
     sizes = (500, 1_000, 2_000, 4_000)
     jobs = [job(tmp_path, shown_as(FAMILIES[name](size)), f"n{size}") for size in sizes]
-    made = {one.job.notebook: len(one.html) for one in make_pages(jobs)}
-    empty = len(next(make_pages([job(tmp_path, [], "empty")])).html)
+    made = {one.job.notebook: len(one.html) for one in render_pages(jobs)}
+    empty = len(next(render_pages([job(tmp_path, [], "empty")])).html)
     grown = [made[f"n{size}"] - empty for size in sizes]
     for smaller, larger in itertools.pairwise(grown):
         assert larger <= 3 * smaller + 4_000
@@ -146,7 +146,7 @@ def png(pixels):
 def test_twenty_two_honest_pictures_are_all_on_the_page(tmp_path):
     picture = png(400)
     shown = [new_output("display_data", data={"image/png": picture}) for _number in range(22)]
-    (made,) = make_pages([job(tmp_path, [new_code_cell("plot()", outputs=shown)])])
+    (made,) = render_pages([job(tmp_path, [new_code_cell("plot()", outputs=shown)])])
     assert made.why == "" and made.html.count(b"data:image/png") == 22
 
 
@@ -157,8 +157,8 @@ def test_a_picture_that_is_mentioned_a_thousand_times(tmp_path):
         "[a]: attachment:a.png\n\n" + "![x][a] " * 2_000,
     ):
         cells = [new_markdown_cell(source, attachments=attached) for _number in range(3)]
-        (made,) = make_pages([job(tmp_path, cells)])
-        assert made.why == "" and len(made.html) < 2 * PAGE_PICTURES
+        (made,) = render_pages([job(tmp_path, cells)])
+        assert made.why == "" and len(made.html) < 2 * MAX_PAGE_IMAGE_CHARS
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_a_picture_that_is_mentioned_a_thousand_times(tmp_path):
     ],
 )
 def test_a_lot_of_everything_gives_a_whole_page(tmp_path, cells):
-    (made,) = make_pages([job(tmp_path, cells())])
-    assert made.why == "" and len(made.html) < 2 * PAGE_PICTURES
+    (made,) = render_pages([job(tmp_path, cells())])
+    assert made.why == "" and len(made.html) < 2 * MAX_PAGE_IMAGE_CHARS
 
 
 # What a page's process runs into, whatever it be: the plain page, and everybody else's.
@@ -255,7 +255,7 @@ FAULTS = {
     "too much for memory": broken(
         b'{"metadata": {"a": [' + b"{}," * 6_000_000 + b'{}]}, "cells": []}'
     ),
-    "too large": lambda path: os.truncate(path, worker.LARGEST_NOTEBOOK * 2),
+    "too large": lambda path: os.truncate(path, worker.MAX_NOTEBOOK_BYTES * 2),
     "gone": lambda path: path.unlink(),
     "a folder": a_folder,
     "a pipe": endless,
@@ -320,7 +320,7 @@ def test_a_process_that_talks_nonsense_gets_a_plain_page(tmp_path):
     running.answers, running._process, running._until = ours, process, 1e18
     theirs.send_bytes(b"?\x1b[31m")
     made = running.look()
-    assert made.why == "its process said nonsense" and b"1 / 2" in made.html
+    assert made.why == "its process sent an invalid message" and b"1 / 2" in made.html
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")

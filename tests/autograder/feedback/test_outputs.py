@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output, new_raw_cell
 
 from autograder.core.images import checked, checked_url
-from autograder.feedback.outputs import OUTPUTS, ReadableOutputs
+from autograder.feedback.outputs import MAX_CELL_OUTPUTS, ReadableOutputs
 from beyond.checks import MIME_TYPE
 
 
@@ -111,7 +111,9 @@ def test_tracebacks_are_plain_and_short():
 
 def test_too_many_outputs_are_counted():
     found = shown(*[display(plain=str(number)) for number in range(100)])
-    assert len(found) == OUTPUTS + 1 and f"{100 - OUTPUTS} more outputs" in text(found[-1:])
+    assert len(found) == MAX_CELL_OUTPUTS + 1 and f"{100 - MAX_CELL_OUTPUTS} more outputs" in text(
+        found[-1:]
+    )
 
 
 def test_a_page_has_an_end():

@@ -6,15 +6,15 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.feedback.rubrics import is_written
-from autograder.intake.rebuild import released
+from autograder.feedback.rubrics import is_manually_graded
+from autograder.intake.rebuild import make_release
 
 COURSE = Course.here()
 WRITTEN = [
     (name, cell.id)
     for name in COURSE.assignments()
     for cell in notebook_io.read(COURSE.source("en") / name / f"{name}.ipynb").cells
-    if is_written(cell)
+    if is_manually_graded(cell)
 ]
 
 
@@ -26,7 +26,7 @@ def page(nb, **resources):
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize(("name", "cell"), WRITTEN)
 def test_a_written_answer_has_its_rubric_below_it(name, cell, language):
-    work = released(COURSE, name, name, language)
+    work = make_release(COURSE, name, name, language)
     master = notebook_io.read(COURSE.source(language) / name / f"{name}.ipynb")
     ids = [one.id for one in master.cells]
     rubric = master.cells[ids.index(cell) + 1].source
@@ -42,7 +42,7 @@ def test_there_is_a_written_answer():
 
 def test_other_explanations_stay_away():
     name = WRITTEN[0][0]
-    work = released(COURSE, name, name, "en")
+    work = make_release(COURSE, name, name, "en")
     assert "A solution for" not in page(work, assignment_id=name, notebook_id=name)
 
 

@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.feedback.text import LINE, LINES, TEXT, plain, readable, shortened
+from autograder.feedback.text import (
+    MAX_LINE_CHARS,
+    MAX_LINES,
+    MAX_TEXT_CHARS,
+    plain,
+    readable,
+    shortened,
+)
 
 
 def test_short_text_is_itself():
@@ -12,14 +19,14 @@ def test_short_text_is_itself():
 
 def test_a_line_of_ten_megabytes():
     text = readable("a" * 10_000_000 + "end")
-    assert len(text) < LINE + 200
-    assert text.endswith("end") and f"{10_000_003 - LINE:,} characters left out" in text
+    assert len(text) < MAX_LINE_CHARS + 200
+    assert text.endswith("end") and f"{10_000_003 - MAX_LINE_CHARS:,} characters left out" in text
 
 
 def test_too_many_lines_keep_both_ends():
     text = readable("\n".join(f"line {number}" for number in range(10_000)))
     assert text.startswith("line 0\n") and text.endswith("\nline 9999")
-    assert f"… {10_000 - LINES:,} lines left out here …" in text
+    assert f"… {10_000 - MAX_LINES:,} lines left out here …" in text
 
 
 def test_terminal_codes_and_progress_bars():
@@ -42,4 +49,4 @@ def test_plain_text_can_be_written(text):
 
 
 def test_the_whole_stays_within_its_size():
-    assert len(readable("\n".join("x" * 1_500 for _line in range(150)))) < TEXT + 200
+    assert len(readable("\n".join("x" * 1_500 for _line in range(150)))) < MAX_TEXT_CHARS + 200

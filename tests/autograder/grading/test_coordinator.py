@@ -26,7 +26,7 @@ from autograder.core.messages import note
 from autograder.errors import EnvironmentFault, UserError
 from autograder.grading import coordinator as grading
 from autograder.grading.coordinator import grade
-from autograder.grading.result import verdicts
+from autograder.grading.result import submission_results
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_class_on_two_workers(term, kit, on_workers, runs):
     with term.gradebook() as gradebook:
         stored = {s.student_id: s.score for s in gradebook.assignment_submissions("mini")}
     assert stored == {name: one.score for name, one in found.items()}
-    assert {one.student: one for one in verdicts(term, "mini")} == found
+    assert {one.student: one for one in submission_results(term, "mini")} == found
 
 
 def test_only_what_has_changed_runs_again(term, kit, here, runs):
@@ -160,7 +160,7 @@ def test_a_test_that_was_wrong_is_mended_and_everyone_graded_again(term, kit, he
 
 def test_the_worker_has_no_say_in_points_or_marks(term, kit, here, monkeypatch, stand_ins):
     def generous(content):
-        from autograder.judge.job import CellOutcome, Job, Outcome
+        from autograder.judge.job import CellOutcome, Job, JobOutcome
 
         forged = {
             "output_type": "execute_result",
@@ -168,7 +168,7 @@ def test_the_worker_has_no_say_in_points_or_marks(term, kit, here, monkeypatch, 
             "data": {"text/plain": "1000"},
         }
         cells = {cell.id: CellOutcome([forged]) for cell in Job.from_bytes(content).cells}
-        return Outcome(cells).to_bytes()
+        return JobOutcome(cells).to_bytes()
 
     kit.hand_in(term, "a", kit.answered(term))
     grade(term, "mini")  # with the preflight, which no such worker passes
@@ -185,7 +185,7 @@ def test_a_fault_of_ours_gives_nobody_a_score(term, kit, here, monkeypatch):
         kit.hand_in(term, name, kit.answered(term, **kit.RIGHT))
     with pytest.raises(UserError, match="mini of zoe could not be graded, everyone else was"):
         grade(term, "mini")
-    assert [one.student for one in verdicts(term, "mini")] == ["a", "b"]
+    assert [one.student for one in submission_results(term, "mini")] == ["a", "b"]
     assert "a fault in the runner" in (term.term / "last-error.log").read_text()
 
 
@@ -194,7 +194,7 @@ def test_where_nothing_can_run_nobody_is_graded(term, kit, here, monkeypatch):
     kit.hand_in(term, "a", kit.answered(term))
     with pytest.raises(EnvironmentFault, match="do something"):
         grade(term, "mini")
-    assert verdicts(term, "mini") == []
+    assert submission_results(term, "mini") == []
 
 
 def test_names_and_releases_that_are_missing_are_sentences(course, term, kit, on_workers):
@@ -320,10 +320,10 @@ def test_a_submission_without_any_notebook_is_an_untouched_one(term, kit, here):
 
 
 def test_only_so_many_submissions_are_held_at_a_time(term, kit, here, monkeypatch):
-    from autograder.grading.prepare import WorkMaker
+    from autograder.grading.prepare import SubmissionPreparer
 
     alive, most = weakref.WeakSet(), []
-    work = WorkMaker.work
+    work = SubmissionPreparer.work
 
     def counted(self, student):
         made = work(self, student)
@@ -331,8 +331,8 @@ def test_only_so_many_submissions_are_held_at_a_time(term, kit, here, monkeypatc
         most.append(len(alive))
         return made
 
-    monkeypatch.setattr("autograder.grading.prepare.Work.__hash__", object.__hash__)
-    monkeypatch.setattr(WorkMaker, "work", counted)
+    monkeypatch.setattr("autograder.grading.prepare.PreparedSubmission.__hash__", object.__hash__)
+    monkeypatch.setattr(SubmissionPreparer, "work", counted)
     for number in range(20):
         kit.hand_in(term, f"s{number}", kit.answered(term))
     assert len(grade(term, "mini")) == 20
@@ -406,7 +406,7 @@ def _state(course: Course, kit: types.SimpleNamespace) -> tuple:
     for path in sorted(course.autograded.rglob("*")):
         if path.is_file():
             folders[str(path.relative_to(course.autograded))] = path.read_bytes()
-    return kit.rows(course), folders, verdicts(course, "mini")
+    return kit.rows(course), folders, submission_results(course, "mini")
 
 
 def _has_result(course: Course, student: str, expected: dict) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from autograder.errors import EnvironmentFault, UserError
 from autograder.grading.coordinator import grade
-from autograder.grading.result import verdicts
+from autograder.grading.result import submission_results
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_everyone_ends_with_a_definite_score_and_a_reason(by_student, term):
     with term.gradebook() as gradebook:
         stored = {s.student_id: s.score for s in gradebook.assignment_submissions("mini")}
     assert stored == {name: score for name, (score, _most) in scores.items()}
-    assert {one.student: one for one in verdicts(term, "mini")} == by_student
+    assert {one.student: one for one in submission_results(term, "mini")} == by_student
 
     kept = term.collected / "unreadable" / "mini" / "unreadable" / "mini.ipynb"
     assert kept.read_bytes() == b'{"nbformat": 4, "cel'
@@ -130,7 +130,11 @@ def test_late_comes_from_the_recorded_time(term, kit):
 
 
 def test_formgraders_button_is_another_door_to_the_same_engine(term, kit):
-    cheat = "from IPython import get_ipython\nget_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])\na = 41"
+    cheat = (
+        "from IPython import get_ipython\n"
+        "get_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])\n"
+        "a = 41"
+    )
     kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
     kit.hand_in(term, "b", kit.answered(term, **{**kit.RIGHT, "a_answer": cheat}))
     graded = grade(term, "mini")
@@ -139,7 +143,7 @@ def test_formgraders_button_is_another_door_to_the_same_engine(term, kit):
     for student in "ab":
         result = term.api().autograde("mini", student, force=True)
         assert result["success"], result
-    assert verdicts(term, "mini") == graded
+    assert submission_results(term, "mini") == graded
 
 
 def test_another_unreadable_file_gets_its_own_reason(term, kit):

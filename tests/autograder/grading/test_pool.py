@@ -36,9 +36,9 @@ def tasks(monkeypatch, tmp_path):
         "def fail(_): raise ValueError('mine')\n"
         "def no_start(): os._exit(1)\n"
         "def slow_start(): time.sleep(600)\n"
-        "warm = []\n"
-        "def warm_up(): warm.append(1)\n"
-        "def warmth(_=None): return len(warm)\n"
+        "preload = []\n"
+        "def warm_up(): preload.append(1)\n"
+        "def warmth(_=None): return len(preload)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     import importlib
@@ -112,34 +112,41 @@ def test_an_exception_comes_back_as_it_is(tasks):
 
 
 def test_each_process_warms_up_once(tasks):
-    with executor(1, warm=tasks.warm_up) as pool:
+    with executor(1, preload=tasks.warm_up) as pool:
         assert [pool.submit(tasks.warmth).result() for _ in range(3)] == [1, 1, 1]
 
 
 def test_the_processes_are_forks_of_a_warm_one(tasks):
-    with executor(2, warm=tasks.warm_up) as pool:
+    with executor(2, preload=tasks.warm_up) as pool:
         found = {one.result() for one in [pool.submit(tasks.both) for _ in range(8)]}
     assert len({pid for pid, _parent in found}) == 2
     assert len({parent for _pid, parent in found}) == 1
 
 
 def test_a_warm_process_that_is_killed_is_started_anew(tasks):
-    with executor(2, warm=tasks.warm_up) as pool:
+    with executor(2, preload=tasks.warm_up) as pool:
         os.kill(pool.submit(tasks.parent).result(), signal.SIGKILL)
         assert [pool.submit(tasks.warmth).result() for _ in range(4)] == [1] * 4
 
 
-def test_abandoned_while_it_becomes_warm(tasks):
-    with pytest.raises(KeyboardInterrupt), executor(1, warm=tasks.slow_start) as pool:
-        waiting = pool.submit(tasks.upper, "a")
-        raise KeyboardInterrupt
+def test_abandoned_while_it_preloads(tasks):
+    waiting = []
+
+    def stop_at_once():
+        with executor(1, preload=tasks.slow_start) as pool:
+            waiting.append(pool.submit(tasks.upper, "a"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_at_once()
+    (waiting,) = waiting
     wait([waiting])
     assert waiting.cancelled() or isinstance(waiting.exception(), WorkerDied)
 
 
 def test_processes_that_never_start_are_a_sentence(tasks):
     with (
-        executor(1, warm=tasks.no_start) as pool,
+        executor(1, preload=tasks.no_start) as pool,
         pytest.raises(EnvironmentFault, match="before it had anything"),
     ):
         pool.submit(tasks.upper, "a").result()
@@ -148,12 +155,19 @@ def test_processes_that_never_start_are_a_sentence(tasks):
 def test_an_error_in_the_block_ends_the_processes_at_once(tasks, tmp_path):
     ran = tmp_path / "ran"
     ran.mkdir()
-    with pytest.raises(KeyboardInterrupt), executor(1) as pool:
-        running = pool.submit(tasks.hang, str(ran))
-        waiting = pool.submit(tasks.upper, "a")
-        while not any(ran.iterdir()):
-            time.sleep(0.02)
-        raise KeyboardInterrupt
+    futures = []
+
+    def stop_at_work():
+        with executor(1) as pool:
+            futures.append(pool.submit(tasks.hang, str(ran)))
+            futures.append(pool.submit(tasks.upper, "a"))
+            while not any(ran.iterdir()):
+                time.sleep(0.02)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_at_work()
+    running, waiting = futures
     (pid,) = [int(path.name) for path in ran.iterdir()]
     assert gone(pid)
     wait([running, waiting])

@@ -9,7 +9,7 @@ from autograder.authoring.release import release
 from autograder.core import notebook_io
 from autograder.errors import UserError
 from autograder.grading.coordinator import grade
-from autograder.grading.result import verdicts
+from autograder.grading.result import submission_results
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def change(course, cell_id, change_source):
 def refused(course):
     with pytest.raises(UserError) as caught:
         grade(course, "mini")
-    assert verdicts(course, "mini") == []
+    assert submission_results(course, "mini") == []
     assert "nobody was graded" in str(caught.value)
     return str(caught.value)
 
@@ -83,20 +83,20 @@ def test_what_is_mended_is_tried_again(term):
 
 
 def test_a_submission_that_nobody_thought_of_stops_no_other(term, kit, monkeypatch):
-    from autograder.grading.prepare import WorkMaker
+    from autograder.grading.prepare import SubmissionPreparer
 
     kit.hand_in(term, "bob", kit.answered(term, **kit.RIGHT))
-    work = WorkMaker.work
+    work = SubmissionPreparer.work
 
     def strange(self, student):
         if student == "ada":
             raise RecursionError("deep")
         return work(self, student)
 
-    monkeypatch.setattr(WorkMaker, "work", strange)
+    monkeypatch.setattr(SubmissionPreparer, "work", strange)
     with pytest.raises(UserError, match="mini of ada could not be graded, everyone else was"):
         grade(term, "mini")
-    assert [(one.student, one.score) for one in verdicts(term, "mini")] == [("bob", 6)]
+    assert [(one.student, one.score) for one in submission_results(term, "mini")] == [("bob", 6)]
     assert "RecursionError" in (term.term / "last-error.log").read_text()
-    monkeypatch.setattr(WorkMaker, "work", work)
+    monkeypatch.setattr(SubmissionPreparer, "work", work)
     assert len(grade(term, "mini")) == 2

@@ -15,18 +15,18 @@ from autograder.intake.identify import (
     BY_HAND,
     NUMBERED,
     PLAIN,
-    Blueprint,
+    AssignmentSpec,
     choose,
     examine,
     find_assignment,
-    name_standing,
+    name_rank,
     why_unreadable,
 )
 
-QUIZ = Blueprint(
+QUIZ = AssignmentSpec(
     "quiz", frozenset({"q1", "q1-test", "q2", "q2-test"}), frozenset({"q1 = None"}), frozenset()
 )
-OTHER = Blueprint("quiz-2", frozenset({"q1", "part", "part-test"}), frozenset(), frozenset())
+OTHER = AssignmentSpec("quiz-2", frozenset({"q1", "part", "part-test"}), frozenset(), frozenset())
 
 
 def graded(name: str, source: str):
@@ -50,7 +50,7 @@ def pick(*files: tuple[str, bytes]):
 
 
 @pytest.mark.parametrize(
-    ("name", "standing"),
+    ("name", "rank"),
     [
         ("quiz.ipynb", (PLAIN, ())),
         ("Quiz.IPYNB", (PLAIN, ())),
@@ -78,20 +78,20 @@ def pick(*files: tuple[str, bytes]):
         (".ipynb", None),
     ],
 )
-def test_names(name, standing):
-    assert name_standing(name, "quiz") == standing
+def test_names(name, rank):
+    assert name_rank(name, "quiz") == rank
 
 
 @given(st.text(max_size=40))
 def test_any_name_is_judged(name):
-    standing = name_standing(name, "quiz")
-    assert standing is None or standing[0] in (BY_HAND, PLAIN, NUMBERED)
+    rank = name_rank(name, "quiz")
+    assert rank is None or rank[0] in (BY_HAND, PLAIN, NUMBERED)
 
 
 @given(st.integers(0, 999_999))
 def test_numbers_are_read(number):
-    assert name_standing(f"quiz ({number}).ipynb", "quiz") == (NUMBERED, (number,))
-    assert name_standing(f"quiz-{number}.ipynb", "quiz") == (NUMBERED, (number,))
+    assert name_rank(f"quiz ({number}).ipynb", "quiz") == (NUMBERED, (number,))
+    assert name_rank(f"quiz-{number}.ipynb", "quiz") == (NUMBERED, (number,))
 
 
 def test_the_plain_name_needs_no_note():

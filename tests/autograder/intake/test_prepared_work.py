@@ -1,4 +1,4 @@
-"""What `grade` makes of files that nbgrader's own collecting put there: never an end of the class."""
+"""Files that nbgrader's own collecting put there never keep the class from being graded."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import subprocess
 import pytest
 
 from autograder.config import Course
-from autograder.grading.cache_key import Fingerprints
+from autograder.grading.cache_key import CacheKeys
 from autograder.grading.gradebook_writer import GradebookWriter
-from autograder.grading.prepare import WorkMaker
-from autograder.intake.exporter import ConfinedExporter
+from autograder.grading.prepare import SubmissionPreparer
+from autograder.intake.exporter import SandboxedExporter
 
 
 def hostile(course: Course, kit) -> dict[str, bytes]:
@@ -52,8 +52,8 @@ def test_work_is_made_of_anything(term, kit, secret):
     os.mkfifo(linked / "timestamp.txt")
     students = sorted(path.name for path in term.submitted.iterdir())
     with GradebookWriter(term, "mini") as writer:
-        maker = WorkMaker(term, "mini", writer.notebooks)
-        works = {student: maker.work(student) for student in students}
+        preparer = SubmissionPreparer(term, "mini", writer.notebooks)
+        works = {student: preparer.work(student) for student in students}
     template = [cell.id for cell in works["honest"].rebuilt["mini"].cells]
     for student, work in works.items():
         notebook = work.rebuilt["mini"]
@@ -84,9 +84,9 @@ def test_folders_that_nobody_could_have_collected(term, kit):
         (term.submitted / f"many/mini/{number}.csv").touch()
     try:
         with GradebookWriter(term, "mini") as writer:
-            maker = WorkMaker(term, "mini", writer.notebooks)
+            preparer = SubmissionPreparer(term, "mini", writer.notebooks)
             for name in ("deep", "large", "many"):
-                assert "a = 42" in json.dumps(maker.work(name).rebuilt["mini"]), name
+                assert "a = 42" in json.dumps(preparer.work(name).rebuilt["mini"]), name
     finally:
         subprocess.run(["rm", "-rf", term.submitted / "deep"], check=True)
 
@@ -98,7 +98,7 @@ def test_files_that_are_too_much_together_are_left_out_and_told(term, kit):
         with (term.submitted / f"s01/mini/asked-{number}.csv").open("wb") as file:
             file.truncate(31 * 1024 * 1024)
     with GradebookWriter(term, "mini") as writer:
-        work = WorkMaker(term, "mini", writer.notebooks).work("s01")
+        work = SubmissionPreparer(term, "mini", writer.notebooks).work("s01")
     assert "asked-0.csv" in work.files and "asked-2.csv" not in work.files
     said = [one["values"] for one in work.rebuilt["mini"].metadata.beyond.notes]
     assert {"names": "asked-1.csv, asked-2.csv"} in said
@@ -106,12 +106,12 @@ def test_files_that_are_too_much_together_are_left_out_and_told(term, kit):
 
 def test_a_submission_that_changes_has_another_fingerprint(term, kit):
     kit.hand_in(term, "s01", kit.answered(term, **kit.RIGHT))
-    seen = {Fingerprints(term, "mini").of("s01")}
+    seen = {CacheKeys(term, "mini").of("s01")}
     for name, content in {"data.csv": b"1", "sub/x.csv": b"1", "mini.ipynb": b"{}"}.items():
         place = term.submitted / "s01/mini" / name
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(content)
-        seen.add(Fingerprints(term, "mini").of("s01"))
+        seen.add(CacheKeys(term, "mini").of("s01"))
     assert len(seen) == 4
 
 
@@ -121,7 +121,7 @@ def test_formgraders_button_opens_by_the_same_reader(term, kit):
     data["cells"][0]["metadata"]["tags"] = ["evil"]
     kit.hand_in(term, "s01", json.dumps(data).encode())
     kit.hand_in(term, "s02", b"[" * 1_000_000)
-    exporter = ConfinedExporter(config=term.nbgrader_config())
+    exporter = SandboxedExporter(config=term.nbgrader_config())
     for student, has in (("s01", True), ("s02", False)):
         text, _resources = exporter.from_filename(
             str(term.submitted / student / "mini/mini.ipynb"), resources={"nbgrader": {}}

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.intake.delivery import Delivery, Judged, judge
-from autograder.intake.identify import Blueprint
+from autograder.intake.identify import AssignmentSpec
 from autograder.intake.notebook_reader import (
     EXPLAINED,
     Unreadable,
     read_notebook,
     record,
-    submission_of,
+    submission_from_notebook,
 )
 from autograder.intake.submission import (
     BadRecord,
@@ -31,6 +30,7 @@ from autograder.intake.submission import (
     submission_from_wire,
     to_bytes,
 )
+from autograder.intake.upload import OpenedUpload, Upload, open_upload
 from autograder.sandbox import wire
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +44,7 @@ NAMES = frozenset(
     for cell in PLAIN["cells"]
     if "nbgrader" in cell["metadata"]
 )
-QUIZ = Blueprint("quiz", NAMES, frozenset(CELLS.by_text), frozenset({"data.csv"}), CELLS)
+QUIZ = AssignmentSpec("quiz", NAMES, frozenset(CELLS.by_text), frozenset({"data.csv"}), CELLS)
 
 ODD = st.sampled_from(
     [
@@ -128,15 +128,22 @@ def assert_holds_nothing_else(submission: Submission) -> None:
     assert record(read_notebook(written), CELLS) == submission
 
 
+def assert_record_or_reason(content: bytes) -> None:
+    reason, submission = "", None
+    try:
+        submission = record(read_notebook(content), CELLS)
+    except Unreadable as error:
+        reason = str(error)
+    if submission is None:
+        assert reason in EXPLAINED
+    else:
+        assert_holds_nothing_else(submission)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(MUTATION, min_size=1, max_size=8))
 def test_a_notebook_gone_wrong_is_a_record_or_a_reason(mutations):
-    try:
-        submission = record(read_notebook(notebook(mutations)), CELLS)
-    except Unreadable as error:
-        assert str(error) in EXPLAINED  # noqa: PT017 - drawn input may do either
-    else:
-        assert_holds_nothing_else(submission)
+    assert_record_or_reason(notebook(mutations))
 
 
 @settings(max_examples=100, deadline=None)
@@ -145,12 +152,7 @@ def test_damaged_bytes_are_a_record_or_a_reason(at, damage, cut):
     content = RELEASED.read_bytes()
     at %= len(content)
     content = content[:at] + damage + (b"" if cut else content[at + len(damage) :])
-    try:
-        submission = record(read_notebook(content), CELLS)
-    except Unreadable as error:
-        assert str(error) in EXPLAINED  # noqa: PT017 - drawn input may do either
-    else:
-        assert_holds_nothing_else(submission)
+    assert_record_or_reason(content)
 
 
 WIRE = st.recursive(
@@ -228,17 +230,17 @@ def test_a_delivery_gone_wrong_is_judged(data):
             content = data.draw(st.binary(max_size=50))
         files.append((name, content))
     put: dict[str, bytes] = {}
-    judged = judge(
-        Delivery("s01", "quiz", "quiz", [(name, len(content)) for name, content in files]),
+    opened = open_upload(
+        Upload("s01", "quiz", "quiz", [(name, len(content)) for name, content in files]),
         QUIZ,
         [QUIZ],
         lambda number: io.BytesIO(files[number][1]),
         put.__setitem__,
     )
-    assert isinstance(judged, Judged) and set(put) <= {"data.csv"}
-    assert all(one.text().isprintable() for one in judged.notes)
-    if judged.submission is not None:
-        assert_holds_nothing_else(judged.submission)
+    assert isinstance(opened, OpenedUpload) and set(put) <= {"data.csv"}
+    assert all(one.text().isprintable() for one in opened.notes)
+    if opened.submission is not None:
+        assert_holds_nothing_else(opened.submission)
 
 
 def test_line_ends_are_no_change():
@@ -247,7 +249,7 @@ def test_line_ends_are_no_change():
         cell["source"] = cell["source"].replace("\n", "\r\n")
         cell.pop("id", None)
         cell["metadata"] = {}
-    found = submission_of(tree, CELLS)
+    found = submission_from_notebook(tree, CELLS)
     assert [cell.cell_id for cell in found.cells if cell.source.strip()] == [
         CELLS.find((None, None, None), cell["source"])
         for cell in PLAIN["cells"]
@@ -272,7 +274,7 @@ def test_nothing_of_the_metadata_is_written(metadata):
             }
         ],
     }
-    written = to_bytes(submission_of(tree, CELLS), CELLS)
+    written = to_bytes(submission_from_notebook(tree, CELLS), CELLS)
     assert b"../../x" not in written and b"secret" not in written and b'"tags"' not in written
 
 

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder.core import notebook_io
+from autograder.intake.rebuild import make_release, make_template, trusted_submission
 from autograder.intake.rebuild import rebuild as rebuild_record
-from autograder.intake.rebuild import recorded, released, template
 
 
 def rebuild(base, given_notebook, work):
-    return rebuild_record(base, given_notebook, recorded(base, given_notebook, work))
+    return rebuild_record(base, given_notebook, trusted_submission(base, given_notebook, work))
 
 
 @pytest.fixture
 def parts(course):
-    return (template(course, "mini", "mini", "en"), released(course, "mini", "mini", "en"))
+    return (make_template(course, "mini", "mini", "en"), make_release(course, "mini", "mini", "en"))
 
 
 def sources(notebook):
@@ -198,8 +198,8 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     from autograder.config import Course
 
     course = Course(released_course)
-    base = template(course, "mini", "mini", "en")
-    given_notebook = released(course, "mini", "mini", "en")
+    base = make_template(course, "mini", "mini", "en")
+    given_notebook = make_release(course, "mini", "mini", "en")
     shuffled = notebook_io.copied(given_notebook).cells
     extra = [
         new_code_cell(data.draw(st.text(max_size=20))) for _ in range(data.draw(st.integers(0, 3)))
@@ -223,7 +223,10 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     assert len({c.id for c in result.cells}) == len(result.cells)
 
 
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADU"
+    "lEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(parts):

@@ -12,8 +12,8 @@ import pytest
 from autograder.authoring.dry_run import execute
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.grading.result import cell_verdicts
-from autograder.intake.rebuild import rebuild, recorded, released, template
+from autograder.grading.result import graded_cells
+from autograder.intake.rebuild import make_release, make_template, rebuild, trusted_submission
 from tests.one_job import execute as execute_split
 
 COURSE = Course.here()
@@ -60,7 +60,7 @@ class Mutation(ast.NodeTransformer):
 
 def solved(assignment):
     """The released notebook with the instructor's solutions in its answer cells."""
-    work = released(COURSE, assignment, assignment, "en")
+    work = make_release(COURSE, assignment, assignment, "en")
     master = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
     sources = {cell.id: cell.source for cell in master.cells}
     for cell in work.cells:
@@ -70,7 +70,7 @@ def solved(assignment):
 
 
 def with_default_dtype(assignment):
-    """The solutions, with a setting left behind that holds for the tests, too."""
+    """The solutions, with a setting left that holds for the tests, too."""
     work = solved(assignment)
     first = next(c for c in work.cells if notebook_io.is_solution(c) and c.cell_type == "code")
     first.source += "\ntorch.set_default_dtype(torch.float64)"
@@ -92,7 +92,7 @@ def mutated(assignment, number):
 
 def submissions(assignment):
     yield "solution", solved(assignment)
-    yield "untouched", released(COURSE, assignment, assignment, "en")
+    yield "untouched", make_release(COURSE, assignment, assignment, "en")
     if any("import torch" in cell.source for cell in solved(assignment).cells):
         yield "another default", with_default_dtype(assignment)
     for number in range(MUTANTS):
@@ -101,23 +101,23 @@ def submissions(assignment):
 
 @pytest.mark.parametrize("assignment", COURSE.assignments())
 def test_one_kernel_and_two_sides_agree(assignment):
-    base = template(COURSE, assignment, assignment, "en")
-    given = released(COURSE, assignment, assignment, "en")
+    base = make_template(COURSE, assignment, assignment, "en")
+    given = make_release(COURSE, assignment, assignment, "en")
     master = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
     folder = COURSE.source("en") / assignment
     works = {
-        name: rebuild(base, given, recorded(base, given, work))[0]
+        name: rebuild(base, given, trusted_submission(base, given, work))[0]
         for name, work in submissions(assignment)
     }
 
     def in_one_kernel(work):
-        return cell_verdicts(execute(COURSE, work, folder, master))
+        return graded_cells(execute(COURSE, work, folder, master))
 
     with ThreadPoolExecutor(2) as kernels:  # a kernel mostly starts and imports, on one core
         in_one = dict(zip(works, kernels.map(in_one_kernel, works.values()), strict=True))
     scores = set()
     for name, work in works.items():
-        split = cell_verdicts(execute_split(work, master, assignment=assignment).notebook)
+        split = graded_cells(execute_split(work, master, assignment=assignment).notebook)
         assert split == in_one[name], name
         scores.add(sum(one.points or 0.0 for one in split))  # a person gives the others
     assert len(scores) > 2, "the mutants changed nothing"

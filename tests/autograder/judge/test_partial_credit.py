@@ -3,7 +3,7 @@
 import pytest
 
 from autograder.authoring.dry_run import execute
-from autograder.grading.result import cell_verdicts
+from autograder.grading.result import graded_cells
 from tests.one_job import execute as execute_split
 
 SCORED = """points = 0.5
@@ -48,7 +48,7 @@ def test_a_test_cell_that_ends_in_a_number(course, kit, last, full, half):
     right, wrong = "def double(x):\n    return 2 * x", "def double(x):\n    return x"
     master = work(42, right)
     for notebook, points in [(master, full), (work(1, wrong), half)]:
-        (split,) = cell_verdicts(execute_split(notebook, master).notebook)
+        (split,) = graded_cells(execute_split(notebook, master).notebook)
         assert split.points == points
-        (whole,) = cell_verdicts(execute(course, notebook))
+        (whole,) = graded_cells(execute(course, notebook))
         assert whole.points == points

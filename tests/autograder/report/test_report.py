@@ -268,7 +268,7 @@ def test_no_cell_is_a_formula(course):
     ],
 )
 def test_disarmed(text, safe):
-    assert csv_export.disarmed(text) == safe
+    assert csv_export.escape_formulas(text) == safe
 
 
 def test_canvas_layout(course):
@@ -291,7 +291,7 @@ def test_moodle_layout(course):
     assert people["4711"]["quiz"] == "0"
 
 
-def enrol(course, students):
+def enroll(course, students):
     """A class of any size, quickly: two questions, every second student right."""
     with Gradebook(course.database, COURSE_ID) as book, book.db.no_autoflush:
         book.add_assignment("quiz")
@@ -337,7 +337,7 @@ def enrol(course, students):
 
 @pytest.mark.parametrize("students", [4, 2000])
 def test_the_queries_do_not_grow_with_the_class(course, monkeypatch, students):
-    enrol(course, students)
+    enroll(course, students)
     seen = []
     opened = Course.gradebook
 

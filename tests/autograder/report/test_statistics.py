@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from autograder.report.statistics import (
     correlation,
-    deviation,
     discrimination,
     histogram,
     mean,
     median,
+    standard_deviation,
 )
 
 scores = st.floats(0, 100, allow_nan=False)
@@ -79,6 +79,11 @@ def test_histogram_counts_everyone(shares):
 
 
 def test_nothing_has_no_mean():
-    assert (mean([]), median([]), deviation([]), deviation([3])) == (None, None, None, None)
+    assert (mean([]), median([]), standard_deviation([]), standard_deviation([3])) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (mean([1, 2]), median([3, 1, 2]), median([1, 2])) == (1.5, 2, 1.5)
-    assert deviation([1, 3]) == pytest.approx(math.sqrt(2))
+    assert standard_deviation([1, 3]) == pytest.approx(math.sqrt(2))

@@ -6,13 +6,13 @@ import time
 import pytest
 
 from autograder.sandbox import cgroups, wire
-from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import MIB, SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 from tests.autograder.sandbox.conftest import LIMITS
 
 
 def ends(student, source, seconds=5.0):
-    """Why a child ends that runs this; the door hears no answer."""
+    """Why a child ends that runs this; the channel gets no answer."""
     with pytest.raises(wire.WireError):
         student.ask("run", "cell", source, 0.3, 1, seconds=seconds)
     began = time.monotonic()
@@ -121,7 +121,7 @@ def test_more_memory_than_there_is(student, source, name):
 
 
 def test_memory_of_many_processes_together(student, parent, talk):
-    if not any("memory" in base.kinds for base in cgroups.find_bases()):
+    if not any("memory" in base.kinds for base in cgroups.find_parent_cgroups()):
         pytest.skip("no control group for memory can be made here")
     # Each of eight fills 150 MiB, which one alone may.
     source = (
@@ -235,12 +235,12 @@ def test_a_process_left_behind_ends_with_the_child(student):
 
 def test_the_submissions_time_and_processor_time_end(bubblewrap, talk):
     sleep = "import time\nwhile True:\n    try: time.sleep(9)\n    except BaseException: pass"
-    with WarmParent(limits=Limits(wall_seconds=1)) as parent, parent.fork() as child:
+    with ZygoteClient(limits=SandboxLimits(wall_seconds=1)) as parent, parent.fork() as child:
         with pytest.raises(wire.Closed):
             talk(child).ask("run", "cell", sleep, 60.0, 1, seconds=15)
         assert child.end() == "out of time"
     spin = "while True:\n    try:\n        while True: len('')\n    except BaseException: pass"
-    with WarmParent(limits=Limits(cpu_seconds=1)) as parent, parent.fork() as child:
+    with ZygoteClient(limits=SandboxLimits(cpu_seconds=1)) as parent, parent.fork() as child:
         with pytest.raises(wire.Closed):
             talk(child).ask("run", "cell", spin, 60.0, 1, seconds=15)
         assert child.end() == "out of processor time"
@@ -260,4 +260,4 @@ def processes_in(namespace):
 
 
 def test_limits_are_plain_numbers():
-    assert Limits().memory_bytes == 1536 * MIB
+    assert SandboxLimits().memory_bytes == 1536 * MIB

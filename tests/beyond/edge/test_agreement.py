@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from beyond import shop
-from beyond.edge.agreement import Reference, TeamPrompts, right_teams
+from beyond.edge.agreement import Reference, TeamPrompts, count_right_teams
+from beyond.prompting import shop
 
 
 class Letters:
@@ -23,7 +23,7 @@ def fixed(seed, scale=1.0):
 def test_a_model_agrees_with_itself():
     model = fixed(0)
     near = Reference(model, Letters(), "the text that is read", window=8).of(model)
-    assert near.same_choice == 1 and near.divergence == pytest.approx(0, abs=1e-6)
+    assert near.top1_agreement == 1 and near.divergence == pytest.approx(0, abs=1e-6)
 
 
 def test_a_model_that_knows_nothing():
@@ -38,7 +38,7 @@ def test_another_model_agrees_less_the_more_it_differs():
     reference = Reference(fixed(0), Letters(), text)
     close = reference.of(lambda ids: fixed(0)(ids) + 0.1 * fixed(1)(ids))
     far = reference.of(fixed(1))
-    assert close.divergence < far.divergence and close.same_choice > far.same_choice
+    assert close.divergence < far.divergence and close.top1_agreement > far.top1_agreement
 
 
 def test_only_so_many_tokens():
@@ -63,7 +63,7 @@ def test_right_teams_counts_messages():
     assert len(TeamPrompts.of(Letters(), every=3).messages) == 34
     # here every label is the token of a space, so name them by hand
     numbered = TeamPrompts(prompts.shared, prompts.messages, list(range(5)), prompts.expected)
-    counts = [right_teams(KnowsOneTeam(team), numbered) for team in range(5)]
+    counts = [count_right_teams(KnowsOneTeam(team), numbered) for team in range(5)]
     assert sum(counts) == 100
     assert counts[0] == sum(m.team == shop.teams()[0] for m in shop.held_out())
 

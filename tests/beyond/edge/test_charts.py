@@ -12,9 +12,7 @@ def test_the_front_holds_exactly_what_nothing_beats(points):
     front = charts.pareto(points)
     assert front
     for i, (speed, worse) in enumerate(points):
-        beaten = any(
-            s >= speed and w <= worse and (s > speed or w < worse) for s, w in points
-        )
+        beaten = any(s >= speed and w <= worse and (s > speed or w < worse) for s, w in points)
         assert (i in front) != beaten
     assert [points[i][0] for i in front] == sorted(points[i][0] for i in front)
 

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from beyond.edge import export
-from beyond.edge.session import OnnxModel, Writer
+from beyond.edge.session import CachedModel, OnnxModel
 from beyond.edge.weights import FromModel
 
 IDS = [5, 17, 2, 90, 33, 8, 61]
@@ -15,9 +15,9 @@ IDS = [5, 17, 2, 90, 33, 8, 61]
 @pytest.fixture(scope="module")
 def forms(weights, tmp_path_factory):
     found = {}
-    for name in export.FORMS:
+    for name in export.VARIANTS:
         folder = tmp_path_factory.mktemp(name)
-        export.write_form(folder, weights, name)
+        export.write_variant(folder, weights, name)
         found[name] = OnnxModel(folder, threads=1)
     return found
 
@@ -76,22 +76,22 @@ def test_a_writer_writes_what_the_plain_loop_writes(forms):
             logits, past = model.run(ids, past)
             ids = [int(logits[0].argmax())]
             plain += ids
-        writer = Writer(model, room=32)
-        assert list(writer.write(IDS, 12)) == plain
-        writer.forget()
-        assert list(writer.write(IDS, 12)) == plain  # what it read before has left no trace
+        writer = CachedModel(model, capacity=32)
+        assert list(writer.generate(IDS, 12)) == plain
+        writer.reset_cache()
+        assert list(writer.generate(IDS, 12)) == plain  # what it read before has left no trace
 
 
 def test_a_model_with_a_head_of_its_own(llama, tmp_path):
     config = type(llama.config)(**llama.config.to_dict() | {"tie_word_embeddings": False})
     torch.manual_seed(1)
     model = LlamaForCausalLM(config).eval()
-    export.write_form(tmp_path, FromModel(model), "fp32")
+    export.write_variant(tmp_path, FromModel(model), "fp32")
     found = OnnxModel(tmp_path, threads=1)(torch.tensor([IDS]))[0].numpy()
     assert np.abs(found - expected(model, IDS)).max() < 1e-4
 
 
 def test_an_embedding_lies_in_the_file_once(weights, forms, tmp_path):
-    export.write_form(tmp_path, weights, "fp32")
+    export.write_variant(tmp_path, weights, "fp32")
     matrices = 4 * 96 * 64 + sum(4 * weights[n].size for n in weights._state if "layers" in n)
     assert (tmp_path / "model.data").stat().st_size < matrices + 40 * 4096  # padding, no copy

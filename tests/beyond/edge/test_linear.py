@@ -26,9 +26,7 @@ def computed(tmp_path, build, kind, shape, values):
     )
     (tmp_path / "weights").write_bytes(data.getvalue())
     onnx.save(model, tmp_path / "m.onnx")
-    session = onnxruntime.InferenceSession(
-        tmp_path / "m.onnx", providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     return session.run(None, {"x": values})[0]
 
 
@@ -44,7 +42,7 @@ def test_floats_multiply_exactly(tmp_path):
 
 @pytest.mark.parametrize("bits, error", [(8, 0.02), (4, 0.15)])
 def test_blocks_multiply_nearly_exactly(tmp_path, bits, error):
-    found = product(tmp_path, linear.InBlocks(bits), MATRIX)
+    found = product(tmp_path, linear.Blockwise(bits), MATRIX)
     assert np.abs(found - X @ MATRIX.T).std() < error * (X @ MATRIX.T).std()
 
 
@@ -52,7 +50,7 @@ def test_offsets_are_part_of_the_same_multiplication(tmp_path):
     """Weights far from 0: without their offsets nothing would be right."""
     blocks = to_blocks(MATRIX + 3, 4, offset=True)
     expected = X @ blocks.numbers().T
-    found = product(tmp_path, linear.InBlocks(4), blocks)
+    found = product(tmp_path, linear.Blockwise(4), blocks)
     assert np.abs(found - expected).std() < 0.02 * expected.std()
 
 
@@ -71,12 +69,12 @@ def test_one_scale_for_a_matrix_suffers_from_one_large_weight(tmp_path):
     spoilt[0, 0] = 500
     others = slice(1, None)
     expected = (X @ spoilt.T)[..., others]
-    whole = product(tmp_path, linear.WholeTensor(), spoilt)[..., others]
-    blocks = product(tmp_path, linear.InBlocks(8), spoilt)[..., others]
+    whole = product(tmp_path, linear.PerTensorInt8(), spoilt)[..., others]
+    blocks = product(tmp_path, linear.Blockwise(8), spoilt)[..., others]
     assert np.abs(whole - expected).std() > 20 * np.abs(blocks - expected).std()
 
 
-@pytest.mark.parametrize("way", [linear.Float(), linear.InBlocks(8)])
+@pytest.mark.parametrize("way", [linear.Float(), linear.Blockwise(8)])
 def test_rows_are_looked_up(tmp_path, way):
     ids = np.array([[3, 47, 3]])
     found = computed(
@@ -89,14 +87,17 @@ def test_rows_are_looked_up(tmp_path, way):
 def test_rows_of_4_bits_are_not_looked_up(tmp_path):
     with pytest.raises(ValueError, match="8-bit"):
         computed(
-            tmp_path, lambda g: linear.InBlocks(4).look_up(g, "x", "w", MATRIX),
-            TensorProto.INT64, [1, 1], np.array([[0]]),
-        )  # fmt: skip
+            tmp_path,
+            lambda g: linear.Blockwise(4).look_up(g, "x", "w", MATRIX),
+            TensorProto.INT64,
+            [1, 1],
+            np.array([[0]]),
+        )
 
 
 def test_matrices_are_joined_row_by_row():
     parts = [to_blocks(MATRIX[:16], 4, offset=True), to_blocks(MATRIX[16:], 4, offset=True)]
-    joined = linear.InBlocks(4).join(parts)
+    joined = linear.Blockwise(4).join(parts)
     assert np.array_equal(joined.numbers(), np.concatenate([p.numbers() for p in parts]))
     assert np.array_equal(linear.Float().join([MATRIX[:16], MATRIX[16:]]), MATRIX)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beyond import models
 from beyond.edge import translate as tool
-from beyond.edge import translation_check
-from beyond.edge.ollama import local_address
+from beyond.edge import translation, translation_check
+from beyond.edge.sentences import sentences
 from beyond.edge.translators import NoModel, open_translator, pieces
+from beyond.lm import models
+from beyond.lm.ollama import local_address
 from beyond.locale import set_language
-from beyond.sentences import sentences
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def tiny(tmp_path_factory):
 
 
 def test_it_streams_what_ollama_writes(ollama):
-    parts = list(tool.translate("The library …", "ko", "ollama:mistral-nemo", host=ollama))
+    parts = list(translation.translate("The library …", "ko", "ollama:mistral-nemo", host=ollama))
     assert parts == ["도서관은 ", "공휴일에 ", "문을 닫습니다."]
     [asked] = FakeOllama.asked
     assert asked["stream"] is True and asked["options"]["temperature"] == 0
@@ -171,7 +171,7 @@ def test_a_model_that_is_not_here_is_said_in_a_sentence(ollama, name, words):
 
 def test_an_ollama_that_stops_answering(ollama):
     with pytest.raises(NoModel, match="refused .out of memory"):
-        list(tool.translate("x", "ko", "ollama:small:1b", host=ollama))
+        list(translation.translate("x", "ko", "ollama:small:1b", host=ollama))
 
 
 def test_no_ollama(nobody):
@@ -193,7 +193,14 @@ def test_this_machine_has_several_names(given_host, address):
 
 
 @pytest.mark.parametrize(
-    "host", ["192.168.0.7", "https://ollama.com", "http://localhost.evil.com", "http://8.8.8.8:1", "ftp://127.0.0.1"]
+    "host",
+    [
+        "192.168.0.7",
+        "https://ollama.com",
+        "http://localhost.evil.com",
+        "http://8.8.8.8:1",
+        "ftp://127.0.0.1",
+    ],
 )
 def test_other_machines_are_refused(host):
     with pytest.raises(NoModel, match="isn't this machine"):
@@ -210,18 +217,20 @@ def test_a_local_folder_writes_the_likeliest_tokens(tiny):
     import torch
 
     translator = open_translator(tiny)
-    text = "".join(tool.translate("Hello", "ko", translator, tokens=12))
+    text = "".join(translation.translate("Hello", "ko", translator, tokens=12))
     model, tokenizer = models.load(tiny)
-    prompt = "\n\n".join(one["content"] for one in tool.messages("Hello", "ko")) + "\n\n"
+    prompt = "\n\n".join(one["content"] for one in translation.messages("Hello", "ko")) + "\n\n"
     ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
     with torch.inference_mode():
         out = model.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0)
-    assert text == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).rstrip("\ufffd")
+    assert text == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).rstrip(
+        "\ufffd"
+    )
 
 
 def test_a_text_too_long_for_the_model(tiny):
     with pytest.raises(ValueError, match="512 at most; translate it in parts"):
-        list(tool.translate("a" * 600, "ko", tiny))
+        list(translation.translate("a" * 600, "ko", tiny))
 
 
 def test_an_onnx_folder_writes_what_its_folder_writes(tiny, tmp_path):
@@ -233,13 +242,13 @@ def test_an_onnx_folder_writes_what_its_folder_writes(tiny, tmp_path):
     place = tmp_path / "onnx"
     place.mkdir()
     try:
-        export.write_form(place, FromFolder(tiny), "fp32")
+        export.write_variant(place, FromFolder(tiny), "fp32")
     except ImportError as absent:
         pytest.skip(str(absent))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tiny / file, place / file)
     texts = [
-        "".join(tool.translate("Bonjour", "ko", one, tokens=10)) for one in (tiny, place)
+        "".join(translation.translate("Bonjour", "ko", one, tokens=10)) for one in (tiny, place)
     ]
     assert texts[0] == texts[1]
 
@@ -256,7 +265,7 @@ def test_a_folder_with_another_kind_of_onnx_file(tiny, tmp_path):
 def test_the_courses_own_model_writes_something(monkeypatch):
     monkeypatch.delenv("BEYOND_CACHE")  # made once for all; half a minute otherwise
     try:
-        text = "".join(tool.translate("Hello", "ko", tokens=4))
+        text = "".join(translation.translate("Hello", "ko", tokens=4))
     except NoModel as absent:
         pytest.skip(str(absent))
     assert text
@@ -295,8 +304,11 @@ def test_a_file_line_by_line(tmp_path):
 
     assert tool.translate_file(source, target, "ko", echo, progress=progress) == 4
     assert target.read_text(encoding="utf-8").splitlines() == [
-        "하나", "", "second line and more", "LAST",
-    ]  # fmt: skip
+        "하나",
+        "",
+        "second line and more",
+        "LAST",
+    ]
     assert seen == ["one", "", "두 번째", "last"]
     assert not list(tmp_path.glob("*.part"))
 

@@ -75,9 +75,7 @@ def test_ggufs_names(name, expected):
     assert gguf_name(name) == expected
 
 
-@given(
-    st.integers(0, 2**32 - 1), st.sampled_from([4, 8]), st.booleans(), st.floats(1e-3, 1e3)
-)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 8]), st.booleans(), st.floats(1e-3, 1e3))
 def test_rounding_moves_no_weight_by_more_than_a_step(seed, bits, offset, size):
     matrix = size * np.random.default_rng(seed).normal(size=(3, 2 * BLOCK))
     blocks = to_blocks(matrix, bits, offset=offset)

@@ -23,7 +23,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def who(folder, capsys):
+def vision_model(folder, capsys):
     from beyond.vision.load import load
 
     found = load(folder)

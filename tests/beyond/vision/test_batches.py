@@ -54,9 +54,7 @@ def test_the_same_numbers_give_the_same_batch(processor):
         random_batch(RNG([5, 3]), processor, held_out_digits(), 4, 3, 4) for _ in range(2)
     )
     assert torch.equal(one.pixels, other.pixels)
-    assert all(
-        torch.equal(a.tokens, b.tokens) for a, b in zip(one.texts, other.texts, strict=True)
-    )
+    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(one.texts, other.texts, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(20))

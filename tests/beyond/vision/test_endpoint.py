@@ -54,8 +54,8 @@ PICTURE = Image.new("RGB", (6, 5), (200, 0, 0))
 
 
 def test_the_question_and_the_picture_arrive_and_the_answer_names_its_giver(server):
-    who = Endpoint(url(server), "llama-3.2-11b-vision", key="k")
-    found = ask(who, PICTURE, "what is this?")
+    vision_model = Endpoint(url(server), "llama-3.2-11b-vision", key="k")
+    found = ask(vision_model, PICTURE, "what is this?")
     assert found.text == "a red circle"
     assert found.by == f"llama-3.2-11b-vision at 127.0.0.1:{server.server_port}"
     path, headers, body = server.asked[0]
@@ -108,9 +108,11 @@ def test_a_slow_one_is_given_up():
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        who = Endpoint(f"http://127.0.0.1:{silent.getsockname()[1]}", "m", key="", seconds=0.05)
+        vision_model = Endpoint(
+            f"http://127.0.0.1:{silent.getsockname()[1]}", "m", key="", seconds=0.05
+        )
         with pytest.raises(NoAnswer, match="within 0 s"):
-            who.ask(PICTURE, "?")
+            vision_model.ask(PICTURE, "?")
 
 
 def test_addresses_that_will_not_do():

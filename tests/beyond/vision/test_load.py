@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from transformers import MllamaConfig
 
-from beyond.models import NoModel
+from beyond.lm.models import NoModel
 from beyond.vision import load as loading
 from beyond.vision.asking import BadPrompt, ask, check_prompt, complete
 from beyond.vision.pictures import BadPicture
@@ -14,11 +14,11 @@ PICTURE = Image.new("RGB", (64, 64), (10, 10, 10))
 
 
 def test_a_local_folder_answers_and_is_named(folder, capsys):
-    who = loading.load(folder)
+    vision_model = loading.load(folder)
     said = capsys.readouterr().out
     assert "not licensed to people and companies in the EU" in said
     assert "0.00 billion parameters" in said and "free" in said
-    found = ask(who, PICTURE, "what is in the image?")
+    found = ask(vision_model, PICTURE, "what is in the image?")
     assert found.by == "random-mllama" and isinstance(found.text, str)
     assert "[answered by random-mllama]" in str(found)
 
@@ -97,19 +97,21 @@ def test_the_11b_has_the_published_size():
     assert loading.count_parameters(MllamaConfig()) == pytest.approx(10.64e9, rel=0.005)
 
 
-def test_questions_that_can_not_be_asked(who):
+def test_questions_that_can_not_be_asked(vision_model):
     with pytest.raises(BadPrompt, match="empty"):
-        ask(who, PICTURE, "  ")
+        ask(vision_model, PICTURE, "  ")
     with pytest.raises(BadPrompt, match="put in for you"):
-        ask(who, PICTURE, "<|image|>what?")
+        ask(vision_model, PICTURE, "<|image|>what?")
     with pytest.raises(BadPicture):
-        ask(who, b"no picture", "what?")
+        ask(vision_model, b"no picture", "what?")
 
 
-def test_a_prompt_needs_one_image_token(who):
+def test_a_prompt_needs_one_image_token(vision_model):
     with pytest.raises(BadPrompt, match="would not look"):
-        complete(who, PICTURE, "what is in the image?")
+        complete(vision_model, PICTURE, "what is in the image?")
     with pytest.raises(BadPrompt, match="2 times"):
         check_prompt("<|image|><|image|>")
-    prompt = who.prompt_for("what is in the image?")
-    assert complete(who, PICTURE, prompt) == ask(who, PICTURE, "what is in the image?")
+    prompt = vision_model.prompt_for("what is in the image?")
+    assert complete(vision_model, PICTURE, prompt) == ask(
+        vision_model, PICTURE, "what is in the image?"
+    )

@@ -34,7 +34,9 @@ def test_transformers_own_classes_load_it(folder):
     assert model.generation_config.eos_token_id == processor.tokenizer.eos_token_id
 
 
-@pytest.mark.parametrize("text", ["is there a red circle?", "빨간색 원이 있나요?", "ñ 汉 🙂\n\n  7"])
+@pytest.mark.parametrize(
+    "text", ["is there a red circle?", "빨간색 원이 있나요?", "ñ 汉 🙂\n\n  7"]
+)
 def test_the_tokenizer_spells_anything(folder, text):
     tokenizer = AutoProcessor.from_pretrained(folder, local_files_only=True).tokenizer
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text

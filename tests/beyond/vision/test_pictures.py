@@ -86,7 +86,7 @@ def test_exif_rotation_is_applied():
 
 
 def test_of_an_animation_the_first_frame_is_shown():
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     data = packed(frames[0], "GIF", save_all=True, append_images=frames[1:])
     found = open_picture(data)
     assert found.image.getpixel((0, 0))[0] > 200 and "2 frames" in found.notes[0]

@@ -11,8 +11,8 @@ def scene_of(*things: tuple[str, str, int, int], tall: int = 2, wide: int = 2) -
     rows, columns = (2 if n == 1 else 3 for n in (tall, wide))
     size = (32 * tall, 32 * wide)
     placed = [
-        place(RNG(n), size, (rows, columns), (row, column), name, colour)
-        for n, (colour, name, row, column) in enumerate(things)
+        place(RNG(n), size, (rows, columns), (row, column), name, color)
+        for n, (color, name, row, column) in enumerate(things)
     ]
     return Scene(*size, rows, columns, 255, tuple(placed))
 

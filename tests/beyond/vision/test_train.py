@@ -58,10 +58,12 @@ def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
     train.main(["--quick", "--to", str(target)])
     said = capsys.readouterr().out
     assert "40 steps" in said and not (tmp_path / "quick.checkpoint").exists()
-    who = load(target)
-    batch = random_batch(np.random.default_rng(0), who.processor, held_out_digits(), 4, 3, 2)
+    vision_model = load(target)
+    batch = random_batch(
+        np.random.default_rng(0), vision_model.processor, held_out_digits(), 4, 3, 2
+    )
     namer = torch.nn.Linear(Shape().text_width, sum(train.LABELS))
-    answering, naming = train.losses(who.model, namer, batch)
+    answering, naming = train.losses(vision_model.model, namer, batch)
     assert 0 < answering.item() < 6 and naming.item() > 0
 
 

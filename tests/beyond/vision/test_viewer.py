@@ -3,14 +3,14 @@ import pytest
 
 from beyond.vision import drawings
 from beyond.vision.scenes import compose, draw
-from beyond.vision.viewer import Looking, look
+from beyond.vision.viewer import VisionExplorer, explain
 
 THINGS = {"top left": "red circle", "right": "blue 7"}
 
 
 @pytest.fixture
-def widget(who):
-    return Looking(who, THINGS, "where is the red circle?")
+def widget(vision_model):
+    return VisionExplorer(vision_model, THINGS, "where is the red circle?")
 
 
 def test_the_widget_shows_an_answer_its_giver_a_picture_and_a_table(widget):
@@ -45,18 +45,18 @@ def test_layer_and_head_change_the_picture_without_asking_again(widget):
     assert widget._figure.value != before and widget.now is now
 
 
-def test_closed_gates_leave_nothing_to_cover(who):
+def test_closed_gates_leave_nothing_to_cover(vision_model):
     image = draw(compose(THINGS), scale=4)
-    blind = look(who, image, "where is the red circle?", gate=0)
+    blind = explain(vision_model, image, "where is the red circle?", gate=0)
     assert np.abs(blind.fall).max() < 1e-4
     assert "nowhere" in blind.chart(0).alt or blind.fall.max() > 0
 
 
 @pytest.mark.parametrize("canvas", [(1, 1), (1, 2), (2, 1), (2, 2)])
-def test_maps_cover_the_picture_in_every_shape(who, canvas):
+def test_maps_cover_the_picture_in_every_shape(vision_model, canvas):
     scale = 1 if canvas == (1, 1) else 4
     image = draw(compose({"top left": "red circle"}, canvas), scale=scale)
-    found = look(who, image, "what is in the image?")
+    found = explain(vision_model, image, "what is in the image?")
     assert found.fall.shape == found.found.map(0).shape == (4 * canvas[0], 4 * canvas[1])
     assert found.chart(1, 2).alt.startswith("The picture, and maps over it.")
 

@@ -1,0 +1,251 @@
+"""Collect from nbgrader's exchange."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from autograder.config import COURSE_ID, Course
+from autograder.core.student_id import require_student_id
+from autograder.errors import UserError
+from autograder.intake.arrival import Arrival
+from autograder.intake.collect_result import CollectResult
+from autograder.intake.errors import BadArchive, SubmissionRefused
+from autograder.intake.folders import FolderSource
+from autograder.intake.nbgrader_files import parse_time
+from autograder.intake.staging import StagedFiles, StagingFolder
+
+_SUBMITTING_TAKES = timedelta(minutes=1)
+"""How long after the time in its name nbgrader may still be writing a submission."""
+
+_MAX_LOOKED_AT = 10_000
+
+_DEEPEST = 25
+"""How many files of a folder in the exchange, and how deep, are asked for their last change."""
+
+
+@dataclass(frozen=True)
+class _InboundFolder:
+    """Describe a folder of the exchange.
+
+    Attributes:
+        place: its path.
+        stamp: the time in its name, as nbgrader wrote it.
+        named: the same time in UTC, which the student may choose at will.
+        changed: the latest change that the file system knows of, to it or to a file in it.
+        status: the folder's own, as it was when its owner was looked at.
+    """
+
+    place: Path
+    stamp: str
+    named: datetime
+    changed: datetime
+    status: os.stat_result
+
+    @property
+    def received(self) -> datetime:
+        """Return when it was received: nbgrader's time if that holds, else the latest change."""
+        honest = self.named <= self.changed <= self.named + _SUBMITTING_TAKES
+        return self.named if honest else self.changed
+
+
+def exchange_arrivals(
+    course: Course, assignment: str, staging: StagingFolder, result: CollectResult
+) -> Iterator[Arrival]:
+    """Yield the newest submission of each student in nbgrader's exchange.
+
+    A folder there is named `<student>+<assignment>+<time>[+<random>]` by nbgrader, and belongs
+    to the Unix user who made it. It is taken if that user's name is the student's id, or if it
+    belongs to the very user who collects: then only the instructor can have put it there
+    (the setting of a single user, or of a service that hands in on behalf of others). A hub on
+    which students share one Unix user can prove nothing here; give each a user of their own.
+
+    Its name and the files' own times are the student's to choose; the time of the last change
+    (ctime) isn't. nbgrader is done within a minute of the time in the name; a later change counts,
+    and is reported. Restoring a backup or changing owners and permissions are changes too: then
+    `received=` says what is true.
+
+    Args:
+        course: the course whose exchange is read.
+        assignment: the assignment's name.
+        staging: where each submission's files are copied.
+        result: takes a sentence for each folder that is refused or worth a look.
+
+    Yields:
+        One submission at a time, whose files are in `staging` until the next one.
+
+    Raises:
+        UserError: there is no exchange.
+    """
+    inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
+    if not inbound.is_dir():
+        raise UserError(
+            f"There is no exchange at {inbound}; release with --exchange first, "
+            "or name the folder or zip that the LMS gave you."
+        )
+    newest: dict[str, _InboundFolder] = {}
+    looked_at: Counter[str] = Counter()  # of each student's, in all folders together
+    for place in sorted(inbound.iterdir()):
+        parsed = _inbound_name(place.name, assignment)
+        if parsed is None:
+            continue
+        student, stamp = parsed
+        named = parse_time(stamp)
+        try:
+            student = require_student_id(student)
+            if named is None:
+                raise SubmissionRefused(
+                    f"{place.name}: its name holds no time; it isn't nbgrader's."
+                )
+            status = place.lstat()
+            _require_owner(place, status, student)
+            changed, count = _last_change(place, _MAX_LOOKED_AT - looked_at[student])
+            looked_at[student] += count
+            found = _InboundFolder(place, stamp, named.replace(tzinfo=UTC), changed, status)
+        except UserError as error:
+            result.refused.append(str(error))
+            continue
+        except OSError as error:
+            result.refused.append(f"{place.name} can't be read ({error.strerror}); not taken.")
+            continue
+        before = newest.get(student)
+        if before is None or (found.received, found.named) >= (before.received, before.named):
+            newest[student] = found
+    for student, found in sorted(newest.items()):
+        try:
+            arrival = _exchanged(student, found, staging)
+        except (BadArchive, OSError) as error:
+            result.refused.append(f"{student}: {error}")
+            continue
+        received = arrival.arrived
+        if received != found.named:
+            result.warnings.append(
+                f"{student}: the exchange says {found.named:%Y-%m-%d %H:%M} UTC, the submission "
+                f"was last changed at {received:%Y-%m-%d %H:%M} UTC, which counts; if you moved or "
+                "restored the exchange yourself, collect again with --received, else ask."
+            )
+        if _enrolled(course, student):
+            result.warnings.append(f"{student} wasn't in the class list and was added to it.")
+        yield arrival
+
+
+def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> Arrival:
+    """Copy a submission out of the exchange, so that a change during the copy counts too."""
+    source = FolderSource.of_student(found.place, found.status)
+    staged = StagedFiles(staging, [member.name for member in source.members])
+    latest = found.changed
+    for at in staged.chosen:
+        try:
+            descriptor = source.open(source.members[at])
+        except BadArchive:
+            staged.drop(at)
+            continue
+        try:
+            staged.copy(at, descriptor)
+            latest = max(latest, _changed(os.fstat(descriptor)))
+        finally:
+            os.close(descriptor)
+    latest = max(latest, _last_change(found.place)[0])
+    received = replace(found, changed=latest).received
+    return Arrival(
+        student=student,
+        origin="exchange",
+        name=found.place.name,
+        files=staged.stored(),
+        not_kept=[*staged.not_kept, *source.unlisted],
+        links=source.left_out,
+        deadline=staged.deadline,
+        arrived=received,
+        stamp=found.stamp if received == found.named else "",
+    )
+
+
+def _last_change(place: Path, most: int = _MAX_LOOKED_AT) -> tuple[datetime, int]:
+    """Return the latest change to a folder or anything in it, as the file system has it.
+
+    Of a folder with more in it than anybody hands in, the outermost is looked at; whatever is
+    taken of it is looked at again when it is taken.
+
+    Args:
+        place: the folder.
+        most: how many files and folders in it are looked at.
+
+    Returns:
+        The time, and how many were looked at.
+    """
+    latest = _changed(place.lstat())
+    waiting, left = deque([(str(place), 0)]), most
+    while waiting and left > 0:
+        folder, depth = waiting.popleft()
+        with suppress(OSError), os.scandir(folder) as found:
+            for entry in found:
+                if left <= 0:
+                    break
+                left -= 1
+                with suppress(OSError):
+                    latest = max(latest, _changed(entry.stat(follow_symlinks=False)))
+                    if entry.is_dir(follow_symlinks=False) and depth < _DEEPEST:
+                        waiting.append((entry.path, depth + 1))
+    return latest, most - left
+
+
+def _changed(status: os.stat_result) -> datetime:
+    """Return the later of both times; students can set the first, but not the second."""
+    now = time.time()
+    modified = status.st_mtime if status.st_mtime <= now else 0.0  # nothing is from the future
+    return datetime.fromtimestamp(max(modified, status.st_ctime), UTC)
+
+
+def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
+    """Return the student and time in a folder's name; None if it is of another assignment."""
+    # nbgrader's time zone may hold a "+" of its own ("+0900"), and so may a student's id.
+    match = re.fullmatch(
+        rf"(?P<student>.+)\+{re.escape(assignment)}"
+        r"\+(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [A-Za-z]+| ?[+-]\d\d:?\d\d)?)"
+        r"(?:\+(?P<random>[^+]*))?",
+        name,
+    )
+    return (match["student"], match["time"]) if match else None
+
+
+def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
+    if not stat.S_ISDIR(status.st_mode):
+        raise SubmissionRefused(
+            f"{place.name} isn't a folder of nbgrader's exchange; it was not taken."
+        )
+    if sys.platform == "win32":
+        return
+    import pwd
+
+    uid = status.st_uid
+    try:
+        owner = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        owner = f"user {uid}"
+    if owner != student and uid != os.getuid():
+        raise SubmissionRefused(
+            f"{place.name} claims to be of {student} but belongs to {owner}, so it was not taken; "
+            "ask both how it came about."
+        )
+
+
+def _enrolled(course: Course, student: str) -> bool:
+    """Add the student to the gradebook and return True, if missing; the Unix user proves the id."""
+    from nbgrader.api import MissingEntry
+
+    with course.gradebook() as gradebook:
+        try:
+            gradebook.find_student(student)
+            return False
+        except MissingEntry:
+            gradebook.add_student(student)
+            return True

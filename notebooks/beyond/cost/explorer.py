@@ -1,0 +1,191 @@
+"""The cost explorer: two ways of doing a task, with a slider for each number that decides."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import ipywidgets
+
+from beyond.cost.charts import break_even_chart
+from beyond.cost.formula import (
+    Option,
+    Price,
+    break_even,
+    call_cost,
+    catalog,
+    dollars,
+    payback_months,
+)
+from beyond.locale import _
+from beyond.ui.tables import Table
+from beyond.ui.widgets import PlainBox
+
+
+def compare(before: Option, after: Option, calls: float) -> Table:
+    """Compare two options: the call, the month, and from when the second one pays.
+
+    Args:
+        before: how the task is done now.
+        after: how it could be done; its first training run is paid once.
+        calls: calls a month.
+    """
+    costs = [call_cost(o.input_tokens, o.output_tokens, o.price) for o in (before, after)]
+    months = [before.monthly(calls), after.monthly(calls)]
+    extra = max(after.fixed - before.fixed, 0.0)
+    crossing = break_even(extra, before.call, after.call)
+    once = payback_months(after.training, *months)
+    nothing = "–"
+    rows = [
+        (_("input per call"), *(dollars(c.input) for c in costs)),
+        (_("output per call"), *(dollars(c.output) for c in costs)),
+        (_("one call"), *(dollars(c.total) for c in costs)),
+        (
+            _("fixed per month: hosting and retraining"),
+            *(dollars(o.fixed) for o in (before, after)),
+        ),
+        (
+            _("one month with {calls:,.0f} calls").format(calls=calls),
+            *(dollars(month) for month in months),
+        ),
+        (_("N*: calls per month from which the second pays"), nothing, _calls(crossing)),
+        (_("first training run, paid once"), nothing, dollars(after.training)),
+        (_("months until that is earned back"), nothing, _months(once)),
+    ]
+    caption = _("What each way costs, in US dollars")
+    return Table(caption, ("", before.label, after.label), rows)
+
+
+class Explorer(PlainBox):
+    """Move tokens, calls, prices and fixed costs; the chart and the table follow.
+
+    Args:
+        before: where the sliders start for the way the task is done now.
+        after: where they start for the way it could be done.
+        calls: calls a month to start with.
+        prices: the prices to choose from; the lessons' catalogue if none are given.
+
+    `table` is the table for the sliders' present values, `controls` the widgets by name.
+    """
+
+    def __init__(
+        self,
+        before: Option,
+        after: Option,
+        calls: float = 100_000,
+        prices: Sequence[Price] | None = None,
+    ) -> None:
+        self._labels = (before.label, after.label)
+        known = list(prices if prices is not None else catalog())
+        known += [p for p in (before.price, after.price) if p not in known]
+        choices = [(_price_label(p), p) for p in known]
+        # log scales: the interesting numbers lie between tens and millions
+        self.controls: dict[str, ipywidgets.Widget] = {
+            "calls": ipywidgets.FloatLogSlider(
+                value=calls, min=2, max=8, step=0.05, readout_format=",.0f"
+            ),
+            "price_before": ipywidgets.Dropdown(options=choices, value=before.price),
+            "input_before": _whole(before.input_tokens, 2_000, 10),
+            "output_before": _whole(before.output_tokens, 500, 2),
+            "price_after": ipywidgets.Dropdown(options=choices, value=after.price),
+            "input_after": _whole(after.input_tokens, 2_000, 10),
+            "output_after": _whole(after.output_tokens, 500, 2),
+            "hosting_after": _whole(after.hosting, 1_000, 5),
+            "training_after": _whole(after.training, 5_000, 50),
+            "trainings_after": _whole(after.trainings_per_year, 52, 1),
+        }
+        self._name_controls()
+        for control in self.controls.values():
+            if not isinstance(control, ipywidgets.Dropdown):
+                control.continuous_update = False  # draw once, when the slider comes to rest
+            control.observe(self._changed, names="value")
+        self._figure = ipywidgets.HTML()
+        self._numbers = ipywidgets.HTML()
+        super().__init__([*self._columns(), self._figure, self._numbers], lambda: self.table)
+        self._changed()
+
+    @property
+    def options(self) -> tuple[Option, Option]:
+        """Both ways, as the controls stand now."""
+        value = {name: control.value for name, control in self.controls.items()}
+        before = Option(
+            value["price_before"],
+            value["input_before"],
+            value["output_before"],
+            label=self._labels[0],
+        )
+        after = Option(
+            value["price_after"],
+            value["input_after"],
+            value["output_after"],
+            hosting=value["hosting_after"],
+            training=value["training_after"],
+            trainings_per_year=value["trainings_after"],
+            label=self._labels[1],
+        )
+        return before, after
+
+    @property
+    def table(self) -> Table:
+        """The numbers of the chart, for the controls' present values."""
+        return compare(*self.options, self.controls["calls"].value)
+
+    def _changed(self, change: object = None) -> None:
+        chart = break_even_chart(*self.options, self.controls["calls"].value)
+        self._figure.value = chart.html()
+        # polite: a screen reader reads the new numbers when the slider has come to rest
+        self._numbers.value = f'<div aria-live="polite">{self.table._repr_html_()}</div>'
+
+    def _name_controls(self) -> None:
+        labels = {
+            "calls": _("calls per month"),
+            "price": _("$ per million tokens"),
+            "input": _("input tokens"),
+            "output": _("output tokens"),
+            "hosting": _("hosting, $ a month"),
+            "training": _("one training run, $"),
+            "trainings": _("retrainings a year"),
+        }
+        options = dict(zip(("before", "after"), self._labels, strict=True))
+        for name, control in self.controls.items():
+            what, _underscore, which = name.partition("_")
+            control.description = labels[what]
+            # the whole name, for whoever doesn't see in which column a control stands
+            control.tooltip = f"{options[which]}: {labels[what]}" if which else labels[what]
+            control.style.description_width = "11em"
+            control.layout.width = "98%"
+
+    def _columns(self) -> list[ipywidgets.Widget]:
+        """Place the calls on top and a column for each way below; on a narrow page they wrap."""
+        columns = []
+        for which, label in zip(("before", "after"), self._labels, strict=True):
+            title = ipywidgets.HTML(f"<b>{html.escape(label)}</b>")
+            own = [c for name, c in self.controls.items() if name.endswith(f"_{which}")]
+            columns.append(ipywidgets.VBox([title, *own]))
+        side_by_side = ipywidgets.Layout(
+            width="100%", grid_template_columns="repeat(auto-fit, minmax(24em, 1fr))"
+        )
+        return [self.controls["calls"], ipywidgets.GridBox(columns, layout=side_by_side)]
+
+
+def _whole(value: float, highest: int, step: int) -> ipywidgets.IntSlider:
+    start = round(value)
+    return ipywidgets.IntSlider(
+        value=start, min=0, max=max(highest, 4 * start), step=step, readout_format=",d"
+    )
+
+
+def _price_label(price: Price) -> str:
+    return _("{model}: {input:g} in, {output:g} out").format(
+        model=price.label or price.model or _("your own price"),
+        input=price.input,
+        output=price.output,
+    )
+
+
+def _calls(number: float) -> str:
+    return f"{number:,.0f}" if number != float("inf") else _("never")
+
+
+def _months(number: float) -> str:
+    return f"{number:,.1f}" if number != float("inf") else _("never")

@@ -1,0 +1,1 @@
+"""Run language models on this machine and measure them; shared by all lessons."""

@@ -1,0 +1,301 @@
+"""How often a model picks the right label, with an interval, and what its prompts cost in tokens.
+
+A label is one token, so one pass over the prompt tells everything: which label the model holds
+most likely (`chosen`), and what it would have written first, labels or not (`written`). What
+all prompts begin with is read once and its keys and values are reused, which is how providers'
+prompt caches work too; the results are the same as without.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from beyond.locale import _
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+
+Z_95 = 1.959964
+"""Standard normal quantile of a two-sided 95 % interval."""
+
+BATCH_TOKENS = 6_000
+"""Tokens, the shared beginning included, in one pass; bounds the memory for keys and values."""
+
+
+def wilson(right: int, of: int, z: float = Z_95) -> tuple[float, float]:
+    """Compute the 95% interval for a share, from `right` of `of` tries: (low, high) in [0, 1].
+
+    Wilson's score interval: unlike right/of ± z·sqrt(…) it stays within [0, 1] and isn't empty
+    when all tries are right. It speaks about which items were drawn, not about seeds or prompts.
+
+    Source: Wilson (1927), Journal of the American Statistical Association 22, p. 209.
+
+    Raises:
+        ValueError: unless 0 <= right <= of and of > 0.
+    """
+    if not 0 <= right <= of or of == 0:
+        raise ValueError(f"{right} of {of} is no share.")
+    share = right / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model answered to a list of prompts, in their order."""
+
+    labels: tuple[str, ...]
+    """The words to choose from."""
+    log_probabilities: tuple[tuple[float, ...], ...]
+    """For each prompt the natural logarithm of each label's probability, in `labels`' order."""
+    expected: tuple[str, ...]
+    written: tuple[str, ...]
+    """The token that the model would write first, of its whole vocabulary."""
+    prompt_tokens: tuple[int, ...]
+    """The whole prompt's length, the shared beginning included."""
+    seconds: float
+    """For all prompts, the shared beginning read once."""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The most likely label for each prompt."""
+        return tuple(
+            self.labels[max(range(len(row)), key=row.__getitem__)] for row in self.log_probabilities
+        )
+
+    @property
+    def hits(self) -> tuple[bool, ...]:
+        """For each prompt, whether the most likely label is the right one."""
+        return tuple(c == e for c, e in zip(self.chosen, self.expected, strict=True))
+
+    @property
+    def right(self) -> int:
+        """How many are right."""
+        return sum(self.hits)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of prompts whose most likely label is the right one."""
+        return self.right / len(self.expected)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy (Wilson)."""
+        return wilson(self.right, len(self.expected))
+
+    @property
+    def obeyed(self) -> float:
+        """The share of prompts after which the model would write that label of its own accord."""
+        agree = sum(w == c for w, c in zip(self.written, self.chosen, strict=True))
+        return agree / len(self.expected)
+
+    @property
+    def mean_prompt_tokens(self) -> float:
+        """Tokens per prompt on average."""
+        return statistics.fmean(self.prompt_tokens)
+
+    def calibrated(self) -> Scores:
+        """Remove the model's bias towards some labels, without looking at right answers.
+
+        From each label's log-probability its mean over all prompts is subtracted, so a label
+        is chosen where it is likelier than it usually is. This takes for granted that the labels
+        are about equally frequent among the prompts.
+
+        Source: batch calibration, Zhou et al. (2023), https://arxiv.org/abs/2309.17249
+        """
+        means = [statistics.fmean(column) for column in zip(*self.log_probabilities, strict=True)]
+        rows = tuple(
+            tuple(value - mean for value, mean in zip(row, means, strict=True))
+            for row in self.log_probabilities
+        )
+        return replace(self, log_probabilities=rows)
+
+    def among(self, keep: Sequence[bool]) -> Scores:
+        """Keep the scores of the prompts whose place in `keep` is true; `seconds` stays."""
+
+        def some(values: tuple) -> tuple:
+            return tuple(v for v, wanted in zip(values, keep, strict=True) if wanted)
+
+        return Scores(
+            self.labels,
+            some(self.log_probabilities),
+            some(self.expected),
+            some(self.written),
+            some(self.prompt_tokens),
+            self.seconds,
+        )
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return _(
+            "{share:.0%} right ({right} of {of}; 95 % interval {low:.0%} to {high:.0%})"
+        ).format(share=self.accuracy, right=self.right, of=len(self.expected), low=low, high=high)
+
+    __repr__ = __str__
+
+
+def score(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    expected: Sequence[str],
+    labels: Sequence[str],
+    beginning: str = "",
+) -> Scores:
+    """Let the model choose a label for each prompt.
+
+    Args:
+        model: any causal language model of transformers, with or without a `peft` adapter.
+        tokenizer: the model's own.
+        prompts: each ends where the label is to be written, without a space ("… Team:").
+        expected: the right label of each prompt.
+        labels: the words to choose from; each must be a single token after a space.
+        beginning: what every prompt begins with; read once. Let it end at a line's end, so that
+            the text is cut into the same tokens with and without this shortcut.
+
+    Raises:
+        ValueError: if a label isn't one token, or a prompt is empty.
+    """
+    import torch
+
+    label_ids = token_ids(tokenizer, labels)
+    ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    if not all(ids):
+        raise ValueError("A prompt is empty.")
+    shared = tokenizer(beginning, add_special_tokens=False)["input_ids"] if beginning else []
+    likely: list[tuple[float, ...]] = [()] * len(ids)
+    written = [""] * len(ids)
+    began = time.perf_counter()
+    with torch.inference_mode():
+        known = _read(model, shared) if shared else None
+        for rows in _batches([len(row) for row in ids], len(shared)):
+            logits = _last_logits(model, [ids[i] for i in rows], known, len(shared))
+            logs = logits.log_softmax(dim=1)
+            first = logits.argmax(dim=1).tolist()
+            for i, row, token in zip(rows, logs[:, label_ids].tolist(), first, strict=True):
+                likely[i] = tuple(row)
+                written[i] = tokenizer.decode([token]).strip()
+    return Scores(
+        labels=tuple(labels),
+        log_probabilities=tuple(likely),
+        expected=tuple(expected),
+        written=tuple(written),
+        prompt_tokens=tuple(len(shared) + len(row) for row in ids),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def last_logits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
+) -> torch.Tensor:
+    """Compute the logits (prompts × vocabulary) of what follows each prompt.
+
+    With gradients, if they are on: a training loop may call it.
+    """
+    rows = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    return _last_logits(model, rows, None, 0)
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[int]:
+    """Return the token of each label after a space.
+
+    Raises:
+        ValueError: if a label isn't one token.
+    """
+    return [_only_token(tokenizer, label) for label in labels]
+
+
+def seconds_per_call(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    beginning: str = "",
+) -> float:
+    """Measure the median seconds from a prompt to its label, one at a time, nothing reused.
+
+    Args:
+        prompts: a few (5 are enough); one more pass beforehand isn't counted.
+        beginning: what every prompt begins with; read again each time.
+    """
+    import torch
+
+    ids = [
+        tokenizer(beginning + prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        for prompt in prompts
+    ]
+    spent = []
+    with torch.inference_mode():
+        for row in [ids[0], *ids]:
+            began = time.perf_counter()
+            model(input_ids=row.to(model.device), logits_to_keep=1, use_cache=False)
+            spent.append(time.perf_counter() - began)
+    return statistics.median(spent[1:])
+
+
+def _only_token(tokenizer: PreTrainedTokenizerBase, label: str) -> int:
+    ids = tokenizer(" " + label, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise ValueError(f"{label!r} is {len(ids)} tokens; choose a label that is one.")
+    return ids[0]
+
+
+def _batches(lengths: Sequence[int], shared: int) -> Iterator[list[int]]:
+    """Group prompts of similar length, together at most BATCH_TOKENS or a single prompt."""
+    rows: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if rows and (len(rows) + 1) * (shared + lengths[i]) > BATCH_TOKENS:
+            yield rows
+            rows = []
+        rows.append(i)
+    if rows:
+        yield rows
+
+
+def _read(model: PreTrainedModel, shared: list[int]) -> Cache:
+    """Prefill the shared beginning, and return its KV cache."""
+    import torch
+
+    ids = torch.tensor([shared], device=model.device)
+    return model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+
+
+def _last_logits(
+    model: PreTrainedModel, rows: list[list[int]], known: Cache | None, shared: int
+) -> torch.Tensor:
+    """Compute the logits (rows × vocabulary) after the last token of each row.
+
+    Rows are padded on the left, so that every last token stands in the last column; padding is
+    masked, and positions count on from the shared beginning as if there were none.
+    """
+    import torch
+
+    device = model.device
+    longest = max(len(row) for row in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long, device=device)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, longest - len(row) :] = torch.tensor(row, device=device)
+        mask[i, longest - len(row) :] = 1
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0) + shared
+    past = None
+    if known is not None:
+        past = copy.deepcopy(known)  # a pass appends to the cache it is given
+        past.batch_repeat_interleave(len(rows))
+        mask = torch.cat([mask.new_ones(len(rows), shared), mask], dim=1)
+    out = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=past,
+        use_cache=past is not None,
+        logits_to_keep=1,
+    )
+    return out.logits[:, -1].float()

@@ -1,0 +1,113 @@
+"""The small models that the lessons speak of: size, context, licence, languages, shape.
+
+All of it is in `families.json`, with a date and a source for each model.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from beyond.lm.model_size import FORMATS, Shape, weight_bytes
+from beyond.locale import _
+from beyond.ui.tables import Table
+
+_FILE = Path(__file__).parent / "families.json"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model as its publisher describes it."""
+
+    name: str
+    released: str
+    """Year and month."""
+    parameters: float
+    """As the publisher gives them, rounded; `shape.parameters()` is the exact count."""
+    context: int
+    """Tokens."""
+    licence: str
+    free: bool
+    """Whether the licence is an open-source one: any use, no conditions on who."""
+    tokenizer: str
+    languages: tuple[str, ...]
+    """ISO 639-1 codes, as the publisher lists them."""
+    shape: Shape
+    source: str
+    remark: str = ""
+    challenge: bool = False
+    """Whether it belongs to the catalogue of the challenge, autumn 2024."""
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Return all models, smallest first."""
+    found = []
+    for entry in _read()["models"]:
+        fields = dict(entry)
+        fields["shape"] = Shape(**fields["shape"])
+        fields["languages"] = tuple(fields["languages"])
+        # another name in the file: a challenge asks for a tokenizer by this one
+        fields["tokenizer"] = fields.pop("text_cut_by")
+        found.append(Family(**fields))
+    return tuple(sorted(found, key=lambda family: family.parameters))
+
+
+def family(name: str) -> Family:
+    """Return the model of that name.
+
+    Raises:
+        LookupError: if the file has none.
+    """
+    for each in families():
+        if each.name == name:
+            return each
+    known = ", ".join(each.name for each in families())
+    raise LookupError(f"There is no model {name!r} in {_FILE.name}; there are: {known}.")
+
+
+def as_of() -> str:
+    """Return the day on which the data were taken from their sources."""
+    return _read()["as_of"]
+
+
+def table() -> Table:
+    """Tabulate size, context, license, languages and memory of every model."""
+    rows = []
+    for each in families():
+        exact, active = each.shape.parameters(), each.shape.active_parameters()
+        size = f"{exact / 1e9:.3g}B"
+        if active != exact:
+            size += " " + _("({active:.3g}B active)").format(active=active / 1e9)
+        rows.append(
+            (
+                each.name,
+                each.released,
+                size,
+                f"{each.context // 1024}k",
+                each.licence,
+                _("{count}, Korean").format(count=len(each.languages))
+                if "ko" in each.languages
+                else str(len(each.languages)),
+                f"{weight_bytes(exact, FORMATS['bf16']) / 1e9:.1f}",
+                f"{weight_bytes(exact, FORMATS['int4']) / 1e9:.1f}",
+            )
+        )
+    header = (
+        _("model"),
+        _("released"),
+        _("parameters"),
+        _("context"),
+        _("licence"),
+        _("languages"),
+        _("GB, bf16"),
+        _("GB, int4"),
+    )
+    return Table(_("Small models, as of {date}").format(date=as_of()), header, rows)
+
+
+@cache
+def _read() -> dict:
+    return json.loads(_FILE.read_text("utf-8"))

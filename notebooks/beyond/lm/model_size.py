@@ -1,0 +1,71 @@
+"""From a transformer's shape to its parameters, and to the memory that it needs.
+
+The shape is what a published config.json says. All models of the lessons are of one kind: an
+embedding, layers of attention (with fewer key and value heads than query heads) and of a gated
+feed-forward network or several of them as experts, and an output head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FORMATS = {"fp32": 32.0, "bf16": 16.0, "int8": 8.5, "int4": 5.0}
+"""Bits that a weight takes. int8 is GGUF's Q8_0 (a scale of 16 bits for 32 weights), int4 its
+Q4_1 (a scale and a minimum, 32 bits for 32 weights)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a decoder-only transformer, in numbers of things."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    """Width of the feed-forward network, or of one expert."""
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool = False
+    """Whether the output head is the embedding, used a second time."""
+    experts: int = 1
+    active_experts: int = 1
+    """Experts that a token goes through."""
+    attention_bias: bool = False
+    norm_bias: bool = False
+    head_bias: bool = False
+
+    def parameters(self) -> int:
+        """Count all parameters."""
+        return self._count(self.experts)
+
+    def active_parameters(self) -> int:
+        """Count the parameters one token goes through: with experts, only the chosen ones.
+
+        The embedding is counted whole, as publishers do, though a token reads one row of it.
+        """
+        return self._count(self.active_experts)
+
+    def cache_bytes(self, tokens: int, bits: float = 16) -> float:
+        """Return the KV cache's bytes after `tokens` tokens.
+
+        A key and a value per layer and KV head.
+        """
+        return 2 * self.layers * self.kv_heads * self.head_dim * tokens * bits / 8
+
+    def _count(self, experts: int) -> int:
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        attention = 2 * self.hidden * queries + 2 * self.hidden * keys
+        if self.attention_bias:
+            attention += queries + 2 * keys + self.hidden
+        network = 3 * self.hidden * self.intermediate  # gate, up, down
+        router = self.hidden * self.experts if self.experts > 1 else 0
+        norm = self.hidden * (2 if self.norm_bias else 1)
+        layer = attention + experts * network + router + 2 * norm
+        tables = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return self.layers * layer + norm + tables + (self.vocabulary if self.head_bias else 0)
+
+
+def weight_bytes(parameters: float, bits: float) -> float:
+    """Return the bytes of so many weights in a format."""
+    return parameters * bits / 8

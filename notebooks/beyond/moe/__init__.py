@@ -1,0 +1,5 @@
+"""Lesson 4, mixture of experts: the layer, and byte-level models trained with it."""
+
+from beyond.old_names import handed_on
+
+__getattr__ = handed_on(__name__)

@@ -1,0 +1,165 @@
+"""The lessons' task: which team of a shop answers a message.
+
+The shop doesn't exist. Its handbook (20 rules, one a topic) and its messages were written for
+this course by `tools/make_shop.py`; 300 messages are for training, 100 of other wording are held
+out. About half of the rules are what anybody would guess, the others are customs of the house.
+The model reads English; the Korean text beside it is for the reader, and for the experiment
+with Korean in lesson 1.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beyond.lm.classification import Scores, score
+from beyond.locale import language
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message, or a rule of the handbook, in both languages."""
+
+    topic: str
+    team: str
+    """The team that answers."""
+    en: str
+    ko: str
+
+    @property
+    def shown(self) -> str:
+        """The English text; in the Korean course with its translation behind it."""
+        return f"{self.en} ({self.ko})" if language() == "ko" else self.en
+
+
+ADAPTER = Path(__file__).parent / "shop_adapter"
+"""A LoRA adapter for SmolLM2 trained on `training()`, made by `tools/make_adapter.py`."""
+
+
+def teams() -> tuple[str, ...]:
+    """Return the five teams; each is one token for SmolLM2 after a space."""
+    return tuple(_data()["teams"])
+
+
+def handbook() -> list[Entry]:
+    """Return the 20 rules, as they were while the training messages were collected."""
+    return _entries(_data()["handbook"])
+
+
+def training() -> list[Entry]:
+    """Return 300 messages with their teams: 15 a topic, 5 sentences in 3 variations each."""
+    return _entries(_data()["training"])
+
+
+def held_out() -> list[Entry]:
+    """Return 100 messages with their teams, 5 a topic; no sentence of them is in `training()`."""
+    return _entries(_data()["held_out"])
+
+
+def later_handbook() -> list[Entry]:
+    """Return the handbook after four rules were added and one was changed: 24 rules."""
+    changes = _entries(_data()["later"]["handbook"])
+    changed = {rule.topic for rule in changes}
+    return [rule for rule in handbook() if rule.topic not in changed] + changes
+
+
+def later_messages() -> list[Entry]:
+    """Return 25 messages that fall under the added and changed rules, 5 for each."""
+    return _entries(_data()["later"]["messages"])
+
+
+INSTRUCTIONS = (
+    "You sort messages to a shop. Each message goes to one team: kitchen, garden, office, "
+    "billing or delivery.\n\n"
+)
+
+
+def asked(message: str) -> str:
+    """Return the end of every prompt: the message, and the place for the team."""
+    return f"Message: {message}\nTeam:"
+
+
+def examples(number: int, seed: int = 0) -> list[Entry]:
+    """Choose training messages to show in a prompt: topics differ as long as there are others.
+
+    Teams come in turn, so that no team is shown twice before each has been shown once.
+    """
+    chance = random.Random(seed)
+    topics: dict[str, list[str]] = {team: [] for team in teams()}
+    for rule in handbook():
+        topics[rule.team].append(rule.topic)
+    for names in topics.values():
+        chance.shuffle(names)
+    shown = []
+    while len(shown) < number:
+        turn = list(teams())
+        chance.shuffle(turn)
+        rounds = len(shown) // len(turn)
+        for team in turn[: number - len(shown)]:
+            topic = topics[team][rounds % len(topics[team])]
+            shown.append(
+                chance.choice([m for m in training() if m.topic == topic and m not in shown])
+            )
+    return shown
+
+
+def with_rules(message: str, rules: Sequence[str]) -> str:
+    """Return the end of a prompt with retrieval: rules of the handbook, then the message."""
+    return f"Handbook: {' '.join(rules)}\n{asked(message)}"
+
+
+def accuracy(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Entry] | None = None,
+    shots: int = 5,
+    seed: int = 0,
+    rules: bool = False,
+) -> Scores:
+    """Measure how often a model names the right team after a prompt with `shots` examples.
+
+    Args:
+        model: any causal language model of transformers.
+        tokenizer: the model's own.
+        messages: the held-out ones if none are given.
+        shots: examples in the prompt, chosen by `examples(shots, seed)`.
+        rules: put before each message the rule that it falls under, as a search that is always
+            right would; what is measured then is whether the model reads.
+    """
+    messages = held_out() if messages is None else messages
+    # A changed rule counts only for messages that were given its new team.
+    rule = {(r.topic, r.team): r.en for r in [*handbook(), *later_handbook()]}
+
+    def prompt(message: Entry) -> str:
+        return (
+            with_rules(message.en, [rule[message.topic, message.team]])
+            if rules
+            else asked(message.en)
+        )
+
+    shown = "".join(f"{prompt(m)} {m.team}\n\n" for m in examples(shots, seed))
+    return score(
+        model,
+        tokenizer,
+        prompts=[prompt(m) for m in messages],
+        expected=[m.team for m in messages],
+        labels=teams(),
+        beginning=INSTRUCTIONS + shown,
+    )
+
+
+def _entries(rows: list[dict]) -> list[Entry]:
+    return [Entry(**row) for row in rows]
+
+
+@cache
+def _data() -> dict:
+    return json.loads((Path(__file__).parent / "shop.json").read_text("utf-8"))

@@ -1,0 +1,226 @@
+"""Will it run on my laptop? A function, and a widget over it.
+
+What a model needs in memory while it answers:
+
+    weights      parameters × bits / 8
+    KV cache     2 × layers × KV heads × head size × tokens × 2 bytes
+    the program  about 1 GB for the runtime and what it computes with
+
+It runs if that fits beside what the system and the open programs keep. How fast it can write is
+bounded by the memory: each new token reads the active weights and the cache once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ipywidgets
+
+from beyond.lm.families import Family, families
+from beyond.lm.model_size import FORMATS, weight_bytes
+from beyond.locale import _
+from beyond.ui.tables import Table
+from beyond.ui.widgets import PlainBox
+
+PROGRAM_GB = 1.0
+"""An assumption: what runs the model, and its intermediate results."""
+
+KEPT_GB = 4.0
+"""An assumption: what the system, a browser and an editor keep for themselves."""
+
+MEMORY_READ_GB_S = 30.0
+"""What the machine on which the lessons' times were taken reads in a second, about (lesson 0)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `will_it_run` found about one model, in 10^9 bytes."""
+
+    name: str
+    weights_gb: float
+    cache_gb: float
+    room_gb: float
+    tokens_per_second: float
+    """At most; a bound, no forecast."""
+    problems: tuple[str, ...]
+    """What speaks against it, in words; empty if nothing does."""
+    notes: tuple[str, ...] = ()
+    """What to know although it runs."""
+
+    @property
+    def needed_gb(self) -> float:
+        """Weights, cache and program together."""
+        return self.weights_gb + self.cache_gb + PROGRAM_GB
+
+    @property
+    def runs(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        said = _("runs")
+        if not self.runs:
+            said = _("no: {problems}").format(problems=", ".join(self.problems))
+        text = _(
+            "{name}: {weights:.1f} GB of weights + {cache:.1f} GB of cache + {program:.0f} GB = "
+            "{needed:.1f} GB of {room:.1f} GB, at most {speed} tokens a second: {said}"
+        ).format(
+            name=self.name,
+            weights=self.weights_gb,
+            cache=self.cache_gb,
+            program=PROGRAM_GB,
+            needed=self.needed_gb,
+            room=self.room_gb,
+            speed=_pace(self.tokens_per_second),
+            said=said,
+        )
+        return "; ".join([text, *self.notes])
+
+
+def will_it_run(
+    model: Family,
+    memory_gb: float = 16.0,
+    bits: float = FORMATS["int4"],
+    context: int = 4096,
+    languages: Sequence[str] = (),
+    bandwidth_gb_s: float = MEMORY_READ_GB_S,
+    kept_gb: float = KEPT_GB,
+) -> Verdict:
+    """Decide whether `model` runs on a machine, with the reasons to rule it out.
+
+    Args:
+        model: from `beyond.lm.families`.
+        memory_gb: the machine's memory, in 10^9 bytes.
+        bits: per weight; `FORMATS` names the usual ones.
+        context: tokens of prompt and answer together.
+        languages: ISO 639-1 codes that the publisher must list.
+        bandwidth_gb_s: what the machine reads from memory in a second, in 10^9 bytes.
+        kept_gb: what other programs need.
+
+    Raises:
+        ValueError: if a number isn't positive.
+    """
+    for name, value in (
+        ("memory_gb", memory_gb),
+        ("bits", bits),
+        ("context", context),
+        ("bandwidth_gb_s", bandwidth_gb_s),
+    ):
+        if not value > 0:
+            raise ValueError(f"{name} is {value}; it must be more than 0.")
+    weights = weight_bytes(model.shape.parameters(), bits) / 1e9
+    cache = model.shape.cache_bytes(context) / 1e9
+    room = max(memory_gb - kept_gb, 0.0)
+    read = weight_bytes(model.shape.active_parameters(), bits) / 1e9 + cache
+    problems, notes = [], []
+    if weights + cache + PROGRAM_GB > room:
+        problems.append(_("too large"))
+    if context > model.context:
+        problems.append(_("reads {context:,} tokens at most").format(context=model.context))
+    missing = [code for code in languages if code not in model.languages]
+    if missing:
+        problems.append(_("does not list {languages}").format(languages=", ".join(missing)))
+    if not model.free:
+        notes.append(_("read the licence first: {licence}").format(licence=model.licence))
+    return Verdict(
+        model.name, weights, cache, room, bandwidth_gb_s / read, tuple(problems), tuple(notes)
+    )
+
+
+def verdicts(
+    memory_gb: float = 16.0,
+    bits: float = FORMATS["int4"],
+    context: int = 4096,
+    languages: Sequence[str] = (),
+    bandwidth_gb_s: float = MEMORY_READ_GB_S,
+) -> Table:
+    """Tabulate `will_it_run` for every model of the data file."""
+    rows = []
+    for model in families():
+        found = will_it_run(model, memory_gb, bits, context, languages, bandwidth_gb_s)
+        answer = "✓" if found.runs else "✗ " + ", ".join(found.problems)
+        rows.append(
+            (
+                found.name,
+                f"{found.weights_gb:.1f}",
+                f"{found.cache_gb:.1f}",
+                f"{found.needed_gb:.1f}",
+                _pace(found.tokens_per_second),
+                model.licence,
+                answer,
+            )
+        )
+    room = max(memory_gb - KEPT_GB, 0)
+    caption = _(
+        "GB needed at {bits:g} bits a weight and {context:,} tokens; {room:.0f} GB are there"
+    ).format(bits=bits, context=context, room=room)
+    header = (
+        _("model"),
+        _("weights"),
+        _("KV cache"),
+        _("in all"),
+        _("tokens a second, at most"),
+        _("licence"),
+        _("runs?"),
+    )
+    return Table(caption, header, rows)
+
+
+def _pace(tokens_per_second: float) -> str:
+    """Format a speed for a reader: below 10 the first decimal matters."""
+    return f"{tokens_per_second:,.{0 if tokens_per_second >= 10 else 1}f}"
+
+
+class LaptopCheck(PlainBox):
+    """Set a machine and a use; a table says which models run on it, and what speaks against them.
+
+    `controls` are the widgets by name, `table` the answer for their present values.
+    """
+
+    def __init__(self, memory_gb: float = 16, bandwidth_gb_s: float = MEMORY_READ_GB_S) -> None:
+        bits_of = _("{name}: {bits:g} bits")
+        formats = [(bits_of.format(name=n, bits=b), b) for n, b in FORMATS.items()]
+        self.controls: dict[str, ipywidgets.Widget] = {
+            "memory": ipywidgets.IntSlider(
+                value=round(memory_gb), min=4, max=128, step=4, description=_("memory, GB")
+            ),
+            "bits": ipywidgets.Dropdown(
+                options=formats, value=FORMATS["int4"], description=_("weights as")
+            ),
+            "context": ipywidgets.Dropdown(
+                options=[(f"{n:,}", n) for n in (2**k for k in range(10, 19))],
+                value=4096,
+                description=_("context, tokens"),
+            ),
+            "languages": ipywidgets.Text(
+                value="en ko", description=_("languages"), placeholder="en ko ja"
+            ),
+            "bandwidth": ipywidgets.IntSlider(
+                value=round(bandwidth_gb_s),
+                min=5,
+                max=800,
+                step=5,
+                description=_("memory reads, GB/s"),
+            ),
+        }
+        for control in self.controls.values():
+            control.continuous_update = False
+            control.style.description_width = "11em"
+            control.layout.width = "98%"
+            control.observe(self._changed, names="value")
+        self._answer = ipywidgets.HTML()
+        super().__init__([*self.controls.values(), self._answer], lambda: self.table)
+        self._changed()
+
+    @property
+    def table(self) -> Table:
+        """The answer for the controls' present values."""
+        value = {name: control.value for name, control in self.controls.items()}
+        codes = value["languages"].lower().replace(",", " ").split()
+        return verdicts(value["memory"], value["bits"], value["context"], codes, value["bandwidth"])
+
+    def _changed(self, change: object = None) -> None:
+        table = self.table
+        # polite: a screen reader reads the new table when the control has come to rest
+        self._answer.value = f'<div aria-live="polite">{table._repr_html_()}</div>'

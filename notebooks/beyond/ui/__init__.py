@@ -1,0 +1,1 @@
+"""Show things in a notebook: figures, tables, widgets, self-checks and the lesson clock."""

@@ -1,0 +1,147 @@
+"""Figures for the lessons: one style, a font with Hangul, and alt text on every figure.
+
+A `Chart` is a matplotlib figure together with the words for those who don't see it. As the last
+value of a cell it shows itself. JupyterLab drops the alt text of a PNG output, so a chart is
+sent as HTML with an `img` that carries it; front ends without HTML get the words.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import importlib.util
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+
+HANGUL_FONT = "NanumGothic"
+"""Nanum Gothic, SIL Open Font License 1.1, as the package koreanize-matplotlib carries it."""
+
+# Okabe and Ito's colours: told apart with every common colour vision, and in print.
+BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
+
+_STYLE = {
+    "figure.figsize": (7.2, 3.8),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    # letters moved onto whole pixels lose a part of their tails
+    "text.hinting": "no_hinting",
+    "axes.unicode_minus": False,  # many Hangul fonts lack the minus sign U+2212
+    "grid.color": "#DDDDDD",
+    "lines.linewidth": 2.2,
+    "font.size": 11,
+    "legend.frameon": False,
+    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, RED, GRAY]),
+}
+
+
+@cache
+def _font_family() -> tuple[str, ...]:
+    """Return the fonts to draw with; the first that has a letter is used for it.
+
+    The package that carries the font is only located, never imported: its import needs
+    `distutils`, which Python 3.12 no longer has.
+    """
+    found = importlib.util.find_spec("koreanize_matplotlib")
+    if found and found.submodule_search_locations:
+        folder = Path(found.submodule_search_locations[0]) / "fonts"
+        for name in ("NanumGothic.ttf", "NanumGothicBold.ttf"):
+            if (folder / name).is_file():
+                font_manager.fontManager.addfont(folder / name)
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    # The others are what macOS, Windows and Linux desktops have.
+    choices = (HANGUL_FONT, "Noto Sans CJK KR", "Apple SD Gothic Neo", "Malgun Gothic")
+    hangul = [name for name in choices if name in here][:1]
+    return (*hangul, "DejaVu Sans")
+
+
+def use_style() -> None:
+    """Draw every figure from now on in the course's style, Hangul included."""
+    mpl.rcParams.update(_STYLE | {"font.family": list(_font_family())})
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the course's style inside a `with` block, Hangul included."""
+    with mpl.rc_context(_STYLE | {"font.family": list(_font_family())}):
+        yield
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and its alt text: what it shows, in words, with the numbers that matter.
+
+    Raises:
+        ValueError: if the alt text is empty.
+    """
+
+    figure: Figure
+    alt: str
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip():
+            raise ValueError("A figure needs alt text: say what it shows.")
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot:  # it would show the figure a second time at the end of the cell
+            pyplot.close(self.figure)
+
+    def png(self) -> bytes:
+        """Return the figure as a PNG file."""
+        buffer = io.BytesIO()
+        with style():
+            # tight: the lines of a Hangul font are taller than the layout reckons with
+            self.figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.12)
+        return buffer.getvalue()
+
+    def html(self) -> str:
+        """Return the figure as an HTML image with its alt text."""
+        data = base64.b64encode(self.png()).decode("ascii")
+        return (
+            f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.alt)}" '
+            'style="max-width:100%">'
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return {"text/plain": self.alt, "text/html": self.html()}
+
+
+def bars(values: dict[str, Sequence[float]], groups: Sequence[str], unit: str, title: str) -> Chart:
+    """Draw bars side by side: a color for each key of `values`, a cluster for each group.
+
+    The value stands at each bar, so that nothing has to be read off an axis.
+    """
+    with style():
+        figure = Figure()
+        axes = figure.subplots()
+        height = 0.8 / len(values)
+        for i, (name, numbers) in enumerate(values.items()):
+            places = [row + i * height for row in range(len(groups))]
+            drawn = axes.barh(places, numbers, height * 0.92, label=name)
+            axes.bar_label(drawn, fmt="{:,.4g}", padding=3, fontsize=9)
+        middle = height * (len(values) - 1) / 2
+        axes.set_yticks([row + middle for row in range(len(groups))], groups)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.12)
+        axes.set_xlabel(unit)
+        axes.set_title(title)
+        if len(values) > 1:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    rows = [
+        f"{group}: " + ", ".join(f"{name} {values[name][i]:,.4g}" for name in values)
+        for i, group in enumerate(groups)
+    ]
+    return Chart(figure, f"{title} ({unit}). " + "; ".join(rows) + ".")

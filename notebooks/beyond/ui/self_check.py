@@ -1,0 +1,127 @@
+"""The questions with which a learner checks themselves, and the widget that asks them.
+
+Nobody grades these. Each lesson's folder has a module `self_check` with a function `questions()`:
+they are there and not in the lesson, so that an answer isn't read by accident before the learner
+has thought about it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ipywidgets
+
+from beyond.locale import _
+from beyond.ui.widgets import PlainBox
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing a learner may answer."""
+
+    text: str
+    why: str
+    """Why it is right, or what makes it tempting and wrong."""
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with exactly one right choice."""
+
+    text: str
+    choices: tuple[Choice, ...]
+
+    def __post_init__(self) -> None:
+        if sum(choice.right for choice in self.choices) != 1:
+            raise ValueError(f"A question needs exactly one right choice: {self.text}")
+
+
+class SelfCheck(PlainBox):
+    """Questions with choices; a button says whether the choice is right, and why.
+
+    `choices` are the radio buttons, `buttons` the buttons, `answers` the texts that appear, one
+    of each for a question.
+    """
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self.questions = list(questions)
+        self.choices: list[ipywidgets.RadioButtons] = []
+        self.buttons: list[ipywidgets.Button] = []
+        self.answers: list[ipywidgets.HTML] = []
+        rows: list[ipywidgets.Widget] = []
+        for number, question in enumerate(self.questions, start=1):
+            title = ipywidgets.HTML(f"<p><b>{number}. {html.escape(question.text)}</b></p>")
+            choice = ipywidgets.RadioButtons(
+                options=[(c.text, i) for i, c in enumerate(question.choices)],
+                value=None,
+                tooltip=question.text,
+                layout=ipywidgets.Layout(width="100%"),
+            )
+            button = ipywidgets.Button(
+                description=_("Check"),
+                tooltip=_("Check question {number}").format(number=number),
+            )
+            answer = ipywidgets.HTML()
+            button.on_click(lambda _button, i=number - 1: self.answer(i))
+            self.choices.append(choice)
+            self.buttons.append(button)
+            self.answers.append(answer)
+            rows += [title, choice, button, answer]
+        super().__init__(rows, lambda: _PlainQuestions(self.questions))
+
+    def answer(self, index: int) -> None:
+        """Show whether the choice made for question `index`, counted from 0, is right, and why."""
+        chosen = self.choices[index].value
+        if chosen is None:
+            text = _("Choose an answer first.")
+        else:
+            choice = self.questions[index].choices[chosen]
+            text = f"{_verdict(choice.right)} {choice.why}"
+        self.answers[index].value = f'<p role="status">{html.escape(text)}</p>'
+
+    def explained(self) -> str:
+        """Return every choice with its explanation, as text."""
+        lines = []
+        for number, question in enumerate(self.questions, start=1):
+            lines.append(f"{number}. {question.text}")
+            for letter, choice in zip("ABCDEFGH", question.choices, strict=False):
+                lines.append(f"   {letter}. {_verdict(choice.right)} {choice.why}")
+        return "\n".join(lines)
+
+
+class _PlainQuestions:
+    """Questions without widgets; in HTML the answers open by click or Enter."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self._questions = questions
+
+    def __str__(self) -> str:
+        lines = []
+        for number, question in enumerate(self._questions, start=1):
+            lines.append(f"{number}. {question.text}")
+            for letter, choice in zip("ABCDEFGH", question.choices, strict=False):
+                lines.append(f"   {letter}. {choice.text}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        show = html.escape(_("Show the answers"))
+        parts = []
+        for number, question in enumerate(self._questions, start=1):
+            choices = "".join(f"<li>{html.escape(c.text)}</li>" for c in question.choices)
+            why = "".join(
+                f"<li>{html.escape(f'{_verdict(c.right)} {c.why}')}</li>" for c in question.choices
+            )
+            parts.append(
+                f"<p><b>{number}. {html.escape(question.text)}</b></p>"
+                f'<ol type="A">{choices}</ol>'
+                f"<details><summary>{show}</summary>"
+                f'<ol type="A">{why}</ol></details>'
+            )
+        return "".join(parts)
+
+
+def _verdict(right: bool) -> str:
+    return "✓ " + _("Right.") if right else "✗ " + _("Not this one.")

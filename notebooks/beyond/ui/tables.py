@@ -1,0 +1,65 @@
+"""Plain tables that read well everywhere: as HTML in a notebook, as text in a terminal."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LEFT = ' style="text-align:left"'
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; the first column names the row, the others are numbers or words.
+
+    A notebook shows it as HTML with real header cells, which a screen reader announces;
+    `print` shows aligned text.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.header):
+                raise ValueError(f"A row has {len(row)} cells, the header {len(self.header)}.")
+
+    def __str__(self) -> str:
+        lines = [list(self.header), *[list(row) for row in self.rows]]
+        widths = [max(_width(line[i]) for line in lines) for i in range(len(self.header))]
+        text = [_line(line, widths) for line in lines]
+        text.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([self.caption, *text])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        # JupyterLab sets every cell to the right, which suits numbers; the names go left.
+        head = "".join(
+            f'<th scope="col"{_LEFT if i == 0 else ""}>{html.escape(name)}</th>'
+            for i, name in enumerate(self.header)
+        )
+        body = "".join(
+            f'<tr><th scope="row"{_LEFT}>{html.escape(row[0])}</th>'
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+            + "</tr>"
+            for row in self.rows
+        )
+        return (
+            f"<table><caption{_LEFT}>{html.escape(self.caption)}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+
+def _width(text: str) -> int:
+    """Count the columns in a terminal: a Hangul syllable takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    name = first[0] + " " * (first[1] - _width(first[0]))
+    return "  ".join([name, *(" " * (w - _width(cell)) + cell for cell, w in others)]).rstrip()

@@ -1,0 +1,39 @@
+"""Put a question into the model's chat template, and generate the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from transformers import MllamaForConditionalGeneration, MllamaProcessor
+
+
+def prompt(processor: MllamaProcessor, question: str) -> str:
+    """Return the text that asks `question` about one image, up to where the answer begins."""
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    return processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+
+
+def generate(
+    model: MllamaForConditionalGeneration,
+    processor: MllamaProcessor,
+    images: Sequence[Image.Image],
+    texts: Sequence[str],
+    most: int = 64,
+) -> list[str]:
+    """Generate the most probable answers, token by token, to prompts about one image each."""
+    inputs = processor(
+        images=[[image] for image in images],
+        text=list(texts),
+        add_special_tokens=False,
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
+    ).to(model.device)
+    with torch.inference_mode():
+        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=most)
+    new = tokens[:, inputs["input_ids"].shape[1] :]
+    return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]

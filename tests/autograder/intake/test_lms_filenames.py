@@ -1,0 +1,361 @@
+"""Whose a file in a download is: read from the name, looked up in the class, never guessed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograder.config import Course
+from autograder.errors import UserError
+from autograder.intake.lms_filenames import Owner, OwnerFiles, group_by_owner, recognize_owner
+from autograder.intake.roster import (
+    Person,
+    UnknownOwner,
+    class_list,
+    enroll,
+    find_conflicts,
+    find_person,
+    read_roster,
+)
+from autograder.intake.sources import Member
+
+CLASS = [
+    Person("s01", "Minjun", "Kim", lms_user_id="123"),
+    Person("s02", "민준", "김"),
+    Person("s03", "Seoyeon", "Lee"),
+    Person("s04", "Seoyeon", "Lee", lms_user_id="77"),
+    Person("s05", "Ada", "Lovelace"),
+    Person("900"),
+]
+
+
+def members(*names: str) -> list[Member]:
+    return [Member(name, None, None) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "name", "late", "sequence"),
+    [
+        (
+            "kimminjun_123_4567_quiz.ipynb",
+            ("canvas", "kimminjun", "123"),
+            "quiz.ipynb",
+            False,
+            4567,
+        ),
+        (
+            "kimminjun_LATE_123_4567_quiz-1.ipynb",
+            ("canvas", "kimminjun", "123"),
+            "quiz-1.ipynb",
+            True,
+            4567,
+        ),
+        ("김민준_5_6_내_퀴즈.ipynb", ("canvas", "김민준", "5"), "내_퀴즈.ipynb", False, 6),
+        # What the student names can't pass for an owner.
+        (
+            "kim_123_4567_lee_77_1_quiz.ipynb",
+            ("canvas", "kim", "123"),
+            "lee_77_1_quiz.ipynb",
+            False,
+            4567,
+        ),
+        (
+            "Minjun Kim_98_assignsubmission_file_/quiz.ipynb",
+            ("moodle", "Minjun Kim", "98"),
+            "quiz.ipynb",
+            False,
+            0,
+        ),
+        (
+            "Minjun Kim_98_assignsubmission_file_quiz.ipynb",
+            ("moodle", "Minjun Kim", "98"),
+            "quiz.ipynb",
+            False,
+            0,
+        ),
+        (
+            "A B_1_assignsubmission_file_/C D_2_assignsubmission_file_/quiz.ipynb",
+            ("moodle", "A B", "1"),
+            "C D_2_assignsubmission_file_/quiz.ipynb",
+            False,
+            0,
+        ),
+        (
+            "A B_1_assignsubmission_file_C D_2_assignsubmission_file_quiz.ipynb",
+            ("moodle", "A B", "1"),
+            "C D_2_assignsubmission_file_quiz.ipynb",
+            False,
+            0,
+        ),
+        ("s01/kim_77_1_quiz.ipynb", ("folder", "s01", ""), "kim_77_1_quiz.ipynb", False, 0),
+    ],
+)
+def test_namings(path, owner, name, late, sequence):
+    assert recognize_owner(path, "quiz") == (Owner(*owner), name, late, sequence)
+
+
+def test_our_own_zips():
+    name = "cost-formula-kim-min-20250301T101500Z.zip"
+    found = recognize_owner(name, "cost-formula")
+    assert found == (Owner("folder", "kim-min", claim="20250301T101500Z"), name, False, 0)
+    # A browser's second download of it is still it; another assignment's isn't ours.
+    assert recognize_owner(name.replace(".zip", " (1).zip"), "cost-formula")[0] == found[0]
+    assert isinstance(recognize_owner(name, "quiz"), str)
+
+
+@pytest.mark.parametrize("path", ["quiz.ipynb", "anon_4TxPq_88_quiz.ipynb", "kim_x_1_quiz.ipynb"])
+def test_a_name_without_an_owner_is_a_sentence(path):
+    assert recognize_owner(path, "quiz").startswith(path)
+
+
+@given(
+    st.text(st.characters(exclude_characters="/"), min_size=1, max_size=60).filter(
+        lambda name: "_assignsubmission_" not in name
+    )
+)
+def test_what_a_student_names_never_changes_the_owner(name):
+    canvas = recognize_owner(f"kimminjun_123_4567_{name}", "quiz")
+    assert canvas[0] == Owner("canvas", "kimminjun", "123") and canvas[1] == name
+    moodle = recognize_owner(f"Min Kim_9_assignsubmission_file_/{name}", "quiz")
+    assert moodle[0] == Owner("moodle", "Min Kim", "9") and moodle[1] == name
+    assert recognize_owner(f"s01/{name}", "quiz")[0] == Owner("folder", "s01")
+
+
+def test_a_folder_around_everything_is_passed_over():
+    found, ownerless = group_by_owner(
+        members("submissions/a_1_2_quiz.ipynb", "submissions/b_3_4_quiz.ipynb"), "quiz", CLASS
+    )
+    assert [owned.owner.number for owned in found] == ["1", "3"] and not ownerless
+    nested = members("submissions (2)/quiz/s01/quiz.ipynb", "submissions (2)/quiz/s02/a.ipynb")
+    found, _ = group_by_owner(nested, "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["s01", "s02"]
+
+
+@pytest.mark.parametrize(
+    "inside", [("s01/quiz.ipynb", "s02/quiz.ipynb"), ("kim_123_9_quiz.ipynb",)]
+)
+def test_a_folder_that_may_be_a_students_is_not_passed_over(inside):
+    found, _ = group_by_owner(members(*(f"mallory/{name}" for name in inside)), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["mallory"]
+    with pytest.raises(UnknownOwner):
+        find_person(found[0].owner, CLASS)
+
+
+def test_a_name_that_reads_as_two_lms_is_left_out():
+    for name in (
+        "kim_123_4567_Minjun Kim_9_assignsubmission_file_quiz.ipynb",
+        "x_123_4567_y_98_assignsubmission_file_quiz.ipynb",
+    ):
+        assert "can be read as Canvas's and as Moodle's" in recognize_owner(name, "quiz")
+
+
+def test_one_student_alone_is_not_passed_over():
+    found, _ = group_by_owner(members("s01/quiz.ipynb", "s01/data.csv"), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["s01"]
+    found, _ = group_by_owner(members("s01/quiz/quiz.ipynb"), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["s01"]
+    found, _ = group_by_owner(members("stranger/quiz.ipynb"), "quiz", CLASS)
+    assert [owned.owner.label for owned in found] == ["stranger"]
+
+
+def test_files_of_one_owner_come_together():
+    found, _ = group_by_owner(
+        members("a_1_10_quiz.ipynb", "a_LATE_1_12_quiz-1.ipynb", "b_2_11_quiz.ipynb"), "quiz", CLASS
+    )
+    assert [len(owned.files) for owned in found] == [2, 1]
+    assert (found[0].late, found[0].sequence, found[1].late) == (True, 12, False)
+
+
+@pytest.mark.parametrize(
+    ("owner", "student"),
+    [
+        (Owner("canvas", "renamed", "123"), "s01"),
+        (Owner("canvas", "whoever", "900"), "900"),
+        (Owner("moodle", "Ada Lovelace", "1"), "s05"),
+        (Owner("moodle", "김 민준", "1"), "s02"),
+        (Owner("moodle", "Seoyeon Lee", "77"), "s04"),
+        (Owner("folder", "s05"), "s05"),
+    ],
+)
+def test_owners_that_are_known(owner, student):
+    assert find_person(owner, CLASS).id == student
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        Owner("canvas", "kimminjun", "124"),  # the name of s01, whose Canvas id is another
+        Owner("canvas", "nobody", "5"),
+        # A name that anybody can take, where Canvas gives an id that nobody can.
+        Owner("canvas", "김민준", "555"),
+        Owner("canvas", "lovelaceada", "556"),
+        Owner("canvas", "leeseoyeon", "78"),
+        Owner("moodle", "Ada\u200b Lovelace", "1"),
+        Owner("moodle", "Ada\u2003Lovelace", "1"),
+        Owner("moodle", "Αda Lovelace", "1"),  # a Greek capital
+        Owner("moodle", "Ａda Lovelace", "1"),  # full width
+        Owner("moodle", "s05", "1"),  # another's id as the name displayed
+        Owner("moodle", "Seoyeon Lee", "5"),  # two of them
+        Owner("moodle", "Nobody", "123"),  # Moodle's number is not a person's
+        Owner("folder", "S01"),
+        Owner("folder", "Ada Lovelace"),
+    ],
+)
+def test_owners_that_are_not(owner):
+    with pytest.raises(UnknownOwner, match="nothing was taken"):
+        find_person(owner, CLASS)
+
+
+def test_two_people_of_the_lms_are_not_one_student():
+    ada = CLASS[4]
+    pairs = [
+        (OwnerFiles(Owner("moodle", "Ada Lovelace", "1")), ada),
+        (OwnerFiles(Owner("moodle", "ADA lovelace", "2")), ada),
+        (OwnerFiles(Owner("moodle", "김 민준", "3")), CLASS[1]),
+    ]
+    refused = find_conflicts(pairs)
+    assert set(refused) == {"s05"} and "different people" in refused["s05"]
+    own_zips = [(OwnerFiles(Owner("folder", "s01", claim=str(n))), CLASS[0]) for n in range(2)]
+    assert not find_conflicts(own_zips)
+
+
+ROSTER = """id,first_name,last_name,email,lms_user_id
+s01,민준,김,k@x.kr,12
+s02,Ada,"Love, lace",,
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_rosters_as_spreadsheets_write_them(tmp_path, encoding, ending):
+    path = tmp_path / "class.csv"
+    path.write_bytes(ROSTER.replace("\n", ending).encode(encoding))
+    assert read_roster(path) == [
+        Person("s01", "민준", "김", "k@x.kr", "12"),
+        Person("s02", "Ada", "Love, lace"),
+    ]
+
+
+def test_semicolons_and_other_columns(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_text(" ID ;Group;lms_user_id\ns01;A;7\n;;\n", "utf-8")
+    assert read_roster(path) == [Person("s01", lms_user_id="7")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
+        "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
+        '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
+        "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
+        "id,first_name,lms_user_id\ns01,Ada,7.0\n",
+    ],
+)
+def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
+    path = tmp_path / "class.csv"
+    path.write_bytes(text.encode())
+    assert read_roster(path) == [Person("s01", "Ada", lms_user_id="7")]
+
+
+def test_numbers_that_a_spreadsheet_made_decimal(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_text("id,first_name,lms_user_id\n20211234.0,A,2001.00\nv1.0,B,2002\n")
+    assert read_roster(path) == [
+        Person("20211234", "A", lms_user_id="2001"),
+        Person("v1.0", "B", lms_user_id="2002"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Ángel", "Gil"),
+        ("Åsa", "Berg"),
+        ("Zoë", "Müller"),
+        ("José", "Núñez"),
+        ("Øyvind", "Sæther"),
+        ("François", "Lefèvre"),
+        ("Jürgen", "Groß"),
+    ],
+)
+def test_names_as_western_windows_writes_them(tmp_path, names):
+    path = tmp_path / "class.csv"
+    path.write_bytes(f"id,first_name,last_name\ns01,{names[0]},{names[1]}\n".encode("cp1252"))
+    assert read_roster(path) == [Person("s01", *names)]
+
+
+@given(
+    st.lists(
+        st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=4),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_names_as_korean_windows_writes_them(names):
+    lines = [f"s{number},{name}" for number, name in enumerate(names)]
+    text = "\n".join(["id,first_name", *lines, ""])
+    try:
+        content = text.encode("cp949")
+    except UnicodeEncodeError:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "class.csv")
+        path.write_bytes(content)
+        assert [person.first_name for person in read_roster(path)] == names
+
+
+def test_canvas_gradebook_as_a_roster(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section,quiz (12345),Current Score\n"
+        "    Points Possible,,,,,16,(read only)\n"
+        '"Kim, Minjun",2001,s2001,minjun@x.org,S1,,\n'
+        '"Lee, Ann",2002,,ann@x.org,S1,,\n'
+        '"Student, Test",2999,,abc123,S1,,\n'
+    )
+    assert read_roster(path) == [
+        Person("s2001", "Minjun", "Kim", lms_user_id="2001"),
+        Person("ann@x.org", "Ann", "Lee", lms_user_id="2002"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("id,first_name,last_name,id\na,b,c,d\n", "two columns called 'id'"),
+        ("id,email, Email \na,b,c\n", "two columns called 'email'"),
+        ("name\nx\n", "no column 'id'"),
+        ("id\n", "no students"),
+        ("", "no column 'id'"),
+        ("id,email\n,a@b\n", "line 2: the id is missing"),
+        ("id\ns01\na/b\n", "line 3: 'a/b' can't be a student id"),
+        ("id\ns01\ns01\n", "twice"),
+        ("id,lms_user_id\ns01,5\ns02,5\n", "same lms_user_id"),
+        ("id\n..\n", "can't be a student id"),
+        ("a\x00b", "isn't text"),
+    ],
+)
+def test_rosters_that_can_not_be_used(tmp_path, text, why):
+    path = tmp_path / "class.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(UserError, match=why):
+        read_roster(path)
+
+
+def test_a_roster_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="doesn't exist"):
+        read_roster(tmp_path / "class.csv")
+
+
+def test_enrolling_keeps_what_the_list_leaves_empty(tmp_path):
+    course = Course(tmp_path)
+    enroll(course, [Person("s01", "Ada", "Lovelace", lms_user_id="5")])
+    enroll(course, [Person("s01", email="a@b"), Person("s02")])
+    assert {person.id for person in class_list(course)} == {"s01", "s02"}
+    [ada] = [person for person in class_list(course) if person.id == "s01"]
+    assert ada == Person("s01", "Ada", "Lovelace", "a@b", "5")

@@ -1,0 +1,59 @@
+"""beyond.lm.families: the data file is whole, dated and sourced."""
+
+import datetime
+import re
+
+import pytest
+
+from beyond.lm.families import as_of, families, family, table
+
+
+def test_the_file_is_dated():
+    assert datetime.date.fromisoformat(as_of()) >= datetime.date(2026, 11, 1)
+
+
+@pytest.mark.parametrize("model", families(), ids=lambda model: model.name)
+def test_each_model_is_complete(model):
+    assert re.fullmatch(r"20\d\d-[01]\d", model.released)
+    assert model.source.startswith("https://")
+    assert model.licence and model.tokenizer
+    assert model.context >= 8192
+    assert "en" in model.languages
+    assert all(re.fullmatch(r"[a-z]{2}", code) for code in model.languages)
+    assert len(set(model.languages)) == len(model.languages)
+
+
+def test_the_models_that_lessons_speak_of():
+    names = {model.name for model in families()}
+    assert names >= {
+        "Phi-3.5-mini",
+        "Phi-3.5-MoE",
+        "Mistral Small 24.09",
+        "Mistral Small 3",
+        "Mistral NeMo",
+        "Ministral 3 8B",
+        "Llama 3.2 1B",
+        "Llama 3.2 3B",
+    }
+
+
+def test_the_challenge_keeps_its_catalogue():
+    """Autumn 2024: what came later would change the answer of the course's page."""
+    chosen = [model.name for model in families() if model.challenge]
+    assert chosen == ["Llama 3.2 1B", "Llama 3.2 3B", "Phi-3.5-mini", "Mistral NeMo"]
+
+
+def test_korean_is_not_among_llamas_languages():
+    assert "ko" not in family("Llama 3.2 3B").languages
+    assert "ko" in family("Phi-3.5-mini").languages
+
+
+def test_an_unknown_name():
+    with pytest.raises(LookupError, match="no model 'GPT-7'"):
+        family("GPT-7")
+
+
+def test_the_table_has_a_row_for_each():
+    shown = table()
+    assert [row[0] for row in shown.rows] == [model.name for model in families()]
+    assert as_of() in shown.caption
