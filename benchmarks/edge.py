@@ -217,11 +217,20 @@ def speed_columns(runs: list[BenchmarkResult], disk: int, gb: float) -> str:
     def middle(what: Callable[[BenchmarkResult], float]) -> float:
         return median(map(what, runs))
 
-    share = middle(lambda s: s.decode_tokens_per_second) / (gb * 1e9 / disk)
+    prefill = middle(lambda s: s.prefill_tokens_per_second)
+    decode = middle(lambda s: s.decode_tokens_per_second)
+    share = decode / (gb * 1e9 / disk)
+    first, p50, p95 = (
+        1e3 * middle(what)
+        for what in (
+            lambda s: s.first_token_seconds,
+            lambda s: s.p50_seconds,
+            lambda s: s.p95_seconds,
+        )
+    )
+    resident = middle(lambda s: s.resident_mb)
     return (
-        f"{middle(lambda s: s.prefill_tokens_per_second):9.0f}{middle(lambda s: s.decode_tokens_per_second):10.1f}"
-        f"{1e3 * middle(lambda s: s.first_token_seconds):9.0f}{1e3 * middle(lambda s: s.p50_seconds):7.1f}"
-        f"{1e3 * middle(lambda s: s.p95_seconds):7.1f}{middle(lambda s: s.resident_mb):7.0f}{share:9.0%}"
+        f"{prefill:9.0f}{decode:10.1f}{first:9.0f}{p50:7.1f}{p95:7.1f}{resident:7.0f}{share:9.0%}"
     )
 
 
