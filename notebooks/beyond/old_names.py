@@ -224,5 +224,5 @@ class OldNames(MetaPathFinder, Loader):
 def install() -> None:
     """Let Python find the old names from now on."""
     if not any(isinstance(finder, OldNames) for finder in sys.meta_path):
-        # first: a file that an earlier release left behind must not be found in place of the new one
+        # first: a file that an earlier release left behind must not hide the new one
         sys.meta_path.insert(0, OldNames())

@@ -36,6 +36,8 @@ def write(
     """Write `model.onnx` and `model.data` into a folder; the path of the first.
 
     Args:
+        folder: where both files go.
+        weights: a Llama's weights and shape.
         body: how the matrices of the layers are stored.
         ends: how embedding and head are stored.
         progress: goes through the layers, and may show how far it is.

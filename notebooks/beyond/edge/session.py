@@ -44,6 +44,7 @@ def open_session(
         path: the `model.onnx`, or the folder that it lies in.
         providers: in order of preference; the CPU stands behind them always.
         threads: for the work inside an operator; as many as there are cores if not given.
+        optimize: let ONNX Runtime rewrite the graph before it runs.
         optimise: let ONNX Runtime rewrite the graph before it runs.
 
     Warns:
@@ -199,6 +200,8 @@ class CachedModel:
         """Read `ids`, then write up to `tokens` tokens greedily, each as soon as it is there.
 
         Args:
+            ids: the prompt's tokens, appended to the cache.
+            tokens: how many are generated at most.
             stop: tokens after which nothing follows; they aren't given out.
         """
         logits = self.forward(ids)

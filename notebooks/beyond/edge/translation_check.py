@@ -106,8 +106,9 @@ def measure(
     """Let a model translate the sentences that come with the course, and score them.
 
     Args:
-        to, source: codes in `LANGUAGES`; if no source is given it is English, or Korean for
-            translating into English.
+        translator: an opened model.
+        to: the target language, a code in `LANGUAGES`.
+        source: the source language; English if not given, or Korean for translating into English.
         count: how many sentences; all of them if not given.
         progress: wraps the sentences, as tqdm does.
 

@@ -222,6 +222,8 @@ def seconds_per_call(
     """Measure the median seconds from a prompt to its label, one at a time, nothing reused.
 
     Args:
+        model: any causal language model of transformers.
+        tokenizer: the model's own.
         prompts: a few (5 are enough); one more pass beforehand isn't counted.
         beginning: what every prompt begins with; read again each time.
     """

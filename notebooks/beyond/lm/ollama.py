@@ -137,6 +137,7 @@ def stream(
         asked: what the user says, or a conversation; Ollama puts it into the model's template.
         model: a name that `models` lists.
         tokens: the most that are written.
+        host: Ollama's address on this machine.
         on_end: called with Ollama's own figures when the answer has ended.
 
     Raises:

@@ -1,6 +1,6 @@
 """Who goes where, drawn: coloured text, heat maps, loads over a training, and a widget.
 
-Everything here shows what `beyond.moe.layer` and `beyond.moe.byte_lm` computed; nothing is computed anew.
+Everything here shows what `layer` and `byte_lm` computed; nothing is computed anew.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def byte_names(text: str, n: int, short: bool = False) -> list[str]:
     """Name each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
 
     Args:
+        text: whose UTF-8 bytes are named.
+        n: how many bytes.
         short: leave the letter out of the later bytes' names, for a narrow axis.
     """
     names: list[str] = []

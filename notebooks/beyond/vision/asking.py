@@ -49,7 +49,7 @@ def ask(
     """Ask one question about one picture.
 
     Args:
-        who: a loaded model (`load`), or an `Endpoint`.
+        vision_model: a loaded model (`load`), or an `Endpoint`.
         picture: anything that `open_picture` takes.
         question: in words; the image token is put in for you.
 

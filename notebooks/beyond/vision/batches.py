@@ -50,6 +50,7 @@ class Batch:
     texts: list[Texts]
 
     def to(self, device: torch.device) -> Batch:
+        """Copy the tensors to a device."""
         return Batch(
             *(getattr(self, name).to(device) for name in list(vars(self))[:4]),
             [Texts(*(part.to(device) for part in vars(group).values())) for group in self.texts],
@@ -177,6 +178,7 @@ def tiles(
     Args:
         images: height x width x 3, 0 to 255; one side must be a whole number of tiles, and no
             smaller arrangement of tiles may hold the image.
+        processor: the model's own, for mean and standard deviation.
 
     Returns:
         images x 1 x 4 x 3 x TILE x TILE; images x 1; images x 1 x 4.

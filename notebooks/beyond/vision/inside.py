@@ -57,6 +57,7 @@ def gates(
     """Multiply what cross-attention layers add (tanh of their gates) by `value` inside a block.
 
     Args:
+        vision_model: whose gates are scaled.
         value: 1 or None leaves the model as it is, 0 closes the gates.
         layers: which layers; all cross-attention layers if None.
     """
@@ -98,7 +99,7 @@ class Attention:
     size: tuple[int, int]
 
     def map(self, layer: int, head: int | None = None, token: int | None = None) -> np.ndarray:
-        """Return the attention on each patch of the image, rows x columns, without whole-tile vectors.
+        """Return the attention on each patch of the image, rows x columns.
 
         Args:
             layer: a place in `layers`.

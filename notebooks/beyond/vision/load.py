@@ -58,7 +58,9 @@ class VisionModel:
         """Generate what follows `prompt`, always the most probable next token.
 
         Args:
+            image: RGB.
             prompt: the whole text, image token included (`prompt_for` makes one).
+            max_new_tokens: where to stop if the model doesn't.
             most_tokens: where to stop if the model doesn't.
         """
         from beyond.vision.generate import generate

@@ -58,6 +58,7 @@ class Plan:
         return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / self.cool_down)
 
     def most_things(self, step: int) -> int:
+        """Return the most things in a scene at a step: few at first."""
         return min(4, 1 + step // self.easy) if self.easy else 4
 
 
@@ -178,6 +179,7 @@ class Parts:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
+        """All parameters that are trained."""
         return [*self.model.parameters(), *self.namer.parameters()]
 
     def gradients(self, step: int, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
@@ -219,6 +221,7 @@ class Partner:
         theirs.close()
 
     def begin(self, step: int) -> None:
+        """Start computing the second half of a step."""
         with suppress(BrokenPipeError):  # finish says it
             self._pipe.send(step)
 
@@ -237,6 +240,7 @@ class Partner:
             ) from None
 
     def close(self) -> None:
+        """End the process."""
         self._pipe.close()
         self._process.join()
 
@@ -368,6 +372,7 @@ QUICK = Plan(40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command: train, and save the model."""
     parser = argparse.ArgumentParser(prog="python -m beyond.vision.train", description=__doc__)
     parser.add_argument("--to", type=Path, default=Path("little-mllama"), help="folder to write")
     parser.add_argument("--quick", action="store_true", help="a run of seconds, as a check")

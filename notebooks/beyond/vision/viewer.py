@@ -104,6 +104,9 @@ def explain(
     """Ask, and look where the model looks and what it needs.
 
     Args:
+        vision_model: a loaded model.
+        image: RGB.
+        question: in words, without the image token.
         gate: what cross-attention adds is multiplied by this, from 0 (blind) to 1 (as trained).
     """
     with inside.gates(vision_model, gate):
