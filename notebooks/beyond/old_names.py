@@ -8,11 +8,12 @@ imports all that the lessons and assignments imported before the move.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from operator import attrgetter
 from types import CodeType, ModuleType
@@ -213,8 +214,9 @@ class OldNames(MetaPathFinder, Loader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         """Return the new module's code, which `python -m` runs."""
-        loader = importlib.import_module(MODULES[fullname]).__spec__.loader
-        return loader.get_code(MODULES[fullname])
+        spec = importlib.util.find_spec(MODULES[fullname])
+        assert spec is not None and isinstance(spec.loader, InspectLoader)
+        return spec.loader.get_code(MODULES[fullname])
 
     def exec_module(self, module: ModuleType) -> None:
         """Let the module look every name up in the new one, when it is asked for."""

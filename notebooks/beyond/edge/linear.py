@@ -58,7 +58,7 @@ class PerTensorInt8(Float):
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
         """Add a DynamicQuantizeMatMul."""
         weights = numbers(matrix)
-        scale = np.float32(np.abs(weights).max() / 127)
+        scale = np.array(np.abs(weights).max() / 127, np.float32)
         whole = np.rint(weights / scale).astype(np.int8).T
         return graph.node(
             "DynamicQuantizeMatMul",
@@ -128,7 +128,7 @@ class Blockwise:
         rows = graph.node("Gather", [graph.weight(f"{name}.q", packed(blocks)), ids])
         steps = graph.node("Gather", [graph.weight(f"{name}.d", blocks.d), ids])
         whole = graph.node("Cast", [rows], to=1)
-        signed = graph.node("Sub", [whole, graph.weight("middle", np.float32(128))])
+        signed = graph.node("Sub", [whole, graph.weight("middle", np.array(128, np.float32))])
         tall = graph.node("Unsqueeze", [steps, graph.weight("last axis", np.array([-1]))])
         scaled = graph.node("Mul", [signed, tall])
         width = np.array([1, -1, blocks.shape[1]])

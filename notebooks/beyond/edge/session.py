@@ -180,8 +180,8 @@ class CachedModel:
             )
         numbers = _numbers(ids, self.used, None)
         if len(ids) == 1:
-            for name, values in numbers.items():
-                self._one[name].update_inplace(values)
+            for name, number in numbers.items():
+                self._one[name].update_inplace(number)
             binding = self._step
         else:
             values = {n: ort.OrtValue.ortvalue_from_numpy(v) for n, v in numbers.items()}

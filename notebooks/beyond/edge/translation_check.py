@@ -35,7 +35,12 @@ ENOUGH = 12  # sentences to call a model fit; a lucky one among fewer decides to
 
 TOKENS = 96  # of an answer; the longest sentence takes about 90 of the course's model's tokens
 
-_SCRIPTS = {"ko": "HANGUL", "ja": ("CJK", "HIRAGANA", "KATAKANA"), "zh": "CJK", "ar": "ARABIC"}
+_SCRIPTS: dict[str, str | tuple[str, ...]] = {
+    "ko": "HANGUL",
+    "ja": ("CJK", "HIRAGANA", "KATAKANA"),
+    "zh": "CJK",
+    "ar": "ARABIC",
+}
 _LATIN = "LATIN"
 
 
@@ -139,7 +144,7 @@ def measure(
 
 def chrf(translations: Sequence[str], references: Sequence[str]) -> float:
     """Compute chrF over all translations, 0 to 100 (sacrebleu, default settings)."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return CHRF().corpus_score(list(translations), [list(references)]).score
 

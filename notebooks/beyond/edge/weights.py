@@ -133,7 +133,7 @@ class FromFolder:
         from transformers import AutoConfig
 
         self.shape = Shape.of(AutoConfig.from_pretrained(folder, local_files_only=True))
-        self._files = {}
+        self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             file = safe_open(path, framework="pt")
             self._files |= dict.fromkeys(file.keys(), file)

@@ -182,7 +182,7 @@ def score(
             first = logits.argmax(dim=1).tolist()
             for i, row, token in zip(rows, logs[:, label_ids].tolist(), first, strict=True):
                 likely[i] = tuple(row)
-                written[i] = tokenizer.decode([token]).strip()
+                written[i] = str(tokenizer.decode([token])).strip()
     return Scores(
         labels=tuple(labels),
         log_probabilities=tuple(likely),

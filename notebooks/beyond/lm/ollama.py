@@ -157,7 +157,7 @@ def stream(
 def _writes(model: ollama.ListResponse.Model) -> bool:
     """Return whether a model generates text; one for embeddings would refuse a prompt."""
     family = (model.details and model.details.family) or ""
-    return "bert" not in family and "embed" not in model.model
+    return "bert" not in family and "embed" not in (model.model or "")
 
 
 def _client(host: str | None, seconds: float) -> ollama.Client:

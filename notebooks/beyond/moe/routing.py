@@ -152,7 +152,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
         axes.bar(np.arange(len(row)) + i * width, 100 * row, width * 0.9, label=name, color=color)
     even = 100 / loads.shape[1]
     axes.axhline(even, color=GRAY, linewidth=1, linestyle=":")
-    axes.set_xticks(np.arange(loads.shape[1]) + width, range(loads.shape[1]))
+    axes.set_xticks(np.arange(loads.shape[1]) + width, map(str, range(loads.shape[1])))
     axes.set_xlabel(_("expert"))
     axes.set_ylabel(_("% of the assignments"))
     title = _("Who gets which language, layer {layer}").format(layer=layer + 1)

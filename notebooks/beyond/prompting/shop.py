@@ -98,7 +98,7 @@ def examples(number: int, seed: int = 0) -> list[Entry]:
         topics[rule.team].append(rule.topic)
     for names in topics.values():
         chance.shuffle(names)
-    shown = []
+    shown: list[Entry] = []
     while len(shown) < number:
         turn = list(teams())
         chance.shuffle(turn)

@@ -110,5 +110,7 @@ def check_prompt(prompt: str) -> None:
         )
 
 
-def _opened(picture: object) -> Picture:
+def _opened(
+    picture: Picture | str | os.PathLike | bytes | Image.Image | np.ndarray,
+) -> Picture:
     return picture if isinstance(picture, Picture) else open_picture(picture)

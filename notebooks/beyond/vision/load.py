@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,7 +108,8 @@ def load(model: str | Path | None = None, *, four_bit: bool = False) -> VisionMo
         is_small = parameters < SMALL
         print(memory_note(folder.name if is_here else chosen, parameters, four_bit))
         _check_memory(parameters, four_bit)
-    return VisionModel(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
+    loaded, processor = _load(where, is_here, is_small, four_bit)
+    return VisionModel(loaded, processor, _name(where, is_ours))
 
 
 def check_folder(folder: Path) -> None:
@@ -181,7 +181,9 @@ def count_parameters(config) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _load(where: str, is_here: bool, is_small: bool, four_bit: bool) -> Sequence:
+def _load(
+    where: str, is_here: bool, is_small: bool, four_bit: bool
+) -> tuple[MllamaForConditionalGeneration, MllamaProcessor]:
     import torch
     from transformers import AutoProcessor, MllamaForConditionalGeneration
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ def losses(
         for n, guess in enumerate(guesses)
     )
     seen = _keys_and_values(inner, features.flatten(1, 2))
-    answers, weight = features.new_zeros(()), 0
+    answers, weight = features.new_zeros(()), features.new_zeros(())
     for texts in batch.texts:
         cache = DynamicCache()
         for layer, (keys, values) in seen.items():
@@ -135,7 +136,8 @@ def _keys_and_values(
     The layers would do it themselves, but for every text about an image again.
     """
     found = {}
-    for number in inner.config.text_config.cross_attention_layers:
+    config: Any = inner.config
+    for number in config.text_config.cross_attention_layers:
         attention = inner.language_model.layers[number].cross_attn
         shape = (*features.shape[:2], attention.num_key_value_heads, attention.head_dim)
         keys = attention.k_norm(attention.k_proj(features).view(shape).transpose(1, 2))
@@ -282,7 +284,8 @@ class Training:
         device = torch.device(device)
         tokenizer = make_tokenizer(texts_to_spell(), shape.vocabulary)
         self.processor: MllamaProcessor = make_processor(tokenizer, shape)
-        self.model = make_model(tokenizer, shape, plan.seed).to(device).train()
+        self.model = make_model(tokenizer, shape, plan.seed)
+        nn.Module.to(self.model, device).train()
         self.namer = nn.Linear(shape.text_width, sum(LABELS)).to(device)
         self._parts = Parts(plan, self.model, self.namer, self.processor, device)
         self._partner: Partner | None = None
