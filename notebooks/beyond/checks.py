@@ -89,7 +89,7 @@ class _Cell:
 _cell = _Cell()
 
 
-class check:  # noqa: N801 - used like a statement: `with check("…"):`
+class check:
     """One check of a test cell, to be used as `with check("what must hold"): assert …`.
 
     Any `Exception` from the block, and a `SystemExit` from a student's `exit()`, is recorded as
