@@ -33,7 +33,7 @@ from autograder.errors import EnvironmentFault, UserError
 from autograder.sandbox.errors import SandboxUnavailable
 
 app = typer.Typer(
-    help="Build, release, collect, grade and report the assignments of Beyond Prompting.",
+    help="Build, release, collect, grade and report the assignments of a Jupyter course.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -176,7 +176,7 @@ def _why(result: object) -> list[str]:
 
 @app.command()
 def build(course: CourseFolder = None) -> None:
-    """Write what the masters make: release/, Korean, texts.
+    """Write what the masters make: release/, translations.
 
     Code of translated notebooks, both languages' releases and the compiled catalogues. The same
     masters give the same bytes each time. No gradebook is touched.
@@ -213,7 +213,7 @@ def check(course: CourseFolder = None) -> None:
 @app.command()
 def release(
     assignment: Assignment,
-    language: Annotated[str, typer.Option(help="The language nbgrader hands out.")] = "en",
+    language: Annotated[str | None, typer.Option(help="The language nbgrader hands out.")] = None,
     due: Annotated[
         datetime | None,
         typer.Option(help="The due date; in this machine's time zone unless it names one."),
@@ -226,7 +226,7 @@ def release(
     from autograder.authoring.release import release as release_assignment
 
     where = _course(course, language=language, db=db)
-    where.require_language(language)
+    where.require_language(where.released_language)
     folder = release_assignment(where, assignment, due.astimezone() if due else None, exchange)
     out.print(f"{assignment} is released: {folder}", markup=False)
 
@@ -351,7 +351,7 @@ def feedback(
 def report(
     assignment: Assignment,
     to: Annotated[Path | None, typer.Option("--to", help="The folder to write to.")] = None,
-    language: Annotated[str, typer.Option(help="The page's language.")] = "en",
+    language: Annotated[str | None, typer.Option(help="The page's language.")] = None,
     excel: Annotated[bool, typer.Option("--excel", help="Mark the CSV for Excel.")] = False,
     db: Database = None,
     course: CourseFolder = None,
@@ -380,10 +380,10 @@ def validate(
 @app.command()
 def translate(
     path: Annotated[Path, typer.Argument(help="The notebook to switch, in place.")],
-    to: Annotated[str | None, typer.Option("--to", help="en or ko.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="The language, such as ko.")] = None,
     confirm: Annotated[
         bool,
-        typer.Option("--confirm", help="For authors: this translation fits the English of now."),
+        typer.Option("--confirm", help="For authors: this translation fits the source of now."),
     ] = False,
     cell: Annotated[
         list[str] | None,
@@ -391,7 +391,7 @@ def translate(
     ] = None,
     course: CourseFolder = None,
 ) -> None:
-    """Switch a notebook to the other language in place.
+    """Switch a notebook to another language in place.
 
     Answers, own cells and prose that you have edited stay.
     """

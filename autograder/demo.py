@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from autograder.authoring.build import build
@@ -23,25 +23,15 @@ from autograder.grading.result import SubmissionResult
 from autograder.intake.collect import collect
 from autograder.intake.collect_result import CollectResult
 
-CLASS = Path("tests") / "data" / "class"
-"""The folder of the class's submissions and roster, below the course's."""
-
 CELL_SECONDS = 5
 """The time limit of a cell: the class has an endless loop that should not take long."""
 
-_FOLDER_RECEIVED = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
+DELIVERIES = "deliveries.json"
+"""What came in for each assignment, in the folder of the class.
 
-# A folder doesn't record when its files were submitted (copying changes their times), so that is
-# given here.
-_DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
-    "quiz": [
-        ("quiz-canvas.zip", None),
-        ("quiz-moodle.zip", None),
-        ("quiz-folder", _FOLDER_RECEIVED),
-    ],
-    "cost-formula": [("cost-formula-canvas.zip", None)],
-    "moe-gate": [("moe-gate-canvas.zip", None)],
-}
+A folder doesn't record when its files were submitted (copying changes their times), so that is
+given there.
+"""
 
 
 def play(
@@ -61,9 +51,9 @@ def play(
         UserError: there is no test data (as in a bundle), or the folder isn't empty.
         EnvironmentFault: the disk is full.
     """
-    own, _collected = prepare(Path(folder), course, say)
+    own, collected = prepare(Path(folder), course, say)
     results: list[SubmissionResult] = []
-    for assignment in _DELIVERIES:
+    for assignment in collected:
         say(f"grading {assignment}")
         results += grade(own, assignment, progress=_progress_printer(say))
         written = feedback(own, assignment)
@@ -88,8 +78,8 @@ def prepare(
         UserError: there is no test data (as in a bundle), or the folder isn't empty.
         EnvironmentFault: the disk is full.
     """
-    data = course.root / CLASS
-    if not (data / "roster.csv").is_file() or not course.assignments():
+    data = course.root / course.settings.demo_class
+    if not (data / DELIVERIES).is_file() or not course.assignments():
         raise UserError(
             f"The demo needs the course's own repository: {data} or source/ is missing; "
             "a student's bundle doesn't have them."
@@ -103,16 +93,24 @@ def prepare(
             ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"),
         )
     # With an exchange of its own, even if the environment names one.
-    own = Course(folder.resolve(), cell_seconds=CELL_SECONDS, exchange=folder / "exchange")
+    own = Course(
+        folder.resolve(),
+        cell_seconds=CELL_SECONDS,
+        exchange=folder / "exchange",
+        settings=course.settings,
+    )
     say(f"built {len(build(own))} files in {own.root}")
     due = datetime.fromisoformat(
         json.loads((data / "expected.json").read_text(encoding="utf-8"))["due"]
     )
     collected: dict[str, list[CollectResult]] = {}
-    for assignment, deliveries in _DELIVERIES.items():
+    everything = json.loads((data / DELIVERIES).read_text(encoding="utf-8"))
+    for assignment, deliveries in everything.items():
         release(own, assignment, due=due)
         say(f"released {assignment}, due {due:%Y-%m-%d %H:%M} UTC")
-        for name, received in deliveries:
+        for delivery in deliveries:
+            name, said = delivery["file"], delivery.get("received")
+            received = datetime.fromisoformat(said) if said else None
             result = collect(
                 own, assignment, data / name, roster=data / "roster.csv", received=received
             )

@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402 - found by the path set above
 
-from autograder.config import COURSE_ID, Course  # noqa: E402 - found by the path set above
+from autograder.config import Course  # noqa: E402 - found by the path set above
 from autograder.core import notebook_io  # noqa: E402 - found by the path set above
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
@@ -201,7 +201,7 @@ def prepare_ours(folder: Path, made: Class, students: int) -> Course:
     """Return a course with the assignment released and this many submissions."""
     from autograder.authoring.release import release
 
-    course = Course(folder)
+    course = Course(folder, settings=Course(ROOT).settings)
     notebook_io.write(course.source("en") / made.name / f"{made.name}.ipynb", made.master)
     release(course, made.name)
     _hand_in(course.submitted, made, students)
@@ -214,7 +214,7 @@ def prepare_stock(folder: Path, made: Class, students: int) -> None:
     (folder / "nbgrader_config.py").write_text(
         "c = get_config()\n"
         f"c.CourseDirectory.root = {str(folder)!r}\n"
-        f"c.CourseDirectory.course_id = {COURSE_ID!r}\n"
+        f"c.CourseDirectory.course_id = {Course(ROOT).id!r}\n"
         "c.ClearSolutions.enforce_metadata = False\n"
     )
     _run([sys.executable, "-m", "nbgrader", "generate_assignment", made.name], folder)
@@ -280,7 +280,7 @@ def scores(folder: Path, database: str, assignment: str) -> dict[str, float]:
     """Return the score of each student in a gradebook."""
     from nbgrader.api import Gradebook
 
-    with Gradebook(f"sqlite:///{folder / database}", COURSE_ID) as gradebook:
+    with Gradebook(f"sqlite:///{folder / database}", Course(ROOT).id) as gradebook:
         return {one.student_id: one.score for one in gradebook.assignment_submissions(assignment)}
 
 

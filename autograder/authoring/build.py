@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat.common import ValidationError
 
 from autograder.authoring import catalogs, sync
-from autograder.config import MASTER_LANGUAGE, RELEASE_STEPS, Course
+from autograder.config import RELEASE_STEPS, Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
 from autograder.core.preprocessing import apply_preprocessors
@@ -41,8 +41,8 @@ def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
         The top folder, "notebooks" (lessons) or "source" (assignments), and the path below its
         language's folder.
     """
-    for folder in ("notebooks", "source"):
-        base = course.root / folder / MASTER_LANGUAGE
+    for folder in (course.settings.lessons, "source"):
+        base = course.root / folder / course.source_language
         for path in sorted(base.rglob("*.ipynb")) if base.is_dir() else []:
             if not _IGNORED & set(path.relative_to(base).parts):
                 yield folder, path.relative_to(base)
@@ -51,15 +51,10 @@ def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
 def other_languages(course: Course) -> list[str]:
     """Return the codes of the languages other than English that have lessons or assignments."""
     found = set()
-    for folder in ("notebooks", "source"):
+    for folder in (course.settings.lessons, "source"):
         base = course.root / folder
-        if base.is_dir():
-            found |= {path.name for path in base.iterdir() if _is_language(path)}
-    return sorted(found - {MASTER_LANGUAGE})
-
-
-def _is_language(path: Path) -> bool:
-    return path.is_dir() and len(path.name) in (2, 3) and path.name.isalpha()
+        found |= {path.name for path in course.language_folders(folder) if path != base}
+    return sorted(found - {course.source_language})
 
 
 def translated_notebook(course: Course, folder: str, relative: Path, code: str) -> NotebookNode:
@@ -71,10 +66,10 @@ def translated_notebook(course: Course, folder: str, relative: Path, code: str) 
         relative: the notebook's path below its language's folder.
         code: the language of the translation.
     """
-    english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
+    english = notebook_io.read(course.root / folder / course.source_language / relative)
     path = course.root / folder / code / relative
     own = notebook_io.read(path) if path.exists() else None
-    return sync.synchronized(english, own, code)
+    return sync.synchronized(english, own, code, course.language_cell(code))
 
 
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
@@ -102,8 +97,8 @@ def planned_files(course: Course) -> dict[Path, bytes]:
     files: dict[Path, bytes] = {}
     synchronized: dict[tuple[str, str, Path], NotebookNode] = {}
     for folder, relative in source_notebooks(course):
-        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-        synchronized[folder, MASTER_LANGUAGE, relative] = english
+        english = notebook_io.read(course.root / folder / course.source_language / relative)
+        synchronized[folder, course.source_language, relative] = english
         for code in other_languages(course):
             own = translated_notebook(course, folder, relative, code)
             synchronized[folder, code, relative] = own
@@ -113,11 +108,11 @@ def planned_files(course: Course) -> dict[Path, bytes]:
             released = released_notebook(course, notebook, relative.parts[0])
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
-        assignment = course.source(MASTER_LANGUAGE) / name
+        assignment = course.source(course.source_language) / name
         for path in handout_files(assignment):
-            relative = path.relative_to(course.source(MASTER_LANGUAGE))
+            relative = path.relative_to(course.source(course.source_language))
             content = path.read_bytes()
-            files[course.release(MASTER_LANGUAGE) / relative] = content
+            files[course.release(course.source_language) / relative] = content
             for code in other_languages(course):
                 files[course.source(code) / relative] = content
                 files[course.release(code) / relative] = content
@@ -150,7 +145,7 @@ def build(course: Course) -> list[Path]:
     """
     if not course.assignments():
         raise UserError(
-            f"There is nothing to build in {course.root}: it has no source/{MASTER_LANGUAGE}; "
+            f"There is nothing to build in {course.root}: it has no sources; "
             "run this in the course's own repository, not in a student's bundle."
         )
     files = planned_files(course)

@@ -1,7 +1,7 @@
 """Pack what students get into one zip, and nothing else.
 
-An allow-list names it: lessons and their library, releases, environment, this package, licenses
-and a README for students. In a git checkout only tracked files are packed, so that stray files
+An allow-list in the course's settings names it: lessons, releases, whatever else students need
+and a README for them. In a git checkout only tracked files are packed, so that stray files
 stay out. The same course gives the same bytes.
 """
 
@@ -11,23 +11,13 @@ import io
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from autograder.authoring.leaks import PUBLIC_FOLDERS, find_leaks
+from autograder.authoring.leaks import find_leaks
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.atomic_io import write_file
+from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
-
-NAME = "beyond-prompting"
-"""The folder that the zip unpacks to."""
-
-SINGLE_FILES = ("pyproject.toml", "LICENSE", "LICENSE-prose")
-"""The files at the top of a course that are packed."""
-
-LEFT_OUT = ("env/jupyter/instructor", "env/hub", "env/container")
-"""The parts of the packed folders that only instructors and administrators need."""
 
 # What programs leave behind. Git ignores these too, but not every course is a git checkout.
 _LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".venv", ".cache", ".git", "outputs"}
@@ -45,7 +35,7 @@ def bundle(course: Course, out: Path | None = None) -> Path:
     Args:
         course: the course.
         out: the zip to write, or the folder to write it to; by default
-            `beyond-prompting.zip` in the course's folder.
+            named by the course's id, in its folder.
 
     Returns:
         The zip's path.
@@ -63,10 +53,10 @@ def bundle(course: Course, out: Path | None = None) -> Path:
             f"Nothing was packed, because {leaks[0]}{more}; remove it, "
             "run `autograder build`, then verify with `autograder check`."
         )
-    path = Path(out) if out is not None else course.root / f"{NAME}.zip"
+    path = Path(out) if out is not None else course.root / f"{course.id}.zip"
     if path.is_dir():
-        path = path / f"{NAME}.zip"
-    write_file(path, _zip(packed))
+        path = path / f"{course.id}.zip"
+    write_file(path, _zip(packed, course.id))
     return path
 
 
@@ -77,16 +67,16 @@ def contents(course: Course) -> dict[str, bytes]:
         UserError: something that students need isn't built, or one of the files is a link.
     """
     packed = {name: _content(course.root / name) for name in _names(course)}
-    readme = package_files("autograder.authoring").joinpath("templates/bundle-readme.md")
-    packed["README.md"] = readme.read_bytes()
     _require_built(course, packed)
+    if readme := course.settings.bundle_readme:
+        packed["README.md"] = read_file(course.root / readme)
     return dict(sorted(packed.items()))
 
 
 def _names(course: Course) -> Iterator[str]:
     """Yield the paths of the files to pack, from the allow-list."""
     tracked = _tracked(course.root)
-    for folder in PUBLIC_FOLDERS:
+    for folder in course.settings.bundle_folders:
         base = course.root / folder
         # Of a folder in which git tracks nothing (a copy of the course, a release not yet added),
         # everything is packed.
@@ -97,21 +87,21 @@ def _names(course: Course) -> Iterator[str]:
                 raise UserError(
                     f"{name} is a link, which can't be packed; replace it with the file."
                 )
-            if not path.is_file() or not _is_wanted(name):
+            if not path.is_file() or not _is_wanted(name, course.settings.bundle_leaves_out):
                 continue
             if known is None or name in known or name.endswith(_COMPILED):
                 yield name
-    for name in SINGLE_FILES:
+    for name in course.settings.bundle_files:
         if (course.root / name).is_file():
             yield name
 
 
-def _is_wanted(name: str) -> bool:
+def _is_wanted(name: str, left_out: tuple[str, ...]) -> bool:
     parts = PurePosixPath(name).parts
     return not (
         _LEFTOVERS & set(parts)
         or any(part.startswith(".") or part.endswith(_LEFTOVER_ENDINGS) for part in parts)
-        or any(name == left or name.startswith(f"{left}/") for left in LEFT_OUT)
+        or any(name == left or name.startswith(f"{left}/") for left in left_out)
     )
 
 
@@ -164,12 +154,12 @@ def _require_built(course: Course, packed: dict[str, bytes]) -> None:
         raise UserError(f"There is nothing to pack in {course.root}: it has no releases.")
 
 
-def _zip(packed: dict[str, bytes]) -> bytes:
+def _zip(packed: dict[str, bytes], folder: str) -> bytes:
     """Return the zip: fixed order, dates and permissions make it reproducible."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in packed.items():
-            entry = zipfile.ZipInfo(f"{NAME}/{name}", _ZIP_EPOCH)
+            entry = zipfile.ZipInfo(f"{folder}/{name}", _ZIP_EPOCH)
             entry.create_system = 3  # Unix, whatever the system is
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED

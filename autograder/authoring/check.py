@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
 from autograder.authoring.problem import CellProblem
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
@@ -45,7 +45,7 @@ def check(course: Course, progress: Callable[[str], None] | None = None) -> list
         UserError: there is nothing to check, or a source notebook can't be read.
     """
     if not course.assignments():
-        raise UserError(f"There is no source/{MASTER_LANGUAGE} in {course.root} to check.")
+        raise UserError(f"There are no sources in {course.root} to check.")
     found: list[Problem] = []
     for title, step in STEPS.items():
         if progress:
@@ -72,24 +72,28 @@ def _problems(course: Course, path: Path, problems: list[CellProblem]) -> Iterat
 
 def source_problems(course: Course) -> Iterator[Problem]:
     """Yield problems with the ids, outputs and metadata of every notebook in every language."""
+    others = build.other_languages(course)
     for folder, relative in build.source_notebooks(course):
-        for code in (MASTER_LANGUAGE, *build.other_languages(course)):
+        for code in (course.source_language, *others):
             path = course.root / folder / code / relative
             if path.exists():
-                yield from _problems(course, path, source_rules.file_problems(path, code))
+                cell = course.language_cell(code) if others else None
+                yield from _problems(course, path, source_rules.file_problems(path, code, cell))
 
 
 def translation_problems(course: Course) -> Iterator[Problem]:
     """Yield translations that are missing, stale, or differ where they must not."""
     for folder, relative in build.source_notebooks(course):
-        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
+        english = notebook_io.read(course.root / folder / course.source_language / relative)
         for code in build.other_languages(course):
             path = course.root / folder / code / relative
             if not path.exists():
                 yield Problem(_name(course, path), None, f"is missing; translate it to {code}")
                 continue
             own = notebook_io.read(path)
-            yield from _problems(course, path, sync.differences(english, own, code))
+            yield from _problems(
+                course, path, sync.differences(english, own, code, course.language_cell(code))
+            )
     for path, texts in catalogs.untranslated(course).items():
         for text in texts:
             yield Problem(_name(course, path), None, f"has no translation of {text[:70]!r}")
@@ -125,7 +129,7 @@ def _first_difference(path: Path, content: bytes) -> str | None:
 
 def boundary_problems(course: Course) -> Iterator[Problem]:
     """Yield tests that rely on what can't cross the trust boundary."""
-    for path in sorted(course.source(MASTER_LANGUAGE).rglob("*.ipynb")):
+    for path in sorted(course.source(course.source_language).rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             yield from _problems(course, path, lint.lint(notebook_io.read(path)))
 
@@ -139,7 +143,7 @@ def leak_problems(course: Course) -> Iterator[Problem]:
 def dry_run_problems(course: Course) -> Iterator[Problem]:
     """Yield solutions without full marks, and stubs that earn points or stop Run All."""
     for assignment in course.assignments():
-        for path in sorted((course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb")):
+        for path in sorted((course.source(course.source_language) / assignment).glob("*.ipynb")):
             found = dry_run.cached_problems(course, assignment, path.stem)
             yield from _problems(course, path, found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autograder.authoring.sync import confirm
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
@@ -25,11 +25,15 @@ def confirm_translation(course: Course, path: Path, cells: list[str] | None = No
         UserError: the notebook isn't the translation of a source notebook, or has no such cell.
     """
     parts = path.resolve().relative_to(course.root).parts if _is_below(path, course) else ()
-    if len(parts) < 3 or parts[0] not in ("notebooks", "source") or parts[1] == MASTER_LANGUAGE:
+    if (
+        len(parts) < 3
+        or parts[0] not in (course.settings.lessons, "source")
+        or parts[1] == course.source_language
+    ):
         raise UserError(
-            f"{path} isn't a translated source notebook; name one below notebooks/ or source/."
+            f"{path} isn't a translated source notebook; name one below {course.settings.lessons}/ or source/."
         )
-    english = course.root.joinpath(parts[0], MASTER_LANGUAGE, *parts[2:])
+    english = course.root.joinpath(parts[0], course.source_language, *parts[2:])
     own = notebook_io.read(path)
     if unknown := set(cells or []) - {cell.id for cell in own.cells}:
         raise UserError(f"{path.name} has no cell {sorted(unknown)[0]!r}; check the id.")

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell
 from autograder.authoring.build import handout_files
 from autograder.authoring.preprocessors import DropExplanations
 from autograder.authoring.problem import CellProblem
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
 from autograder.grading.result import graded_cells
@@ -74,7 +74,7 @@ def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem
     Raises:
         UserError: a notebook can't be read.
     """
-    folder = course.source(MASTER_LANGUAGE) / assignment
+    folder = course.source(course.source_language) / assignment
     source = read(folder / f"{notebook}.ipynb")
     solved, _resources = DropExplanations().preprocess(copied(source), ResourcesDict())
     found = [
@@ -84,7 +84,7 @@ def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem
         for cell in graded_cells(execute(course, solved, folder, source))
         if cell.points is not None and not cell.passed
     ]
-    stub = make_template(course, assignment, notebook, MASTER_LANGUAGE)
+    stub = make_template(course, assignment, notebook, course.source_language)
     found += [
         CellProblem(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
         for cell in graded_cells(execute(course, stub, folder, source))
@@ -120,11 +120,9 @@ def cached_problems(course: Course, assignment: str, notebook: str) -> list[Cell
 
 
 def _key(course: Course, assignment: str) -> str:
-    import beyond
-
     digest = hashlib.sha256()
     folders = [course.source(code) / assignment for code in course.languages()]
-    folders += [Path(beyond.__file__).parent, Path(__file__).parents[1]]
+    folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if "__pycache__" not in path.parts:

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
+from autograder import namespace
 from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
-from autograder.core.notebook_io import course_metadata, grader_metadata, is_solution, is_test
+from autograder.core.notebook_io import grader_metadata, is_solution, is_test
 
 _INTROSPECTION = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
@@ -47,12 +48,12 @@ def lint(notebook: NotebookNode) -> list[CellProblem]:
         else:
             texts = _read_only_cell_problems(cell, tree, names)
         found.extend(CellProblem(cell.id, text) for text in dict.fromkeys(texts))
-    found.extend(_unmarked_choice_questions(cells))
+    found.extend(_unmarked_choice_questions(cells, namespace.used_in(notebook)))
     return found
 
 
 def _unmarked_choice_questions(
-    cells: list[tuple[NotebookNode, ast.Module]],
+    cells: list[tuple[NotebookNode, ast.Module]], key: str
 ) -> Iterator[CellProblem]:
     """Yield tests of questions with few possible answers that aren't marked as such.
 
@@ -64,7 +65,7 @@ def _unmarked_choice_questions(
         if is_solution(cell):
             answers |= _constant_answers(tree)
     for cell, tree in cells:
-        if not is_test(cell) or "choice" in course_metadata(cell):
+        if not is_test(cell) or "choice" in namespace.entries(cell):
             continue
         used = used_in(cell.source)
         names = [
@@ -76,8 +77,8 @@ def _unmarked_choice_questions(
             yield CellProblem(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
-                'marked: add {"beyond": {"choice": true}} to its metadata, so that its result is '
-                "withheld until the due date, or false if trying them all reveals nothing",
+                f'marked: add {{"{key}": {{"choice": true}}}} to its metadata, so that its '
+                "result is withheld until the due date, or false if trying them all reveals nothing",
             )
 
 

@@ -6,7 +6,8 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.core.notebook_io import course_metadata, is_explanation
+from autograder.core.notebook_io import is_explanation
+from autograder.namespace import remove
 
 
 class DropExplanations(NbGraderPreprocessor):
@@ -19,6 +20,5 @@ class DropExplanations(NbGraderPreprocessor):
         nb.cells = [cell for cell in nb.cells if not is_explanation(cell)]
         for cell in nb.cells:
             # Which English text a translation is of concerns authors only.
-            if course_metadata(cell).pop("translates", None) and not cell.metadata["beyond"]:
-                del cell.metadata["beyond"]
+            remove(cell, "translates")
         return nb, resources

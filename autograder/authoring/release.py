@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder.authoring.build import build
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
 from autograder.errors import UserError
@@ -58,10 +58,10 @@ def release(
     if to_exchange:
         _to_exchange(course, api, assignment)
     build(course)
-    folder = course.source(MASTER_LANGUAGE) / assignment
+    folder = course.source(course.source_language) / assignment
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, sources)
-    return course.release(course.language) / assignment
+    return course.release(course.released_language) / assignment
 
 
 def _to_exchange(course: Course, api: NbGraderAPI, assignment: str) -> None:

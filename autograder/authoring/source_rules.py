@@ -20,15 +20,15 @@ from autograder.core.notebook_io import (
     grade_id,
     grader_metadata,
     is_test,
-    language_cell_source,
     parse,
 )
+from autograder.namespace import entries
 
 _DESCRIPTIVE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 
 
-def file_problems(path: Path, code: str) -> list[CellProblem]:
+def file_problems(path: Path, code: str, language_cell: str | None = None) -> list[CellProblem]:
     """Return the problems of the source notebook in a file.
 
     Args:
@@ -40,7 +40,7 @@ def file_problems(path: Path, code: str) -> list[CellProblem]:
     """
     content = read_file(path, SIZE_LIMIT)
     notebook = parse(content, path.name)
-    return [*_stored_id_problems(content), *notebook_problems(notebook, code)]
+    return [*_stored_id_problems(content), *notebook_problems(notebook, code, language_cell)]
 
 
 def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
@@ -56,7 +56,9 @@ def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
             yield CellProblem(None, f"has no id for its cell {number}; save it from JupyterLab")
 
 
-def notebook_problems(notebook: NotebookNode, code: str) -> list[CellProblem]:
+def notebook_problems(
+    notebook: NotebookNode, code: str, language_cell: str | None = None
+) -> list[CellProblem]:
     """Return the problems of a source notebook, without those that reading repairs.
 
     Args:
@@ -68,7 +70,9 @@ def notebook_problems(notebook: NotebookNode, code: str) -> list[CellProblem]:
         if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
             found.append(CellProblem(cell.id, "has stored output; clear all outputs and save"))
         found.extend(CellProblem(cell.id, text) for text in _nbgrader_problems(cell))
-    found.extend(_language_problems(notebook, code))
+    found.extend(_kernel_problems(notebook))
+    if language_cell is not None:
+        found.extend(_language_problems(notebook, code, language_cell))
     return found
 
 
@@ -107,18 +111,23 @@ def _nbgrader_problems(cell: NotebookNode) -> Iterator[str]:
             yield f"has different numbers of BEGIN {kind} and END {kind} marks"
 
 
-def _language_problems(notebook: NotebookNode, code: str) -> Iterator[CellProblem]:
+def _kernel_problems(notebook: NotebookNode) -> Iterator[CellProblem]:
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != "python3":
+        yield CellProblem(None, f"names the kernel {kernel!r}; it must be python3")
+
+
+def _language_problems(
+    notebook: NotebookNode, code: str, language_cell: str
+) -> Iterator[CellProblem]:
     first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     if first is None or first.id != LANGUAGE_CELL:
         yield CellProblem(
             first.id if first else None,
             f"must be the first code cell and have the id {LANGUAGE_CELL}",
         )
-    elif first.source != language_cell_source(code):
+    elif first.source != language_cell:
         yield CellProblem(first.id, f"must set the language {code} and do nothing else")
-    marked = notebook.metadata.get("beyond", {}).get("language")
+    marked = entries(notebook).get("language")
     if marked != code:
         yield CellProblem(None, f"has the language {marked!r} in its metadata; it must be {code!r}")
-    kernel = notebook.metadata.get("kernelspec", {}).get("name")
-    if kernel != "python3":
-        yield CellProblem(None, f"names the kernel {kernel!r}; it must be python3")

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from nbformat import NotebookNode
 
 from autograder.authoring.problem import CellProblem
-from autograder.core.notebook_io import LANGUAGE_CELL, copied, course_metadata, language_cell_source
+from autograder.core.notebook_io import LANGUAGE_CELL, copied
+from autograder.namespace import entries, put, used_in
 
 
 def digest(source: str) -> str:
@@ -28,7 +29,12 @@ def _by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {cell.id: cell for cell in notebook.cells}
 
 
-def synchronized(english: NotebookNode, translated: NotebookNode | None, code: str) -> NotebookNode:
+def synchronized(
+    english: NotebookNode,
+    translated: NotebookNode | None,
+    code: str,
+    language_cell: str | None = None,
+) -> NotebookNode:
     """Return the translated notebook with everything but its prose taken from the English one.
 
     A prose cell without a translation gets the English text and no hash: it counts as missing.
@@ -37,17 +43,19 @@ def synchronized(english: NotebookNode, translated: NotebookNode | None, code: s
         english: the English notebook.
         translated: the translation as it is; None if there is none yet.
         code: the language of the translation.
+        language_cell: the source of the cell that sets the language; None leaves it as it is.
     """
     own = _by_id(translated) if translated is not None else {}
     result = copied(english)
-    result.metadata.setdefault("beyond", NotebookNode())["language"] = code
+    namespace = used_in(english)
+    put(result, namespace, language=code)
     for cell in result.cells:
-        if cell.id == LANGUAGE_CELL:
-            cell.source = language_cell_source(code)
+        if cell.id == LANGUAGE_CELL and language_cell is not None:
+            cell.source = language_cell
         elif cell.cell_type != "code" and cell.id in own:
             cell.source = own[cell.id].source
-            if translates := course_metadata(own[cell.id]).get("translates"):
-                cell.metadata.setdefault("beyond", NotebookNode())["translates"] = translates
+            if translates := entries(own[cell.id]).get("translates"):
+                put(cell, namespace, translates=translates)
     return result
 
 
@@ -74,9 +82,8 @@ def confirm(
             continue
         if cells is not None and cell.id not in cells:
             continue
-        record = cell.metadata.setdefault("beyond", NotebookNode())
-        if record.get("translates") != digest(source):
-            record["translates"] = digest(source)
+        if entries(cell).get("translates") != digest(source):
+            put(cell, used_in(english), translates=digest(source))
             changed.append(cell.id)
     return changed
 
@@ -86,13 +93,20 @@ def has_prose(source: str) -> bool:
     return bool(re.search(r"[A-Za-z]{2,}", _without_fixed_parts(source)))
 
 
-def differences(english: NotebookNode, translated: NotebookNode, code: str) -> list[CellProblem]:
+def differences(
+    english: NotebookNode,
+    translated: NotebookNode,
+    code: str,
+    language_cell: str | None = None,
+) -> list[CellProblem]:
     """Return every place where a translation is missing, stale, or differs where it must not.
 
     Args:
         english: the English notebook.
         translated: its translation.
         code: the language of the translation.
+        language_cell: the source that the cell which sets the language has to have; None to
+            leave that cell out.
     """
     found: list[CellProblem] = []
     originals, own = _by_id(english), _by_id(translated)
@@ -107,22 +121,26 @@ def differences(english: NotebookNode, translated: NotebookNode, code: str) -> l
     for cell_id in shared:
         found.extend(
             CellProblem(cell_id, text)
-            for text in _cell_differences(originals[cell_id], own[cell_id], code)
+            for text in _cell_differences(originals[cell_id], own[cell_id], code, language_cell)
         )
     return found
 
 
-def _cell_differences(english: NotebookNode, own: NotebookNode, code: str) -> list[str]:
+def _cell_differences(
+    english: NotebookNode, own: NotebookNode, code: str, language_cell: str | None
+) -> list[str]:
     if english.cell_type != own.cell_type:
         return [f"is a {own.cell_type} cell but {english.cell_type} in English"]
     if english.metadata.get("nbgrader") != own.metadata.get("nbgrader"):
         return ["has different nbgrader metadata than in English"]
     if english.cell_type == "code":
-        wanted = language_cell_source(code) if english.id == LANGUAGE_CELL else english.source
+        wanted = english.source
+        if english.id == LANGUAGE_CELL:
+            wanted = own.source if language_cell is None else language_cell
         return [] if own.source == wanted else ["has different code than in English"]
     if not has_prose(english.source):
         return [] if own.source == english.source else ["has nothing to translate but differs"]
-    translates = course_metadata(own).get("translates")
+    translates = entries(own).get("translates")
     if translates is None:
         return [f"has no {code} translation yet (missing)"]
     found = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from autograder.core.printable import one_line
+from autograder.i18n import _
 
 
 def N_(message: str) -> str:
@@ -25,8 +26,6 @@ class Note:
 
     def text(self) -> str:
         """Return the note in the current language, each of its values on one line."""
-        from beyond.locale import _
-
         values = {name: one_line(value) for name, value in self.values.items()}
         return str(_(self.message)).format(**values)
 
@@ -47,8 +46,6 @@ def texts(notes: list[Note]) -> list[str]:
 
 def listed(names: list[str], most: int = 4) -> str:
     """Return names joined by commas: the first `most`, and how many more there are."""
-    from beyond.locale import _
-
     shown = ", ".join(names[:most])
     if len(names) <= most:
         return shown

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
+from autograder.namespace import entries
 
 # nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
 if TYPE_CHECKING:
@@ -176,12 +177,12 @@ def write(path: Path, notebook: NotebookNode) -> None:
 
 
 def language_of(notebook: NotebookNode) -> str:
-    """Return the language of a notebook: what its cells set, else its metadata, else English."""
+    """Return the language of a notebook: what its cells set, else its metadata, else empty."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found[1]
-    marked = course_metadata(notebook).get("language")
-    return marked if isinstance(marked, str) else "en"
+    marked = entries(notebook).get("language")
+    return marked if isinstance(marked, str) else ""
 
 
 def grader_metadata(cell: NotebookNode) -> dict[str, Any]:
@@ -190,18 +191,12 @@ def grader_metadata(cell: NotebookNode) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def course_metadata(node: NotebookNode) -> dict[str, Any]:
-    """Return what the course keeps in the metadata of a cell or notebook, or an empty dict."""
-    found = node.metadata.get("beyond")
-    return found if isinstance(found, dict) else {}
-
-
 def cell_seconds(notebook: NotebookNode, usual: int) -> int:
     """Return the seconds that a cell may run: `usual`, or more if the notebook's metadata say.
 
     An honest cell that exports a model in 5 s has taken 40 s on a crowded machine.
     """
-    asked = course_metadata(notebook).get("cell_seconds", 0)
+    asked = entries(notebook).get("cell_seconds", 0)
     return max(usual, asked) if isinstance(asked, int) else usual
 
 
@@ -228,9 +223,4 @@ def copied(notebook: NotebookNode) -> NotebookNode:
 
 def is_explanation(cell: NotebookNode) -> bool:
     """Return whether a cell is kept back until feedback may show it."""
-    return "reveal" in course_metadata(cell)
-
-
-def language_cell_source(code: str) -> str:
-    """Return the source of the one code cell that differs between languages."""
-    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+    return "reveal" in entries(cell)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from autograder import i18n
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import one_line
@@ -18,6 +19,7 @@ from autograder.feedback.pool import RenderedPage, render_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
 from autograder.grading.coordinator import Progress
+from autograder.namespace import accepted
 
 
 @dataclass
@@ -121,6 +123,8 @@ class _Run:
                 self._plans_of(notebook),
                 self._explain,
                 self._choices_shown,
+                i18n.domains(),
+                accepted(),
             )
 
     def _plans_of(self, notebook: str) -> dict[str, PagePlan]:

@@ -17,15 +17,14 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
+from autograder.checks import MIME_TYPE, record_in
 from autograder.core.images import checked
 from autograder.core.notebook_io import grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.mathml import mathml
 from autograder.feedback.sanitize import clean_html, markdown_to_html
 from autograder.feedback.text import MAX_TEXT_CHARS, plain, readable
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
+from autograder.i18n import _, speaking
 
 MAX_CELL_OUTPUTS = 30
 """The most outputs of one cell."""
@@ -243,8 +242,8 @@ def _error(output: NotebookNode) -> NotebookNode:
 
 def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
     data = output.get("data", {})
-    record = data.get(MIME_TYPE)
-    kept = {MIME_TYPE: record} if is_record(record) else {}
+    record = record_in(data)
+    kept = {} if record is None else {MIME_TYPE: record}
     made, missing = _best(data, output.get("metadata", {}))
     if made is None and "text/plain" in data:
         made = _display({"text/plain": readable(data["text/plain"])})

@@ -19,10 +19,10 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
+from autograder.checks import is_shown, record_in
 from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import (
     copied,
-    course_metadata,
     grade_id,
     is_explanation,
     is_solution,
@@ -34,9 +34,8 @@ from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, W
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
 from autograder.grading.result import GradedCell, graded_cells
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
+from autograder.i18n import _, speaking
+from autograder.namespace import entries
 
 MAX_NOTES = 200
 """The most notes about a submission that are shown."""
@@ -204,7 +203,7 @@ def render(
 
 
 def _notes(nb: NotebookNode) -> list[str]:
-    notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
+    notes = [Note(**entry) for entry in entries(nb).get("notes", [])]
     return [readable(one, 1_000, 10) for one in texts(notes[:MAX_NOTES])]
 
 
@@ -255,7 +254,7 @@ def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str
         else Markup(markdown_to_html(cell.source, _HEADINGS_DOWN, cell.get("attachments"))),
         code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
         checks=tuple(check for out in outputs for check in _checks(out)),
-        outputs=tuple(out for out in outputs if MIME_TYPE not in out.get("data", {})),
+        outputs=tuple(out for out in outputs if not is_shown(out.get("data"))),
         comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
     )
 
@@ -273,8 +272,8 @@ def _kind(cell: NotebookNode) -> str:
 
 
 def _checks(output: NotebookNode) -> list[Check]:
-    record = output.get("data", {}).get(MIME_TYPE)
-    if not is_record(record):
+    record = record_in(output.get("data"))
+    if record is None:
         return []
     return [
         Check(

@@ -8,7 +8,8 @@ from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.notebook_io import course_metadata, grade_id, is_explanation
+from autograder.core.notebook_io import grade_id, is_explanation
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def page_plan(course: Course, language: str, assignment: str, notebook: str) -> 
         else:
             last = cell.id
     return PagePlan(
-        tuple(explanations), choices(source), course_metadata(source).get("show_choices") is True
+        tuple(explanations), choices(source), entries(source).get("show_choices") is True
     )
 
 
@@ -51,5 +52,5 @@ def choices(notebook: NotebookNode) -> frozenset[str]:
     return frozenset(
         name
         for cell in notebook.cells
-        if course_metadata(cell).get("choice") is True and (name := grade_id(cell))
+        if entries(cell).get("choice") is True and (name := grade_id(cell))
     )

@@ -12,15 +12,14 @@ import nbgrader.preprocessors
 from autograder.config import FEEDBACK_STEPS
 from autograder.feedback import page
 from autograder.feedback.sanitize import markdown_to_html
-from autograder.i18n import speaking
-from beyond.locale import available
+from autograder.i18n import domains, speaking
 
 __all__ = ["FEEDBACK_STEPS", "latex2mathml", "nbgrader", "page"]
 
 
 def _warm_up() -> None:
     """Load what is only loaded at first use: texts, lexers, the template."""
-    for code in available():
+    for code in ("", *domains()[-1].languages()):
         with speaking(code):
             markdown_to_html("# a\n\n```python\nb = 1\n```\n\n| c |\n|---|\n| $d$ |\n")
     page.warm_up()

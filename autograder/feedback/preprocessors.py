@@ -16,7 +16,8 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder.config import COURSE_ID, Course
+from autograder.checks import is_shown
+from autograder.config import Course
 from autograder.core.notebook_io import copied, grade_id, is_test
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
@@ -24,13 +25,13 @@ from autograder.feedback.plan import PagePlan, choices, page_plan
 
 __all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
 
-GRADES = "beyond_grades"
+GRADES = "autograder_grades"
 """The key of the notebook's `Grades` in nbconvert's resources."""
 
-PLAN = "beyond_plan"
+PLAN = "autograder_plan"
 """The key of the notebook's `PagePlan`."""
 
-HELD = "beyond_held"
+HELD = "autograder_held"
 """The key of the questions whose results are withheld, a `Withheld`."""
 
 
@@ -56,7 +57,7 @@ class ReadGrades(NbGraderPreprocessor):
         """Read the grades and the plan if the resources don't have them yet."""
         if GRADES not in resources:
             names = resources["nbgrader"]
-            with Gradebook(names["db_url"], COURSE_ID) as gradebook:
+            with Gradebook(names["db_url"], self.config.CourseDirectory.course_id) as gradebook:
                 found = read_grades(gradebook, names["assignment"], names["student"])
             resources[GRADES] = found[names["student"]][names["notebook"]]
         if PLAN not in resources:
@@ -95,9 +96,7 @@ def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
         # The record of checks already says what CheckFailed says.
         return bool(output.ename != "CheckFailed")
-    return (
-        output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
-    )
+    return output.output_type == "display_data" and is_shown(output.data)
 
 
 def is_over(due: datetime | None) -> bool:

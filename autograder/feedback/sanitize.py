@@ -27,7 +27,7 @@ from pygments.token import STANDARD_TYPES
 from autograder.core.images import checked_url
 from autograder.feedback.mathml import mathml
 from autograder.feedback.text import plain, shortened
-from beyond.locale import _
+from autograder.i18n import _
 
 MAX_HTML_CHARS = 50_000
 """The most characters of HTML, not counting images, that are sanitized: for deeply nested HTML,

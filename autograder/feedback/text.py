@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from beyond.locale import _
+from autograder.i18n import _
 
 MAX_LINES = 200
 """The most lines of one text; a longer one is shortened in the middle."""

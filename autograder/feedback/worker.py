@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook, reads
 from traitlets.config import Config
 
+from autograder import i18n
 from autograder.config import FEEDBACK_STEPS
 from autograder.core.messages import N_
 from autograder.core.notebook_language import shown_language
@@ -27,6 +28,7 @@ from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
+from autograder.namespace import accept
 
 CPU_SECONDS = 8
 """The most CPU time that one page may take, in seconds."""
@@ -65,6 +67,8 @@ class PageJob:
         plans: the plan of its page, by language.
         explain: whether to explain the answers even before the due date.
         choices_shown: whether to show results of choice questions even before the due date.
+        texts: whose translations the page is made with.
+        namespaces: the keys of the grader's entries in the notebook's metadata.
     """
 
     student: str
@@ -75,6 +79,8 @@ class PageJob:
     plans: dict[str, PagePlan] = field(default_factory=dict)
     explain: bool = False
     choices_shown: bool = False
+    texts: tuple[i18n.Domain, ...] = ()
+    namespaces: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
@@ -93,6 +99,9 @@ def run(job: PageJob, answers: Connection) -> None:
     _silence_standard_streams()
     try:
         content = _content(job.path)
+        i18n.use(job.texts)
+        for one in job.namespaces:
+            accept(one)
         _limit_resources()
         _give_up_rights()
         nb = reads(content.decode("utf-8"))

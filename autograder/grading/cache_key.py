@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.collection_receipt import receipt_file
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
@@ -24,7 +24,7 @@ class CacheKeys:
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
-        self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
+        self._instructors = _contents(course.source(course.source_language) / assignment)
 
     def of(self, student: str) -> str:
         """Return the SHA-256 over a submission, its receipt and the instructor's files."""

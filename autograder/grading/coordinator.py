@@ -20,7 +20,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable
 from autograder.core.student_id import require_student_id
@@ -35,6 +35,7 @@ from autograder.grading.result_folder import (
     interrupted_folders,
 )
 from autograder.judge.job import imports_in, longest_job
+from autograder.namespace import entries
 from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -374,14 +375,14 @@ def _longest(course: Course, assignment: str) -> float:
     seconds = []
     for source in _source_notebooks(course, assignment):
         with suppress(AttributeError):  # what is wrong with it is reported later
-            asked = source.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+            asked = entries(source).get("cell_seconds", 0)
             seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
 
 
 def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
     """Yield the source notebooks as they are in their files, read without nbformat."""
-    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+    for path in (course.source(course.source_language) / assignment).glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
@@ -395,7 +396,8 @@ def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
     for source in _source_notebooks(course, assignment):
         with suppress(KeyError, TypeError):  # what is wrong with it is reported later
             imports |= imports_in(source)
-    return functools.partial(warm_up, tuple(sorted(imports)))
+    packages = course.settings.packages
+    return functools.partial(warm_up, tuple(sorted(imports)), packages, (str(course.root),))
 
 
 @contextmanager

@@ -43,7 +43,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
-from autograder.config import COURSE_ID, Course
+from autograder.config import Course
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell
@@ -52,7 +52,7 @@ from autograder.intake.rebuild import is_student_cell
 NO_RESPONSE = "No response."
 """nbgrader's own words for an answer cell that was left as it was."""
 
-_WRITES = "beyond_writes"
+_WRITES = "autograder_writes"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class GradebookWriter:
         """
         with self.course.plain_gradebook_errors(), ExitStack() as stack:
             self.course.term.mkdir(parents=True, exist_ok=True)
-            self.gradebook = Gradebook(self.course.database, COURSE_ID)
+            self.gradebook = Gradebook(self.course.database, self.course.id)
             stack.callback(self.gradebook.close)
             _announce_writes(self.gradebook.engine)
             with Session(self.gradebook.engine) as session:

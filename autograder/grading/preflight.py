@@ -118,11 +118,9 @@ def _passed(course: Course) -> dict[str, str]:
 
 def _key(course: Course, assignment: str) -> str:
     """Hash the assignment, this package and what it runs on."""
-    import beyond
-
     seen = hashlib.sha256(f"{sys.version}\0{sys.flags}\0{course.cell_seconds}".encode())
     folders = [course.source(code) / assignment for code in course.languages()]
-    folders += [Path(beyond.__file__).parent, Path(__file__).parents[1]]
+    folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:

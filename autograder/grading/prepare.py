@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
 from autograder.core.collection_receipt import find_receipt
@@ -42,6 +42,7 @@ from autograder.intake.submission import Submission
 from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
+from autograder.namespace import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
@@ -168,7 +169,9 @@ class SubmissionPreparer:
         source = self._source_notebook(name, language)
         about = self._about.get((name, language))
         if about is None:
-            about = self._about[name, language] = Assignment.of(source)
+            about = self._about[name, language] = Assignment.of(
+                source, self._course.settings.packages, [str(self._course.root)]
+            )
         return Job(
             student=student,
             assignment=self._assignment,
@@ -188,7 +191,7 @@ class SubmissionPreparer:
         """
         works = []
         for name in self._names:
-            base = self._base(name, MASTER_LANGUAGE)
+            base = self._base(name, self._course.source_language)
             solutions = {
                 cell.id: cell.source for cell in self._source_notebook(name, base.language).cells
             }
@@ -212,8 +215,8 @@ class SubmissionPreparer:
         for name, sent in work.rebuilt.items():
             nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
             result = results[name] = notebook_io.copied(JobOutcome(nothing).applied_to(sent))
-            said = result.metadata["beyond"]["notes"]
-            said.insert(0, {"message": GIVEN_UP, "values": {}})
+            given_up = {"message": GIVEN_UP, "values": {}}
+            put(result, notes=[given_up, *entries(result)["notes"]])
         return results
 
     def _limited(self, notebook: NotebookNode) -> NotebookNode:
@@ -257,7 +260,7 @@ class SubmissionPreparer:
 
     def _untouched(self, name: str) -> Submission:
         """Return the notebook as released, in the source language."""
-        return self._base(name, MASTER_LANGUAGE).untouched
+        return self._base(name, self._course.source_language).untouched
 
     def _base(self, name: str, language: str) -> SourceNotebook:
         """Return the source notebook for a submission, which is the one that was released.

@@ -13,11 +13,12 @@ from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
 from autograder.core.messages import Note, listed, texts
-from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
+from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell, status_of, stopped
-from beyond.locale import _
+from autograder.i18n import _
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def submission_result(
             f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
         )
     graded = [notebook_io.read_graded(path) for path in paths]
-    notes = [Note(**entry) for nb in graded for entry in course_metadata(nb).get("notes", [])]
+    notes = [Note(**entry) for nb in graded for entry in entries(nb).get("notes", [])]
     with nullcontext(gradebook) if gradebook else course.gradebook() as book:
         try:
             submission = book.find_submission(assignment, student)

@@ -1,6 +1,6 @@
 """Turn what a test cell left behind into points and reasons.
 
-The record that `beyond.checks.report` leaves in a cell's output makes the points. A warning or
+The record that `autograder.checks.report` leaves in a cell's output makes the points. A warning or
 anything else on stderr never costs one. A test that did not reach its report earns nothing, and
 the reason says why.
 """
@@ -16,10 +16,11 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
+from autograder.checks import is_shown, record_in, score
 from autograder.core.cell_status import CellStatus
-from autograder.core.notebook_io import copied, course_metadata, grader_metadata
-from beyond.checks import MIME_TYPE, is_record, score
-from beyond.locale import _
+from autograder.core.notebook_io import copied, grader_metadata
+from autograder.i18n import _
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ def score_cell(cell: NotebookNode) -> CellScore:
 
 def _record(cell: NotebookNode) -> dict[str, Any] | None:
     found = [
-        output.data[MIME_TYPE]
+        output.data
         for output in cell.outputs
-        if output.output_type == "display_data" and MIME_TYPE in output.get("data", {})
+        if output.output_type == "display_data" and is_shown(output.get("data"))
     ]
-    return found[-1] if found and is_record(found[-1]) else None
+    return record_in(found[-1]) if found else None
 
 
 def _words(failed: dict[str, Any]) -> str:
@@ -82,7 +83,7 @@ def _words(failed: dict[str, Any]) -> str:
 
 def status_of(cell: NotebookNode) -> CellStatus:
     """Return how an executed cell ended, as the grader noted it."""
-    return CellStatus(course_metadata(cell).get("status", ""))
+    return CellStatus(entries(cell).get("status", ""))
 
 
 def stopped(cell: NotebookNode) -> str | None:

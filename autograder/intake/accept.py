@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import replaced_folder
 from autograder.core.collection_receipt import CollectionReceipt, record_receipt
 from autograder.core.messages import N_, Note, note
@@ -192,7 +192,7 @@ def _received(arrival: Arrival, due: datetime | None) -> datetime:
 
 def _blank(course: Course, assignment: str) -> bytes:
     """Return the released notebook, the placeholder where nothing can be read."""
-    for language in (course.language, MASTER_LANGUAGE):
+    for language in (course.released_language, course.source_language):
         place = course.release(language) / assignment / f"{assignment}.ipynb"
         if place.is_file():
             return place.read_bytes()

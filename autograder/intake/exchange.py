@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from autograder.config import COURSE_ID, Course
+from autograder.config import Course
 from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
@@ -86,7 +86,7 @@ def exchange_arrivals(
     Raises:
         UserError: there is no exchange.
     """
-    inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
+    inbound = Path(course.nbgrader_config().Exchange.root) / course.id / "inbound"
     if not inbound.is_dir():
         raise UserError(
             f"There is no exchange at {inbound}; release with --exchange first, "

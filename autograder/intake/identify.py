@@ -27,11 +27,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from autograder.core.messages import N_, Note, note
-from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, grade_id, read
 from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
+from autograder.namespace import entries
 
 if TYPE_CHECKING:
     from autograder.config import Course
@@ -146,21 +147,18 @@ class AssignmentSpec:
 def assignment_specs(course: Course) -> dict[str, AssignmentSpec]:
     """Return every assignment of the course, by name, from `release/` and from `source/`."""
     names: set[str] = set()
-    folders = [
-        folder
-        for part in ("release", "source")
-        if (course.root / part).is_dir()
-        for folder in sorted((course.root / part).iterdir())
-        if folder.is_dir()
-    ]
+    released = course.language_folders("release")
+    folders = [*released, *course.language_folders("source")]
     for folder in folders:
         for path in folder.iterdir():
             if (path / f"{path.name}.ipynb").is_file():
                 names.add(path.name)
-    return {name: _assignment_spec(course, folders, name) for name in sorted(names)}
+    return {name: _assignment_spec(course, folders, released, name) for name in sorted(names)}
 
 
-def _assignment_spec(course: Course, folders: Sequence[Path], name: str) -> AssignmentSpec:
+def _assignment_spec(
+    course: Course, folders: Sequence[Path], released_folders: Sequence[Path], name: str
+) -> AssignmentSpec:
     grade_ids: set[str] = set()
     released_sources: set[str] = set()
     asked: set[str] = set()
@@ -172,10 +170,10 @@ def _assignment_spec(course: Course, folders: Sequence[Path], name: str) -> Assi
         notebook = read(place / f"{name}.ipynb")
         every.append(notebook)
         grade_ids.update(filter(None, map(grade_id, notebook.cells)))
-        if folder.parent.name == "release":
+        if folder in released_folders:
             released.append(notebook)
             released_sources.update(normalized_source(cell.source) for cell in notebook.cells)
-        listed = course_metadata(notebook).get("files", [])
+        listed = entries(notebook).get("files", [])
         asked.update(file for file in listed if isinstance(file, str))
         asked.update(
             unicodedata.normalize("NFC", path.relative_to(place).as_posix())
@@ -184,7 +182,9 @@ def _assignment_spec(course: Course, folders: Sequence[Path], name: str) -> Assi
             and not any(part.startswith(".") for part in path.relative_to(place).parts)
         )
     asked.discard(f"{name}.ipynb")
-    languages = dict.fromkeys(folder.name for folder in folders)
+    languages = dict.fromkeys(
+        "" if folder.parent == course.root else folder.name for folder in folders
+    )
     cells = course_cells(every, released, languages)
     return AssignmentSpec(
         name, frozenset(grade_ids), frozenset(released_sources), frozenset(asked), cells

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from autograder.core import images
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
 from autograder.intake.submission import (
     CODE_LIMIT,
-    DEFAULT_LANGUAGE,
     LINE_LIMIT,
     PICTURE_TYPES,
     PICTURES_PER_CELL,
@@ -87,10 +87,12 @@ class RawNotebook:
     """Hold a notebook as it came; only the reader sees it.
 
     Attributes:
-        language: what it says of itself, whatever that is.
+        language: what its cells set, whatever that is; empty if they set none.
+        marked: what its metadata say, by the key under which they say it.
     """
 
     language: str
+    marked: Mapping[str, str]
     cells: tuple[RawCell, ...]
 
 
@@ -146,7 +148,7 @@ def from_plain(data: object) -> RawNotebook:
         raise Unreadable(TOO_COSTLY)
     if sum(len(cell.source) for cell in cells if cell.kind == "code") > CODE_LIMIT:
         raise Unreadable(TOO_COSTLY)
-    return RawNotebook(_language(cells, data.get("metadata")), cells)
+    return RawNotebook(_language(cells), _marked(data.get("metadata")), cells)
 
 
 def _cell(row: dict[str, Any]) -> RawCell:
@@ -174,19 +176,30 @@ def _mark(value: object) -> str | None:
     return value if isinstance(value, str) and len(value) <= _LONGEST_MARK else None
 
 
-def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
-    """Return the language that the cells set, else the one in the metadata."""
+def _language(cells: tuple[RawCell, ...]) -> str:
+    """Return the language that the cells set; empty if they set none."""
     for cell in cells:
         if cell.kind == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found.group(1)
-    marked = metadata.get("beyond") if isinstance(metadata, dict) else None
-    claimed = marked.get("language") if isinstance(marked, dict) else None
-    return claimed if isinstance(claimed, str) else DEFAULT_LANGUAGE
+    return ""
+
+
+def _marked(metadata: object) -> dict[str, str]:
+    """Return the languages that the metadata say, by the key under which they say it."""
+    marked = metadata if isinstance(metadata, dict) else {}
+    return {
+        key: entry["language"]
+        for key, entry in marked.items()
+        if isinstance(entry, dict) and isinstance(entry.get("language"), str)
+    }
 
 
 def record(raw: RawNotebook, cells: CourseCells) -> Submission:
     """Reduce a notebook to its record: its cells, each matched with a cell of the course."""
-    language = raw.language if raw.language in cells.languages else DEFAULT_LANGUAGE
+    claims = [raw.language, *(raw.marked.get(key, "") for key in cells.namespaces)]
+    claimed = next(filter(None, claims), "")
+    usual = cells.languages[0] if cells.languages else ""
+    language = claimed if claimed in cells.languages else usual
     made = []
     for cell in raw.cells:
         kept = _pictures(cell.attachments) if cell.kind != "code" else ()

@@ -73,6 +73,8 @@ _MODULES = (
     "sandbox/syscalls.py",
     "sandbox/wire.py",
     "errors.py",
+    "i18n.py",
+    "namespace.py",
     "core/atomic_io.py",
     "intake/__init__.py",
     "intake/archives.py",

@@ -32,7 +32,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
@@ -47,6 +47,7 @@ from autograder.intake.submission import (
     course_cells,
     normalized_source,
 )
+from autograder.namespace import put
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",
@@ -308,15 +309,19 @@ class SourceNotebooks:
         self._made: dict[tuple[str, str], SourceNotebook] = {}
         self._cells: dict[str, CourseCells] = {}
 
-    def get(self, notebook: str, language: str = MASTER_LANGUAGE) -> SourceNotebook:
+    def get(self, notebook: str, language: str | None = None) -> SourceNotebook:
         """Return the notebook in a language, or in the source language where there is none.
 
         Args:
             notebook: its name, without ending.
             language: one of the course's; any other is the source language.
         """
-        if language not in self._languages or not self._path(notebook, language).is_file():
-            language = MASTER_LANGUAGE
+        if (
+            language is None
+            or language not in self._languages
+            or not self._path(notebook, language).is_file()
+        ):
+            language = self._course.source_language
         made = self._made.get((notebook, language))
         if made is None:
             where = (self._course, self._assignment, notebook, language)
@@ -351,10 +356,7 @@ def rebuild_with_notes(
         notes: what was decided before, when the submission was collected.
     """
     result, said = rebuild(source.template, source.released, submission)
-    empty = NotebookNode()  # type: ignore[no-untyped-call]  # nbformat has no types
-    mark = result.metadata.setdefault("beyond", empty)
-    mark["language"] = source.language
-    mark["notes"] = [asdict(one) for one in [*notes, *said]]
+    put(result, language=source.language, notes=[asdict(one) for one in [*notes, *said]])
     return result
 
 

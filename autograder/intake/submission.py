@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
+from autograder.namespace import OWN, accepted
 
-DEFAULT_LANGUAGE = "en"
 KINDS = ("code", "markdown", "raw")
 PICTURE_TYPES = ("image/png", "image/jpeg")
 PICTURES_PER_CELL = 10
@@ -69,9 +69,13 @@ class SubmittedCell:
 
 @dataclass(frozen=True)
 class Submission:
-    """Hold one submitted notebook, in the order of its cells."""
+    """Hold one submitted notebook, in the order of its cells.
 
-    language: str = DEFAULT_LANGUAGE
+    Attributes:
+        language: one of the course's; empty where it doesn't say one.
+    """
+
+    language: str = ""
     cells: tuple[SubmittedCell, ...] = ()
 
     def to_wire(self) -> list[Any]:
@@ -95,12 +99,14 @@ class CourseCells:
         by_grade_id: nbgrader's name of a cell → its id.
         by_text: a cell's text as released, in any language → its id.
         languages: that the course has.
+        namespaces: the keys under which a notebook's metadata may say its language.
     """
 
     ids: frozenset[str] = frozenset()
     by_grade_id: Mapping[str, str] = field(default_factory=dict)
     by_text: Mapping[str, str] = field(default_factory=dict)
-    languages: tuple[str, ...] = (DEFAULT_LANGUAGE,)
+    languages: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = (OWN,)
 
     def find(self, marks: Iterable[str | None], source: str) -> str | None:
         """Return the id of the course's cell that a submitted one matches; None for an own cell.
@@ -125,6 +131,7 @@ class CourseCells:
             dict(self.by_grade_id),
             dict(self.by_text),
             list(self.languages),
+            list(self.namespaces),
         ]
 
     @classmethod
@@ -133,8 +140,8 @@ class CourseCells:
 
         The trusted side sent them, so they aren't validated.
         """
-        ids, by_grade_id, by_text, languages = value
-        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages))
+        ids, by_grade_id, by_text, languages, namespaces = value
+        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages), tuple(namespaces))
 
 
 def course_cells(
@@ -162,7 +169,7 @@ def course_cells(
         for cell in notebook["cells"]:
             if text := normalized_source(cell["source"]):
                 by_text.setdefault(text, cell["id"])
-    return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages))
+    return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages), accepted())
 
 
 def normalized_source(source: str) -> str:
@@ -184,7 +191,7 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         BadRecord: it is anything but a record within the limits.
     """
     language, rows = _row(value, 2)
-    if type(language) is not str or language not in (*cells.languages, DEFAULT_LANGUAGE):
+    if type(language) is not str or language not in (*cells.languages, ""):
         raise BadRecord("its language isn't the course's")
     if type(rows) is not list or len(rows) > CELL_LIMIT:
         raise BadRecord("it has no list of cells, or too many")
@@ -270,7 +277,7 @@ def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
     return {
         "cells": made,
         "metadata": {
-            "beyond": {"language": submission.language},
+            OWN: {"language": submission.language},
             "kernelspec": {
                 "display_name": "Python 3 (ipykernel)",
                 "language": "python",

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograder.core.bindings import Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
-from autograder.core.notebook_io import LANGUAGE_CELL, course_metadata, is_solution, is_test
+from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
 from autograder.judge.outputs import judged_output
+from autograder.namespace import entries, put
 from autograder.sandbox import wire
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class Assignment:
         solution: sources of the instructor's read-only and solution cells, for `reference`.
         made_files: the files that students make or hand in.
         imports: modules to have ready on both sides.
+        packages: that student code may import besides what is installed.
+        hidden: folders that must not be in sight, should they lie within one that is needed.
     """
 
     remote: tuple[str, ...]
@@ -76,18 +80,24 @@ class Assignment:
     solution: tuple[str, ...]
     made_files: tuple[str, ...]
     imports: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, source: NotebookNode) -> Assignment:
+    def of(
+        cls, source: NotebookNode, packages: Iterable[str] = (), hidden: Iterable[str] = ()
+    ) -> Assignment:
         """Return what the source notebook, with its solution, says."""
         names = names_in(source)
-        listed = course_metadata(source).get("files", [])
+        listed = entries(source).get("files", [])
         return cls(
             remote=tuple(sorted(names.remote)),
             fresh_probes=tuple(sorted(names.fresh_probes)),
             solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
             imports=tuple(sorted(imports_in(source))),
+            packages=tuple(packages),
+            hidden=tuple(hidden),
         )
 
     @functools.cached_property
@@ -331,7 +341,7 @@ class JobOutcome:
                 cell.execution_count = None if one.status is CellStatus.NOT_RUN else number
                 if one.status is not CellStatus.RAN:
                     cell.metadata = copy.deepcopy(cell.metadata)
-                    cell.metadata.setdefault("beyond", {})["status"] = str(one.status)
+                    put(cell, status=str(one.status))
             result.cells.append(cell)
         return result
 

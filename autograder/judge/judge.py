@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from autograder import checks
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
 from autograder.judge.partial_credit import keep_last_value, points_shown
@@ -31,7 +32,6 @@ from autograder.judge.student_client import (
     error_for,
 )
 from autograder.sandbox import numeric_context
-from beyond import checks
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"

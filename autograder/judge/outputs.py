@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from beyond.checks import MIME_TYPE, is_record
+from autograder.checks import MIME_TYPE, record_in
 
 TOTAL_BYTES = 8 * 1024 * 1024
 """The most that all of a submission's outputs may take together."""
@@ -70,9 +70,10 @@ def judged_output(claim: Any, number: int) -> dict[str, Any] | None:
         return None
     made = plain_output(claim)
     data = claim.get("data")
-    if isinstance(data, dict) and is_record(data.get(MIME_TYPE)):
+    record = record_in(data)
+    if record is not None:
         shown = made["data"] if made else {}
-        return _display({**shown, MIME_TYPE: data[MIME_TYPE]})
+        return _display({**shown, MIME_TYPE: record})
     if made and claim.get("output_type") == "execute_result":
         return {**made, "output_type": "execute_result", "execution_count": number}
     return made

@@ -13,12 +13,11 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
+from autograder import checks
 from autograder.core.cell_status import CellStatus
 from autograder.judge.hidden_part import is_independent, string_literals_in
 from autograder.judge.job import CellOutcome, CodeCell
 from autograder.judge.judge import Output, error_output, status_output
-from beyond import checks
-from beyond.checks import MIME_TYPE, is_record
 
 
 def N_(message: str) -> str:
@@ -110,8 +109,8 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
 def record_in(outputs: Iterable[Output]) -> dict[str, Any] | None:
     """Return the record that `report` left, if it did."""
     for output in outputs:
-        record: dict[str, Any] | None = output.get("data", {}).get(MIME_TYPE)
-        if is_record(record):
+        record = checks.record_in(output.get("data"))
+        if record is not None:
             return record
     return None
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.util import Finalize
+from pathlib import Path
 
 from autograder.core.cell_status import CellStatus
 from autograder.judge.job import CellOutcome, Job, JobOutcome
@@ -28,18 +29,23 @@ _NO_END = "the tests did not come to their end"
 JUDGE_LIMITS = SandboxLimits(memory_bytes=3072 * MIB)
 """More than a student has: a test may hold its own values beside the student's."""
 
+Names = tuple[str, ...]
+
 _zygotes: _Zygotes | None = None
 
 
 class _Zygotes:
     """The two zygotes of this worker: one that judges are forked from, one for students."""
 
-    def __init__(self, imports: tuple[str, ...]) -> None:
-        self.imports = imports
-        self.students = ZygoteClient(imports=imports, wait=False)
+    def __init__(self, imports: Names, packages: Names, hidden: Names) -> None:
+        self.imports, self.packages, self.hidden = imports, packages, hidden
+        folders = tuple(map(Path, hidden))
+        self.students = ZygoteClient(imports=imports, packages=packages, hidden=folders, wait=False)
         self.judges = ZygoteClient(
             limits=JUDGE_LIMITS,
             imports=imports,
+            packages=packages,
+            hidden=folders,
             entry="autograder.judge.process",
             modules=WHOLE_PACKAGE,
             wait=False,
@@ -64,27 +70,30 @@ class _Zygotes:
         self.judges.close()
 
 
-def warm_up(imports: tuple[str, ...] = ()) -> None:
+def warm_up(imports: Names = (), packages: Names = (), hidden: Names = ()) -> None:
     """Start both zygotes before the first job.
 
     Args:
         imports: modules to have imported in them.
+        packages: that student code may import besides what is installed.
+        hidden: folders that must not be in sight.
 
     Raises:
         SandboxUnavailable: the sandbox can't be set up on this machine.
     """
-    _ready(imports)
+    _ready(imports, packages, hidden)
 
 
-def _ready(imports: tuple[str, ...]) -> _Zygotes:
+def _ready(imports: Names, packages: Names, hidden: Names) -> _Zygotes:
     """Return the zygotes of this worker, with at least these modules imported."""
     global _zygotes
-    have = _zygotes.imports if _zygotes else ()
+    same = _zygotes is not None and (_zygotes.packages, _zygotes.hidden) == (packages, hidden)
+    have = _zygotes.imports if _zygotes is not None and same else ()
     wanted = tuple(sorted({*have, *imports}))
-    if _zygotes is None or not _zygotes.alive or wanted != have:
+    if _zygotes is None or not _zygotes.alive or not same or wanted != have:
         if _zygotes is not None:
             _zygotes.close()
-        _zygotes = _Zygotes(wanted)
+        _zygotes = _Zygotes(wanted, packages, hidden)
     return _zygotes
 
 
@@ -172,10 +181,11 @@ class _JobRun:
         return zygotes.judges.fork(given, self._job.seed, self._job.seconds)
 
     def _forked(self, fork: Callable[[_Zygotes], Child]) -> Child:
+        about = self._job.about
         try:
-            return fork(_ready(self._job.about.imports))
+            return fork(_ready(about.imports, about.packages, about.hidden))
         except ZygoteDied:
-            return fork(_ready(self._job.about.imports))
+            return fork(_ready(about.imports, about.packages, about.hidden))
 
     def _end(self, child: Child) -> None:
         why = child.end()

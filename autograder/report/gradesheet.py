@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id
 from autograder.errors import UserError
@@ -176,7 +176,7 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
 def _order(course: Course, assignment: str) -> dict[tuple[str, str], int]:
     """Return the position of each graded cell in its notebook: the gradebook has no order."""
     places: dict[tuple[str, str], int] = {}
-    folders = (course.source(MASTER_LANGUAGE), course.release(MASTER_LANGUAGE))
+    folders = (course.source(course.source_language), course.release(course.source_language))
     folder = next((path / assignment for path in folders if (path / assignment).is_dir()), None)
     for path in sorted(folder.glob("*.ipynb")) if folder else []:
         for number, cell in enumerate(notebook_io.read(path).cells):

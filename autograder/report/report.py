@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable_value
-from autograder.i18n import speaking
+from autograder.i18n import _, speaking
 from autograder.report import csv_export, statistics
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
-from beyond.locale import _
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -128,7 +127,7 @@ def report(
     course: Course,
     assignment: str,
     out: Path | None = None,
-    language: str = "en",
+    language: str | None = None,
     excel: bool = False,
 ) -> ReportResult:
     """Write the report of an assignment: `<assignment>.html` and three CSV files.
@@ -137,13 +136,14 @@ def report(
         course: the course.
         assignment: the assignment's name.
         out: the folder to write to; `term/reports` by default.
-        language: the page's language.
+        language: the page's language; the source language by default.
         excel: whether the full CSV begins with a byte order mark, for Excel.
 
     Raises:
         UserError: the gradebook doesn't have the assignment, or there is no such language.
         EnvironmentFault: the gradebook is in use or can't be reached, or the disk is full.
     """
+    language = course.require_spoken(course.source_language if language is None else language)
     sheet = grade_sheet(course, assignment)
     found = figures(sheet)
     with speaking(language):

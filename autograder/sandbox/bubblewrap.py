@@ -1,6 +1,6 @@
 """Set up the outer sandbox: bubblewrap around the zygote.
 
-What is inside: Python and its packages, the system's programs and libraries, the lesson library
+What is inside: Python and its packages, the system's programs and libraries, the course's packages
 and the few modules of this package that run there; all of it read-only. No network, no home, no
 course, no other processes. Each submission's child sets up a sandbox of its own within
 (`namespaces.confine`).
@@ -24,6 +24,9 @@ from autograder.sandbox.syscalls import is_privileged
 
 STUDENT_MODULES = (
     "__init__.py",
+    "checks.py",
+    "i18n.py",
+    "locale",
     "sandbox/cgroups.py",
     "sandbox/student_process.py",
     "sandbox/namespaces.py",
@@ -60,8 +63,10 @@ _UNSHARED = {
     barriers.HOST_NAME: "--unshare-uts",
 }
 
-_CHECKOUT = str(Path(__file__).resolve().parents[2])
-"""Where solutions and tests are: hidden, should it lie within a folder that Python needs."""
+_ABOVE = Path(__file__).resolve().parents[2]
+
+_CHECKOUT = () if _ABOVE.name in ("site-packages", "dist-packages") else (str(_ABOVE),)
+"""Where this package's own tests are: hidden, should it lie within a folder that Python needs."""
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -144,7 +149,7 @@ def environment() -> dict[str, str]:
 def bwrap_argv(
     command: Sequence[str],
     *,
-    packages: Iterable[str] = ("beyond",),
+    packages: Iterable[str] = (),
     hidden: Iterable[Path] = (),
     modules: Iterable[str] = STUDENT_MODULES,
 ) -> list[str]:
@@ -202,7 +207,7 @@ def _python_and_system(hidden: Iterable[Path]) -> list[str]:
         binds += ["--ro-bind", os.path.realpath(folder), folder]
     for path in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"):
         binds += ["--ro-bind-try", path, path]
-    for covered in {_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
+    for covered in {*_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
         if any(_is_in(covered, folder) for folder in needed_folders()):
             binds += ["--tmpfs", covered]
             for folder in sorted(_wanted()):  # an environment inside the course, say

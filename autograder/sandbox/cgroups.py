@@ -18,7 +18,7 @@ from pathlib import Path
 from autograder.sandbox.limits import MIB, SandboxLimits
 from autograder.sandbox.syscalls import is_privileged
 
-PREFIX = "beyond-grading-"
+PREFIX = "autograder-"
 _STALE_SECONDS = 60
 _MEMORY_BESIDES = 256 * MIB
 """What a group may hold beyond its limit: the pages that a child copies of those it shares with

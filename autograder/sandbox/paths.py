@@ -1,7 +1,7 @@
 """Name the places in the sandbox."""
 
 COURSE = "/course"
-"""The lesson library and this package's modules."""
+"""The course's packages and this package's modules."""
 
 SCRATCH = "/scratch"
 """The file system that each child has to itself."""

@@ -141,7 +141,7 @@ class ZygoteClient:
         self,
         limits: SandboxLimits = DEFAULT_LIMITS,
         imports: Iterable[str] = (),
-        packages: Iterable[str] = ("beyond",),
+        packages: Iterable[str] = (),
         hidden: Iterable[Path] = (),
         entry: str = _STUDENT_ENTRY,
         modules: tuple[str, ...] | None = None,

@@ -14,6 +14,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
 from autograder.core.cell_status import CellStatus
+from autograder.namespace import put
 
 _TIMEOUTS_ALLOWED = 2
 
@@ -72,7 +73,7 @@ class ExecuteSubmission(Execute):  # type: ignore[misc]  # nbgrader has no types
 
 
 def _note(cell: NotebookNode, status: CellStatus) -> None:
-    cell.metadata.setdefault("beyond", {})["status"] = str(status)
+    put(cell, status=str(status))
 
 
 def _error(name: str, value: str) -> NotebookNode:

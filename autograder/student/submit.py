@@ -23,7 +23,7 @@ from autograder.core.notebook_io import SIZE_LIMIT, language_of, parse
 from autograder.core.receipts import RECEIPT, STAMP, make_receipt
 from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
-from autograder.i18n import speaking
+from autograder.i18n import _, speaking
 from autograder.intake.folders import FolderSource
 from autograder.intake.identify import (
     PLAIN,
@@ -34,7 +34,6 @@ from autograder.intake.identify import (
     is_notebook_name,
 )
 from autograder.intake.upload_limits import STUDENT_LIMITS
-from beyond.locale import SOURCE_LANGUAGE, _, available
 
 CELLS_MISSING = N_(
     "These cells of the assignment are missing and will be put back as they were given: {cells}."
@@ -67,11 +66,10 @@ class SubmitResult:
     sha256: str
     notes: list[Note] = field(default_factory=list)
     exchange: bool = False
-    language: str = SOURCE_LANGUAGE
+    language: str = ""
 
     def __str__(self) -> str:
-        known = self.language in available()
-        with speaking(self.language if known else SOURCE_LANGUAGE):
+        with speaking(self.language):
             return self._words()
 
     def _words(self) -> str:

@@ -17,14 +17,13 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from autograder.checks import record_in
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.messages import Note
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
 from autograder.errors import UserError
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE
-from beyond.locale import _, available
+from autograder.i18n import _, speaking
 
 PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 NOT_RUN, WRITTEN = "not run", "written"
@@ -51,7 +50,7 @@ class CellResult:
         state: "passed", "failed", "unanswered", "not run" (an earlier cell stopped everything),
             or "written" (a person will read it).
         form_only: whether its visible checks look at the answer's form only, as in a quiz.
-        checks: how each check went; empty for a cell without `beyond.checks`.
+        checks: how each check went; empty for a cell without `autograder.checks`.
         message: what went wrong outside a check.
     """
 
@@ -112,7 +111,7 @@ class ValidationResult:
         return not self.unanswered and all(cell.state in (PASSED, WRITTEN) for cell in self.cells)
 
     def __str__(self) -> str:
-        with speaking(self.language if self.language in available() else "en"):
+        with speaking(self.language):
             return "\n".join(_told(self))
 
 
@@ -152,7 +151,7 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
     executed = _executed(course, running, path.resolve().parent)
-    with speaking(language if language in available() else "en"):
+    with speaking(language):
         cells = tuple(_cell_results(executed, released, course.cell_seconds))
         errors = tuple(
             CellError(grade_id(cell) or cell.id, message)
@@ -183,14 +182,22 @@ def find_release(course: Course, own: NotebookNode) -> Path | None:
     texts = {cell.source.strip() for cell in own.cells if cell.source.strip()}
     language = notebook_io.language_of(own)
     best: tuple[float, bool, Path] | None = None
-    for path in sorted((course.root / "release").glob("*/*/*.ipynb")):
+    for path in _releases(course):
         cells = [cell for cell in notebook_io.read(path).cells if grade_id(cell)]
         same = sum(grade_id(cell) in ids or cell.source.strip() in texts for cell in cells)
-        rank = (same / len(cells) if cells else 0.0, path.parts[-3] == language, path)
+        rank = (same / len(cells) if cells else 0.0, path.parent.parent.name == language, path)
         # A cell named `imports` is in every assignment; a third of the cells is not chance.
         if rank[0] >= 1 / 3 and (best is None or rank[:2] > best[:2]):
             best = rank
     return best[2] if best else None
+
+
+def _releases(course: Course) -> list[Path]:
+    return [
+        path
+        for folder in course.language_folders("release")
+        for path in sorted(folder.glob("*/*.ipynb"))
+    ]
 
 
 def _checksum(cell: NotebookNode) -> str | None:
@@ -277,9 +284,9 @@ def _error_message(cell: NotebookNode, seconds: int) -> tuple[str, str]:
 def _record(cell: NotebookNode) -> list[dict[str, Any]]:
     """Return the checks that `report` left in a cell's outputs."""
     for output in reversed(cell.outputs):
-        data = output.get("data", {}).get(MIME_TYPE)
-        if isinstance(data, dict) and isinstance(data.get("checks"), list):
-            return [check for check in data["checks"] if isinstance(check, dict)]
+        record = record_in(output.get("data"))
+        if record is not None:
+            return record["checks"]
     return []
 
 

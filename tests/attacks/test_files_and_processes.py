@@ -412,7 +412,7 @@ ATTACKS = [
             "from autograder.sandbox import wire\n"
             "def double(x):\n"
             "    record = {'version': 1, 'checks': [{'name': 'a', 'weight': 1, 'passed': True}]}\n"
-            "    data = {'application/vnd.beyond.checks+json': json.dumps(record)}\n"
+            "    data = {'application/vnd.autograder.checks+json': json.dumps(record)}\n"
             "    shown = [{'output_type': 'display_data', 'data': data, 'metadata': {}}]\n"
             "    for number in range(1, 60):\n"
             "        wire.send_frame(found, [number, 'ran', True, None, shown])\n"

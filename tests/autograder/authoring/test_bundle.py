@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from autograder.authoring.bundle import NAME, bundle, contents
+from autograder.authoring.bundle import bundle, contents
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
+NAME = "beyond-prompting"
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -8,8 +8,12 @@ from nbformat.v4 import new_output
 from autograder.authoring.source_rules import file_problems, notebook_problems
 
 
+def language_cell_source(code):
+    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+
+
 def said(notebook, code="en"):
-    return [f"{one.cell} {one.text}" for one in notebook_problems(notebook, code)]
+    return [f"{one.cell} {one.text}" for one in notebook_problems(notebook, code, language_cell_source(code))]
 
 
 def cell(notebook, name):
@@ -36,7 +40,7 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
     notebook.cells[2].pop("id")
     path = tmp_path / "mini.ipynb"
     path.write_text(json.dumps(notebook))
-    texts = [f"{one.cell} {one.text}" for one in file_problems(path, "en")]
+    texts = [f"{one.cell} {one.text}" for one in file_problems(path, "en", language_cell_source("en"))]
     assert "title has an id that 2 cells share" in texts
     assert "None has no id for its cell 3; save it from JupyterLab" in texts
 

@@ -15,6 +15,7 @@ import numpy
 import pytest
 import torch
 
+from autograder.checks import MIME_TYPE, NotAnswered
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
 from autograder.judge.judge import InstructorFault, Judge
@@ -23,7 +24,6 @@ from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import NoProcess, StudentClient, TimeBudget
 from autograder.sandbox import wire
 from autograder.sandbox.exceptions import claim, one_line
-from beyond.checks import MIME_TYPE, NotAnswered
 
 
 class Child(threading.Thread):
@@ -397,7 +397,7 @@ def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
 @pytest.mark.parametrize(
     "bases",
     [
-        ["beyond.checks.NotAnswered"],
+        ["autograder.checks.NotAnswered"],
         ["autograder.judge.rpc.ChildGone"],
         ["builtins.open"],
         ["os.system"],

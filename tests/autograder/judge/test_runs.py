@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import given, strategies
 
+from autograder import checks
+from autograder.checks import MIME_TYPE
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines
 from autograder.judge.job import CellOutcome, CodeCell
 from autograder.judge.judge import error_output, status_output
 from autograder.judge.runs import combine_runs
-from beyond import checks
-from beyond.checks import MIME_TYPE
 
 TEST = """with check("seen"):
     assert f(1) == 1

@@ -3,10 +3,10 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder.checks import MIME_TYPE
 from autograder.core.notebook_io import is_test
 from autograder.grading.result import graded_cells
 from autograder.grading.scoring import score_cell
-from beyond.checks import MIME_TYPE
 from tests.conftest import ROOT
 from tests.one_job import execute
 

@@ -81,7 +81,7 @@ def bubblewrap():
 
 @pytest.fixture(scope="session")
 def parent(bubblewrap):
-    with ZygoteClient(limits=LIMITS, imports=("beyond.checks",)) as parent:
+    with ZygoteClient(limits=LIMITS, imports=("beyond.checks",), packages=("beyond",)) as parent:
         yield parent
 
 

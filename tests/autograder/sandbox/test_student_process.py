@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_numbers(parent, talk):
 def test_figures_and_tensors(bubblewrap, talk):
     pytest.importorskip("torch")
     imports = ("numpy", "torch", "matplotlib.pyplot", "beyond.checks", "no_such_module")
-    with ZygoteClient(limits=SandboxLimits(), imports=imports) as parent:
+    with ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent:
         assert parent.missing == ("no_such_module",)
         with parent.fork(seed=3) as child:
             student = talk(child)

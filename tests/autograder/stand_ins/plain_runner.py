@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
+from autograder.checks import listening
 from autograder.judge.job import CellOutcome, Job, JobOutcome
-from beyond.checks import listening
 
 
 def execute(cells) -> dict[str, CellOutcome]:
