@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from needs import require
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -196,6 +198,7 @@ def _hand_in(folder: Path, made: Class, students: int) -> None:
 
 
 def prepare_ours(folder: Path, made: Class, students: int) -> Course:
+    """Return a course with the assignment released and this many submissions."""
     from autograder.authoring.release import release
 
     course = Course(folder, settings=Course(ROOT).settings)
@@ -249,10 +252,10 @@ class CoreSeconds:
         return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
+        """Remove the control group."""
         if self._group is not None:
-            with suppress(
-                OSError
-            ):  # something is still on its way out; an empty group does no harm
+            # Something may still be on its way out; an empty group does no harm.
+            with suppress(OSError):
                 self._group.rmdir()
 
 
@@ -274,6 +277,7 @@ def _run(command: list[str], folder: Path, core: CoreSeconds | None = None) -> t
 
 
 def scores(folder: Path, database: str, assignment: str) -> dict[str, float]:
+    """Return the score of each student in a gradebook."""
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{folder / database}", Course(ROOT).id) as gradebook:
@@ -352,6 +356,7 @@ def measure(made: Class, folder: Path, students: int, stock_students: int, optio
 
 
 def main() -> None:
+    """Measure, printing each round as it ends."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -363,6 +368,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="work here and keep it")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    needs = ["nbgrader", "nbformat", "alembic", "beyond"]
+    require({sys.executable: [*needs, "torch"] if options.assignment == "torch" else needs})
     asked = options.students if options.stock_students is None else options.stock_students
     with tempfile.TemporaryDirectory(prefix="beyond-benchmark-") as temporary:
         folder = options.folder or Path(temporary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ from autograder.errors import UserError
 
 if TYPE_CHECKING:
     from nbgrader.apps.api import NbGraderAPI
+
+_ERROR = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)(?::|$)")
+"""How the last line of a traceback begins, but for that of SystemExit."""
 
 
 def release(
@@ -85,20 +89,9 @@ def _reason(assignment: str, result: dict[str, Any]) -> str:
 def _cause(said: str) -> str:
     """Return the line of nbgrader's log that says what went wrong.
 
-    It ends by pointing at "the above traceback"; the error is the line that ends a traceback.
+    The log ends by pointing at "the above traceback"; the error itself ends that traceback.
     """
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-    cause = ""
-    in_traceback = False
-    for line in lines:
-        if line.startswith("Traceback (most recent call last)"):
-            in_traceback = True
-        elif in_traceback and not line[0].isspace():
-            in_traceback = False
-            # These two end nbgrader's program once it has logged the error itself.
-            if not line.startswith("SystemExit") and "above traceback" not in line:
-                cause = line
-    if cause:
-        return cause
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if "above traceback" not in line]
-    return telling[-1].strip() if telling else "no reason given"
+    errors = [line for line in telling if _ERROR.match(line)]
+    return (errors or telling or ["no reason given"])[-1]

@@ -8,11 +8,12 @@ imports all that the lessons and assignments imported before the move.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from operator import attrgetter
 from types import CodeType, ModuleType
@@ -213,8 +214,9 @@ class OldNames(MetaPathFinder, Loader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         """Return the new module's code, which `python -m` runs."""
-        loader = importlib.import_module(MODULES[fullname]).__spec__.loader
-        return loader.get_code(MODULES[fullname])
+        spec = importlib.util.find_spec(MODULES[fullname])
+        assert spec is not None and isinstance(spec.loader, InspectLoader)
+        return spec.loader.get_code(MODULES[fullname])
 
     def exec_module(self, module: ModuleType) -> None:
         """Let the module look every name up in the new one, when it is asked for."""
@@ -224,5 +226,5 @@ class OldNames(MetaPathFinder, Loader):
 def install() -> None:
     """Let Python find the old names from now on."""
     if not any(isinstance(finder, OldNames) for finder in sys.meta_path):
-        # first: a file that an earlier release left behind must not be found in place of the new one
+        # first: a file that an earlier release left behind must not hide the new one
         sys.meta_path.insert(0, OldNames())

@@ -352,7 +352,7 @@ def test_points_that_are_none_are_zero(points):
 
 
 @pytest.mark.parametrize(
-    "pairs, expected",
+    ("pairs", "expected"),
     [
         ([(1, True), (1, False)], 5),
         ([(1, True), (3, False)], 2.5),

@@ -29,6 +29,7 @@ def quality_and_cost(
         costs: dollars for 1,000 calls, all above 0; the axis is logarithmic.
         right: share of right answers.
         intervals: (low, high) of each share.
+        title: of the chart.
         chance: the share that guessing gets.
     """
     use_style()
@@ -85,7 +86,7 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
     """Draw a tornado chart: a bar from the result at low to that at high, the widest on top.
 
     Args:
-        swings: from `beyond.cost.formula.sensitivity`, already in order, names to be shown to a reader.
+        swings: from `beyond.cost.formula.sensitivity`, in its order, with names for a reader.
         base: the result with every unknown at its base value; the vertical line.
         unit: what the axis counts.
         title: what was varied.

@@ -68,7 +68,6 @@ def _run(command: list[str], folder: str, seconds: float) -> Result:
         ),
     }
     # A group of its own, so that what the program starts ends with it.
-    own_group = {"start_new_session": True} if os.name == "posix" else {}
     program = subprocess.Popen(
         command,
         cwd=folder,
@@ -76,7 +75,7 @@ def _run(command: list[str], folder: str, seconds: float) -> Result:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        **own_group,
+        start_new_session=os.name == "posix",
     )
     kept, flooded = bytearray(), threading.Event()
 

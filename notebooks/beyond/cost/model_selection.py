@@ -15,6 +15,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import NoReturn
 
 from beyond import locale
 from beyond.cost.formula import Option, break_even, dollars, payback_months, price, task_cost
@@ -487,7 +488,7 @@ print(walk(case))
 class _Parser(argparse.ArgumentParser):
     """argparse, but an error is one sentence on its own."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message.rstrip('.')}. " + _("See --help.") + "\n")
 
 

@@ -92,8 +92,8 @@ def questions() -> list[Question]:
         ),
         Question(
             _(
-                "Prompting reaches 80 %, you want 90 %, and the wrong answers lack facts that are in "
-                "your documents. What comes next?"
+                "Prompting reaches 80 %, you want 90 %, and the wrong answers lack facts that are "
+                "in your documents. What comes next?"
             ),
             (
                 Choice(

@@ -78,7 +78,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class TeamPrompts:
-    """Lesson 1's task as tokens: the prompts of `beyond.prompting.shop.accuracy`, their common part apart."""
+    """Lesson 1's task as tokens: the prompts of `shop.accuracy`, their common part apart."""
 
     shared: list[int]
     """What all prompts begin with; read once."""

@@ -36,7 +36,9 @@ def speed_and_quality(
     """Draw a Pareto chart: tokens a second to the right, perplexity upwards (so low is good).
 
     Args:
+        names: of the variants.
         speeds: tokens a second while writing.
+        perplexities: one for each name.
         lost: a perplexity from which on a form has lost the model; it is drawn as a cross, and
             is no choice, however fast.
     """
@@ -102,6 +104,7 @@ def limit(
     """Draw tokens a second against the bytes that each token reads, and the memory's limit.
 
     Args:
+        names: of the variants.
         megabytes: read for each token, in 10^6 bytes.
         speeds: tokens a second while writing.
         gb_s: how fast this machine reads memory, in 10^9 bytes a second.

@@ -26,6 +26,12 @@ from beyond.edge.linear import Linear
 from beyond.edge.weights import Shape, Weights
 
 
+def _vector(weights: Weights, name: str) -> np.ndarray:
+    found = weights[name]
+    assert isinstance(found, np.ndarray)  # a GGUF has blocks for matrices only
+    return found
+
+
 def write(
     folder: Path,
     weights: Weights,
@@ -36,6 +42,8 @@ def write(
     """Write `model.onnx` and `model.data` into a folder; the path of the first.
 
     Args:
+        folder: where both files go.
+        weights: a Llama's weights and shape.
         body: how the matrices of the layers are stored.
         ends: how embedding and head are stored.
         progress: goes through the layers, and may show how far it is.
@@ -56,14 +64,14 @@ def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear, progress:
     table = "model.embed_tokens.weight"
     hidden = ends.look_up(graph, "ids", table, weights[table])
     _rotary_tables(graph, shape)
-    norm = graph.weight("norm.0", weights["model.layers.0.input_layernorm.weight"])
+    norm = graph.weight("norm.0", _vector(weights, "model.layers.0.input_layernorm.weight"))
     normed = graph.node(
         "SimplifiedLayerNormalization", [hidden, norm], epsilon=shape.epsilon, axis=-1
     )
     for layer in progress(range(shape.layers)):
         name = f"model.layers.{layer}"
         attended = _attention(graph, weights, body, normed, layer)
-        after = weights[f"{name}.post_attention_layernorm.weight"]
+        after = _vector(weights, f"{name}.post_attention_layernorm.weight")
         normed, hidden = _add_and_norm(graph, hidden, attended, after, shape.epsilon)
         changed = _mlp(graph, weights, body, normed, name)
         following = (
@@ -71,7 +79,8 @@ def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear, progress:
             if layer + 1 < shape.layers
             else "model.norm.weight"
         )
-        normed, hidden = _add_and_norm(graph, hidden, changed, weights[following], shape.epsilon)
+        final = _vector(weights, following)
+        normed, hidden = _add_and_norm(graph, hidden, changed, final, shape.epsilon)
     # Only the wanted rows meet the head, which is a fifth of all the work at 135M parameters.
     last = graph.node("Gather", [normed, "wanted"], axis=1)
     head = table if shape.tied else "lm_head.weight"
@@ -157,6 +166,6 @@ def _ends(shape: Shape) -> tuple[list, list]:
     for layer in range(shape.layers):
         for part in ("key", "value"):
             for name, length, to in (("past", "cached", inputs), ("present", "after", outputs)):
-                size = [1, shape.kv_heads, length, shape.head_size]
+                size: list[str | int | None] = [1, shape.kv_heads, length, shape.head_size]
                 to.append(value(f"{name}.{layer}.{part}", TensorProto.FLOAT, size))
     return inputs, outputs

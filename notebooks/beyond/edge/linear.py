@@ -20,25 +20,31 @@ if TYPE_CHECKING:
 class Linear(Protocol):
     """One way to store matrices."""
 
-    def join(self, parts: list[Matrix]) -> Matrix: ...
+    def join(self, parts: list[Matrix]) -> Matrix:
+        """Stack matrices with the same inputs into one, outputs after outputs."""
 
-    def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str: ...
+    def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
+        """Add the nodes for x · matrixᵀ; return the name of the result."""
 
-    def look_up(self, graph: Graph, ids: str, name: str, matrix: Matrix) -> str: ...
+    def look_up(self, graph: Graph, ids: str, name: str, matrix: Matrix) -> str:
+        """Add the nodes that gather the rows `ids`; return the name of the result."""
 
 
 class Float:
     """Numbers as they are, 4 bytes each."""
 
     def join(self, parts: list[Matrix]) -> Matrix:
+        """Stack matrices as float32."""
         return np.concatenate([numbers(part) for part in parts])
 
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
         # transB: the file keeps the matrix as PyTorch has it, and a tied head needs no second one
+        """Add a FusedMatMul."""
         weight = graph.weight(name, numbers(matrix))
         return graph.node("FusedMatMul", [x, weight], domain="com.microsoft", transB=1)
 
     def look_up(self, graph: Graph, ids: str, name: str, matrix: Matrix) -> str:
+        """Add a Gather."""
         return graph.node("Gather", [graph.weight(name, numbers(matrix)), ids])
 
 
@@ -50,8 +56,9 @@ class PerTensorInt8(Float):
     """
 
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
+        """Add a DynamicQuantizeMatMul."""
         weights = numbers(matrix)
-        scale = np.float32(np.abs(weights).max() / 127)
+        scale = np.array(np.abs(weights).max() / 127, np.float32)
         whole = np.rint(weights / scale).astype(np.int8).T
         return graph.node(
             "DynamicQuantizeMatMul",
@@ -80,6 +87,7 @@ class Blockwise:
         self.bits = bits
 
     def join(self, parts: list[Matrix]) -> Matrix:
+        """Stack matrices block by block."""
         blocks = [self._blocks(part) for part in parts]
         offsets = [b.m for b in blocks if b.m is not None]
         return Blocks(
@@ -90,6 +98,7 @@ class Blockwise:
         )
 
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
+        """Add a MatMulNBits, the sums of x's blocks appended where blocks have offsets."""
         blocks = self._blocks(matrix)
         if blocks.m is not None:
             sums = summing(blocks.shape[1])
@@ -110,6 +119,7 @@ class Blockwise:
         )
 
     def look_up(self, graph: Graph, ids: str, name: str, matrix: Matrix) -> str:
+        """Add the nodes that gather rows and dequantize them."""
         blocks = self._blocks(matrix)
         if blocks.bits != 8 or blocks.m is not None:
             raise ValueError("Rows are looked up in 8-bit blocks without offsets only.")
@@ -118,7 +128,7 @@ class Blockwise:
         rows = graph.node("Gather", [graph.weight(f"{name}.q", packed(blocks)), ids])
         steps = graph.node("Gather", [graph.weight(f"{name}.d", blocks.d), ids])
         whole = graph.node("Cast", [rows], to=1)
-        signed = graph.node("Sub", [whole, graph.weight("middle", np.float32(128))])
+        signed = graph.node("Sub", [whole, graph.weight("middle", np.array(128, np.float32))])
         tall = graph.node("Unsqueeze", [steps, graph.weight("last axis", np.array([-1]))])
         scaled = graph.node("Mul", [signed, tall])
         width = np.array([1, -1, blocks.shape[1]])

@@ -44,6 +44,7 @@ def open_session(
         path: the `model.onnx`, or the folder that it lies in.
         providers: in order of preference; the CPU stands behind them always.
         threads: for the work inside an operator; as many as there are cores if not given.
+        optimize: let ONNX Runtime rewrite the graph before it runs.
         optimise: let ONNX Runtime rewrite the graph before it runs.
 
     Warns:
@@ -179,8 +180,8 @@ class CachedModel:
             )
         numbers = _numbers(ids, self.used, None)
         if len(ids) == 1:
-            for name, values in numbers.items():
-                self._one[name].update_inplace(values)
+            for name, number in numbers.items():
+                self._one[name].update_inplace(number)
             binding = self._step
         else:
             values = {n: ort.OrtValue.ortvalue_from_numpy(v) for n, v in numbers.items()}
@@ -199,6 +200,8 @@ class CachedModel:
         """Read `ids`, then write up to `tokens` tokens greedily, each as soon as it is there.
 
         Args:
+            ids: the prompt's tokens, appended to the cache.
+            tokens: how many are generated at most.
             stop: tokens after which nothing follows; they aren't given out.
         """
         logits = self.forward(ids)

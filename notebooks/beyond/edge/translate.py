@@ -17,6 +17,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from beyond import locale
 from beyond.edge import translation_check
@@ -123,7 +124,7 @@ def advice(name: str, host: str | None = None) -> str:
 class _Parser(argparse.ArgumentParser):
     """argparse, but an error is one sentence on its own."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message.rstrip('.')}. " + _("See --help.") + "\n")
 
 

@@ -24,6 +24,7 @@ def translate(
     """Translate a text piece by piece, as the model generates it; "".join(…) is the whole.
 
     Args:
+        text: what to translate.
         to: a code in `beyond.edge.sentences.LANGUAGES`, or the language's name in English.
         model: a name as in `beyond.edge.translators`, or an opened translator, which spares
             loading it again.

@@ -35,7 +35,12 @@ ENOUGH = 12  # sentences to call a model fit; a lucky one among fewer decides to
 
 TOKENS = 96  # of an answer; the longest sentence takes about 90 of the course's model's tokens
 
-_SCRIPTS = {"ko": "HANGUL", "ja": ("CJK", "HIRAGANA", "KATAKANA"), "zh": "CJK", "ar": "ARABIC"}
+_SCRIPTS: dict[str, str | tuple[str, ...]] = {
+    "ko": "HANGUL",
+    "ja": ("CJK", "HIRAGANA", "KATAKANA"),
+    "zh": "CJK",
+    "ar": "ARABIC",
+}
 _LATIN = "LATIN"
 
 
@@ -106,8 +111,9 @@ def measure(
     """Let a model translate the sentences that come with the course, and score them.
 
     Args:
-        to, source: codes in `LANGUAGES`; if no source is given it is English, or Korean for
-            translating into English.
+        translator: an opened model.
+        to: the target language, a code in `LANGUAGES`.
+        source: the source language; English if not given, or Korean for translating into English.
         count: how many sentences; all of them if not given.
         progress: wraps the sentences, as tqdm does.
 
@@ -138,7 +144,7 @@ def measure(
 
 def chrf(translations: Sequence[str], references: Sequence[str]) -> float:
     """Compute chrF over all translations, 0 to 100 (sacrebleu, default settings)."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return CHRF().corpus_score(list(translations), [list(references)]).score
 

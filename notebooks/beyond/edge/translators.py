@@ -61,6 +61,7 @@ def open_translator(name: str | Path = models.SMOLLM2, host: str | None = None) 
     """Open the model of that name, ready to be asked.
 
     Args:
+        name: of the model, as the module's docstring lists them.
         host: Ollama's address on this machine; else OLLAMA_HOST, else the usual one.
 
     Raises:
@@ -134,6 +135,7 @@ class OnnxFolder:
             ) from problem
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        """Generate the answer greedily, piece by piece."""
         from beyond.edge.session import CachedModel
 
         ids = self._words.ids(messages)
@@ -154,6 +156,7 @@ class TransformersFolder:
         self._words = _Words(place)
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        """Generate the answer greedily, piece by piece."""
         ids = self._words.ids(messages)
         longest = getattr(self._model.config, "max_position_embeddings", None)
         if longest is not None and len(ids) + tokens > longest:
@@ -199,7 +202,7 @@ class _Words:
         return self._tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def decode(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=True)
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
 
 class OllamaModel:
@@ -238,6 +241,7 @@ class OllamaModel:
         return cls(name, host)
 
     def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+        """Generate the answer greedily, piece by piece."""
         return ollama.stream(messages, self._model, tokens, self._host)
 
 

@@ -100,7 +100,7 @@ class Blocks:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(outputs, inputs)"""
+        """The matrix's shape, (outputs, inputs)."""
         return self.q.shape[0], self.q.shape[1] * self.q.shape[2]
 
     def numbers(self) -> np.ndarray:
@@ -133,7 +133,7 @@ class FromFolder:
         from transformers import AutoConfig
 
         self.shape = Shape.of(AutoConfig.from_pretrained(folder, local_files_only=True))
-        self._files = {}
+        self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             file = safe_open(path, framework="pt")
             self._files |= dict.fromkeys(file.keys(), file)
@@ -217,6 +217,8 @@ def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:
     """Quantize a matrix block by block: the nearest of 2^bits levels for each weight.
 
     Args:
+        matrix: float, shape (outputs, inputs).
+        bits: 4 or 8.
         offset: with it, the levels lie between a block's smallest and largest weight (as in
             Q4_1); without, they lie around 0 (as in Q8_0), which saves storing the offset.
     """

@@ -182,7 +182,7 @@ def score(
             first = logits.argmax(dim=1).tolist()
             for i, row, token in zip(rows, logs[:, label_ids].tolist(), first, strict=True):
                 likely[i] = tuple(row)
-                written[i] = tokenizer.decode([token]).strip()
+                written[i] = str(tokenizer.decode([token])).strip()
     return Scores(
         labels=tuple(labels),
         log_probabilities=tuple(likely),
@@ -222,6 +222,8 @@ def seconds_per_call(
     """Measure the median seconds from a prompt to its label, one at a time, nothing reused.
 
     Args:
+        model: any causal language model of transformers.
+        tokenizer: the model's own.
         prompts: a few (5 are enough); one more pass beforehand isn't counted.
         beginning: what every prompt begins with; read again each time.
     """

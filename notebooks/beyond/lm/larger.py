@@ -1,8 +1,8 @@
-"""A bigger model, where this machine has one: through a local Ollama, or on a graphics card.
+"""A larger model, where this machine has one: through a local Ollama, or on a GPU.
 
-Nothing is fetched. `find_larger_models` says what is here; `ask` puts a prompt to a model that Ollama already
-has; a model in a folder (or, if you ask for it, from a hub) is loaded with `beyond.lm.models.load`
-and put on the graphics card with `on_device`.
+Nothing is downloaded. `find_larger_models` says what is here; `ask` sends a prompt to a model that
+Ollama already has; a model in a folder (or, if you ask for it, from a hub) is loaded with
+`beyond.lm.models.load` and moved to the GPU with `on_device`.
 """
 
 from __future__ import annotations

@@ -167,9 +167,8 @@ def load(
     with quiet():
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        if from_hub:
-            where = str(name_or_folder)
-        else:
+        where: str | Path = str(name_or_folder)
+        if not from_hub:
             where = folder(name_or_folder)
             _check_memory(where, dtype)
         try:

@@ -137,6 +137,7 @@ def stream(
         asked: what the user says, or a conversation; Ollama puts it into the model's template.
         model: a name that `models` lists.
         tokens: the most that are written.
+        host: Ollama's address on this machine.
         on_end: called with Ollama's own figures when the answer has ended.
 
     Raises:
@@ -156,7 +157,7 @@ def stream(
 def _writes(model: ollama.ListResponse.Model) -> bool:
     """Return whether a model generates text; one for embeddings would refuse a prompt."""
     family = (model.details and model.details.family) or ""
-    return "bert" not in family and "embed" not in model.model
+    return "bert" not in family and "embed" not in (model.model or "")
 
 
 def _client(host: str | None, seconds: float) -> ollama.Client:

@@ -52,6 +52,9 @@ def perplexity(
     with the same window.
 
     Args:
+        model: takes ids (batch, length), gives logits (batch, length, vocabulary) or `.logits`.
+        tokenizer: the model's own.
+        text: what is read, at least 2 tokens.
         window: the text is cut into pieces of so many tokens; a token sees only its own piece,
             and the first of a piece isn't predicted.
         limit: read only so many tokens of the text.

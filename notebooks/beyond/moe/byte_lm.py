@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -311,7 +312,7 @@ def route(
     raw = raw[: model.shape.context]
     if len(raw) < 2:
         raise ValueError("A text needs at least two bytes: type some more.")
-    layers = [block.feed for block in model.blocks]
+    layers: list[Any] = [block.feed for block in model.blocks]
     usual = [layer.choose for layer in layers]
     try:
         for layer in layers:

@@ -35,6 +35,7 @@ def top_k(logits: Tensor, k: int, renormalize: bool = True) -> tuple[Tensor, Ten
     Args:
         logits: [T, E].
         k: experts for each token, 1 to E.
+        renormalize: divide the weights by their sum, so that they add up to 1.
         renormalise: divide the k probabilities by their sum, so that they add up to 1 (Mixtral);
             otherwise they stay what the softmax over all experts gave (OLMoE, Switch).
     """
@@ -114,8 +115,10 @@ class MoELayer(nn.Module):
         return combined.view(x.shape), routing
 
     def route(self, tokens: Tensor) -> Routing:
-        """Score and choose experts for tokens [T, D]. In float32 at least: near ties, rounding
-        would choose (Switch Transformer, section 2.4)."""
+        """Score and choose experts for tokens [T, D].
+
+        In float32 at least: near ties, rounding would choose (Switch Transformer, section 2.4).
+        """
         exact = torch.promote_types(tokens.dtype, torch.float32)
         logits = F.linear(tokens.to(exact), self.router.weight.to(exact))
         return Routing(logits, *self.choose(logits))

@@ -1,6 +1,6 @@
 """Who goes where, drawn: coloured text, heat maps, loads over a training, and a widget.
 
-Everything here shows what `beyond.moe.layer` and `beyond.moe.byte_lm` computed; nothing is computed anew.
+Everything here shows what `layer` and `byte_lm` computed; nothing is computed anew.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def byte_names(text: str, n: int, short: bool = False) -> list[str]:
     """Name each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
 
     Args:
+        text: whose UTF-8 bytes are named.
+        n: how many bytes.
         short: leave the letter out of the later bytes' names, for a narrow axis.
     """
     names: list[str] = []
@@ -150,7 +152,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
         axes.bar(np.arange(len(row)) + i * width, 100 * row, width * 0.9, label=name, color=color)
     even = 100 / loads.shape[1]
     axes.axhline(even, color=GRAY, linewidth=1, linestyle=":")
-    axes.set_xticks(np.arange(loads.shape[1]) + width, range(loads.shape[1]))
+    axes.set_xticks(np.arange(loads.shape[1]) + width, map(str, range(loads.shape[1])))
     axes.set_xlabel(_("expert"))
     axes.set_ylabel(_("% of the assignments"))
     title = _("Who gets which language, layer {layer}").format(layer=layer + 1)

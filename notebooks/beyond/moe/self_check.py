@@ -33,7 +33,8 @@ def questions() -> list[Question]:
         ),
         Question(
             _(
-                "Phi-3.5-MoE uses 6.64 of its 41.87 billion parameters for a token. How much memory?"
+                "Phi-3.5-MoE uses 6.64 of its 41.87 billion parameters for a token. "
+                "How much memory?"
             ),
             (
                 Choice(

@@ -98,7 +98,7 @@ def examples(number: int, seed: int = 0) -> list[Entry]:
         topics[rule.team].append(rule.topic)
     for names in topics.values():
         chance.shuffle(names)
-    shown = []
+    shown: list[Entry] = []
     while len(shown) < number:
         turn = list(teams())
         chance.shuffle(turn)
@@ -131,6 +131,7 @@ def accuracy(
         tokenizer: the model's own.
         messages: the held-out ones if none are given.
         shots: examples in the prompt, chosen by `examples(shots, seed)`.
+        seed: which examples are drawn.
         rules: put before each message the rule that it falls under, as a search that is always
             right would; what is measured then is whether the model reads.
     """

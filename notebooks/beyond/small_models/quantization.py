@@ -74,7 +74,8 @@ def quantized(
 
     Args:
         model: changed in place; a copy of the changed matrices is kept meanwhile.
-        bits, block: as in `quantize_blocks`.
+        bits: as in `quantize_blocks`.
+        block: as in `quantize_blocks`.
         only: whether a matrix of this name is rounded; every one if not given.
     """
     import torch

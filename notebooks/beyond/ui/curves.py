@@ -28,7 +28,12 @@ def lines(
 
     Args:
         series: name to values, one for each `x`.
-        log_x, log_y: logarithmic axes.
+        x: the common x values.
+        x_label: name and unit of the x axis.
+        y_label: name and unit of the y axis.
+        title: of the chart.
+        log_x: whether the x axis is logarithmic.
+        log_y: whether the y axis is logarithmic.
         backwards: the largest `x` on the left.
         limits: name to height of dashed horizontal lines to compare with.
         show_values: write each value at its point.
@@ -96,8 +101,11 @@ def shares(
     """Draw shares of right answers as points with intervals, and a dashed line for chance.
 
     Args:
-        right, of: right answers and questions in each group.
+        groups: their names.
+        right: right answers in each group.
+        of: questions in each group.
         intervals: (low, high) of each share, e.g. from `beyond.lm.classification.wilson`.
+        title: of the chart.
         chance: the share that guessing gets.
     """
     use_style()

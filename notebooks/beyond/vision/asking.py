@@ -49,7 +49,7 @@ def ask(
     """Ask one question about one picture.
 
     Args:
-        who: a loaded model (`load`), or an `Endpoint`.
+        vision_model: a loaded model (`load`), or an `Endpoint`.
         picture: anything that `open_picture` takes.
         question: in words; the image token is put in for you.
 
@@ -110,5 +110,7 @@ def check_prompt(prompt: str) -> None:
         )
 
 
-def _opened(picture: object) -> Picture:
+def _opened(
+    picture: Picture | str | os.PathLike | bytes | Image.Image | np.ndarray,
+) -> Picture:
     return picture if isinstance(picture, Picture) else open_picture(picture)

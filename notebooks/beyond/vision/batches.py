@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,9 +51,15 @@ class Batch:
     texts: list[Texts]
 
     def to(self, device: torch.device) -> Batch:
+        """Copy the tensors to a device."""
         return Batch(
-            *(getattr(self, name).to(device) for name in list(vars(self))[:4]),
-            [Texts(*(part.to(device) for part in vars(group).values())) for group in self.texts],
+            pixels=self.pixels.to(device),
+            ratio_ids=self.ratio_ids.to(device),
+            ratio_mask=self.ratio_mask.to(device),
+            shows=self.shows.to(device),
+            texts=[
+                Texts(*(part.to(device) for part in vars(group).values())) for group in self.texts
+            ],
         )
 
 
@@ -160,9 +167,10 @@ def patch_labels(scene: Scene) -> np.ndarray:
 def _fast_prompt(processor: MllamaProcessor, question: str) -> str:
     """Return what `prompt` does, with the chat template rendered once for all questions."""
     marker = "\0"
-    if not hasattr(processor, "beyond_prompt"):
-        processor.beyond_prompt = prompt(processor, marker)
-    return processor.beyond_prompt.replace(marker, question)
+    kept: Any = processor  # the text is kept where it belongs
+    if not hasattr(kept, "beyond_prompt"):
+        kept.beyond_prompt = prompt(processor, marker)
+    return kept.beyond_prompt.replace(marker, question)
 
 
 def _encode(tokenizer, texts: list[str]) -> list[list[int]]:
@@ -177,6 +185,7 @@ def tiles(
     Args:
         images: height x width x 3, 0 to 255; one side must be a whole number of tiles, and no
             smaller arrangement of tiles may hold the image.
+        processor: the model's own, for mean and standard deviation.
 
     Returns:
         images x 1 x 4 x 3 x TILE x TILE; images x 1; images x 1 x 4.

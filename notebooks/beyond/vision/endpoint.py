@@ -1,5 +1,7 @@
-"""The same question to any OpenAI-compatible endpoint that the user names: a server on this
-machine (vLLM, LM Studio, …) or a provider. Nothing is sent anywhere else.
+"""Ask any OpenAI-compatible endpoint that the user names.
+
+It may be a server on this machine (vLLM, LM Studio, …) or a provider. Nothing is sent anywhere
+else.
 """
 
 from __future__ import annotations

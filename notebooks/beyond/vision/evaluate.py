@@ -64,6 +64,9 @@ def evaluate(
     """Ask the model every item's question, through transformers' own processor and `generate`.
 
     Args:
+        model: an Mllama.
+        processor: the model's own.
+        items: the questions.
         images: what to show with each question; the items' own scenes if None.
         at_once: how many questions to answer together.
         label: what to write at the progress bar.
@@ -155,6 +158,7 @@ def report(model: MllamaForConditionalGeneration, processor: MllamaProcessor) ->
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the model card's tables."""
     parser = argparse.ArgumentParser(prog="python -m beyond.vision.evaluate", description=__doc__)
     parser.add_argument("folder", nargs="?", default=COURSE_MODEL, help="the model's folder")
     vision_model = load(parser.parse_args(arguments).folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
@@ -11,7 +12,7 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 def prompt(processor: MllamaProcessor, question: str) -> str:
     """Return the text that asks `question` about one image, up to where the answer begins."""
-    content = [{"type": "image"}, {"type": "text", "text": question}]
+    content: list[Any] = [{"type": "image"}, {"type": "text", "text": question}]
     return processor.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True
     )
@@ -33,7 +34,8 @@ def generate(
         padding_side="left",
         return_tensors="pt",
     ).to(model.device)
+    generator: Any = model  # transformers' mixin declares another class for `self`
     with torch.inference_mode():
-        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=most)
+        tokens = generator.generate(**inputs, do_sample=False, max_new_tokens=most)
     new = tokens[:, inputs["input_ids"].shape[1] :]
     return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]

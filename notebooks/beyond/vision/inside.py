@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,7 +31,8 @@ def inputs_for(vision_model: VisionModel, image: Image.Image, text: str) -> Batc
 
 def cross_layers(vision_model: VisionModel) -> list[int]:
     """Return the numbers of the text model's cross-attention layers."""
-    return list(vision_model.model.config.text_config.cross_attention_layers)
+    config: Any = vision_model.model.config
+    return list(config.text_config.cross_attention_layers)
 
 
 def text_layer(vision_model: VisionModel, number: int) -> nn.Module:
@@ -57,6 +58,7 @@ def gates(
     """Multiply what cross-attention layers add (tanh of their gates) by `value` inside a block.
 
     Args:
+        vision_model: whose gates are scaled.
         value: 1 or None leaves the model as it is, 0 closes the gates.
         layers: which layers; all cross-attention layers if None.
     """
@@ -98,7 +100,7 @@ class Attention:
     size: tuple[int, int]
 
     def map(self, layer: int, head: int | None = None, token: int | None = None) -> np.ndarray:
-        """Return the attention on each patch of the image, rows x columns, without whole-tile vectors.
+        """Return the attention on each patch of the image, rows x columns.
 
         Args:
             layer: a place in `layers`.
@@ -148,7 +150,8 @@ def attention(
     tile_number = inputs["pixel_values"].shape[2]
     weights = chosen.reshape(*chosen.shape[:3], tile_number, -1).cpu().numpy()
     tiles = tiles_of(vision_model, inputs)
-    side = vision_model.model.config.vision_config.image_size
+    config: Any = vision_model.model.config
+    side = config.vision_config.image_size
     pieces = vision_model.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
     tokens = [vision_model.processor.tokenizer.decode([piece]) for piece in pieces]
     return Attention(weights, layers, tokens, tiles, (tiles[1] * side, tiles[0] * side))
@@ -156,7 +159,8 @@ def attention(
 
 def tiles_of(vision_model: VisionModel, inputs: BatchFeature) -> tuple[int, int]:
     """Count the tiles of the image, down and across."""
-    ratios = vision_model.model.config.vision_config.supported_aspect_ratios
+    config: Any = vision_model.model.config
+    ratios = config.vision_config.supported_aspect_ratios
     down, across = ratios[int(inputs["aspect_ratio_ids"][0, 0]) - 1]
     return down, across
 
@@ -186,9 +190,10 @@ def occlusion(
     long = len(tokenizer(answer, add_special_tokens=False)["input_ids"])
     inputs = inputs_for(vision_model, image, prompt + answer)
     whole = answer_score(vision_model, inputs, long)
-    patch = vision_model.model.config.vision_config.patch_size
+    config: Any = vision_model.model.config
+    patch = config.vision_config.patch_size
     tiles = tiles_of(vision_model, inputs)
-    side = vision_model.model.config.vision_config.image_size // patch
+    side = config.vision_config.image_size // patch
     rows, columns = tiles[0] * side, tiles[1] * side
     used = inputs["pixel_values"][0, 0, : tiles[0] * tiles[1]]
     background = used.transpose(0, 1).flatten(1).median(1).values

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +57,9 @@ class VisionModel:
         """Generate what follows `prompt`, always the most probable next token.
 
         Args:
+            image: RGB.
             prompt: the whole text, image token included (`prompt_for` makes one).
+            max_new_tokens: where to stop if the model doesn't.
             most_tokens: where to stop if the model doesn't.
         """
         from beyond.vision.generate import generate
@@ -107,7 +108,8 @@ def load(model: str | Path | None = None, *, four_bit: bool = False) -> VisionMo
         is_small = parameters < SMALL
         print(memory_note(folder.name if is_here else chosen, parameters, four_bit))
         _check_memory(parameters, four_bit)
-    return VisionModel(*_load(where, is_here, is_small, four_bit), name=_name(where, is_ours))
+    loaded, processor = _load(where, is_here, is_small, four_bit)
+    return VisionModel(loaded, processor, _name(where, is_ours))
 
 
 def check_folder(folder: Path) -> None:
@@ -179,7 +181,9 @@ def count_parameters(config) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _load(where: str, is_here: bool, is_small: bool, four_bit: bool) -> Sequence:
+def _load(
+    where: str, is_here: bool, is_small: bool, four_bit: bool
+) -> tuple[MllamaForConditionalGeneration, MllamaProcessor]:
     import torch
     from transformers import AutoProcessor, MllamaForConditionalGeneration
 

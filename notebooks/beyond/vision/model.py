@@ -176,7 +176,9 @@ def save(folder: Path, model: MllamaForConditionalGeneration, processor: MllamaP
     """Write the hub's files into `folder`; the weights as bfloat16, as the hub's Llama has them."""
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
-        copy.deepcopy(model).to("cpu", torch.bfloat16).save_pretrained(folder)
+        halved = copy.deepcopy(model)
+        torch.nn.Module.to(halved, "cpu", torch.bfloat16)
+        halved.save_pretrained(folder)
     processor.save_pretrained(folder)
 
 

@@ -91,6 +91,7 @@ def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Ite
 
     Args:
         rng: where all chance comes from.
+        scene: what the question is about.
         kind: one of `KINDS`.
         language: one of `LANGUAGES`.
     """

@@ -1,5 +1,7 @@
-"""Scenes for the course's small vision model: coloured shapes and handwritten digits on a plain
-background, with everything about them known, so that questions have one right answer.
+"""Scenes for the course's small vision model: colored shapes and handwritten digits.
+
+They are on a plain background, and everything about them is known, so that questions have one
+right answer.
 
 A scene is a few `Thing`s on a grid of cells; a thing lies somewhere in its cell and never leaves
 it. `draw` turns a scene into an image at any scale. Image sizes are chosen so that the processor
@@ -70,6 +72,7 @@ class Thing:
 
     @property
     def is_digit(self) -> bool:
+        """Whether it is a digit, not a shape."""
         return self.name in DIGITS
 
 
@@ -174,9 +177,13 @@ def place(
     """Place a thing somewhere in a cell, in a random size and a slightly random shade.
 
     Args:
+        rng: decides size, shade and place in the cell.
         image: height and width of the image, in pixels.
         cells: rows and columns of the grid.
         cell: the row and the column to put it into, from 0.
+        name: a key of `SHAPES`, or a digit.
+        color: a key of `COLORS`.
+        sample: which handwriting of the digit.
     """
     cell_height, cell_width = image[0] / cells[0], image[1] / cells[1]
     room = min(cell_height, cell_width, 22)
@@ -250,6 +257,7 @@ def draw(scene: Scene, digits: Sequence[np.ndarray] | None = None, scale: float 
     """Draw the scene as an RGB image.
 
     Args:
+        scene: what to draw.
         digits: for each digit its images, numbers x 8 x 8 from 0 to 1; the held-out ones if None.
         scale: pixels of the image for each pixel of the scene.
     """
@@ -343,11 +351,13 @@ def varied(
     digits: Sequence[np.ndarray], rng: np.random.Generator, copies: int = 15
 ) -> tuple[np.ndarray, ...]:
     """Return the digits and, of each, copies as another hand might have written them.
-    lower, slanted, moved, with a finer or a broader pen. 1,400 images alone are soon known by
-    heart, and then new hands are read less well.
+
+    The copies are a little narrower or lower, slanted, moved, with a finer or a broader pen. A
+    model soon memorizes 1,400 images, and then reads new handwriting less well.
 
     Args:
         digits: for each digit numbers x 8 x 8, 0 to 1.
+        rng: decides how the copies differ.
         copies: how many of each image come on top.
     """
     from scipy.ndimage import affine_transform

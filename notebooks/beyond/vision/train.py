@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,7 @@ class Plan:
         return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / self.cool_down)
 
     def most_things(self, step: int) -> int:
+        """Return the most things in a scene at a step: few at first."""
         return min(4, 1 + step // self.easy) if self.easy else 4
 
 
@@ -104,7 +106,7 @@ def losses(
         for n, guess in enumerate(guesses)
     )
     seen = _keys_and_values(inner, features.flatten(1, 2))
-    answers, weight = features.new_zeros(()), 0
+    answers, weight = features.new_zeros(()), features.new_zeros(())
     for texts in batch.texts:
         cache = DynamicCache()
         for layer, (keys, values) in seen.items():
@@ -134,7 +136,8 @@ def _keys_and_values(
     The layers would do it themselves, but for every text about an image again.
     """
     found = {}
-    for number in inner.config.text_config.cross_attention_layers:
+    config: Any = inner.config
+    for number in config.text_config.cross_attention_layers:
         attention = inner.language_model.layers[number].cross_attn
         shape = (*features.shape[:2], attention.num_key_value_heads, attention.head_dim)
         keys = attention.k_norm(attention.k_proj(features).view(shape).transpose(1, 2))
@@ -178,6 +181,7 @@ class Parts:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
+        """All parameters that are trained."""
         return [*self.model.parameters(), *self.namer.parameters()]
 
     def gradients(self, step: int, half: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
@@ -219,6 +223,7 @@ class Partner:
         theirs.close()
 
     def begin(self, step: int) -> None:
+        """Start computing the second half of a step."""
         with suppress(BrokenPipeError):  # finish says it
             self._pipe.send(step)
 
@@ -237,6 +242,7 @@ class Partner:
             ) from None
 
     def close(self) -> None:
+        """End the process."""
         self._pipe.close()
         self._process.join()
 
@@ -278,7 +284,8 @@ class Training:
         device = torch.device(device)
         tokenizer = make_tokenizer(texts_to_spell(), shape.vocabulary)
         self.processor: MllamaProcessor = make_processor(tokenizer, shape)
-        self.model = make_model(tokenizer, shape, plan.seed).to(device).train()
+        self.model = make_model(tokenizer, shape, plan.seed)
+        nn.Module.to(self.model, device).train()
         self.namer = nn.Linear(shape.text_width, sum(LABELS)).to(device)
         self._parts = Parts(plan, self.model, self.namer, self.processor, device)
         self._partner: Partner | None = None
@@ -368,6 +375,7 @@ QUICK = Plan(40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command: train, and save the model."""
     parser = argparse.ArgumentParser(prog="python -m beyond.vision.train", description=__doc__)
     parser.add_argument("--to", type=Path, default=Path("little-mllama"), help="folder to write")
     parser.add_argument("--quick", action="store_true", help="a run of seconds, as a check")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -104,6 +105,9 @@ def explain(
     """Ask, and look where the model looks and what it needs.
 
     Args:
+        vision_model: a loaded model.
+        image: RGB.
+        question: in words, without the image token.
         gate: what cross-attention adds is multiplied by this, from 0 (blind) to 1 (as trained).
     """
     with inside.gates(vision_model, gate):
@@ -132,6 +136,7 @@ class VisionExplorer(PlainBox):
     def __init__(self, vision_model: VisionModel, things: Mapping[str, str], question: str) -> None:
         self.vision_model = vision_model
         self.things = dict(things)
+        config: Any = vision_model.model.config
         self.now: Explanation | None = None
         ko = language()
         self.controls: dict[str, ipywidgets.Widget] = {
@@ -175,7 +180,7 @@ class VisionExplorer(PlainBox):
                 options=[(_("all heads"), ALL)]
                 + [
                     (_("head {number}").format(number=n + 1), n)
-                    for n in range(vision_model.model.config.text_config.num_attention_heads)
+                    for n in range(config.text_config.num_attention_heads)
                 ],
                 description=_("head"),
             ),
@@ -251,4 +256,5 @@ class VisionExplorer(PlainBox):
         self._numbers.value = self.now.table()._repr_html_()
 
     def _plain_table(self) -> Table:
+        assert self.now is not None  # the first answer is there before anything is shown
         return self.now.table()

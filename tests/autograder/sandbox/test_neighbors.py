@@ -51,7 +51,7 @@ from tests.autograder.sandbox.conftest import LIMITS, Talk
 from autograder.sandbox import syscalls
 from autograder.sandbox.zygote_client import ZygoteClient
 from autograder.sandbox import probes
-assert not kernel.is_privileged()
+assert not syscalls.is_privileged()
 with ZygoteClient(limits=LIMITS) as parent, parent.fork() as one, parent.fork() as other:
     print([probe.hole for probe in probes.failing_probes(one.socket, other.socket, LIMITS)])
 for source in sys.argv[1:]:

@@ -25,10 +25,20 @@ BASE = Case(
     examples=3_000,
     wrong_answer=0.05,
 )
-ARGUMENTS = (
-    "--task classify --quality-now 0.82 --quality-wanted 0.92 --calls-per-month 250000 "
-    "--input-tokens 1200 --output-tokens 80"
-).split()
+ARGUMENTS = [
+    "--task",
+    "classify",
+    "--quality-now",
+    "0.82",
+    "--quality-wanted",
+    "0.92",
+    "--calls-per-month",
+    "250000",
+    "--input-tokens",
+    "1200",
+    "--output-tokens",
+    "80",
+]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_only_the_wanted_positions(llama, forms):
 
 
 @pytest.mark.parametrize(
-    "name, likeness",
+    ("name", "likeness"),
     [("int8-blocks", 0.99), ("int4-gguf", 0.6), ("int4-rounded", 0.6), ("int8-tensor", 0.9)],
 )
 def test_every_form_runs_and_resembles_the_model(llama, forms, name, likeness):

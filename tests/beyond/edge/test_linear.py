@@ -40,7 +40,7 @@ def test_floats_multiply_exactly(tmp_path):
     assert np.allclose(product(tmp_path, linear.Float(), MATRIX), X @ MATRIX.T, atol=1e-4)
 
 
-@pytest.mark.parametrize("bits, error", [(8, 0.02), (4, 0.15)])
+@pytest.mark.parametrize(("bits", "error"), [(8, 0.02), (4, 0.15)])
 def test_blocks_multiply_nearly_exactly(tmp_path, bits, error):
     found = product(tmp_path, linear.Blockwise(bits), MATRIX)
     assert np.abs(found - X @ MATRIX.T).std() < error * (X @ MATRIX.T).std()

@@ -247,7 +247,9 @@ def test_an_onnx_folder_writes_what_its_folder_writes(tiny, tmp_path):
         pytest.skip(str(absent))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tiny / file, place / file)
-    texts = ["".join(translation.translate("Bonjour", "ko", one, tokens=10)) for one in (tiny, place)]
+    texts = [
+        "".join(translation.translate("Bonjour", "ko", one, tokens=10)) for one in (tiny, place)
+    ]
     assert texts[0] == texts[1]
 
 

@@ -45,7 +45,7 @@ def test_weights_in_memory(llama):
     assert np.array_equal(table, llama.model.embed_tokens.weight.detach().numpy())
 
 
-@pytest.mark.parametrize("kind, read", [("Q4_1", _q4_1), ("Q8_0", _q8_0)])
+@pytest.mark.parametrize(("kind", "read"), [("Q4_1", _q4_1), ("Q8_0", _q8_0)])
 def test_ggufs_blocks_are_read_as_its_own_package_reads_them(kind, read):
     matrix = np.random.default_rng(0).normal(size=(6, 3 * BLOCK)).astype(np.float32)
     packed = quants.quantize(matrix, GGMLQuantizationType[kind])
@@ -62,7 +62,7 @@ def test_rows_of_queries_return_to_transformers_order():
 
 
 @pytest.mark.parametrize(
-    "name, expected",
+    ("name", "expected"),
     [
         ("model.embed_tokens.weight", "token_embd.weight"),
         ("model.norm.weight", "output_norm.weight"),

@@ -75,7 +75,7 @@ def test_more_tries_narrow_it(right, times):
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
 
 
-@pytest.mark.parametrize("right, of", [(1, 0), (2, 1), (-1, 3)])
+@pytest.mark.parametrize(("right", "of"), [(1, 0), (2, 1), (-1, 3)])
 def test_wilson_refuses_what_is_no_share(right, of):
     with pytest.raises(ValueError, match="no share"):
         scoring.wilson(right, of)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from beyond.small_models.quantization import matrices, quantize_blocks, quantized, bits_per_weight
+from beyond.small_models.quantization import bits_per_weight, matrices, quantize_blocks, quantized
 
 
 def small_model():

@@ -61,7 +61,7 @@ def test_varied_digits_are_like_their_originals_and_never_the_same():
     more = scenes.varied(digits, RNG(3), copies=2)
     for images, bank in zip(digits, more, strict=True):
         assert bank.shape == (3 * len(images), 8, 8) and bank.dtype == np.float32
-        assert 0 <= bank.min() and bank.max() <= 1
+        assert bank.min() >= 0 and bank.max() <= 1
         np.testing.assert_array_equal(bank[: len(images)], images)
         copies = bank[len(images) :].reshape(2, len(images), 8, 8)
         assert not np.array_equal(copies[0], copies[1])
