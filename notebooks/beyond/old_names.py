@@ -215,7 +215,8 @@ class OldNames(MetaPathFinder, Loader):
     def get_code(self, fullname: str) -> CodeType | None:
         """Return the new module's code, which `python -m` runs."""
         spec = importlib.util.find_spec(MODULES[fullname])
-        assert spec is not None and isinstance(spec.loader, InspectLoader)
+        assert spec is not None
+        assert isinstance(spec.loader, InspectLoader)
         return spec.loader.get_code(MODULES[fullname])
 
     def exec_module(self, module: ModuleType) -> None:

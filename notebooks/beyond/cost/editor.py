@@ -77,10 +77,12 @@ def _run(command: list[str], folder: str, seconds: float) -> Result:
         stderr=subprocess.STDOUT,
         start_new_session=os.name == "posix",
     )
+    output_pipe = program.stdout
+    assert output_pipe is not None  # it was asked for above
     kept, flooded = bytearray(), threading.Event()
 
     def read() -> None:
-        while chunk := program.stdout.read1(8192):
+        while chunk := os.read(output_pipe.fileno(), 8192):
             kept.extend(chunk)
             if len(kept) > MOST_OUTPUT:
                 flooded.set()
@@ -98,7 +100,7 @@ def _run(command: list[str], folder: str, seconds: float) -> Result:
         _stop(program)  # also what it left running, and when the reader is interrupted
         program.wait()
         reader.join(timeout=2)
-        program.stdout.close()
+        output_pipe.close()
     output = bytes(kept[:MOST_OUTPUT]).decode("utf-8", errors="replace")
     return Result(output, program.returncode, timed_out and not flooded.is_set(), flooded.is_set())
 

@@ -136,7 +136,8 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
 
     provider, info = _find(model)
     row = info.get_prices(datetime.combine(on, time(12), tzinfo=UTC))
-    amounts, limits = [], []
+    amounts: list[float] = []
+    limits: list[int] = []
     for amount in (getattr(row, "input_mtok", None), getattr(row, "output_mtok", None)):
         if amount is None:
             raise ValueError(f"{model} has no price per token of input and output.")
@@ -144,7 +145,7 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
             limits.extend(tier.start for tier in amount.tiers)
             amount = amount.base
         amounts.append(float(amount))
-    quoted = next((row for row in _SNAPSHOT["models"] if row["model"] == model), {})
+    quoted: dict = next((row for row in _SNAPSHOT["models"] if row["model"] == model), {})
     label = quoted.get("label") or info.name or info.id
     if quoted.get("tuned"):
         label = _("{model}, fine-tuned").format(model=label)
@@ -310,10 +311,10 @@ def _find(model: str):
     for info in provider.models:
         if info.id == name:
             return provider, info
-    info = provider.find_model(name.lower(), all_providers=providers)
-    if info is None:
+    found = provider.find_model(name.lower(), all_providers=providers)
+    if found is None:
         raise LookupError(f"genai-prices knows no model {name!r} of {provider_id}.")
-    return provider, info
+    return provider, found
 
 
 def _not_negative(**amounts: float) -> None:

@@ -153,10 +153,11 @@ def texts() -> dict[str, tuple[Tensor, Tensor]]:
         blocks = [raw[i : i + BLOCK] for i in range(0, len(raw), BLOCK)]
         held_out = b"".join(blocks[9::10])
         train = b"".join(block for i, block in enumerate(blocks) if i % 10 != 9)
-        split[language] = tuple(
+        learned, kept = (
             torch.frombuffer(bytearray(part), dtype=torch.uint8).long()
             for part in (train, held_out)
         )
+        split[language] = learned, kept
     return split
 
 

@@ -236,11 +236,11 @@ def curves_chart(
             _("{name}: {last:.3f} after {x:,.1f}").format(name=name, last=mean[-1], x=x[-1])
         )
     if live:
-        label, x, reports = live
-        axes.plot(x, [r.loss for r in reports], "o", color="black", markersize=4, label=label)
+        label, places, reports = live
+        axes.plot(places, [r.loss for r in reports], "o", color="black", markersize=4, label=label)
         words.append(
             _("{name}: {last:.3f} after {x:,.1f}").format(
-                name=label, last=reports[-1].loss, x=x[-1]
+                name=label, last=reports[-1].loss, x=places[-1]
             )
         )
     highest = max(c.reports[min(2, len(c.reports) - 1)].loss for c in curves)

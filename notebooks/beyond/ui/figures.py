@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
@@ -28,7 +30,7 @@ HANGUL_FONT = "NanumGothic"
 # Okabe and Ito's colours: told apart with every common colour vision, and in print.
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.figsize": (7.2, 3.8),
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
@@ -44,7 +46,7 @@ _STYLE = {
     "lines.linewidth": 2.2,
     "font.size": 11,
     "legend.frameon": False,
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, RED, GRAY]),
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, RED, GRAY]),
 }
 
 

@@ -12,10 +12,9 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 def prompt(processor: MllamaProcessor, question: str) -> str:
     """Return the text that asks `question` about one image, up to where the answer begins."""
-    content: list[Any] = [{"type": "image"}, {"type": "text", "text": question}]
-    return processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    messages: list[Any] = [{"role": "user", "content": content}]
+    return processor.apply_chat_template(messages, add_generation_prompt=True)
 
 
 def generate(

@@ -132,7 +132,12 @@ def make_model(
     """Make a model of this shape with random weights."""
     if len(tokenizer) != shape.vocabulary + 1:
         raise ValueError(f"The tokenizer has {len(tokenizer)} tokens, not {shape.vocabulary + 1}.")
-    token = tokenizer.convert_tokens_to_ids
+
+    def token(text: str) -> int:
+        found = tokenizer.convert_tokens_to_ids(text)
+        assert isinstance(found, int)
+        return found
+
     text = MllamaTextConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.text_width,

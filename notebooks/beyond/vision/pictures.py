@@ -50,14 +50,15 @@ def open_picture(source: str | os.PathLike | bytes | Image.Image | np.ndarray) -
         image, name = source, _("The picture")
     else:
         is_bytes = isinstance(source, bytes | bytearray)
-        name = _("The picture") if is_bytes else Path(source).name
+        name = _("The picture") if is_bytes else Path(os.fsdecode(source)).name
         image = _from_file(source, name)
     _check_size(image.size, name)
     notes: list[str] = []
-    if getattr(image, "n_frames", 1) > 1:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
         notes.append(
             _("{name} has {frames} frames; the first one is shown.").format(
-                name=name, frames=image.n_frames
+                name=name, frames=frames
             )
         )
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ _KO = {
     "nothing": "없음",
 }
 
-_ASK = {
+_ASK: dict[str, dict[str, Any]] = {
     "describe": {
         "en": ("describe the image.", "what is in the image?"),
         "ko": ("이미지를 설명해 주세요.", "이미지에 무엇이 있나요?"),
@@ -188,8 +189,12 @@ def _where(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
     else:
         cell = _pick(rng, list(taken))
         answer = thing_name(taken[cell], language)
-    place = place_name(scene, *cell, language)
+    place = place_name(scene, cell[0], cell[1], language)
     return _form(rng, "what", language, place=place), answer
+
+
+def _has(field: str, value: str) -> Callable[[Thing], bool]:
+    return lambda thing: getattr(thing, field) == value
 
 
 def _count(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, str]:
@@ -198,12 +203,10 @@ def _count(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
     if way == 0:
         groups = [("things", "도형이나 숫자", lambda t: True)]
     elif way == 1:
-        groups = [
-            (f"{color} things", _KO[color], lambda t, c=color: t.color == c) for color in COLORS
-        ]
+        groups = [(f"{color} things", _KO[color], _has("color", color)) for color in COLORS]
     elif way == 2:
         plural = {name: f"{name}es" if name == "cross" else f"{name}s" for name in SHAPES}
-        groups = [(plural[name], _KO[name], lambda t, n=name: t.name == n) for name in SHAPES]
+        groups = [(plural[name], _KO[name], _has("name", name)) for name in SHAPES]
     else:
         groups = [("digits", "숫자", lambda t: t.is_digit)]
     counted = [(en, ko, sum(map(test, scene.things))) for en, ko, test in groups]

@@ -100,11 +100,9 @@ class Scene:
 
 
 def grid(canvas: tuple[int, int]) -> tuple[int, int]:
-    """Return rows and columns of cells on a canvas of so many tiles.
-
-    Two in one tile, else three.
-    """
-    return tuple(2 if tiles == 1 else 3 for tiles in canvas)
+    """Return rows and columns of cells on a canvas of (down, across) tiles: 2 in one, else 3."""
+    down, across = (2 if tiles == 1 else 3 for tiles in canvas)
+    return down, across
 
 
 def random_scene(
@@ -191,10 +189,19 @@ def place(
     size = room * rng.uniform(smallest, 0.96)
     x = (cell[1] + 0.5) * cell_width + rng.uniform(-0.5, 0.5) * (cell_width - size)
     y = (cell[0] + 0.5) * cell_height + rng.uniform(-0.5, 0.5) * (cell_height - size)
-    shade = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLORS[color])
+    red, green, blue = (int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLORS[color])
     tilt = float(rng.uniform(-0.2, 0.2)) if name in DIGITS else 0.0
     return Thing(
-        name, color, cell[0], cell[1], float(x), float(y), float(size), shade, tilt, sample
+        name,
+        color,
+        cell[0],
+        cell[1],
+        float(x),
+        float(y),
+        float(size),
+        (red, green, blue),
+        tilt,
+        sample,
     )
 
 
@@ -243,7 +250,7 @@ def compose(
                 rng,
                 image,
                 (rows, columns),
-                tuple(cell),
+                (cell[0], cell[1]),
                 name,
                 color,
                 sample=int(rng.integers(HELD_OUT)),

@@ -125,6 +125,7 @@ def losses(
         counts = taught.sum(dim=1, keepdim=True).expand_as(taught)[taught]
         weights = counts**-0.5
         answers, weight = answers + weights @ each, weight + weights.sum()
+    assert isinstance(naming, torch.Tensor)  # a batch shows something
     return answers / weight, naming
 
 

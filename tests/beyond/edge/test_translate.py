@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -54,14 +55,14 @@ class OnceOnly(Echo):
 class FakeOllama(BaseHTTPRequestHandler):
     """As much of Ollama's API as the tool uses."""
 
-    models = [
+    models: ClassVar = [
         {"model": "mistral-nemo:latest", "digest": "abc" * 20, "size": 7_000_000_000},
         {"model": "small:1b", "digest": "def" * 20, "size": 800_000_000},
         {"model": "huge:latest", "digest": "0" * 60, "size": 9 * 10**14},
         {"model": "far:480b-cloud", "digest": "1" * 60, "size": 400},
     ]
-    asked: list = []
-    created: list = []
+    asked: ClassVar[list] = []
+    created: ClassVar[list] = []
 
     def _send(self, *parts, status=200):
         content = b"".join(json.dumps(part).encode() + b"\n" for part in parts)
@@ -170,7 +171,7 @@ def test_a_model_that_is_not_here_is_said_in_a_sentence(ollama, name, words):
 
 
 def test_an_ollama_that_stops_answering(ollama):
-    with pytest.raises(NoModel, match="refused .out of memory"):
+    with pytest.raises(NoModel, match=r"refused .out of memory"):
         list(translation.translate("x", "ko", "ollama:small:1b", host=ollama))
 
 
@@ -378,9 +379,12 @@ def test_a_broken_result_counts_as_none(tmp_path):
     assert translation_check.kept("folder-echo", "ko") is None
 
 
-@pytest.mark.parametrize(("to", "count"), [("en", 5), ("ko", 1), ("xx", 5)])
-def test_what_cannot_be_measured(to, count):
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize(
+    ("to", "count", "message"),
+    [("en", 5, "same language"), ("ko", 1, "2 sentences"), ("xx", 5, "xx")],
+)
+def test_what_cannot_be_measured(to, count, message):
+    with pytest.raises(ValueError, match=message):
         translation_check.measure(Echo(), to, "en", count=count)
 
 

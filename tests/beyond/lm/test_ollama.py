@@ -86,7 +86,7 @@ def test_an_answer_comes_in_pieces_with_figures_at_its_end(host):
 
 
 def test_a_missing_model_is_said_in_one_sentence(host):
-    with pytest.raises(ollama.NoOllama, match="not found.*ollama list"):
+    with pytest.raises(ollama.NoOllama, match=r"not found.*ollama list"):
         list(ollama.stream("Why?", "missing", host=host))
 
 

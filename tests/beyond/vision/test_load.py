@@ -47,7 +47,7 @@ def test_a_missing_shard_and_a_missing_processor_are_named(folder, tmp_path):
     (place / "model.safetensors").unlink()
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (place / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(NoModel, match="preprocessor_config.json, model-00001-of-00002"):
+    with pytest.raises(NoModel, match=r"preprocessor_config\.json, model-00001-of-00002"):
         loading.load(place)
 
 

@@ -70,7 +70,7 @@ def test_overlap_of_maps():
 
 def test_a_scene_of_ones_own_needs_known_words():
     for things in ({"top left": "pink circle"}, {"top left": "red star"}, {"nowhere": "red 1"}):
-        with pytest.raises(ValueError, match="none of the places|the colours are"):
+        with pytest.raises(ValueError, match=r"none of the places|the colours are"):
             compose(things)
     with pytest.raises(ValueError, match="no 'left'"):
         compose({"left": "red 1"}, (1, 1))
