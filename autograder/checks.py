@@ -25,7 +25,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
@@ -177,8 +177,8 @@ def given(value: T, name: str | None = None) -> T:
 
     When a submission is graded, the test runs in another process than the student's code, and a
     value arrives there as a plain copy: a dataclass as a record of its fields, a generator as a
-    list, a subclass of float as a float (`autograder.sandbox.plain_values` has the list). In a notebook
-    this makes the same copy, so that a test says the same in both. The copy is equal, but not
+    list, a subclass of float as a float (`autograder.sandbox.plain_values` has the list). In a
+    notebook this makes the same copy, so that a test says the same in both. The copy is equal, but not
     identical: `is`, and changing it in place, say nothing about the student's own object, a
     tensor in it has no gradient history, and a generator is used up.
 
@@ -190,7 +190,7 @@ def given(value: T, name: str | None = None) -> T:
         NotAnswered: if `value` is None.
         CannotCross: if grading can't see `value`, as with a figure or an open file.
     """
-    copy = crossed(value)
+    copy: T | None = crossed(value)
     if copy is None:
         raise NotAnswered(name or "")
     return copy
@@ -332,7 +332,7 @@ def record_in(data: object) -> dict[str, Any] | None:
     """
     for kind, record in data.items() if isinstance(data, Mapping) else ():
         if isinstance(kind, str) and _RECORD_TYPE.fullmatch(kind) and is_record(record):
-            return record
+            return cast("dict[str, Any]", record)
     return None
 
 
@@ -351,7 +351,9 @@ def _shell() -> Any:
 
 def _silence(stack: contextlib.ExitStack) -> None:
     """Drop what is printed and displayed until `stack` closes."""
-    nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+    nowhere = stack.enter_context(
+        open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the stack closes it
+    )
     stack.enter_context(contextlib.redirect_stdout(nowhere))
     stack.enter_context(contextlib.redirect_stderr(nowhere))
     if _shell():
@@ -433,7 +435,7 @@ def _show(bundle: dict[str, Any]) -> None:
     elif _shell():
         from IPython.display import display
 
-        display(bundle, raw=True)
+        display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
     else:
         print(bundle["text/plain"])
 

@@ -14,12 +14,12 @@ import logging
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -31,6 +31,9 @@ from autograder.core.console import Console
 from autograder.core.printable import PrintableStream, one_line
 from autograder.errors import EnvironmentFault, UserError
 from autograder.sandbox.errors import SandboxUnavailable
+
+if TYPE_CHECKING:
+    from autograder.grading.result import SubmissionResult
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of a Jupyter course.",
@@ -66,8 +69,8 @@ Database = Annotated[
 ]
 
 
-def _course(folder: Path | None, **changes: object) -> Course:
-    changes = {name: value for name, value in changes.items() if value is not None}
+def _course(folder: Path | None, **given: Any) -> Course:
+    changes = {name: value for name, value in given.items() if value is not None}
     if folder is None:
         return replace(Course.here(), **changes)
     if not folder.is_dir():
@@ -131,8 +134,8 @@ def _say_error(sentence: str) -> None:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[object]:
-    """A bar with students done and time left, on stderr so that output can be piped."""
+def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar with students done and time left, on stderr so that output can be piped."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -149,8 +152,8 @@ def _progress(title: str) -> Iterator[object]:
         yield show
 
 
-def print_results(results: list, console: Console = out) -> None:
-    """The class's table, one for each assignment: who, score, why."""
+def print_results(results: list[SubmissionResult], console: Console = out) -> None:
+    """Print a table of the class for each assignment: who, score, why."""
     for assignment in sorted({one.assignment for one in results}):
         table = Table(title=assignment, title_justify="left")
         table.add_column("Student", overflow="fold")
@@ -164,8 +167,8 @@ def print_results(results: list, console: Console = out) -> None:
         console.print(table)
 
 
-def _why(result: object) -> list[str]:
-    """The reasons that fit a table; the feedback page has them all."""
+def _why(result: SubmissionResult) -> list[str]:
+    """Return the reasons that fit a table; the feedback page has them all."""
     lines = list(result.reasons)
     if len(lines) > REASONS_SHOWN:
         lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]

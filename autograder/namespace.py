@@ -47,7 +47,9 @@ def put(node: Any, namespace: str | None = None, **values: Any) -> None:
     """Add entries to a notebook or cell, in place.
 
     Args:
+        node: the notebook or cell.
         namespace: the key to put them under; by default the one that it uses.
+        **values: the entries by name.
     """
     key = namespace or used_in(node)
     kept = node["metadata"].get(key)

@@ -163,7 +163,8 @@ def _po_bytes(catalogue: Catalog) -> bytes:
     buffer = io.BytesIO()
     write_po(buffer, catalogue, width=100, omit_header=True, sort_output=True, include_lineno=False)
     header = (
-        f"# {catalogue.project}: texts made by code. Edit the msgstr lines; `autograder build` does the rest.\n"
+        f"# {catalogue.project}: texts made by code. "
+        "Edit the msgstr lines; `autograder build` does the rest.\n"
         'msgid ""\nmsgstr ""\n'
         f'"Language: {catalogue.locale}\\n"\n'
         '"MIME-Version: 1.0\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n'

@@ -31,7 +31,8 @@ def confirm_translation(course: Course, path: Path, cells: list[str] | None = No
         or parts[1] == course.source_language
     ):
         raise UserError(
-            f"{path} isn't a translated source notebook; name one below {course.settings.lessons}/ or source/."
+            f"{path} isn't a translated source notebook; "
+            f"name one below {course.settings.lessons}/ or source/."
         )
     english = course.root.joinpath(parts[0], course.source_language, *parts[2:])
     own = notebook_io.read(path)

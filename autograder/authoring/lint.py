@@ -78,7 +78,8 @@ def _unmarked_choice_questions(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
                 f'marked: add {{"{key}": {{"choice": true}}}} to its metadata, so that its '
-                "result is withheld until the due date, or false if trying them all reveals nothing",
+                "result is withheld until the due date, or false if trying them all reveals "
+                "nothing",
             )
 
 

@@ -34,6 +34,8 @@ def file_problems(path: Path, code: str, language_cell: str | None = None) -> li
     Args:
         path: the source notebook's file.
         code: the language it must be in.
+        language_cell: the source that its first code cell must have; None where the course has
+            one language.
 
     Raises:
         UserError: the file can't be read or isn't a notebook.
@@ -64,6 +66,8 @@ def notebook_problems(
     Args:
         notebook: the notebook.
         code: the language it must be in.
+        language_cell: the source that its first code cell must have; None where the course has
+            one language.
     """
     found = list(_id_problems(notebook))
     for cell in notebook.cells:

@@ -10,7 +10,7 @@ from autograder.config import Course
 from autograder.grading.coordinator import run_one
 
 
-class RunInSandbox(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+class RunInSandbox(NbGraderPreprocessor):
     """Run the cells as a step of nbgrader's Autograde.
 
     What nbgrader passes in was read by nbgrader; the grader reads the collected submission itself,

@@ -149,7 +149,7 @@ _WRITTEN = re.compile(
 )
 
 
-class SaveScores(SaveAutoGrades):  # type: ignore[misc]  # nbgrader has no types
+class SaveScores(SaveAutoGrades):
     """Write the points into the gradebook as nbgrader's step does, with `score_cell`."""
 
     def _add_score(self, cell: NotebookNode, resources: object) -> None:

@@ -286,7 +286,8 @@ def _record(cell: NotebookNode) -> list[dict[str, Any]]:
     for output in reversed(cell.outputs):
         record = record_in(output.get("data"))
         if record is not None:
-            return record["checks"]
+            checks: list[dict[str, Any]] = record["checks"]
+            return checks
     return []
 
 

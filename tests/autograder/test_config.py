@@ -121,7 +121,7 @@ def test_a_course_with_two_languages_has_to_say_which_is_first(tmp_path):
     root = settle(tmp_path / "algebra", "[tool.autograder]\n")
     for code in ("fr", "de"):
         put(root / f"source/{code}/ps1/ps1.ipynb")
-    with pytest.raises(UserError, match="de, fr; say which .* source-language"):
+    with pytest.raises(UserError, match=r"de, fr; say which .* source-language"):
         Course(root).assignments()
     settle(root, '[tool.autograder]\nsource-language = "fr"\n')
     assert Course(root).languages() == ["fr", "de"]
