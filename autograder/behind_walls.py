@@ -8,6 +8,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.course import Course
 from autograder.grade import run_one
+from autograder.grading.privileges import KINDS
+from autograder.sandbox import launcher
 
 
 class RunBehindWalls(NbGraderPreprocessor):
@@ -21,5 +23,6 @@ class RunBehindWalls(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         names = resources["nbgrader"]
-        results = run_one(Course.of(self.config), names["student"], names["assignment"])
+        with launcher.running(KINDS):
+            results = run_one(Course.of(self.config), names["student"], names["assignment"])
         return results[names["notebook"]], resources

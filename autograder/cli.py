@@ -306,12 +306,16 @@ def grade(
     course: CourseFolder = None,
 ) -> None:
     """Grade everyone; show who has what and why."""
-    from autograder.grade import grade as grade_submissions
+    from autograder.grading.privileges import without_root
 
-    with _progress(f"grading {assignment}") as show:
-        verdicts = grade_submissions(
-            _course(course, db=db), assignment, student, again, show, workers, scheduler
-        )
+    where = _course(course, db=db)
+    with without_root(where):
+        from autograder.grade import grade as grade_submissions
+
+        with _progress(f"grading {assignment}") as show:
+            verdicts = grade_submissions(
+                where, assignment, student, again, show, workers, scheduler
+            )
     print_verdicts(verdicts)
 
 
@@ -334,9 +338,12 @@ def feedback(
     Answers are explained once the due date has passed; what became of choice questions is held
     back until then.
     """
-    from autograder.feedback.feedback import feedback as write_feedback
+    from autograder.feedback.privileges import give_up_root
 
     where = _course(course, db=db)
+    give_up_root(where)
+    from autograder.feedback.feedback import feedback as write_feedback
+
     with _progress(f"feedback on {assignment}") as show:
         result = write_feedback(where, assignment, student, explain, show, show_choices)
     out.print(f"{len(result)} pages in {where.feedback}.", markup=False)

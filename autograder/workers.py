@@ -16,14 +16,14 @@ import queue
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import recv_handle, send_handle
 
 from autograder.errors import EnvironmentFault
+from autograder.sandbox import launcher
 
 TRIES = 2
 """How often a submission is given to a worker before it is given up."""
@@ -225,12 +225,12 @@ class _Nursery:
     """A process that becomes warm and then only forks: what it has imported, all workers share.
 
     Everything here happens in one thread that lives as long as the workers do: the process is
-    made to end with the thread that started it.
+    made to end with the thread that started it, or with the launcher where that starts it.
     """
 
     def __init__(self, warm: Callable[[], object] | None) -> None:
         self._warm = warm
-        self._process: SpawnProcess | None = None
+        self._process: _Spawned | launcher.Remote | None = None
         self._killed = False
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._start)  # so that it becomes warm before there is work
@@ -249,8 +249,7 @@ class _Nursery:
         self._killed = True
         process = self._process
         if process is not None:
-            with suppress(ValueError, AttributeError):  # closed already, or just now
-                process.kill()
+            process.kill()
 
     def close(self) -> None:
         """Let the process end; its workers have no work any more."""
@@ -259,13 +258,18 @@ class _Nursery:
 
     def _start(self) -> None:
         self._requests, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=_nurse, args=(theirs, os.getpid(), self._warm))
-        process.start()
+        with theirs:
+            way = launcher.descriptor_for(NURSERY)
+            process = (
+                _Spawned(theirs)
+                if way is None
+                else launcher.start(NURSERY, [theirs.fileno(), way])
+            )
         self._process = process  # only now can it be killed; who tried before is heard here
         if self._killed:
             process.kill()
-        theirs.close()
+        with suppress(OSError):  # it has ended already, as is noticed when it is asked for more
+            self._requests.send(self._warm)
 
     def _fork(self) -> tuple[Connection, int]:
         for _ in range(TRIES):  # the one there is may have been killed, for want of memory, say
@@ -290,16 +294,61 @@ class _Nursery:
         process, self._process = self._process, None
         if process is not None:
             self._requests.close()
-            process.join(0 if self._killed else _ENDS_IN)
-            process.kill()
-            process.join()
-            process.close()
+            process.end(0 if self._killed else _ENDS_IN)
 
 
-def _nurse(requests: Connection, coordinator: int, warm: Callable[[], object] | None) -> None:
+class _Spawned:
+    """A nursery's process that is a child of this one."""
+
+    def __init__(self, requests: Connection) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_nurse, args=(requests, os.getpid()))
+        self._process.start()
+        self.pid = self._process.pid
+
+    def kill(self) -> None:
+        """Kill it now; its workers end with it."""
+        with suppress(ValueError):  # it is gone
+            self._process.kill()
+
+    def end(self, seconds: float) -> None:
+        """Give it time to end by itself, then kill it."""
+        self._process.join(seconds)
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+class NurseryKind:
+    """A nursery as a fork of the launcher: from its start not root, and so are its workers.
+
+    Attributes:
+        name: where the launcher finds it, as "module:attribute".
+    """
+
+    name = "autograder.workers:NURSERY"
+
+    def launch(self, descriptors: Sequence[int], _imports: tuple[str, ...]) -> launcher.Launched:
+        """Start one with its pipe, and the socket to the launcher."""
+        return launcher.fork(descriptors, _launched_nurse)
+
+
+NURSERY = NurseryKind()
+
+
+def _launched_nurse(requests: int, way: int) -> None:
+    launcher.connect(way)
+    _nurse(Connection(requests), os.getppid())
+
+
+def _nurse(requests: Connection, parent: int) -> None:
     """The nursery's process: become warm, fork workers on request, see them end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's
-    _end_with(coordinator)
+    _end_with(parent)
+    try:
+        warm: Callable[[], object] | None = requests.recv()
+    except (EOFError, OSError):
+        return
     if warm is not None:
         with suppress(Exception):  # it fails again in the worker that needs it
             warm()

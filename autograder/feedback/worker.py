@@ -24,6 +24,7 @@ from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, Held, held_choices
 from autograder.notes import N_
+from autograder.sandbox.privileges import become
 from autograder.speaking import shown_language, speaking
 from autograder.verdict import cell_verdicts
 
@@ -177,7 +178,9 @@ def _private_bytes() -> int:
 
 
 def _give_up_rights() -> None:
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if sys.platform == "linux":
+        become(_NOBODY)
+    elif hasattr(os, "geteuid") and os.geteuid() == 0:
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)

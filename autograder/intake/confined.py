@@ -45,6 +45,7 @@ from autograder.intake.submission import (
 from autograder.notebooks import SIZE_LIMIT
 from autograder.core.printable import one_line
 from autograder.notes import N_, Note, note
+from autograder.sandbox import launcher
 
 READING_SECONDS = 8.0
 """The longest that opening one submission may take."""
@@ -85,6 +86,7 @@ _MODULES = (
     "sandbox/seccomp.py",
 )
 _START_SECONDS = 60.0
+_END_SECONDS = 5.0
 _FRAME_BYTES = SIZE_LIMIT + 4 * 1024 * 1024
 _MOST_NOTES = 200
 _MOST_LISTED = 200_000
@@ -107,6 +109,55 @@ class Opened:
     refused: str = ""
     submission: Submission | None = None
     notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ReaderKind:
+    """The fork server, as something to launch.
+
+    Attributes:
+        name: where the launcher finds it, as "module:attribute".
+    """
+
+    name: str = "autograder.intake.confined:READER"
+
+    def launch(self, descriptors: Sequence[int], _imports: tuple[str, ...]) -> launcher.Launched:
+        """Start it with its control socket, and a file for what goes wrong.
+
+        Raises:
+            WallsFault: the walls can't be raised, with what to do.
+        """
+        control, errors = descriptors
+        privileged = is_privileged()
+        uid = unprivileged_uid(os.getpid(), trusted=True)
+        start = {
+            "control": control,
+            "uid": uid if privileged else None,
+            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
+            "limits": {"memory_bytes": MEMORY_BYTES, "cpu_seconds": int(LISTING_SECONDS)},
+        }
+        bootstrap = (
+            f"import sys; sys.path.insert(0, {COURSE!r}); "
+            "from autograder.intake.reader_process import main; main(sys.argv[1])"
+        )
+        command = [sys.executable, "-I", "-S", "-c", bootstrap, json.dumps(start)]
+        # A root that may not mount (a container's) becomes an ordinary user first.
+        plain_root = os.geteuid() == 0 and not privileged
+        user = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
+        process = subprocess.Popen(
+            raise_walls_argv(command, packages=(), modules=_MODULES),
+            pass_fds=[control],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is ours to handle
+            **user,
+        )
+        return launcher.Launched(process.pid, process.wait)
+
+
+READER = ReaderKind()
 
 
 class Reader:
@@ -137,33 +188,8 @@ class Reader:
 
     def _start(self) -> None:
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        privileged = is_privileged()
-        uid = unprivileged_uid(os.getpid(), trusted=True)
-        start = {
-            "control": inner.fileno(),
-            "uid": uid if privileged else None,
-            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
-            "limits": {"memory_bytes": MEMORY_BYTES, "cpu_seconds": int(LISTING_SECONDS)},
-        }
-        bootstrap = (
-            f"import sys; sys.path.insert(0, {COURSE!r}); "
-            "from autograder.intake.reader_process import main; main(sys.argv[1])"
-        )
-        command = [sys.executable, "-I", "-S", "-c", bootstrap, json.dumps(start)]
-        # A root that may not mount (a container's) becomes an ordinary user first.
-        plain_root = os.geteuid() == 0 and not privileged
-        user = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
         with inner, tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                raise_walls_argv(command, packages=(), modules=_MODULES),
-                pass_fds=[inner.fileno()],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C is ours to handle
-                **user,
-            )
+            process = launcher.start(READER, [inner.fileno(), errors.fileno()])
             inner.close()
             self._control = control
             self._stop = weakref.finalize(self, _end, process, control)
@@ -352,13 +378,9 @@ class Reader:
         raise WallsFault("The process that opens submissions keeps ending; run `autograder doctor`.")
 
 
-def _end(process: subprocess.Popen, control: socket.socket) -> None:
+def _end(process: launcher.Launched | launcher.Remote, control: socket.socket) -> None:
     control.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(5)
-        return
-    process.kill()
-    process.wait()
+    process.end(_END_SECONDS)
 
 
 def _send_file(

@@ -241,6 +241,7 @@ def _wait(pid: int, channel: socket.socket) -> None:
 def _become(uid: int | None) -> None:
     """Give up every privilege, for this process and all that it forks."""
     if uid is not None:
+        kernel.empty_bounding_set()
         kernel.use_capabilities(
             1 << kernel.CAPABILITIES["CAP_SETUID"] | 1 << kernel.CAPABILITIES["CAP_SETGID"]
         )

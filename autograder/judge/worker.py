@@ -18,7 +18,7 @@ from autograder.engine import wire
 from autograder.engine.judge import error_output
 from autograder.engine.limits import MIB, Limits
 from autograder.engine.walls import WHOLE_PACKAGE
-from autograder.engine.warm import Child, WarmParent, WarmParentDied
+from autograder.engine.warm import Child, WarmParent, WarmParentDied, ZygoteKind
 from autograder.judge.job import CellOutcome, Job, Outcome
 from autograder.judge.process import AT, FRESH, HERE, NONE, OUTCOME, STUDENT
 
@@ -28,6 +28,14 @@ _NO_END = "the tests did not come to their end"
 JUDGE_LIMITS = Limits(memory_bytes=3072 * MIB)
 """More than a student has: a test may hold its own values beside the student's."""
 
+STUDENTS = ZygoteKind("autograder.judge.worker:STUDENTS")
+JUDGES = ZygoteKind(
+    "autograder.judge.worker:JUDGES",
+    limits=JUDGE_LIMITS,
+    entry="autograder.judge.process",
+    modules=WHOLE_PACKAGE,
+)
+
 _zygotes: _Zygotes | None = None
 
 
@@ -36,14 +44,8 @@ class _Zygotes:
 
     def __init__(self, imports: tuple[str, ...]) -> None:
         self.imports = imports
-        self.students = WarmParent(imports=imports, wait=False)
-        self.judges = WarmParent(
-            limits=JUDGE_LIMITS,
-            imports=imports,
-            entry="autograder.judge.process",
-            modules=WHOLE_PACKAGE,
-            wait=False,
-        )
+        self.students = WarmParent(imports=imports, kind=STUDENTS, wait=False)
+        self.judges = WarmParent(imports=imports, kind=JUDGES, wait=False)
         try:
             self.students.wait_until_warm()
             self.judges.wait_until_warm()
