@@ -114,6 +114,11 @@ class LocalWorkers(Executor):
         for thread in self._threads:
             thread.start()
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that work now."""
+        return [worker.pid for worker in self._workers if worker.pid > 0]
+
     def submit(self, function: Callable, /, *args: object) -> Future:
         if self._closed:
             raise RuntimeError("these workers have been shut down")
@@ -178,6 +183,7 @@ class _LocalWorker:
         self._nursery = nursery
         self._pipe: Connection | None = None
         self._process = -1  # a pidfd: readable once the process has ended
+        self.pid = -1
 
     def call(self, function: Callable, args: tuple, seconds: float | None) -> object:
         """The function's value, computed in the process.
@@ -188,7 +194,7 @@ class _LocalWorker:
             WorkerDied: it took too long and was ended.
         """
         if self._pipe is None:
-            self._pipe, self._process = self._nursery.fork()
+            self._pipe, self._process, self.pid = self._nursery.fork()
         try:
             self._pipe.send((function, args))
             ready = wait([self._pipe, self._process], seconds)
@@ -215,7 +221,7 @@ class _LocalWorker:
     def close(self) -> None:
         """Let the process end; the next call starts a new one."""
         pipe, process = self._pipe, self._process
-        self._pipe, self._process = None, -1
+        self._pipe, self._process, self.pid = None, -1, -1
         if pipe is not None:
             pipe.close()
             os.close(process)
@@ -235,8 +241,8 @@ class _Nursery:
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._start)  # so that it becomes warm before there is work
 
-    def fork(self) -> tuple[Connection, int]:
-        """A new worker: the pipe to it and its pidfd.
+    def fork(self) -> tuple[Connection, int, int]:
+        """A new worker: the pipe to it, its pidfd and its number.
 
         Raises:
             EnvironmentFault: none stays alive, whatever it is given to do.
@@ -271,7 +277,7 @@ class _Nursery:
         with suppress(OSError):  # it has ended already, as is noticed when it is asked for more
             self._requests.send(self._warm)
 
-    def _fork(self) -> tuple[Connection, int]:
+    def _fork(self) -> tuple[Connection, int, int]:
         for _ in range(TRIES):  # the one there is may have been killed, for want of memory, say
             if self._killed:
                 raise _Ended
@@ -281,7 +287,8 @@ class _Nursery:
             try:
                 with theirs:
                     send_handle(self._requests, theirs.fileno(), self._process.pid)
-                    return pipe, os.pidfd_open(self._requests.recv())
+                    pid = self._requests.recv()
+                    return pipe, os.pidfd_open(pid), pid
             except (EOFError, OSError):
                 pipe.close()
                 self._end()

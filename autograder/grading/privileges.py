@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import Pipe
+from pathlib import Path
 
 from autograder.course import Course
 from autograder.sandbox import launcher, privileges
@@ -23,6 +27,52 @@ def without_root(course: Course) -> Iterator[None]:
 
     What stays is ending processes, and the files of a course that isn't all root's own.
     """
-    with launcher.running(KINDS):
-        privileges.keep((*privileges.ENDING_OTHERS, *privileges.for_files(course.folders())))
+    with _without_root(course.folders()):
         yield
+
+
+@contextmanager
+def _without_root(folders: list[Path]) -> Iterator[int | None]:
+    with launcher.running(KINDS) as pid:
+        privileges.keep((*privileges.ENDING_OTHERS, *privileges.for_files(folders)))
+        yield pid
+
+
+def try_roles() -> dict[str, frozenset[str]]:
+    """Start a run's processes as `grade` does, and return what each keeps of root's power.
+
+    Returns:
+        By role: "coordinator", "launcher", "worker"; empty where this isn't root.
+
+    Raises:
+        RuntimeError: they could not be started.
+    """
+    if os.geteuid() != 0:
+        return {}
+    ours, theirs = Pipe(duplex=False)
+    pid = os.fork()  # what is given up can't be had back
+    if not pid:
+        try:
+            theirs.send_bytes(json.dumps(_roles()).encode())
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        found = json.loads(ours.recv_bytes())
+    except EOFError:
+        raise RuntimeError("the process that raises the walls can't be started") from None
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+    return {role: frozenset(names) for role, names in found.items()}
+
+
+def _roles() -> dict[str, list[str]]:
+    from autograder.workers import executor, run_each
+
+    with _without_root([]) as launched, executor(1, jobs=1) as pool:
+        pool.submit(run_each, bytes, []).result()  # by now all have given up what they don't keep
+        (worker,) = pool.pids
+        assert launched is not None
+        pids = {"coordinator": os.getpid(), "launcher": launched, "worker": worker}
+        return {role: sorted(privileges.kept(pid)) for role, pid in pids.items()}

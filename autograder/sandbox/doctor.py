@@ -12,7 +12,8 @@ from autograder.engine.kernel import is_privileged
 from autograder.engine.limits import MIB, Limits
 from autograder.engine.walls import WallsFault, find_bwrap
 from autograder.engine.warm import WarmParent
-from autograder.sandbox import probes
+from autograder.grading.privileges import try_roles
+from autograder.sandbox import privileges, probes
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,16 @@ class Finding:
 
 def doctor() -> list[Finding]:
     """Look at everything that the walls need, and raise them once for a trial."""
-    looks = (_bubblewrap, _user_namespaces, _control_groups, _memory, _trial)
+    looks = (_bubblewrap, _user_namespaces, _control_groups, _memory, _privileges, _trial)
     return [look() for look in looks]
 
 
 def can_grade(findings: list[Finding]) -> bool:
     """Whether the walls stand; the rest is advice."""
-    return all(one.ok for one in findings if one.name in (_BUBBLEWRAP, _TRIAL))
+    return all(one.ok for one in findings if one.name in (_BUBBLEWRAP, _PRIVILEGES, _TRIAL))
 
 
-_BUBBLEWRAP, _TRIAL = "bubblewrap", "trial"
+_BUBBLEWRAP, _PRIVILEGES, _TRIAL = "bubblewrap", "privileges", "trial"
 
 
 def _bubblewrap() -> Finding:
@@ -96,6 +97,31 @@ def _memory() -> Finding:
     if workers < cores:
         text += f"; use --workers {workers} rather than a worker for each of the {cores} cores"
     return Finding("memory", workers >= cores, text)
+
+
+def _privileges() -> Finding:
+    """Start the processes of a run and see which of them keeps what of root."""
+    if os.geteuid() != 0:
+        return Finding(_PRIVILEGES, True, "grading isn't started as root, so none has to be given up")
+    try:
+        found = try_roles()
+    except RuntimeError as error:
+        return Finding(_PRIVILEGES, False, f"Root can't be given up: {error}.")
+    allowed = {
+        "coordinator": {"root", *privileges.ENDING_OTHERS},
+        "launcher": {"root", *privileges.raising_walls()},
+        "worker": set(),
+    }
+    told = []
+    for role, names in found.items():
+        more = names - allowed[role]
+        if more:
+            text = f"The {role} of grading keeps {', '.join(sorted(more))}, which it must not."
+            return Finding(_PRIVILEGES, False, text)
+        said = [name.removeprefix("CAP_").lower() for name in sorted(names - {"root"})]
+        who = "root's files" if "root" in names else "nothing of root"
+        told.append(f"{role}: {', '.join([who, *said])}")
+    return Finding(_PRIVILEGES, True, f"kept of root by the {'; by the '.join(told)}")
 
 
 def _trial() -> Finding:

@@ -84,5 +84,25 @@ def _is_ours(entry: str | os.DirEntry) -> bool:
     return status.st_uid == os.geteuid()
 
 
+def kept(pid: int) -> frozenset[str]:
+    """Return the capabilities that a process has or could get back, and "root" if that is its user.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    fields = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
+    sets = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    mask = 0
+    for one in sets:
+        mask |= int(fields[one], 16)
+    names = {1 << bit: name for name, bit in kernel.CAPABILITIES.items()}
+    found = {
+        names.get(1 << bit, f"capability {bit}") for bit in range(mask.bit_length()) if mask >> bit & 1
+    }
+    return frozenset(found | ({"root"} if "0" in fields["Uid"].split() else set()))
+
+
 def _mask(capabilities: Iterable[str]) -> int:
     return sum(1 << kernel.CAPABILITIES[name] for name in capabilities)
