@@ -13,6 +13,7 @@ def test_a_machine_that_can_grade(bubblewrap):
         "user namespaces",
         "control groups",
         "memory",
+        "privileges",
         "trial",
     ]
     assert all(one.text for one in findings)
