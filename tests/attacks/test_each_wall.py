@@ -24,6 +24,11 @@ def limit(*names, most):
     )
 
 
+def has_one_core(outcome):
+    cores = outcome.runs["grade"].cores
+    assert cores <= 1, f"the processes of one submission could have had {cores:g} cores"
+
+
 ATTACKS = [
     look("host-name", "Asks for the machine's name",
          tried("import socket\n"
@@ -235,6 +240,7 @@ ATTACKS = [
                             "if taken > 2_200:\n"
                             f"    print('{REACHED}', taken)")),
          rough=True, together="limits", deserves=(0, 1), or_less=True),
+    # How much three get hangs on who else computes; what they could get doesn't.
     look("cores", "Computes in three processes at once and adds up their time",
          last(behind_walls("import time\n"
                            "ends = time.monotonic() + 3\n"
@@ -248,7 +254,8 @@ ATTACKS = [
                            "    children.append(child)\n"
                            "used = sum(sum(os.wait4(one, 0)[2][:2]) for one in children)\n"
                            "if used > 4.5:\n"
-                           f"    print('{REACHED}', used)")), together="cores", seconds=20),
+                           f"    print('{REACHED}', used)")),
+         together="cores", seconds=20, also=has_one_core),
 ]  # fmt: skip
 
 
