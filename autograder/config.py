@@ -103,6 +103,10 @@ class Course:
         """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
+    def folders(self) -> list[Path]:
+        """The folders that grading and feedback read and write in."""
+        return [self.term, self.root / "source", self.root / "release"]
+
     def languages(self) -> list[str]:
         """The languages there is a source for, the master's first."""
         folder = self.root / "source"

@@ -8,6 +8,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.config import Course
 from autograder.grading.coordinator import run_one
+from autograder.grading.privileges import KINDS
+from autograder.sandbox import launcher
 
 
 class RunInSandbox(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
@@ -22,5 +24,6 @@ class RunInSandbox(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has 
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
-        results = run_one(Course.of(self.config), names["student"], names["assignment"])
+        with launcher.running(KINDS):
+            results = run_one(Course.of(self.config), names["student"], names["assignment"])
         return results[names["notebook"]], resources

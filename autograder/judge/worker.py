@@ -20,13 +20,21 @@ from autograder.judge.process import DENIED, FRESH, GRANTED, OUTCOME, RUNNING, S
 from autograder.sandbox import wire
 from autograder.sandbox.bubblewrap import WHOLE_PACKAGE
 from autograder.sandbox.limits import MIB, SandboxLimits
-from autograder.sandbox.zygote_client import Child, ZygoteClient, ZygoteDied
+from autograder.sandbox.zygote_client import Child, ZygoteClient, ZygoteDied, ZygoteKind
 
 _ENDED_BY_US = "ended by us"
 _NO_END = "the tests did not come to their end"
 
 JUDGE_LIMITS = SandboxLimits(memory_bytes=3072 * MIB)
 """More than a student has: a test may hold its own values beside the student's."""
+
+STUDENTS = ZygoteKind("autograder.judge.worker:STUDENTS")
+JUDGES = ZygoteKind(
+    "autograder.judge.worker:JUDGES",
+    limits=JUDGE_LIMITS,
+    entry="autograder.judge.process",
+    modules=WHOLE_PACKAGE,
+)
 
 _zygotes: _Zygotes | None = None
 
@@ -36,14 +44,8 @@ class _Zygotes:
 
     def __init__(self, imports: tuple[str, ...]) -> None:
         self.imports = imports
-        self.students = ZygoteClient(imports=imports, wait=False)
-        self.judges = ZygoteClient(
-            limits=JUDGE_LIMITS,
-            imports=imports,
-            entry="autograder.judge.process",
-            modules=WHOLE_PACKAGE,
-            wait=False,
-        )
+        self.students = ZygoteClient(imports=imports, kind=STUDENTS, wait=False)
+        self.judges = ZygoteClient(imports=imports, kind=JUDGES, wait=False)
         try:
             self.students.wait_until_ready()
             self.judges.wait_until_ready()

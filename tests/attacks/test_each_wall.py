@@ -24,6 +24,11 @@ def limit(*names, most):
     )
 
 
+def has_one_core(outcome):
+    cores = outcome.runs["grade"].cores
+    assert cores <= 1, f"the processes of one submission could have had {cores:g} cores"
+
+
 ATTACKS = [
     look(
         "host-name",
@@ -368,6 +373,7 @@ ATTACKS = [
         deserves=(0, 1),
         or_less=True,
     ),
+    # How much three get hangs on who else computes; what they could get doesn't.
     look(
         "cores",
         "Computes in three processes at once and adds up their time",
@@ -390,6 +396,7 @@ ATTACKS = [
         ),
         together="cores",
         seconds=20,
+        also=has_one_core,
     ),
 ]
 
