@@ -236,7 +236,7 @@ class _Nursery:
 
     def __init__(self, warm: Callable[[], object] | None) -> None:
         self._warm = warm
-        self._process: _Spawned | launcher.Remote | None = None
+        self._process: _Spawned | launcher.Launched | launcher.Remote | None = None
         self._killed = False
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._start)  # so that it becomes warm before there is work

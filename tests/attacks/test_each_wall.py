@@ -86,7 +86,8 @@ ATTACKS = [
          tried("import re\n"
                "for line in open('/proc/self/maps'):\n"
                "    if re.match(r'[0-9a-f-]+ .w.s', line) and '/scratch' not in line:\n"
-               f"        print('{REACHED}', line)")),
+               f"        print('{REACHED}', line)"),
+         assignment="kinds", deserves=(0, 4, 2, 1)),
     look("open-descriptors", "Looks through its open descriptors",
          tried("import stat\n"
                "for number in os.listdir('/proc/self/fd'):\n"
