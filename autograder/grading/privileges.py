@@ -69,11 +69,12 @@ def try_roles() -> dict[str, frozenset[str]]:
 
 
 def _roles() -> dict[str, list[str]]:
-    from autograder.grading.pool import executor, run_each
+    from autograder.grading.pool import LocalWorkers, executor, run_each
 
     with _without_root([]) as launched, executor(1, jobs=1) as pool:
         pool.submit(run_each, bytes, []).result()  # by now all have given up what they don't keep
-        (worker,) = pool.pids
+        assert isinstance(pool, LocalWorkers)
         assert launched is not None
+        (worker,) = pool.pids
         pids = {"coordinator": os.getpid(), "launcher": launched, "worker": worker}
         return {role: sorted(privileges.kept(pid)) for role, pid in pids.items()}

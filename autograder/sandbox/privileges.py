@@ -8,6 +8,7 @@ is nothing to give up.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -64,20 +65,37 @@ def become(uid: int) -> None:
     syscalls.undumpable()
 
 
-def for_files(folders: Iterable[Path]) -> tuple[str, ...]:
-    """Return what root needs to work in these folders: nothing if all in them is root's own."""
-    return () if all(map(_is_ours, _entries(folders))) else FILES_OF_OTHERS
+def for_files(places: Iterable[Path]) -> tuple[str, ...]:
+    """Return what root needs to work in these places: nothing if all in them is root's own.
+
+    Nor does it need anything if everybody may go there, and to where Python loads modules from.
+    """
+    places = list(places)
+    ways = {Path(one).resolve() for one in (*places, *sys.path)}
+    ways |= {above for way in ways for above in way.parents}
+    is_free = all(map(_is_open, ways)) and all(map(_is_ours, _entries(places)))
+    return () if is_free else FILES_OF_OTHERS
 
 
-def _entries(folders: Iterable[Path]) -> Iterator[str | os.DirEntry]:
-    left: list[str] = [str(one) for one in folders if one.exists()]
-    yield from left
+def _entries(places: Iterable[Path]) -> Iterator[str | os.DirEntry]:
+    there = [str(one) for one in places if one.exists()]
+    yield from there
+    left = [one for one in there if os.path.isdir(one)]
     while left:
         with os.scandir(left.pop()) as found:
             for entry in found:
                 yield entry
                 if entry.is_dir(follow_symlinks=False):
                     left.append(entry.path)
+
+
+def _is_open(folder: Path) -> bool:
+    """Return whether root may enter a folder without overriding its owner, or there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return True
+    return status.st_uid == os.geteuid() or bool(status.st_mode & 0o001) or not folder.is_dir()
 
 
 def _is_ours(entry: str | os.DirEntry) -> bool:

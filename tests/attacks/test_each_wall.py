@@ -123,9 +123,11 @@ ATTACKS = [
         tried(
             "import re\n"
             "for line in open('/proc/self/maps'):\n"
-            "    if re.match(r'[0-9a-f-]+ .w.s', line) and '/scratch' not in line:\n"
+            "    if re.match(r'[0-9a-f-]+ .w.s', line):\n"
             f"        print('{REACHED}', line)"
         ),
+        assignment="kinds",
+        deserves=(0, 4, 2, 1),
     ),
     look(
         "open-descriptors",

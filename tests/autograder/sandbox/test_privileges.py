@@ -160,6 +160,28 @@ def test_a_course_of_another_users(bubblewrap, course, tmp_path):
     assert written and {path.stat().st_uid for path in written} == {0}
 
 
+def test_folders_that_their_owner_keeps_to_himself(tmp_path, monkeypatch):
+    own = tmp_path / "home" / "course" / "term"
+    own.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", ["/usr/lib"])
+    assert privileges.for_files([own, tmp_path / "none"]) == ()
+    os.chown(tmp_path / "home", 1000, 1000)
+    assert privileges.for_files([own]) == ()
+    (tmp_path / "home").chmod(0o700)
+    assert privileges.for_files([own]) == privileges.FILES_OF_OTHERS
+    (tmp_path / "home").chmod(0o711)
+    (own / "gradebook.db").touch()
+    os.chown(own / "gradebook.db", 1000, 1000)
+    assert privileges.for_files([own]) == privileges.FILES_OF_OTHERS
+    assert privileges.for_files([]) == ()
+    python = tmp_path / "venv" / "site-packages"
+    python.mkdir(parents=True)
+    os.chown(tmp_path / "venv", 1000, 1000)
+    (tmp_path / "venv").chmod(0o750)
+    monkeypatch.setattr(sys, "path", [str(python)])
+    assert privileges.for_files([]) == privileges.FILES_OF_OTHERS
+
+
 def test_with_the_barrier_down_it_is_noticed(bubblewrap, course):
     root, states = watched(
         "grade",
