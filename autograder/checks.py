@@ -178,8 +178,8 @@ def given(value: T, name: str | None = None) -> T:
     When a submission is graded, the test runs in another process than the student's code, and a
     value arrives there as a plain copy: a dataclass as a record of its fields, a generator as a
     list, a subclass of float as a float (`autograder.sandbox.plain_values` has the list). In a
-    notebook this makes the same copy, so that a test says the same in both. The copy is equal, but not
-    identical: `is`, and changing it in place, say nothing about the student's own object, a
+    notebook this makes the same copy, so that a test says the same in both. The copy is equal, but
+    not identical: `is`, and changing it in place, say nothing about the student's own object, a
     tensor in it has no gradient history, and a generator is used up.
 
     Args:

@@ -310,12 +310,14 @@ def grade(
     course: CourseFolder = None,
 ) -> None:
     """Grade everyone; show who has what and why."""
-    from autograder.grading.coordinator import grade as grade_submissions
+    from autograder.grading.privileges import without_root
 
-    with _progress(f"grading {assignment}") as show:
-        results = grade_submissions(
-            _course(course, db=db), assignment, student, again, show, workers, scheduler
-        )
+    where = _course(course, db=db)
+    with without_root(where):
+        from autograder.grading.coordinator import grade as grade_submissions
+
+        with _progress(f"grading {assignment}") as show:
+            results = grade_submissions(where, assignment, student, again, show, workers, scheduler)
     print_results(results)
 
 
@@ -338,9 +340,12 @@ def feedback(
     Answers are explained once the due date has passed; what became of choice questions is held
     back until then.
     """
-    from autograder.feedback.feedback import feedback as write_feedback
+    from autograder.feedback.privileges import give_up_root
 
     where = _course(course, db=db)
+    give_up_root(where)
+    from autograder.feedback.feedback import feedback as write_feedback
+
     with _progress(f"feedback on {assignment}") as show:
         result = write_feedback(where, assignment, student, explain, show, show_choices)
     out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
@@ -422,10 +427,11 @@ def doctor() -> None:
     """
     if sys.platform != "linux":
         raise UserError("Grading needs Linux; grade in the container that env/container describes.")
+    from autograder.grading.privileges import try_roles
     from autograder.sandbox.doctor import can_grade
     from autograder.sandbox.doctor import doctor as look
 
-    findings = look()
+    findings = look(try_roles)
     for one in findings:
         out.print(f"{'✓' if one.ok else '✗'} {one.name}: {one.text}", markup=False)
     if not can_grade(findings):

@@ -381,6 +381,11 @@ class Course:
         """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
+    def folders(self) -> list[Path]:
+        """Return what grading and feedback read and write in, and where the gradebook is."""
+        own = [self.term, self.root / "source", self.root / "release"]
+        return [*own, *(_private_place(self.db) if self.db else [])]
+
     def languages(self) -> list[str]:
         """Return the languages there is a source for, the source language first."""
         if self.settings.languages:
@@ -665,3 +670,19 @@ FEEDBACK_STEPS = (
     # Nothing that a student wrote or displayed may run in a reader's browser.
     "autograder.feedback.outputs.ReadableOutputs",
 )
+
+
+def _private_place(address: str) -> list[Path]:
+    """Return a gradebook's file, or the folder of its server's socket if not all may enter it."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(address)
+    except ArgumentError:  # told where the gradebook is opened
+        return []
+    if url.get_backend_name() == "sqlite":
+        return [Path(url.database)] if url.database else []
+    host = url.query.get("host") or url.host or os.environ.get("PGHOST")
+    folder = Path(host) if isinstance(host, str) and host.startswith("/") else None
+    return [folder] if folder and folder.is_dir() and not folder.stat().st_mode & 0o001 else []

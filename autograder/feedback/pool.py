@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from autograder.core.printable import one_line
 from autograder.feedback import worker
+from autograder.feedback.server import page_processes
 from autograder.feedback.worker import NOT_READABLE, PLAIN, REASON, TOO_MUCH, WHOLE, PageJob
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
@@ -42,7 +43,7 @@ def render_pages(jobs: Iterable[PageJob], width: int | None = None) -> Iterator[
     """
     waiting = iter(jobs)
     running: list[_Running] = []
-    context = _context()
+    context = page_processes()
     try:
         while True:
             while len(running) < (width or _cores()) and (job := next(waiting, None)):
@@ -62,19 +63,6 @@ def render_pages(jobs: Iterable[PageJob], width: int | None = None) -> Iterator[
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """Return a context whose processes fork from one that has everything loaded, where possible.
-
-    They don't fork from this process: it has threads (the progress bar's), whose locks would be
-    copied.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["autograder.feedback.worker"])
-    return context
 
 
 class _Running:

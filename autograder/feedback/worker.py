@@ -29,6 +29,7 @@ from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
 from autograder.namespace import accept
+from autograder.sandbox.privileges import become
 
 CPU_SECONDS = 8
 """The most CPU time that one page may take, in seconds."""
@@ -190,7 +191,9 @@ def _private_bytes() -> int:
 
 
 def _give_up_rights() -> None:
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if sys.platform == "linux":
+        become(_NOBODY)
+    elif hasattr(os, "geteuid") and os.geteuid() == 0:
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)

@@ -21,15 +21,15 @@ import queue
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, ParamSpec, TypeVar, cast
 
 from autograder.errors import EnvironmentFault
+from autograder.sandbox import launcher
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -128,6 +128,11 @@ class LocalWorkers(Executor):
         for thread in self._threads:
             thread.start()
 
+    @property
+    def pids(self) -> list[int]:
+        """Return the processes that work now."""
+        return [worker.pid for worker in self._workers if worker.pid > 0]
+
     def submit(
         self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> Future[_T]:
@@ -200,6 +205,7 @@ class _LocalWorker:
         self._fork_server = fork_server
         self._pipe: Connection | None = None
         self._process = -1  # a pidfd: readable once the process has ended
+        self.pid = -1
 
     def call(
         self, function: Callable[..., Any], args: tuple[Any, ...], seconds: float | None
@@ -212,7 +218,7 @@ class _LocalWorker:
             WorkerDied: it took too long and was ended.
         """
         if self._pipe is None:
-            self._pipe, self._process = self._fork_server.fork()
+            self._pipe, self._process, self.pid = self._fork_server.fork()
         try:
             self._pipe.send((function, args))
             ready = wait([self._pipe, self._process], seconds)
@@ -239,7 +245,7 @@ class _LocalWorker:
     def close(self) -> None:
         """Let the process end; the next call starts a new one."""
         pipe, process = self._pipe, self._process
-        self._pipe, self._process = None, -1
+        self._pipe, self._process, self.pid = None, -1, -1
         if pipe is not None:
             pipe.close()
             os.close(process)
@@ -249,18 +255,18 @@ class _ForkServer:
     """Start a process that preloads modules and then forks the workers, which share its memory.
 
     Everything here happens in one thread that lives as long as the workers do: the process is
-    made to end with the thread that started it.
+    made to end with the thread that started it, or with the launcher where that starts it.
     """
 
     def __init__(self, preload: Callable[[], object] | None) -> None:
         self._preload = preload
-        self._process: SpawnProcess | None = None
+        self._process: _Spawned | launcher.Launched | launcher.Remote | None = None
         self._killed = False
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._start)  # so that it has preloaded before there is work
 
-    def fork(self) -> tuple[Connection, int]:
-        """Fork a worker, and return the pipe to it and its pidfd.
+    def fork(self) -> tuple[Connection, int, int]:
+        """Fork a worker, and return the pipe to it, its pidfd and its PID.
 
         Raises:
             EnvironmentFault: no fork server stays alive.
@@ -273,8 +279,7 @@ class _ForkServer:
         self._killed = True
         process = self._process
         if process is not None:
-            with suppress(ValueError, AttributeError):  # closed already, or just now
-                process.kill()
+            process.kill()
 
     def close(self) -> None:
         """Let the process end, when its workers have no more work."""
@@ -283,15 +288,20 @@ class _ForkServer:
 
     def _start(self) -> None:
         self._requests, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=_serve_forks, args=(theirs, os.getpid(), self._preload))
-        process.start()
+        with theirs:
+            launcher_socket = launcher.descriptor_for(FORK_SERVER)
+            process = (
+                _Spawned(theirs)
+                if launcher_socket is None
+                else launcher.start(FORK_SERVER, [theirs.fileno(), launcher_socket])
+            )
         self._process = process  # only now can it be killed; who tried before is heard here
         if self._killed:
             process.kill()
-        theirs.close()
+        with suppress(OSError):  # it has ended already, as is noticed when it is asked for more
+            self._requests.send(self._preload)
 
-    def _fork(self) -> tuple[Connection, int]:
+    def _fork(self) -> tuple[Connection, int, int]:
         for _ in range(TRIES):  # the one there is may have been killed, for want of memory, say
             if self._killed:
                 raise _WorkerEnded
@@ -302,7 +312,8 @@ class _ForkServer:
                 with theirs:
                     assert self._process is not None
                     send_handle(self._requests, theirs.fileno(), self._process.pid)
-                    return pipe, os.pidfd_open(self._requests.recv())
+                    pid = self._requests.recv()
+                    return pipe, os.pidfd_open(pid), pid
             except (EOFError, OSError):
                 pipe.close()
                 self._end()
@@ -315,18 +326,69 @@ class _ForkServer:
         process, self._process = self._process, None
         if process is not None:
             self._requests.close()
-            process.join(0 if self._killed else _ENDS_IN)
-            process.kill()
-            process.join()
-            process.close()
+            process.end(0 if self._killed else _ENDS_IN)
 
 
-def _serve_forks(
-    requests: Connection, coordinator: int, preload: Callable[[], object] | None
-) -> None:
+class _Spawned:
+    """Start a fork server as a child of this process."""
+
+    def __init__(self, requests: Connection) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_serve_forks, args=(requests, os.getpid()))
+        self._process.start()
+        self.pid = cast(int, self._process.pid)
+
+    def kill(self) -> None:
+        """Kill it now; its workers end with it."""
+        with suppress(ValueError):  # it has been closed
+            self._process.kill()
+
+    def end(self, seconds: float) -> None:
+        """Give it time to end by itself, then kill it."""
+        self._process.join(seconds)
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+class ForkServerKind:
+    """Describe the fork server to the launcher: a fork of it that isn't root, nor its workers.
+
+    Attributes:
+        name: where the launcher finds it, as "module:attribute".
+    """
+
+    name = "autograder.grading.pool:FORK_SERVER"
+
+    def for_course(self, _packages: Sequence[str], _hidden: Sequence[str]) -> ForkServerKind:
+        """Return it as it is: it runs no student code."""
+        return self
+
+    def launch(self, descriptors: Sequence[int], _imports: tuple[str, ...]) -> launcher.Launched:
+        """Start one.
+
+        Args:
+            descriptors: its pipe, and the socket to the launcher.
+        """
+        return launcher.fork(descriptors, _serve_launched_forks)
+
+
+FORK_SERVER = ForkServerKind()
+
+
+def _serve_launched_forks(requests: int, launcher_socket: int) -> None:
+    launcher.connect(launcher_socket)
+    _serve_forks(Connection(requests), os.getppid())
+
+
+def _serve_forks(requests: Connection, parent: int) -> None:
     """Run the fork server: preload, fork workers on request, reap them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's
-    _end_with_parent(coordinator)
+    _end_with_parent(parent)
+    try:
+        preload: Callable[[], object] | None = requests.recv()
+    except (EOFError, OSError):
+        return
     if preload is not None:
         with suppress(Exception):  # it fails again in the worker that needs it
             preload()

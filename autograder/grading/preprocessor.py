@@ -8,6 +8,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.config import Course
 from autograder.grading.coordinator import run_one
+from autograder.grading.privileges import KINDS
+from autograder.sandbox import launcher
 
 
 class RunInSandbox(NbGraderPreprocessor):
@@ -22,5 +24,7 @@ class RunInSandbox(NbGraderPreprocessor):
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
-        results = run_one(Course.of(self.config), names["student"], names["assignment"])
+        course = Course.of(self.config)
+        with launcher.running(KINDS, course.settings.packages, [str(course.root)]):
+            results = run_one(course, names["student"], names["assignment"])
         return results[names["notebook"]], resources

@@ -21,7 +21,6 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -44,7 +43,7 @@ from autograder.intake.submission import (
 )
 from autograder.intake.upload import Upload
 from autograder.intake.upload_limits import STUDENT_LIMITS
-from autograder.sandbox import wire
+from autograder.sandbox import launcher, wire
 from autograder.sandbox.bubblewrap import bwrap_argv, environment, explained, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.namespaces import unprivileged_uid
@@ -95,6 +94,7 @@ _MODULES = (
     "sandbox/seccomp.py",
 )
 _START_SECONDS = 60.0
+_END_SECONDS = 5.0
 _FRAME_BYTES = SIZE_LIMIT + 4 * 1024 * 1024
 _MAX_NOTES = 200
 _MAX_LISTED = 200_000
@@ -117,6 +117,62 @@ class Opened:
     refused: str = ""
     submission: Submission | None = None
     notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ReaderKind:
+    """Describe the reader's fork server to the launcher.
+
+    Attributes:
+        name: where the launcher finds it, as "module:attribute".
+    """
+
+    name: str = "autograder.intake.reader:READER"
+
+    def for_course(self, _packages: Sequence[str], _hidden: Sequence[str]) -> ReaderKind:
+        """Return it as it is: it runs no student code."""
+        return self
+
+    def launch(self, descriptors: Sequence[int], _imports: tuple[str, ...]) -> launcher.Launched:
+        """Start it.
+
+        Args:
+            descriptors: its control socket, and a file for its errors.
+
+        Raises:
+            SandboxUnavailable: the sandbox can't be set up, with what to do.
+        """
+        control, errors = descriptors
+        privileged = is_privileged()
+        uid = unprivileged_uid(os.getpid(), trusted=True)
+        start = {
+            "control": control,
+            "uid": uid if privileged else None,
+            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
+            "limits": {"memory_bytes": MEMORY_BYTES, "cpu_seconds": int(LISTING_SECONDS)},
+        }
+        bootstrap = (
+            f"import sys; sys.path.insert(0, {COURSE!r}); "
+            "from autograder.intake.reader_process import main; main(sys.argv[1])"
+        )
+        command = [sys.executable, "-I", "-S", "-c", bootstrap, json.dumps(start)]
+        # A root that may not mount (a container's) becomes an ordinary user first.
+        plain_root = os.geteuid() == 0 and not privileged
+        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
+        process = subprocess.Popen(
+            bwrap_argv(command, packages=(), modules=_MODULES),
+            pass_fds=[control],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is for the command to handle
+            **user,
+        )
+        return launcher.Launched(process.pid, process.wait)
+
+
+READER = ReaderKind()
 
 
 class Reader:
@@ -147,33 +203,8 @@ class Reader:
 
     def _start(self) -> None:
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        privileged = is_privileged()
-        uid = unprivileged_uid(os.getpid(), trusted=True)
-        start = {
-            "control": inner.fileno(),
-            "uid": uid if privileged else None,
-            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
-            "limits": {"memory_bytes": MEMORY_BYTES, "cpu_seconds": int(LISTING_SECONDS)},
-        }
-        bootstrap = (
-            f"import sys; sys.path.insert(0, {COURSE!r}); "
-            "from autograder.intake.reader_process import main; main(sys.argv[1])"
-        )
-        command = [sys.executable, "-I", "-S", "-c", bootstrap, json.dumps(start)]
-        # A root that may not mount (a container's) becomes an ordinary user first.
-        plain_root = os.geteuid() == 0 and not privileged
-        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
         with inner, tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                bwrap_argv(command, packages=(), modules=_MODULES),
-                pass_fds=[inner.fileno()],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C is for the command to handle
-                **user,
-            )
+            process = launcher.start(READER, [inner.fileno(), errors.fileno()])
             inner.close()
             self._control = control
             self._stop = weakref.finalize(self, _end, process, control)
@@ -371,13 +402,9 @@ class Reader:
         )
 
 
-def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+def _end(process: launcher.Launched | launcher.Remote, control: socket.socket) -> None:
     control.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(5)
-        return
-    process.kill()
-    process.wait()
+    process.end(_END_SECONDS)
 
 
 def _send_file(

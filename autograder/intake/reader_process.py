@@ -240,6 +240,7 @@ def _wait(pid: int, channel: socket.socket) -> None:
 def _become(uid: int | None) -> None:
     """Give up every privilege, for this process and all its children."""
     if uid is not None:
+        syscalls.empty_bounding_set()
         syscalls.use_capabilities(
             1 << syscalls.CAPABILITIES["CAP_SETUID"] | 1 << syscalls.CAPABILITIES["CAP_SETGID"]
         )

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.util import Finalize
-from pathlib import Path
 
 from autograder.core.cell_status import CellStatus
 from autograder.judge.job import CellOutcome, Job, JobOutcome
@@ -21,7 +20,7 @@ from autograder.judge.process import DENIED, FRESH, GRANTED, OUTCOME, RUNNING, S
 from autograder.sandbox import wire
 from autograder.sandbox.bubblewrap import WHOLE_PACKAGE
 from autograder.sandbox.limits import MIB, SandboxLimits
-from autograder.sandbox.zygote_client import Child, ZygoteClient, ZygoteDied
+from autograder.sandbox.zygote_client import Child, ZygoteClient, ZygoteDied, ZygoteKind
 
 _ENDED_BY_US = "ended by us"
 _NO_END = "the tests did not come to their end"
@@ -31,6 +30,14 @@ JUDGE_LIMITS = SandboxLimits(memory_bytes=3072 * MIB)
 
 Names = tuple[str, ...]
 
+STUDENTS = ZygoteKind("autograder.judge.worker:STUDENTS")
+JUDGES = ZygoteKind(
+    "autograder.judge.worker:JUDGES",
+    limits=JUDGE_LIMITS,
+    entry="autograder.judge.process",
+    modules=WHOLE_PACKAGE,
+)
+
 _zygotes: _Zygotes | None = None
 
 
@@ -39,17 +46,10 @@ class _Zygotes:
 
     def __init__(self, imports: Names, packages: Names, hidden: Names) -> None:
         self.imports, self.packages, self.hidden = imports, packages, hidden
-        folders = tuple(map(Path, hidden))
-        self.students = ZygoteClient(imports=imports, packages=packages, hidden=folders, wait=False)
-        self.judges = ZygoteClient(
-            limits=JUDGE_LIMITS,
-            imports=imports,
-            packages=packages,
-            hidden=folders,
-            entry="autograder.judge.process",
-            modules=WHOLE_PACKAGE,
-            wait=False,
-        )
+        students = STUDENTS.for_course(packages, hidden)
+        judges = JUDGES.for_course(packages, hidden)
+        self.students = ZygoteClient(imports=imports, kind=students, wait=False)
+        self.judges = ZygoteClient(imports=imports, kind=judges, wait=False)
         try:
             self.students.wait_until_ready()
             self.judges.wait_until_ready()

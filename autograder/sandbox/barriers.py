@@ -46,6 +46,7 @@ WALL_TIME = "wall time limit"
 OUTPUT = "output limit"
 KERNEL_QUEUES = "locked memory and queue limits"
 SYSCALLS = "system call filter"
+PRIVILEGES = "given-up privileges"
 
 SYSCALL_GROUPS = {
     "calls: sockets": "socket families and protocols beyond Unix, TCP, UDP and ICMP",
@@ -98,6 +99,7 @@ ALL = {
     OUTPUT: "bytes of a cell's output",
     KERNEL_QUEUES: "locked memory, queued signals, message queues, real-time priority",
     SYSCALLS: "the filter as a whole",
+    PRIVILEGES: "where root grades, none of root's power but in the launcher",
     **SYSCALL_GROUPS,
 }
 """Every barrier, and what it keeps."""

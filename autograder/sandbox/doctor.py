@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from autograder.sandbox import cgroups, probes
+from autograder.sandbox import cgroups, privileges, probes
 from autograder.sandbox.bubblewrap import find_bwrap
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.limits import DEFAULT_LIMITS, MIB
 from autograder.sandbox.syscalls import is_privileged
 from autograder.sandbox.zygote_client import ZygoteClient
+
+TryRoles = Callable[[], Mapping[str, frozenset[str]]]
+"""Starts a run's processes and returns, by role, what each keeps of root's power."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,28 @@ class Diagnosis:
     text: str
 
 
-def doctor() -> list[Diagnosis]:
-    """Check everything that the sandbox needs, and set it up once for a trial."""
-    checks = (_bubblewrap, _user_namespaces, _control_groups, _memory, _trial)
-    return [check() for check in checks]
+def doctor(try_roles: TryRoles) -> list[Diagnosis]:
+    """Check everything that grading needs, and set the sandbox up once for a trial.
+
+    Args:
+        try_roles: starts the processes of a run (`grading.privileges.try_roles`).
+    """
+    return [
+        _bubblewrap(),
+        _user_namespaces(),
+        _control_groups(),
+        _memory(),
+        _privileges(try_roles),
+        _trial(),
+    ]
 
 
 def can_grade(findings: list[Diagnosis]) -> bool:
-    """Return whether the sandbox can be set up; the rest is advice."""
-    return all(one.ok for one in findings if one.name in (_BUBBLEWRAP, _TRIAL))
+    """Return whether the sandbox can be set up and holds; the rest is advice."""
+    return all(one.ok for one in findings if one.name in (_BUBBLEWRAP, _PRIVILEGES, _TRIAL))
 
 
-_BUBBLEWRAP, _TRIAL = "bubblewrap", "trial"
+_BUBBLEWRAP, _PRIVILEGES, _TRIAL = "bubblewrap", "privileges", "trial"
 
 
 def _bubblewrap() -> Diagnosis:
@@ -97,6 +111,32 @@ def _memory() -> Diagnosis:
     if workers < cores:
         text += f"; use --workers {workers} rather than a worker for each of the {cores} cores"
     return Diagnosis("memory", workers >= cores, text)
+
+
+def _privileges(try_roles: TryRoles) -> Diagnosis:
+    """Start the processes of a run and see which of them keeps what of root."""
+    if os.geteuid() != 0:
+        text = "grading isn't started as root, so there is nothing to give up"
+        return Diagnosis(_PRIVILEGES, True, text)
+    try:
+        found = try_roles()
+    except RuntimeError as error:
+        return Diagnosis(_PRIVILEGES, False, f"Root can't be given up: {error}.")
+    allowed: dict[str, set[str]] = {
+        "coordinator": {"root", *privileges.ENDING_OTHERS},
+        "launcher": {"root", *privileges.setting_up_sandboxes()},
+        "worker": set(),
+    }
+    told = []
+    for role, names in found.items():
+        more = names - allowed[role]
+        if more:
+            text = f"The {role} of grading keeps {', '.join(sorted(more))}, which it must not."
+            return Diagnosis(_PRIVILEGES, False, text)
+        said = [name.removeprefix("CAP_").lower() for name in sorted(names - {"root"})]
+        who = "root's files" if "root" in names else "nothing of root"
+        told.append(f"{role}: {', '.join([who, *said])}")
+    return Diagnosis(_PRIVILEGES, True, f"kept of root by the {'; by the '.join(told)}")
 
 
 def _trial() -> Diagnosis:

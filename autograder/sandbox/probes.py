@@ -25,8 +25,8 @@ _CALLS = (
     "perf_event_open setns fsopen memfd_secret ptrace pidfd_getfd"
 )
 
-UNSEEN = frozenset({b.CORES, b.WALL_TIME, b.OUTPUT})
-"""The barriers that nothing inside shows until they are run into."""
+UNSEEN = frozenset({b.CORES, b.WALL_TIME, b.OUTPUT, b.PRIVILEGES})
+"""The barriers that nothing inside shows until they are run into, or at all."""
 
 
 @dataclass(frozen=True)

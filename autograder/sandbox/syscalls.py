@@ -20,10 +20,12 @@ NEW_NAMESPACE = {
 
 CAPABILITIES = {
     "CAP_DAC_OVERRIDE": 1,
+    "CAP_FOWNER": 3,
     "CAP_KILL": 5,
     "CAP_SETGID": 6,
     "CAP_SETUID": 7,
     "CAP_SETPCAP": 8,
+    "CAP_NET_ADMIN": 12,
     "CAP_SYS_ADMIN": 21,
     "CAP_SETFCAP": 31,
 }
@@ -168,13 +170,19 @@ def forbid_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def give_up_capabilities() -> None:
-    """Give up all capabilities, now and after any exec."""
-    for capability in range(_CAPABILITY_COUNT):
-        # Numbers that this kernel doesn't know are refused: there is nothing to drop.
-        _libc.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_ulong, (capability, 0, 0, 0)))
+def give_up_capabilities(besides: int = 0) -> None:
+    """Give up all capabilities but these (a bit mask), now and after any exec."""
+    empty_bounding_set(besides)
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    use_capabilities(0)
+    use_capabilities(besides)
+
+
+def empty_bounding_set(besides: int = 0) -> None:
+    """Have no program bring a capability but these (a bit mask), as far as this is permitted."""
+    for capability in range(_CAPABILITY_COUNT):
+        if not besides >> capability & 1:
+            # Numbers that this kernel doesn't know are refused: there is nothing to drop.
+            _libc.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_ulong, (capability, 0, 0, 0)))
 
 
 def _status(field: str) -> int:

@@ -15,19 +15,18 @@ import base64
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autograder.sandbox import barriers, cgroups, wire
+from autograder.sandbox import barriers, cgroups, launcher, wire
 from autograder.sandbox.bubblewrap import (
     STUDENT_MODULES,
     bwrap_argv,
@@ -54,6 +53,8 @@ _DYING_SECONDS = 0.5  # between a process's closing its files and its end; mostl
 _MOST_FILE_BYTES = MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
 
 _serial = 0
+_UIDS_APART = 61
+"""Users of a zygote's children and those of the next one that the same process starts."""
 
 
 class ZygoteDied(RuntimeError):
@@ -118,6 +119,112 @@ def _wait_readable(connection: socket.socket, seconds: float) -> None:
     poll.poll(seconds * 1000)
 
 
+@dataclass(frozen=True)
+class ZygoteKind:
+    """Describe a zygote to the launcher, all but the modules that it imports.
+
+    Attributes:
+        name: where the launcher finds it, as "module:attribute".
+        limits: of each child.
+        packages: importable packages that children need besides what is installed.
+        hidden: folders that must not be visible inside, if they lie within Python's own.
+        entry: the module whose `serve` is what a child does.
+        modules: this package's files that are visible inside.
+    """
+
+    name: str = ""
+    limits: SandboxLimits = DEFAULT_LIMITS
+    packages: tuple[str, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    entry: str = _STUDENT_ENTRY
+    modules: tuple[str, ...] = STUDENT_MODULES
+
+    def for_course(self, packages: Sequence[str], hidden: Sequence[str]) -> ZygoteKind:
+        """Return it with what one course adds.
+
+        Args:
+            packages: importable packages that children need besides what is installed.
+            hidden: folders that must not be visible inside.
+        """
+        return replace(self, packages=tuple(packages), hidden=tuple(map(Path, hidden)))
+
+    def launch(self, descriptors: Sequence[int], imports: tuple[str, ...]) -> launcher.Launched:
+        """Start one.
+
+        Args:
+            descriptors: its control socket, a pidfd of its owner, and a file for its errors.
+            imports: modules to import beforehand.
+
+        Raises:
+            SandboxUnavailable: the sandbox can't be set up, with what to do.
+        """
+        global _serial
+        _serial += 1
+        control, owner, errors = descriptors
+        parents = cgroups.find_parent_cgroups()
+        cgroups.remove_stale(parents)
+        group = f"{cgroups.PREFIX}{os.getpid()}-{_serial}"
+        folders = [os.open(parent.path, os.O_RDONLY | os.O_DIRECTORY) for parent in parents]
+        try:
+            start = self._start_message(imports) | {
+                "control": control,
+                "owner": owner,
+                "parent_cgroups": [
+                    (folder, parent.version, parent.kinds)
+                    for folder, parent in zip(folders, parents, strict=True)
+                ],
+                "group": group,
+            }
+            process = self._launch(start, folders, errors)
+        finally:
+            for folder in folders:
+                os.close(folder)
+        return launcher.Launched(
+            process.pid, process.wait, lambda: cgroups.remove_all(parents, group), group
+        )
+
+    def _start_message(self, imports: tuple[str, ...]) -> dict[str, Any]:
+        """Return what the zygote is told besides its descriptors."""
+        needed = needed_folders()
+        serial = os.getpid() + _UIDS_APART * (_serial - 1)
+        return {
+            "entry": self.entry,
+            "trusted": self.entry != _STUDENT_ENTRY,
+            "limits": barriers.standing_limits(asdict(self.limits)),
+            "imports": imports,
+            "serial": serial if is_privileged() else None,
+            "shadowed": shadowed_by_tmp(needed),
+            "down": sorted(barriers.DOWN),
+            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
+            "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
+            "path": [one for one in sys.path if any(Path(one).is_relative_to(x) for x in needed)],
+        }
+
+    def _launch(
+        self, start: dict[str, Any], folders: Sequence[int], errors: int
+    ) -> subprocess.Popen[bytes]:
+        bootstrap = (
+            f"import sys; sys.path.insert(0, {COURSE!r}); "
+            "from autograder.sandbox.zygote import main; main(sys.argv[1])"
+        )
+        command = [sys.executable, "-I", "-c", bootstrap, json.dumps(start)]
+        # A root that may not mount (a container's) becomes an ordinary user first: the kernel
+        # doesn't count root's processes.
+        uid = unprivileged_uid(os.getpid())
+        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()}
+        is_plain_root = os.geteuid() == 0 and not is_privileged()
+        return subprocess.Popen(
+            bwrap_argv(command, packages=self.packages, hidden=self.hidden, modules=self.modules),
+            pass_fds=[start["control"], start["owner"], *folders],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is the coordinator's to handle
+            **(user if is_plain_root else {}),
+        )
+
+
 class ZygoteClient:
     """A sandboxed fork server that has imported what submissions need.
 
@@ -131,6 +238,7 @@ class ZygoteClient:
         hidden: folders that must not be visible inside, if they lie within Python's own.
         entry: the module whose `serve` is what a child does.
         modules: this package's files that are visible inside; None for a student's few.
+        kind: all of these in one, in their place.
         wait: whether to return only once it is ready; else `wait_until_ready` has to be called.
 
     Raises:
@@ -145,82 +253,28 @@ class ZygoteClient:
         hidden: Iterable[Path] = (),
         entry: str = _STUDENT_ENTRY,
         modules: tuple[str, ...] | None = None,
+        kind: ZygoteKind | None = None,
         wait: bool = True,
     ) -> None:
-        global _serial
-        _serial += 1
-        self.limits = limits
+        if kind is None:
+            kind = ZygoteKind(
+                "", limits, tuple(packages), tuple(hidden), entry, modules or STUDENT_MODULES
+            )
+        self.limits = kind.limits
         self.missing: tuple[str, ...] = ()
         self._owner = os.getpid()
-        self._parent_cgroups = cgroups.find_parent_cgroups()
-        cgroups.remove_stale(self._parent_cgroups)
-        self._group = f"{cgroups.PREFIX}{os.getpid()}-{_serial}"
+        self._closed = False
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
-        with inner, ExitStack() as ours:
-            start = self._start_message(inner, tuple(imports), ours)
-            start |= {"entry": entry, "trusted": entry != _STUDENT_ENTRY}
-            self._process = self._launch(start, tuple(packages), tuple(hidden), modules)
+        owner = os.pidfd_open(self._owner)
+        try:
+            with inner:
+                descriptors = [inner.fileno(), owner, self._errors.fileno()]
+                self._process = launcher.start(kind, descriptors, tuple(imports))
+        finally:
+            os.close(owner)
         if wait:
             self.wait_until_ready()
-
-    def _start_message(
-        self, inner: socket.socket, imports: tuple[str, ...], ours: ExitStack
-    ) -> dict[str, Any]:
-        """Return what the zygote is told; descriptors are closed here once it has them."""
-        descriptors = []
-        for parent in self._parent_cgroups:
-            folder = os.open(parent.path, os.O_RDONLY | os.O_DIRECTORY)
-            ours.callback(os.close, folder)
-            descriptors.append((folder, parent.version, parent.kinds))
-        owner = os.pidfd_open(os.getpid())
-        ours.callback(os.close, owner)
-        needed = needed_folders()
-        return {
-            "control": inner.fileno(),
-            "owner": owner,
-            "parent_cgroups": descriptors,
-            "group": self._group,
-            "limits": barriers.standing_limits(asdict(self.limits)),
-            "imports": imports,
-            "serial": os.getpid() if is_privileged() else None,
-            "shadowed": shadowed_by_tmp(needed),
-            "down": sorted(barriers.DOWN),
-            "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
-            "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
-            "path": [one for one in sys.path if any(Path(one).is_relative_to(x) for x in needed)],
-        }
-
-    def _launch(
-        self,
-        start: dict[str, Any],
-        packages: tuple[str, ...],
-        hidden: tuple[Path, ...],
-        modules: tuple[str, ...] | None,
-    ) -> subprocess.Popen[bytes]:
-        bootstrap = (
-            f"import sys; sys.path.insert(0, {COURSE!r}); "
-            "from autograder.sandbox.zygote import main; main(sys.argv[1])"
-        )
-        command = [sys.executable, "-I", "-c", bootstrap, json.dumps(start)]
-        folders = [entry[0] for entry in start["parent_cgroups"]]
-        # A root that may not mount (a container's) becomes an ordinary user first: the kernel
-        # doesn't count root's processes.
-        uid = unprivileged_uid(os.getpid())
-        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()}
-        is_plain_root = os.geteuid() == 0 and not is_privileged()
-        return subprocess.Popen(
-            bwrap_argv(
-                command, packages=packages, hidden=hidden, modules=modules or STUDENT_MODULES
-            ),
-            pass_fds=[start["control"], start["owner"], *folders],
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is the coordinator's to handle
-            **(user if is_plain_root else {}),
-        )
 
     def wait_until_ready(self) -> None:
         """Wait until everything is imported.
@@ -310,13 +364,10 @@ class ZygoteClient:
         """End it and every child, and remove their control groups."""
         if self._owner != os.getpid():
             return
-        self._control.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_SECONDS)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        cgroups.remove_all(self._parent_cgroups, self._group)
+        if not self._closed:
+            self._closed = True
+            self._control.close()
+            self._process.end(_END_SECONDS)
 
     def __enter__(self) -> ZygoteClient:
         return self

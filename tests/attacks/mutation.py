@@ -75,6 +75,8 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
 UNSEEN: dict[str, str] = {
     "session keyring": "only keyctl shows it, which the filter of system calls refuses",
     "wall time limit": "a quarter of an hour has to pass; the engine's own tests shorten it",
+    "given-up privileges": "nothing of a submission gets to where they would help it; "
+    "tests/autograder/sandbox/test_privileges.py reads them of every process, with and without",
     "output limit": "the side that receives counts too; each of the two has unit tests",
 }
 """Walls that no case here misses, and why."""

@@ -1,7 +1,8 @@
 """Two more assignments for the attacked course: every kind of value, and a choice question.
 
 `kinds` has 2 points for a number, 4 for values of other kinds, 2 for an exception and 3 by
-nbgrader's own partial credit (a test cell that ends in a number). `choice` is one question as the
+nbgrader's own partial credit (a test cell that ends in a number); it imports a package that maps
+memory together with its forks (onnxruntime). `choice` is one question as the
 course's quiz asks them, for 1 point.
 """
 
@@ -13,6 +14,7 @@ KINDS, CHOICE = "kinds", "choice"
 
 IMPORTS = """import math
 
+import onnxruntime
 import torch
 
 from beyond.checks import check, given, report"""

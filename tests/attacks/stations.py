@@ -40,6 +40,8 @@ class Run:
         peak: the most memory in bytes: the whole tree by its proportional share, or the high-water
             mark of its largest process where that is more (a short peak falls between two looks).
         own: the high-water mark of the command's first process: in `grade`, the coordinator.
+        cores: the most that the processes of one submission could have had together, by the
+            bandwidth of their control group; 0 where there are no such groups.
     """
 
     verb: str
@@ -49,6 +51,7 @@ class Run:
     cpu: float
     peak: int
     own: int
+    cores: float = 0.0
 
 
 def run(
@@ -126,7 +129,8 @@ def _run(
         code = process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read(200_000_000).decode("utf-8", "backslashreplace")
-    return Run(verb, code, text, seconds, used.ru_utime + used.ru_stime, watch.peak, watch.own)
+    cpu = used.ru_utime + used.ru_stime
+    return Run(verb, code, text, seconds, cpu, watch.peak, watch.own, watch.cores)
 
 
 def _end_tree(root: int) -> None:
@@ -153,13 +157,14 @@ def _tree(root: int) -> list[int]:
 
 
 class _Watch(threading.Thread):
-    """Looks at a process tree's memory again and again."""
+    """Looks at a process tree's memory and share of the processors again and again."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
         self._root = root
         self._done = threading.Event()
         self.peak = self.own = 0
+        self.cores = 0.0
 
     def run(self) -> None:
         pause = 0.02
@@ -167,6 +172,7 @@ class _Watch(threading.Thread):
             began = time.monotonic()
             together = highest = 0
             for pid in _tree(self._root):
+                self.cores = max(self.cores, _cores(pid))
                 together += _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
                 highest = max(highest, own := _kilobytes(f"/proc/{pid}/status", "VmHWM:"))
                 if pid == self._root:
@@ -187,3 +193,20 @@ def _kilobytes(path: str, name: str) -> int:
             if line.startswith(name):
                 return int(line.split()[1])
     return 0
+
+
+def _cores(pid: int) -> float:
+    """The cores that the control group of a submission's process may use; 0 if it has none."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc", str(pid), "cgroup").read_text().splitlines():
+            _number, controllers, path = line.split(":", 2)
+            if "beyond-grading-" not in path or controllers not in ("", "cpu", "cpu,cpuacct"):
+                continue
+            folder = Path("/sys/fs/cgroup", controllers, path.lstrip("/"))
+            if controllers:
+                names = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+                quota, period = ((folder / name).read_text().strip() for name in names)
+            else:
+                quota, period = (folder / "cpu.max").read_text().split()
+            return float("inf") if quota in ("-1", "max") else int(quota) / int(period)
+    return 0.0

@@ -24,6 +24,11 @@ def limit(*names, most):
     )
 
 
+def has_one_core(outcome):
+    cores = outcome.runs["grade"].cores
+    assert cores <= 1, f"the processes of one submission could have had {cores:g} cores"
+
+
 ATTACKS = [
     look(
         "host-name",
@@ -118,9 +123,11 @@ ATTACKS = [
         tried(
             "import re\n"
             "for line in open('/proc/self/maps'):\n"
-            "    if re.match(r'[0-9a-f-]+ .w.s', line) and '/scratch' not in line:\n"
+            "    if re.match(r'[0-9a-f-]+ .w.s', line):\n"
             f"        print('{REACHED}', line)"
         ),
+        assignment="kinds",
+        deserves=(0, 4, 2, 1),
     ),
     look(
         "open-descriptors",
@@ -368,6 +375,7 @@ ATTACKS = [
         deserves=(0, 1),
         or_less=True,
     ),
+    # How much three get hangs on who else computes; what they could get doesn't.
     look(
         "cores",
         "Computes in three processes at once and adds up their time",
@@ -390,6 +398,7 @@ ATTACKS = [
         ),
         together="cores",
         seconds=20,
+        also=has_one_core,
     ),
 ]
 

@@ -4,6 +4,7 @@ Grading either works or doesn't start and says what is wrong; a class never gets
 for what it hasn't done.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from tests.attacks import small_course, stations
 from tests.attacks.classroom import COURSE_ID
 from tests.attacks.small_course import ASSIGNMENT, RIGHT, STUBS, WRONG, answered
+from tests.attacks.surroundings import open_folder
 
 CLASS = {"honest": RIGHT, "middling": WRONG, "untouched": STUBS}
 DESERVED = {"honest": (2, 3), "middling": (0, 1), "untouched": (0, 0)}
@@ -225,19 +227,20 @@ FAULTS = {
 
 
 @pytest.fixture
-def broken(tmp_path):
+def broken():
     """Variables that break the grading of one student, and how often it was tried."""
+    with open_folder() as folder:
+        yield functools.partial(_broken, folder)
 
-    def broken(fault):
-        folder = tmp_path / "broken"
-        folder.mkdir()
-        tries = folder / "tries"
-        code = _INSIDE.format(tries=str(tries), fault=textwrap.dedent(fault))
-        (folder / "sitecustomize.py").write_text(code)
-        path = f"{folder}:{stations.ROOT}:{stations.ROOT / 'notebooks'}"
-        return {"PYTHONPATH": path}, tries
 
-    return broken
+def _broken(folder, fault):
+    tries = folder / "tries"
+    tries.touch()
+    tries.chmod(0o666)  # workers aren't root
+    code = _INSIDE.format(tries=str(tries), fault=textwrap.dedent(fault))
+    (folder / "sitecustomize.py").write_text(code)
+    path = f"{folder}:{stations.ROOT}:{stations.ROOT / 'notebooks'}"
+    return {"PYTHONPATH": path}, tries
 
 
 @pytest.mark.parametrize("fault", FAULTS)

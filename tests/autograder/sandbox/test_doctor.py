@@ -1,18 +1,20 @@
 """What the doctor finds here, and what it says where something is missing."""
 
+from autograder.grading.privileges import try_roles
 from autograder.sandbox import doctor as module
 from autograder.sandbox.doctor import can_grade, doctor
 from autograder.sandbox.errors import SandboxUnavailable
 
 
 def test_a_machine_that_can_grade(bubblewrap):
-    findings = doctor()
+    findings = doctor(try_roles)
     assert can_grade(findings), findings
     assert [one.name for one in findings] == [
         "bubblewrap",
         "user namespaces",
         "control groups",
         "memory",
+        "privileges",
         "trial",
     ]
     assert all(one.text for one in findings)
@@ -24,7 +26,7 @@ def test_a_machine_without_bubblewrap(monkeypatch):
 
     monkeypatch.setattr(module, "find_bwrap", nowhere)
     monkeypatch.setattr(module, "ZygoteClient", nowhere)
-    findings = {one.name: one for one in doctor()}
+    findings = {one.name: one for one in doctor(try_roles)}
     assert not can_grade(list(findings.values()))
     assert "install" in findings["bubblewrap"].text
     assert not findings["trial"].ok

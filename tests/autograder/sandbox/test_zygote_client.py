@@ -72,7 +72,7 @@ def test_closing_ends_everything(bubblewrap, talk):
     assert inside(parent)
     parent.close()
     assert not parent.alive and inside(parent) == []
-    assert groups(parent._group) == []
+    assert groups(parent._process.group) == []
     assert [child.end() for child in children] == ["ended by us"] * 3
     with pytest.raises(ZygoteDied):
         parent.fork()
@@ -94,7 +94,7 @@ def test_many_children_leave_nothing(parent, talk):
         parent.fork().end()
     # By now the zygote has rearranged its memory; its children work as before.
     assert still_works(parent, talk)
-    assert groups(parent._group) == []
+    assert groups(parent._process.group) == []
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 
@@ -106,7 +106,7 @@ def test_a_child_whose_owner_forgets_it_is_ended(parent, talk):
     child.socket.close()
     probe.settimeout(5)
     assert probe.recv(1) == b""  # the other end closes because its process ends
-    assert until(lambda: groups(parent._group) == [])
+    assert until(lambda: groups(parent._process.group) == [])
     probe.close()
 
 
@@ -138,7 +138,7 @@ def test_a_killed_zygote_says_so_and_its_children_are_gone(bubblewrap, talk):
     assert child.end() == "the zygote died"
     assert until(lambda: inside(parent) == [])
     parent.close()
-    assert groups(parent._group) == []
+    assert groups(parent._process.group) == []
 
 
 def test_bubblewrap_killed_alone_leaves_nothing_either(bubblewrap, talk):
@@ -146,7 +146,7 @@ def test_bubblewrap_killed_alone_leaves_nothing_either(bubblewrap, talk):
         child = parent.fork()
         os.kill(parent._process.pid, signal.SIGKILL)
         talk(child).text("print(1)")
-    assert until(lambda: inside(parent) == []) and groups(parent._group) == []
+    assert until(lambda: inside(parent) == []) and groups(parent._process.group) == []
 
 
 def _command(pid):
@@ -166,7 +166,7 @@ child = parent.fork()
 source = "import subprocess\\nsubprocess.Popen(['sleep', '99'], start_new_session=True)"
 wire.send_frame(child.socket, [1, "run", "c", source, 5.0, 1])
 wire.receive_frame(child.socket)
-print(parent._process.pid, parent._group, flush=True)
+print(parent._process.pid, parent._process.group, flush=True)
 time.sleep(60)
 """
 
