@@ -1,1 +1,1 @@
-"""Build, release, collect, grade and report the assignments of Beyond Prompting."""
+"""Build, release, collect, grade and report the assignments of a Jupyter course."""

@@ -11,30 +11,32 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from autograder.config import Course
+from autograder.config import Course, put_scripts_on_path
 from autograder.core.console import Console
 from autograder.core.printable import PrintableStream, one_line
 from autograder.errors import EnvironmentFault, UserError
 from autograder.sandbox.errors import SandboxUnavailable
 
+if TYPE_CHECKING:
+    from autograder.grading.result import SubmissionResult
+
 app = typer.Typer(
-    help="Build, release, collect, grade and report the assignments of Beyond Prompting.",
+    help="Build, release, collect, grade and report the assignments of a Jupyter course.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -67,8 +69,8 @@ Database = Annotated[
 ]
 
 
-def _course(folder: Path | None, **changes: object) -> Course:
-    changes = {name: value for name, value in changes.items() if value is not None}
+def _course(folder: Path | None, **given: Any) -> Course:
+    changes = {name: value for name, value in given.items() if value is not None}
     if folder is None:
         return replace(Course.here(), **changes)
     if not folder.is_dir():
@@ -78,8 +80,7 @@ def _course(folder: Path | None, **changes: object) -> Course:
 
 def main() -> None:
     """Run the command; errors become one sentence on stderr and an exit code."""
-    # nbgrader starts alembic by name, and it lies beside the Python that runs this.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    put_scripts_on_path()
     logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore")
     with _printable_streams():
@@ -114,7 +115,8 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         fault = EnvironmentFault(
-            f"{error.filename or 'a file'} can't be used ({error.strerror}); mend that and try again."
+            f"{error.filename or 'a file'} can't be used ({error.strerror}); "
+            "fix that and try again."
         )
         _say_error(str(fault))
         sys.exit(fault.exit_code)
@@ -132,8 +134,8 @@ def _say_error(sentence: str) -> None:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[object]:
-    """A bar with students done and time left, on stderr so that output can be piped."""
+def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar with students done and time left, on stderr so that output can be piped."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -150,8 +152,8 @@ def _progress(title: str) -> Iterator[object]:
         yield show
 
 
-def print_results(results: list, console: Console = out) -> None:
-    """The class's table, one for each assignment: who, score, why."""
+def print_results(results: list[SubmissionResult], console: Console = out) -> None:
+    """Print a table of the class for each assignment: who, score, why."""
     for assignment in sorted({one.assignment for one in results}):
         table = Table(title=assignment, title_justify="left")
         table.add_column("Student", overflow="fold")
@@ -165,8 +167,8 @@ def print_results(results: list, console: Console = out) -> None:
         console.print(table)
 
 
-def _why(result: object) -> list[str]:
-    """The reasons that fit a table; the feedback page has them all."""
+def _why(result: SubmissionResult) -> list[str]:
+    """Return the reasons that fit a table; the feedback page has them all."""
     lines = list(result.reasons)
     if len(lines) > REASONS_SHOWN:
         lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]
@@ -177,9 +179,10 @@ def _why(result: object) -> list[str]:
 
 @app.command()
 def build(course: CourseFolder = None) -> None:
-    """Write what the masters make: release/, Korean, texts.
+    """Write what the masters make: release/, translations.
 
-    Code of translated notebooks, both languages' releases and the compiled catalogues. The same masters give the same bytes each time. No gradebook is touched.
+    Code of translated notebooks, both languages' releases and the compiled catalogues. The same
+    masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.authoring.build import build as build_course
 
@@ -213,7 +216,7 @@ def check(course: CourseFolder = None) -> None:
 @app.command()
 def release(
     assignment: Assignment,
-    language: Annotated[str, typer.Option(help="The language nbgrader hands out.")] = "en",
+    language: Annotated[str | None, typer.Option(help="The language nbgrader hands out.")] = None,
     due: Annotated[
         datetime | None,
         typer.Option(help="The due date; in this machine's time zone unless it names one."),
@@ -226,7 +229,7 @@ def release(
     from autograder.authoring.release import release as release_assignment
 
     where = _course(course, language=language, db=db)
-    where.require_language(language)
+    where.require_language(where.released_language)
     folder = release_assignment(where, assignment, due.astimezone() if due else None, exchange)
     out.print(f"{assignment} is released: {folder}", markup=False)
 
@@ -351,7 +354,7 @@ def feedback(
 def report(
     assignment: Assignment,
     to: Annotated[Path | None, typer.Option("--to", help="The folder to write to.")] = None,
-    language: Annotated[str, typer.Option(help="The page's language.")] = "en",
+    language: Annotated[str | None, typer.Option(help="The page's language.")] = None,
     excel: Annotated[bool, typer.Option("--excel", help="Mark the CSV for Excel.")] = False,
     db: Database = None,
     course: CourseFolder = None,
@@ -380,10 +383,10 @@ def validate(
 @app.command()
 def translate(
     path: Annotated[Path, typer.Argument(help="The notebook to switch, in place.")],
-    to: Annotated[str | None, typer.Option("--to", help="en or ko.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="The language, such as ko.")] = None,
     confirm: Annotated[
         bool,
-        typer.Option("--confirm", help="For authors: this translation fits the English of now."),
+        typer.Option("--confirm", help="For authors: this translation fits the source of now."),
     ] = False,
     cell: Annotated[
         list[str] | None,
@@ -391,7 +394,7 @@ def translate(
     ] = None,
     course: CourseFolder = None,
 ) -> None:
-    """Switch a notebook to the other language in place.
+    """Switch a notebook to another language in place.
 
     Answers, own cells and prose that you have edited stay.
     """

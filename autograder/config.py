@@ -1,26 +1,202 @@
-"""Where a course's folders are, and the same told to nbgrader."""
+"""What a course says of itself, where its folders are, and the same told to nbgrader."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from traitlets.config import Config
 
+from autograder import i18n
 from autograder.errors import EnvironmentFault, UserError
+from autograder.namespace import accept
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
     from nbgrader.apps.api import NbGraderAPI
 
-COURSE_ID = "beyond-prompting"
-MASTER_LANGUAGE = "en"
+SETTINGS_FILE = "pyproject.toml"
+_TABLE = "[tool.autograder]"
+_HOME = Path(__file__).resolve().parents[1]
+"""The course's folder, where the course holds this package too."""
+
+
+def _setting(about: str, default: Any) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a course says of itself, in the table [tool.autograder] of its pyproject.toml.
+
+    A key there is a field's name with dashes. A course without any of it works: it has one
+    language and is called as its folder is.
+    """
+
+    course_id: str = _setting(
+        "what nbgrader calls the course, in the gradebook and the exchange; the folder's name by "
+        "default",
+        "",
+    )
+    title: str = _setting("what people call the course; its id by default", "")
+    source_language: str = _setting(
+        "the language of the notebooks that all others are made from; the only one by default", ""
+    )
+    languages: tuple[str, ...] = _setting(
+        "every language that the course has; by default those with a folder in source/", ()
+    )
+    lessons: str = _setting(
+        "the folder of the lessons' notebooks, one folder a language", "notebooks"
+    )
+    packages: tuple[str, ...] = _setting(
+        "importable packages that student code may use besides what is installed", ()
+    )
+    code_folders: tuple[str, ...] = _setting("folders with code that has texts to translate", ())
+    catalogs: str = _setting(
+        "the folder of the translations of such texts, <language>/LC_MESSAGES/<text-domain>.po",
+        "locale",
+    )
+    text_domain: str = _setting("the base name of those files", "course")
+    namespace: str = _setting(
+        "the key of the course's entries in the metadata of notebooks and cells", "autograder"
+    )
+    language_cell: str = _setting(
+        "the source of the code cell `language`, the one that differs between languages; "
+        "{language} stands for the code",
+        'from autograder.i18n import set_language\n\nset_language("{language}")',
+    )
+    code_stub: str = _setting("what students find in place of a solution", "# YOUR CODE HERE")
+    text_stub: str = _setting("what they find in place of a written answer", "YOUR ANSWER HERE")
+    bundle_folders: tuple[str, ...] = _setting(
+        "the folders that `autograder bundle` packs for students", ("notebooks", "release")
+    )
+    bundle_files: tuple[str, ...] = _setting("the single files that it packs", (SETTINGS_FILE,))
+    bundle_leaves_out: tuple[str, ...] = _setting("what of those folders it leaves out", ())
+    bundle_readme: str = _setting("the file that becomes the bundle's README.md", "")
+    demo_class: str = _setting(
+        "the folder with the small class that `autograder demo` plays a term with", ""
+    )
+    environment: tuple[tuple[str, str], ...] = _setting(
+        "a table of older names of the environment variables AUTOGRADER_…, as in "
+        'AUTOGRADER_EXCHANGE = "OUR_EXCHANGE"',
+        (),
+    )
+
+    @classmethod
+    def read(cls, root: Path) -> Settings:
+        """Read the settings of the course in a folder.
+
+        A folder that has none (a demo's, a term's made elsewhere) takes those of the course that
+        this package lies in, if it lies in one.
+
+        Raises:
+            UserError: the file can't be used; the message names it and the key.
+        """
+        path = root / SETTINGS_FILE
+        found = _table(path)
+        if found is None:
+            path = _HOME / SETTINGS_FILE
+            found = _table(path)
+        return cls.of(found or {}, path)
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], path: Path) -> Settings:
+        """Make settings of a table.
+
+        Args:
+            table: by key, as TOML has it.
+            path: where it stands, for errors.
+
+        Raises:
+            UserError: a key is unknown or its value of another type than it has to be.
+        """
+        known = {one.name.replace("_", "-"): one for one in dataclasses.fields(cls)}
+        values = {}
+        for key, value in table.items():
+            if key not in known:
+                raise UserError(
+                    f"{path}: {_TABLE} has no key {key!r}; choose one of: {', '.join(known)}."
+                )
+            values[known[key].name] = _checked(key, value, known[key].default, path)
+        return cls(**values)
+
+    def variable(self, name: str) -> str | None:
+        """Return the environment variable AUTOGRADER_…, by its older name where it has only that.
+
+        Args:
+            name: the end of the name, such as EXCHANGE.
+        """
+        full = f"AUTOGRADER_{name}"
+        older = dict(self.environment).get(full)
+        return os.environ.get(full) or (older and os.environ.get(older)) or None
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            tool = tomllib.load(file).get("tool", {})
+    except FileNotFoundError:
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} isn't TOML ({error}); mend that line.") from None
+    found = tool.get("autograder") if isinstance(tool, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise UserError(f"{path}: tool.autograder is no table; write {_TABLE}.")
+    return found
+
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_PLAIN_NAMES = ("course-id", "text-domain", "namespace", "source-language", "languages")
+_PLACES = (
+    "lessons",
+    "code-folders",
+    "catalogs",
+    "bundle-folders",
+    "bundle-files",
+    "bundle-leaves-out",
+    "bundle-readme",
+    "demo-class",
+)
+
+
+def _checked(key: str, value: object, default: object, path: Path) -> Any:
+    """Return a setting's value as the field keeps it."""
+    if key == "environment":
+        kind, name = dict, "a table of strings"
+        parts = (
+            [one for pair in value.items() for one in pair] if isinstance(value, dict) else [None]
+        )
+    elif isinstance(default, tuple):
+        kind, name = tuple, "a list of strings"
+        parts = value if isinstance(value, list) else [None]
+    else:
+        kind, name, parts = str, "a string", [value]
+    if not all(isinstance(one, str) for one in parts):
+        raise UserError(f"{path}: {key} in {_TABLE} has to be {name}.")
+    for one in parts:
+        if key in _PLAIN_NAMES and one and not _NAME.fullmatch(one):
+            raise UserError(
+                f"{path}: {key} in {_TABLE} can't be {one!r}; use letters, digits, - . and _."
+            )
+        if key in _PLACES and (
+            PurePosixPath(one).is_absolute() or ".." in PurePosixPath(one).parts
+        ):
+            raise UserError(
+                f"{path}: {key} in {_TABLE} can't be {one!r}; name a place in the course's folder."
+            )
+    if kind is dict:
+        return tuple(value.items())
+    return tuple(value) if kind is tuple else value
 
 
 @dataclass(frozen=True)
@@ -29,40 +205,143 @@ class Course:
 
     Attributes:
         root: the folder that holds `source/`.
-        language: the language whose source and release nbgrader itself works on.
+        language: the language whose source and release nbgrader itself works on; the source
+            language by default.
         cell_seconds: the longest a cell of a submission may run, in seconds; an assignment's
             notebook may ask for more (`notebooks.cell_seconds`).
         exchange: nbgrader's exchange, when it isn't `exchange/` in the course.
         db: the gradebook's address, when it isn't the file in `term/`: an SQLAlchemy URL such as
-            postgresql://user@host/name. BEYOND_GRADEBOOK names it too.
+            postgresql://user@host/name. AUTOGRADER_GRADEBOOK names it too.
+        settings: what the course says of itself; read from its folder by default.
     """
 
     root: Path
-    language: str = MASTER_LANGUAGE
+    language: str | None = None
     cell_seconds: int = 30
     exchange: Path | None = None
-    db: str | None = field(default_factory=lambda: os.environ.get("BEYOND_GRADEBOOK") or None)
+    db: str | None = None
+    settings: Settings = None  # type: ignore[assignment]  # never None once made
+
+    def __post_init__(self) -> None:
+        if self.settings is None:
+            object.__setattr__(self, "settings", Settings.read(self.root))
+        if self.db is None:
+            object.__setattr__(self, "db", self.settings.variable("GRADEBOOK"))
+        accept(self.settings.namespace)
+        self._register_texts()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()  # another process may know nothing yet of the course's names
+
+    def _register_texts(self) -> None:
+        """Let the course's own texts be translated, check names among them."""
+        folders = [self.catalogs]
+        folders += [place / "locale" for place in self.package_folders()]
+        for folder in folders:
+            if folder.is_dir():
+                language = self.settings.source_language
+                i18n.register(self.settings.text_domain, folder.resolve(), language)
+                return
 
     @classmethod
     def here(cls) -> Course:
-        """The course that this package is part of, or the one named by BEYOND_COURSE."""
-        named = os.environ.get("BEYOND_COURSE")
-        root = Path(named) if named else Path(__file__).resolve().parent.parent
+        """Return the course that is meant where none is named.
+
+        That is the one that AUTOGRADER_COURSE names, else the nearest folder upwards from the
+        working folder that has settings, else the one that this package lies in, else the
+        working folder.
+
+        Raises:
+            UserError: there is no such folder, or its settings can't be used.
+        """
+        working = Path.cwd()
+        places = [working, *working.parents, _HOME]
+        nearest = next((one for one in places if _table(one / SETTINGS_FILE) is not None), working)
+        settings = Settings.read(nearest)
+        named = settings.variable("COURSE")
+        if named is None:
+            return cls(nearest.resolve(), settings=settings)
+        root = Path(named)
         if not root.is_dir():
-            raise UserError(f"There is no course folder at {root}; set BEYOND_COURSE to one.")
+            raise UserError(f"There is no course folder at {root}; set AUTOGRADER_COURSE to one.")
         return cls(root.resolve())
 
     @classmethod
     def of(cls, config: Config) -> Course:
-        """The course that a configuration made by `nbgrader_config` describes."""
+        """Return the course that a configuration made by `nbgrader_config` describes."""
         folders = config.CourseDirectory
+        language = PurePosixPath(folders.source_directory).relative_to("source")
         own = cls(
             Path(folders.root),
-            language=Path(folders.source_directory).name,
+            language=language.name,
             cell_seconds=config.Execute.timeout,
             exchange=Path(config.Exchange.root),
         )
-        return own if own.database == folders.db_url else replace(own, db=folders.db_url)
+        return (
+            own if own.database == folders.db_url else dataclasses.replace(own, db=folders.db_url)
+        )
+
+    @property
+    def id(self) -> str:
+        """What nbgrader calls the course."""
+        return self.settings.course_id or self.root.resolve().name
+
+    @property
+    def title(self) -> str:
+        """What people call the course."""
+        return self.settings.title or self.id
+
+    @property
+    def source_language(self) -> str:
+        """The language that all others are made from; empty for a course without languages."""
+        if self.settings.source_language:
+            return self.settings.source_language
+        found = self._language_codes("source") or self._language_codes("release")
+        if len(found) > 1:
+            raise UserError(
+                f"{self.root} has sources in {', '.join(found)}; say which the others are made "
+                f"from: source-language in {_TABLE} of its {SETTINGS_FILE}."
+            )
+        return found[0] if found else ""
+
+    def language_folders(self, part: str) -> list[Path]:
+        """Return the folders below `source` or `release`, one a language; itself without any."""
+        folder = self.root / part
+        codes = self._language_codes(part) or ([""] if folder.is_dir() else [])
+        return [folder / code for code in codes]
+
+    def _language_codes(self, folder: str) -> list[str]:
+        """The languages that have a folder in one, sorted."""
+        base = self.root / folder
+        if not base.is_dir():
+            return []
+        if self.settings.source_language:
+            return sorted(path.name for path in base.iterdir() if _is_language(path))
+        return sorted(path.name for path in base.iterdir() if _holds_assignments(path))
+
+    @property
+    def released_language(self) -> str:
+        """The language nbgrader itself works on."""
+        return self.source_language if self.language is None else self.language
+
+    def package_folders(self) -> list[Path]:
+        """Return where the packages lie that student code may import."""
+        specs = map(importlib.util.find_spec, self.settings.packages)
+        places = (spec.submodule_search_locations or () for spec in specs if spec)
+        return [Path(place) for some in places for place in some]
+
+    @property
+    def catalogs(self) -> Path:
+        """Where the translations of the texts in the course's code lie."""
+        return self.root / self.settings.catalogs
+
+    def language_cell(self, code: str) -> str:
+        """Return the source of the one code cell that differs between languages."""
+        return self.settings.language_cell.replace("{language}", code)
 
     @property
     def term(self) -> Path:
@@ -71,14 +350,17 @@ class Course:
 
     @property
     def submitted(self) -> Path:
+        """Submissions as nbgrader reads them, by student and assignment."""
         return self.term / "submitted"
 
     @property
     def autograded(self) -> Path:
+        """Graded notebooks, by student and assignment."""
         return self.term / "autograded"
 
     @property
     def feedback(self) -> Path:
+        """Feedback pages, by student and assignment."""
         return self.term / "feedback"
 
     @property
@@ -92,27 +374,33 @@ class Course:
         return self.db or f"sqlite:///{self.term / 'gradebook.db'}"
 
     def source(self, language: str) -> Path:
+        """Return the folder of the source notebooks in a language."""
         return self.root / "source" / language
 
     def release(self, language: str) -> Path:
+        """Return the folder of the releases in a language."""
         return self.root / "release" / language
 
     def languages(self) -> list[str]:
-        """The languages there is a source for, the master's first."""
-        folder = self.root / "source"
-        found = (
-            sorted(path.name for path in folder.iterdir() if path.is_dir())
-            if folder.is_dir()
-            else []
-        )
-        return sorted(found, key=lambda code: (code != MASTER_LANGUAGE, code))
+        """Return the languages there is a source for, the source language first."""
+        if self.settings.languages:
+            found = list(self.settings.languages)
+        else:
+            found = self._language_codes("source") or [""]
+        first = self.source_language
+        there = [code for code in found if self.source(code).is_dir()]
+        return sorted(there, key=lambda code: (code != first, code))
 
     def assignments(self) -> list[str]:
-        """The names of the assignments, sorted."""
-        folder = self.source(MASTER_LANGUAGE)
+        """Return the names of the assignments, sorted."""
+        folder = self.source(self.source_language)
         if not folder.is_dir():
             return []
         return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+    @property
+    def _source_name(self) -> str:
+        return self.source(self.source_language).relative_to(self.root).as_posix()
 
     def require_assignment(self, name: str) -> str:
         """`name`, if it is an assignment.
@@ -123,7 +411,7 @@ class Course:
         known = self.assignments()
         if not known:
             raise UserError(
-                f"There are no assignments in {self.root}: it has no source/{MASTER_LANGUAGE}; "
+                f"There are no assignments in {self.root}: it has no {self._source_name}; "
                 "run this in the course's own repository, not in a student's bundle."
             )
         if name not in known:
@@ -146,22 +434,41 @@ class Course:
             raise UserError(f"There is no language {code!r}; choose one of: {', '.join(known)}.")
         return code
 
+    def require_spoken(self, code: str) -> str:
+        """Return `code`, if there are sources or texts in that language.
+
+        Raises:
+            UserError: there are none.
+        """
+        known = dict.fromkeys([self.source_language, *self.languages(), *i18n.available()])
+        if code not in known:
+            known.pop("", None)
+            raise UserError(
+                f"The course has no language {code!r}; choose one of: {', '.join(known)}."
+            )
+        return code
+
     def nbgrader_config(self) -> Config:
         """The course as nbgrader's configuration: for the command and for Formgrader alike."""
+        put_scripts_on_path()
         config = Config()
-        config.CourseDirectory.course_id = COURSE_ID
+        config.CourseDirectory.course_id = self.id
         config.CourseDirectory.root = str(self.root)
-        config.CourseDirectory.source_directory = f"source/{self.language}"
-        config.CourseDirectory.release_directory = f"release/{self.language}"
+        config.CourseDirectory.source_directory = str(
+            PurePosixPath("source", self.released_language)
+        )
+        config.CourseDirectory.release_directory = str(
+            PurePosixPath("release", self.released_language)
+        )
         config.CourseDirectory.submitted_directory = "term/submitted"
         config.CourseDirectory.autograded_directory = "term/autograded"
         config.CourseDirectory.feedback_directory = "term/feedback"
         config.CourseDirectory.db_url = self.database
-        exchange = self.exchange or os.environ.get("BEYOND_EXCHANGE") or self.root / "exchange"
+        exchange = self.exchange or self.settings.variable("EXCHANGE") or self.root / "exchange"
         config.Exchange.root = str(exchange)
         config.Exchange.path_includes_course = False
-        config.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE"}
-        config.ClearSolutions.text_stub = "YOUR ANSWER HERE · 여기에 답을 쓰세요"
+        config.ClearSolutions.code_stub = {"python": self.settings.code_stub}
+        config.ClearSolutions.text_stub = self.settings.text_stub
         config.ClearSolutions.enforce_metadata = False
         config.Execute.timeout = self.cell_seconds
         # On a busy machine a cell's last message takes longer than the 4 s nbclient waits for it.
@@ -209,8 +516,9 @@ class Course:
         """
         from nbgrader.api import Gradebook
 
+        put_scripts_on_path()
         self.term.mkdir(parents=True, exist_ok=True)
-        with self.plain_gradebook_errors(), Gradebook(self.database, COURSE_ID) as gradebook:
+        with self.plain_gradebook_errors(), Gradebook(self.database, self.id) as gradebook:
             yield gradebook
 
     @contextmanager
@@ -278,7 +586,29 @@ class Course:
         )
 
 
+def _holds_assignments(folder: Path) -> bool:
+    """Whether a folder has no notebooks itself, but folders that do."""
+    found = [path.relative_to(folder).parts for path in folder.glob("*/*.ipynb")]
+    return any(not one[0].startswith(".") for one in found) and not any(folder.glob("*.ipynb"))
+
+
+def _is_language(path: Path) -> bool:
+    return path.is_dir() and len(path.name) in (2, 3) and path.name.isalpha()
+
+
 _DRIVERS = frozenset({"psycopg", "psycopg2"})
+
+
+def put_scripts_on_path() -> None:
+    """Let commands of this Python's environment be found by name.
+
+    nbgrader starts alembic by name when it makes a gradebook, and an environment that isn't
+    activated has it beside its Python only.
+    """
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    if scripts not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{scripts}{os.pathsep}{path}" if path else scripts
 
 
 def _without_password(address: str) -> str:

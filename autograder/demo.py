@@ -1,7 +1,7 @@
-"""A whole term in a folder of its own, on the small class that ships as test data.
+"""Run a whole term in a folder of its own, with the small class that ships as test data.
 
-The end-to-end test is this same function. Nothing of it touches the instructor's own course:
-only its `source/` and the test data are read.
+The end-to-end test calls the same function. The instructor's own course isn't changed: only its
+`source/` and the test data are read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from autograder.authoring.build import build
@@ -23,43 +23,37 @@ from autograder.grading.result import SubmissionResult
 from autograder.intake.collect import collect
 from autograder.intake.collect_result import CollectResult
 
-CLASS = Path("tests") / "data" / "class"
 CELL_SECONDS = 5
-_FOLDER_RECEIVED = datetime(2025, 3, 12, 9, 30, tzinfo=UTC)
+"""The time limit of a cell: the class has an endless loop that should not take long."""
 
-# A plain folder has no record of when its files came in (copying changes their times), so the
-# instructor says it.
-_DELIVERIES: dict[str, list[tuple[str, datetime | None]]] = {
-    "quiz": [
-        ("quiz-canvas.zip", None),
-        ("quiz-moodle.zip", None),
-        ("quiz-folder", _FOLDER_RECEIVED),
-    ],
-    "cost-formula": [("cost-formula-canvas.zip", None)],
-    "moe-gate": [("moe-gate-canvas.zip", None)],
-}
+DELIVERIES = "deliveries.json"
+"""What came in for each assignment, in the folder of the class.
+
+A folder doesn't record when its files were submitted (copying changes their times), so that is
+given there.
+"""
 
 
 def play(
     folder: Path, course: Course, say: Callable[[str], None] = print
 ) -> list[SubmissionResult]:
-    """Build, release, collect, grade and give feedback, all below `folder`.
+    """Build, release, collect, grade and write feedback, all below `folder`.
 
     Args:
-        folder: an empty folder, or one still to be made.
-        course: whose `source/` and test data to read.
-        say: is told what happens.
+        folder: an empty folder, or one that doesn't exist yet.
+        course: the course whose `source/` and test data are read.
+        say: called with a line of text for each step.
 
     Returns:
-        The verdict on every submission, by assignment and student.
+        The result of every submission, by assignment and student.
 
     Raises:
-        UserError: the class isn't there (a student's bundle), or the folder isn't empty.
+        UserError: there is no test data (as in a bundle), or the folder isn't empty.
         EnvironmentFault: the disk is full.
     """
-    own, _collected = prepare(Path(folder), course, say)
+    own, collected = prepare(Path(folder), course, say)
     results: list[SubmissionResult] = []
-    for assignment in _DELIVERIES:
+    for assignment in collected:
         say(f"grading {assignment}")
         results += grade(own, assignment, progress=_progress_printer(say))
         written = feedback(own, assignment)
@@ -70,12 +64,25 @@ def play(
 def prepare(
     folder: Path, course: Course, say: Callable[[str], None] = print
 ) -> tuple[Course, dict[str, list[CollectResult]]]:
-    """The term up to grading: a course of its own in `folder`, released and collected."""
-    data = course.root / CLASS
-    if not (data / "roster.csv").is_file() or not course.assignments():
+    """Run the term up to grading: a course of its own in `folder`, released and collected.
+
+    Args:
+        folder: an empty folder, or one that doesn't exist yet.
+        course: the course whose `source/` and test data are read.
+        say: called with a line of text for each step.
+
+    Returns:
+        The new course, and what each collection took in, by assignment.
+
+    Raises:
+        UserError: there is no test data (as in a bundle), or the folder isn't empty.
+        EnvironmentFault: the disk is full.
+    """
+    data = course.root / course.settings.demo_class
+    if not (data / DELIVERIES).is_file() or not course.assignments():
         raise UserError(
             f"The demo needs the course's own repository: {data} or source/ is missing; "
-            "a bundle for students does not have them."
+            "a student's bundle doesn't have them."
         )
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} isn't empty; name a new folder for the demo.")
@@ -85,22 +92,30 @@ def prepare(
             folder / "source",
             ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"),
         )
-    # An exchange of its own too, whatever the environment says.
-    own = Course(folder.resolve(), cell_seconds=CELL_SECONDS, exchange=folder / "exchange")
+    # With an exchange of its own, even if the environment names one.
+    own = Course(
+        folder.resolve(),
+        cell_seconds=CELL_SECONDS,
+        exchange=folder / "exchange",
+        settings=course.settings,
+    )
     say(f"built {len(build(own))} files in {own.root}")
     due = datetime.fromisoformat(
         json.loads((data / "expected.json").read_text(encoding="utf-8"))["due"]
     )
     collected: dict[str, list[CollectResult]] = {}
-    for assignment, deliveries in _DELIVERIES.items():
+    everything = json.loads((data / DELIVERIES).read_text(encoding="utf-8"))
+    for assignment, deliveries in everything.items():
         release(own, assignment, due=due)
         say(f"released {assignment}, due {due:%Y-%m-%d %H:%M} UTC")
-        for name, received in deliveries:
+        for delivery in deliveries:
+            name, said = delivery["file"], delivery.get("received")
+            received = datetime.fromisoformat(said) if said else None
             result = collect(
                 own, assignment, data / name, roster=data / "roster.csv", received=received
             )
             collected.setdefault(assignment, []).append(result)
-            say(f"collected {name}: {len(result.taken)} taken, {len(result.refused)} refused")
+            say(f"collected {name}: {len(result.taken)} accepted, {len(result.refused)} refused")
             for sentence in result.refused:
                 say(f"  {sentence}")
     return own, collected

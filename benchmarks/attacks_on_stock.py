@@ -68,6 +68,7 @@ class Result:
     wrong: tuple[str, ...] = ()
 
     def text(self) -> str:
+        """Return it as a cell of the table."""
         if self.points is None:
             return "; ".join(self.wrong)
         shown = ["ungraded" if one is None else f"{one:g}" for one in self.points]
@@ -273,8 +274,8 @@ def rows(stock: dict[str, str], here: dict[str, str], recorded: dict[str, dict])
     tried = [text for text in stock.values() if text != NOT_TRIED]
     ran = [text for text in here.values() if text != NOT_RUN]
     lines = [
-        f"Something goes wrong in {_bold(tried)} of the {len(tried)} cases tried on nbgrader alone, "
-        f"and in {_bold(ran)} of {len(ran)} here.",
+        f"Something goes wrong in {_bold(tried)} of the {len(tried)} cases tried on nbgrader "
+        f"alone, and in {_bold(ran)} of {len(ran)} here.",
         "",
         *_costs(recorded),
     ]
@@ -358,6 +359,7 @@ def column(page: str, number: int) -> dict[str, str]:
 
 
 def main() -> None:
+    """Write the tables, or try new attacks on nbgrader alone."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stock", action="store_true", help="try on nbgrader alone too")
     parser.add_argument("-k", metavar="NAME", help="only attacks with this in their name")

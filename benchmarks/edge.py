@@ -14,7 +14,6 @@ the environment that --llama-python names; neither is needed.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -27,6 +26,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from needs import missing, require
 
 from beyond.edge import agreement, export
 from beyond.edge.agreement import Agreement, Reference, TeamPrompts
@@ -37,6 +37,7 @@ from beyond.lm.hardware import measure as measure_machine
 from beyond.lm.perplexity import prose
 from beyond.prompting import shop
 
+RESULTS = Path(__file__).parents[1] / ".cache" / "edge_benchmark.jsonl"
 LOST = 1.10  # a perplexity above 1.1 times that of fp32: the form is no longer the model
 CLOSE = 1.01
 
@@ -55,6 +56,7 @@ class Entry:
 
 
 def onnx(name: str) -> Entry:
+    """Return one of our ONNX forms."""
     folder = export.variant_folder(name)
 
     def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
@@ -65,6 +67,8 @@ def onnx(name: str) -> Entry:
 
 
 def torch(dtype: str) -> Entry:
+    """Return the model in PyTorch, in this precision."""
+
     def judge(reference: Reference, _prompts: TeamPrompts) -> tuple[Agreement, int]:
         model, tokenizer = models.load(dtype=dtype)
         return reference.of(model), shop.accuracy(model, tokenizer, rules=True).right
@@ -74,6 +78,7 @@ def torch(dtype: str) -> Entry:
 
 
 def llama(python: str) -> Entry:
+    """Return the GGUF file in llama.cpp, run by the Python that has it."""
     file = models.gguf_file()
 
     def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
@@ -145,6 +150,7 @@ class GenaiModel(OnnxModel):
         self.kv_heads, self.head_size = decoder["num_key_value_heads"], decoder["head_size"]
 
     def run(self, ids, past=None, wanted=None):
+        """Return the logits at `wanted` positions (all if None) and the cache after `ids`."""
         past = past or self.empty_cache()
         seen = past[self.past_names[0]].shape[2]
         feed = {
@@ -157,22 +163,35 @@ class GenaiModel(OnnxModel):
 
 
 def tensor(values: np.ndarray):
+    """Return an array as a tensor that shares its memory."""
     import torch
 
     return torch.from_numpy(values)
 
 
-def installed(module: str, python: str = sys.executable) -> bool:
-    if python == sys.executable:
-        return importlib.util.find_spec(module) is not None
-    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+HERE = ("torch", "transformers", "gguf", "onnx", "onnxruntime", "onnxscript", "psutil", "numpy")
+LLAMA = ("llama_cpp", "numpy", *(() if sys.platform == "linux" else ("psutil",)))
+"""What `LLAMA_TASK` and `beyond.lm.benchmark` import where llama-cpp-python is installed."""
+
+
+def check_environments(llama_python: str, given: bool) -> None:
+    """Say what is left out, and stop if an environment lacks something that it was named for."""
+    needs = {sys.executable: list(HERE)}
+    if given:
+        needs[llama_python] = [*needs.get(llama_python, []), *LLAMA]
+    require(needs)
+    if not given and missing(llama_python, LLAMA):
+        print("Without llama.cpp: name its environment with --llama-python.", file=sys.stderr)
+    if missing(sys.executable, ["onnxruntime_genai"]):
+        print("Without GenAI: onnxruntime-genai is not installed here.", file=sys.stderr)
 
 
 def entries(llama_python: str) -> list[Entry]:
+    """Return every variant that can be measured here."""
     found = [torch("float32"), torch("bfloat16"), *map(onnx, export.VARIANTS)]
-    if installed("onnxruntime_genai"):
+    if not missing(sys.executable, ["onnxruntime_genai"]):
         found.append(genai("int4"))
-    if installed("llama_cpp", llama_python):
+    if not missing(llama_python, LLAMA):
         found.append(llama(llama_python))
     return found
 
@@ -185,6 +204,7 @@ SPEED = (
 
 
 def quality_columns(near: Agreement, right: int, base: float) -> str:
+    """Return the columns of `QUALITY`."""
     return (
         f"{near.perplexity:11.2f}{near.perplexity / base:7.3f}{near.top1_agreement:7.3f}"
         f"{near.divergence:9.4f}{right:5d} %"
@@ -192,19 +212,37 @@ def quality_columns(near: Agreement, right: int, base: float) -> str:
 
 
 def speed_columns(runs: list[BenchmarkResult], disk: int, gb: float) -> str:
+    """Return the columns of `SPEED`: medians over the rounds."""
+
     def middle(what: Callable[[BenchmarkResult], float]) -> float:
         return median(map(what, runs))
 
-    share = middle(lambda s: s.decode_tokens_per_second) / (gb * 1e9 / disk)
+    prefill = middle(lambda s: s.prefill_tokens_per_second)
+    decode = middle(lambda s: s.decode_tokens_per_second)
+    share = decode / (gb * 1e9 / disk)
+    first, p50, p95 = (
+        1e3 * middle(what)
+        for what in (
+            lambda s: s.first_token_seconds,
+            lambda s: s.p50_seconds,
+            lambda s: s.p95_seconds,
+        )
+    )
+    resident = middle(lambda s: s.resident_mb)
     return (
-        f"{middle(lambda s: s.prefill_tokens_per_second):9.0f}{middle(lambda s: s.decode_tokens_per_second):10.1f}"
-        f"{1e3 * middle(lambda s: s.first_token_seconds):9.0f}{1e3 * middle(lambda s: s.p50_seconds):7.1f}"
-        f"{1e3 * middle(lambda s: s.p95_seconds):7.1f}{middle(lambda s: s.resident_mb):7.0f}{share:9.0%}"
+        f"{prefill:9.0f}{decode:10.1f}{first:9.0f}{p50:7.1f}{p95:7.1f}{resident:7.0f}{share:9.0%}"
     )
 
 
 def warning(ratio: float) -> str:
+    """Return what to say of a perplexity that is this many times that of fp32."""
     return "  ! LOST THE MODEL" if ratio > LOST else "" if ratio <= CLOSE else "  ! worse"
+
+
+def keep(results: Path, name: str, **measured: float) -> None:
+    """Add one result to the file, so that a run that ends early leaves what it has measured."""
+    with results.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"form": name, **measured}) + "\n")
 
 
 def print_table(
@@ -251,15 +289,21 @@ def print_ratios(runs: dict[str, list[BenchmarkResult]]) -> None:
 
 
 def main() -> None:
+    """Measure, writing each result to the file as it comes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--llama-python", default=sys.executable)
+    parser.add_argument("--llama-python", help="the Python that has llama-cpp-python")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="a line of JSON a result")
     parser.add_argument("--only", choices=("speed", "quality"), help="leave the other out")
     parser.add_argument("--threads", type=int, default=benchmark._usable_cores())
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     warnings.simplefilter("ignore")
-    forms = entries(given.llama_python)
+    llama_python = given.llama_python or sys.executable
+    check_environments(llama_python, given.llama_python is not None)
+    forms = entries(llama_python)
+    given.results.parent.mkdir(parents=True, exist_ok=True)
+    print(f"Each result goes to {given.results} as it comes.", file=sys.stderr)
 
     found: dict[str, tuple[Agreement, int]] = {}
     runs: dict[str, list[BenchmarkResult]] = {}
@@ -271,7 +315,8 @@ def main() -> None:
         del model
         for entry in forms:
             print(f"quality: {entry.name} …", file=sys.stderr, flush=True)
-            found[entry.name] = entry.quality(reference, prompts)
+            found[entry.name] = near, right = entry.quality(reference, prompts)
+            keep(given.results, entry.name, perplexity=near.perplexity, right=right)
         count = sum(piece.shape[1] for piece in reference.pieces)
         print(
             f"Quality over {count:,} tokens of the course's prose, and of lesson 1's 100 "
@@ -294,6 +339,13 @@ def main() -> None:
                     python=entry.python,
                 )
                 runs[entry.name].append(speed)
+                keep(
+                    given.results,
+                    entry.name,
+                    round=round_,
+                    prefill=speed.prefill_tokens_per_second,
+                    decode=speed.decode_tokens_per_second,
+                )
         print(
             f"Speed: {given.threads} threads, {benchmark.PROMPT_TOKENS} tokens read, "
             f"{benchmark.NEW_TOKENS} written, medians of {given.rounds} rounds in turns; memory "

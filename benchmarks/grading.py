@@ -27,12 +27,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from needs import require
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402 - found by the path set above
 
-from autograder.config import COURSE_ID, Course  # noqa: E402 - found by the path set above
+from autograder.config import Course  # noqa: E402 - found by the path set above
 from autograder.core import notebook_io  # noqa: E402 - found by the path set above
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
@@ -196,9 +198,10 @@ def _hand_in(folder: Path, made: Class, students: int) -> None:
 
 
 def prepare_ours(folder: Path, made: Class, students: int) -> Course:
+    """Return a course with the assignment released and this many submissions."""
     from autograder.authoring.release import release
 
-    course = Course(folder)
+    course = Course(folder, settings=Course(ROOT).settings)
     notebook_io.write(course.source("en") / made.name / f"{made.name}.ipynb", made.master)
     release(course, made.name)
     _hand_in(course.submitted, made, students)
@@ -211,7 +214,7 @@ def prepare_stock(folder: Path, made: Class, students: int) -> None:
     (folder / "nbgrader_config.py").write_text(
         "c = get_config()\n"
         f"c.CourseDirectory.root = {str(folder)!r}\n"
-        f"c.CourseDirectory.course_id = {COURSE_ID!r}\n"
+        f"c.CourseDirectory.course_id = {Course(ROOT).id!r}\n"
         "c.ClearSolutions.enforce_metadata = False\n"
     )
     _run([sys.executable, "-m", "nbgrader", "generate_assignment", made.name], folder)
@@ -249,10 +252,10 @@ class CoreSeconds:
         return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
+        """Remove the control group."""
         if self._group is not None:
-            with suppress(
-                OSError
-            ):  # something is still on its way out; an empty group does no harm
+            # Something may still be on its way out; an empty group does no harm.
+            with suppress(OSError):
                 self._group.rmdir()
 
 
@@ -274,9 +277,10 @@ def _run(command: list[str], folder: Path, core: CoreSeconds | None = None) -> t
 
 
 def scores(folder: Path, database: str, assignment: str) -> dict[str, float]:
+    """Return the score of each student in a gradebook."""
     from nbgrader.api import Gradebook
 
-    with Gradebook(f"sqlite:///{folder / database}", COURSE_ID) as gradebook:
+    with Gradebook(f"sqlite:///{folder / database}", Course(ROOT).id) as gradebook:
         return {one.student_id: one.score for one in gradebook.assignment_submissions(assignment)}
 
 
@@ -352,6 +356,7 @@ def measure(made: Class, folder: Path, students: int, stock_students: int, optio
 
 
 def main() -> None:
+    """Measure, printing each round as it ends."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -363,6 +368,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="work here and keep it")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    needs = ["nbgrader", "nbformat", "alembic", "beyond"]
+    require({sys.executable: [*needs, "torch"] if options.assignment == "torch" else needs})
     asked = options.students if options.stock_students is None else options.stock_students
     with tempfile.TemporaryDirectory(prefix="beyond-benchmark-") as temporary:
         folder = options.folder or Path(temporary)

@@ -278,9 +278,8 @@ INPUTS = (
             "["
             + ",".join(
                 [
-                    '{"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBORw0KGgo'
-                    + "A" * 1_000_000
-                    + '"}}'
+                    '{"output_type": "display_data", "metadata": {}, '
+                    '"data": {"image/png": "iVBORw0KGgo' + "A" * 1_000_000 + '"}}'
                 ]
                 * 17
             )
@@ -358,6 +357,7 @@ def _spoilt(lesson: Lesson) -> list[str]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    """Measure each input in a class of its own, printing it as it ends."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these inputs")
     parser.add_argument("--together", action="store_true", help="all inputs in one class")

@@ -7,8 +7,8 @@
 One cell of the grid is a number of tokens, experts, experts per token, a width, a precision, and
 forward or forward and backward. All contenders of a cell run in turns, several rounds, on the same
 weights, tokens and choice of experts; a contender's time is that of its fastest round, because the
-others were held up by something else. Who comes after whom is drawn anew in each round: weights that
-somebody else has just read are quicker to read again. Results are kept in
+others were held up by something else. The order is drawn anew in each round, because weights that
+another contender has just read are quicker to read again. Results are kept in
 `.cache/moe_benchmark-*.json`, apart for each version of the layer, of this file and of torch.
 """
 
@@ -54,10 +54,12 @@ class Cell(NamedTuple):
 
     @property
     def per_expert(self) -> float:
+        """Tokens that each expert gets in the mean."""
         return self.tokens * self.k / self.experts
 
     @property
     def flops(self) -> float:
+        """Floating-point operations of the matrix products."""
         """Operations of the matrix products, backward twice as many as forward."""
         forward = 2 * self.tokens * self.k * 3 * self.width * 2 * self.width
         return forward * (1 if self.passes == "forward" else 3)
@@ -72,9 +74,10 @@ def grid() -> list[Cell]:
 
 
 class Loop(MoELayer):
-    """The loop over experts that anyone can read: who chose this one? Same weights, same router."""
+    """The plain loop over experts, with the same weights and the same router."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, object]:
+        """Return the output and the routing, as the layer itself does."""
         routing = self.route(x)
         y = torch.zeros_like(x)
         for e in range(len(self.down)):
@@ -117,8 +120,9 @@ def products(cell: Cell, x: Tensor, dense: list[Tensor], toward: Tensor) -> Call
 
 
 def products_apart(cell: Cell, layer: MoELayer, x: Tensor, toward: Tensor) -> Callable[[], None]:
-    """Only the matrix products of the layer, expert by expert, on the rows that each one gets:
-    what is left to win for anyone who multiplies so.
+    """Run only the matrix products of the layer, expert by expert, on the rows that each one gets.
+
+    It is the bound for any layer that multiplies one expert at a time.
     """
     counts = layer.route(x).experts.flatten().bincount(minlength=len(layer.down)).tolist()
     rows, d_out = (t.repeat_interleave(cell.k, dim=0) for t in (x, toward))
@@ -209,6 +213,7 @@ def measure(cell: Cell, device: str) -> dict[str, float]:
 
 
 def geometric_mean(ratios: list[float]) -> float:
+    """Return the geometric mean."""
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
@@ -273,14 +278,17 @@ def show(done: dict[Cell, dict[str, float]]) -> None:
 
 
 def against(best: dict[str, float]) -> float:
+    """Return how many times as fast as the fastest of transformers' three the layer is."""
     return min(best[name] for name in TRANSFORMERS if name in best) / best["beyond"]
 
 
 def share(best: dict[str, float], of: str = "matmul") -> float:
+    """Return the fraction of the speed of `of` that the layer reaches."""
     return best[of] / best["beyond"]
 
 
 def main() -> None:
+    """Go on with the grid, keeping each cell as it is measured, and show the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=4, help="stop after the cell that ends it")
     parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS)

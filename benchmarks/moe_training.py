@@ -117,20 +117,21 @@ def rounded(value):
 
 
 def main() -> None:
+    """Train what is missing, keeping each model as it is trained."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", action="store_true", help="collect the texts, train nothing")
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="only these seeds")
     parser.add_argument("--models", nargs="*", default=list(RUNS), help="only these, by name")
     options = parser.parse_args()
     if options.corpus:
-        return collect()
+        collect()
+        return
     torch.set_num_threads(1)
     folder = ROOT / ".cache" / "moe_training"
     for seed in options.seeds:
         for name in options.models:
             run(name, seed, folder)
             gather(folder)
-    return None
 
 
 if __name__ == "__main__":

@@ -59,14 +59,16 @@ def prepare(
     """
     root = options.course or environment.root
     variables = environ(environment)
-    variables["BEYOND_COURSE"] = str(root)
+    variables["AUTOGRADER_COURSE"] = str(root)
     try:
-        variables["BEYOND_LANGUAGE"] = _language(environment, options.language)
+        variables["AUTOGRADER_LANGUAGE"] = _language(environment, options.language)
         variables |= _jupyter(environment, "instructor" if options.instructor else "student")
-        exchange = Path(variables.get("BEYOND_EXCHANGE") or root / "exchange")
+        # BEYOND_EXCHANGE is the older name.
+        named = variables.get("AUTOGRADER_EXCHANGE") or variables.get("BEYOND_EXCHANGE")
+        exchange = Path(named or root / "exchange")
         if os.name != "nt":  # nbgrader's exchange needs Unix's file owners
             exchange.mkdir(parents=True, exist_ok=True)
-        (root / "work" / variables["BEYOND_LANGUAGE"]).mkdir(parents=True, exist_ok=True)
+        (root / "work" / variables["AUTOGRADER_LANGUAGE"]).mkdir(parents=True, exist_ok=True)
         if options.instructor:
             (root / "term").mkdir(exist_ok=True)  # Formgrader makes the gradebook, not its folder
         else:

@@ -7,12 +7,12 @@ import pytest
 
 from beyond import locale
 
+ROOT = Path(__file__).resolve().parents[1]
+
 # Two processes that both compute on every core take six times as long as one after the other:
 # their threads wait for each other by spinning. Read by PyTorch when it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # What several files share, or see of each other: it has to stay in one process.
 TOGETHER = {
@@ -48,6 +48,14 @@ def played(tmp_path_factory):
     said: list[str] = []
     verdicts = play(folder, Course(ROOT), said.append)
     return folder, said, {(one.assignment, one.student): one for one in verdicts}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def this_course():
+    """What every command does first: learn what the course says of itself."""
+    from autograder.config import Course
+
+    return Course(ROOT)
 
 
 @pytest.fixture(autouse=True)

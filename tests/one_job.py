@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from autograder.judge.job import Assignment, Job, Outcome, code_cells
+from autograder.judge.job import Assignment, Job, JobOutcome, code_cells
 
 
 @dataclass(frozen=True)
@@ -18,22 +18,22 @@ class Executed:
     fault: str
 
 
-def job_for(notebook: NotebookNode, master: NotebookNode, **more: object) -> Job:
+def job_for(notebook: NotebookNode, source: NotebookNode, **more: object) -> Job:
     """A job for a rebuilt notebook; `more` are other fields of `Job`."""
     fields = {"student": "x", "assignment": "a", **more}
-    return Job(cells=code_cells(notebook), about=Assignment.of(master), **fields)
+    return Job(cells=code_cells(notebook), about=Assignment.of(source, ("beyond",)), **fields)
 
 
-def execute(notebook: NotebookNode, master: NotebookNode, **more: object) -> Executed:
+def execute(notebook: NotebookNode, source: NotebookNode, **more: object) -> Executed:
     """Run it in this process's own worker."""
     from autograder.judge.worker import run_submission
 
-    content = run_submission(job_for(notebook, master, **more).to_bytes())
+    content = run_submission(job_for(notebook, source, **more).to_bytes())
     return executed(notebook, content)
 
 
 def executed(notebook: NotebookNode, content: bytes) -> Executed:
     """What a worker's outcome makes of the notebook."""
-    outcome = Outcome.from_bytes(content)
+    outcome = JobOutcome.from_bytes(content)
     assert not outcome.fault, outcome.fault
     return Executed(outcome.applied_to(notebook), outcome.ended, outcome.fault)

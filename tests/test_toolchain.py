@@ -118,9 +118,9 @@ def code_files() -> Iterator[Path]:
 
 
 def marks_without_a_reason(path: Path) -> Iterator[str]:
-    """Yield the place of each mark that is followed by fewer than two words."""
+    """Yield the place of each mark that is followed by no word."""
     with tokenize.open(path) as file:
         for token in tokenize.generate_tokens(file.readline):
             found = token.type == tokenize.COMMENT and MARK.search(token.string)
-            if found and len(re.findall(r"\w{2,}", found[2])) < 2:
+            if found and not re.search(r"[A-Za-z]{3,}", found[2]):
                 yield f"{path}:{token.start[0]}: {token.string}"

@@ -1,1 +1,1 @@
-"""What an instructor does before an assignment is out: build, check, release, bundle."""
+"""Prepare assignments before students get them: build, check, release, bundle."""

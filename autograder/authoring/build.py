@@ -1,7 +1,7 @@
-"""Everything that is made from the masters: translated notebooks, releases, catalogues.
+"""Build everything that is made from the source notebooks: translations, releases, catalogs.
 
-`planned_files` says what the files should be, as bytes, without writing anything; `build` writes
-what isn't so yet, and `check` compares. The gradebook isn't touched: `release` does that.
+`planned_files` returns what the files should contain without writing anything; `build` writes
+those that differ, and `check` compares. The gradebook isn't touched: `release` does that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat.common import ValidationError
 
 from autograder.authoring import catalogs, sync
-from autograder.config import MASTER_LANGUAGE, RELEASE_STEPS, Course
+from autograder.config import RELEASE_STEPS, Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
 from autograder.core.preprocessing import apply_preprocessors
@@ -24,7 +24,7 @@ _IGNORED = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
 def handout_files(folder: Path) -> list[Path]:
-    """The files of an assignment's folder besides its notebooks: students get them as they are."""
+    """Return the files of an assignment's folder that students get unchanged: all but notebooks."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -35,38 +35,49 @@ def handout_files(folder: Path) -> list[Path]:
 
 
 def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
-    """Every English master with its path below the language's folder: ("lesson" or "source")."""
-    for folder in ("notebooks", "source"):
-        base = course.root / folder / MASTER_LANGUAGE
+    """Yield every English source notebook.
+
+    Yields:
+        The top folder, "notebooks" (lessons) or "source" (assignments), and the path below its
+        language's folder.
+    """
+    for folder in (course.settings.lessons, "source"):
+        base = course.root / folder / course.source_language
         for path in sorted(base.rglob("*.ipynb")) if base.is_dir() else []:
             if not _IGNORED & set(path.relative_to(base).parts):
                 yield folder, path.relative_to(base)
 
 
 def other_languages(course: Course) -> list[str]:
-    """Every language but English that there is a folder of lessons or assignments for."""
+    """Return the codes of the languages other than English that have lessons or assignments."""
     found = set()
-    for folder in ("notebooks", "source"):
+    for folder in (course.settings.lessons, "source"):
         base = course.root / folder
-        if base.is_dir():
-            found |= {path.name for path in base.iterdir() if _is_language(path)}
-    return sorted(found - {MASTER_LANGUAGE})
-
-
-def _is_language(path: Path) -> bool:
-    return path.is_dir() and len(path.name) in (2, 3) and path.name.isalpha()
+        found |= {path.name for path in course.language_folders(folder) if path != base}
+    return sorted(found - {course.source_language})
 
 
 def translated_notebook(course: Course, folder: str, relative: Path, code: str) -> NotebookNode:
-    """The notebook in another language, brought in step with its English master."""
-    english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-    place = course.root / folder / code / relative
-    own = notebook_io.read(place) if place.exists() else None
-    return sync.synchronized(english, own, code)
+    """Return a translated notebook, synchronized with its English source notebook.
+
+    Args:
+        course: the course.
+        folder: "notebooks" or "source".
+        relative: the notebook's path below its language's folder.
+        code: the language of the translation.
+    """
+    english = notebook_io.read(course.root / folder / course.source_language / relative)
+    path = course.root / folder / code / relative
+    own = notebook_io.read(path) if path.exists() else None
+    return sync.synchronized(english, own, code, course.language_cell(code))
 
 
 def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -> NotebookNode:
-    """What students get of a master: no solutions, hidden tests, explanations or outputs."""
+    """Return what students get: no solutions, hidden tests, explanations or outputs.
+
+    Raises:
+        UserError: nbgrader refuses the notebook.
+    """
     steps = tuple(step for step in RELEASE_STEPS if not step.endswith(".SaveCells"))
     try:
         return apply_preprocessors(course, notebook, assignment, steps)
@@ -78,30 +89,30 @@ def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -
 
 
 def planned_files(course: Course) -> dict[Path, bytes]:
-    """Every built file and the bytes it should have.
+    """Return every file that `build` makes, with the bytes it should have.
 
     Raises:
-        UserError: a master can't be read or released; the message names it.
+        UserError: a source notebook can't be read or released; the message names it.
     """
     files: dict[Path, bytes] = {}
-    in_step: dict[tuple[str, str, Path], NotebookNode] = {}
+    synchronized: dict[tuple[str, str, Path], NotebookNode] = {}
     for folder, relative in source_notebooks(course):
-        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
-        in_step[folder, MASTER_LANGUAGE, relative] = english
+        english = notebook_io.read(course.root / folder / course.source_language / relative)
+        synchronized[folder, course.source_language, relative] = english
         for code in other_languages(course):
             own = translated_notebook(course, folder, relative, code)
-            in_step[folder, code, relative] = own
+            synchronized[folder, code, relative] = own
             files[course.root / folder / code / relative] = notebook_io.to_bytes(own)
-    for (folder, code, relative), notebook in in_step.items():
+    for (folder, code, relative), notebook in synchronized.items():
         if folder == "source":
             released = released_notebook(course, notebook, relative.parts[0])
             files[course.release(code) / relative] = notebook_io.to_bytes(released)
     for name in course.assignments():
-        master = course.source(MASTER_LANGUAGE) / name
-        for given in handout_files(master):
-            relative = given.relative_to(course.source(MASTER_LANGUAGE))
-            content = given.read_bytes()
-            files[course.release(MASTER_LANGUAGE) / relative] = content
+        assignment = course.source(course.source_language) / name
+        for path in handout_files(assignment):
+            relative = path.relative_to(course.source(course.source_language))
+            content = path.read_bytes()
+            files[course.release(course.source_language) / relative] = content
             for code in other_languages(course):
                 files[course.source(code) / relative] = content
                 files[course.release(code) / relative] = content
@@ -110,7 +121,7 @@ def planned_files(course: Course) -> dict[Path, bytes]:
 
 
 def stale_files(course: Course, files: dict[Path, bytes]) -> list[Path]:
-    """Files in release/ that no master builds any more."""
+    """Return the files in release/ that no source notebook builds any more."""
     base = course.root / "release"
     return [
         path
@@ -123,14 +134,18 @@ def stale_files(course: Course, files: dict[Path, bytes]) -> list[Path]:
 
 
 def build(course: Course) -> list[Path]:
-    """Write every built file that isn't what its master builds; the same bytes each time.
+    """Write every built file that is missing or out of date; the same bytes each time.
 
     Returns:
         The files that were written or removed.
+
+    Raises:
+        UserError: there are no assignments, or a source notebook can't be read or released.
+        EnvironmentFault: the disk is full or a folder isn't writable.
     """
     if not course.assignments():
         raise UserError(
-            f"There is nothing to build in {course.root}: it has no source/{MASTER_LANGUAGE}; "
+            f"There is nothing to build in {course.root}: it has no sources; "
             "run this in the course's own repository, not in a student's bundle."
         )
     files = planned_files(course)

@@ -1,8 +1,8 @@
-"""Packing what students may have, and nothing else.
+"""Pack what students get into one zip, and nothing else.
 
-Packed is what an allow-list names: lessons and library, releases, environment, this package,
-licences and a README for students. Of these, in a git checkout, only what git tracks, so that
-nothing lying around comes along. The same course gives the same bytes.
+An allow-list in the course's settings names it: lessons, releases, whatever else students need
+and a README for them. In a git checkout only tracked files are packed, so that stray files
+stay out. The same course gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,108 +11,102 @@ import io
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from autograder.authoring.leaks import PUBLIC_FOLDERS, find_leaks
+from autograder.authoring.leaks import find_leaks
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.atomic_io import write_file
+from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
 
-NAME = "beyond-prompting"
-"""The folder that the zip unpacks to."""
-
-SINGLE_FILES = ("pyproject.toml", "LICENSE", "LICENSE-prose")
-
-LEFT_OUT = ("env/jupyter/instructor", "env/hub", "env/container")
-"""Below the packed folders: what only an instructor or a teaching engineer needs."""
-
-# Never packed, wherever it lies: what programs leave behind. Git ignores these too, but there
-# isn't always a git.
+# What programs leave behind. Git ignores these too, but not every course is a git checkout.
 _LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".venv", ".cache", ".git", "outputs"}
 _LEFTOVER_ENDINGS = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej", ".egg-info")
 
-# Made by `build` and perhaps not tracked, but students need them.
+# Made by `build` and possibly not tracked, but students need them.
 _COMPILED = ".mo"
 
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can store
 
 
 def bundle(course: Course, out: Path | None = None) -> Path:
-    """Write the students' zip.
+    """Write the zip for students.
 
     Args:
-        out: the zip to write; `beyond-prompting.zip` in the course's folder by default.
+        course: the course.
+        out: the zip to write, or the folder to write it to; by default
+            named by the course's id, in its folder.
 
     Returns:
-        Its path.
+        The zip's path.
 
     Raises:
-        UserError: something of an answer or a hidden test would go with it, or something that
+        UserError: it would contain part of an answer or a hidden test, or something that
             students need isn't built.
-        EnvironmentFault: the disk is full or the place not writable.
+        EnvironmentFault: the disk is full or the folder isn't writable.
     """
     packed = contents(course)
     leaks = find_leaks(course, packed)
     if leaks:
         more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
         raise UserError(
-            f"Nothing was packed, because {leaks[0]}{more}; take that out, "
-            "run `autograder build`, and look with `autograder check`."
+            f"Nothing was packed, because {leaks[0]}{more}; remove it, "
+            "run `autograder build`, then verify with `autograder check`."
         )
-    place = Path(out) if out is not None else course.root / f"{NAME}.zip"
-    if place.is_dir():
-        place = place / f"{NAME}.zip"
-    write_file(place, _zip(packed))
-    return place
+    path = Path(out) if out is not None else course.root / f"{course.id}.zip"
+    if path.is_dir():
+        path = path / f"{course.id}.zip"
+    write_file(path, _zip(packed, course.id))
+    return path
 
 
 def contents(course: Course) -> dict[str, bytes]:
-    """What the bundle holds: files by their path in it.
+    """Return the files of the bundle, by their path in it.
 
     Raises:
-        UserError: something that students need isn't built, or a link lies among the files.
+        UserError: something that students need isn't built, or one of the files is a link.
     """
     packed = {name: _content(course.root / name) for name in _names(course)}
-    readme = package_files("autograder.authoring").joinpath("templates/bundle-readme.md")
-    packed["README.md"] = readme.read_bytes()
     _require_built(course, packed)
+    if readme := course.settings.bundle_readme:
+        packed["README.md"] = read_file(course.root / readme)
     return dict(sorted(packed.items()))
 
 
 def _names(course: Course) -> Iterator[str]:
-    """The paths of the files to pack, from the allow-list."""
+    """Yield the paths of the files to pack, from the allow-list."""
     tracked = _tracked(course.root)
-    for folder in PUBLIC_FOLDERS:
+    for folder in course.settings.bundle_folders:
         base = course.root / folder
-        # A folder that git knows nothing of (a copy of the course, a release not yet added) is
-        # taken by rule.
+        # Of a folder in which git tracks nothing (a copy of the course, a release not yet added),
+        # everything is packed.
         known = tracked if any(name.startswith(f"{folder}/") for name in tracked) else None
         for path in sorted(base.rglob("*")):
             name = path.relative_to(course.root).as_posix()
             if path.is_symlink() and (known is None or name in known):
-                raise UserError(f"{name} is a link, which can't be packed; put the file there.")
-            if not path.is_file() or not _is_wanted(name):
+                raise UserError(
+                    f"{name} is a link, which can't be packed; replace it with the file."
+                )
+            if not path.is_file() or not _is_wanted(name, course.settings.bundle_leaves_out):
                 continue
             if known is None or name in known or name.endswith(_COMPILED):
                 yield name
-    for name in SINGLE_FILES:
+    for name in course.settings.bundle_files:
         if (course.root / name).is_file():
             yield name
 
 
-def _is_wanted(name: str) -> bool:
+def _is_wanted(name: str, left_out: tuple[str, ...]) -> bool:
     parts = PurePosixPath(name).parts
     return not (
         _LEFTOVERS & set(parts)
         or any(part.startswith(".") or part.endswith(_LEFTOVER_ENDINGS) for part in parts)
-        or any(name == left or name.startswith(f"{left}/") for left in LEFT_OUT)
+        or any(name == left or name.startswith(f"{left}/") for left in left_out)
     )
 
 
 def _tracked(root: Path) -> set[str]:
-    """What git tracks below `root`; empty where there is no git or no checkout."""
+    """Return the files that git tracks below `root`; none without git or a checkout."""
     try:
         listed = subprocess.run(
             ["git", "-C", str(root), "ls-files", "-z", "--", "."],
@@ -126,7 +120,7 @@ def _tracked(root: Path) -> set[str]:
 
 
 def _content(path: Path) -> bytes:
-    """A file's bytes; of a notebook that was run, without its outputs."""
+    """Return a file's bytes; those of an executed notebook without its outputs."""
     content = path.read_bytes()
     if path.suffix != ".ipynb":
         return content
@@ -140,13 +134,17 @@ def _content(path: Path) -> bytes:
 
 
 def _require_built(course: Course, packed: dict[str, bytes]) -> None:
-    """Nothing, if every assignment is released in every language and every catalogue compiled."""
-    lacking = [
+    """Require that every assignment is released in every language and every catalog compiled.
+
+    Raises:
+        UserError: something isn't; the message names it.
+    """
+    missing = [
         f"release/{code}/{path.relative_to(course.source(code)).as_posix()}"
         for code in course.languages()
         for path in sorted(course.source(code).glob("*/*.ipynb"))
     ] + [str(PurePosixPath(name).with_suffix(_COMPILED)) for name in packed if name.endswith(".po")]
-    for name in lacking:
+    for name in missing:
         if name not in packed:
             raise UserError(
                 f"{name} isn't there yet, so nothing was packed; run `autograder build` "
@@ -156,13 +154,13 @@ def _require_built(course: Course, packed: dict[str, bytes]) -> None:
         raise UserError(f"There is nothing to pack in {course.root}: it has no releases.")
 
 
-def _zip(packed: dict[str, bytes]) -> bytes:
-    """The zip: sorted names, one date, plain permissions, so that the same files give it again."""
+def _zip(packed: dict[str, bytes], folder: str) -> bytes:
+    """Return the zip: fixed order, dates and permissions make it reproducible."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in packed.items():
-            entry = zipfile.ZipInfo(f"{NAME}/{name}", _ZIP_EPOCH)
-            entry.create_system = 3  # Unix, whatever this machine is
+            entry = zipfile.ZipInfo(f"{folder}/{name}", _ZIP_EPOCH)
+            entry.create_system = 3  # Unix, whatever the system is
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content, compresslevel=9)

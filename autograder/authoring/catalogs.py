@@ -1,8 +1,9 @@
-"""Short texts made by code: extracted, merged into each language's catalogue, compiled.
+"""Short texts made by code: extracted, merged into each language's catalog, compiled.
 
 A text is a literal in `_("…")` or `N_("…")` in a package or notebook, a check's name or hint,
-or an assert's message inside a check. Translators edit `beyond/locale/<language>/LC_MESSAGES/
-beyond.po`; `build` adds what is new, drops what is gone, and compiles the `.mo` beside it.
+or an assert's message inside a check. Translators edit `<language>/LC_MESSAGES/<domain>.po`;
+`build` adds what is new, drops what is gone, and compiles the `.mo` beside it. There are two
+domains: the course's own texts and, in a repository that holds the grader too, the grader's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,21 +20,51 @@ from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+import autograder
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
-PROJECT = "Beyond Prompting"
 _KEYWORDS = {"_": None, "N_": None}
 
 
-def locale_folder(course: Course) -> Path:
-    return course.root / "notebooks" / "beyond" / "locale"
+@dataclass(frozen=True)
+class TextDomain:
+    """Texts that are translated together.
+
+    Attributes:
+        name: the base name of its catalogs' files.
+        folder: where they lie.
+        title: what they are texts of, for translators.
+        code: folders of modules and templates with texts.
+        notebooks: folders of notebooks with texts and checks.
+    """
+
+    name: str
+    folder: Path
+    title: str
+    code: tuple[Path, ...]
+    notebooks: tuple[Path, ...] = ()
+
+    def files(self) -> list[Path]:
+        """Return the translators' files, one a language."""
+        return sorted(self.folder.glob(f"*/LC_MESSAGES/{self.name}.po"))
 
 
-def catalogue_files(course: Course) -> list[Path]:
-    """The translators' files, one a language."""
-    return sorted(locale_folder(course).glob("*/LC_MESSAGES/beyond.po"))
+def domains(course: Course) -> list[TextDomain]:
+    """Return the domains whose catalogs lie in the course's folder."""
+    settings, language = course.settings, course.source_language
+    own = TextDomain(
+        settings.text_domain,
+        course.catalogs,
+        course.title,
+        tuple(course.root / folder for folder in settings.code_folders),
+        tuple(course.root / folder / language for folder in (settings.lessons, "source")),
+    )
+    package = Path(autograder.__file__).resolve().parent
+    if package.parent != course.root.resolve():
+        return [own]
+    return [own, TextDomain("autograder", package / "locale", "The grader", (package,))]
 
 
 def check_texts(source: str) -> Iterator[str]:
@@ -61,20 +93,20 @@ def _extracted(method: str, content: bytes, options: dict | None = None) -> Iter
             yield message
 
 
-def messages(course: Course) -> dict[str, set[str]]:
-    """Every text to translate, with the files it stands in (relative to the course)."""
+def messages(course: Course, domain: TextDomain) -> dict[str, set[str]]:
+    """Return every text to translate, with the files it stands in (relative to the course)."""
     found: dict[str, set[str]] = {}
 
     def add(texts: Iterator[str], path: Path) -> None:
         for text in texts:
             found.setdefault(text, set()).add(path.relative_to(course.root).as_posix())
 
-    for folder in (course.root / "notebooks" / "beyond", course.root / "autograder"):
+    for folder in domain.code:
         for path in sorted(folder.rglob("*.py")):
             add(_spoken(path.read_text(encoding="utf-8")), path)
         for path in sorted(folder.rglob("templates/*.html*")):
             add(_extracted("jinja2.ext:babel_extract", path.read_bytes()), path)
-    for folder in (course.root / "notebooks" / "en", course.root / "source" / "en"):
+    for folder in domain.notebooks:
         for path in sorted(folder.rglob("*.ipynb")):
             for cell in notebook_io.read(path).cells:
                 if cell.cell_type == "code":
@@ -101,13 +133,13 @@ def _spoken(source: str) -> Iterator[str]:
             yield call.args[0].value
 
 
-def _merged(path: Path, texts: dict[str, set[str]]) -> Catalog:
+def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catalog:
     code = path.parent.parent.name
     try:
         old = read_po(io.BytesIO(path.read_bytes()), locale=code)
     except Exception as error:  # babel has no one class for what can be wrong in a .po
         raise UserError(f"{path} isn't a catalogue babel can read ({error}); mend it.") from error
-    merged = Catalog(locale=code, project=PROJECT, fuzzy=False)
+    merged = Catalog(locale=code, project=domain.title, fuzzy=False)
     merged.creation_date = merged.revision_date = _NO_DATE
     for text in sorted(texts):
         known = old.get(text)
@@ -131,7 +163,8 @@ def _po_bytes(catalogue: Catalog) -> bytes:
     buffer = io.BytesIO()
     write_po(buffer, catalogue, width=100, omit_header=True, sort_output=True, include_lineno=False)
     header = (
-        f"# {PROJECT}: texts made by code. Edit the msgstr lines; `autograder build` does the rest.\n"
+        f"# {catalogue.project}: texts made by code. "
+        "Edit the msgstr lines; `autograder build` does the rest.\n"
         'msgid ""\nmsgstr ""\n'
         f'"Language: {catalogue.locale}\\n"\n'
         '"MIME-Version: 1.0\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n'
@@ -152,23 +185,25 @@ def _mo_bytes(po: bytes, code: str) -> bytes:
 def planned(course: Course) -> dict[Path, bytes]:
     """Each language's catalogue and its compiled form, as they should be."""
     files: dict[Path, bytes] = {}
-    catalogue_paths = catalogue_files(course)
-    if not catalogue_paths:
-        return files
-    texts = messages(course)
-    for path in catalogue_paths:
-        po = _po_bytes(_merged(path, texts))
-        files[path] = po
-        files[path.with_suffix(".mo")] = _mo_bytes(po, path.parent.parent.name)
+    for domain in domains(course):
+        paths = domain.files()
+        texts = messages(course, domain) if paths else {}
+        for path in paths:
+            po = _po_bytes(_merged(domain, path, texts))
+            files[path] = po
+            files[path.with_suffix(".mo")] = _mo_bytes(po, path.parent.parent.name)
     return files
 
 
 def untranslated(course: Course) -> dict[Path, list[str]]:
     """The texts of each catalogue that have no translation, or an unsure one."""
-    texts = messages(course)
     result = {}
-    for path in catalogue_files(course):
-        lacking = [m.id for m in _merged(path, texts) if m.id and (not m.string or m.fuzzy)]
-        if lacking:
-            result[path] = lacking
+    for domain in domains(course):
+        paths = domain.files()
+        texts = messages(course, domain) if paths else {}
+        for path in paths:
+            merged = _merged(domain, path, texts)
+            lacking = [m.id for m in merged if m.id and (not m.string or m.fuzzy)]
+            if lacking:
+                result[path] = lacking
     return result

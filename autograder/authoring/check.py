@@ -1,6 +1,6 @@
-"""Everything that must hold before an assignment or lesson goes out, in one pass.
+"""Check everything that must hold before an assignment or lesson is released.
 
-Each check lives in its own module; this one runs them and names file and cell.
+Each check is in a module of its own; this one runs them and names file and cell.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from pathlib import Path
 
 from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
 from autograder.authoring.problem import CellProblem
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend: the file (relative to the course), the cell if it is in one, and what."""
+    """One problem to fix.
+
+    Attributes:
+        file: the file's path, relative to the course.
+        cell: the cell's id; None if the problem isn't in one.
+        text: what is wrong, as the rest of a sentence that begins with the file and cell.
+    """
 
     file: str
     cell: str | None
@@ -29,16 +35,17 @@ class Problem:
 
 
 def check(course: Course, progress: Callable[[str], None] | None = None) -> list[Problem]:
-    """Every problem found in the masters and in what is built from them.
+    """Return every problem in the source notebooks and in what is built from them.
 
     Args:
-        progress: told what is being looked at.
+        course: the course.
+        progress: called with the name of each step before it runs.
 
     Raises:
-        UserError: there is nothing to check, or a master can't be read at all.
+        UserError: there is nothing to check, or a source notebook can't be read.
     """
     if not course.assignments():
-        raise UserError(f"There is no source/{MASTER_LANGUAGE} in {course.root} to check.")
+        raise UserError(f"There are no sources in {course.root} to check.")
     found: list[Problem] = []
     for title, step in STEPS.items():
         if progress:
@@ -46,10 +53,10 @@ def check(course: Course, progress: Callable[[str], None] | None = None) -> list
         try:
             found.extend(step(course))
         except UserError as error:
-            # What was found before says which cell; the later steps need masters that build.
+            # The problems found so far name the cell; later steps need source notebooks that build.
             if not found:
                 raise
-            found.append(Problem("the rest", None, f"could not be looked at: {error}"))
+            found.append(Problem("the rest", None, f"could not be checked: {error}"))
             break
     return found
 
@@ -64,47 +71,49 @@ def _problems(course: Course, path: Path, problems: list[CellProblem]) -> Iterat
 
 
 def source_problems(course: Course) -> Iterator[Problem]:
-    """Ids, outputs and metadata of every notebook in every language."""
+    """Yield problems with the ids, outputs and metadata of every notebook in every language."""
+    others = build.other_languages(course)
     for folder, relative in build.source_notebooks(course):
-        for code in (MASTER_LANGUAGE, *build.other_languages(course)):
+        for code in (course.source_language, *others):
             path = course.root / folder / code / relative
             if path.exists():
-                yield from _problems(course, path, source_rules.file_problems(path, code))
+                cell = course.language_cell(code) if others else None
+                yield from _problems(course, path, source_rules.file_problems(path, code, cell))
 
 
 def translation_problems(course: Course) -> Iterator[Problem]:
-    """Translations that are missing, stale, or differ where they must not."""
+    """Yield translations that are missing, stale, or differ where they must not."""
     for folder, relative in build.source_notebooks(course):
-        english = notebook_io.read(course.root / folder / MASTER_LANGUAGE / relative)
+        english = notebook_io.read(course.root / folder / course.source_language / relative)
         for code in build.other_languages(course):
             path = course.root / folder / code / relative
             if not path.exists():
                 yield Problem(_name(course, path), None, f"is missing; translate it to {code}")
                 continue
             own = notebook_io.read(path)
-            yield from _problems(course, path, sync.differences(english, own, code))
+            yield from _problems(
+                course, path, sync.differences(english, own, code, course.language_cell(code))
+            )
     for path, texts in catalogs.untranslated(course).items():
         for text in texts:
             yield Problem(_name(course, path), None, f"has no translation of {text[:70]!r}")
 
 
 def built_problems(course: Course) -> Iterator[Problem]:
-    """Built files that aren't what their masters build."""
+    """Yield built files that are missing, out of date, or left over."""
     files = build.planned_files(course)
     for path, content in files.items():
         if not path.exists():
             yield Problem(_name(course, path), None, "isn't built yet; run `autograder build`")
         elif path.read_bytes() != content:
             cell = _first_difference(path, content)
-            yield Problem(
-                _name(course, path), cell, "isn't what its master builds; run `autograder build`"
-            )
+            yield Problem(_name(course, path), cell, "is out of date; run `autograder build`")
     for path in build.stale_files(course, files):
-        yield Problem(_name(course, path), None, "has no master any more; run `autograder build`")
+        yield Problem(_name(course, path), None, "has no source any more; run `autograder build`")
 
 
 def _first_difference(path: Path, content: bytes) -> str | None:
-    """The first cell in which a built notebook differs from what it should be."""
+    """Return the id of the first cell in which a built notebook is out of date."""
     if path.suffix != ".ipynb":
         return None
     try:
@@ -114,27 +123,27 @@ def _first_difference(path: Path, content: bytes) -> str | None:
     wanted = {cell.id: cell for cell in notebook_io.parse(content, path.name).cells}
     for cell in here.cells:
         if wanted.get(cell.id) != cell:
-            return cell.id
+            return str(cell.id)
     return None
 
 
 def boundary_problems(course: Course) -> Iterator[Problem]:
-    """Tests that would not survive the trust boundary."""
-    for path in sorted(course.source(MASTER_LANGUAGE).rglob("*.ipynb")):
+    """Yield tests that rely on what can't cross the trust boundary."""
+    for path in sorted(course.source(course.source_language).rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             yield from _problems(course, path, lint.lint(notebook_io.read(path)))
 
 
 def leak_problems(course: Course) -> Iterator[Problem]:
-    """Solutions, hidden tests and explanations where students would find them."""
+    """Yield solutions, hidden tests and explanations that students would find."""
     for leak in leaks.find_leaks(course):
         yield Problem(leak.file, leak.cell, leak.text)
 
 
 def dry_run_problems(course: Course) -> Iterator[Problem]:
-    """Solutions that don't earn all, stubs that earn something or stop Run All."""
+    """Yield solutions without full marks, and stubs that earn points or stop Run All."""
     for assignment in course.assignments():
-        for path in sorted((course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb")):
+        for path in sorted((course.source(course.source_language) / assignment).glob("*.ipynb")):
             found = dry_run.cached_problems(course, assignment, path.stem)
             yield from _problems(course, path, found)
 

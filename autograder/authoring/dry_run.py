@@ -1,7 +1,7 @@
-"""Trying an assignment before anyone else does: the solution earns all, the stub nothing.
+"""Run an assignment before students do: the solution must get full marks, the stub none.
 
-A trial runs notebooks, which takes seconds, so its outcome is kept under the hash of everything
-it depends on: the notebook, the lesson library and this package.
+A dry run executes notebooks, which takes seconds, so its result is cached under the hash of
+everything it depends on: the notebooks, the lesson library and this package.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder.authoring.build import handout_files
 from autograder.authoring.preprocessors import DropExplanations
 from autograder.authoring.problem import CellProblem
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
 from autograder.grading.result import graded_cells
@@ -32,53 +33,61 @@ def execute(
     course: Course,
     notebook: NotebookNode,
     folder: Path | None = None,
-    master: NotebookNode | None = None,
+    source: NotebookNode | None = None,
 ) -> NotebookNode:
-    """A copy of a notebook, executed in an ordinary kernel.
+    """Return a copy of a notebook, executed in an ordinary kernel.
 
     Args:
-        folder: an assignment's folder whose given files lie beside the notebook.
-        master: the instructor's notebook, which hidden checks ask as `reference`.
+        course: the course.
+        notebook: the notebook.
+        folder: the assignment's folder, whose other files are put beside the notebook.
+        source: the instructor's notebook, whose solutions hidden checks call as `reference`.
     """
     notebook = copied(notebook)
-    if master is not None:
-        notebook.cells.insert(0, reference_cell(master))
-    with tempfile.TemporaryDirectory() as place:
-        for path in handout_files(folder) if folder else []:
-            target = Path(place) / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        resources = {"metadata": {"path": place}}
+    if source is not None:
+        notebook.cells.insert(0, reference_cell(source))
+    with tempfile.TemporaryDirectory() as working_directory:
+        if folder is not None:
+            for path in handout_files(folder):
+                target = Path(working_directory) / path.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        resources = ResourcesDict(metadata={"path": working_directory})
         course = replace(course, cell_seconds=cell_seconds(notebook, course.cell_seconds))
         step = ExecuteSubmission(config=course.nbgrader_config())
         return step.preprocess(notebook, resources)[0]
 
 
-def reference_cell(master: NotebookNode) -> NotebookNode:
-    """A cell that binds `reference`, as the engine does for test cells."""
-    sources = solution_sources(master)
-    return new_code_cell(
+def reference_cell(source: NotebookNode) -> NotebookNode:
+    """Return a cell that binds `reference`, as the judge does for test cells."""
+    sources = solution_sources(source)
+    cell: NotebookNode = new_code_cell(
         f"from autograder.judge.judge import Reference\n\nreference = Reference({sources!r})",
         id="reference",
     )
+    return cell
 
 
 def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem]:
-    """What goes wrong when the solution and the untouched release are run and scored."""
-    folder = course.source(MASTER_LANGUAGE) / assignment
-    master = read(folder / f"{notebook}.ipynb")
-    solved, _resources = DropExplanations().preprocess(copied(master), {})
+    """Run and score the solution and the untouched release, and return what is wrong with them.
+
+    Raises:
+        UserError: a notebook can't be read.
+    """
+    folder = course.source(course.source_language) / assignment
+    source = read(folder / f"{notebook}.ipynb")
+    solved, _resources = DropExplanations().preprocess(copied(source), ResourcesDict())
     found = [
         CellProblem(
             cell.grade_id, f"doesn't give the solution full marks: {'; '.join(cell.messages)}"
         )
-        for cell in graded_cells(execute(course, solved, folder, master))
+        for cell in graded_cells(execute(course, solved, folder, source))
         if cell.points is not None and not cell.passed
     ]
-    stub = make_template(course, assignment, notebook, MASTER_LANGUAGE)
+    stub = make_template(course, assignment, notebook, course.source_language)
     found += [
         CellProblem(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
-        for cell in graded_cells(execute(course, stub, folder, master))
+        for cell in graded_cells(execute(course, stub, folder, source))
         if cell.points
     ]
     for code in course.languages():
@@ -100,25 +109,23 @@ def _run_all_problems(executed: NotebookNode, code: str) -> list[CellProblem]:
 
 
 def cached_problems(course: Course, assignment: str, notebook: str) -> list[CellProblem]:
-    """`problems`, taken from the cache when nothing that it depends on has changed."""
-    place = course.root / ".cache" / "dry-runs" / f"{_key(course, assignment)}-{notebook}.json"
-    if place.is_file():
-        return [CellProblem(**entry) for entry in json.loads(place.read_text(encoding="utf-8"))]
+    """Return `problems`, from the cache if nothing that it depends on has changed."""
+    cached = course.root / ".cache" / "dry-runs" / f"{_key(course, assignment)}-{notebook}.json"
+    if cached.is_file():
+        return [CellProblem(**entry) for entry in json.loads(cached.read_text(encoding="utf-8"))]
     found = problems(course, assignment, notebook)
     content = json.dumps([vars(one) for one in found], ensure_ascii=False)
-    write_file(place, content.encode("utf-8"))
+    write_file(cached, content.encode("utf-8"))
     return found
 
 
 def _key(course: Course, assignment: str) -> str:
-    import beyond
-
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
     folders = [course.source(code) / assignment for code in course.languages()]
-    folders += [Path(beyond.__file__).parent, Path(__file__).parents[1]]
+    folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if "__pycache__" not in path.parts:
-                seen.update(f"{path.relative_to(folder)}\0".encode())
-                seen.update(path.read_bytes())
-    return seen.hexdigest()[:24]
+                digest.update(f"{path.relative_to(folder)}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]

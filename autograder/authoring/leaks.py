@@ -38,9 +38,6 @@ from autograder.core.notebook_io import (
     is_solution,
 )
 
-PUBLIC_FOLDERS = ("notebooks", "release", "env", "autograder")
-"""The folders of a course that students get."""
-
 SOLUTION, HIDDEN, EXPLANATION = "an answer", "a hidden test", "an explanation"
 _KINDS = {"SOLUTION": SOLUTION, "HIDDEN TESTS": HIDDEN, "MARK SCHEME": EXPLANATION}
 
@@ -97,7 +94,7 @@ def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None)
     Args:
         course: the course with its source notebooks; without any, nothing is secret.
         target: a folder (`release/` itself or an unpacked bundle), or files by their path;
-            the course's `PUBLIC_FOLDERS` by default.
+            the course's `bundle-folders` by default.
 
     Returns:
         The leaks by file, each once.
@@ -106,7 +103,7 @@ def find_leaks(course: Course, target: Path | Mapping[str, bytes] | None = None)
     if target is None:
         files = {
             f"{folder}/{name}": content
-            for folder in PUBLIC_FOLDERS
+            for folder in course.settings.bundle_folders
             for name, content in _read(course.root / folder).items()
         }
     else:

@@ -1,34 +1,35 @@
-"""What a test can't do once student code runs in another process, said to its author now.
+"""Find what a test can't do because student code runs in another process.
 
-Test cells reach the student's work in two ways: the value of a variable and a call of a
-function, both by plain value. Whatever needs the object itself (a class, an identity, a side
-effect on an argument) goes through a `@probe` in a read-only cell. This lint reads the
-instructor's notebook and names each place that would not survive the boundary.
+Test cells reach the student's work in two ways, both by plain value: they read a variable or
+call a function. Whatever needs the object itself (a class, its identity, a side effect on an
+argument) goes through a `@probe` in a read-only cell. This linter reads the source notebook and
+reports each place that relies on anything else.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
+from autograder import namespace
 from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
-from autograder.core.notebook_io import course_metadata, grader_metadata, is_solution, is_test
+from autograder.core.notebook_io import grader_metadata, is_solution, is_test
 
 _INTROSPECTION = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
     "id", "compile", "__import__", "setattr", "delattr",
-}  # fmt: skip
+}  # fmt: skip  # one name per line would fill half a page
 
 
 _COLLECTIONS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
 def lint(notebook: NotebookNode) -> list[CellProblem]:
-    """Everything in an instructor's notebook that would not survive the trust boundary."""
+    """Return every place in a source notebook that can't work across the trust boundary."""
     found: list[CellProblem] = []
     cells = []
     for cell in notebook.cells:
@@ -47,24 +48,24 @@ def lint(notebook: NotebookNode) -> list[CellProblem]:
         else:
             texts = _read_only_cell_problems(cell, tree, names)
         found.extend(CellProblem(cell.id, text) for text in dict.fromkeys(texts))
-    found.extend(_unmarked_choice_questions(cells))
+    found.extend(_unmarked_choice_questions(cells, namespace.used_in(notebook)))
     return found
 
 
 def _unmarked_choice_questions(
-    cells: list[tuple[NotebookNode, ast.Module]],
+    cells: list[tuple[NotebookNode, ast.Module]], key: str
 ) -> Iterator[CellProblem]:
-    """Questions with a few possible answers whose test doesn't say whether they are that.
+    """Yield tests of questions with few possible answers that aren't marked as such.
 
-    Whoever sees the outcome of each hand-in solves such a question by trial, so feedback holds
-    it back until the due date where the test is marked.
+    Students who see the result of each submission can find the answer by trying them all, so
+    feedback withholds the result until the due date if the test is marked.
     """
     answers: dict[str, object] = {}
     for cell, tree in cells:
         if is_solution(cell):
             answers |= _constant_answers(tree)
     for cell, tree in cells:
-        if not is_test(cell) or "choice" in course_metadata(cell):
+        if not is_test(cell) or "choice" in namespace.entries(cell):
             continue
         used = used_in(cell.source)
         names = [
@@ -76,13 +77,14 @@ def _unmarked_choice_questions(
             yield CellProblem(
                 cell.id,
                 f"judges {', '.join(names)}, which has only a few possible answers, and isn't "
-                'marked: add {"beyond": {"choice": true}} to its metadata, so that its outcome is '
-                "held back until the due date, or false if trying them all gives nothing away",
+                f'marked: add {{"{key}": {{"choice": true}}}} to its metadata, so that its '
+                "result is withheld until the due date, or false if trying them all reveals "
+                "nothing",
             )
 
 
 def _constant_answers(tree: ast.Module) -> dict[str, object]:
-    """What each name is at last, for an answer that is nothing but constants."""
+    """Return each name's value, for an answer that only assigns constants; else nothing."""
     found: dict[str, object] = {}
     for node in tree.body:
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)):
@@ -96,7 +98,7 @@ def _is_one_of_few(answer: object) -> bool:
 
 
 def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
-    """Whether a test asks if the name's value is one of a list that the test writes out."""
+    """Return whether a test asks if the name's value is in a collection that it writes out."""
     lists = {
         target.id
         for node in tree.body
@@ -121,12 +123,12 @@ def _is_compared_with_few(name: str, tree: ast.Module) -> bool:
 
 
 def _solution_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
-    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.given)):
+    for name in sorted(used_in(cell.source) & (names.tests - names.students - names.read_only)):
         if name not in bound_in(tree) and name not in BUILTINS:
             yield f"uses {name}, which only a test cell binds; define it in a read-only cell"
-    for name in sorted(bound_in(tree) & (BUILTINS | names.given)):
-        # Builtins and given names win over the student's, so a test could never reach it.
-        yield f"binds {name}, which is a builtin or a given name; choose another name"
+    for name in sorted(bound_in(tree) & (BUILTINS | names.read_only)):
+        # Builtins and read-only cells' names shadow the student's, so no test could reach it.
+        yield f"binds {name}, which is a builtin or a read-only cell's name; choose another name"
 
 
 def _read_only_cell_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
@@ -134,24 +136,26 @@ def _read_only_cell_problems(cell: NotebookNode, tree: ast.Module, names: Names)
     rest = ast.Module([node for node in tree.body if node not in probes], type_ignores=[])
     used = used_in(ast.unparse(ast.fix_missing_locations(rest)))
     for name in sorted(used & names.students):
-        yield f"uses {name}, the student's, in given code; move the use into a @probe or a test"
+        yield (
+            f"uses {name}, the student's, in a read-only cell; move the use into a @probe or a test"
+        )
     for probe in probes:
         body = ast.unparse(probe)
-        for name in sorted(used_in(body) & (names.tests - names.students - names.given)):
+        for name in sorted(used_in(body) & (names.tests - names.students - names.read_only)):
             yield f"the probe {probe.name} uses {name}, which only a test cell binds; pass it in"
 
 
 def _test_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterator[str]:
     for name in sorted(bound_in(tree) & names.students):
         yield f"binds {name}, the student's name; a test must not change the student's work"
-    for name in sorted(bound_in(tree) & names.given):
-        yield f"binds {name}, which a read-only cell gives; choose another name"
+    for name in sorted(bound_in(tree) & names.read_only):
+        yield f"binds {name}, which a read-only cell binds; choose another name"
     yield from _use_problems(tree, names)
     yield from _shape_problems(cell, tree)
 
 
 def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
-    """How a test uses the student's names and what it passes to them."""
+    """Yield problems with how a test uses the student's names and what it passes to them."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     local = {
         node.name
@@ -177,37 +181,41 @@ def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
                 yield f"uses {module}, which can't see into the student's process"
         elif (
             isinstance(node, ast.Expr)
-            and _calls(node.value, remote)
+            and (called_here := _call(node.value, remote))
             and id(node) not in expected_to_raise
         ):
             yield (
-                f"calls {node.value.func.id} for an effect; effects on arguments don't cross, "
-                "so look at what it returns"
+                f"calls {called_here[0]} for its side effects, which don't cross; "
+                "check what it returns"
             )
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
-            targets = node.targets if hasattr(node, "targets") else [node.target]
+            targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
             for name in sorted(_roots(targets) & names.students):
-                yield f"changes {name}, the student's value; the change stays on this side"
+                yield f"changes {name}, the student's value, of which it has a copy only"
         elif isinstance(node, ast.Compare) and any(
             isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops
         ):
             sides = [node.left, *node.comparators]
             if not any(isinstance(side, ast.Constant) for side in sides):
                 yield "compares identity with `is`; values cross as copies, so compare with =="
-        if _calls(node, remote):
-            for argument in [*node.args, *(word.value for word in node.keywords)]:
+        if passed := _call(node, remote):
+            name, call = passed
+            for argument in [*call.args, *(word.value for word in call.keywords)]:
                 if isinstance(argument, (ast.Lambda, ast.GeneratorExp)) or (
                     isinstance(argument, ast.Name) and argument.id in local
                 ):
-                    yield f"passes a function to {node.func.id}; only plain values can cross"
+                    yield f"passes a function to {name}; only plain values can cross"
 
 
-def _calls(node: ast.AST, names: set[str]) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+def _call(node: ast.AST, names: set[str]) -> tuple[str, ast.Call] | None:
+    """Return the name and the call if a node calls one of `names`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+        return node.func.id, node
+    return None
 
 
-def _roots(targets: list[ast.expr]) -> set[str]:
-    """The names whose parts are assigned to: `x` in `x.a = 1`, `x[0] += 1`."""
+def _roots(targets: Sequence[ast.expr]) -> set[str]:
+    """Return the names whose parts are assigned to: `x` in `x.a = 1` and `x[0] += 1`."""
     found = set()
     for target in targets:
         node = target
@@ -219,19 +227,20 @@ def _roots(targets: list[ast.expr]) -> set[str]:
 
 
 def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
-    """How a test cell is built: checks with literal names, asserts inside them, `report()` last."""
+    """Yield problems with a test cell's structure: checks, asserts inside them, `report()` last."""
     last = tree.body[-1] if tree.body else None
-    if not (isinstance(last, ast.Expr) and _calls(last.value, {"report"})):
+    if not (isinstance(last, ast.Expr) and _call(last.value, {"report"})):
         yield "doesn't end with report()"
-    if sum(_calls(node, {"report"}) for node in ast.walk(tree)) > 1:
+    if sum(_call(node, {"report"}) is not None for node in ast.walk(tree)) > 1:
         yield "calls report() more than once; only one report's checks have points"
     hidden = hidden_lines(cell.source)
     inside: set[int] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.With):
             continue
-        calls = [item.context_expr for item in node.items if _calls(item.context_expr, {"check"})]
-        for call in calls:
+        for _name, call in filter(
+            None, (_call(item.context_expr, {"check"}) for item in node.items)
+        ):
             inside |= {id(part) for part in ast.walk(node)}
             if not (call.args and isinstance(call.args[0], ast.Constant)):
                 yield "has a check whose name isn't a literal text, so it can't be translated"
@@ -242,7 +251,7 @@ def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
             if is_hidden and node.lineno not in hidden:
                 yield "has a hidden check outside BEGIN/END HIDDEN TESTS: students would get it"
             if not is_hidden and node.lineno in hidden:
-                yield "has a check in its hidden part that isn't hidden=True: it would tell values"
+                yield "has a check in its hidden part without hidden=True: it would reveal values"
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and id(node) not in inside:
-            yield "asserts outside a check, so the assert has no part of the points"
+            yield "asserts outside a check, so the assertion earns no points"

@@ -1,4 +1,4 @@
-"""Steps of our own between a master and what students get, as nbgrader preprocessors."""
+"""The nbgrader preprocessors that this package adds to a release."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.core.notebook_io import course_metadata, is_explanation
+from autograder.core.notebook_io import is_explanation
+from autograder.namespace import remove
 
 
 class DropExplanations(NbGraderPreprocessor):
-    """Leave out the cells that explain the answers; feedback shows them after the due date."""
+    """Remove the cells that explain the answers; feedback shows them after the due date."""
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Remove the explanations of a notebook, in place."""
         nb.cells = [cell for cell in nb.cells if not is_explanation(cell)]
         for cell in nb.cells:
-            # The marks that keep translations in step are the authors' business.
-            if course_metadata(cell).pop("translates", None) and not cell.metadata["beyond"]:
-                del cell.metadata["beyond"]
+            # Which English text a translation is of concerns authors only.
+            remove(cell, "translates")
         return nb, resources

@@ -1,15 +1,23 @@
-"""Releasing an assignment: into `release/`, the gradebook and, when asked, the exchange."""
+"""Release an assignment: to `release/`, the gradebook and, if asked, the exchange."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autograder.authoring.build import build
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
 from autograder.errors import UserError
+
+if TYPE_CHECKING:
+    from nbgrader.apps.api import NbGraderAPI
+
+_ERROR = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)(?::|$)")
+"""How the last line of a traceback begins, but for that of SystemExit."""
 
 
 def release(
@@ -18,19 +26,22 @@ def release(
     due: datetime | None = None,
     to_exchange: bool = False,
 ) -> Path:
-    """Register an assignment's cells in the gradebook and leave it ready to hand out.
+    """Register an assignment's cells in the gradebook and build what students get.
 
-    Every language is built; the cells are the same in all, so one gradebook serves them.
+    Every language is built; all have the same cells, so they share one gradebook.
 
     Args:
-        due: the due date with its time zone; None leaves what the gradebook has.
-        to_exchange: also put it where nbgrader's students fetch it.
+        course: the course.
+        assignment: the assignment's name.
+        due: the due date, with its time zone; None keeps the one in the gradebook.
+        to_exchange: whether to release it through nbgrader's exchange too.
 
     Returns:
-        The folder to hand out, in the course's language.
+        The folder to distribute, in the course's language.
 
     Raises:
-        UserError: unknown assignment, or cells changed after submissions came in.
+        UserError: there is no such assignment, or its cells changed after it was submitted.
+        EnvironmentFault: the gradebook is in use or can't be reached, or the disk is full.
     """
     course.require_assignment(assignment)
     course.require_free_gradebook()
@@ -41,22 +52,23 @@ def release(
         raise UserError(_reason(assignment, result))
     if due is not None:
         with course.gradebook() as gradebook:
-            # nbgrader keeps times in UTC without saying so.
+            # nbgrader stores times as naive UTC.
             naive = due.astimezone(UTC).replace(tzinfo=None)
             gradebook.update_or_create_assignment(assignment, duedate=naive)
     if to_exchange:
         _to_exchange(course, api, assignment)
     build(course)
-    folder = course.source(MASTER_LANGUAGE) / assignment
-    masters = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
-    record_release(course, assignment, masters)
-    return course.release(course.language) / assignment
+    folder = course.source(course.source_language) / assignment
+    sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
+    record_release(course, assignment, sources)
+    return course.release(course.released_language) / assignment
 
 
-def _to_exchange(course: Course, api: object, assignment: str) -> None:
+def _to_exchange(course: Course, api: NbGraderAPI, assignment: str) -> None:
     exchange = Path(course.nbgrader_config().Exchange.root)
     exchange.mkdir(parents=True, exist_ok=True)
-    # nbgrader asks that every student may write here; the sticky bit keeps them apart.
+    # nbgrader requires that every student can write here; with the sticky bit, students can't
+    # remove each other's files.
     exchange.chmod(0o1777)
     api.unrelease(assignment)
     result = api.release_assignment(assignment)
@@ -64,12 +76,22 @@ def _to_exchange(course: Course, api: object, assignment: str) -> None:
         raise UserError(_reason(assignment, result))
 
 
-def _reason(assignment: str, result: dict) -> str:
+def _reason(assignment: str, result: dict[str, Any]) -> str:
     said = result.get("log", "") + result.get("error", "")
     if "because there are submissions associated" in said or "Cannot modify" in said:
         return (
             f"{assignment} has submissions already, so its cells can't be added or removed; "
             "give the changed assignment a new name."
         )
-    last = [line for line in said.splitlines() if line.strip()][-1:] or ["no reason given"]
-    return f"{assignment} could not be released ({last[0].strip()}); mend that and try again."
+    return f"{assignment} could not be released ({_cause(said)}); fix that and try again."
+
+
+def _cause(said: str) -> str:
+    """Return the line of nbgrader's log that says what went wrong.
+
+    The log ends by pointing at "the above traceback"; the error itself ends that traceback.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if "above traceback" not in line]
+    errors = [line for line in telling if _ERROR.match(line)]
+    return (errors or telling or ["no reason given"])[-1]

@@ -1,4 +1,4 @@
-"""What every master notebook must keep to: speaking ids, no outputs, sound nbgrader metadata."""
+"""Check the rules for source notebooks: descriptive ids, no outputs, valid nbgrader metadata."""
 
 from __future__ import annotations
 
@@ -20,28 +20,34 @@ from autograder.core.notebook_io import (
     grade_id,
     grader_metadata,
     is_test,
-    language_cell_source,
     parse,
 )
+from autograder.namespace import entries
 
 _DESCRIPTIVE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 
 
-def file_problems(path: Path, code: str) -> list[CellProblem]:
-    """What is wrong with the master notebook in a file, by cell.
+def file_problems(path: Path, code: str, language_cell: str | None = None) -> list[CellProblem]:
+    """Return the problems of the source notebook in a file.
+
+    Args:
+        path: the source notebook's file.
+        code: the language it must be in.
+        language_cell: the source that its first code cell must have; None where the course has
+            one language.
 
     Raises:
         UserError: the file can't be read or isn't a notebook.
     """
     content = read_file(path, SIZE_LIMIT)
     notebook = parse(content, path.name)
-    return [*_stored_id_problems(content), *notebook_problems(notebook, code)]
+    return [*_stored_id_problems(content), *notebook_problems(notebook, code, language_cell)]
 
 
 def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
-    # Reading mends missing and doubled ids, since students' editors make them; a master must
-    # not need that, or its releases would carry ids that change when a cell is inserted.
+    # Reading repairs missing and duplicate ids, which students' editors produce. A source notebook
+    # must not need that: its releases would get ids that change when a cell is inserted.
     cells = json.loads(content.decode("utf-8-sig"))["cells"]
     names = [cell.get("id") for cell in cells]
     for name, count in Counter(name for name in names if isinstance(name, str)).items():
@@ -52,14 +58,25 @@ def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
             yield CellProblem(None, f"has no id for its cell {number}; save it from JupyterLab")
 
 
-def notebook_problems(notebook: NotebookNode, code: str) -> list[CellProblem]:
-    """What is wrong with a master notebook in itself, by cell."""
+def notebook_problems(
+    notebook: NotebookNode, code: str, language_cell: str | None = None
+) -> list[CellProblem]:
+    """Return the problems of a source notebook, without those that reading repairs.
+
+    Args:
+        notebook: the notebook.
+        code: the language it must be in.
+        language_cell: the source that its first code cell must have; None where the course has
+            one language.
+    """
     found = list(_id_problems(notebook))
     for cell in notebook.cells:
         if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
             found.append(CellProblem(cell.id, "has stored output; clear all outputs and save"))
         found.extend(CellProblem(cell.id, text) for text in _nbgrader_problems(cell))
-    found.extend(_language_problems(notebook, code))
+    found.extend(_kernel_problems(notebook))
+    if language_cell is not None:
+        found.extend(_language_problems(notebook, code, language_cell))
     return found
 
 
@@ -67,7 +84,7 @@ def _id_problems(notebook: NotebookNode) -> Iterator[CellProblem]:
     for name in dict.fromkeys(cell.id for cell in notebook.cells):
         if not _DESCRIPTIVE_ID.fullmatch(name) or _RANDOM_ID.fullmatch(name):
             yield CellProblem(
-                name, "has an id that says nothing; give it a speaking one like plot-tornado"
+                name, "has an id that isn't descriptive; change it to one such as plot-tornado"
             )
     grade_ids = Counter(name for cell in notebook.cells if (name := grade_id(cell)))
     for name, count in grade_ids.items():
@@ -87,29 +104,34 @@ def _nbgrader_problems(cell: NotebookNode) -> Iterator[str]:
         yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
         return
     if meta.get("cell_type", cell.cell_type) != cell.cell_type:
-        yield "says another cell type in its nbgrader metadata than it has"
+        yield "has a different cell type in its nbgrader metadata"
     if is_test(cell) and not meta.get("points", 0) > 0:
         yield "is a test worth no points"
     if "checksum" in meta:
-        yield "carries a checksum, which belongs to releases only"
+        yield "has a checksum, which only releases should have"
     for kind in ("SOLUTION", "HIDDEN TESTS"):
         opened = cell.source.count(f"### BEGIN {kind}")
         if opened != cell.source.count(f"### END {kind}"):
-            yield f"opens and closes {kind} unequally often"
+            yield f"has different numbers of BEGIN {kind} and END {kind} marks"
 
 
-def _language_problems(notebook: NotebookNode, code: str) -> Iterator[CellProblem]:
+def _kernel_problems(notebook: NotebookNode) -> Iterator[CellProblem]:
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != "python3":
+        yield CellProblem(None, f"names the kernel {kernel!r}; it must be python3")
+
+
+def _language_problems(
+    notebook: NotebookNode, code: str, language_cell: str
+) -> Iterator[CellProblem]:
     first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     if first is None or first.id != LANGUAGE_CELL:
         yield CellProblem(
             first.id if first else None,
             f"must be the first code cell and have the id {LANGUAGE_CELL}",
         )
-    elif first.source != language_cell_source(code):
+    elif first.source != language_cell:
         yield CellProblem(first.id, f"must set the language {code} and do nothing else")
-    marked = notebook.metadata.get("beyond", {}).get("language")
+    marked = entries(notebook).get("language")
     if marked != code:
         yield CellProblem(None, f"has the language {marked!r} in its metadata; it must be {code!r}")
-    kernel = notebook.metadata.get("kernelspec", {}).get("name")
-    if kernel != "python3":
-        yield CellProblem(None, f"names the kernel {kernel!r}; it must be python3")

@@ -1,4 +1,4 @@
-"""Files that are either the old or the new one, never half of one."""
+"""Write files and folders so that each is either the old or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """A new, empty folder to fill; when the block ends well it takes the place of `path`.
+    """Yield a new, empty folder that takes the place of `path` when the block ends well.
 
     When the block raises, `path` stays as it was and the new folder goes.
 
@@ -99,10 +99,11 @@ def make_deletable(folder: Path) -> None:
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
-    """The bytes of a regular file.
+    """Return the bytes of a regular file.
 
     Args:
-        limit: the most bytes the file may have.
+        path: the file; a link to one counts as one.
+        limit: the most bytes the file may have; None for any number.
 
     Raises:
         UserError: no such file, not a plain file, not readable, or over the limit.

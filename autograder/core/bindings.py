@@ -1,7 +1,8 @@
-"""Who binds which name: the student, the given cells, the tests.
+"""Find out who binds each name: the student, the read-only cells or the tests.
 
-The instructor's notebook decides. A test cell's name stands for the student's work only if the
-solution cells bind it or a read-only cell marks it as a `@probe`; builtins and given names win.
+The source notebook decides. A test cell's name stands for the student's work only if the
+solution cells bind it or a read-only cell marks it as a `@probe`;
+builtins and names of read-only cells win.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class Names:
     """Bound by solution cells with class."""
     values: set[str] = field(default_factory=set)
     """Bound by solution cells in any other way."""
-    given: set[str] = field(default_factory=set)
+    read_only: set[str] = field(default_factory=set)
     """Bound by read-only cells."""
     probes: set[str] = field(default_factory=set)
-    """Given functions that are marked `@probe`."""
+    """Functions of read-only cells that are marked `@probe`."""
     fresh_probes: set[str] = field(default_factory=set)
     """Those of them that are marked `@probe(fresh=True)`."""
     tests: set[str] = field(default_factory=set)
@@ -42,17 +43,17 @@ class Names:
 
     @property
     def students(self) -> set[str]:
-        """What solution cells bind."""
+        """Return the names that solution cells bind."""
         return self.functions | self.classes | self.values
 
     @property
     def remote(self) -> set[str]:
-        """What a test cell's name reaches in the student's process."""
-        return (self.students - self.given - BUILTINS) | self.probes
+        """Return the names that a test cell asks the student's process for."""
+        return (self.students - self.read_only - BUILTINS) | self.probes
 
 
 def names_in(notebook: NotebookNode) -> Names:
-    """The names of an instructor's notebook; cells that aren't plain Python bind none."""
+    """Return the names that a source notebook binds; cells that aren't plain Python bind none."""
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "code" and grader_metadata(cell):
@@ -64,7 +65,11 @@ def names_in(notebook: NotebookNode) -> Names:
 
 
 def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
-    """The names that parsed cells bind."""
+    """Return the names that cells bind.
+
+    Args:
+        cells: nbgrader's cells, each with its syntax tree.
+    """
     names = Names()
     for cell, tree in cells:
         bound = bound_in(tree)
@@ -78,7 +83,7 @@ def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
         elif is_test(cell):
             names.tests |= bound
         else:
-            names.given |= bound
+            names.read_only |= bound
             for node, fresh in probes_in(tree):
                 names.probes.add(node.name)
                 if fresh:
@@ -87,7 +92,7 @@ def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
 
 
 def bound_in(tree: ast.Module) -> set[str]:
-    """The names that a cell binds at its top level."""
+    """Return the names that a cell binds at its top level."""
     found = set()
     stack: list[ast.AST] = list(tree.body)
     while stack:
@@ -110,7 +115,7 @@ def bound_in(tree: ast.Module) -> set[str]:
 
 
 def probes_in(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]:
-    """The functions that a cell marks `@probe`, and whether with `fresh=True`."""
+    """Yield the functions that a cell marks `@probe`, each with whether it has `fresh=True`."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             for mark in node.decorator_list:
@@ -124,7 +129,11 @@ def probes_in(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]:
 
 
 def used_in(source: str) -> set[str]:
-    """The notebook's names that a piece of code reads, not its own locals."""
+    """Return the notebook's names that a piece of code reads, not its own locals.
+
+    Raises:
+        SyntaxError: it isn't plain Python.
+    """
 
     def walk(table: symtable.SymbolTable) -> Iterator[str]:
         for symbol in table.get_symbols():

@@ -1,4 +1,4 @@
-"""How a cell may end other than well: a state that the grader sets, never read from any words."""
+"""Name the ways in which a cell may end; the grader sets them and reads them from no output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class CellStatus(StrEnum):
     TIMED_OUT = "timed out"
     DIED = "died"
     NOT_RUN = "not run"
-    TOLD_NOTHING = "no end"
+    STOPPED = "no end"
 
     @property
     def error_name(self) -> str:
-        """The name of the error output that goes with the state."""
+        """Return the name of the error output that goes with the state; empty if there is none."""
         return _ERROR_NAMES[self]
 
 
@@ -28,5 +28,5 @@ _ERROR_NAMES = {
     CellStatus.TIMED_OUT: "CellTimeoutError",
     CellStatus.DIED: "KernelDied",
     CellStatus.NOT_RUN: "NotRun",
-    CellStatus.TOLD_NOTHING: "TestStopped",
+    CellStatus.STOPPED: "TestStopped",
 }

@@ -1,4 +1,4 @@
-"""The record that collecting makes of a submission, in `term/collected`, out of its reach."""
+"""Keep the record that collecting makes of a submission, in `term/collected`, out of its reach."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CollectionReceipt:
 
 
 def receipt_file(course: Course, student: str, assignment: str) -> Path:
-    """Where the receipt of the submission in `term/submitted` is kept."""
+    """Return where the receipt of the submission in `term/submitted` is kept."""
     return course.collected / student / assignment / "receipt.json"
 
 
@@ -42,7 +42,7 @@ def record_receipt(
 
 
 def find_receipt(course: Course, student: str, assignment: str) -> CollectionReceipt | None:
-    """The receipt recorded when the submission was collected; None if nbgrader collected it."""
+    """Return the receipt of when the submission was collected; None if nbgrader collected it."""
     place = receipt_file(course, student, assignment)
     if not place.is_file():
         return None

@@ -1,4 +1,4 @@
-"""The part of a test cell that a release leaves out."""
+"""Find the part of a test cell that a release leaves out."""
 
 from __future__ import annotations
 

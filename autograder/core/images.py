@@ -13,10 +13,10 @@ import re
 import struct
 
 MAX_BYTES = 4 * 1024 * 1024
-"""The most bytes one picture may have."""
+"""The most bytes of an image."""
 
 MAX_PIXELS = 40_000_000
-"""The most pixels: a picture of a few bytes can unpack to more than a browser holds."""
+"""The most pixels of an image: a few bytes can decompress to more than a browser can hold."""
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]+)")
 _NO_SIZE = {0xD8, *range(0xD0, 0xD8), 0x01}
@@ -24,11 +24,11 @@ _SIZES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def checked(mime: str, encoded: object) -> str | None:
-    """The picture's base64 in canonical form; None if it isn't such a picture or too large.
+    """Return an image's base64 in canonical form; None if it isn't an image or is too large.
 
     Args:
-        mime: "image/png" or "image/jpeg"; the bytes must agree.
-        encoded: base64, as a notebook or a data URL has it.
+        mime: "image/png" or "image/jpeg"; the bytes must match.
+        encoded: base64 text, as notebooks and data URLs have it.
     """
     if not isinstance(encoded, str) or len(encoded) > MAX_BYTES * 3 // 2:
         return None
@@ -47,7 +47,7 @@ def checked(mime: str, encoded: object) -> str | None:
 
 
 def checked_url(url: str) -> str | None:
-    """A data URL of such a picture in canonical form; None for every other URL."""
+    """Return the data URL of such an image in canonical form; None for every other URL."""
     if len(url) > MAX_BYTES * 3 // 2:
         return None
     found = _DATA_URL.fullmatch(url.strip())
@@ -62,7 +62,7 @@ def _png_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """The size in the frame header, found by stepping over the segments before it."""
+    """Return the size in the frame header, skipping the segments before it."""
     if content[:2] != b"\xff\xd8":
         return None
     place = 2
@@ -75,7 +75,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
         elif marker in _SIZES:
             height, width = struct.unpack(">HH", content[place + 5 : place + 9])
             return width, height
-        elif marker == 0xDA:  # the picture itself begins, without a size
+        elif marker == 0xDA:  # the image data begins, without a size
             return None
         else:
             place += 2 + max(2, struct.unpack(">H", content[place + 2 : place + 4])[0])

@@ -1,4 +1,4 @@
-"""Reading notebooks strictly and writing them the same way every time."""
+"""Read notebooks strictly, and write them the same way every time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import copy
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
+from autograder.namespace import entries
 
 # nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ class BadNotebook(UserError):
 
 
 def parse(content: bytes, name: str) -> NotebookNode:
-    """A notebook in format 4.5 from its bytes, whatever minor version of 4 it was saved in.
+    """Return a notebook in format 4.5 from its bytes, whichever minor version it was saved in.
 
     Cells that came without an id (Colab, older editors) get one that depends on their
     place only, so that reading twice gives the same notebook.
 
     Args:
+        content: the file, JSON in UTF-8, at most `SIZE_LIMIT` bytes.
         name: what to call the notebook in an error.
 
     Raises:
@@ -58,7 +60,7 @@ def parse(content: bytes, name: str) -> NotebookNode:
 
 
 def _parse(content: bytes, name: str) -> NotebookNode:
-    """The same without limits."""
+    """Return a notebook from its bytes, of any size."""
     try:
         data = json.loads(content.decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, RecursionError):
@@ -89,8 +91,9 @@ def _parse(content: bytes, name: str) -> NotebookNode:
     for number, cell in enumerate(cells):
         _complete_cell(cell, number, seen, name)
     import nbformat
+    from nbformat import from_dict
 
-    notebook = nbformat.from_dict(data)
+    notebook: NotebookNode = from_dict(data)  # type: ignore[no-untyped-call]  # nbformat has no types
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
@@ -101,7 +104,7 @@ def _parse(content: bytes, name: str) -> NotebookNode:
     return notebook
 
 
-def _complete_cell(cell: dict, number: int, seen: set[str], name: str) -> None:
+def _complete_cell(cell: dict[str, Any], number: int, seen: set[str], name: str) -> None:
     """Give a cell what format 4.5 asks for and other editors leave out."""
     kind = cell.get("cell_type")
     if kind not in ("code", "markdown", "raw"):
@@ -135,7 +138,7 @@ def _complete_cell(cell: dict, number: int, seen: set[str], name: str) -> None:
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook in a file.
+    """Return the notebook in a file.
 
     Raises:
         UserError: no such file or not readable.
@@ -145,7 +148,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def read_graded(path: Path) -> NotebookNode:
-    """A notebook that grading has written, however large the submission and its outputs made it.
+    """Return a notebook that grading has written, however large its outputs made it.
 
     What of a submission may be how large was decided when it was taken in; to refuse it later
     would lose its score.
@@ -158,13 +161,14 @@ def read_graded(path: Path) -> NotebookNode:
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
-    """The canonical bytes: sorted keys, one space of indent, UTF-8, a newline at the end.
+    """Return the canonical bytes: sorted keys, one space of indent, UTF-8, a newline at the end.
 
     A lone surrogate, which student code may print and UTF-8 can't hold, becomes a question mark.
     """
     import nbformat
 
-    return (nbformat.writes(notebook, 4) + "\n").encode("utf-8", "replace")
+    text: str = nbformat.writes(notebook, 4)  # type: ignore[no-untyped-call]  # nbformat has no types
+    return (text + "\n").encode("utf-8", "replace")
 
 
 def write(path: Path, notebook: NotebookNode) -> None:
@@ -173,63 +177,50 @@ def write(path: Path, notebook: NotebookNode) -> None:
 
 
 def language_of(notebook: NotebookNode) -> str:
-    """The language a notebook is written in: what its cells set, else its metadata, else English."""
+    """Return the language of a notebook: what its cells set, else its metadata, else empty."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and (found := _SET_LANGUAGE.search(cell.source)):
-            return found.group(1)
-    marked = notebook.metadata.get("beyond")
-    if isinstance(marked, dict) and isinstance(marked.get("language"), str):
-        return marked["language"]
-    return "en"
+            return found[1]
+    marked = entries(notebook).get("language")
+    return marked if isinstance(marked, str) else ""
 
 
-def grader_metadata(cell: NotebookNode) -> dict:
-    """A cell's nbgrader metadata, or an empty dict."""
+def grader_metadata(cell: NotebookNode) -> dict[str, Any]:
+    """Return a cell's nbgrader metadata, or an empty dict."""
     found = cell.metadata.get("nbgrader")
     return found if isinstance(found, dict) else {}
 
 
-def course_metadata(node: NotebookNode) -> dict:
-    """What the course itself keeps in the metadata of a cell or notebook, or an empty dict."""
-    found = node.metadata.get("beyond")
-    return found if isinstance(found, dict) else {}
-
-
 def cell_seconds(notebook: NotebookNode, usual: int) -> int:
-    """The longest that a cell of this notebook may run: as usual, or longer if its metadata say.
+    """Return the seconds that a cell may run: `usual`, or more if the notebook's metadata say.
 
     An honest cell that exports a model in 5 s has taken 40 s on a crowded machine.
     """
-    asked = course_metadata(notebook).get("cell_seconds", 0)
+    asked = entries(notebook).get("cell_seconds", 0)
     return max(usual, asked) if isinstance(asked, int) else usual
 
 
 def grade_id(cell: NotebookNode) -> str | None:
-    """Nbgrader's name of a cell, where it has one."""
+    """Return nbgrader's name of a cell; None if it has none."""
     found = grader_metadata(cell).get("grade_id")
     return found if isinstance(found, str) else None
 
 
 def is_solution(cell: NotebookNode) -> bool:
-    """Whether a student is meant to answer in this cell."""
+    """Return whether a student is meant to answer in this cell."""
     return bool(grader_metadata(cell).get("solution"))
 
 
 def is_test(cell: NotebookNode) -> bool:
-    """Whether this cell tests an answer (graded and not itself an answer)."""
+    """Return whether this cell tests an answer (graded and not itself an answer)."""
     return bool(grader_metadata(cell).get("grade")) and not is_solution(cell)
 
 
 def copied(notebook: NotebookNode) -> NotebookNode:
-    """An independent copy."""
+    """Return an independent copy of a notebook."""
     return copy.deepcopy(notebook)
 
 
 def is_explanation(cell: NotebookNode) -> bool:
     """Return whether a cell is kept back until feedback may show it."""
-    return "reveal" in course_metadata(cell)
-
-
-def language_cell_source(code: str) -> str:
-    """Return the source of the one code cell that differs between languages."""
-    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+    return "reveal" in entries(cell)

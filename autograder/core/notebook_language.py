@@ -1,14 +1,13 @@
-"""The language in which a graded notebook is shown."""
+"""Find the language in which a graded notebook is shown."""
 
 from __future__ import annotations
 
 from nbformat import NotebookNode
 
-from autograder.core.notebook_io import course_metadata
-from autograder.i18n import SOURCE_LANGUAGE, available
+from autograder.namespace import entries
 
 
 def shown_language(notebook: NotebookNode) -> str:
-    """The language of a rebuilt notebook, as rebuilding wrote it down; no cell has a say in it."""
-    code = course_metadata(notebook).get("language")
-    return code if code in available() else SOURCE_LANGUAGE
+    """Return the language that rebuilding wrote into a notebook; no cell has a say in it."""
+    code = entries(notebook).get("language")
+    return code if isinstance(code, str) else ""

@@ -15,6 +15,9 @@ def apply_preprocessors(
     """Return a copy of a notebook after some preprocessors, none of which needs a gradebook.
 
     Args:
+        course: whose configuration of nbgrader they get.
+        notebook: stays as it is.
+        assignment: nbgrader's name of the assignment, and of the notebook.
         names: the preprocessors' classes in their order, each with its module.
     """
     result = notebook_io.copied(notebook)

@@ -67,6 +67,14 @@ class PrintableStream(io.TextIOBase):
         self.unfiltered = stream
 
     def write(self, text: str) -> int:
+        """Write text with a mark for each character that is not plain.
+
+        Returns:
+            The number of characters of `text`.
+
+        Raises:
+            TypeError: it isn't text.
+        """
         if not isinstance(text, str):
             # click asks by an empty write of bytes whether a stream is a binary one.
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
@@ -74,21 +82,27 @@ class PrintableStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
+        """Flush the stream behind this one."""
         self.unfiltered.flush()
 
     def isatty(self) -> bool:
+        """Return whether the stream behind this one is a terminal."""
         return self.unfiltered.isatty()
 
     def fileno(self) -> int:
+        """Return the descriptor of the stream behind this one."""
         return self.unfiltered.fileno()
 
     def writable(self) -> bool:
+        """Return True: text can be written here."""
         return True
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute here
+        """Return the encoding of the stream behind this one."""
         return self.unfiltered.encoding
 
     @property
-    def errors(self) -> str | None:  # type: ignore[override]
+    def errors(self) -> str | None:  # type: ignore[override]  # typeshed has an attribute here
+        """Return how the stream behind this one treats what it can't encode."""
         return self.unfiltered.errors

@@ -1,4 +1,4 @@
-"""The receipt that a student's zip carries: which files, made when, by whom.
+"""Make and check the receipt that a student's zip carries: which files, made when, by whom.
 
 It proves nothing about its maker; it shows that nothing was changed or mixed up on the way.
 Reading one uses nothing but the standard library, since that happens in the confined reader.
@@ -11,6 +11,7 @@ import json
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 RECEIPT = "receipt.json"
 """The name of the file."""
@@ -24,7 +25,14 @@ _LARGEST = 1024 * 1024
 def make_receipt(
     assignment: str, student: str, time: datetime, files: dict[str, bytes]
 ) -> dict[str, object]:
-    """The receipt of a submission."""
+    """Return the receipt of a submission.
+
+    Args:
+        assignment: what it is handed in for.
+        student: whose it is.
+        time: of handing in, with a time zone.
+        files: the submission's contents by name.
+    """
     hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     return {
         "version": 1,
@@ -37,18 +45,20 @@ def make_receipt(
 
 
 def hash_of_all(hashes: dict[str, str]) -> str:
-    """SHA-256 over the list of hashes as `sha256sum` prints it, sorted by name."""
+    """Return the SHA-256 of the list of hashes as `sha256sum` prints it, sorted by name."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
     return hashlib.sha256(lines.encode("utf-8", "replace")).hexdigest()
 
 
 def receipt_problem(
-    receipt: dict, student: str, assignment: str, digest: Callable[[str], str | None]
+    receipt: dict[str, Any], student: str, assignment: str, digest: Callable[[str], str | None]
 ) -> str:
     """Say what in a receipt contradicts the submission, as part of a sentence; empty if nothing.
 
     Args:
+        receipt: as `read_receipt` returned it, so anything may be in it.
         student: whose the submission is, as the exchange or LMS says.
+        assignment: what it was handed in for.
         digest: the SHA-256 of a file that came with the receipt, by the name it uses; None if
             there is no such file.
     """
@@ -71,8 +81,8 @@ def receipt_problem(
     return ""
 
 
-def read_receipt(content: bytes) -> dict | None:
-    """The receipt in a file called receipt.json; None if it is something else."""
+def read_receipt(content: bytes) -> dict[str, Any] | None:
+    """Return the receipt in a file called receipt.json; None if it is something else."""
     if len(content) > _LARGEST:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What an assignment's solutions were when it was released.
+"""Record what an assignment's solutions were when it was released.
 
 The gradebook keeps checksums of the cells that students get, and so none of the solutions. But
 hidden checks ask the instructor's own solution (`reference`): changed since the release, it
@@ -20,26 +20,28 @@ from autograder.core.notebook_io import is_solution
 from autograder.errors import UserError
 
 
-def record_release(course: Course, assignment: str, masters: dict[str, NotebookNode]) -> None:
-    """Note down the solutions of an assignment that has just been released.
+def record_release(course: Course, assignment: str, sources: dict[str, NotebookNode]) -> None:
+    """Record the solutions of an assignment that has just been released.
 
     Args:
-        masters: the instructor's notebooks by name.
+        course: whose term it is.
+        assignment: its name.
+        sources: the source notebooks by name.
     """
-    found = {name: _digests(master) for name, master in masters.items()}
+    found = {name: _digests(source) for name, source in sources.items()}
     content = json.dumps(found, indent=1, sort_keys=True) + "\n"
     write_file(_place(course, assignment), content.encode("utf-8"))
 
 
 def solutions_changed(
-    course: Course, assignment: str, notebook: str, master: NotebookNode
+    course: Course, assignment: str, notebook: str, source: NotebookNode
 ) -> list[str]:
     """Return the answer cells whose solution isn't the released one; none without a record."""
     try:
         recorded = json.loads(_place(course, assignment).read_text(encoding="utf-8"))[notebook]
     except (OSError, ValueError, KeyError, TypeError):
         return []  # released by nbgrader itself
-    now = _digests(master)
+    now = _digests(source)
     return sorted(name for name in now.keys() | recorded if now.get(name) != recorded.get(name))
 
 
@@ -64,9 +66,9 @@ def _place(course: Course, assignment: str) -> Path:
     return course.term / "released" / f"{assignment}.json"
 
 
-def _digests(master: NotebookNode) -> dict[str, str]:
+def _digests(source: NotebookNode) -> dict[str, str]:
     return {
         cell.id: hashlib.sha256(cell.source.encode("utf-8")).hexdigest()
-        for cell in master.cells
+        for cell in source.cells
         if cell.cell_type == "code" and is_solution(cell)
     }

@@ -1,4 +1,4 @@
-"""Which names can be a student id: safe as a folder's name on every system."""
+"""Decide which names can be a student id: safe as a folder's name on every system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_NAME = 255  # bytes, of a folder
 
 
 def require_student_id(name: str) -> str:
-    """A student id that is safe as a folder's name, in composed Unicode.
+    """Return a student id that is safe as a folder's name, in composed Unicode.
 
     Raises:
         UserError: empty, too long, or with a slash or another character that a path can't hold.

@@ -1,1 +1,1 @@
-"""Making what a student gets back: one page a notebook, harmless to whoever reads it."""
+"""Write what students get back: one HTML page per notebook, safe for every reader to open."""

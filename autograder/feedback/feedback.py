@@ -1,4 +1,4 @@
-"""Writing every student's feedback page."""
+"""Write every student's feedback page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from autograder import i18n
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import one_line
@@ -18,17 +19,18 @@ from autograder.feedback.pool import RenderedPage, render_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
 from autograder.grading.coordinator import Progress
+from autograder.namespace import accepted
 
 
 @dataclass
 class FeedbackResult:
-    """What `feedback` wrote; iterating gives the pages.
+    """What `feedback` wrote; iterating yields the pages.
 
     Attributes:
-        pages: the pages written, whole or plain.
-        failed: by student, a sentence on what could not be done.
-        held: a sentence on what is held back, or "".
-        warnings: a sentence for each fault in the instructor's versions.
+        pages: the pages written, complete or reduced.
+        failed: by student, a sentence that says what could not be done.
+        held: a sentence that says which results are withheld, or "".
+        warnings: a sentence for each problem with a source notebook.
     """
 
     pages: list[Path] = field(default_factory=list)
@@ -53,16 +55,19 @@ def feedback(
 ) -> FeedbackResult:
     """Write one HTML page for each graded notebook to `term/feedback`.
 
-    Whatever one student's page runs into, the others are made.
+    An error in one student's page doesn't affect the others.
 
     Args:
+        course: the course.
+        assignment: the assignment's name.
         students: only these; None for everyone graded.
         explain: explain the answers even before the due date, or without one.
-        choices_shown: show what became of choice questions even before the due date, or
-            without one; `explain` does it too.
+        progress: called with the number of pages done, the number of all, and the student.
+        choices_shown: show the results of choice questions even before the due date, or without
+            one; `explain` implies it.
 
     Raises:
-        UserError: unknown assignment or student, or nothing graded yet.
+        UserError: there is no such assignment, or a student's (or nobody's) was graded.
         EnvironmentFault: the gradebook is in use or can't be reached.
     """
     course.require_assignment(assignment)
@@ -92,7 +97,7 @@ def feedback(
 
 
 class _Run:
-    """One run: what is asked for, and what has come of it."""
+    """One run of `feedback`: its options and its results so far."""
 
     def __init__(self, course: Course, assignment: str, explain: bool, choices_shown: bool) -> None:
         self.result = FeedbackResult()
@@ -103,7 +108,7 @@ class _Run:
         self._plans: dict[str, dict[str, PagePlan]] = {}
 
     def jobs(self, student: str, grades: dict[str, Grades]) -> Iterator[PageJob]:
-        """Yield what a student's pages are made from."""
+        """Yield the jobs that make a student's pages."""
         again = f"run `autograder grade {self._assignment} --again -s {student}`"
         if not grades:
             self.result.failed[student] = f"{student} isn't in the gradebook; {again}."
@@ -118,10 +123,12 @@ class _Run:
                 self._plans_of(notebook),
                 self._explain,
                 self._choices_shown,
+                i18n.domains(),
+                accepted(),
             )
 
     def _plans_of(self, notebook: str) -> dict[str, PagePlan]:
-        """The plan of a notebook's page in each language, read once."""
+        """Return the plan of a notebook's page in each language, read only once."""
         if notebook not in self._plans:
             plans = self._plans[notebook] = {}
             for language in self._course.languages():
@@ -129,12 +136,13 @@ class _Run:
                     plans[language] = page_plan(self._course, language, self._assignment, notebook)
                 except UserError as error:
                     self.result.warnings.append(
-                        f"The instructor's {notebook} ({language}) gave no explanations: {error}"
+                        f"The source notebook {notebook} ({language}) couldn't be used for "
+                        f"explanations: {error}"
                     )
         return self._plans[notebook]
 
     def write(self, made: RenderedPage) -> None:
-        """Put a page in its place, and note whom it could not be made for as it should."""
+        """Write a page, and note if it could only be made in part."""
         job = made.job
         path = self._course.feedback / job.student / self._assignment / f"{job.notebook}.html"
         try:
@@ -151,7 +159,7 @@ class _Run:
             )
 
     def note_withheld(self, jobs: list[PageJob]) -> None:
-        """Say which questions are held back, and how they can be shown."""
+        """Note which results are withheld, and how to show them."""
         if self._explain or self._choices_shown:
             return
         count, until = 0, []
@@ -167,11 +175,11 @@ class _Run:
 
 def _withheld_sentence(assignment: str, count: int, until: list[datetime | None]) -> str:
     known = [one for one in until if one is not None]
-    what = f"What became of {count} choice questions is held back"
-    show = f"`autograder feedback {assignment} --show-choices` shows it now"
+    what = f"The results of {count} choice question{'' if count == 1 else 's'} are withheld"
+    show = f"`autograder feedback {assignment} --show-choices` shows them now"
     if not known:
         return f"{what}, because {assignment} has no due date; {show}."
     return (
         f"{what} until {max(known):%Y-%m-%d %H:%M} UTC, because until then a quiz could be solved "
-        f"by handing in again; run `feedback` again then, or {show}."
+        f"by submitting again; run `feedback` again after that, or {show}."
     )

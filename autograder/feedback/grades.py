@@ -1,25 +1,26 @@
-"""Read what the gradebook has on submissions, as plain data that a page's process can be given.
+"""Read the grades of submissions from the gradebook, as plain data for the pages' processes.
 
-The number of queries does not grow with the class.
+The number of queries doesn't grow with the class.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
+    from sqlalchemy import Select
 
 
 @dataclass(frozen=True)
 class CellGrade:
-    """What the gradebook has on one graded cell.
+    """The grade of one graded cell.
 
     Attributes:
-        by_hand: whether a person gave the points.
-        waiting: whether it waits for a person.
+        by_hand: whether it was graded manually.
+        waiting: whether it is waiting for manual grading.
     """
 
     points: float
@@ -30,15 +31,15 @@ class CellGrade:
 
 @dataclass(frozen=True)
 class Grades:
-    """What the gradebook has on one notebook of a submission.
+    """The grades of one notebook of a submission.
 
     Attributes:
-        received: when it came in, in UTC.
-        due: this student's due date in UTC, an extension included, if there is one.
-        late_seconds: how late it came in; 0 when in time.
-        penalty: the points taken for that.
-        cells: by grade id.
-        comments: of graders, by the grade id of the answer they are on.
+        received: when it was submitted, in naive UTC.
+        due: this student's due date with any extension, in naive UTC; None if there is none.
+        late_seconds: how late it was submitted; 0 if it was in time.
+        penalty: the points deducted for lateness.
+        cells: the grades by grade id.
+        comments: the graders' comments by the grade id of the answer.
     """
 
     received: datetime | None
@@ -55,7 +56,9 @@ def read_grades(
     """Return the grades of every submission to an assignment, by student and notebook.
 
     Args:
-        student: only this one's.
+        gradebook: the open gradebook.
+        assignment: the assignment's name.
+        student: only this student's; None for everyone's.
     """
     from nbgrader.api import (
         Assignment,
@@ -70,7 +73,7 @@ def read_grades(
     )
     from sqlalchemy import func, select
 
-    def of_submissions(query: object) -> object:
+    def of_submissions(query: Select[Any]) -> Select[Any]:
         query = (
             query.join(
                 SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id

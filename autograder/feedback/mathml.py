@@ -1,7 +1,7 @@
-"""TeX to MathML, which browsers show by themselves: nothing has to be loaded or run for it.
+r"""Convert TeX to MathML, which browsers render without loading or running anything.
 
-latex2mathml converts; what it gives is read strictly and only known elements and values are
-kept, because `\\href`, `\\style` and markup inside `\\text` come through it as they are.
+latex2mathml converts; its output is parsed strictly and only known elements and values are
+kept, because it passes `\href`, `\style` and markup inside `\text` through.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 MAX_TEX_CHARS = 2_000
-"""The most characters of TeX that are converted; longer ones are shown as they were typed."""
+"""The most characters of a formula that is converted; a longer one is shown as TeX."""
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _ELEMENTS = frozenset(
@@ -80,27 +80,27 @@ _ATTRIBUTES = frozenset(
         "depth",
     ]
 )
-# Words, colours and lengths under 100; nothing with a colon, a quote or a parenthesis.
+# Words, colors and lengths under 100; nothing with a colon, a quote or a parenthesis.
 _VALUE = re.compile(r"[a-zA-Z-]{1,24}|#[0-9a-fA-F]{3,8}|-?\d{0,2}(?:\.\d{1,4})?(?:[a-z]{2}|%)?")
 
-# A few macros that use each other can unfold to more than memory holds.
+# A few macros that use each other can expand to more than memory holds.
 _DEFINES = re.compile(
     r"\\(?:[egx]?def|let|(?:re)?newcommand|providecommand|newenvironment|Declare)"
 )
 
 
 def mathml(tex: str, block: bool = False) -> str:
-    """A formula as a `<math>` element, or as code where it can't be one."""
+    """Return a formula as a `<math>` element, or as code if it can't be converted."""
     try:
         if len(tex) > MAX_TEX_CHARS or _DEFINES.search(tex):
             raise ValueError(tex[:20])
-        # It takes over a tenth of a second to import, and not every page has a formula.
+        # The import takes over 0.1 s, and not every page has a formula.
         from latex2mathml.converter import convert
 
         made = convert(tex.strip(), display="block" if block else "inline")
         return _kept(ElementTree.fromstring(made))
-    # The converter has an exception for each way in which TeX can be wrong, and for some none
-    # of its own (KeyError, IndexError).
+    # The converter has an exception for each kind of invalid TeX, and for some it raises
+    # KeyError or IndexError.
     except Exception:
         return f"<code>{html.escape(tex)}</code>"
 

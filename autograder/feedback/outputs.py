@@ -1,8 +1,8 @@
-"""What cells displayed, reduced to what every reader can be shown.
+"""Reduce the outputs of cells to what is safe to show.
 
-One way for both readers: the student on the feedback page, the instructor in Formgrader. Each
-output becomes text, a PNG or JPEG picture, or harmless HTML, and nothing else; what is left out
-is said where it was.
+Both readers get the same: the student on the feedback page and the instructor in Formgrader.
+Each output becomes text, a PNG or JPEG image, or sanitized HTML; where something is left out, a
+remark says so.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
+from autograder.checks import MIME_TYPE, record_in
 from autograder.core.images import checked
 from autograder.core.notebook_io import grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.mathml import mathml
 from autograder.feedback.sanitize import clean_html, markdown_to_html
 from autograder.feedback.text import MAX_TEXT_CHARS, plain, readable
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
+from autograder.i18n import _, speaking
 
 MAX_CELL_OUTPUTS = 30
 """The most outputs of one cell."""
@@ -33,22 +33,22 @@ MAX_SOURCE_LINES = 1_000
 """The most lines of a cell's source."""
 
 MAX_PAGE_TEXT_CHARS = 1_000_000
-"""The most characters of text and HTML in all outputs of a page, pictures not counted."""
+"""The most characters of text and HTML in all outputs of a page, not counting images."""
 
 MAX_PAGE_IMAGE_CHARS = 16 * 1024 * 1024
-"""The most characters of encoded pictures on a page."""
+"""The most characters of base64-encoded images on a page."""
 
 MAX_PAGE_SOURCE_CHARS = 300_000
-"""The most characters of the student's own cells on a page; answers are always shown."""
+"""The most characters of cells that the student added on a page; answers are always shown."""
 
 MAX_STUDENT_CELLS = 500
-"""The most cells of the student's own on a page."""
+"""The most cells that the student added on a page."""
 
 MAX_CLEANED_CHARS = 2_000_000
-"""The most characters of HTML, markdown and TeX that are cleaned for a page, shown or not."""
+"""The most characters of HTML, Markdown and TeX that are sanitized for a page, shown or not."""
 
 MAX_CHECKED_IMAGE_CHARS = 4 * MAX_PAGE_IMAGE_CHARS
-"""The most characters of encoded pictures that are looked at for a page, shown or not."""
+"""The most characters of base64-encoded images that are checked for a page, shown or not."""
 
 _IMAGES = ("image/png", "image/jpeg")
 _MARKUP = ("text/html", "text/markdown", "text/latex")
@@ -57,32 +57,32 @@ _SCRIPTS = ("application/javascript", "text/javascript")
 
 @dataclass
 class _Budget:
-    """What a page can still take."""
+    """How much a page can still take, in characters and cells."""
 
     text: int = MAX_PAGE_TEXT_CHARS
-    pictures: int = MAX_PAGE_IMAGE_CHARS
+    images: int = MAX_PAGE_IMAGE_CHARS
     source: int = MAX_PAGE_SOURCE_CHARS
     cells: int = MAX_STUDENT_CELLS
     work: int = MAX_CLEANED_CHARS
-    picture_work: int = MAX_CHECKED_IMAGE_CHARS
+    image_work: int = MAX_CHECKED_IMAGE_CHARS
 
     def allows_rendering(self, output: NotebookNode) -> bool:
-        """Whether an output may fit, before any work is done on it; the work is counted.
+        """Return whether an output may fit, and count the work of finding that out.
 
-        Without this, outputs that don't fit would each be cleaned to find that out.
+        Without this, every output that doesn't fit would first be sanitized.
         """
         data = output.get("data", {})
         rich = sum(_length(data.get(mime)) for mime in _MARKUP)
-        pictures = sum(_length(data.get(mime)) for mime in _IMAGES)
+        images = sum(_length(data.get(mime)) for mime in _IMAGES)
         if "data:image/" in str(data.get("text/html", ""))[:MAX_PAGE_IMAGE_CHARS]:
-            rich, pictures = 0, pictures + rich
+            rich, images = 0, images + rich
         self.work -= rich
-        self.picture_work -= pictures
-        return self.text > 0 and self.work >= 0 and self.picture_work >= 0
+        self.image_work -= images
+        return self.text > 0 and self.work >= 0 and self.image_work >= 0
 
     def admits_cell(self, cell: NotebookNode) -> bool:
-        """Whether a cell of the student's own fits; then its place is taken."""
-        # An empty cell takes room on the page as well.
+        """Return whether a cell that the student added fits, and count it if so."""
+        # An empty cell takes space on the page as well.
         if self.cells <= 0 or self.source < len(cell.source):
             return False
         self.cells -= 1
@@ -90,36 +90,37 @@ class _Budget:
         return True
 
     def admits(self, output: NotebookNode) -> bool:
-        """Whether the output fits; then its place is taken."""
+        """Return whether an output fits, and count it if so."""
         data = output.get("data", {})
-        pictures = sum(len(data[mime]) for mime in _IMAGES if mime in data)
+        images = sum(len(data[mime]) for mime in _IMAGES if mime in data)
         shown = data.get("text/html", "")
         if "data:image/" in shown:
-            pictures += len(shown)
+            images += len(shown)
         text = len(output.get("text", "")) + sum(map(len, output.get("traceback", [])))
-        text += 0 if pictures else len(shown) + len(data.get("text/plain", ""))
-        if text > self.text or pictures > self.pictures:
+        text += 0 if images else len(shown) + len(data.get("text/plain", ""))
+        if text > self.text or images > self.images:
             return False
         self.text -= text
-        self.pictures -= pictures
+        self.images -= images
         return True
 
 
 class ReadableOutputs(Preprocessor):
-    """Make a notebook's outputs, raw cells and overlong sources fit to be shown.
+    """Make a notebook's outputs, raw cells and long sources safe to show.
 
-    For what is shown only: the graded notebook itself keeps what it has.
+    Only what is shown is reduced; the graded notebook itself isn't changed.
     """
 
     def __init__(self, **settings: object) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
         self.enabled = True
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Make a notebook safe to show, in place."""
         budget = _Budget()
-        # Widgets are code that a page would load and run.
+        # A page would load and run the code of widgets.
         nb.metadata.pop("widgets", None)
         with speaking(shown_language(nb)):
             cells, left_out = [], 0
@@ -131,7 +132,7 @@ class ReadableOutputs(Preprocessor):
                 _make_readable(cell, budget)
                 cells.append(cell)
             if left_out:
-                said = _("{count:,} more cells of your own are left out here.")
+                said = _("{count:,} more of your own cells are left out here.")
                 cells.append(new_markdown_cell(f"*{said.format(count=left_out)}*", id="left-out"))
             nb.cells = cells
         return nb, resources
@@ -159,9 +160,9 @@ def _make_readable(cell: NotebookNode, budget: _Budget) -> None:
 
 
 def _limit_attachments(cell: NotebookNode, budget: _Budget) -> None:
-    """Drop the attachments of a cell that would take more room than is left.
+    """Drop the attachments of a cell if they don't fit.
 
-    Each mention of an attachment, by a reference too, puts the whole picture into the page again.
+    Each reference to an attachment puts the whole image into the page once more.
     """
     attachments = cell.get("attachments")
     if not attachments:
@@ -170,11 +171,11 @@ def _limit_attachments(cell: NotebookNode, budget: _Budget) -> None:
         (_length(one) for bundle in attachments.values() for one in _values(bundle)), default=0
     )
     needed = largest * cell.source.count("![")
-    budget.picture_work -= needed
-    if needed > budget.pictures or budget.picture_work < 0:
+    budget.image_work -= needed
+    if needed > budget.images or budget.image_work < 0:
         del cell["attachments"]
     else:
-        budget.pictures -= needed
+        budget.images -= needed
 
 
 def _values(bundle: object) -> list[object]:
@@ -182,7 +183,7 @@ def _values(bundle: object) -> list[object]:
 
 
 def _length(value: object) -> int:
-    """The characters of a display's data, whether in one piece or in lines."""
+    """Return the number of characters of an output's data, whether a string or a list of lines."""
     if isinstance(value, list):
         return sum(map(_length, value))
     return len(value) if isinstance(value, str) else 0
@@ -202,13 +203,13 @@ def _within_budget(outputs: list[NotebookNode], budget: _Budget) -> list[Noteboo
 
 
 def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
-    """Outputs with what was printed in pieces put together."""
+    """Return the outputs with consecutive pieces of a stream joined."""
     found: list[NotebookNode] = []
     pieces: list[str] = []
     for output in outputs:
         stream = output.output_type == "stream"
         text = output.get("text", "") if stream else ""
-        # Joining a string takes it apart into characters, at fifty bytes each.
+        # "".join would take a string apart into characters, at fifty bytes each.
         text = text if isinstance(text, str) else "".join(text)
         if stream and found and found[-1].get("name") == output.name:
             pieces.append(text)
@@ -223,7 +224,7 @@ def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
 
 
 def _shown(output: NotebookNode) -> Iterable[NotebookNode]:
-    """One output as a reader gets it, and a word on what of it is missing."""
+    """Yield an output as it is shown, and a remark if something is missing."""
     if output.output_type == "stream":
         yield new_output("stream", name=output.name, text=readable(output.text))
     elif output.output_type == "error":
@@ -235,13 +236,14 @@ def _shown(output: NotebookNode) -> Iterable[NotebookNode]:
 def _error(output: NotebookNode) -> NotebookNode:
     name, value = readable(output.ename, 200, 1), readable(output.evalue, 2_000, 20)
     lines = readable("\n".join(map(str, output.get("traceback", []))), lines=60).split("\n")
-    return new_output("error", ename=name, evalue=value, traceback=lines)
+    error: NotebookNode = new_output("error", ename=name, evalue=value, traceback=lines)
+    return error
 
 
 def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
     data = output.get("data", {})
-    record = data.get(MIME_TYPE)
-    kept = {MIME_TYPE: record} if is_record(record) else {}
+    record = record_in(data)
+    kept = {} if record is None else {MIME_TYPE: record}
     made, missing = _best(data, output.get("metadata", {}))
     if made is None and "text/plain" in data:
         made = _display({"text/plain": readable(data["text/plain"])})
@@ -252,38 +254,38 @@ def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
         yield _remark(missing)
 
 
-def _best(data: dict, metadata: dict) -> tuple[NotebookNode | None, str]:
-    """The richest form of a display that can be shown, and what to say if that isn't all."""
+def _best(data: dict[str, Any], metadata: dict[str, Any]) -> tuple[NotebookNode | None, str]:
+    """Return the richest representation that can be shown, and what to say if none can."""
     if "text/html" in data:
         cleaned = clean_html(data["text/html"])
         if cleaned is None:
-            return None, _("A display is left out here: it is too long.")
+            return None, _("An output is left out here: it is too long.")
         if cleaned:
             return _display({"text/html": cleaned}), ""
     if "text/markdown" in data:
         return _display({"text/html": markdown_to_html(data["text/markdown"])}), ""
     for mime in _IMAGES:
         if mime in data:
-            picture = checked(mime, plain(data[mime]))
-            if picture is not None:
-                return _display({mime: picture}, {mime: _image_metadata(mime, metadata)}), ""
-            return None, _("A picture is left out here: it is too large, or not a picture.")
+            image = checked(mime, plain(data[mime]))
+            if image is not None:
+                return _display({mime: image}, {mime: _image_metadata(mime, metadata)}), ""
+            return None, _("An image is left out here: it is too large, or not an image.")
     if "text/latex" in data:
         tex = plain(data["text/latex"]).strip()
         return _display({"text/html": f"<p>{mathml(tex.strip('$'), block=True)}</p>"}), ""
     if "image/svg+xml" in data:
-        return None, _("An SVG picture is left out here: shown as PNG it would stay.")
+        return None, _("An SVG image is left out here; display it as PNG to keep it.")
     if "text/html" in data or any(mime in data for mime in _SCRIPTS) or _is_widget(data):
-        return None, _("An interactive part is left out here: it only works in the notebook.")
+        return None, _("An interactive output is left out here: it only works in the notebook.")
     return None, ""
 
 
-def _is_widget(data: dict) -> bool:
+def _is_widget(data: dict[str, Any]) -> bool:
     return any(mime.startswith("application/vnd.jupyter.widget") for mime in data)
 
 
-def _image_metadata(mime: str, metadata: dict) -> dict:
-    """The size that a picture is meant to be shown at, and its words."""
+def _image_metadata(mime: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the size to show an image at, and its alternative text."""
     own = metadata.get(mime)
     found = {**metadata, **(own if isinstance(own, dict) else {})}
     sizes = {
@@ -295,10 +297,11 @@ def _image_metadata(mime: str, metadata: dict) -> dict:
     return {**sizes, **({"alt": readable(alt, 1_000, 5)} if isinstance(alt, str) else {})}
 
 
-def _display(data: dict, metadata: dict | None = None) -> NotebookNode:
-    return new_output("display_data", data=data, metadata=metadata or {})
+def _display(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> NotebookNode:
+    display: NotebookNode = new_output("display_data", data=data, metadata=metadata or {})
+    return display
 
 
 def _remark(text: str) -> NotebookNode:
-    """A remark of ours among a cell's outputs."""
+    """Return a remark to put among a cell's outputs."""
     return _display({"text/html": f"<p><em>{html.escape(text)}</em></p>"})

@@ -1,7 +1,7 @@
-"""The page that a student gets back: one file, in the notebook's language, that loads nothing.
+"""Render the feedback page: one file, in the notebook's language, that loads nothing.
 
-The template (`templates/feedback.html.j2`) escapes by itself; what it takes as HTML comes from
-`sanitize` and `outputs` only. A Content-Security-Policy in the page is the second wall.
+The template (`templates/feedback.html.j2`) escapes everything but the HTML that comes from
+`sanitize` and `outputs`. A Content-Security-Policy in the page is the second line of defense.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from nbconvert.exporters import Exporter
+from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
+from autograder.checks import is_shown, record_in
 from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import (
     copied,
-    course_metadata,
     grade_id,
     is_explanation,
     is_solution,
@@ -32,19 +34,25 @@ from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, W
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
 from autograder.grading.result import GradedCell, graded_cells
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE, is_record
-from beyond.locale import _
+from autograder.i18n import _, speaking
+from autograder.namespace import entries
 
 MAX_NOTES = 200
-"""The most notes about a submission that are looked at."""
+"""The most notes about a submission that are shown."""
 
-_HEADINGS_DOWN = 2  # the page's own headings are of levels 1 and 2
+_HEADINGS_DOWN = 2  # the page itself has headings of levels 1 and 2
 
 
 @dataclass(frozen=True)
 class Question:
-    """A line of the table of scores."""
+    """One row of the score table.
+
+    Attributes:
+        name: the grade id.
+        grade: the points.
+        words: why it got these points.
+        held: whether its result is withheld.
+    """
 
     name: str
     grade: CellGrade
@@ -53,7 +61,7 @@ class Question:
 
     @property
     def state(self) -> str:
-        """ "held", "waiting", "full", "part" or "none"."""
+        """Its CSS class: "held", "waiting", "full", "part" or "none"."""
         if self.held:
             return "held"
         if self.grade.waiting:
@@ -65,7 +73,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Check:
-    """A line of a test's checks."""
+    """One check of a test."""
 
     name: str
     passed: bool
@@ -77,13 +85,15 @@ class Part:
     """A cell on the page.
 
     Attributes:
-        kind: "prose", "explanation", "answer", "test", "given" or "own".
+        kind: its CSS class: "prose", "explanation", "answer", "test", "read-only" or "own"
+            (added by the student).
         name: the cell's grade id, or "".
-        prose: markdown as HTML, for a markdown cell.
-        code: highlighted source, for a code cell.
-        checks: what its checks found, for a test.
-        outputs: as `ReadableOutputs` made them, without the record of checks.
-        comment: of a grader, as HTML.
+        question: its row in the score table, if it has one.
+        prose: the HTML of a Markdown cell.
+        code: the highlighted source of a code cell.
+        checks: the results of a test's checks.
+        outputs: its outputs from `ReadableOutputs`, without the record of checks.
+        comment: a grader's comment, as HTML.
     """
 
     kind: str
@@ -97,47 +107,59 @@ class Part:
 
 
 class FeedbackPage(Exporter):
-    """nbconvert's way to the page, so that Formgrader and the command share it."""
+    """Export the page through nbconvert, so that Formgrader and the command share it."""
 
     file_extension = ".html"
     output_mimetype = "text/html"
 
-    def _preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+    def _preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
         # nbconvert also validates the notebook after each step, which takes minutes and hundreds
         # of megabytes where outputs are many or long.
         for step in self._preprocessors:
             nb, resources = step(nb, resources)
         return nb, resources
 
-    def from_notebook_node(
-        self, nb: NotebookNode, resources: dict | None = None, **options: object
-    ) -> tuple[str, dict]:
-        # Points and reasons come from the whole tests, before they are reduced.
+    def from_notebook_node(  # type: ignore[override]  # exporters of text return text
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: object
+    ) -> tuple[str, ResourcesDict]:
+        """Return the page of a graded notebook, and the resources.
+
+        Args:
+            nb: the graded notebook, as grading wrote it.
+            resources: nbgrader's names of student, assignment and notebook.
+            options: ignored.
+        """
+        # Points and reasons come from the complete tests, before hidden parts are removed.
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in graded_cells(nb)}
-        nb, resources = self._preprocess(copied(nb), self._init_resources(resources))
+            results = {one.grade_id: one for one in graded_cells(nb)}
+        prepared = self._init_resources(resources)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
+        nb, prepared = self._preprocess(copied(nb), prepared)
         page = render(
-            nb, resources[GRADES], verdicts, resources["nbgrader"], resources.get(HELD, Withheld())
+            nb, prepared[GRADES], results, prepared["nbgrader"], prepared.get(HELD, Withheld())
         )
-        return page, resources
+        return page, prepared
 
 
 def render(
     nb: NotebookNode,
     grades: Grades,
-    verdicts: dict[str, GradedCell],
+    results: dict[str, GradedCell],
     names: dict[str, str],
     held: Withheld = Withheld(),  # noqa: B008 - frozen
     left_out: str = "",
 ) -> str:
-    """The page of a notebook that went through the steps of feedback.
+    """Return the page of a notebook that the feedback preprocessors have processed.
 
     Args:
-        verdicts: by grade id.
+        nb: the processed notebook.
+        grades: its grades.
+        results: the results of its graded cells, by grade id.
         names: nbgrader's "student", "assignment" and "notebook".
-        held: what is held back.
-        left_out: a msgid that says why the notebook isn't shown; then its cells stay away, and
-            the questions are those of the gradebook.
+        held: the questions whose results are withheld.
+        left_out: a msgid that says why the notebook isn't shown; then the page has no cells,
+            and its questions are those of the gradebook. "" to show the notebook.
     """
     language = shown_language(nb)
     with speaking(language):
@@ -149,7 +171,7 @@ def render(
                 name,
                 grades.cells[name],
                 _reason(
-                    grades.cells[name], verdicts.get(name), held if name in held.names else None
+                    grades.cells[name], results.get(name), held if name in held.names else None
                 ),
                 name in held.names,
             )
@@ -158,7 +180,7 @@ def render(
         }
         shown = [one for one in questions.values() if not one.held]
         points = sum(one.grade.points for one in shown)
-        # A penalty may be reckoned from the score, and would tell it.
+        # A penalty may depend on the score, and would reveal it.
         penalty = grades.penalty if len(shown) == len(questions) else 0.0
         return _template().render(
             _=_,
@@ -181,7 +203,7 @@ def render(
 
 
 def _notes(nb: NotebookNode) -> list[str]:
-    notes = [Note(**entry) for entry in course_metadata(nb).get("notes", [])]
+    notes = [Note(**entry) for entry in entries(nb).get("notes", [])]
     return [readable(one, 1_000, 10) for one in texts(notes[:MAX_NOTES])]
 
 
@@ -189,31 +211,31 @@ def _withheld_text(count: int, held: Withheld) -> str:
     if not count:
         return ""
     if held.until is None:
-        return _("Questions held back until your instructor shows them: {count}").format(
+        return _("Questions withheld until your instructor releases them: {count}").format(
             count=count
         )
     return _("Questions shown after {time}: {count}").format(count=count, time=_time(held.until))
 
 
-def _reason(grade: CellGrade, verdict: GradedCell | None, held: Withheld | None) -> str:
-    """What the table says beside the points."""
+def _reason(grade: CellGrade, result: GradedCell | None, held: Withheld | None) -> str:
+    """Return what the table says next to the points."""
     if held is not None:
-        if verdict is not None and not verdict.answered:
+        if result is not None and not result.answered:
             return _("no answer yet")
         if held.until is None:
-            return _("held back until your instructor shows it")
+            return _("withheld until your instructor releases it")
         return _("shown after {time}").format(time=_time(held.until))
     if grade.waiting:
-        return _("waits for a person to grade it")
+        return _("waiting for manual grading")
     if grade.by_hand:
-        return _("graded by a person")
+        return _("graded manually")
     if grade.points >= grade.max_points:
         return _("everything passed")
-    if verdict is None:
+    if result is None:
         return ""
-    if not verdict.answered:
+    if not result.answered:
         return _("no answer yet")
-    return "; ".join(readable(one, 500, 3) for one in verdict.messages)
+    return "; ".join(readable(one, 500, 3) for one in result.messages)
 
 
 def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str, str]) -> Part:
@@ -232,7 +254,7 @@ def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str
         else Markup(markdown_to_html(cell.source, _HEADINGS_DOWN, cell.get("attachments"))),
         code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
         checks=tuple(check for out in outputs for check in _checks(out)),
-        outputs=tuple(out for out in outputs if MIME_TYPE not in out.get("data", {})),
+        outputs=tuple(out for out in outputs if not is_shown(out.get("data"))),
         comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
     )
 
@@ -246,12 +268,12 @@ def _kind(cell: NotebookNode) -> str:
         return "test"
     if cell.id.startswith("own-"):
         return "own"
-    return "given" if cell.cell_type == "code" else "prose"
+    return "read-only" if cell.cell_type == "code" else "prose"
 
 
 def _checks(output: NotebookNode) -> list[Check]:
-    record = output.get("data", {}).get(MIME_TYPE)
-    if not is_record(record):
+    record = record_in(output.get("data"))
+    if record is None:
         return []
     return [
         Check(
@@ -263,7 +285,7 @@ def _checks(output: NotebookNode) -> list[Check]:
     ]
 
 
-# How the page says it.
+# Formatting.
 
 
 def _points(value: float) -> str:
@@ -285,28 +307,28 @@ def _time(value: datetime) -> str:
 
 
 def _harmless(cleaned: str) -> Markup:
-    """An output's HTML, which `ReadableOutputs` made harmless."""
+    """Return an output's HTML, which `ReadableOutputs` has sanitized, as markup."""
     return Markup(lowered(cleaned, _HEADINGS_DOWN))
 
 
 def _highlighting_styles() -> str:
-    return HtmlFormatter(style="vs").get_style_defs(".highlight")
+    return str(HtmlFormatter(style="vs").get_style_defs(".highlight"))
 
 
 def warm_up() -> None:
-    """Load what the first page would load."""
+    """Load everything that rendering the first page would load."""
     highlighted("a = 1")
     _template()
 
 
 @cache
-def _template():
+def _template() -> Template:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Whatever a value's way here was, and however it was encoded in HTML.
+        # Also where a control character was encoded in HTML.
         finalize=printable_value,
     )
     environment.filters.update(points=_points, duration=_duration, time=_time, harmless=_harmless)

@@ -1,4 +1,4 @@
-"""What the instructor's version of a notebook says about its feedback page."""
+"""Read from a source notebook what its feedback page shows, and when."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.notebook_io import course_metadata, grade_id, is_explanation
+from autograder.core.notebook_io import grade_id, is_explanation
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
 class PagePlan:
-    """What a page may tell, and when.
+    """What a page shows, and when.
 
     Attributes:
         explanations: the cells that explain the answers, each with the id of the cell that it
-            follows; None for what stands before every other cell.
+            follows; None for those before the first cell.
         choices: the grade ids of the choice questions.
-        choices_shown: whether what became of them is shown before the due date too.
+        choices_shown: whether their results are shown even before the due date.
     """
 
     explanations: tuple[tuple[str | None, NotebookNode], ...] = ()
@@ -28,21 +29,21 @@ class PagePlan:
 
 
 def page_plan(course: Course, language: str, assignment: str, notebook: str) -> PagePlan:
-    """Read the plan of a notebook's page from the instructor's version in a language.
+    """Read the plan of a notebook's page from its source notebook in a language.
 
     Raises:
-        UserError: it isn't there, or isn't a notebook.
+        UserError: the file is missing, or isn't a notebook.
     """
-    master = notebook_io.read(course.source(language) / assignment / f"{notebook}.ipynb")
+    source = notebook_io.read(course.source(language) / assignment / f"{notebook}.ipynb")
     explanations = []
     last = None
-    for cell in master.cells:
+    for cell in source.cells:
         if is_explanation(cell):
             explanations.append((last, cell))
         else:
             last = cell.id
     return PagePlan(
-        tuple(explanations), choices(master), course_metadata(master).get("show_choices") is True
+        tuple(explanations), choices(source), entries(source).get("show_choices") is True
     )
 
 
@@ -51,5 +52,5 @@ def choices(notebook: NotebookNode) -> frozenset[str]:
     return frozenset(
         name
         for cell in notebook.cells
-        if course_metadata(cell).get("choice") is True and (name := grade_id(cell))
+        if entries(cell).get("choice") is True and (name := grade_id(cell))
     )

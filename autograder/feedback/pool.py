@@ -1,4 +1,4 @@
-"""Make many pages at a time, each in a process that can only harm itself."""
+"""Render many pages at a time, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from autograder.feedback import worker
 from autograder.feedback.worker import NOT_READABLE, PLAIN, REASON, TOO_MUCH, WHOLE, PageJob
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
-"""The most bytes that are taken from a page's process."""
+"""The most bytes that are received from a page's process."""
 
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
-        html: the page, whole or plain.
-        why: why it is only a plain one, for the instructor; "" if it is whole.
+        job: what the page was made from.
+        html: the page, complete or reduced.
+        why: why it is reduced, for the instructor; "" if it is complete.
     """
 
     job: PageJob
@@ -33,10 +34,11 @@ class RenderedPage:
 
 
 def render_pages(jobs: Iterable[PageJob], width: int | None = None) -> Iterator[RenderedPage]:
-    """Yield the page of each job, as it comes.
+    """Yield the page of each job, in the order in which they are done.
 
     Args:
-        width: how many are made at a time; one a core by default.
+        jobs: what the pages are made from.
+        width: how many are rendered at a time; one per core by default.
     """
     waiting = iter(jobs)
     running: list[_Running] = []
@@ -63,9 +65,10 @@ def _cores() -> int:
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    """A context whose processes are forks of one that has everything loaded, where there are any.
+    """Return a context whose processes fork from one that has everything loaded, where possible.
 
-    Not of this process: it has threads (the progress bar's), and locks of theirs would be copied.
+    They don't fork from this process: it has threads (the progress bar's), whose locks would be
+    copied.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -75,14 +78,14 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 class _Running:
-    """A page in the making."""
+    """A page that is being rendered."""
 
     def __init__(self, context: multiprocessing.context.BaseContext, job: PageJob) -> None:
         self.answers: Connection
         self.answers, theirs = context.Pipe(duplex=False)
         self._job = job
         self._plain: bytes | None = None
-        self._process: BaseProcess = context.Process(
+        self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # only subclasses have it
             target=worker.run, args=(job, theirs), daemon=True
         )
         self._process.start()
@@ -90,19 +93,19 @@ class _Running:
         self._until = time.monotonic() + worker.WALL_SECONDS
 
     def left(self) -> float:
-        """Seconds until this page's time is up."""
+        """Return the seconds until this page's time is up."""
         return self._until - time.monotonic()
 
     def look(self) -> RenderedPage | None:
-        """Take what has come; return the page if that was all."""
+        """Receive what has arrived; return the page once it is finished."""
         try:
             if not self.answers.poll():
                 return self._given_up("it took too long") if self.left() <= 0 else None
             message = self.answers.recv_bytes(MAX_PAGE_BYTES)
         except EOFError:
-            return self._given_up("it took more time or memory than a page may")
+            return self._given_up("it took more time or memory than allowed")
         except OSError:
-            return self._given_up("the page became too large")
+            return self._given_up("the page is too large")
         kind, content = message[:1], message[1:]
         if kind == PLAIN:
             self._plain = content
@@ -110,14 +113,16 @@ class _Running:
         if kind == WHOLE:
             self.end()
             return RenderedPage(self._job, content)
-        said = content.decode("utf-8", "replace") if kind == REASON else "its process said nonsense"
+        said = "its process sent an invalid message"
+        if kind == REASON:
+            said = content.decode("utf-8", "replace")
         return self._given_up(one_line(said), NOT_READABLE)
 
-    def _given_up(self, why: str, told: str = TOO_MUCH) -> RenderedPage:
+    def _given_up(self, why: str, remark: str = TOO_MUCH) -> RenderedPage:
         self.end()
         html = self._plain
         if html is None:
-            html = worker.plain_page(self._job, None, told).encode("utf-8")
+            html = worker.plain_page(self._job, None, remark).encode("utf-8")
         return RenderedPage(self._job, html, why)
 
     def end(self) -> None:

@@ -1,8 +1,8 @@
-"""What happens to a graded notebook on its way to the student's feedback page.
+"""The nbconvert preprocessors that turn a graded notebook into what its feedback page shows.
 
-Each step works in two places: in nbgrader's own `generate_feedback`, where it looks up what it
-needs, and in the process that makes one page (`worker`), where `GRADES` and `PLAN` are in the
-resources already, because no gradebook and no other file is in reach.
+Each works in two places: in nbgrader's own `generate_feedback`, where it looks up what it needs,
+and in the process that renders one page (`worker`), where `GRADES` and `PLAN` are already in the
+resources, because that process can reach neither the gradebook nor other files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder.config import COURSE_ID, Course
+from autograder.checks import is_shown
+from autograder.config import Course
 from autograder.core.notebook_io import copied, grade_id, is_test
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
@@ -24,23 +25,23 @@ from autograder.feedback.plan import PagePlan, choices, page_plan
 
 __all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
 
-GRADES = "beyond_grades"
-"""Where in nbconvert's resources the notebook's `Grades` are."""
+GRADES = "autograder_grades"
+"""The key of the notebook's `Grades` in nbconvert's resources."""
 
-PLAN = "beyond_plan"
-"""Where the notebook's `PagePlan` is."""
+PLAN = "autograder_plan"
+"""The key of the notebook's `PagePlan`."""
 
-HELD = "beyond_held"
-"""Where it is said which questions' outcomes are held back, as `Withheld`."""
+HELD = "autograder_held"
+"""The key of the questions whose results are withheld, a `Withheld`."""
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """Questions whose outcome is held back.
+    """Questions whose results are withheld.
 
     Attributes:
         names: their grade ids.
-        until: when it will be shown, in UTC; None if no time is set.
+        until: when they will be shown, in naive UTC; None if there is no due date.
     """
 
     names: frozenset[str] = frozenset()
@@ -48,14 +49,15 @@ class Withheld:
 
 
 class ReadGrades(NbGraderPreprocessor):
-    """Fetch what the gradebook has, in one go."""
+    """Put the grades and the page's plan into the resources."""
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Read the grades and the plan if the resources don't have them yet."""
         if GRADES not in resources:
             names = resources["nbgrader"]
-            with Gradebook(names["db_url"], COURSE_ID) as gradebook:
+            with Gradebook(names["db_url"], self.config.CourseDirectory.course_id) as gradebook:
                 found = read_grades(gradebook, names["assignment"], names["student"])
             resources[GRADES] = found[names["student"]][names["notebook"]]
         if PLAN not in resources:
@@ -68,15 +70,16 @@ class ReadGrades(NbGraderPreprocessor):
 
 
 class ReduceHiddenTests(ClearHiddenTests):
-    """Leave of a test cell what the student knew, and the messages of its checks.
+    """Reduce test cells to their visible part and the messages of their checks.
 
-    What student code printed while a test called it goes, and so do tracebacks, which quote the
-    hidden lines.
+    What student code printed when a test called it is removed, and so are tracebacks, which
+    quote hidden lines.
     """
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: ResourcesDict, cell_index: int
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Reduce a cell if it is a test."""
         if not is_test(cell):
             return cell, resources
         cell, resources = super().preprocess_cell(cell, resources, cell_index)
@@ -91,36 +94,35 @@ class ReduceHiddenTests(ClearHiddenTests):
 
 def _is_said_to_student(output: NotebookNode) -> bool:
     if output.output_type == "error":
-        # What CheckFailed says stands in the record's own output already.
-        return output.ename != "CheckFailed"
-    return (
-        output.output_type == "display_data" and "application/vnd.beyond.checks+json" in output.data
-    )
+        # The record of checks already says what CheckFailed says.
+        return bool(output.ename != "CheckFailed")
+    return output.output_type == "display_data" and is_shown(output.data)
 
 
 def is_over(due: datetime | None) -> bool:
-    """Return whether a due date, in UTC, has passed; without one it hasn't."""
+    """Return whether a due date, in naive UTC, has passed; without one it never has."""
     return due is not None and datetime.now(UTC).replace(tzinfo=None) > due
 
 
 class HoldChoices(NbGraderPreprocessor):
-    """Hold back what became of choice questions until the student's due date has passed.
+    """Withhold the results of choice questions until the student's due date has passed.
 
-    With four choices, whoever sees an outcome after each of four hand-ins has the answer.
-    Without a due date they stay held back: nothing says that no hand-in follows.
+    With four choices, a student who sees the result of each submission needs at most four.
+    Without a due date the results stay withheld: another submission may follow.
     """
 
     shown = Bool(
-        False, help="Show what became of choice questions before the due date, or without one."
+        False, help="Show the results of choice questions before the due date, or without one."
     ).tag(config=True)
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Remove the outputs of the tests whose results are withheld, in place."""
         held = withheld_choices(nb, resources[GRADES], resources[PLAN], shown=self.shown)
         resources[HELD] = held
         for cell in nb.cells:
-            # All that a test left behind: a check, an exception and its absence tell the outcome.
+            # Everything that a test left: checks, an exception, or no exception reveal the result.
             if cell.cell_type == "code" and grade_id(cell) in held.names:
                 cell.outputs = []
         return nb, resources
@@ -129,15 +131,22 @@ class HoldChoices(NbGraderPreprocessor):
 def withheld_choices(
     nb: NotebookNode, grades: Grades, plan: PagePlan, shown: bool = False
 ) -> Withheld:
-    """Return which questions of a graded notebook are held back now."""
+    """Return the questions of a graded notebook whose results are withheld now.
+
+    Args:
+        nb: the graded notebook.
+        grades: its grades.
+        plan: the plan of its page.
+        shown: whether the instructor shows choice questions' results anyway.
+    """
     if shown or plan.choices_shown or is_over(grades.due):
         return Withheld()
-    # What is marked now, and what was marked when it was graded.
+    # Those marked in the source now, and those marked when it was graded.
     return Withheld(frozenset((plan.choices | choices(nb)) & set(grades.cells)), grades.due)
 
 
 class RevealExplanations(NbGraderPreprocessor):
-    """Put the explanations of the answers back, once the due date has passed."""
+    """Insert the explanations of the answers once the due date has passed."""
 
     always = Bool(False, help="Explain the answers whether or not the due date has passed.").tag(
         config=True
@@ -146,6 +155,7 @@ class RevealExplanations(NbGraderPreprocessor):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Insert the explanations, in place, if they may be shown."""
         if not (self.always or is_over(resources[GRADES].due)):
             return nb, resources
         after: dict[str | None, list[NotebookNode]] = {}

@@ -1,7 +1,7 @@
-"""How a written answer is read, beside the answer, for the person who reads it in Formgrader.
+"""Show the rubric of a written answer next to it in Formgrader.
 
-The explanation behind a manually graded cell says what earns points. Students get it with their
-feedback after the due date; a grader needs it before.
+The explanation that follows a manually graded cell says what earns points. Students get it with
+their feedback after the due date; a grader needs it before.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from autograder.errors import UserError
 
 
 class ShowRubrics(Preprocessor):
-    """Put behind each written answer what its master says of how it is read.
+    """Insert the rubric of each written answer after it.
 
-    For Formgrader's page only, which instructors alone can open.
+    For Formgrader only, which only instructors can open.
     """
 
     def __init__(self, **settings: object) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
         self.enabled = True
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Insert the rubrics, in place."""
         rubrics = self._rubrics(nb, resources)
         cells = []
         for cell in nb.cells:
@@ -41,18 +42,18 @@ class ShowRubrics(Preprocessor):
         return nb, resources
 
     def _rubrics(self, nb: NotebookNode, resources: ResourcesDict) -> dict[str, list[str]]:
-        """The explanations of a notebook by the id of the cell that each follows."""
+        """Return the explanations in a source notebook, by the id of the cell that they follow."""
         assignment, notebook = resources.get("assignment_id"), resources.get("notebook_id")
         if not assignment or not notebook:
             return {}
         folder = Course.of(self.config).source(shown_language(nb)) / assignment
         try:
-            master = notebook_io.read(folder / f"{notebook}.ipynb")
-        except UserError:  # the page without rubrics is better than none
+            source = notebook_io.read(folder / f"{notebook}.ipynb")
+        except UserError:  # a page without rubrics is better than no page
             return {}
         found: dict[str, list[str]] = {}
         last = ""
-        for cell in master.cells:
+        for cell in source.cells:
             if is_explanation(cell):
                 found.setdefault(last, []).append(cell.source)
             else:
@@ -61,6 +62,6 @@ class ShowRubrics(Preprocessor):
 
 
 def is_manually_graded(cell: NotebookNode) -> bool:
-    """Whether a person reads a cell's answer."""
+    """Return whether a cell is an answer that is graded manually."""
     metadata = grader_metadata(cell)
     return bool(metadata.get("grade") and metadata.get("solution") and cell.cell_type == "markdown")

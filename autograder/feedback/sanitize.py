@@ -1,9 +1,9 @@
-"""What a student wrote or displayed, as HTML that can't run, load, send or cover anything.
+"""Sanitize what a student wrote or displayed: HTML that can't run, load, send or cover anything.
 
-Markdown is turned into HTML first and cleaned then: what `[x](javascript:…)` becomes is only
-seen afterwards. Cleaning is an allow-list of elements, attributes and values, applied by nh3
-(the Rust library ammonia; maintained, where the bleach that nbconvert brings is not any more).
-The result makes no request: pictures are data, links wait for a click and lead to the web.
+Markdown is rendered first and sanitized then, because only the HTML shows what became of
+`[x](javascript:…)`. The sanitizer is an allow-list of elements, attributes and values, applied by
+nh3 (bindings to the Rust library ammonia; bleach, which nbconvert uses, is no longer maintained).
+The result makes no request: images are data URLs, and links only open when clicked.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from pygments.token import STANDARD_TYPES
 from autograder.core.images import checked_url
 from autograder.feedback.mathml import mathml
 from autograder.feedback.text import plain, shortened
-from beyond.locale import _
+from autograder.i18n import _
 
 MAX_HTML_CHARS = 50_000
-"""The most characters of HTML, pictures not counted, that are cleaned: nested deep enough,
-cleaning takes time that grows with the square of the length."""
+"""The most characters of HTML, not counting images, that are sanitized: for deeply nested HTML,
+the time grows with the square of the length."""
 
 MAX_HTML_DEPTH = 200
-"""The most elements of HTML that may be open at a time."""
+"""The deepest nesting of HTML that is sanitized."""
 
 MAX_MARKDOWN_CHARS = 20_000
-"""The most characters of markdown; of a longer one the beginning and the end stay."""
+"""The most characters of Markdown; a longer text is shortened in the middle."""
 
 _TAGS = frozenset(
     [
@@ -99,7 +99,7 @@ _TAGS = frozenset(
         "wbr",
     ]
 )
-# Their text is no text for a reader.
+# Elements whose text isn't meant for readers.
 _DROPPED = frozenset(
     ["script", "style", "title", "head", "template", "noscript", "iframe", "svg", "math"]
 )
@@ -137,7 +137,7 @@ _VALUES = {
     "dir": re.compile(r"ltr|rtl|auto"),
     "role": re.compile(r"img"),
 }
-# Nothing that moves, covers or loads: no position, no negative length, no url().
+# No position, negative length or url(): nothing may move, cover other elements, or load.
 _STYLES = {
     "text-align": re.compile(r"left|right|center|justify|start|end"),
     "list-style": re.compile(r"none|disc|decimal"),
@@ -148,13 +148,11 @@ _STYLES = {
     "white-space": re.compile(r"normal|nowrap|pre|pre-wrap"),
 }
 _IMAGE_DATA = re.compile(r"data:image/[a-z+]{1,9};base64,[A-Za-z0-9+/=\s]*")
-# In what nh3 gives, no attribute's value holds an unescaped `>`.
+# In nh3's output, no attribute's value contains an unescaped `>`.
 _IMAGE_WITHOUT_SOURCE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
-# MathJax, which nbgrader's pages load from afar, leaves alone what has this class; what runs out
-# of the box stays inside it.
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
-# Empty ones, and those that the next of their kind closes; what holds those is counted.
+# Void elements, and those that the next of their kind closes; their containers are counted.
 _NOT_NESTED = frozenset(
     [
         "area",
@@ -183,14 +181,15 @@ _NOT_NESTED = frozenset(
         "option",
     ]
 )
+# MathJax, which nbgrader's pages load from a CDN, skips this class; overflowing content is clipped.
 _OPEN = '<div class="tex2jax_ignore" style="overflow: auto">'
 
 
 def clean_html(source: str) -> str | None:
-    """HTML of unknown origin, made harmless.
+    """Sanitize HTML of unknown origin.
 
     Returns:
-        "" if nothing to be seen is left; None if it is too long to be cleaned.
+        The sanitized HTML; "" if nothing visible is left; None if it is too long.
     """
     cleaned = _cleaned(plain(source), MAX_HTML_CHARS)
     if cleaned is None:
@@ -199,17 +198,18 @@ def clean_html(source: str) -> str | None:
 
 
 def markdown_to_html(source: str, headings_down: int = 0, attachments: object = None) -> str:
-    """Markdown with formulas as harmless HTML.
+    """Render Markdown with formulas as sanitized HTML.
 
     Args:
-        headings_down: by how many levels headings are lowered, to fit below the page's own.
-        attachments: the cell's attachments, by name.
+        source: the Markdown text, of unknown origin.
+        headings_down: how many levels to lower headings by, to fit below the page's own.
+        attachments: the cell's attachments, by name; anything else is ignored.
     """
     source = shortened(plain(source), MAX_MARKDOWN_CHARS)
     renderer = _Renderer(attachments if isinstance(attachments, dict) else {})
     try:
         rendered = MarkdownWithMath(renderer=renderer).render(source)
-    except Exception:  # whatever a student's text brings mistune to, the page must be made
+    except Exception:  # no text that a student writes may prevent the page
         cleaned = None
     else:
         cleaned = _cleaned(rendered, 10 * MAX_MARKDOWN_CHARS, renderer.mark)
@@ -221,36 +221,36 @@ def markdown_to_html(source: str, headings_down: int = 0, attachments: object = 
 
 
 def highlighted(code: str, language: str = "python") -> str:
-    """Return a program as HTML with its words marked; other text is only escaped."""
+    """Return code as HTML with syntax highlighting; in an unknown language, only escaped."""
     lexer = _LEXERS.get(language)
     if lexer is None:
         return f"<pre><code>{html.escape(code)}</code></pre>"
-    # Where lines hold nothing but spaces, pygments looks from each of them through to the last.
+    # For lines of nothing but spaces, pygments takes time quadratic in their number.
     lines = "\n".join(line.rstrip() for line in code.split("\n"))
-    return highlight(lines, lexer(stripnl=False), HtmlFormatter())
+    return str(highlight(lines, lexer(stripnl=False), HtmlFormatter()))
 
 
 def lowered(cleaned: str, levels: int) -> str:
-    """Harmless HTML with its headings some levels further down."""
+    """Return sanitized HTML with its headings lowered by some levels."""
     return _HEADING.sub(lambda found: f"{found[1]}{min(6, int(found[2]) + levels)}", cleaned)
 
 
 @pass_context
 def markdown_filter(context: Context, source: str) -> str:
-    """`markdown2html` for the templates of nbconvert and nbgrader."""
+    """Replace `markdown2html` in the templates of nbconvert and nbgrader."""
     cell = context.get("cell") or {}
     return markdown_to_html(str(source), attachments=cell.get("attachments"))
 
 
 class _Renderer(IPythonRenderer):
-    """Leaves a mark where a formula stands; MathML itself is never given to the cleaner.
+    """Renders Markdown with a placeholder for each formula: MathML isn't sanitized.
 
-    The mark is an element with quotes in it, which no attribute's value can hold unescaped, so
-    a formula can only appear between elements. It carries a random number, so no source can
-    bring a mark of its own.
+    The placeholder is an element with quotes in it, which no attribute's value can contain
+    unescaped, so a formula can only appear between elements. It contains a random number, so
+    that no source can contain one of its own.
     """
 
-    def __init__(self, attachments: dict) -> None:
+    def __init__(self, attachments: dict[str, dict[str, str]]) -> None:
         super().__init__(escape=False, exclude_anchor_links=True, attachments=attachments)
         self.mark = f"m{secrets.token_hex(8)}"
         self.formulas: list[str] = []
@@ -263,13 +263,13 @@ class _Renderer(IPythonRenderer):
         return self.place(len(self.formulas) - 1)
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        # nbconvert gives up on a notebook with an attachment that isn't there.
+        # nbconvert raises an error for a missing attachment.
         name = url.removeprefix("attachment:")
         return super().image(text, url if name == url or name in self.attachments else "", title)
 
     def block_code(self, code: str, info: str | None = None) -> str:
-        # Of the hundreds of lexers that a student could name, only a few, which are known well
-        # enough and loaded when rights are given up.
+        # Only a few of the hundreds of lexers that a student could name: well-known ones, loaded
+        # before privileges are dropped.
         name = (info or "").split(maxsplit=1)
         return highlighted(code, name[0].lower() if name else "")
 
@@ -295,17 +295,17 @@ def _cleaned(source: str, most: int, mark: str = "") -> str | None:
         url_schemes={"http", "https", "mailto", "data"},
         link_rel="noopener noreferrer nofollow",
     )
-    # Cleaning closes what was left open; that can be many times what was there.
+    # Sanitizing closes elements that were left open, which can multiply the length.
     if len(cleaned) > 8 * len(source) + 1_000:
         return None
     return _IMAGE_WITHOUT_SOURCE.sub(_image_placeholder, cleaned)
 
 
 def _is_too_deep(source: str) -> bool:
-    """Whether more elements are open at a time than honest HTML has, or may be.
+    """Return whether HTML is nested deeper than allowed, or may be.
 
-    Cleaning takes time that grows with the square of the depth, and a formatting element that is
-    never closed is opened again in every paragraph behind it.
+    The time for sanitizing grows with the square of the depth, and a formatting element that is
+    never closed is opened again in every later paragraph.
     """
     opened: collections.Counter[str] = collections.Counter()
     depth = 0
@@ -325,14 +325,16 @@ def _is_too_deep(source: str) -> bool:
 
 
 def _image_placeholder(found: re.Match[str]) -> str:
-    """Words where a picture stood that may not be loaded; its own words stay."""
+    """Return the text that replaces an image that isn't shown, with its alternative text."""
     alt = re.search(r' alt="([^"]+)"', found.group())
-    said = html.escape(_("a picture is left out: only PNG and JPEG in the notebook are shown"))
+    said = html.escape(
+        _("an image is left out: only PNG and JPEG images embedded in the notebook are shown")
+    )
     return f"<em>[{alt.group(1) + ': ' if alt else ''}{said}]</em>"
 
 
 def _kept_value(mark: str, tag: str, name: str, value: str) -> str | None:
-    """An attribute's value, as much of it as may stay; None drops the attribute."""
+    """Return the allowed part of an attribute's value; None drops the attribute."""
     if name == "src":
         return checked_url(value)
     if name == "class":

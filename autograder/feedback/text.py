@@ -1,16 +1,16 @@
-"""Text as a reader can use it: without control characters, cut where it is too long.
+"""Make text readable: without control characters, and shortened if it is too long.
 
-What is cut is said in the place where it was, in the current language.
+A remark in the current language says where text was left out.
 """
 
 from __future__ import annotations
 
 import re
 
-from beyond.locale import _
+from autograder.i18n import _
 
 MAX_LINES = 200
-"""The most lines of one text; of a longer one the beginning and the end stay."""
+"""The most lines of one text; a longer one is shortened in the middle."""
 
 MAX_LINE_CHARS = 2_000
 """The most characters of one line."""
@@ -25,9 +25,9 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plain(text: object) -> str:
-    """Text without terminal escapes and control characters; half characters become `?`.
+    """Return text without terminal escapes and control characters; lone surrogates become `?`.
 
-    A line that was written over, as progress bars do, is as it was at the end.
+    Of a line that was overwritten, as progress bars do, only the last version is kept.
     """
     text = "".join(map(str, text)) if isinstance(text, list) else str(text)
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
@@ -41,7 +41,13 @@ def _last_written(line: str) -> str:
 
 
 def shortened(text: str, most: int = MAX_TEXT_CHARS, lines: int = MAX_LINES) -> str:
-    """At most about `most` characters, beginning and end, with a word on what is left out."""
+    """Shorten text in the middle, with a remark on how much is left out.
+
+    Args:
+        text: the text.
+        most: the most characters, not counting the remark.
+        lines: the most lines.
+    """
     found = text.split("\n")
     if len(found) > lines:
         head = max(1, lines * 2 // 3)
@@ -53,7 +59,7 @@ def shortened(text: str, most: int = MAX_TEXT_CHARS, lines: int = MAX_LINES) -> 
 
 
 def _cut(text: str, most: int) -> str:
-    if len(text) <= most + 100:  # the words that say it are as long
+    if len(text) <= most + 100:  # the remark is about as long
         return text
     head = most * 2 // 3
     gone = len(text) - most
@@ -62,5 +68,11 @@ def _cut(text: str, most: int) -> str:
 
 
 def readable(text: object, most: int = MAX_TEXT_CHARS, lines: int = MAX_LINES) -> str:
-    """`plain`, then `shortened`."""
+    """Return text without control characters, and shortened if it is too long.
+
+    Args:
+        text: a string, or a list of lines as notebooks have it.
+        most: the most characters, not counting a remark on what is left out.
+        lines: the most lines.
+    """
     return shortened(plain(text), most, lines)

@@ -1,8 +1,8 @@
-"""Make one page in a process of its own, which is bounded in time and memory.
+"""Render one page in a process of its own, with limits on time and memory.
 
-The process gets plain data and gives back HTML. It has no gradebook, and where it was started as
-root it gives that up before it looks at a student's work. First it hands over a plain page with
-points and reasons, then the whole one: whatever befalls it in between, there is a page.
+The process gets plain data and returns HTML. It can't reach the gradebook, and if it was started
+as root, it drops its privileges before it parses a student's work. First it sends a reduced page
+with points and reasons, then the complete one, so there is a page even if it fails in between.
 """
 
 from __future__ import annotations
@@ -17,39 +17,41 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook, reads
 from traitlets.config import Config
 
+from autograder import i18n
 from autograder.config import FEEDBACK_STEPS
 from autograder.core.messages import N_
 from autograder.core.notebook_language import shown_language
-from autograder.feedback import preload  # noqa: F401 - before rights are given up
+from autograder.feedback import preload  # noqa: F401 - loads all before privileges are dropped
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
+from autograder.namespace import accept
 
 CPU_SECONDS = 8
-"""The processor time that one page may take."""
+"""The most CPU time that one page may take, in seconds."""
 
 WALL_SECONDS = 45.0
-"""The longest that one page may take on a machine that is busy with others."""
+"""The most wall-clock time that one page may take, in seconds: the machine may be busy."""
 
 MAX_MEMORY_BYTES = 224 * 1024 * 1024
-"""The bytes that one page may take beyond what its process begins with."""
+"""The most memory that one page may take beyond what its process starts with."""
 
 MAX_NOTEBOOK_BYTES = 64 * 1024 * 1024
-"""The most bytes of a graded notebook that are read; grading writes smaller ones."""
+"""The most bytes of a graded notebook; grading writes smaller ones."""
 
 PLAIN, WHOLE, REASON = b"p", b"w", b"r"
-"""What a message of the process holds, by its first byte."""
+"""The first byte of a message: a reduced page, the complete page, or why it failed."""
 
 TOO_MUCH = N_(
-    "Your notebook is not shown here, because showing it takes more time or memory than a page "
-    "may. Your points and their reasons are complete; your own copy of the notebook is as it was."
+    "Your notebook isn't shown here because displaying it takes too much time or memory. Your "
+    "points and the reasons for them are complete, and your own copy of the notebook is unchanged."
 )
 NOT_READABLE = N_(
-    "Your notebook is not shown here, because the graded copy can't be read. Your points are "
-    "complete; your instructor has been told."
+    "Your notebook isn't shown here because the graded copy can't be read. Your points are "
+    "complete, and your instructor has been notified."
 )
 
 _NOBODY = 65534
@@ -57,13 +59,16 @@ _NOBODY = 65534
 
 @dataclass(frozen=True)
 class PageJob:
-    """All that a page is made from.
+    """Everything that a page is made from.
 
     Attributes:
         path: the graded notebook.
-        plans: by language.
-        explain: explain the answers before the due date too.
-        choices_shown: show what became of choice questions before the due date too.
+        grades: its grades.
+        plans: the plan of its page, by language.
+        explain: whether to explain the answers even before the due date.
+        choices_shown: whether to show results of choice questions even before the due date.
+        texts: whose translations the page is made with.
+        namespaces: the keys of the grader's entries in the notebook's metadata.
     """
 
     student: str
@@ -74,23 +79,29 @@ class PageJob:
     plans: dict[str, PagePlan] = field(default_factory=dict)
     explain: bool = False
     choices_shown: bool = False
+    texts: tuple[i18n.Domain, ...] = ()
+    namespaces: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
+        """The names of student, assignment and notebook, as nbgrader's resources have them."""
         return {"student": self.student, "assignment": self.assignment, "notebook": self.notebook}
 
     def plan(self, language: str) -> PagePlan:
-        """The plan in a language; a choice question is one in every language."""
+        """Return the plan in a language; a choice question in one language is one in all."""
         own = self.plans.get(language, PagePlan())
         choices = frozenset().union(*(one.choices for one in self.plans.values()))
         return replace(own, choices=choices)
 
 
 def run(job: PageJob, answers: Connection) -> None:
-    """Make a page and send it: the process's main function."""
+    """Render a page and send it: the process's main function."""
     _silence_standard_streams()
     try:
         content = _content(job.path)
+        i18n.use(job.texts)
+        for one in job.namespaces:
+            accept(one)
         _limit_resources()
         _give_up_rights()
         nb = reads(content.decode("utf-8"))
@@ -98,21 +109,21 @@ def run(job: PageJob, answers: Connection) -> None:
         answers.send_bytes(PLAIN + plain_page(job, nb, TOO_MUCH).encode("utf-8"))
         answers.send_bytes(WHOLE + whole_page(job, nb).encode("utf-8"))
     except MemoryError:
-        os._exit(1)  # nothing is left to say it with
-    except Exception as error:  # whatever a notebook brings about, it is told of this one only
+        os._exit(1)  # no memory is left to send an error
+    except Exception as error:  # whatever goes wrong concerns this page only
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         answers.send_bytes(REASON + said[:200].encode("utf-8", "replace"))
 
 
 def whole_page(job: PageJob, nb: NotebookNode) -> str:
-    """Return the page, made by the exporter and the steps that nbgrader's command uses."""
+    """Return the complete page, made by the exporter and preprocessors of nbgrader's command."""
     config = Config()
     config.RevealExplanations.always = job.explain
-    # Explanations name the right choice, so nothing is left to hold back.
+    # Explanations name the correct choice, so there is nothing left to withhold.
     config.HoldChoices.shown = job.choices_shown or job.explain
-    exporter = FeedbackPage(config=config)
+    exporter = FeedbackPage(config=config)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
     for step in FEEDBACK_STEPS:
-        exporter.register_preprocessor(step, enabled=True)
+        exporter.register_preprocessor(step, enabled=True)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
     resources = {
         "nbgrader": job.names,
         GRADES: job.grades,
@@ -127,19 +138,20 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
     """Return the page without the notebook: points, reasons, and why the rest is left out.
 
     Args:
-        nb: the graded notebook; None where it can't be read, and there are points only.
-        why: a msgid.
+        job: what the page is made from.
+        nb: the graded notebook; None if it can't be read, so that there are points only.
+        why: a msgid that says why.
     """
-    verdicts = {}
+    results = {}
     if nb is None:
         nb = new_notebook()
     else:
         with speaking(shown_language(nb)):
-            verdicts = {one.grade_id: one for one in graded_cells(nb)}
+            results = {one.grade_id: one for one in graded_cells(nb)}
     held = withheld_choices(
         nb, job.grades, job.plan(shown_language(nb)), job.choices_shown or job.explain
     )
-    return render(nb, job.grades, verdicts, job.names, held, why)
+    return render(nb, job.grades, results, job.names, held, why)
 
 
 def _content(path: Path) -> bytes:
@@ -151,7 +163,7 @@ def _content(path: Path) -> bytes:
 
 
 def _silence_standard_streams() -> None:
-    """Send to nowhere what a library prints when it ends the process."""
+    """Discard what a library prints when it ends the process."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -161,7 +173,7 @@ def _silence_standard_streams() -> None:
 def _limit_resources() -> None:
     try:
         import resource
-    except ImportError:  # Windows; the time is bounded from outside
+    except ImportError:  # Windows; the parent process limits the time
         return
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""What tells whether a submission has to be graded again: a hash over it and the assignment."""
+"""Compute the key that tells whether a submission has to be graded again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.collection_receipt import receipt_file
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
@@ -14,15 +14,20 @@ from autograder.intake.upload_limits import STUDENT_LIMITS
 
 
 class CacheKeys:
-    """The fingerprints of an assignment's submissions; the assignment itself is read once."""
+    """Compute the cache keys of an assignment's submissions; the assignment is read once.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+    """
 
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
-        self._instructors = _contents(course.source(MASTER_LANGUAGE) / assignment)
+        self._instructors = _contents(course.source(course.source_language) / assignment)
 
     def of(self, student: str) -> str:
-        """SHA-256 over the submitted files, what collecting noted about them, and the instructor's."""
+        """Return the SHA-256 over a submission, its receipt and the instructor's files."""
         submitted = _submitted(self._course.submitted / student / self._assignment)
         receipt = receipt_file(self._course, student, self._assignment)
         noted = receipt.read_bytes() if receipt.is_file() else b""
@@ -30,7 +35,7 @@ class CacheKeys:
 
 
 def _submitted(folder: Path) -> bytes:
-    """The same as `_contents` of what may be taken of a student's folder, whatever is in it."""
+    """Hash as much of a student's folder as may be taken, whatever is in it."""
     seen = hashlib.sha256()
     left = STUDENT_LIMITS.total_bytes
     try:
@@ -55,7 +60,7 @@ def _submitted(folder: Path) -> bytes:
 
 
 def _contents(folder: Path) -> bytes:
-    """A digest of every plain file below a folder, links not followed."""
+    """Hash every plain file below a folder; links aren't followed."""
     seen = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file():

@@ -1,8 +1,8 @@
-"""Grading everyone at once.
+"""Grade a class at once.
 
-The coordinator: it rebuilds each submission (`jobs`), hands it to a worker (`workers`), and
-writes what comes back as it comes (`graded_folder`, `gradebook_writer`). Only so many
-submissions are on their way at a time, so a class of thousands takes no more memory than a
+The coordinator rebuilds each submission (`prepare`), gives it to a worker (`pool`), and writes
+each result as it arrives (`result_folder`, `gradebook_writer`). Only a limited number of
+submissions are in progress at a time, so a class of thousands takes no more memory than a
 class of ten. It can be stopped at any moment, by Ctrl-C or by force; the same command goes on.
 """
 
@@ -18,15 +18,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable
 from autograder.core.student_id import require_student_id
 from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
 from autograder.grading.cache_key import CacheKeys
-from autograder.grading.pool import WorkerDied, executor, run_each
+from autograder.grading.pool import ClusterWorkers, LocalWorkers, WorkerDied, executor, run_each
 from autograder.grading.preflight import require_preflight
 from autograder.grading.result_folder import (
     RECORD_FILE,
@@ -35,6 +35,7 @@ from autograder.grading.result_folder import (
     interrupted_folders,
 )
 from autograder.judge.job import imports_in, longest_job
+from autograder.namespace import entries
 from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ Progress = Callable[[int, int, str], None]
 """Called with (submissions done, submissions in all, the student at work on)."""
 
 Runner = Callable[[bytes], bytes]
-"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.Outcome`)."""
+"""Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.JobOutcome`)."""
 
 _WORKER_GRACE = 60.0
 """Seconds beyond a job's own limits before its process counts as hung."""
 
 
 def submitted_students(course: Course, assignment: str) -> list[str]:
-    """The students with a collected submission, sorted."""
+    """Return the students with a collected submission, sorted."""
     return sorted(path.parent.name for path in course.submitted.glob(f"*/{assignment}"))
 
 
@@ -71,11 +72,14 @@ def grade(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> list[SubmissionResult]:
-    """Grade the collected submissions; those that haven't changed since are left alone.
+    """Grade the collected submissions, except those that haven't changed since.
 
     Args:
+        course: the course.
+        assignment: the assignment's name.
         students: only these; None for everyone.
         again: grade also what hasn't changed.
+        progress: is called for each submission.
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
 
@@ -114,14 +118,14 @@ def grade(
 
 
 def _runner() -> Runner:
-    """What runs a submission on a worker.
+    """Return the function that runs a submission on a worker.
 
     Raises:
-        EnvironmentFault: the walls around student code need Linux.
+        EnvironmentFault: the sandbox around student code needs Linux.
     """
     if sys.platform != "linux":
         raise EnvironmentFault(
-            "Grading runs students' code behind walls that only Linux has; "
+            "Grading runs students' code in a sandbox that needs Linux; "
             "grade in the container that env/container describes."
         )
     from autograder.judge.worker import run_submission
@@ -142,7 +146,7 @@ def _on_workers(
     with ExitStack() as stack:
         preload = _preload(runner, course, assignment)
 
-        def start(jobs: int) -> object:
+        def start(jobs: int) -> LocalWorkers | ClusterWorkers:
             seconds = _longest(course, assignment)
             return stack.enter_context(
                 executor(workers, scheduler, jobs=jobs, preload=preload, seconds=seconds)
@@ -175,11 +179,11 @@ def _on_workers(
 
 
 _FOR_EVERYONE = (EnvironmentFault, SandboxUnavailable, AssignmentChanged)
-"""What stops the whole class, being nobody's submission's doing."""
+"""Errors that stop the whole run, since no submission causes them."""
 
 
 class _Coordinator:
-    """The state of one run: who is on the way, who is done, who could not be graded."""
+    """Keep the state of one run: who is being graded, who is done, who could not be graded."""
 
     def __init__(
         self,
@@ -201,7 +205,7 @@ class _Coordinator:
         self._told = 0
 
     def take_unchanged(self, todo: set[str]) -> None:
-        """Take the verdicts of those that need no grading."""
+        """Take the results of those that need no grading."""
         for student in self._chosen:
             if student not in todo:
                 self._report_student(student)
@@ -213,12 +217,16 @@ class _Coordinator:
                     self._failed[student] = error
 
     def run(
-        self, todo: list[str], preparer: SubmissionPreparer, pool: object, runner: Runner
+        self,
+        todo: list[str],
+        preparer: SubmissionPreparer,
+        pool: LocalWorkers | ClusterWorkers,
+        runner: Runner,
     ) -> None:
-        """Grade these, writing each as it comes."""
+        """Grade these students, and write each result as it comes."""
         waiting = filter(None, (self._work(preparer, student) for student in todo))
         ready: deque[PreparedSubmission] = deque()
-        on_the_way: dict[Future, PreparedSubmission] = {}
+        on_the_way: dict[Future[list[bytes]], PreparedSubmission] = {}
         while True:
             # A cluster may have no workers for a moment, while those that ended are replaced.
             while len(on_the_way) < max(1, pool.ahead * pool.width):
@@ -247,9 +255,9 @@ class _Coordinator:
         return ResultFolder(self._course, work.student, self._assignment)
 
     def _finished(
-        self, work: PreparedSubmission, future: Future, preparer: SubmissionPreparer
+        self, work: PreparedSubmission, future: Future[list[bytes]], preparer: SubmissionPreparer
     ) -> dict[str, NotebookNode] | None:
-        """The result of one submission, complete on disk; None if it could not be graded."""
+        """Return the result of one submission, complete on disk; None if it could not be graded."""
         try:
             results = preparer.results(work, future.result())
             self._folder(work).finish(results, work.files, work.record)
@@ -259,13 +267,13 @@ class _Coordinator:
         except _FOR_EVERYONE:
             raise
         except Exception as error:
-            # Not the submission's doing as far as one can tell: no score may come of it.
+            # Not caused by the submission as far as is known, so it must not become a score.
             self._failed[work.student] = error
             return None
         return results
 
     def _work(self, preparer: SubmissionPreparer, student: str) -> PreparedSubmission | None:
-        """A submission ready to run; None if there is something that nobody thought of."""
+        """Return a submission ready to run; None if preparing it failed unexpectedly."""
         try:
             return preparer.work(student)
         except _FOR_EVERYONE:
@@ -286,10 +294,10 @@ class _Coordinator:
             self._failed[work.student] = error
 
     def end(self) -> list[SubmissionResult]:
-        """The verdicts, in the order asked for.
+        """Return the results, in the order asked for.
 
         Raises:
-            UserError: somebody could not be graded.
+            UserError: some submissions could not be graded.
         """
         self._report(len(self._chosen), len(self._chosen), "")
         if self._failed:
@@ -303,7 +311,7 @@ class _Coordinator:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
             raise UserError(
                 f"{self._assignment} of {', '.join(names[:10])}{more} could not be graded, "
-                f"everyone else was; the details are in {log}; mend the cause and run the same "
+                f"everyone else was; the details are in {log}; fix the cause and run the same "
                 "command again."
             )
         return [self._results[student] for student in self._chosen]
@@ -333,7 +341,7 @@ def _publish(
     record: ResultRecord,
     writer: GradebookWriter,
 ) -> None:
-    """Steps 2 and 3 of a finished result (see `graded_folder`)."""
+    """Take a finished result through steps 2 and 3 (see `result_folder`)."""
     writer.write(folder.student, results, record.received, lambda: folder.read(folder.place))
     folder.install()
 
@@ -341,7 +349,7 @@ def _publish(
 def _recover(
     course: Course, assignment: str, writer: GradebookWriter, cache_keys: CacheKeys
 ) -> None:
-    """Bring to its end what an earlier run finished and could not put in its place."""
+    """Complete what an earlier run finished and could not put in its place."""
     for folder in interrupted_folders(course, assignment):
         if folder.finished.exists():
             record = ResultRecord.from_file(folder.finished / RECORD_FILE)
@@ -353,7 +361,7 @@ def _recover(
 
 
 def _is_graded(course: Course, student: str, assignment: str, cache_keys: CacheKeys) -> bool:
-    """Whether exactly this submission was graded against exactly this assignment."""
+    """Return whether exactly this submission was graded against exactly this assignment."""
     folder = ResultFolder(course, student, assignment)
     for place in (folder.finished, folder.place):
         record = place / RECORD_FILE
@@ -363,40 +371,41 @@ def _is_graded(course: Course, student: str, assignment: str, cache_keys: CacheK
 
 
 def _longest(course: Course, assignment: str) -> float:
-    """The longest, in seconds, that a worker may have one submission."""
+    """Return the longest, in seconds, that a worker may have one submission."""
     seconds = []
     for source in _source_notebooks(course, assignment):
-        with suppress(AttributeError):  # what is wrong with it is told later
-            asked = source.get("metadata", {}).get("beyond", {}).get("cell_seconds", 0)
+        with suppress(AttributeError):  # what is wrong with it is reported later
+            asked = entries(source).get("cell_seconds", 0)
             seconds.append(max(course.cell_seconds, asked if isinstance(asked, int) else 0))
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
 
 
-def _source_notebooks(course: Course, assignment: str) -> Iterator[dict]:
-    """The instructor's notebooks as they are in their files, read without nbformat."""
-    for path in (course.source(MASTER_LANGUAGE) / assignment).glob("*.ipynb"):
+def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
+    """Yield the source notebooks as they are in their files, read without nbformat."""
+    for path in (course.source(course.source_language) / assignment).glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
 
 def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
-    """What a worker can do before its first job: import what the assignment imports."""
+    """Return a function that imports what the assignment imports; None if there is none."""
     warm_up = getattr(sys.modules[runner.__module__], "warm_up", None)
     if warm_up is None:
         return None
     imports = set()
     for source in _source_notebooks(course, assignment):
-        with suppress(KeyError, TypeError):  # what is wrong with it is told later
+        with suppress(KeyError, TypeError):  # what is wrong with it is reported later
             imports |= imports_in(source)
-    return functools.partial(warm_up, tuple(sorted(imports)))
+    packages = course.settings.packages
+    return functools.partial(warm_up, tuple(sorted(imports)), packages, (str(course.root),))
 
 
 @contextmanager
 def _alone(course: Course) -> Iterator[None]:
-    """Keep a second run on the same course out; the system ends this with the process.
+    """Lock out a second run on the same course; the system unlocks when the process ends.
 
     Raises:
-        EnvironmentFault: one is under way.
+        EnvironmentFault: another run has the lock.
     """
     import fcntl
 
@@ -413,13 +422,21 @@ def _alone(course: Course) -> Iterator[None]:
 
 
 def run_one(course: Course, student: str, assignment: str) -> dict[str, NotebookNode]:
-    """Run one collected submission and write nothing: the graded notebooks, by name.
+    """Run one collected submission, and write nothing.
 
     For Formgrader's button, whose own steps write the results.
 
+    Args:
+        course: the course.
+        student: the student's id.
+        assignment: the assignment's name.
+
+    Returns:
+        The graded notebooks, by name.
+
     Raises:
         UserError: the assignment isn't released.
-        EnvironmentFault: the gradebook can't be used, or the walls can't be raised.
+        EnvironmentFault: the gradebook can't be used, or the sandbox can't be set up.
     """
     from autograder.grading.gradebook_writer import GradebookWriter
     from autograder.grading.prepare import SubmissionPreparer

@@ -1,4 +1,4 @@
-"""One submission's result into nbgrader's own tables, in one transaction.
+"""Write one submission's result into nbgrader's own tables, in one transaction.
 
 The rows are those that nbgrader's `Autograde` leaves, over one engine that stays open, so a
 submission takes milliseconds. It goes further in one thing: a score that a person gave isn't
@@ -9,7 +9,7 @@ sent back to that person unless something changed under it.
 | `Grade.auto_score`        | `scoring.score_cell` of the cell; 0 if its notebook wasn't handed in|
 | `Grade.needs_manual_grade`| no score yet, or the answer changed under a manual score         |
 | `Grade.manual_score`, `Grade.extra_credit`, `Comment.manual_comment`, `extension` | untouched|
-| `Comment.auto_comment`    | "No response." for an answer cell as it was given                |
+| `Comment.auto_comment`    | "No response." for an answer cell as released                    |
 | `late_submission_penalty` | what the configured plugin says of score and lateness            |
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -42,7 +43,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
-from autograder.config import COURSE_ID, Course
+from autograder.config import Course
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell
@@ -51,14 +52,16 @@ from autograder.intake.rebuild import is_student_cell
 NO_RESPONSE = "No response."
 """nbgrader's own words for an answer cell that was left as it was."""
 
-_WRITES = "beyond_writes"
+_WRITES = "autograder_writes"
 
 
 @dataclass(frozen=True)
 class GradebookNotebook:
-    """A notebook as the gradebook has it.
+    """Describe a notebook as the gradebook has it.
 
     Attributes:
+        id: its id in the database.
+        name: its name, without ending.
         graded: the ids in the database of the cells that have a score, by name.
         commented: the same of the cells that have a comment.
         tasks: the names of the graded cells that are tasks, which only a person scores.
@@ -76,7 +79,7 @@ class GradebookNotebook:
 
 
 class GradebookWriter:
-    """Writes the results of one assignment; a context manager."""
+    """Write the results of one assignment; a context manager."""
 
     def __init__(self, course: Course, assignment: str) -> None:
         self.course = course
@@ -94,7 +97,7 @@ class GradebookWriter:
         """
         with self.course.plain_gradebook_errors(), ExitStack() as stack:
             self.course.term.mkdir(parents=True, exist_ok=True)
-            self.gradebook = Gradebook(self.course.database, COURSE_ID)
+            self.gradebook = Gradebook(self.course.database, self.course.id)
             stack.callback(self.gradebook.close)
             _announce_writes(self.gradebook.engine)
             with Session(self.gradebook.engine) as session:
@@ -146,7 +149,7 @@ class GradebookWriter:
             self.notebooks[notebook].checksums[name] = checksum
 
     def students(self) -> set[str]:
-        """The students who have a submission of this assignment in the gradebook."""
+        """Return the students who have a submission of this assignment in the gradebook."""
         with self.course.plain_gradebook_errors(), Session(self.gradebook.engine) as session:
             return set(
                 session.scalars(
@@ -163,9 +166,10 @@ class GradebookWriter:
         received: datetime | None,
         before: Callable[[], dict[str, NotebookNode]] = dict,
     ) -> None:
-        """Write one result; on return it is in the gradebook, and on an error nothing of it is.
+        """Write one result in one transaction: on an error nothing of it is in the gradebook.
 
         Args:
+            student: the student's id.
             graded: the executed notebooks by name; a notebook that is missing scores 0.
             received: when the submission came in, in UTC; None leaves what is recorded.
             before: reads the notebooks of the result that this one replaces. It is called only
@@ -198,7 +202,7 @@ class GradebookWriter:
     def _submission(
         self, session: Session, student: str, received: datetime | None
     ) -> SubmittedAssignment:
-        """The student's submission, made if it is new."""
+        """Return the student's submission, made if it is new."""
         if session.get(Student, student) is None:
             session.add(Student(id=student))
             session.flush()
@@ -226,13 +230,13 @@ class GradebookWriter:
 
 @dataclass(frozen=True)
 class _Scored:
-    """What nbgrader's late penalty asks of a notebook."""
+    """Hold what nbgrader's late penalty asks of a notebook."""
 
     score: float
 
 
 def _score(grade: Grade) -> float:
-    """A cell's score as the gradebook adds it up."""
+    """Return a cell's score as the gradebook adds it up."""
     given = grade.manual_score if grade.manual_score is not None else grade.auto_score
     return 0.0 if given is None else given + (grade.extra_credit or 0.0)
 
@@ -268,8 +272,8 @@ def _write_grades(
     return list(found.values())
 
 
-def _answer(notebook: NotebookNode | None, name: str) -> list[tuple] | None:
-    """What a student wrote that a score for this cell could be about."""
+def _answer(notebook: NotebookNode | None, name: str) -> list[tuple[str, object]] | None:
+    """Return what a student wrote that a score for this cell could be about."""
     if notebook is None:
         return None
     for cell in notebook.cells:
@@ -313,7 +317,7 @@ def _is_as_given(cell: NotebookNode) -> bool:
 
 
 def _announce_writes(engine: Engine) -> None:
-    """Have SQLite lock the gradebook where a writing transaction begins, not at its first write.
+    """Lock SQLite's gradebook where a writing transaction begins, not at its first write.
 
     Its driver would otherwise read before it locks, and what it read could change in between. A
     server locks rows instead (`with_for_update`).
@@ -322,13 +326,13 @@ def _announce_writes(engine: Engine) -> None:
         return
 
     @event.listens_for(engine, "connect")
-    def leave_transactions_to_us(connection: object, _record: object) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]
+    def leave_transactions_to_us(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
 
     @event.listens_for(engine, "begin")
-    def begin(connection: object) -> None:
-        writes = connection.get_execution_options().get(_WRITES)  # type: ignore[attr-defined]
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")  # type: ignore[attr-defined]
+    def begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     # The connection that opening the gradebook left behind is of the old kind.
     engine.dispose()

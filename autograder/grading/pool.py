@@ -1,14 +1,19 @@
-"""Who runs submissions: processes on this machine, or a Dask cluster.
+"""Run submissions on workers: processes on this machine, or a Dask cluster.
 
 Both are a `concurrent.futures.Executor` with a `width` (how many run at a time) and an `ahead`
-(how many for each of those to have on their way). A worker that
-dies costs only the submission it had, which is tried once more; when that one's worker dies
-too, its future ends with `WorkerDied`. Everything else goes on meanwhile.
+(how many for each of those to keep queued). A worker that dies costs only the submission it
+had, which is tried once more; when that one's worker dies too, its future ends with
+`WorkerDied`. Everything else goes on meanwhile.
+
+pebble's `ProcessPool` (a time limit and a reported death per task) isn't used: its workers can't
+fork from a process in which `preload` was called, they share one pipe under one lock, which a
+worker killed by the kernel may hold, and it polls for deaths and time limits every 0.1 s.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import multiprocessing
 import os
@@ -22,8 +27,13 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import recv_handle, send_handle
+from typing import Any, ParamSpec, TypeVar, cast
 
 from autograder.errors import EnvironmentFault
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 TRIES = 2
 """How often a submission is given to a worker before it is given up."""
@@ -34,7 +44,7 @@ _SCHEDULER_ANSWERS_IN = 20  # seconds
 
 
 class WorkerDied(Exception):
-    """Every worker that had this submission ended or hung before it was through."""
+    """Report that every worker that had this submission ended or hung."""
 
 
 @contextmanager
@@ -46,15 +56,18 @@ def executor(
     preload: Callable[[], object] | None = None,
     seconds: float | None = None,
 ) -> Iterator[LocalWorkers | ClusterWorkers]:
-    """Workers, ready to be given submissions; they end with the block.
+    """Start workers that take submissions, and end them with the block.
 
     Args:
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
         jobs: how many submissions there are, so that no more workers start than that.
-        preload: called once on this machine before the first submission; the processes are forks
-            of the one that called it.
-        seconds: the longest a process on this machine may have a submission.
+        preload: called once on this machine before the first submission, in the fork server whose
+            forks the workers are.
+        seconds: the longest that a process on this machine may have a submission.
+
+    Yields:
+        The workers.
 
     Raises:
         EnvironmentFault: the cluster can't be reached or has no workers.
@@ -74,20 +87,23 @@ def executor(
 
 
 def available_cores() -> int:
-    """The cores this process may use."""
+    """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_each(runner: Callable[[bytes], bytes], jobs: list[bytes]) -> list[bytes]:
-    """The outcomes of one submission's jobs. It lives here because a worker imports it."""
+    """Run one submission's jobs and return their outcomes.
+
+    It is in this module because a worker has to import it.
+    """
     return [runner(job) for job in jobs]
 
 
 class LocalWorkers(Executor):
-    """Processes on this machine: a fork server (`_ForkServer`), and forks of it that work.
+    """Run tasks in processes on this machine, which are forks of one fork server.
 
-    A pool of `concurrent.futures` would be simpler, but when one of its processes dies it ends
-    all of them and doesn't say which had which submission.
+    The pool of `concurrent.futures` ends all its processes when one of them dies, and doesn't say
+    which one had which submission.
     """
 
     ahead = 2  # one runs and one waits for it to end
@@ -100,9 +116,7 @@ class LocalWorkers(Executor):
     ) -> None:
         self.width = width
         self._seconds = seconds
-        self._waiting: queue.SimpleQueue[tuple[Future, Callable, tuple] | None] = (
-            queue.SimpleQueue()
-        )
+        self._waiting: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._abandoned = False
         self._closed = False
         self._fork_server = _ForkServer(preload)
@@ -114,21 +128,25 @@ class LocalWorkers(Executor):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, function: Callable, /, *args: object) -> Future:
+    def submit(
+        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> Future[_T]:
+        """Queue a call of `function` and return its future."""
         if self._closed:
             raise RuntimeError("these workers have been shut down")
-        future: Future = Future()
-        self._waiting.put((future, function, args))
+        future: Future[_T] = Future()
+        self._waiting.put((future, functools.partial(function, **kwargs), args))
         return future
 
     def abandon(self) -> None:
-        """End every process at once; what it was at work on is lost."""
+        """Kill every process; the work in progress is lost."""
         self._abandoned = True
         for worker in self._workers:
             worker.kill()
         self._fork_server.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers once the queue is empty."""
         if cancel_futures:
             self.abandon()
         if not self._closed:
@@ -152,7 +170,11 @@ class LocalWorkers(Executor):
             worker.close()
 
     def _settle(
-        self, worker: _LocalWorker, future: Future, function: Callable, args: tuple
+        self,
+        worker: _LocalWorker,
+        future: Future[Any],
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
     ) -> None:
         for _ in range(TRIES):
             try:
@@ -168,19 +190,21 @@ class LocalWorkers(Executor):
 
 
 class _WorkerEnded(Exception):
-    """A process is no more."""
+    """Report that a process has ended."""
 
 
 class _LocalWorker:
-    """One process, started anew after it has died."""
+    """Run tasks in one process, which is replaced after it has died."""
 
     def __init__(self, fork_server: _ForkServer) -> None:
         self._fork_server = fork_server
         self._pipe: Connection | None = None
         self._process = -1  # a pidfd: readable once the process has ended
 
-    def call(self, function: Callable, args: tuple, seconds: float | None) -> object:
-        """The function's value, computed in the process.
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], seconds: float | None
+    ) -> object:
+        """Return the function's value, computed in the process.
 
         Raises:
             EnvironmentFault: no process can be had.
@@ -208,7 +232,7 @@ class _LocalWorker:
         raise answer
 
     def kill(self) -> None:
-        """End the process now. Whoever waits for it gets `_WorkerEnded`."""
+        """Kill the process; a pending `call` raises `_WorkerEnded`."""
         with suppress(OSError):  # there is none, or it has ended
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
@@ -222,7 +246,7 @@ class _LocalWorker:
 
 
 class _ForkServer:
-    """A process that preloads modules and then only forks, so that all workers share their memory.
+    """Start a process that preloads modules and then forks the workers, which share its memory.
 
     Everything here happens in one thread that lives as long as the workers do: the process is
     made to end with the thread that started it.
@@ -236,16 +260,16 @@ class _ForkServer:
         self._thread.submit(self._start)  # so that it has preloaded before there is work
 
     def fork(self) -> tuple[Connection, int]:
-        """A new worker: the pipe to it and its pidfd.
+        """Fork a worker, and return the pipe to it and its pidfd.
 
         Raises:
-            EnvironmentFault: none stays alive, whatever it is given to do.
+            EnvironmentFault: no fork server stays alive.
             _WorkerEnded: all have been killed.
         """
         return self._thread.submit(self._fork).result()
 
     def kill(self) -> None:
-        """End the process and all its forks now, and start no more."""
+        """Kill the process and all its forks, and start no more."""
         self._killed = True
         process = self._process
         if process is not None:
@@ -253,7 +277,7 @@ class _ForkServer:
                 process.kill()
 
     def close(self) -> None:
-        """Let the process end; its workers have no work any more."""
+        """Let the process end, when its workers have no more work."""
         self._thread.submit(self._end).result()
         self._thread.shutdown()
 
@@ -276,6 +300,7 @@ class _ForkServer:
             pipe, theirs = multiprocessing.Pipe()
             try:
                 with theirs:
+                    assert self._process is not None
                     send_handle(self._requests, theirs.fileno(), self._process.pid)
                     return pipe, os.pidfd_open(self._requests.recv())
             except (EOFError, OSError):
@@ -299,7 +324,7 @@ class _ForkServer:
 def _serve_forks(
     requests: Connection, coordinator: int, preload: Callable[[], object] | None
 ) -> None:
-    """The fork server's process: preload, fork workers on request, see them end."""
+    """Run the fork server: preload, fork workers on request, reap them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's
     _end_with_parent(coordinator)
     if preload is not None:
@@ -307,7 +332,8 @@ def _serve_forks(
             preload()
     gc.collect()
     gc.freeze()  # or a collection in a fork would copy every page that it looks at
-    here, workers = os.getpid(), []
+    here = os.getpid()
+    workers: list[int] = []
     while True:
         try:
             handle = recv_handle(requests)
@@ -330,7 +356,7 @@ def _serve_forks(
 
 
 def _work(tasks: Connection) -> None:
-    """A worker's process: call what comes, answer with the value or the exception."""
+    """Run a worker: call what comes, and answer with the value or the exception."""
     while True:
         try:
             function, args = tasks.recv()
@@ -345,7 +371,7 @@ def _work(tasks: Connection) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Be killed when the parent ends."""
+    """Ask the kernel to kill this process when the parent ends."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -353,9 +379,15 @@ def _end_with_parent(parent: int) -> None:
 
 
 class ClusterWorkers(Executor):
-    """The workers of a Dask cluster. Dask itself runs a lost worker's submissions again.
+    """Run tasks on a Dask cluster, which itself runs a lost worker's tasks again.
 
     Start the cluster's workers with one thread each: a worker runs one submission at a time.
+
+    Args:
+        address: of the scheduler.
+
+    Raises:
+        EnvironmentFault: Dask isn't installed, the scheduler doesn't answer, or has no workers.
     """
 
     # Dask suspects everything that a dying worker had; so each has the one that it runs.
@@ -370,7 +402,10 @@ class ClusterWorkers(Executor):
                 "install the extra `cluster` and try again."
             ) from None
         try:
-            self._client = Client(address, timeout=_SCHEDULER_ANSWERS_IN, set_as_default=False)
+            client = Client(  # type: ignore[no-untyped-call]  # Dask has no types
+                address, timeout=_SCHEDULER_ANSWERS_IN, set_as_default=False
+            )
+            self._client = cast(Any, client)
         except (OSError, TimeoutError, ValueError) as error:
             raise EnvironmentFault(
                 f"The Dask scheduler {address} doesn't answer ({type(error).__name__}); "
@@ -386,15 +421,19 @@ class ClusterWorkers(Executor):
 
     @property
     def width(self) -> int:
+        """Return the number of tasks that run at a time."""
         return sum(self._client.ncores().values())
 
-    def submit(self, function: Callable, /, *args: object) -> Future:
+    def submit(
+        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> Future[_T]:
+        """Queue a call of `function` and return its future."""
         from distributed import KilledWorker
 
-        outer: Future = Future()
-        inner = self._executor.submit(function, *args)
+        outer: Future[_T] = Future()
+        inner = self._executor.submit(function, *args, **kwargs)
 
-        def settle(done: Future) -> None:
+        def settle(done: Future[_T]) -> None:
             if done.cancelled():
                 outer.cancel()
                 return
@@ -410,8 +449,9 @@ class ClusterWorkers(Executor):
         return outer
 
     def abandon(self) -> None:
-        """Leave the cluster; it drops what nobody waits for."""
+        """Leave the cluster, which drops what is pending."""
         self.shutdown()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster."""
         self._client.close()

@@ -1,8 +1,8 @@
-"""Before a class is graded, the solution and the untouched release go the very same way.
+"""Grade the solution and the untouched release first, the same way as the class.
 
-On this machine, through the same workers: full marks for the one, zero for the other. A fault
-of the assignment or of the environment is so told to the instructor, before it could cost
-students their points or give them away.
+On this machine, through the same workers: full marks for the one, zero for the other. So
+the instructor hears of a fault in the assignment or the environment before it can cost students
+points or give points away.
 """
 
 from __future__ import annotations
@@ -33,13 +33,20 @@ _RECORD = ".preflight.json"
 def require_preflight(
     course: Course, assignment: str, preparer: SubmissionPreparer, pool: Executor, runner: Runner
 ) -> None:
-    """Return if the solution earns everything here and the untouched release nothing.
+    """Require that the solution earns full marks here and the untouched release none.
 
     What has passed is not tried again until the assignment, this package or the environment
     changes.
 
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        preparer: makes the two submissions.
+        pool: runs them.
+        runner: runs one job on a worker.
+
     Raises:
-        UserError: it isn't so; the message says which cell and why.
+        UserError: one of them doesn't; the message says which cell and why.
     """
     key = _key(course, assignment)
     passed = _passed(course)
@@ -53,7 +60,7 @@ def require_preflight(
         )
         raise UserError(
             f"{assignment} can't be graded on this machine: {shown}{more}; nobody was graded, so "
-            "mend the assignment or the environment and run the same command again."
+            "fix the assignment or the environment and run the same command again."
         )
     content = json.dumps({**passed, assignment: key}, indent=1) + "\n"
     write_file(course.term / _RECORD, content.encode("ascii"))
@@ -79,7 +86,7 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
             ended = [
                 cell.id
                 for cell in notebook.cells
-                if status_of(cell) is CellStatus.TOLD_NOTHING and not is_solution(cell)
+                if status_of(cell) is CellStatus.STOPPED and not is_solution(cell)
             ]
             if ended:
                 yield f"the cell {ended[0]} ended the process that runs the tests"
@@ -95,7 +102,7 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
 
 
 def _fault_sentence(fault: str) -> str:
-    """The cell that failed and the last line of its traceback."""
+    """Name the cell that failed and the last line of its traceback."""
     lines = [line.strip() for line in fault.strip().splitlines() if line.strip()]
     where = lines[0].rstrip(":") if lines[0].startswith("the cell ") else "grading itself"
     return f"{where} fails with {lines[-1][:200]}"
@@ -110,12 +117,10 @@ def _passed(course: Course) -> dict[str, str]:
 
 
 def _key(course: Course, assignment: str) -> str:
-    """A hash over the assignment, this package and what it runs on."""
-    import beyond
-
+    """Hash the assignment, this package and what it runs on."""
     seen = hashlib.sha256(f"{sys.version}\0{sys.flags}\0{course.cell_seconds}".encode())
     folders = [course.source(code) / assignment for code in course.languages()]
-    folders += [Path(beyond.__file__).parent, Path(__file__).parents[1]]
+    folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:

@@ -1,8 +1,8 @@
-"""From a collected submission to the job that a worker runs, and from its outcome to the result.
+"""Prepare a collected submission for a worker, and its outcome for the gradebook.
 
 Nothing of the submission runs here. What comes back from a worker is put into the notebook that
 was sent: of a cell its outputs and how it ended are taken and nothing else, so points, tests and
-marks are always those of the instructor's notebook.
+metadata are always those of the instructor's notebook.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
 from autograder.core.collection_receipt import find_receipt
@@ -39,9 +39,10 @@ from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
 from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_with_notes
 from autograder.intake.submission import Submission
-from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED
+from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
-from autograder.judge.job import Assignment, CellOutcome, Job, Outcome, code_cells
+from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
+from autograder.namespace import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
@@ -56,11 +57,12 @@ _MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
 
 @dataclass(frozen=True)
 class PreparedSubmission:
-    """One submission, ready to run.
+    """Hold one submission, ready to run.
 
     Attributes:
+        student: the student's id; of a preflight, what is run.
         rebuilt: the notebooks to run, by name.
-        files: what stands beside them in the graded folder, by path.
+        files: what else is in its result folder, by path.
         record: which submission and assignment this is, and when it came in.
         jobs: what a worker gets, one for each notebook in `rebuilt`.
         is_solution: whether it is the instructor's own, tried before the class.
@@ -75,20 +77,26 @@ class PreparedSubmission:
 
 
 class GraderFault(Exception):
-    """Something of the instructor's, or of ours, failed; the message has all of it."""
+    """Report a failure of the instructor's or the grader's code; the message has all of it."""
 
 
 _MOST_FILE_BYTES = MAX_BYTES - 24 * 1024 * 1024
-"""What a submission's files may have together: its code crosses beside them."""
+"""The most bytes of a submission's files: they share a message with its code."""
 
 
 class SubmissionPreparer:
-    """Makes the work of one assignment; what all submissions share is worked out once."""
+    """Prepare the submissions of one assignment; what they share is computed once.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        registered: the assignment's notebooks as the gradebook has them, by name.
+    """
 
     def __init__(
         self, course: Course, assignment: str, registered: dict[str, GradebookNotebook]
     ) -> None:
-        """`registered` are the assignment's notebooks as the gradebook has them."""
+        """Read what all submissions share."""
         self._course = course
         self._assignment = assignment
         self._registered = registered
@@ -105,14 +113,14 @@ class SubmissionPreparer:
         self._limit = LimitOutput(config=course.nbgrader_config())
 
     def work(self, student: str) -> PreparedSubmission:
-        """One student's submission.
+        """Prepare one student's submission.
 
-        A notebook that can't be read, or isn't there, is an untouched one with a note. Nothing
-        that a student put there makes this raise.
+        A notebook that can't be read, or is missing, is replaced by an untouched one with a note.
+        Nothing that a student put there makes this raise.
 
         Raises:
             UserError: the assignment was changed after its release.
-            EnvironmentFault: the walls around the reader can't be raised.
+            EnvironmentFault: the reader's sandbox can't be set up.
         """
         submitted, unread = self._submitted(student)
         receipt = find_receipt(self._course, student, self._assignment)
@@ -132,7 +140,11 @@ class SubmissionPreparer:
         )
 
     def results(self, work: PreparedSubmission, outcomes: list[bytes]) -> dict[str, NotebookNode]:
-        """The graded notebooks, by name.
+        """Return the graded notebooks, by name.
+
+        Args:
+            work: the submission that was run.
+            outcomes: what its jobs returned, in their order.
 
         Raises:
             GraderFault: there is no score, and it isn't the submission's doing.
@@ -140,7 +152,7 @@ class SubmissionPreparer:
         """
         graded = {}
         for (name, sent), content in zip(work.rebuilt.items(), outcomes, strict=True):
-            outcome = Outcome.from_bytes(content)
+            outcome = JobOutcome.from_bytes(content)
             if outcome.fault:
                 raise GraderFault(outcome.fault)
             graded[name] = self._limited(outcome.applied_to(sent))
@@ -157,7 +169,9 @@ class SubmissionPreparer:
         source = self._source_notebook(name, language)
         about = self._about.get((name, language))
         if about is None:
-            about = self._about[name, language] = Assignment.of(source)
+            about = self._about[name, language] = Assignment.of(
+                source, self._course.settings.packages, [str(self._course.root)]
+            )
         return Job(
             student=student,
             assignment=self._assignment,
@@ -177,7 +191,7 @@ class SubmissionPreparer:
         """
         works = []
         for name in self._names:
-            base = self._base(name, MASTER_LANGUAGE)
+            base = self._base(name, self._course.source_language)
             solutions = {
                 cell.id: cell.source for cell in self._source_notebook(name, base.language).cells
             }
@@ -196,20 +210,25 @@ class SubmissionPreparer:
         return works
 
     def unscored_results(self, work: PreparedSubmission) -> dict[str, NotebookNode]:
-        """The graded notebooks of a submission that no worker survives: nothing was run."""
+        """Return the graded notebooks of a submission that no worker survives: nothing was run."""
         results = {}
         for name, sent in work.rebuilt.items():
             nothing = {cell.id: CellOutcome(status=CellStatus.NOT_RUN) for cell in code_cells(sent)}
-            result = results[name] = notebook_io.copied(Outcome(nothing).applied_to(sent))
-            said = result.metadata["beyond"]["notes"]
-            said.insert(0, {"message": GIVEN_UP, "values": {}})
+            result = results[name] = notebook_io.copied(JobOutcome(nothing).applied_to(sent))
+            given_up = {"message": GIVEN_UP, "values": {}}
+            put(result, notes=[given_up, *entries(result)["notes"]])
         return results
 
     def _limited(self, notebook: NotebookNode) -> NotebookNode:
-        return self._limit.preprocess(notebook, {})[0]
+        limited: NotebookNode = self._limit.preprocess(notebook, {})[0]
+        return limited
 
     def _submitted(self, student: str) -> tuple[dict[str, Submission], list[Note]]:
-        """The submitted notebooks that the assignment has, at least one; why one isn't read."""
+        """Read the submitted notebooks that the assignment has.
+
+        Returns:
+            At least one submission by the notebook's name, and notes on why one isn't read.
+        """
         folder = self._course.submitted / student / self._assignment
         found: dict[str, Submission] = {}
         notes: list[Note] = []
@@ -240,13 +259,14 @@ class SubmissionPreparer:
         return self._reader.notebook(descriptor, self._sources.cells(name))
 
     def _untouched(self, name: str) -> Submission:
-        """The notebook as students got it, in the source language."""
-        return self._base(name, MASTER_LANGUAGE).untouched
+        """Return the notebook as released, in the source language."""
+        return self._base(name, self._course.source_language).untouched
 
     def _base(self, name: str, language: str) -> SourceNotebook:
-        """The instructor's notebook for a submission, which is the one that was released.
+        """Return the source notebook for a submission, which is the one that was released.
 
         Args:
+            name: the notebook's, without ending.
             language: one of the course's.
 
         Raises:
@@ -268,10 +288,10 @@ class SubmissionPreparer:
         return base
 
     def _received(self, student: str, receipt: str) -> datetime | None:
-        """When the submission came in, as collecting recorded it."""
-        recorded = parse_utc(receipt) if receipt else None
+        """Return when the submission was received, as collecting recorded it."""
+        recorded: datetime | None = parse_utc(receipt) if receipt else None
         folder = self._course.submitted / student / self._assignment
-        written = nbgrader_files.read_timestamp(folder / nbgrader_files.TIMESTAMP)
+        written = nbgrader_files.read_timestamp(folder / TIMESTAMP)
         if written is None:
             return recorded
         # The receipt has whole seconds; where the two disagree, it is the one out of reach.
@@ -280,11 +300,15 @@ class SubmissionPreparer:
         return recorded
 
     def _bookkeeping(self, student: str) -> dict[str, bytes]:
-        """What nbgrader looks for beside a graded notebook."""
+        """Return the files that nbgrader looks for next to a graded notebook."""
         return nbgrader_files.read_bookkeeping(self._course.submitted / student / self._assignment)
 
     def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
-        """The files the assignment asks for, and the notes with what is said about the others."""
+        """Read the files the assignment asks for.
+
+        Returns:
+            The files by path, and the notes with what is said about the others.
+        """
         taken: dict[str, bytes] = {}
         left = _MOST_FILE_BYTES
         left_out: dict[str, list[str]] = {}
@@ -323,11 +347,11 @@ class SubmissionPreparer:
         return taken, said
 
     def _is_ours(self, name: str) -> bool:
-        """Whether a file in the submitted folder is no file for the student's code."""
+        """Return whether a file in the submitted folder isn't meant for the student's code."""
         return name in (*BOOKKEEPING, RECEIPT) or name in [f"{one}.ipynb" for one in self._names]
 
     def _given_files(self, language: str) -> dict[str, bytes]:
-        """The instructor's own files, which win over a submission's."""
+        """Read the instructor's own files, which win over a submission's."""
         if language not in self._given:
             folder = self._course.source(language) / self._assignment
             self._given[language] = {
@@ -347,12 +371,12 @@ class SubmissionPreparer:
 
 
 def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> list[str]:
-    """The cells that aren't in the gradebook as they are in the instructor's notebook.
+    """Return the cells whose gradebook entry differs from the source notebook.
 
     Prose differs between languages, so of a markdown cell only its points count.
     """
     here = {
-        grade_id(cell): (cell.cell_type, grader_metadata(cell))
+        str(grade_id(cell)): (cell.cell_type, grader_metadata(cell))
         for cell in template.cells
         if "checksum" in grader_metadata(cell)
     }
@@ -368,7 +392,7 @@ def _changed_cells(template: NotebookNode, registered: GradebookNotebook) -> lis
 
 
 def _shadows(name: str) -> bool:
-    """Whether a file would be imported in place of an installed module."""
+    """Return whether a file would be imported in place of an installed module."""
     path = PurePosixPath(name)
     if len(path.parts) == 1 and path.suffix not in _MODULE_ENDINGS:
         return False

@@ -1,4 +1,4 @@
-"""Formgrader's Autograde button: one submission, graded as `autograder grade` grades it."""
+"""Grade one submission for Formgrader's Autograde button, as `autograder grade` does."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from autograder.grading.coordinator import run_one
 
 
 class RunInSandbox(NbGraderPreprocessor):
-    """The step of nbgrader's Autograde that runs the cells.
+    """Run the cells as a step of nbgrader's Autograde.
 
-    What nbgrader hands over was read by nbgrader; the engine reads the collected submission
-    itself, so that both doors take the same files under the same limits.
+    What nbgrader passes in was read by nbgrader; the grader reads the collected submission itself,
+    so that the button and the command take the same files under the same limits.
     """
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
         results = run_one(Course.of(self.config), names["student"], names["assignment"])
         return results[names["notebook"]], resources

@@ -1,4 +1,4 @@
-"""Who, how many points, and why: read from the gradebook and the graded notebooks."""
+"""Read a submission's points and reasons from the gradebook and the graded notebooks."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.cell_status import CellStatus
 from autograder.core.messages import Note, listed, texts
-from autograder.core.notebook_io import course_metadata, grade_id, grader_metadata
+from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell, status_of, stopped
-from beyond.locale import _
+from autograder.i18n import _
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
 class GradedCell:
-    """One graded cell: `points` is None while it waits for a person."""
+    """Describe one graded cell.
+
+    Attributes:
+        grade_id: nbgrader's name of it.
+        points: None while a person has to grade it.
+        messages: why points are missing, in the current language.
+        answered: False when the only thing wrong is that there is no answer yet.
+    """
 
     grade_id: str
     points: float | None
@@ -31,20 +40,22 @@ class GradedCell:
 
     @property
     def passed(self) -> bool:
+        """Return whether it has all its points."""
         return self.points is not None and self.points >= self.max_points
 
 
 @dataclass(frozen=True)
 class SubmissionResult:
-    """The outcome of one submission.
+    """Describe the outcome of one submission.
 
     Attributes:
         score: points after manual grading and late penalty, as the gradebook has them.
-        late_seconds: how late it came in; 0 when in time.
-        needs_manual: whether an answer waits for a person.
+        late_seconds: how late it was received; 0 when in time.
+        needs_manual: whether an answer has to be graded by a person.
+        language: the code of the notebook's language.
         notes: what was decided about the submission, in the current language.
         stopped: which of the student's cells ended with an error, and with which.
-        cells: the graded cells in their order.
+        cells: the graded cells, in the notebook's order.
     """
 
     student: str
@@ -60,7 +71,7 @@ class SubmissionResult:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the score is what it is, in plain words; cells with the same reason share a line."""
+        """Say why the score is what it is; cells with the same reason share a line."""
         lines: dict[str, list[str]] = {}
         for cell in self.cells:
             if cell.passed:
@@ -78,12 +89,12 @@ class SubmissionResult:
 
 
 def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path]:
-    """The graded notebooks of a submission."""
+    """Return the paths of the graded notebooks of a submission."""
     return sorted((course.autograded / student / assignment).glob("*.ipynb"))
 
 
-def graded_cells(notebook: notebook_io.NotebookNode) -> tuple[GradedCell, ...]:
-    """The graded cells of an executed notebook."""
+def graded_cells(notebook: NotebookNode) -> tuple[GradedCell, ...]:
+    """Return the graded cells of an executed notebook."""
     found = []
     for cell in notebook.cells:
         if not grader_metadata(cell).get("grade"):
@@ -96,8 +107,8 @@ def graded_cells(notebook: notebook_io.NotebookNode) -> tuple[GradedCell, ...]:
     return tuple(found)
 
 
-def _stopped_cells(notebook: notebook_io.NotebookNode) -> list[str]:
-    """The student's cells that ended with an error; those not run say nothing of their own."""
+def _stopped_cells(notebook: NotebookNode) -> list[str]:
+    """Return why the student's cells ended with an error, except those that weren't run."""
     found: dict[str, list[str]] = {}
     for cell in notebook.cells:
         if cell.cell_type != "code" or grader_metadata(cell).get("locked"):
@@ -111,9 +122,12 @@ def _stopped_cells(notebook: notebook_io.NotebookNode) -> list[str]:
 def submission_result(
     course: Course, student: str, assignment: str, gradebook: Gradebook | None = None
 ) -> SubmissionResult:
-    """The outcome of one graded submission.
+    """Return the outcome of one graded submission.
 
     Args:
+        course: the course.
+        student: the student's id.
+        assignment: the assignment's name.
         gradebook: the course's, if it is open already.
 
     Raises:
@@ -125,7 +139,7 @@ def submission_result(
             f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
         )
     graded = [notebook_io.read_graded(path) for path in paths]
-    notes = [Note(**entry) for nb in graded for entry in course_metadata(nb).get("notes", [])]
+    notes = [Note(**entry) for nb in graded for entry in entries(nb).get("notes", [])]
     with nullcontext(gradebook) if gradebook else course.gradebook() as book:
         try:
             submission = book.find_submission(assignment, student)
@@ -150,7 +164,7 @@ def submission_result(
 
 
 def submission_results(course: Course, assignment: str) -> list[SubmissionResult]:
-    """The outcomes of every graded submission to an assignment, by student."""
+    """Return the outcomes of every graded submission to an assignment, by student."""
     students = sorted(
         path.parent.name for path in course.autograded.glob(f"*/{assignment}") if path.is_dir()
     )

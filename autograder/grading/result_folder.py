@@ -1,10 +1,10 @@
-"""A finished result on its way to `term/autograded`, in step with the gradebook.
+"""Move a finished result to `term/autograded`, in step with the gradebook.
 
 Three steps, each of which either has happened or hasn't:
 
-1. the result stands complete in `.<assignment>.finished`, beside its place;
+1. the result is complete in `.<assignment>.finished`, next to its place;
 2. the gradebook takes its points, in one transaction (`GradebookWriter`);
-3. the folder takes its place.
+3. the folder is moved to its place.
 
 Whatever is interrupted, and however: a folder named `.finished` is a result that the next run
 takes through steps 2 and 3 again, without running the submission. Doing step 2 twice writes the
@@ -37,23 +37,25 @@ _READ_ONLY = 0o444  # as nbgrader leaves what it has graded
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """What a graded folder says of itself.
+    """Say what a result folder is the result of.
 
     Attributes:
-        graded: the fingerprint of the submission and the assignment.
-        received: when the submission came in, in UTC without saying so, as nbgrader keeps it;
-            None if nobody recorded it.
+        graded: the cache key of the submission and the assignment.
+        received: when the submission was received, in UTC without a zone, as nbgrader keeps it;
+            None if that wasn't recorded.
     """
 
     graded: str
     received: datetime | None
 
     def to_bytes(self) -> bytes:
+        """Return the record as the JSON in `RECORD_FILE`."""
         time = self.received.isoformat() if self.received else None
         return json.dumps({"graded": self.graded, "received": time}).encode("ascii")
 
     @classmethod
     def from_file(cls, path: Path) -> ResultRecord:
+        """Read the record that `to_bytes` wrote."""
         data = json.loads(path.read_text())
         time = data.get("received")
         return cls(data.get("graded", ""), datetime.fromisoformat(time) if time else None)
@@ -61,7 +63,7 @@ class ResultRecord:
 
 @dataclass(frozen=True)
 class ResultFolder:
-    """The folder of one graded submission, with what stands beside it on the way there."""
+    """Name the folder of one graded submission, and the folders it passes through."""
 
     course: Course
     student: str
@@ -69,10 +71,12 @@ class ResultFolder:
 
     @property
     def place(self) -> Path:
+        """Return where the result belongs."""
         return self.course.autograded / self.student / self.assignment
 
     @property
     def finished(self) -> Path:
+        """Return where the result is while it is complete and not yet in its place."""
         return self.place.with_name(f".{self.assignment}.finished")
 
     @property
@@ -86,11 +90,12 @@ class ResultFolder:
     def finish(
         self, graded: dict[str, NotebookNode], files: dict[str, bytes], record: ResultRecord
     ) -> None:
-        """Step 1: the complete result, beside its place.
+        """Write the complete result next to its place (step 1).
 
         Args:
             graded: the executed notebooks by name, without ending.
             files: what else belongs to the submission, by path in its folder.
+            record: what it is the result of.
 
         Raises:
             EnvironmentFault: the disk is full or the place isn't writable.
@@ -107,7 +112,7 @@ class ResultFolder:
             os.rename(self._unfinished, self.finished)
 
     def install(self) -> None:
-        """Step 3: the finished folder takes its place; the old one goes once the new one stands."""
+        """Move the finished folder to its place (step 3), and then remove the old one."""
         with plain_disk_errors(self.place):
             if self.place.exists():
                 _remove(self._previous)
@@ -116,23 +121,23 @@ class ResultFolder:
             _remove(self._previous)
 
     def is_between_places(self) -> bool:
-        """Whether step 3 was interrupted when the old folder had gone: step 2 has been done."""
+        """Return whether step 3 was interrupted between its two moves."""
         return self._previous.exists() and not self.place.exists()
 
     def discard(self) -> None:
-        """Drop what is finished but in no place, and what is left of an interrupted write."""
+        """Remove what is finished but not in place, and what an interrupted write left."""
         if self.is_between_places():
             os.rename(self._previous, self.place)
         for path in (self.finished, self._unfinished, self._previous):
             _remove(path)
 
     def read(self, folder: Path) -> dict[str, NotebookNode]:
-        """The graded notebooks in one of the folders, by name; none if there is no folder."""
+        """Return the graded notebooks in one of the folders, by name; none without a folder."""
         return {path.stem: notebook_io.read_graded(path) for path in sorted(folder.glob("*.ipynb"))}
 
 
 def interrupted_folders(course: Course, assignment: str) -> Iterator[ResultFolder]:
-    """The folders of submissions at which an earlier run was interrupted."""
+    """Yield the folders of submissions at which an earlier run was interrupted."""
     found = {
         path.parent.name
         for state in ("finished", "unfinished", "old")

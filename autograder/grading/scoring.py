@@ -1,6 +1,6 @@
-"""From what a test cell left behind to points and reasons.
+"""Turn what a test cell left behind into points and reasons.
 
-The record that `beyond.checks.report` leaves in a cell's output makes the points. A warning or
+The record that `autograder.checks.report` leaves in a cell's output makes the points. A warning or
 anything else on stderr never costs one. A test that did not reach its report earns nothing, and
 the reason says why.
 """
@@ -10,25 +10,27 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
+from autograder.checks import is_shown, record_in, score
 from autograder.core.cell_status import CellStatus
-from autograder.core.notebook_io import copied, course_metadata, grader_metadata
-from beyond.checks import MIME_TYPE, is_record, score
-from beyond.locale import _
+from autograder.core.notebook_io import copied, grader_metadata
+from autograder.i18n import _
+from autograder.namespace import entries
 
 
 @dataclass(frozen=True)
 class CellScore:
-    """What one test cell says.
+    """Hold the points of one test cell.
 
     Attributes:
-        points: the points earned, from 0 to the cell's points; None: waits for a person.
+        points: the points earned, from 0 to the cell's points; None: a person has to grade it.
         reasons: why it isn't all of them, in the current language; empty when it is.
-        answered: False when nothing is wrong but that there is no answer yet.
+        answered: False when the only thing wrong is that there is no answer yet.
     """
 
     points: float | None
@@ -37,7 +39,7 @@ class CellScore:
 
 
 def score_cell(cell: NotebookNode) -> CellScore:
-    """The points and reasons of an executed graded cell.
+    """Score an executed graded cell.
 
     A cell whose points aren't a finite number from 0 to what it is worth earns 0.
     """
@@ -64,16 +66,16 @@ def score_cell(cell: NotebookNode) -> CellScore:
     return _score_plain_assert(cell, most)
 
 
-def _record(cell: NotebookNode) -> dict | None:
+def _record(cell: NotebookNode) -> dict[str, Any] | None:
     found = [
-        output.data[MIME_TYPE]
+        output.data
         for output in cell.outputs
-        if output.output_type == "display_data" and MIME_TYPE in output.get("data", {})
+        if output.output_type == "display_data" and is_shown(output.get("data"))
     ]
-    return found[-1] if found and is_record(found[-1]) else None
+    return record_in(found[-1]) if found else None
 
 
-def _words(failed: dict) -> str:
+def _words(failed: dict[str, Any]) -> str:
     name, message = _(str(failed.get("name", ""))), str(failed.get("message", ""))
     said = _("not passed: {check}").format(check=name)
     return f"{said} ({message})" if message else said
@@ -81,11 +83,11 @@ def _words(failed: dict) -> str:
 
 def status_of(cell: NotebookNode) -> CellStatus:
     """Return how an executed cell ended, as the grader noted it."""
-    return CellStatus(course_metadata(cell).get("status", ""))
+    return CellStatus(entries(cell).get("status", ""))
 
 
 def stopped(cell: NotebookNode) -> str | None:
-    """Why a cell ended with an exception, in words; None if it didn't."""
+    """Say why a cell ended with an exception; return None if it didn't."""
     status = status_of(cell)
     if status is CellStatus.TIMED_OUT:
         return _("ran into the time limit")
@@ -93,7 +95,7 @@ def stopped(cell: NotebookNode) -> str | None:
         return _("the Python process ended while it ran")
     if status is CellStatus.NOT_RUN:
         return _("was not run, because an earlier cell hung or ended the Python process")
-    if status is CellStatus.TOLD_NOTHING:
+    if status is CellStatus.STOPPED:
         return _("the test stopped because of what the answer did")
     for output in cell.outputs:
         if output.output_type != "error":
@@ -104,7 +106,7 @@ def stopped(cell: NotebookNode) -> str | None:
 
 
 def _score_plain_assert(cell: NotebookNode, most: float) -> CellScore:
-    """A test written without `beyond.checks`: nbgrader's own rules, but stderr costs nothing."""
+    """Score a test without `report()`: nbgrader's own rules, but stderr costs nothing."""
     quiet = copied(cell)
     quiet.outputs = [
         out for out in cell.outputs if not (out.output_type == "stream" and out.name == "stderr")
@@ -125,7 +127,7 @@ def _score_plain_assert(cell: NotebookNode, most: float) -> CellScore:
 
 
 def _number(text: object, otherwise: float | None) -> float | None:
-    """The number that an output shows, also as numpy, torch and fractions write theirs."""
+    """Return the number that an output shows, also as numpy, torch and fractions write theirs."""
     if isinstance(text, list):  # as nbformat's files have it
         text = "".join(map(str, text))
     found = _WRITTEN.fullmatch(str(text).strip())
@@ -148,7 +150,7 @@ _WRITTEN = re.compile(
 
 
 class SaveScores(SaveAutoGrades):
-    """nbgrader's step that writes the points, as `score_cell` gives them."""
+    """Write the points into the gradebook as nbgrader's step does, with `score_cell`."""
 
     def _add_score(self, cell: NotebookNode, resources: object) -> None:
         grade = self.gradebook.find_grade(

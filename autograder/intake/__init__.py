@@ -1,1 +1,1 @@
-"""What students hand in, opened: from the mailbox to a typed record."""
+"""Collect what students submit and open it, up to a typed record."""

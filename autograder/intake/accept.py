@@ -1,4 +1,4 @@
-"""Put one submission that came in into its places in the term."""
+"""Accept one submission that came in: check it, keep it, and make it the one to be graded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core.atomic_io import replaced_folder
 from autograder.core.collection_receipt import CollectionReceipt, record_receipt
 from autograder.core.messages import N_, Note, note
@@ -51,19 +51,35 @@ def accept(
     reader: Reader,
     staging: StagingFolder,
 ) -> CollectedSubmission | None:
-    """Put one submission in its places; None if it changes nothing there.
+    """Put one submission in its places in the term.
+
+    Args:
+        course: the course whose term the submission goes into.
+        spec: the assignment being collected.
+        known: all assignments of the course, by name.
+        arrival: the submission as it came in; its files are moved out of the staging folder.
+        due: the due date in UTC; None if the assignment has none.
+        reader: the sandboxed reader, which alone parses the files.
+        staging: where the files to be graded are written until they are in place.
+
+    Returns:
+        What was accepted; None if it changes nothing in `term/submitted`.
 
     Raises:
-        SubmissionRefused: it isn't taken at all.
+        SubmissionRefused: the submission is not taken at all.
     """
     student, assignment = arrival.student, spec.assignment
     submitted = course.submitted / student / assignment
     history = read_history(course, student, assignment)
     current = history[-1] if history and submitted.is_dir() else None
     entry = HistoryEntry("", arrival.digest(), arrival.arrived.isoformat(), arrival.sequence)
-    if current and not (arrival.time_given and entry.arrived != current.arrived):
-        if entry.digest == current.digest or any(map(entry.is_again, history)):
-            return None
+    is_new_time = current and arrival.time_given and entry.arrived != current.arrived
+    if (
+        current
+        and not is_new_time
+        and (entry.digest == current.digest or any(map(entry.is_again, history)))
+    ):
+        return None
     made, notes = _opened(course, spec, known, arrival, reader, staging)
     entry = replace(entry, folder=keep_originals(course, arrival, assignment, history))
     if current and not arrival.time_given and entry.is_before(current):
@@ -98,7 +114,11 @@ def _opened(
     reader: Reader,
     staging: StagingFolder,
 ) -> tuple[dict[str, bytes | Path], list[Note]]:
-    """What is graded of a submission, by the assignment's own names, and what its student is told.
+    """Open a submission in the sandboxed reader.
+
+    Returns:
+        The files to be graded, by the assignment's own names, each as bytes or as the path of a
+        staged file; and the notes for the student.
 
     Raises:
         SubmissionRefused: a receipt contradicts the submission.
@@ -157,7 +177,7 @@ def _opener(place: Path) -> Callable[[], int]:
 
 
 def _received(arrival: Arrival, due: datetime | None) -> datetime:
-    """When a submission counts as received.
+    """Return the time at which a submission counts as received.
 
     Canvas's archives carry the time of packing, not of handing in; Canvas's mark says whether
     it was late. So where there is a due date, the mark decides on which side of it the time
@@ -171,8 +191,8 @@ def _received(arrival: Arrival, due: datetime | None) -> datetime:
 
 
 def _blank(course: Course, assignment: str) -> bytes:
-    """The released notebook, which stands in where nothing can be read."""
-    for language in (course.language, MASTER_LANGUAGE):
+    """Return the released notebook, the placeholder where nothing can be read."""
+    for language in (course.released_language, course.source_language):
         place = course.release(language) / assignment / f"{assignment}.ipynb"
         if place.is_file():
             return place.read_bytes()

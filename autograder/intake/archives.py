@@ -1,4 +1,4 @@
-"""Read zips that came from outside without trusting anything they say."""
+"""Read zips from outside without trusting anything they say."""
 
 from __future__ import annotations
 
@@ -47,11 +47,15 @@ _DAMAGED = (
 
 
 class ZipSource(Source):
-    """A zip file, or a zip inside another one given as bytes.
+    """List and read a zip file, or a zip inside another one given as bytes.
 
     Args:
-        of_class: whether many students' files are in it; a name that one of them chose badly is
-            made harmless, or its file left out, and the others' are there all the same.
+        origin: the zip's path, its bytes, or a stream, which is closed with the source.
+        name: what to call it in a message.
+        limits: the most that is read from it.
+        budget: what is left for it and for other sources together; its own limits when None.
+        of_class: whether it holds many students' files; a name that one of them chose badly is made
+            harmless, or its file left out, and the others' files are read as usual.
 
     Raises:
         BadArchive: not a zip, damaged, encrypted, too many members, or a name leads outside.
@@ -71,7 +75,7 @@ class ZipSource(Source):
         if isinstance(origin, bytes):
             stream = io.BytesIO(origin)
         else:
-            stream = open(origin, "rb") if isinstance(origin, Path) else origin
+            stream = origin.open("rb") if isinstance(origin, Path) else origin
         self._stream = stream
         try:
             self._require_small_directory(stream)
@@ -84,6 +88,7 @@ class ZipSource(Source):
             raise
 
     def close(self) -> None:
+        """Close the zip and the stream behind it."""
         self._zip.close()
         self._stream.close()
 
@@ -158,7 +163,7 @@ class ZipSource(Source):
         self._add(Member(name, _zip_time(info), info))
 
     def place(self, member: Member) -> PackedFile:
-        """Where a member lies."""
+        """Return where a member's packed bytes are."""
         info = member.key
         assert isinstance(info, zipfile.ZipInfo)
         return PackedFile(
@@ -166,12 +171,16 @@ class ZipSource(Source):
         )
 
     def declared(self, member: Member) -> int:
-        """The size that the zip claims for a member; unpacking it may tell otherwise."""
+        """Return the size in bytes that the zip claims for a member."""
         assert isinstance(member.key, zipfile.ZipInfo)
         return member.key.file_size
 
     def peek(self, member: Member, limit: int) -> bytes:
-        """The first bytes of a member, at most `limit`.
+        """Return the first bytes of a member.
+
+        Args:
+            member: one of `members`.
+            limit: the most bytes to return.
 
         Raises:
             BadArchive: it is damaged, or there is more of it than the zip claims.
@@ -188,7 +197,7 @@ class ZipSource(Source):
 
 
 class _DamageTranslated:
-    """What zipfile raises on damaged input, as one sentence."""
+    """Turn what zipfile raises on damaged input into one sentence."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -205,14 +214,14 @@ class _DamageTranslated:
 
 @dataclass(frozen=True)
 class PackedFile:
-    """Where a member lies in a zip, so that it can be unpacked without reading the whole list.
+    """Locate a member in a zip, so that it can be unpacked without reading the whole list.
 
     Attributes:
-        offset: of its header.
-        method: how it is packed, as `zipfile` numbers it.
-        packed: its bytes in the zip.
-        size: its bytes, as the zip claims.
-        crc: its checksum, as the zip claims.
+        offset: byte offset of its local header.
+        method: the compression method, as `zipfile` numbers it.
+        packed: its size in the zip, in bytes.
+        size: its unpacked size in bytes, as the zip claims.
+        crc: its CRC-32, as the zip claims.
     """
 
     offset: int
@@ -222,15 +231,15 @@ class PackedFile:
     crc: int
 
     def to_wire(self) -> list[int]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return [self.offset, self.method, self.packed, self.size, self.crc]
 
     @classmethod
     def from_wire(cls, value: object) -> PackedFile:
-        """What `to_wire` made.
+        """Return the packed file that `to_wire` described.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the value is anything else.
         """
         if type(value) is not list or len(value) != 5 or any(type(one) is not int for one in value):
             raise ValueError("that isn't a place in a zip")
@@ -241,10 +250,17 @@ _CHUNK_BYTES = 256 * 1024
 
 
 def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
-    """The content of a member, in pieces of bounded size.
+    """Yield the content of a member in pieces of bounded size.
+
+    Args:
+        stream: the zip, open for reading.
+        place: the member.
+
+    Yields:
+        At most 256 KiB of content at a time, except for the decompressor's last piece.
 
     Raises:
-        BadArchive: it is damaged.
+        BadArchive: the member is damaged.
     """
     with _DamageTranslated("the download"):
         stream.seek(place.offset)
@@ -279,7 +295,7 @@ def unpacked(stream: IO[bytes], place: PackedFile) -> Iterator[bytes]:
 
 
 def _extras(info: zipfile.ZipInfo) -> dict[int, bytes]:
-    """The extra fields of a member, by their number; a damaged tail is ignored."""
+    """Return the extra fields of a member by their number; a damaged tail is ignored."""
     found: dict[int, bytes] = {}
     rest = info.extra
     while len(rest) >= 4:
@@ -290,7 +306,7 @@ def _extras(info: zipfile.ZipInfo) -> dict[int, bytes]:
 
 
 def _unicode_path(info: zipfile.ZipInfo) -> str | None:
-    """The name in Info-ZIP's Unicode Path field (0x7075), if it belongs to the name given."""
+    """Return the name in Info-ZIP's Unicode Path field (0x7075), if it fits this member."""
     field = _extras(info).get(0x7075, b"")
     if len(field) < 6 or field[0] != 1:
         return None
@@ -304,7 +320,7 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
 
 
 def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
-    """When a member was changed, in UTC.
+    """Return when a member was changed, in UTC.
 
     The extended timestamp (0x5455) is exact. Without it the zip holds a wall-clock time
     without a zone, read as the time zone of this machine.

@@ -1,4 +1,4 @@
-"""A submission as it came in, before anything of it is judged."""
+"""Describe a submission as it came in, before any of it is judged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of a submission, as it was received.
+    """Describe a file of a submission, as it was received.
 
     Attributes:
-        name: as handed in.
-        place: where its bytes are.
+        name: as the student named it.
+        place: the path of its bytes in the staging folder.
+        size: in bytes.
     """
 
     name: str
@@ -26,18 +27,22 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Arrival:
-    """One submission as it came in, before anything of it is judged.
+    """Describe one submission as it came in, before any of it is judged.
 
     Attributes:
+        student: the student's id.
+        origin: "exchange", "canvas", "moodle" or "folder".
+        name: what the submission is called in messages.
         files: on this disk, byte for byte as they came.
-        not_kept: the names of those that are too large.
+        not_kept: the names of files that are too large or too many.
+        links: the names of links and devices, which are never read.
         arrived: when the exchange or the download says it came in, in UTC.
         late: the LMS's mark, None where the LMS sets none.
         sequence: Canvas's file id, which orders submissions with the same time.
         stamp: the exchange's time as nbgrader wrote it; it is kept to the letter.
         time_given: whether the instructor gave the time, which then decides.
         untimed: whether the download doesn't say when it came in, so that now counts.
-        deadline: when opening it must have come to an end, as `time.monotonic`.
+        deadline: when opening it must have ended, in seconds of `time.monotonic`.
     """
 
     student: str
@@ -55,7 +60,7 @@ class Arrival:
     deadline: float = 0.0
 
     def digest(self) -> str:
-        """SHA-256 over names and contents."""
+        """Return the SHA-256 over names and contents."""
         seen = hashlib.sha256()
         for one in self.files:
             seen.update(f"{one.name}\0{one.size}\0".encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""Taking submissions in, from nbgrader's exchange or from an LMS's bulk download.
+"""Collect submissions from nbgrader's exchange or from an LMS's bulk download.
 
 | Question | Decision |
 |---|---|
@@ -8,7 +8,7 @@
 | Canvas's LATE mark | Decides whether it is late; the archive's time only says how much. |
 | Times inside a submission | Never looked at. |
 | Which file is the notebook? | `autograder.intake.identify`; the student is told. |
-| Nothing readable | The release stands in, so it ends with 0 and the reason. |
+| Nothing readable | The release is graded as a placeholder: 0 points, and the reason. |
 | Other files | Kept if the assignment asks for them, else left out and named. |
 | Newer than the one collected before | Replaces it; the older one stays in `term/collected`. |
 | Older, or collected before | Changes nothing. |
@@ -48,17 +48,19 @@ def collect(
     roster: Path | None = None,
     received: datetime | None = None,
 ) -> CollectResult:
-    """Take in the submissions of an assignment.
+    """Collect the submissions of an assignment.
 
     Args:
+        course: the course to collect into.
+        assignment: the assignment's name.
         origin: a folder or zip of LMS downloads; nbgrader's exchange when None.
         roster: a CSV of the class, written into the gradebook first (`lms.read_roster`).
         received: when these came in, with its time zone, where the download can't know.
 
     Raises:
         UserError: unknown assignment, nothing at `origin`, an unusable archive or roster.
-        EnvironmentFault: the disk is full or the gradebook in use; whoever was collected
-            before it happened stays collected, and the same command goes on from there.
+        EnvironmentFault: the disk is full or the gradebook in use; what was collected before that
+            stays collected, and the same command goes on from there.
     """
     course.require_assignment(assignment)
     course.require_free_gradebook()
@@ -106,7 +108,7 @@ def collect(
                         f"{arrival.student}: the download doesn't say when it came in, so the time "
                         "of collecting counts; collect again with --received to say when."
                     )
-    # A student who handed in twice is told of once.
+    # A student who submitted twice is listed once.
     now_taken = {one.student for one in result.taken}
     result.unchanged = sorted(set(result.unchanged) - now_taken)
     result.taken = list({one.student: one for one in result.taken}.values())
@@ -114,6 +116,7 @@ def collect(
 
 
 def _due(course: Course, assignment: str) -> datetime | None:
+    """Return an assignment's due date in UTC; None if it has none."""
     from nbgrader.api import MissingEntry
 
     with course.gradebook() as gradebook:

@@ -1,4 +1,4 @@
-"""The result of collecting, as the command prints it."""
+"""Report what was collected, in the words that the command prints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from autograder.core.printable import one_line
 
 @dataclass(frozen=True)
 class CollectedSubmission:
-    """A submission that is now in `term/submitted`."""
+    """Describe a submission that is now in `term/submitted`.
+
+    Attributes:
+        student: the student's id.
+        received: when it was received, in UTC, ISO 8601.
+        name: what it was called in the exchange or the download.
+        notes: what its student is told.
+    """
 
     student: str
     received: str
@@ -20,7 +27,7 @@ class CollectedSubmission:
 
 @dataclass
 class CollectResult:
-    """What became of everything that was there.
+    """List what became of everything that was there.
 
     Attributes:
         taken: new submissions.

@@ -1,4 +1,4 @@
-"""Why something that came in can't be used."""
+"""Define why something that came in can't be used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from autograder.errors import UserError
 
 
 class BadArchive(UserError):
-    """The archive can't be used."""
+    """Report that an archive or a file in it can't be used."""
 
 
 class SubmissionRefused(UserError):
-    """A submission that isn't taken; the others are."""
+    """Report that one submission isn't taken; the others are."""

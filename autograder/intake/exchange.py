@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from autograder.config import COURSE_ID, Course
+from autograder.config import Course
 from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
@@ -35,10 +35,12 @@ _DEEPEST = 25
 
 @dataclass(frozen=True)
 class _InboundFolder:
-    """A folder of the exchange.
+    """Describe a folder of the exchange.
 
     Attributes:
-        named: the time in its name, which whoever made it may choose.
+        place: its path.
+        stamp: the time in its name, as nbgrader wrote it.
+        named: the same time in UTC, which the student may choose at will.
         changed: the latest change that the file system knows of, to it or to a file in it.
         status: the folder's own, as it was when its owner was looked at.
     """
@@ -51,7 +53,7 @@ class _InboundFolder:
 
     @property
     def received(self) -> datetime:
-        """When it came in: nbgrader's time if that is true, else the latest change."""
+        """Return when it was received: nbgrader's time if that holds, else the latest change."""
         honest = self.named <= self.changed <= self.named + _SUBMITTING_TAKES
         return self.named if honest else self.changed
 
@@ -59,11 +61,11 @@ class _InboundFolder:
 def exchange_arrivals(
     course: Course, assignment: str, staging: StagingFolder, result: CollectResult
 ) -> Iterator[Arrival]:
-    """The newest submission of each student in nbgrader's exchange.
+    """Yield the newest submission of each student in nbgrader's exchange.
 
     A folder there is named `<student>+<assignment>+<time>[+<random>]` by nbgrader, and belongs
     to the Unix user who made it. It is taken if that user's name is the student's id, or if it
-    belongs to the very user who collects: then nobody but the instructor can have put it there
+    belongs to the very user who collects: then only the instructor can have put it there
     (the setting of a single user, or of a service that hands in on behalf of others). A hub on
     which students share one Unix user can prove nothing here; give each a user of their own.
 
@@ -71,8 +73,20 @@ def exchange_arrivals(
     (ctime) isn't. nbgrader is done within a minute of the time in the name; a later change counts,
     and is reported. Restoring a backup or changing owners and permissions are changes too: then
     `received=` says what is true.
+
+    Args:
+        course: the course whose exchange is read.
+        assignment: the assignment's name.
+        staging: where each submission's files are copied.
+        result: takes a sentence for each folder that is refused or worth a look.
+
+    Yields:
+        One submission at a time, whose files are in `staging` until the next one.
+
+    Raises:
+        UserError: there is no exchange.
     """
-    inbound = Path(course.nbgrader_config().Exchange.root) / COURSE_ID / "inbound"
+    inbound = Path(course.nbgrader_config().Exchange.root) / course.id / "inbound"
     if not inbound.is_dir():
         raise UserError(
             f"There is no exchange at {inbound}; release with --exchange first, "
@@ -125,7 +139,7 @@ def exchange_arrivals(
 
 
 def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> Arrival:
-    """A submission in the exchange, copied once; a change meanwhile counts like one before."""
+    """Copy a submission out of the exchange, so that a change during the copy counts too."""
     source = FolderSource.of_student(found.place, found.status)
     staged = StagedFiles(staging, [member.name for member in source.members])
     latest = found.changed
@@ -156,12 +170,13 @@ def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> A
 
 
 def _last_change(place: Path, most: int = _MAX_LOOKED_AT) -> tuple[datetime, int]:
-    """The latest change to a folder or anything in it, as the file system has it.
+    """Return the latest change to a folder or anything in it, as the file system has it.
 
     Of a folder with more in it than anybody hands in, the outermost is looked at; whatever is
     taken of it is looked at again when it is taken.
 
     Args:
+        place: the folder.
         most: how many files and folders in it are looked at.
 
     Returns:
@@ -184,14 +199,14 @@ def _last_change(place: Path, most: int = _MAX_LOOKED_AT) -> tuple[datetime, int
 
 
 def _changed(status: os.stat_result) -> datetime:
-    """The later of both times; the first can be set to anything, the second to nothing."""
+    """Return the later of both times; students can set the first, but not the second."""
     now = time.time()
     modified = status.st_mtime if status.st_mtime <= now else 0.0  # nothing is from the future
     return datetime.fromtimestamp(max(modified, status.st_ctime), UTC)
 
 
 def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
-    """Student and time of a folder in the exchange; None if of another assignment."""
+    """Return the student and time in a folder's name; None if it is of another assignment."""
     # nbgrader's time zone may hold a "+" of its own ("+0900"), and so may a student's id.
     match = re.fullmatch(
         rf"(?P<student>.+)\+{re.escape(assignment)}"
@@ -224,7 +239,7 @@ def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
 
 
 def _enrolled(course: Course, student: str) -> bool:
-    """Whether the student had to be added to the gradebook; the Unix user proves who it is."""
+    """Add the student to the gradebook and return True, if missing; the Unix user proves the id."""
     from nbgrader.api import MissingEntry
 
     with course.gradebook() as gradebook:

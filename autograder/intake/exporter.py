@@ -17,7 +17,7 @@ from autograder.intake.submission import Submission, to_notebook
 
 
 class SandboxedExporter(NotebookExporter):
-    """nbgrader's exporter, but for who opens what a student handed in: the confined reader.
+    """Export notebooks as nbgrader does, but parse submissions in the sandboxed reader.
 
     nbgrader itself would parse the file in the server's process, with whatever is in it. What
     can't be read goes on as a notebook without cells; the grading that follows says why.
@@ -25,7 +25,17 @@ class SandboxedExporter(NotebookExporter):
 
     def from_filename(
         self, filename: str, resources: dict[str, Any] | None = None, **options: Any
-    ) -> tuple[str, dict[str, Any]]:
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Read a notebook; one of a submission is read by the sandboxed reader.
+
+        Args:
+            filename: the notebook's path.
+            resources: nbconvert's.
+            **options: passed on to nbconvert.
+
+        Returns:
+            The notebook and nbconvert's resources.
+        """
         course = Course.of(self.config)
         path = Path(os.path.abspath(filename))
         if not path.is_relative_to(course.submitted):
@@ -40,8 +50,14 @@ class SandboxedExporter(NotebookExporter):
                 read = reader.notebook(descriptor, cells)
             os.close(descriptor)
         submission = read if isinstance(read, Submission) else Submission()
-        notebook: NotebookNode = from_dict(to_notebook(submission, cells))
-        resources = self._init_resources(resources)
+        exporter: Any = self  # nbconvert's methods have no types
+        notebook: NotebookNode = from_dict(  # type: ignore[no-untyped-call]  # nor has nbformat's
+            to_notebook(submission, cells)
+        )
+        resources = exporter._init_resources(resources)
         resources["metadata"]["name"] = path.stem
         resources["metadata"]["path"] = str(path.parent)
-        return self.from_notebook_node(notebook, resources=resources, **options)
+        exported: tuple[NotebookNode, dict[str, Any]] = exporter.from_notebook_node(
+            notebook, resources=resources, **options
+        )
+        return exported

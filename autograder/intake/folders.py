@@ -1,4 +1,4 @@
-"""Read a student's or a class's folder on disk without trusting anything in it."""
+"""Read folders on disk without trusting anything in them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ _MAX_NAMED = 10
 
 
 class FolderSource(Source):
-    """A folder on disk. Links and devices are listed in `left_out`, never followed.
+    """List and read a folder on disk. Links and devices are never followed.
 
     Args:
-        of_class: whether each folder in it is a part of its own (or, if there is only one, each
-            in that), of which no more is listed than one student may hand in.
-        seen: the folder as it was when somebody judged whose it is; files of another one that
-            has taken its place since can't be read.
+        folder: its path.
+        limits: the most that is read from it.
+        of_class: whether each folder in it is one student's (or, if there is only one, each folder
+            in that), of which no more is listed than one student may submit.
+        seen: the folder's status when its owner was checked; if another folder has replaced it
+            since, its files can't be read.
 
     Raises:
-        BadArchive: too many files, where it isn't in parts.
+        BadArchive: too many files, unless `of_class`.
     """
 
     def __init__(
@@ -55,7 +57,12 @@ class FolderSource(Source):
 
     @classmethod
     def of_student(cls, folder: Path, seen: os.stat_result | None = None) -> FolderSource:
-        """A folder that is one student's, of which no more is listed than one may hand in."""
+        """Return one student's folder, of which no more is listed than a student may submit.
+
+        Args:
+            folder: its path.
+            seen: the folder's status when its owner was checked.
+        """
         found = cls.__new__(cls)
         Source.__init__(found, folder.name, STUDENT_LIMITS, of_class=True)
         found.folder = folder
@@ -79,14 +86,14 @@ class FolderSource(Source):
                 (self._walk_class if only_folder else self._walk_student)(*inner)
 
     def _walk_student(self, folder: Path, prefix: str) -> None:
-        """List a part, the outermost folders first, until there is too much of it."""
+        """List a student's folder, the outermost folders first, until there is too much of it."""
         waiting = deque([(folder, prefix)])
         seen, unlisted = 0, []
         while waiting and seen < MAX_VISITED_ENTRIES:
             folder, prefix = waiting.popleft()
             try:
                 entries, more = _first_entries(folder)
-            except OSError:  # nobody may read it
+            except OSError:  # not readable by the instructor
                 self.left_out.append(composed(prefix))
                 continue
             seen += 1 + len(entries)
@@ -96,7 +103,7 @@ class FolderSource(Source):
         self.unlisted += unlisted[:_MAX_NAMED]
 
     def _visit(self, entry: os.DirEntry[str], prefix: str) -> tuple[Path, str] | None:
-        """Take one entry; the folder and its prefix if it is one to go on with."""
+        """Take one entry; return the folder and its prefix if there is one to go on with."""
         raw = prefix + entry.name
         name = composed(raw)
         if is_ignored(name):
@@ -113,10 +120,16 @@ class FolderSource(Source):
         return None
 
     def open(self, member: Member) -> int:
-        """A descriptor of a file, which is a plain one.
+        """Open a file, if it is a plain one.
+
+        Args:
+            member: one of `members`.
+
+        Returns:
+            A descriptor, which the caller closes.
 
         Raises:
-            BadArchive: it can't be read, or is something else by now.
+            BadArchive: the file can't be read, or has been replaced by something else.
         """
         assert isinstance(member.key, Path)
         try:
@@ -141,7 +154,7 @@ def _may_be_notebook(name: str) -> bool:
 
 
 def _first_entries(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
-    """The first notebooks and the first others in a folder, and the names of a few beyond."""
+    """Return the first notebooks and other files in a folder, and the names of a few more."""
     with os.scandir(folder) as found:
         kept = heapq.nsmallest(MAX_LISTED_FILES + _MAX_NAMED, found, key=_notebooks_first)
     return kept[:MAX_LISTED_FILES], [entry.name for entry in kept[MAX_LISTED_FILES:]]
@@ -175,7 +188,12 @@ def _opened_beneath(folder: Path, name: Path, seen: os.stat_result | None = None
 
 
 class FileSource(FolderSource):
-    """A single file on disk, as if it lay alone in its folder."""
+    """List and read a single file on disk, as if it were alone in its folder.
+
+    Args:
+        path: the file.
+        limits: the most that is read from it.
+    """
 
     def __init__(self, path: Path, limits: UploadLimits) -> None:
         Source.__init__(self, path.name, limits)

@@ -1,4 +1,4 @@
-"""The history of what was collected from a student for an assignment."""
+"""Record what was collected from a student for an assignment, in `history.json`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from autograder.errors import UserError
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One line of the history of what was collected from a student for an assignment.
+    """Record one submission that was collected.
 
-    The last line is what is in `term/submitted`.
+    The last entry is what is in `term/submitted`.
+
+    Attributes:
+        folder: its folder in `term/collected/<student>/<assignment>`.
+        digest: SHA-256 over its files (`Arrival.digest`).
+        arrived: when it came in, in UTC, ISO 8601.
+        sequence: Canvas's file id; 0 elsewhere.
     """
 
     folder: str
@@ -25,7 +31,7 @@ class HistoryEntry:
     sequence: int
 
     def is_again(self, other: HistoryEntry) -> bool:
-        """Whether this is what `other` was: the same content, handed in at the same time."""
+        """Return whether this and `other` are the same content at the same time."""
         if self.digest != other.digest:
             return False
         if self.sequence and other.sequence:
@@ -33,7 +39,10 @@ class HistoryEntry:
         return self.arrived == other.arrived
 
     def is_before(self, other: HistoryEntry) -> bool:
-        """Whether this was handed in before `other`. Canvas's file ids tell; else the times."""
+        """Return whether this was submitted before `other`.
+
+        Canvas's file ids decide, else the times.
+        """
         if self.sequence and other.sequence:
             return self.sequence < other.sequence
         return datetime.fromisoformat(self.arrived) < datetime.fromisoformat(other.arrived)
@@ -44,6 +53,11 @@ def _history_file(course: Course, student: str, assignment: str) -> Path:
 
 
 def read_history(course: Course, student: str, assignment: str) -> list[HistoryEntry]:
+    """Return what was collected from a student before, the oldest first.
+
+    Raises:
+        UserError: the file was changed by hand and can't be read.
+    """
     place = _history_file(course, student, assignment)
     if not place.is_file():
         return []
@@ -58,5 +72,6 @@ def read_history(course: Course, student: str, assignment: str) -> list[HistoryE
 def write_history(
     course: Course, student: str, assignment: str, history: list[HistoryEntry]
 ) -> None:
+    """Write the history of a student's submissions."""
     content = json.dumps([asdict(entry) for entry in history], ensure_ascii=False, indent=1)
     write_file(_history_file(course, student, assignment), (content + "\n").encode("utf-8"))

@@ -1,4 +1,4 @@
-"""Which of the files a student handed in is the assignment's notebook.
+"""Identify which of the files a student submitted is the assignment's notebook.
 
 | What came in | What is taken |
 |---|---|
@@ -22,22 +22,23 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from autograder.core.messages import N_, Note, note
-from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, course_metadata, grade_id, read
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, grade_id, read
 from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
+from autograder.namespace import entries
 
 if TYPE_CHECKING:
     from autograder.config import Course
 
 BY_HAND, PLAIN, NUMBERED = 0, 1, 2
-"""How a file's name stands to the assignment's: a copy made by hand, the name, a numbered one."""
+"""The kinds of names: of a copy made by hand, the assignment's own, a numbered one."""
 
 _ENDING = re.compile(r"\.ipynb(?:\.(?:txt|json))?$|(?<=[._]ipynb의[ _]사본)$", re.IGNORECASE)
 _NUMBERED = re.compile(r" ?\((\d{1,6})\)|[-_](\d{1,6})")
@@ -101,11 +102,12 @@ _REASONS = (
 
 @dataclass(frozen=True)
 class AssignmentSpec:
-    """What is known of an assignment on either side, from its release or source.
+    """Describe an assignment as far as its submissions are recognized, from release or source.
 
     Attributes:
+        assignment: its name.
         grade_ids: of all its cells.
-        released_sources: the texts of its cells as released, in every language; empty if not released.
+        released_sources: the sources of its cells as released, in every language.
         asked: the files, besides the notebook, that belong to a submission.
         cells: what recognizes its notebook's cells.
     """
@@ -114,43 +116,49 @@ class AssignmentSpec:
     grade_ids: frozenset[str]
     released_sources: frozenset[str]
     asked: frozenset[str]
-    cells: CourseCells = CourseCells()
+    cells: CourseCells = field(default_factory=CourseCells)
 
     @property
     def notebook(self) -> str:
-        """The notebook's file name."""
+        """Return the notebook's file name."""
         return f"{self.assignment}.ipynb"
 
-    def to_wire(self) -> list:
-        """The same as plain values."""
+    def to_wire(self) -> list[Any]:
+        """Return the same as plain values."""
         sets = (self.grade_ids, self.released_sources, self.asked)
         return [self.assignment, *map(sorted, sets), self.cells.to_wire()]
 
     @classmethod
-    def from_wire(cls, value: list) -> AssignmentSpec:
-        """What `to_wire` made; it comes from the trusted side, so nothing is validated."""
-        assignment, *sets, cells = value
-        return cls(assignment, *map(frozenset, sets), CourseCells.from_wire(cells))
+    def from_wire(cls, value: list[Any]) -> AssignmentSpec:
+        """Return the spec that `to_wire` described.
+
+        The trusted side sent it, so it isn't validated.
+        """
+        assignment, grade_ids, sources, asked, cells = value
+        return cls(
+            assignment,
+            frozenset(grade_ids),
+            frozenset(sources),
+            frozenset(asked),
+            CourseCells.from_wire(cells),
+        )
 
 
 def assignment_specs(course: Course) -> dict[str, AssignmentSpec]:
-    """Every assignment of the course: from `release/`, and from `source/` where there is one."""
+    """Return every assignment of the course, by name, from `release/` and from `source/`."""
     names: set[str] = set()
-    folders = [
-        folder
-        for part in ("release", "source")
-        if (course.root / part).is_dir()
-        for folder in sorted((course.root / part).iterdir())
-        if folder.is_dir()
-    ]
+    released = course.language_folders("release")
+    folders = [*released, *course.language_folders("source")]
     for folder in folders:
         for path in folder.iterdir():
             if (path / f"{path.name}.ipynb").is_file():
                 names.add(path.name)
-    return {name: _assignment_spec(course, folders, name) for name in sorted(names)}
+    return {name: _assignment_spec(course, folders, released, name) for name in sorted(names)}
 
 
-def _assignment_spec(course: Course, folders: Sequence, name: str) -> AssignmentSpec:
+def _assignment_spec(
+    course: Course, folders: Sequence[Path], released_folders: Sequence[Path], name: str
+) -> AssignmentSpec:
     grade_ids: set[str] = set()
     released_sources: set[str] = set()
     asked: set[str] = set()
@@ -162,10 +170,10 @@ def _assignment_spec(course: Course, folders: Sequence, name: str) -> Assignment
         notebook = read(place / f"{name}.ipynb")
         every.append(notebook)
         grade_ids.update(filter(None, map(grade_id, notebook.cells)))
-        if folder.parent.name == "release":
+        if folder in released_folders:
             released.append(notebook)
             released_sources.update(normalized_source(cell.source) for cell in notebook.cells)
-        listed = course_metadata(notebook).get("files", [])
+        listed = entries(notebook).get("files", [])
         asked.update(file for file in listed if isinstance(file, str))
         asked.update(
             unicodedata.normalize("NFC", path.relative_to(place).as_posix())
@@ -174,7 +182,9 @@ def _assignment_spec(course: Course, folders: Sequence, name: str) -> Assignment
             and not any(part.startswith(".") for part in path.relative_to(place).parts)
         )
     asked.discard(f"{name}.ipynb")
-    languages = dict.fromkeys(folder.name for folder in folders)
+    languages = dict.fromkeys(
+        "" if folder.parent == course.root else folder.name for folder in folders
+    )
     cells = course_cells(every, released, languages)
     return AssignmentSpec(
         name, frozenset(grade_ids), frozenset(released_sources), frozenset(asked), cells
@@ -182,14 +192,20 @@ def _assignment_spec(course: Course, folders: Sequence, name: str) -> Assignment
 
 
 def is_notebook_name(file: str) -> bool:
-    """Whether a file is named as notebooks are."""
+    """Return whether a file is named as notebooks are."""
     return _ENDING.search(file) is not None
 
 
 def name_rank(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | None:
-    """How a file's name stands to the assignment's: its kind and its numbers.
+    """Return how close a file's name is to the assignment's.
 
-    None if the name isn't the assignment's nor a copy's of it.
+    Args:
+        file: its path.
+        assignment: the assignment's name.
+
+    Returns:
+        The kind of the name (`BY_HAND`, `PLAIN` or `NUMBERED`) and its numbers; None if it is
+        neither the assignment's name nor that of a copy.
     """
     base = unicodedata.normalize("NFC", PurePosixPath(file).name).casefold()
     if not is_notebook_name(base):
@@ -217,7 +233,7 @@ def name_rank(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | None:
 
 
 def cells_known(notebook: RawNotebook, spec: AssignmentSpec) -> set[str]:
-    """The assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
+    """Return the assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
 
     A cell's id equals its grade_id in this course, so an editor that drops one of the two
     still leaves it recognizable; Colab moves the id into the cell's metadata.
@@ -230,36 +246,42 @@ def cells_known(notebook: RawNotebook, spec: AssignmentSpec) -> set[str]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that may be the assignment's notebook.
+    """Describe a file that may be the assignment's notebook.
 
     Attributes:
-        name: as handed in.
+        name: as the student named it.
         sha256: of its content.
         notebook: None if it can't be read; `problem` then says why.
-        rank: the higher one wins; see the module's text for the order.
+        problem: why it can't be read; None if it can.
+        rank: the higher one wins; see the module's docstring for the order.
+        named: whether it has the assignment's name.
+        known: the assignment's cells that it holds.
     """
 
     name: str
     sha256: str
     notebook: RawNotebook | None
     problem: Note | None
-    rank: tuple
+    rank: tuple[Any, ...]
     named: bool
     known: frozenset[str]
 
     @property
     def readable(self) -> bool:
-        """Whether it could be read."""
+        """Return whether it could be read."""
         return self.problem is None
 
 
 def examine(
     name: str, content: bytes, order: int, spec: AssignmentSpec, others: Iterable[AssignmentSpec]
 ) -> Candidate | None:
-    """The file as a candidate; None if nothing speaks for its being the assignment's notebook.
+    """Return a file as a candidate; None if nothing suggests that it is the assignment's notebook.
 
     Args:
-        order: its place among the files handed in.
+        name: as the student named it.
+        content: its bytes.
+        order: its index among the submitted files.
+        spec: the assignment.
         others: the course's other assignments, whose notebooks are not taken for this one's.
     """
     others = [other for other in others if other.assignment != spec.assignment]
@@ -305,7 +327,7 @@ def examine(
 
 
 def _has_answers(notebook: RawNotebook, spec: AssignmentSpec) -> bool:
-    """Whether a notebook differs from the release where a student may write."""
+    """Return whether a notebook differs from the release where a student may write."""
     return any(
         (text := normalized_source(cell.source)) and text not in spec.released_sources
         for cell in notebook.cells
@@ -314,7 +336,14 @@ def _has_answers(notebook: RawNotebook, spec: AssignmentSpec) -> bool:
 
 
 def choose(candidates: Sequence[Candidate], spec: AssignmentSpec) -> tuple[Candidate, list[Note]]:
-    """The candidate that is graded, and what the student is told about the choice.
+    """Choose the candidate that is graded.
+
+    Args:
+        candidates: at least one.
+        spec: the assignment.
+
+    Returns:
+        The candidate, and what the student is told about the choice.
 
     Raises:
         ValueError: there are no candidates.
@@ -346,7 +375,7 @@ def choose(candidates: Sequence[Candidate], spec: AssignmentSpec) -> tuple[Candi
 
 
 def _reason(winner: Candidate, loser: Candidate) -> str:
-    for place, (won, lost) in enumerate(zip(winner.rank, loser.rank)):
+    for place, (won, lost) in enumerate(zip(winner.rank, loser.rank, strict=True)):
         if won != lost:
             if place == 4 and winner.rank[4] == PLAIN:
                 return CHOSEN_ORIGINAL
@@ -363,7 +392,15 @@ def _listed(candidates: Iterable[Candidate]) -> str:
 
 
 def why_unreadable(name: str, content: bytes) -> Note | None:
-    """What a student is told about a file that can't be read as a notebook; None if it can."""
+    """Return what a student is told about a file that can't be read as a notebook.
+
+    Args:
+        name: as the student named it.
+        content: its bytes.
+
+    Returns:
+        A note; None if the file can be read.
+    """
     try:
         read_notebook(content)
     except Unreadable as error:
@@ -391,7 +428,14 @@ def _problem(name: str, reason: str) -> Note:
 def find_assignment(
     files: Sequence[tuple[str, bytes]], known: dict[str, AssignmentSpec]
 ) -> tuple[AssignmentSpec, list[Candidate]]:
-    """The assignment that files belong to: by the notebook's name, else by its cells.
+    """Find the assignment that files belong to: by the notebook's name, else by its cells.
+
+    Args:
+        files: each file's name and bytes.
+        known: all assignments of the course, by name.
+
+    Returns:
+        The assignment, and the files that may be its notebook.
 
     Raises:
         UserError: to none, or to more than one.

@@ -1,4 +1,4 @@
-"""Collect from the bulk download of an LMS: a folder, a single file or a zip of a whole class."""
+"""Collect from an LMS's bulk download: a folder, a single file or a zip of a whole class."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from autograder.config import Course
 from autograder.core.printable import one_line
 from autograder.errors import UserError
+from autograder.intake.archives import PackedFile
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectResult
 from autograder.intake.errors import BadArchive, SubmissionRefused
@@ -34,7 +36,12 @@ from autograder.intake.upload_limits import (
 
 
 class LmsDownload:
-    """A folder, a single file or a zip of a whole class.
+    """Open a download: a folder, a single file or a zip of a whole class.
+
+    Args:
+        origin: its path.
+        assignment: the assignment's name.
+        reader: opens the zip.
 
     Raises:
         UserError: nothing is there that can be used.
@@ -78,13 +85,18 @@ class LmsDownload:
         self.close()
 
     def close(self) -> None:
-        """Let go of the zip."""
+        """Close the zip."""
         if self._zip >= 0:
             os.close(self._zip)
             self._zip = -1
 
     def take(self, members: Sequence[Member], staged: StagedFiles) -> None:
-        """Take the files of one submission."""
+        """Copy the files of one submission into the staging folder.
+
+        Args:
+            members: all files of the submission.
+            staged: counts them and says which to take.
+        """
         chosen = [(at, members[at]) for at in staged.chosen]
         if self._folder is not None:
             for at, member in chosen:
@@ -99,15 +111,19 @@ class LmsDownload:
                     os.close(descriptor)
             return
         for at, member in list(chosen):
-            if member.key.size > STUDENT_LIMITS.member_bytes:
+            if cast(PackedFile, member.key).size > STUDENT_LIMITS.member_bytes:
                 staged.drop(at)
                 chosen.remove((at, member))
             else:
                 staged.put(at, b"")
+
+        def write(number: int, piece: bytes) -> None:
+            staged.put(chosen[number][0], piece)
+
         failed = self._reader.extract(
             self._zip,
             [member for _, member in chosen],
-            lambda number, piece: staged.put(chosen[number][0], piece),
+            write,
             seconds=COPYING_SECONDS,
         )
         for number in failed:
@@ -124,6 +140,23 @@ def download_arrivals(
     staging: StagingFolder,
     result: CollectResult,
 ) -> Iterator[Arrival]:
+    """Yield the submissions in a download, each put down to a student of the class.
+
+    Args:
+        course: the course whose class list counts.
+        assignment: the assignment's name.
+        origin: the path of the download.
+        received: when the submissions came in, if the instructor says so.
+        reader: opens the zip.
+        staging: where each submission's files are written.
+        result: takes a sentence for each submission that is refused.
+
+    Yields:
+        One submission at a time, whose files are in `staging` until the next one.
+
+    Raises:
+        UserError: no class list, or nothing in the download that can be used.
+    """
     people = class_list(course)
     if not people:
         raise UserError(
@@ -137,7 +170,8 @@ def download_arrivals(
         result.refused += ownerless
         if not found and not ownerless:
             raise UserError(
-                f"There are no submissions in {origin}; name the folder or zip that the LMS gave you."
+                f"There are no submissions in {origin}; "
+                "name the folder or zip that the LMS gave you."
             )
         owners: list[tuple[OwnerFiles, Person]] = []
         for owned in found:
@@ -177,7 +211,7 @@ def _arrival_of(
     arrived = received or _newest(owned)
     is_untimed = arrived is None
     if arrived is None:
-        arrived = datetime.now(UTC)  # never early by what nobody knows
+        arrived = datetime.now(UTC)  # an unknown time must not count as early
     staged = StagedFiles(staging, [name for name, _ in owned.files])
     source.take([member for _, member in owned.files], staged)
     return Arrival(

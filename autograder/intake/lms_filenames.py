@@ -35,13 +35,13 @@ _OWN_ZIP = re.compile(r"(?P<student>.+)-(?P<time>\d{8}T\d{6}Z)(?: ?\(\d+\)|-\d+)
 
 @dataclass(frozen=True)
 class Owner:
-    """The owner of files as a download names them.
+    """Name the owner of files as a download does.
 
     Attributes:
         origin: "canvas", "moodle" or "folder".
         label: the owner as written in the download.
         number: Canvas's user id or Moodle's number in the assignment; empty for a folder.
-        claim: for a zip of our own, which submission it is (each is one of its own).
+        claim: for a zip made by `submit`, its time, which tells several of them apart.
     """
 
     origin: str
@@ -52,7 +52,7 @@ class Owner:
 
 @dataclass
 class OwnerFiles:
-    """What a download holds of one owner.
+    """List what a download holds of one owner.
 
     Attributes:
         files: each file with the name the student gave it.
@@ -77,11 +77,14 @@ def group_by_owner(
     links: Sequence[str] = (),
     unlisted: Sequence[str] = (),
 ) -> tuple[list[OwnerFiles], list[str]]:
-    """Sort the files of a download by owner.
+    """Group the files of a download by owner.
 
     Args:
-        links: the names of links and devices in it; they only go along to be told of.
-        unlisted: so do the names of some files that are too many.
+        members: the files.
+        assignment: the assignment's name.
+        people: the class list; a folder named by a student's id isn't taken for a wrapper.
+        links: the names of links and devices in it, to be reported.
+        unlisted: the names of some files beyond the limit, to be reported.
 
     Returns:
         The groups in the download's order, and a sentence for each file that has no owner.
@@ -117,13 +120,15 @@ def group_by_owner(
 
 
 def recognize_owner(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
-    """Owner, the student's own name for the file, lateness and Canvas's file id.
+    """Read the owner out of a file's name in a download.
 
     Args:
         path: the file's name in the download, without a folder that wraps all of it.
+        assignment: the assignment's name, which begins the names of `submit`'s zips.
 
     Returns:
-        The four, or a sentence that says why there is no owner.
+        The owner, the student's own name for the file, whether it is marked late, and Canvas's file
+        id (0 elsewhere); or a sentence that says why there is no owner.
     """
     top, _, rest = path.partition("/")
     if not rest and _MOODLE.fullmatch(top) and _CANVAS.fullmatch(top):
@@ -153,12 +158,12 @@ _WRAPPERS = frozenset({"submissions", "download", "downloads", "inbox", "제출�
 
 
 def _folded(name: str) -> str:
-    """The name of a folder or file, as far as systems leave it alone."""
+    """Return a folder's or file's name without the parts that systems change."""
     return re.sub(r"[ _-]*\(?\d*\)?$", "", name.casefold())
 
 
 def _wrapper(names: list[str], ids: set[str], known: set[str]) -> str:
-    """The folders that only wrap the whole download, as a prefix of every name.
+    """Return the folders that merely wrap the whole download, as a prefix of every name.
 
     A single folder may as well be that of a student who isn't in the class list; what is in it
     would be put down to others, as that student likes. So it is passed over only if it is named

@@ -27,11 +27,15 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def decode_name(raw: bytes, utf8_flag: bool) -> str:
-    """A member's name as the student saw it, composed to NFC.
+    """Decode a member's name as the student saw it, composed to NFC.
 
     Without the UTF-8 flag a zip doesn't say how its names are written: macOS and Linux write
     UTF-8 all the same, Korean Windows writes CP949, old DOS tools CP437. They are tried in
     this order; the last one never fails.
+
+    Args:
+        raw: the name's bytes in the zip.
+        utf8_flag: whether the zip flags the name as UTF-8.
 
     Raises:
         BadArchive: the name is flagged as UTF-8 and isn't.
@@ -53,7 +57,11 @@ def decode_name(raw: bytes, utf8_flag: bool) -> str:
 
 
 def safe_name(name: str, archive: str) -> str:
-    """`name` as a relative path with "/" between its parts.
+    """Return `name` as a relative path with "/" between its parts.
+
+    Args:
+        name: the decoded name.
+        archive: what to call the archive in a message.
 
     Raises:
         BadArchive: the name leads outside, is absolute, or holds a character no path may.
@@ -75,11 +83,11 @@ def safe_name(name: str, archive: str) -> str:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a member is something a system left behind rather than somebody's file."""
+    """Return whether a file was left behind by an operating system or editor."""
     parts = name.casefold().replace("\\", "/").split("/")
     return any(part in IGNORED or part.startswith("._") for part in parts)
 
 
 def composed(raw: str) -> str:
-    """A name on disk as text that any system can show."""
+    """Return a name on disk as text that any system can show, composed to NFC."""
     return unicodedata.normalize("NFC", os.fsencode(raw).decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""The two files that nbgrader keeps beside a submission, and how they are read.
+"""Read the two files that nbgrader keeps next to a submission.
 
 Through nbgrader's own `collect` or `zip_collect` they come from the student: a link, a pipe, a
 huge or a binary one is as if there were none.
@@ -22,7 +22,10 @@ _LARGEST = 1_000
 
 
 def open_plain_file(path: Path) -> int:
-    """A descriptor of a plain file, never of what a link in its place leads to.
+    """Open a plain file, never what a link in its place leads to.
+
+    Returns:
+        A descriptor, which the caller closes.
 
     Raises:
         OSError: there is no plain file, or it can't be read.
@@ -36,7 +39,7 @@ def open_plain_file(path: Path) -> int:
 
 
 def read_small_file(path: Path) -> bytes | None:
-    """The bytes of a small plain file; None if it is anything else."""
+    """Return the bytes of a plain file of at most 1,000 bytes; None if it is anything else."""
     try:
         descriptor = open_plain_file(path)
     except (OSError, ValueError):
@@ -50,19 +53,24 @@ def read_small_file(path: Path) -> bytes | None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """The time that nbgrader wrote, in UTC as nbgrader has it (without a zone); None if none."""
+    """Parse a time that nbgrader wrote.
+
+    Returns:
+        The time in UTC without a zone, as nbgrader has it; None if the text is anything else.
+    """
     from nbgrader.utils import parse_utc
 
     if not _TIME.fullmatch(text):
         return None
     try:
-        return parse_utc(text)
+        parsed: datetime = parse_utc(text)
+        return parsed
     except (ValueError, OverflowError, TypeError, AttributeError):
         return None
 
 
 def read_timestamp(path: Path) -> datetime | None:
-    """The time in a timestamp file; None if there is none that can be read."""
+    """Return the time in a timestamp file; None if there is none that can be read."""
     content = read_small_file(path)
     try:
         return parse_time(content.decode("ascii").strip()) if content else None
@@ -71,12 +79,12 @@ def read_timestamp(path: Path) -> datetime | None:
 
 
 def is_secret(content: bytes) -> bool:
-    """Whether this can be nbgrader's key to a feedback page."""
+    """Return whether this can be nbgrader's key to a feedback page."""
     return _SECRET.fullmatch(content) is not None
 
 
 def read_bookkeeping(folder: Path) -> dict[str, bytes]:
-    """Those of the two files that are as nbgrader writes them."""
+    """Return those of the two files that are as nbgrader writes them, by name."""
     found = {}
     if read_timestamp(folder / TIMESTAMP) is not None:
         found[TIMESTAMP] = read_small_file(folder / TIMESTAMP) or b""

@@ -1,7 +1,7 @@
 """Read a notebook from its bytes, tolerantly: what grading needs is taken, the rest is dropped.
 
-No nbformat, so that it starts at once and costs little: it runs in the confined reader for
-whatever students hand in, and in the student's own process for `submit`. Editors write outputs,
+No nbformat, so that it starts at once and costs little: it runs in the sandboxed reader for
+whatever students submit, and in the student's own process for `submit`. Editors write outputs,
 metadata and formats of all kinds; none of that is looked at. Refused is only what isn't JSON, has
 no list of cells, is of the format before 2015, or is over a limit.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from autograder.core import images
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
 from autograder.intake.submission import (
     CODE_LIMIT,
-    DEFAULT_LANGUAGE,
     LINE_LIMIT,
     PICTURE_TYPES,
     PICTURES_PER_CELL,
@@ -40,12 +40,20 @@ TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
 """Why a notebook can't be read."""
 
 EXPLAINED = {
-    TOO_LARGE: f"it has more than the {SIZE_LIMIT:,} bytes allowed; clear its outputs and save it again",
+    TOO_LARGE: (
+        f"it has more than the {SIZE_LIMIT:,} bytes allowed; clear its outputs and save it again"
+    ),
     NOT_JSON: "it isn't a notebook: its content isn't JSON; save it again from JupyterLab",
-    OLD_FORMAT: "it is in the old notebook format 3 or an older one; open it in JupyterLab and save it",
+    OLD_FORMAT: (
+        "it is in the old notebook format 3 or an older one; open it in JupyterLab and save it"
+    ),
     NOT_VALID: "it is JSON but not a notebook; take the .ipynb file that JupyterLab saves",
-    TOO_MANY_CELLS: f"it has more than the {CELL_LIMIT:,} cells allowed; delete the ones you don't need",
-    TOO_COSTLY: "reading it takes more time or memory than it may; clear its outputs and save it again",
+    TOO_MANY_CELLS: (
+        f"it has more than the {CELL_LIMIT:,} cells allowed; delete the ones you don't need"
+    ),
+    TOO_COSTLY: (
+        "reading it takes more time or memory than it may; clear its outputs and save it again"
+    ),
 }
 """The reasons, as the end of a sentence."""
 
@@ -54,14 +62,15 @@ _LONGEST_MARK = 200
 
 
 class Unreadable(ValueError):
-    """The bytes aren't a notebook that can be used; the message is one of the reasons above."""
+    """Report that the bytes aren't a usable notebook; the message is one of the reasons above."""
 
 
 @dataclass(frozen=True)
 class RawCell:
-    """A cell as it came; only the reader sees it.
+    """Hold a cell as it came; only the reader sees it.
 
     Attributes:
+        kind: "code", "markdown" or "raw".
         marks: the grade id, the id, and the id in the metadata, each None where there is none.
         solution: whether nbgrader's metadata call it an answer.
     """
@@ -75,18 +84,20 @@ class RawCell:
 
 @dataclass(frozen=True)
 class RawNotebook:
-    """A notebook as it came; only the reader sees it.
+    """Hold a notebook as it came; only the reader sees it.
 
     Attributes:
-        language: what it says of itself, whatever that is.
+        language: what its cells set, whatever that is; empty if they set none.
+        marked: what its metadata say, by the key under which they say it.
     """
 
     language: str
+    marked: Mapping[str, str]
     cells: tuple[RawCell, ...]
 
 
 def read_notebook(content: bytes) -> RawNotebook:
-    """Read a notebook.
+    """Read a notebook from its bytes.
 
     Raises:
         Unreadable: it can't be used; nothing else is raised, whatever the bytes are.
@@ -109,10 +120,10 @@ def _encoding(content: bytes) -> str:
 
 
 def from_plain(data: object) -> RawNotebook:
-    """Read a notebook from what its JSON holds.
+    """Read a notebook from its parsed JSON.
 
     Raises:
-        Unreadable: as `read_notebook`.
+        Unreadable: it can't be used.
     """
     if not isinstance(data, dict):
         raise Unreadable(NOT_VALID)
@@ -137,10 +148,10 @@ def from_plain(data: object) -> RawNotebook:
         raise Unreadable(TOO_COSTLY)
     if sum(len(cell.source) for cell in cells if cell.kind == "code") > CODE_LIMIT:
         raise Unreadable(TOO_COSTLY)
-    return RawNotebook(_language(cells, data.get("metadata")), cells)
+    return RawNotebook(_language(cells), _marked(data.get("metadata")), cells)
 
 
-def _cell(row: dict) -> RawCell:
+def _cell(row: dict[str, Any]) -> RawCell:
     kind = row.get("cell_type")
     source = row.get("source", "")
     if isinstance(source, list):
@@ -149,8 +160,8 @@ def _cell(row: dict) -> RawCell:
     source = source.replace("\r\n", "\n")
     if kind == "heading":  # of format 3; some editors still write it
         level = row.get("level")
-        marks = level if isinstance(level, int) and 1 <= level <= 6 else 1
-        kind, source = "markdown", f"{'#' * marks} {source}"
+        signs = level if isinstance(level, int) and 1 <= level <= 6 else 1
+        kind, source = "markdown", f"{'#' * signs} {source}"
     elif kind not in ("code", "markdown"):
         kind = "raw"
     metadata = row.get("metadata")
@@ -165,19 +176,30 @@ def _mark(value: object) -> str | None:
     return value if isinstance(value, str) and len(value) <= _LONGEST_MARK else None
 
 
-def _language(cells: tuple[RawCell, ...], metadata: object) -> str:
-    """What the cells set, else what the metadata say."""
+def _language(cells: tuple[RawCell, ...]) -> str:
+    """Return the language that the cells set; empty if they set none."""
     for cell in cells:
         if cell.kind == "code" and (found := _SET_LANGUAGE.search(cell.source)):
             return found.group(1)
-    marked = metadata.get("beyond") if isinstance(metadata, dict) else None
-    claimed = marked.get("language") if isinstance(marked, dict) else None
-    return claimed if isinstance(claimed, str) else DEFAULT_LANGUAGE
+    return ""
+
+
+def _marked(metadata: object) -> dict[str, str]:
+    """Return the languages that the metadata say, by the key under which they say it."""
+    marked = metadata if isinstance(metadata, dict) else {}
+    return {
+        key: entry["language"]
+        for key, entry in marked.items()
+        if isinstance(entry, dict) and isinstance(entry.get("language"), str)
+    }
 
 
 def record(raw: RawNotebook, cells: CourseCells) -> Submission:
-    """The record of a notebook: its cells, each with the course's cell that it stands for."""
-    language = raw.language if raw.language in cells.languages else DEFAULT_LANGUAGE
+    """Reduce a notebook to its record: its cells, each matched with a cell of the course."""
+    claims = [raw.language, *(raw.marked.get(key, "") for key in cells.namespaces)]
+    claimed = next(filter(None, claims), "")
+    usual = cells.languages[0] if cells.languages else ""
+    language = claimed if claimed in cells.languages else usual
     made = []
     for cell in raw.cells:
         kept = _pictures(cell.attachments) if cell.kind != "code" else ()
@@ -188,22 +210,23 @@ def record(raw: RawNotebook, cells: CourseCells) -> Submission:
 
 
 def _pictures(attached: object) -> tuple[Picture, ...]:
-    """The pictures pasted into prose: whole, not too large, not too many."""
+    """Return the pictures pasted into prose: whole, not too large, not too many."""
     kept: dict[str, Picture] = {}
     for name, bundle in attached.items() if isinstance(attached, dict) else ():
         for mime, encoded in bundle.items() if isinstance(bundle, dict) else ():
             if len(kept) >= PICTURES_PER_CELL:
                 return tuple(kept.values())
-            if mime in PICTURE_TYPES and is_picture_name(name):
-                if data := images.checked(mime, encoded):
-                    kept[name] = Picture(name, mime, data)
+            if not (mime in PICTURE_TYPES and is_picture_name(name)):
+                continue
+            if data := images.checked(mime, encoded):
+                kept[name] = Picture(name, mime, data)
     return tuple(kept.values())
 
 
 def submission_from_notebook(notebook: object, cells: CourseCells) -> Submission:
-    """The record of a notebook that is already in memory (nbformat's, or plain values).
+    """Reduce a notebook in memory (nbformat's, or plain values) to its record.
 
     Raises:
-        Unreadable: as `read_notebook`.
+        Unreadable: it can't be used.
     """
     return record(from_plain(notebook), cells)

@@ -17,7 +17,20 @@ from autograder.intake.history import HistoryEntry
 def keep_originals(
     course: Course, arrival: Arrival, assignment: str, history: list[HistoryEntry]
 ) -> str:
-    """Write every file unaltered to `term/collected`; the name of the new folder."""
+    """Move every file of a submission, unaltered, to `term/collected`.
+
+    Args:
+        course: the course whose term it goes into.
+        arrival: the submission.
+        assignment: the assignment's name.
+        history: what was collected before; their folders are taken.
+
+    Returns:
+        The name of the new folder.
+
+    Raises:
+        EnvironmentFault: the disk is full or can't be written.
+    """
     base = course.collected / arrival.student / assignment
     stamp = arrival.arrived.strftime(STAMP)
     taken = {entry.folder for entry in history}
@@ -40,14 +53,19 @@ _LONGEST_PATH = 800
 
 
 def storable_path(name: str, used: set[str]) -> str:
-    """`name` as a path that a disk can hold, and that no other file here has or needs."""
+    """Return `name` as a path that a disk can hold and that clashes with no other file here.
+
+    Args:
+        name: as the student named the file.
+        used: the paths taken so far, in lower case; the new one is added.
+    """
     parts = [_shortened(part) for part in one_line(name).split("/")]
     path = "/".join(parts)
     if len(path.encode("utf-8", "replace")) > _LONGEST_PATH:
         parts = [_shortened("~".join(parts))]
         path = parts[0]
     number = 1
-    # Told apart without case, so that the folder can be copied to any system.
+    # Distinct even without case, so that the folder can be copied to any system.
     while not _is_free(path.casefold(), used):
         number += 1
         path = _shortened(f"{number}~" + "~".join(parts))

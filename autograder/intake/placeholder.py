@@ -1,4 +1,4 @@
-"""Keep what couldn't be read of a submission, while the untouched notebook stands in for it."""
+"""Keep what couldn't be read of a submission, while a placeholder is graded in its place."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _CHUNK_BYTES = 256 * 1024
 
 
 def keep_unreadable(descriptor: int, folder: Path, name: str) -> None:
-    """Copy a file that couldn't be read, as far as a submission's file may go, out of reach.
+    """Copy a file that couldn't be read, up to the size limit of a submission's file.
+
+    A copy that can't be made must not keep the others from being graded, so nothing is raised.
 
     Args:
+        descriptor: of the file, open for reading.
         folder: the submission's own in `term/collected`.
-
-    Nothing is raised: a copy that can't be made is no reason not to grade the others.
+        name: the copy's file name.
     """
     place = folder / "unreadable" / name
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The confined reader, as the trusted side sees it.
+"""Talk to the sandboxed reader, from the trusted side.
 
     with Reader() as reader:
         submission = reader.notebook(descriptor, cells)
@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
@@ -45,7 +45,7 @@ from autograder.intake.submission import (
 from autograder.intake.upload import Upload
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import wire
-from autograder.sandbox.bubblewrap import environment, explained, raise_walls_argv, syscall_filter
+from autograder.sandbox.bubblewrap import bwrap_argv, environment, explained, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.namespaces import unprivileged_uid
 from autograder.sandbox.paths import COURSE
@@ -73,6 +73,8 @@ _MODULES = (
     "sandbox/syscalls.py",
     "sandbox/wire.py",
     "errors.py",
+    "i18n.py",
+    "namespace.py",
     "core/atomic_io.py",
     "intake/__init__.py",
     "intake/archives.py",
@@ -105,12 +107,12 @@ _MESSAGES = frozenset(
 
 
 class ReaderGone(Exception):
-    """The reader gave no proper answer: late, killed, out of memory, or hijacked."""
+    """Report that the reader gave no proper answer: late, killed, out of memory, or hijacked."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What an upload comes to; see `upload.OpenedUpload`."""
+    """Hold what an upload comes to; see `upload.OpenedUpload`."""
 
     refused: str = ""
     submission: Submission | None = None
@@ -118,16 +120,16 @@ class Opened:
 
 
 class Reader:
-    """The fork server, and what can be asked of it.
+    """Start the reader's fork server and ask it to open files.
 
     Raises:
-        SandboxUnavailable: the walls can't be raised, with what to do.
+        SandboxUnavailable: the sandbox can't be set up, with what to do.
     """
 
     def __init__(self) -> None:
         if sys.platform != "linux":
             raise SandboxUnavailable(
-                "What students hand in is opened behind walls that only Linux has; collect and "
+                "What students hand in is opened in a sandbox that needs Linux; collect and "
                 "grade in the container that env/container describes."
             )
         self._control: socket.socket | None = None
@@ -140,7 +142,7 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """End it."""
+        """End the reader."""
         self._stop()
 
     def _start(self) -> None:
@@ -160,16 +162,16 @@ class Reader:
         command = [sys.executable, "-I", "-S", "-c", bootstrap, json.dumps(start)]
         # A root that may not mount (a container's) becomes an ordinary user first.
         plain_root = os.geteuid() == 0 and not privileged
-        user = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
+        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()} if plain_root else {}
         with inner, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                raise_walls_argv(command, packages=(), modules=_MODULES),
+                bwrap_argv(command, packages=(), modules=_MODULES),
                 pass_fds=[inner.fileno()],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                start_new_session=True,  # Ctrl-C is ours to handle
+                start_new_session=True,  # Ctrl-C is for the command to handle
                 **user,
             )
             inner.close()
@@ -186,7 +188,7 @@ class Reader:
                 raise SandboxUnavailable(explained(errors.read().decode("utf-8", "replace")))
 
     def notebook(self, descriptor: int, cells: CourseCells) -> Submission | str:
-        """The record of a notebook, or why there is none (a key of `EXPLAINED`).
+        """Return the record of a notebook, or why there is none (a key of `EXPLAINED`).
 
         Args:
             descriptor: of the file, open for reading.
@@ -210,12 +212,16 @@ class Reader:
         put: Callable[[str, bytes], None],
         seconds: float = READING_SECONDS,
     ) -> Opened:
-        """Open what one student handed in; see `upload.open_upload`.
+        """Open what one student submitted; see `upload.open_upload`.
 
         Args:
-            files: each opens one of the delivery's files for reading.
+            upload: names, sizes and links of the submitted files.
+            spec: the assignment.
+            every: all assignments of the course.
+            files: each opens one of the upload's files for reading.
             put: takes the files asked for, under the assignment's own names, piece by piece; the
                 first piece of a file is empty.
+            seconds: the longest it may take.
 
         Raises:
             OSError: `put` could not write.
@@ -231,7 +237,7 @@ class Reader:
             begun.add(number)
             put(asked[number], piece)
 
-        row = [upload.student, upload.assignment, upload.name]
+        row: list[Any] = [upload.student, upload.assignment, upload.name]
         row += [[list(one) for one in upload.files], upload.links]
         others = [
             AssignmentSpec(one.assignment, one.grade_ids, frozenset(), frozenset()).to_wire()
@@ -248,7 +254,11 @@ class Reader:
             return Opened(notes=[note(COSTLY_UPLOAD)])
 
     def listing(self, descriptor: int, name: str) -> tuple[list[Member], list[str]]:
-        """The members of a class's zip, each with its `PackedFile` as key, and the links in it.
+        """Return the members of a class's zip, each with its `PackedFile` as key, and its links.
+
+        Args:
+            descriptor: of the zip, open for reading.
+            name: what to call it in a message.
 
         Raises:
             BadArchive: it can't be used.
@@ -279,15 +289,18 @@ class Reader:
         """Unpack members of a class's zip.
 
         Args:
+            descriptor: of the zip, open for reading.
+            members: as `listing` returned them.
             put: takes the content of the n-th of them, piece by piece.
+            seconds: the longest it may take.
 
         Returns:
-            Why one is not whole, "too large" or "damaged", by its number.
+            For each member that isn't whole, by its index, "too large" or "damaged".
         """
         limits = STUDENT_LIMITS
         left = [limits.total_bytes]
         sizes = [0] * len(members)
-        places = [member.key.to_wire() for member in members]
+        places = [cast(PackedFile, member.key).to_wire() for member in members]
 
         def part(number: int, piece: bytes) -> None:
             if not 0 <= number < len(members):
@@ -308,12 +321,12 @@ class Reader:
 
     def _ask(
         self,
-        request: list,
+        request: list[Any],
         files: Sequence[Callable[[], int]] = (),
         part: Callable[[int, bytes], None] | None = None,
         seconds: float = READING_SECONDS,
     ) -> Any:
-        """The value that a new reader answers a request with.
+        """Return the value that a new reader process answers a request with.
 
         Raises:
             ReaderGone: none, in time.
@@ -358,7 +371,7 @@ class Reader:
         )
 
 
-def _end(process: subprocess.Popen, control: socket.socket) -> None:
+def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
     control.close()
     with suppress(subprocess.TimeoutExpired):
         process.wait(5)
@@ -370,7 +383,7 @@ def _end(process: subprocess.Popen, control: socket.socket) -> None:
 def _send_file(
     channel: socket.socket, files: Sequence[Callable[[], int]], number: object, deadline: float
 ) -> None:
-    """Hand file `number` over, if it is a plain one."""
+    """Send the descriptor of file `number`, if it is a plain file."""
     if type(number) is not int or not 0 <= number < len(files):
         raise ReaderGone("a file that isn't there")
     try:
@@ -388,7 +401,7 @@ def _send_file(
             os.close(descriptor)
 
 
-def _shaped(value: object, length: int | None = None) -> list:
+def _shaped(value: object, length: int | None = None) -> list[Any]:
     if type(value) is not list or not value or length not in (None, len(value)):
         raise BadRecord("an answer of another shape")
     return value
@@ -409,7 +422,7 @@ def _member(row: object) -> Member:
 
 
 def _notes(value: object) -> list[Note]:
-    """The notes in what a reader sent: only messages that there are, with short texts in them."""
+    """Validate the notes in what a reader sent: known messages only, with short texts in them."""
     if type(value) is not list or len(value) > _MAX_NOTES:
         raise BadRecord("its notes are none")
     found = []

@@ -1,7 +1,7 @@
-"""The process that opens what students hand in: a fork server behind walls.
+"""Open what students submit: a fork server in the sandbox.
 
-It lives within bubblewrap's walls, without network, course or term in sight, as an unprivileged
-user, and runs nothing but our own code. For each request it forks a child with limits of its
+It runs inside bubblewrap, without network, course or term in sight, as an unprivileged user,
+and runs nothing but the grader's own code. For each request it forks a child with limits of its
 own, which opens the files, answers over its channel and ends. Files come as descriptors, one
 when it is asked for; nothing here knows a path.
 
@@ -26,9 +26,11 @@ import resource
 import select
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
+from autograder.core.messages import Note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.intake import notebook_reader
 from autograder.intake.archives import PackedFile, ZipSource, unpacked
@@ -44,17 +46,22 @@ _OPEN_FILES = 64
 
 
 class Channel:
-    """A child's side of the conversation."""
+    """Talk to the trusted side from a child."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
 
-    def request(self) -> list:
-        """The request."""
-        return wire.receive_frame(self._socket)
+    def request(self) -> list[Any]:
+        """Return the request."""
+        frame: list[Any] = wire.receive_frame(self._socket)
+        return frame
 
     def open(self, number: int) -> IO[bytes]:
-        """File `number` of the request, open for reading from its start."""
+        """Open file `number` of the request for reading, from its start.
+
+        Raises:
+            BadArchive: the file can't be read.
+        """
         wire.send_frame(self._socket, ["open", number])
         self._socket.settimeout(None)
         _byte, descriptors, _flags, _from = socket.recv_fds(self._socket, 1, 1)
@@ -65,21 +72,21 @@ class Channel:
         return stream
 
     def part(self, number: int, content: bytes) -> None:
-        """Hand on some of output file `number`."""
+        """Send a piece of output file `number`."""
         wire.send_frame(self._socket, ["part", number, content])
 
     def put(self, number: int, content: bytes) -> None:
-        """Hand on all of output file `number`."""
+        """Send all of output file `number`."""
         self.part(number, b"")
         for start in range(0, len(content), _CHUNK_BYTES):
             self.part(number, content[start : start + _CHUNK_BYTES])
 
     def done(self, value: object) -> None:
-        """Answer."""
+        """Send the answer."""
         wire.send_frame(self._socket, ["done", value])
 
     def bad(self, sentence: str) -> None:
-        """Say why there is no answer."""
+        """Send the reason why there is no answer."""
         wire.send_frame(self._socket, ["bad", sentence])
 
 
@@ -88,8 +95,8 @@ def _answer(channel: Channel) -> None:
     _VERBS[verb](channel, *arguments)
 
 
-def _notebook(channel: Channel, cells: list) -> None:
-    """One notebook: its record, or why it can't be read."""
+def _notebook(channel: Channel, cells: list[Any]) -> None:
+    """Answer with a notebook's record, or with why it can't be read."""
     with channel.open(0) as stream:
         content = stream.read(SIZE_LIMIT + 1)
     known = CourseCells.from_wire(cells)
@@ -102,8 +109,8 @@ def _notebook(channel: Channel, cells: list) -> None:
     channel.done(["", notebook_reader.record(raw, known).to_wire()])
 
 
-def _upload(channel: Channel, upload: list, spec: list, every: list) -> None:
-    """All that one student handed in."""
+def _upload(channel: Channel, upload: list[Any], spec: list[Any], every: list[Any]) -> None:
+    """Answer with all that one student submitted."""
     student, assignment, name, files, links = upload
     wanted = AssignmentSpec.from_wire(spec)
     asked = sorted(wanted.asked)
@@ -119,7 +126,7 @@ def _upload(channel: Channel, upload: list, spec: list, every: list) -> None:
 
 
 def _listing(channel: Channel, name: str) -> None:
-    """The members of a class's zip, and the links in it."""
+    """Answer with the members of a class's zip, and the links in it."""
     with ZipSource(channel.open(0), name, CLASS_LIMITS, of_class=True) as source:
         found = [
             [
@@ -132,8 +139,8 @@ def _listing(channel: Channel, name: str) -> None:
         channel.done([found, source.left_out])
 
 
-def _extract(channel: Channel, places: list, member_bytes: int, total_bytes: int) -> None:
-    """Members of a class's zip, unpacked; those that are damaged or too large are named."""
+def _extract(channel: Channel, places: list[Any], member_bytes: int, total_bytes: int) -> None:
+    """Unpack members of a class's zip, and name those that are damaged or too large."""
     limits = UploadLimits(len(places), member_bytes, total_bytes)
     failed = []
     with channel.open(0) as stream:
@@ -153,7 +160,7 @@ def _extract(channel: Channel, places: list, member_bytes: int, total_bytes: int
     channel.done(failed)
 
 
-_VERBS = {
+_VERBS: dict[str, Callable[..., None]] = {
     "notebook": _notebook,
     "upload": _upload,
     "listing": _listing,
@@ -161,12 +168,12 @@ _VERBS = {
 }
 
 
-def _plain_notes(notes: list) -> list:
+def _plain_notes(notes: list[Note]) -> list[Any]:
     return [[one.message, dict(one.values)] for one in notes]
 
 
 def _be_child(connection: socket.socket, limits: dict[str, int], syscalls: bytes) -> None:
-    """In the child: shut it in, answer one request, end. Nothing returns into the loop."""
+    """Confine this child, answer one request, and exit; never return into the loop."""
     try:
         _limit(limits)
         seccomp.install(syscalls)
@@ -217,7 +224,7 @@ def _serve(control: socket.socket, limits: dict[str, int], syscalls: bytes) -> N
 
 
 def _wait(pid: int, channel: socket.socket) -> None:
-    """Wait until the child has ended, or end it once nobody waits for its answer."""
+    """Reap the child, or kill it once its owner no longer waits for the answer."""
     handle = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(handle, select.POLLIN)
@@ -231,7 +238,7 @@ def _wait(pid: int, channel: socket.socket) -> None:
 
 
 def _become(uid: int | None) -> None:
-    """Give up every privilege, for this process and all that it forks."""
+    """Give up every privilege, for this process and all its children."""
     if uid is not None:
         syscalls.use_capabilities(
             1 << syscalls.CAPABILITIES["CAP_SETUID"] | 1 << syscalls.CAPABILITIES["CAP_SETGID"]
@@ -245,7 +252,7 @@ def _become(uid: int | None) -> None:
 
 
 def _warm() -> None:
-    """Do once what every child would do first: codecs are imported when they are used."""
+    """Import the codecs, which Python loads on first use, once for all children."""
     for codec in ("utf-8-sig", "utf-16", "cp949", "cp437"):
         b"ab".decode(codec)
     with suppress(notebook_reader.Unreadable):
@@ -257,7 +264,11 @@ def _warm() -> None:
 
 
 def main(argument: str) -> None:
-    """The entry point inside."""
+    """Run the fork server; the entry point inside the sandbox.
+
+    Args:
+        argument: the settings, as `Reader` wrote them in JSON.
+    """
     start: dict[str, Any] = json.loads(argument)
     _become(start["uid"])
     _warm()

@@ -1,9 +1,10 @@
-"""A submission rebuilt on the instructor's version before anything of it runs.
+"""Rebuild a submission on the instructor's notebook before anything of it runs.
 
 From the submission come two things: the source of the answer cells and the source of the
-student's own extra cells; to prose also belong the pictures pasted into it. Order, tags, points,
-tests, given code and everything else come from the instructor's notebook, so a deleted test is back, a doubled one is single, and an edited one
-is itself again. Each decision becomes a note to the student.
+student's own extra cells; with prose, the pictures pasted into it. Order, tags, points,
+tests, read-only code and everything else come from the instructor's notebook, so a deleted test
+is restored, a duplicated one is single, and an edited one is as it was. Each decision becomes a
+note to the student.
 
 | in the submission                         | what counts                                        |
 |-------------------------------------------|----------------------------------------------------|
@@ -11,16 +12,17 @@ is itself again. Each decision becomes a note to the student.
 | an answer cell several times              | the last one that isn't the empty stub; others run |
 |                                           | before it if they define what it doesn't           |
 | an answer cell gone                       | the empty stub: not answered                       |
-| an answer in an own cell below the stub,  | it runs where it stands, after the stub            |
-| or where the answer cell stood            |                                                    |
-| a test or given cell changed, gone, moved | the instructor's, in the instructor's place        |
-| an own cell                               | it runs after the course's cell that it stood after|
+| an answer in an own cell below the stub,  | it runs where it is, after the stub                |
+| or where the answer cell was              |                                                    |
+| a test or read-only cell changed, missing | the instructor's, in the instructor's position     |
+| or moved                                  |                                                    |
+| an own cell                               | it runs after the course's cell that it followed   |
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +32,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
@@ -45,6 +47,7 @@ from autograder.intake.submission import (
     course_cells,
     normalized_source,
 )
+from autograder.namespace import put
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",
@@ -59,13 +62,13 @@ _RELEASED_STEPS = (*_TEMPLATE_STEPS, "nbgrader.preprocessors.ClearHiddenTests")
 
 
 def make_template(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
-    """The instructor's notebook without solutions but with whole tests."""
+    """Return the instructor's notebook without solutions but with whole tests."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
     return apply_preprocessors(course, notebook_io.read(path), assignment, _TEMPLATE_STEPS)
 
 
 def make_release(course: Course, assignment: str, notebook: str, language: str) -> NotebookNode:
-    """The notebook as the student got it: what an untouched cell looks like."""
+    """Return the notebook as the student got it: what an untouched cell looks like."""
     path = course.source(language) / assignment / f"{notebook}.ipynb"
     return apply_preprocessors(course, notebook_io.read(path), assignment, _RELEASED_STEPS)
 
@@ -73,7 +76,7 @@ def make_release(course: Course, assignment: str, notebook: str, language: str) 
 def rebuild(
     template: NotebookNode, released: NotebookNode, submission: Submission
 ) -> tuple[NotebookNode, list[Note]]:
-    """The notebook to run, and what was decided.
+    """Rebuild a submission on the instructor's notebook.
 
     Args:
         template: the instructor's notebook (`make_template`).
@@ -111,9 +114,12 @@ def rebuild(
 def _matched(
     submission: Submission,
 ) -> tuple[dict[str, list[SubmittedCell]], dict[str | None, list[SubmittedCell]]]:
-    """The submitted cells by the course's cell they stand for, and the student's own.
+    """Group the submitted cells by the course's cell that they match.
 
-    The own cells are filed under the course's cell they stand after.
+    The student's own cells are filed under the course's cell that precedes them.
+
+    Returns:
+        The matched cells by the course's cell id, and the own cells likewise.
     """
     matched: dict[str, list[SubmittedCell]] = {}
     own: dict[str | None, list[SubmittedCell]] = {}
@@ -132,7 +138,7 @@ def _after_missing_answers(
     matched: dict[str, list[SubmittedCell]],
     own: dict[str | None, list[SubmittedCell]],
 ) -> dict[str | None, list[SubmittedCell]]:
-    """The student's own cells, those that stand where an answer cell is missing filed under it.
+    """File own cells that take the place of a missing answer cell under that cell.
 
     So the stub that is put back comes before them, and doesn't undo what they define.
     """
@@ -154,7 +160,11 @@ def _after_missing_answers(
 def _answer(
     cell: NotebookNode, stub: str, found: list[SubmittedCell], below: list[SubmittedCell]
 ) -> tuple[str, list[SubmittedCell], list[Note]]:
-    """The source that counts as the answer in one answer cell, and what runs before it."""
+    """Return what counts as the answer in one answer cell.
+
+    Returns:
+        The source, the cells that run before it, and the notes for the student.
+    """
     name = grade_id(cell)
     written = [one for one in found if normalized_source(one.source) != normalized_source(stub)]
     if not written and any(one.kind == "code" and one.source.strip() for one in below):
@@ -187,7 +197,7 @@ _DEFINED = re.compile(
 
 
 def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
-    """Of an answer's cells those before the last that define what no later one defines.
+    """Return those earlier versions of an answer that define what no later one defines.
 
     An answer in two parts, or one with a scratch cell that was copied from it, needs them all; an
     earlier version doesn't run, for it may never end.
@@ -205,7 +215,7 @@ def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
 
 
 def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> list[Note]:
-    """What to tell about a cell of ours that isn't the student's to change."""
+    """Return what to tell about a read-only cell."""
     name = grade_id(cell)
     if name is None:
         return []
@@ -225,11 +235,15 @@ def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> 
     return notes
 
 
-_NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+_NEW_CELL: dict[str, Callable[..., NotebookNode]] = {
+    "code": new_code_cell,
+    "markdown": new_markdown_cell,
+    "raw": new_raw_cell,
+}
 
 
 def _own_cells(found: list[SubmittedCell]) -> list[NotebookNode]:
-    """The student's own cells: their source and nothing else of them."""
+    """Make new cells from the source of the student's own cells, and from nothing else."""
     made = [_NEW_CELL[cell.kind](cell.source, id=_OWN) for cell in found]
     for cell, theirs in zip(made, found, strict=True):
         if cell.cell_type == "markdown":
@@ -238,7 +252,7 @@ def _own_cells(found: list[SubmittedCell]) -> list[NotebookNode]:
 
 
 def _take_pictures(cell: NotebookNode, found: list[SubmittedCell]) -> None:
-    """Keep the pictures that were pasted into prose, but not too many."""
+    """Keep the pictures that were pasted into prose, up to the limit."""
     kept: dict[str, dict[str, str]] = {}
     for one in found:
         for picture in one.pictures:
@@ -261,7 +275,7 @@ def _unique_ids(cells: list[NotebookNode], taken: set[str]) -> None:
 
 @dataclass(frozen=True)
 class SourceNotebook:
-    """The instructor's notebook, as it takes submissions in.
+    """Hold the instructor's notebook in the two versions that submissions are rebuilt with.
 
     Attributes:
         template: without solutions but with whole tests.
@@ -275,13 +289,18 @@ class SourceNotebook:
 
     @cached_property
     def untouched(self) -> Submission:
-        """What stands in where nothing can be read: the notebook as it was given."""
+        """Return the placeholder for a submission that can't be read: the notebook as released."""
         cells = course_cells([self.template], [self.released], [self.language])
         return submission_from_notebook(self.released, cells)
 
 
 class SourceNotebooks:
-    """The instructor's notebooks of one assignment; each is worked out once."""
+    """Make the source notebooks of one assignment, each once.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+    """
 
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
@@ -290,14 +309,19 @@ class SourceNotebooks:
         self._made: dict[tuple[str, str], SourceNotebook] = {}
         self._cells: dict[str, CourseCells] = {}
 
-    def get(self, notebook: str, language: str = MASTER_LANGUAGE) -> SourceNotebook:
-        """The one in a language, or in the master's where there is none in that.
+    def get(self, notebook: str, language: str | None = None) -> SourceNotebook:
+        """Return the notebook in a language, or in the source language where there is none.
 
         Args:
-            language: one of the course's; any other is the master's.
+            notebook: its name, without ending.
+            language: one of the course's; any other is the source language.
         """
-        if language not in self._languages or not self._path(notebook, language).is_file():
-            language = MASTER_LANGUAGE
+        if (
+            language is None
+            or language not in self._languages
+            or not self._path(notebook, language).is_file()
+        ):
+            language = self._course.source_language
         made = self._made.get((notebook, language))
         if made is None:
             where = (self._course, self._assignment, notebook, language)
@@ -307,7 +331,7 @@ class SourceNotebooks:
         return made
 
     def cells(self, notebook: str) -> CourseCells:
-        """What recognizes this notebook's cells in submissions, in every language there is."""
+        """Return what identifies this notebook's cells in submissions, in all languages."""
         found = self._cells.get(notebook)
         if found is None:
             there = [code for code in self._languages if self._path(notebook, code).is_file()]
@@ -324,22 +348,22 @@ class SourceNotebooks:
 def rebuild_with_notes(
     source: SourceNotebook, submission: Submission, notes: Iterable[Note] = ()
 ) -> NotebookNode:
-    """The notebook to run, which carries the notes for its student.
+    """Rebuild a submission into the notebook to run, which carries the notes for its student.
 
     Args:
+        source: the instructor's notebook.
+        submission: what came back.
         notes: what was decided before, when the submission was collected.
     """
     result, said = rebuild(source.template, source.released, submission)
-    mark = result.metadata.setdefault("beyond", NotebookNode())
-    mark["language"] = source.language
-    mark["notes"] = [asdict(one) for one in [*notes, *said]]
+    put(result, language=source.language, notes=[asdict(one) for one in [*notes, *said]])
     return result
 
 
 def trusted_submission(
     template: NotebookNode, released: NotebookNode, notebook: NotebookNode
 ) -> Submission:
-    """The record of a notebook in memory, recognized by the instructor's.
+    """Reduce a notebook in memory to its record, with the instructor's cells.
 
     For notebooks that this process has made or may trust: the student's own, in `validate`.
     """
@@ -349,19 +373,20 @@ def trusted_submission(
 
 
 def is_student_cell(cell: NotebookNode) -> bool:
-    """Whether a cell of a rebuilt notebook has its source from the student."""
+    """Return whether the source of a cell of a rebuilt notebook is the student's."""
     return is_solution(cell) or cell.id.startswith(f"{_OWN}-")
 
 
-class Rebuild(NbGraderPreprocessor):
-    """The first step of autograding, for Formgrader's button.
+class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+    """Rebuild the submission as the first step of autograding, for Formgrader's button.
 
-    What comes in is what the confined reader made of the submission (`exporter`).
+    Its input is what the sandboxed reader made of the submission (`exporter`).
     """
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Return the rebuilt notebook."""
         course = Course.of(self.config)
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]

@@ -1,6 +1,6 @@
-"""Keep the class list, and look up in it whom the owner named in a download is.
+"""Keep the class list, and find in it the owner named in a download.
 
-Nobody is guessed: an owner who could be several people, or nobody, is refused.
+An owner who could be several people or isn't listed is refused, never guessed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autograder.config import Course
 from autograder.core.atomic_io import read_file
@@ -29,7 +29,7 @@ _ROSTER_LIMIT = 10 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Person:
-    """A student of the class list; everything but the id may be empty."""
+    """Describe a student of the class list; everything but the id may be empty."""
 
     id: str
     first_name: str = ""
@@ -38,23 +38,23 @@ class Person:
     lms_user_id: str = ""
 
     def spellings(self) -> set[str]:
-        """The name as an LMS may write it, folded."""
+        """Return the name as an LMS may write it, folded."""
         both = {fold(self.first_name + self.last_name), fold(self.last_name + self.first_name)}
         return both - {""}
 
 
 class UnknownOwner(UserError):
-    """A file's owner isn't in the class list, or could be several people."""
+    """Report that a file's owner isn't in the class list, or could be several people."""
 
 
 def fold(name: str) -> str:
-    """A person's name without case, spaces and punctuation, composed."""
+    """Return a person's name without case, spaces and punctuation, composed."""
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     return "".join(letter for letter in text if letter.isalnum())
 
 
 def _plain_label(label: str) -> bool:
-    """Whether a displayed name holds nothing that looks like something else or like nothing.
+    """Return whether a displayed name holds no invisible or look-alike characters.
 
     Zero-width and control characters, full-width letters, ligatures: `fold` would pass over some
     of them, and a person would see the name of somebody else.
@@ -69,19 +69,19 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 
 
 def find_person(owner: Owner, people: Iterable[Person]) -> Person:
-    """Who of the class an owner is.
+    """Find the student whom an owner is.
 
     A displayed name is the student's to choose in many an LMS, so it decides nothing where the
     LMS gives an id:
 
     * Canvas: its user id, and nothing but that. It is `lms_user_id` in the roster, or the
       student's id itself, if that is what the course goes by and the name doesn't contradict.
-    * Moodle names nobody but by the name displayed (its number belongs to the assignment): a name
+    * Moodle gives the displayed name only (its number belongs to the assignment): a name
       that one student alone has, written plainly; between students of the same name the number.
-    * A folder: the student's id, which whoever made the folders has chosen.
+    * A folder: the student's id, chosen by the person who made the folders.
 
     Raises:
-        UnknownOwner: nobody, or more than one.
+        UnknownOwner: no student, or more than one.
     """
     people = list(people)
     if owner.origin == "folder":
@@ -134,13 +134,13 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
 
 
 def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]:
-    """The students to whom a download gives the work of several owners.
+    """Find the students to whom a download gives the work of several owners.
 
     Two people in the LMS can't both be the same student of the class: one has taken the other's
-    name. Several zips of our own in one folder are one owner's.
+    name. Several zips made by `submit` in one folder are one owner's.
 
     Returns:
-        A sentence for each such student's id.
+        A sentence for each such student, by id.
     """
     owners: dict[str, dict[tuple[str, str, str], str]] = {}
     for owned, person in found:
@@ -159,7 +159,7 @@ def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]
 
 
 def read_roster(path: Path) -> list[Person]:
-    """The class list in a CSV with the columns id, first_name, last_name, email, lms_user_id.
+    """Read the class list from a CSV: id, first_name, last_name, email, lms_user_id.
 
     Only `id` is required. UTF-8 with or without a byte order mark, UTF-16, CP949 and Windows'
     Western encoding are read, with commas, semicolons or tabs, as spreadsheets write them. The
@@ -209,19 +209,19 @@ def _decoded(content: bytes, name: str) -> str:
 
 
 def is_canvas_gradebook(path: Path) -> bool:
-    """Whether a roster that could be read is the gradebook that Canvas exports."""
+    """Return whether a roster that could be read is the gradebook that Canvas exports."""
     return set(_columns(_rows(path))) >= _CANVAS_COLUMNS
 
 
-def _rows(path: Path) -> csv.DictReader:
+def _rows(path: Path) -> csv.DictReader[str]:
     text, delimiter = _without_mark(_decoded(read_file(path, _ROSTER_LIMIT), Path(path).name))
     header = text.split("\n", 1)[0]
     delimiter = delimiter or max(",;\t", key=header.count)
     return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="+")
 
 
-def _columns(rows: csv.DictReader) -> list[str]:
-    """The columns' names, which the rows have from now on."""
+def _columns(rows: csv.DictReader[str]) -> list[str]:
+    """Normalize the columns' names and return them."""
     columns = [_clean(column or "").casefold() for column in rows.fieldnames or []]
     rows.fieldnames = columns
     return columns
@@ -232,7 +232,7 @@ _TOUCHES_LATIN = re.compile(r"[a-zA-Z][^\x00-\x7f]|[^\x00-\x7f][a-zA-Z]")
 
 
 def _is_western(content: bytes, as_korean: str) -> bool:
-    """Whether bytes that could be CP949 are rather letters with accents between plain ones."""
+    """Return whether bytes that could be CP949 are more likely accented letters."""
     western = content.decode("cp1252", "replace")
     runs = _FOREIGN.findall(western)
     return (
@@ -246,7 +246,7 @@ def _is_western(content: bytes, as_korean: str) -> bool:
 
 
 def _without_mark(text: str) -> tuple[str, str]:
-    """The text without Excel's own first line, and the delimiter that this line names."""
+    """Return the text without Excel's own first line, and the delimiter that this line names."""
     first, _, rest = text.partition("\n")
     if found := re.fullmatch(r'"?sep=([,;\t])"?\s*', first):
         return rest, found[1]
@@ -254,7 +254,7 @@ def _without_mark(text: str) -> tuple[str, str]:
 
 
 def _clean(value: str) -> str:
-    """A value without the spaces and unseen characters around it."""
+    """Return a value without the spaces and invisible characters around it."""
     start, end = 0, len(value)
     while start < end and _is_unseen(value[start]):
         start += 1
@@ -268,20 +268,20 @@ def _is_unseen(letter: str) -> bool:
 
 
 def _number(value: str) -> str:
-    """A number that a spreadsheet has written with decimals, without them."""
+    """Return a number that a spreadsheet has written with decimals without them."""
     return re.sub(r"(?a)^(\d+)\.0+$", r"\1", value)
 
 
 _CANVAS_COLUMNS = frozenset({"student", "id", "sis user id", "sis login id", "section"})
 
 
-def _canvas_people(rows: csv.DictReader, name: str) -> list[Person]:
-    """The class in a gradebook that Canvas has exported, without its test student."""
+def _canvas_people(rows: csv.DictReader[str], name: str) -> list[Person]:
+    """Return the class in a gradebook that Canvas has exported, without its test student."""
     people = []
     for row in rows:
         shown, number = _clean(row.get("student") or ""), _number(_clean(row.get("id") or ""))
         if not number or shown == "Student, Test":
-            continue  # the line of the points possible, or nobody
+            continue  # the line of the points possible, or the test student
         student = _clean(row.get("sis user id") or "") or _clean(row.get("sis login id") or "")
         last, _, first = shown.partition(",")
         people.append(
@@ -296,7 +296,7 @@ def _canvas_people(rows: csv.DictReader, name: str) -> list[Person]:
     return _checked(people, name)
 
 
-def _people(rows: csv.DictReader, name: str) -> list[Person]:
+def _people(rows: csv.DictReader[str], name: str) -> list[Person]:
     return _checked(
         (
             {
@@ -311,7 +311,7 @@ def _people(rows: csv.DictReader, name: str) -> list[Person]:
     )
 
 
-def _checked(found: Iterable[dict], name: str) -> list[Person]:
+def _checked(found: Iterable[dict[str, Any]], name: str) -> list[Person]:
     people: dict[str, Person] = {}
     lms_ids: dict[str, str] = {}
     for values in found:
@@ -344,7 +344,7 @@ def _checked(found: Iterable[dict], name: str) -> list[Person]:
 
 
 def enroll(course: Course, people: Iterable[Person]) -> None:
-    """Write the class list into the gradebook; what it leaves empty stays as it is there."""
+    """Write the class list into the gradebook; what is empty in it stays as it is there."""
     from nbgrader.api import MissingEntry
 
     with course.gradebook() as gradebook:
@@ -365,7 +365,7 @@ def enroll(course: Course, people: Iterable[Person]) -> None:
 
 
 def class_list(course: Course) -> list[Person]:
-    """The students in the gradebook."""
+    """Return the students in the gradebook."""
     with course.gradebook() as gradebook:
         return [
             Person(

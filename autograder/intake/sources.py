@@ -1,4 +1,4 @@
-"""Files from outside, under limits: what an archive and a folder have in common.
+"""Define what an archive and a folder from outside have in common.
 
 A source lists its members under names that are safe to use and reads their bytes under limits.
 Nothing is extracted: bytes reach the disk only when a caller that has judged them writes them.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import Self
 
 from autograder.intake.errors import BadArchive
 from autograder.intake.member_names import is_ignored
@@ -21,7 +22,7 @@ from autograder.intake.upload_limits import (
 
 @dataclass(frozen=True)
 class Member:
-    """A file in a source.
+    """Describe a file in a source.
 
     Attributes:
         name: path in the source: composed Unicode, "/" between parts, never leading outside.
@@ -35,22 +36,25 @@ class Member:
 
     @property
     def base(self) -> str:
-        """The last part of the name."""
+        """Return the last part of the name."""
         return PurePosixPath(self.name).name
 
 
 class Source:
-    """Files from outside, with limits. Use it in a `with` block.
+    """List and read files from outside, within limits; a context manager.
+
+    Args:
+        name: what to call it in a message.
+        limits: the most that is read from it.
+        budget: what is left for it and for other sources together; its own limits when None.
+        of_class: whether many students' files are in it, so that too many are no error: each
+            student's are counted when they are taken.
 
     Attributes:
         name: what to call it in a message.
         members: the files there are, in the source's order.
         left_out: the names of links and devices, which are never read.
         unlisted: the first names of each part of a folder that has more files than are listed.
-
-    Args:
-        of_class: whether many students' files are in it, so that too many are no error: whoever
-            takes them in counts each student's.
     """
 
     def __init__(
@@ -68,17 +72,17 @@ class Source:
         self._budget = budget or Budget(limits)
         self._of_class = of_class
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files behind it."""
+        """Close the files behind it."""
 
     def read(self, member: Member) -> bytes:
-        """The bytes of a member.
+        """Return the bytes of a member.
 
         Raises:
             BadArchive: it is damaged, or larger than the limits, whatever its header says.
@@ -121,4 +125,9 @@ _NO_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 
 
 def plausible_time(seconds: float) -> datetime | None:
+    """Return a time in UTC; None if it is before 1990, from a source that keeps no time.
+
+    Args:
+        seconds: since the epoch.
+    """
     return datetime.fromtimestamp(seconds, UTC) if seconds >= _NO_TIME else None

@@ -1,4 +1,4 @@
-"""A folder on the term's disk where the files of one submission wait, counted, for their places."""
+"""Stage the files of one submission on the term's disk, within its limits."""
 
 from __future__ import annotations
 
@@ -26,25 +26,32 @@ _LEFT_OVER_SECONDS = 24 * 3600
 
 
 class StagingFolder:
-    """Where the files of one submission lie until they are put in their places."""
+    """Hold the files of one submission until they are moved to their places."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
 
     def clear(self) -> None:
-        """Make staging for the next submission."""
+        """Remove all files, for the next submission."""
         for path in self._folder.iterdir():
             path.unlink()
 
     def place(self) -> Path:
-        """A new place for a file."""
+        """Return a new path for a file."""
         self._number += 1
         return self._folder / str(self._number)
 
 
 @contextmanager
 def staging_folder(course: Course) -> Iterator[StagingFolder]:
+    """Make a staging folder in the term, and remove it at the end of the block.
+
+    Folders of runs that were killed are removed once they are a day old.
+
+    Raises:
+        EnvironmentFault: the disk is full or can't be written.
+    """
     course.term.mkdir(parents=True, exist_ok=True)
     for left_over in course.term.glob(".intake-*"):  # of a run that was killed
         if time.time() - left_over.stat().st_mtime > _LEFT_OVER_SECONDS:
@@ -58,7 +65,12 @@ def staging_folder(course: Course) -> Iterator[StagingFolder]:
 
 
 class StagedFiles:
-    """Takes the bytes of one submission's files, under its limits, which are counted here."""
+    """Write one submission's files and enforce its limits on them.
+
+    Args:
+        staging: where they go; what is there is removed.
+        names: of all files, as the student named them.
+    """
 
     def __init__(self, staging: StagingFolder, names: Sequence[str]) -> None:
         staging.clear()
@@ -75,7 +87,15 @@ class StagedFiles:
         self.deadline = self._start + SUBMISSION_SECONDS
 
     def put(self, at: int, piece: bytes) -> bool:
-        """Write some of a file; whether there may be more of it."""
+        """Append to a file.
+
+        Args:
+            at: the index of its name.
+            piece: the next bytes; the first piece creates the file.
+
+        Returns:
+            Whether the file may go on; False if it was dropped.
+        """
         if at not in self._places:
             self._places[at], self._sizes[at] = self._room.place(), 0
         if self._sizes[at] < 0:
@@ -91,7 +111,7 @@ class StagedFiles:
         return True
 
     def drop(self, at: int) -> None:
-        """Keep nothing of a file but its name."""
+        """Drop a file and keep its name only."""
         size = self._sizes.get(at, 0)
         if size < 0:
             return
@@ -102,7 +122,12 @@ class StagedFiles:
         self.not_kept.append(self._names[at])
 
     def copy(self, at: int, descriptor: int) -> None:
-        """Take a whole file of this disk."""
+        """Copy a whole file of this disk.
+
+        Args:
+            at: the index of its name.
+            descriptor: of the file, open for reading.
+        """
         if os.fstat(descriptor).st_size > STUDENT_LIMITS.member_bytes:
             self.drop(at)
             return
@@ -112,7 +137,7 @@ class StagedFiles:
                 return
 
     def stored(self) -> list[StoredFile]:
-        """The files that are whole."""
+        """Return the files that are whole."""
         return [
             StoredFile(self._names[at], self._places[at], self._sizes[at])
             for at in sorted(self._places)

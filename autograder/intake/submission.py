@@ -1,16 +1,16 @@
-"""A submission as a typed record: what was asked for, and nothing else of what came in.
+r"""Define a submission as a typed record: what was asked for, and nothing else.
 
 | field                  | what it may be                                                       |
 |------------------------|----------------------------------------------------------------------|
 | `Submission.language`  | one of the course's languages                                        |
 | `SubmittedCell.kind`   | "code", "markdown" or "raw"                                          |
-| `.source`              | text, with `\\n` between lines                                        |
-| `.cell_id`             | the id of the instructor's cell that it stands for; None: an own cell |
+| `.source`              | text, with `\n` between lines                                         |
+| `.cell_id`             | the id of the instructor's cell that it matches; None: an own cell    |
 | `.pictures`            | PNG and JPEG in prose, checked, under a name without control signs   |
 
-An own cell's place is its place in the row: it stands after the last course cell before it.
+An own cell's position is its position in the list: it follows the last course cell before it.
 
-The record crosses from the confined reader as plain values (`to_wire`); whoever receives it
+The record crosses from the sandboxed reader as plain values (`to_wire`); the receiving side
 validates them (`submission_from_wire`) and counts for itself. No metadata, tag, output or name
 of the notebook crosses.
 """
@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
+from autograder.namespace import OWN, accepted
 
-DEFAULT_LANGUAGE = "en"
 KINDS = ("code", "markdown", "raw")
 PICTURE_TYPES = ("image/png", "image/jpeg")
 PICTURES_PER_CELL = 10
@@ -41,12 +41,12 @@ LONGEST_PICTURE_NAME = 100
 
 
 class BadRecord(ValueError):
-    """What came from the reader isn't a record."""
+    """Report that what came from the reader isn't a record."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture pasted into prose.
+    """Hold a picture pasted into prose.
 
     Attributes:
         data: base64 in canonical form.
@@ -59,7 +59,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class SubmittedCell:
-    """One cell that came in; see the module's table."""
+    """Hold one submitted cell; see the module's table."""
 
     kind: str
     source: str
@@ -69,13 +69,17 @@ class SubmittedCell:
 
 @dataclass(frozen=True)
 class Submission:
-    """One notebook that came in, in the order of its cells."""
+    """Hold one submitted notebook, in the order of its cells.
 
-    language: str = DEFAULT_LANGUAGE
+    Attributes:
+        language: one of the course's; empty where it doesn't say one.
+    """
+
+    language: str = ""
     cells: tuple[SubmittedCell, ...] = ()
 
-    def to_wire(self) -> list:
-        """The record as plain values."""
+    def to_wire(self) -> list[Any]:
+        """Return the record as plain values."""
         return [
             self.language,
             [
@@ -88,28 +92,31 @@ class Submission:
 
 @dataclass(frozen=True)
 class CourseCells:
-    """The instructor's notebook, as far as submitted cells are recognized by it.
+    """Hold what identifies the cells of the instructor's notebook in submissions.
 
     Attributes:
         ids: of its cells.
         by_grade_id: nbgrader's name of a cell → its id.
-        by_text: a cell's text as given to students, in any language → its id.
+        by_text: a cell's text as released, in any language → its id.
         languages: that the course has.
+        namespaces: the keys under which a notebook's metadata may say its language.
     """
 
     ids: frozenset[str] = frozenset()
     by_grade_id: Mapping[str, str] = field(default_factory=dict)
     by_text: Mapping[str, str] = field(default_factory=dict)
-    languages: tuple[str, ...] = (DEFAULT_LANGUAGE,)
+    languages: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = (OWN,)
 
     def find(self, marks: Iterable[str | None], source: str) -> str | None:
-        """The id of the course's cell that a submitted one stands for; None for an own cell.
+        """Return the id of the course's cell that a submitted one matches; None for an own cell.
 
         Args:
             marks: the cell's grade id, its id, and the id that Colab keeps in the metadata.
+            source: the cell's source.
         """
         grade_id, *others = marks
-        if grade_id in self.by_grade_id:
+        if grade_id is not None and grade_id in self.by_grade_id:
             return self.by_grade_id[grade_id]
         for mark in others:
             if mark in self.ids:
@@ -117,20 +124,24 @@ class CourseCells:
         text = normalized_source(source)
         return self.by_text.get(text) if text else None
 
-    def to_wire(self) -> list:
-        """The same as plain values."""
+    def to_wire(self) -> list[Any]:
+        """Return the same as plain values."""
         return [
             sorted(self.ids),
             dict(self.by_grade_id),
             dict(self.by_text),
             list(self.languages),
+            list(self.namespaces),
         ]
 
     @classmethod
-    def from_wire(cls, value: list) -> CourseCells:
-        """What `to_wire` made; it comes from the trusted side, so nothing is validated."""
-        ids, by_grade_id, by_text, languages = value
-        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages))
+    def from_wire(cls, value: list[Any]) -> CourseCells:
+        """Return the cells that `to_wire` described.
+
+        The trusted side sent them, so they aren't validated.
+        """
+        ids, by_grade_id, by_text, languages, namespaces = value
+        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages), tuple(namespaces))
 
 
 def course_cells(
@@ -138,11 +149,12 @@ def course_cells(
     released: Iterable[Mapping[str, Any]],
     languages: Iterable[str],
 ) -> CourseCells:
-    """What recognizes the cells of an instructor's notebook.
+    """Return what identifies the cells of an instructor's notebook.
 
     Args:
         notebooks: the notebook, in each language there is.
         released: the same as students got them.
+        languages: the codes of the course's languages.
     """
     ids: set[str] = set()
     by_grade_id: dict[str, str] = {}
@@ -157,11 +169,11 @@ def course_cells(
         for cell in notebook["cells"]:
             if text := normalized_source(cell["source"]):
                 by_text.setdefault(text, cell["id"])
-    return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages))
+    return CourseCells(frozenset(ids), by_grade_id, by_text, tuple(languages), accepted())
 
 
 def normalized_source(source: str) -> str:
-    """A source as sources are compared: the ends of lines and the space around don't count."""
+    """Return a source for comparison, without differences in line ends and outer space."""
     return source.replace("\r\n", "\n").strip()
 
 
@@ -169,13 +181,17 @@ _ATTACHABLE = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 def submission_from_wire(value: object, cells: CourseCells) -> Submission:
-    """The record in what a reader sent, which may be a hijacked one.
+    """Validate the record in what a reader sent, which may be a hijacked one.
+
+    Args:
+        value: plain values.
+        cells: the course's; the record may match no others.
 
     Raises:
         BadRecord: it is anything but a record within the limits.
     """
     language, rows = _row(value, 2)
-    if type(language) is not str or language not in (*cells.languages, DEFAULT_LANGUAGE):
+    if type(language) is not str or language not in (*cells.languages, ""):
         raise BadRecord("its language isn't the course's")
     if type(rows) is not list or len(rows) > CELL_LIMIT:
         raise BadRecord("it has no list of cells, or too many")
@@ -188,7 +204,7 @@ def submission_from_wire(value: object, cells: CourseCells) -> Submission:
         if kind not in KINDS or type(source) is not str:
             raise BadRecord("a cell of it is of an unknown kind")
         if cell_id is not None and (type(cell_id) is not str or cell_id not in cells.ids):
-            raise BadRecord("a cell of it stands for none of the course's")
+            raise BadRecord("a cell of it matches none of the course's")
         size += len(source)
         found = tuple(map(_picture, pictures))
         size += sum(len(one.data) for one in found)
@@ -214,23 +230,23 @@ def _picture(value: object) -> Picture:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a pasted picture may keep its name."""
+    """Return whether a pasted picture may keep its name."""
     return 0 < len(name) <= LONGEST_PICTURE_NAME and name.isprintable()
 
 
 def valid_text(text: str) -> str:
-    """`text` as UTF-8 can hold it: a lone surrogate becomes a question mark."""
+    """Return `text` as UTF-8 can hold it: a lone surrogate becomes a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _row(value: object, length: int) -> list:
+def _row(value: object, length: int) -> list[Any]:
     if type(value) is not list or len(value) != length:
         raise BadRecord("it has another shape")
     return value
 
 
 def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
-    """A small clean notebook that reads as the same record again: no outputs, no metadata."""
+    """Return a record as a small notebook without outputs, which reads as the same record."""
     taken = set(cells.ids)
     used: set[str] = set()
     made = []
@@ -261,7 +277,7 @@ def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
     return {
         "cells": made,
         "metadata": {
-            "beyond": {"language": submission.language},
+            OWN: {"language": submission.language},
             "kernelspec": {
                 "display_name": "Python 3 (ipykernel)",
                 "language": "python",
@@ -275,7 +291,7 @@ def to_notebook(submission: Submission, cells: CourseCells) -> dict[str, Any]:
 
 
 def to_bytes(submission: Submission, cells: CourseCells) -> bytes:
-    """`to_notebook` as a file: the same record always gives the same bytes.
+    """Return `to_notebook` as a file: the same record always gives the same bytes.
 
     A source is one string, not a list of lines, so that a notebook never becomes larger by this
     than a little more than it was.

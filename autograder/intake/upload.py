@@ -1,8 +1,8 @@
-"""Open what one student handed in: zips, receipts, the notebook, the files asked for.
+"""Open what one student submitted: zips, receipts, the notebook, the files asked for.
 
-All of it runs in the confined reader, where nothing but the standard library and a few of our
-own modules is. Files are asked for one by one, and only those that matter are opened: notebooks,
-zips, receipts, and what the assignment asks for.
+All of it runs in the sandboxed reader, which has nothing but the standard library and a few of
+the grader's modules. Files are requested one by one, and only those that matter are opened:
+notebooks, zips, receipts, and what the assignment asks for.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ _MAX_NAMED = 10
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file among those handed in.
+    """Describe one of the submitted files.
 
     Attributes:
         name: path with "/" between its parts.
         size: in bytes, as far as it is known before it is read.
-        read: gives its bytes, but for those beyond a limit.
+        read: returns its bytes, up to a limit.
     """
 
     name: str
@@ -67,16 +67,20 @@ class UploadedFile:
     read: Callable[[int], bytes]
 
     def digest(self) -> str:
-        """SHA-256 of its content."""
+        """Return the SHA-256 of its content."""
         return hashlib.sha256(self.read(STUDENT_LIMITS.member_bytes + 1)).hexdigest()
 
 
 @dataclass
 class Upload:
-    """What one student handed in, and what is known of it from outside.
+    """Describe what one student submitted, as far as it is known from outside.
 
     Attributes:
+        student: the student's id.
+        assignment: the assignment's name.
         name: what to call it in a message.
+        files: the name and the size in bytes of each file.
+        links: the names of links and devices.
     """
 
     student: str
@@ -88,11 +92,12 @@ class Upload:
 
 @dataclass
 class OpenedUpload:
-    """What an upload comes to.
+    """Hold what an upload comes to.
 
     Attributes:
         refused: why it isn't taken at all, as a sentence; empty if it is.
         submission: the notebook; None if there is none that can be read.
+        notes: what the student is told.
     """
 
     refused: str = ""
@@ -114,8 +119,10 @@ def open_upload(
     """Open an upload.
 
     Args:
+        upload: names, sizes and links of the submitted files.
+        spec: the assignment.
         every: all assignments of the course.
-        open_file: the delivery's n-th file, open.
+        open_file: opens the upload's n-th file.
         put: is called for each file that the assignment asks for.
     """
     result = OpenedUpload()
@@ -143,7 +150,11 @@ def open_upload(
 def _unpacked(
     upload: Upload, open_file: Callable[[int], IO[bytes]], notes: list[Note]
 ) -> tuple[list[UploadedFile], list[str], str]:
-    """The files with the student's zips opened, one level deep; links; why it is refused."""
+    """Return the files with the student's zips opened, one level deep.
+
+    Returns:
+        The files, the names of links, and why the upload is refused, if it is.
+    """
     budget = Budget(STUDENT_LIMITS)
     budget.members -= len(upload.files)
     budget.total_bytes -= sum(size for _name, size in upload.files)
@@ -199,7 +210,7 @@ def _is_zip(name: str, handed: UploadedFile) -> bool:
 
 
 def _wrong_receipt(upload: Upload, files: list[UploadedFile]) -> str:
-    """Why a receipt among these files forbids taking them; empty if none does."""
+    """Return why a receipt among these files forbids taking them; empty if none does."""
     for one in files:
         path = PurePosixPath(one.name)
         if path.name != RECEIPT or (receipt := read_receipt(one.read(_RECEIPT_BYTES))) is None:
@@ -226,12 +237,12 @@ def _wrong_receipt(upload: Upload, files: list[UploadedFile]) -> str:
 def _candidates(
     files: list[UploadedFile], spec: AssignmentSpec, every: Sequence[AssignmentSpec]
 ) -> tuple[list[Candidate], RawNotebook | None, list[UploadedFile]]:
-    """What may be the notebook, the best one as read, and the other files."""
+    """Return the files that may be the notebook, the best one as read, and the other files."""
     candidates: list[Candidate] = []
     best: Candidate | None = None
     rest: list[UploadedFile] = []
     for order, one in enumerate(files):
-        # Of a file whose name nobody could mean, not even the bytes are looked at.
+        # A file that isn't named like a notebook isn't even read.
         content = _notebook_bytes(one) if ".ipynb" in one.name.casefold() else b""
         found = examine(one.name, content, order, spec, every)
         if found is None:
@@ -274,11 +285,11 @@ def _why_nothing(files: list[UploadedFile], rest: list[UploadedFile]) -> list[No
 def _take_asked(
     rest: Iterable[UploadedFile], spec: AssignmentSpec, put: Put, notes: list[Note]
 ) -> list[str]:
-    """Hand on the files asked for; the names of the others."""
+    """Pass on the files asked for, and return the names of the others."""
     taken: set[str] = set()
     left_out: list[str] = []
     too_big: list[str] = []
-    # The file itself before one of the same name in some folder beside it.
+    # The file itself before one of the same name in another folder.
     for one in sorted(rest, key=lambda one: _composed(one.name) not in spec.asked):
         asked = _asked_name(one.name, spec)
         if asked is None or asked in taken:
@@ -299,7 +310,7 @@ def _take_asked(
 
 
 def _asked_name(name: str, spec: AssignmentSpec) -> str | None:
-    """The asked-for file that `name` is: by its whole path, or below a folder."""
+    """Return the asked-for file that `name` is: by its whole path, or below a folder."""
     composed = _composed(name)
     for asked in sorted(spec.asked):
         if composed == asked or composed.endswith("/" + asked):

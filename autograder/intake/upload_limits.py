@@ -1,4 +1,4 @@
-"""How much of an upload is read: files, bytes and seconds, for a student and for a class."""
+"""Decide how much of an upload is read: files, bytes and seconds, of a student and of a class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class UploadLimits:
-    """The most that is read from a source.
+    """Hold the most that is read from a source.
 
     Attributes:
         members: files.
@@ -26,7 +26,7 @@ CLASS_LIMITS = UploadLimits(members=20_000, member_bytes=128 * MIB, total_bytes=
 """For a download of a whole class."""
 
 STUDENT_LIMITS = UploadLimits(members=500, member_bytes=32 * MIB, total_bytes=100 * MIB)
-"""For what one student handed in: its files and all that they hold unpacked, together."""
+"""For what one student submits: the files and their unpacked contents together."""
 
 MAX_LISTED_FILES = 1_000
 """The most files of one student that are listed at all, of notebooks and of others each."""
@@ -44,7 +44,7 @@ COPYING_SECONDS = 5.0
 
 
 class Budget:
-    """What is left of the limits that several sources share."""
+    """Count down the limits that several sources share."""
 
     def __init__(self, limits: UploadLimits) -> None:
         self.members = limits.members

@@ -1,1 +1,1 @@
-"""The trusted side of grading: it runs the tests, walled in, and asks the sandbox for values."""
+"""The trusted side: runs the tests in a sandbox of its own and asks the student's process."""

@@ -1,4 +1,4 @@
-"""What a test cell's source says of its hidden part, before anything runs."""
+"""Analyze the hidden part of a test cell's source, before anything runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from autograder.core.bindings import bound_in, used_in
 from autograder.core.hidden_tests import hidden_lines
 
 
-def texts_in(tree: ast.Module) -> set[str]:
-    """Return the texts that a cell writes out, as it should the names of checks."""
+def string_literals_in(tree: ast.Module) -> set[str]:
+    """Return the string literals of a cell, as the names of its checks should be."""
     found: set[str] = set()
     nodes: list[ast.AST] = [tree]
     while nodes:
@@ -22,15 +22,16 @@ def texts_in(tree: ast.Module) -> set[str]:
     return found
 
 
-def is_apart(tree: ast.Module, source: str) -> bool:
-    """Whether a test cell's hidden lines leave its visible checks alone.
+def is_independent(tree: ast.Module, source: str) -> bool:
+    """Return whether a test cell's hidden lines leave its visible checks alone.
 
     They do if each is part of a statement that is hidden as a whole, and no visible check that
     follows uses a name that such a statement changes. An assert that is hidden inside a
-    visible check isn't apart, nor is a number that is hidden in a list of cases.
+    visible check isn't independent, nor is a number that is hidden in a list of cases.
 
     Args:
         tree: the cell's syntax tree.
+        source: the text that the tree was made from.
     """
     hidden, lines = hidden_lines(source), source.split("\n")
     unseen: list[ast.stmt] = []
@@ -57,13 +58,13 @@ def is_apart(tree: ast.Module, source: str) -> bool:
 
 
 def _used_in(statement: ast.stmt) -> set[str]:
-    """The names that a statement takes from others."""
+    """Return the names that a statement takes from others."""
     module = ast.Module([statement], type_ignores=[])
     return used_in(ast.unparse(module)) - bound_in(module)
 
 
 def _changed_in(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds, assigns to a part of, or calls a method of on a line."""
+    """Return the names that a statement binds, assigns to a part of, or calls a method of."""
     found = bound_in(ast.Module([statement], type_ignores=[]))
     for node in ast.walk(statement):
         if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):

@@ -1,7 +1,7 @@
-"""What travels between coordinator and worker: one submission there, its outcome back.
+"""Define what travels between coordinator and worker: one submission there, its outcome back.
 
 Both cross as plain values in bytes (`wire`), so that they travel the same way to a process on
-this machine, to one on a cluster and into the judge's walls. A job carries tests and solution,
+this machine, to one on a cluster and into the judge's sandbox. A job carries tests and solution,
 so it goes to the trusted side only; the student's process gets the files and nothing else.
 """
 
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograder.core.bindings import Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
-from autograder.core.notebook_io import LANGUAGE_CELL, course_metadata, is_solution, is_test
+from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
 from autograder.judge.outputs import judged_output
+from autograder.namespace import entries, put
 from autograder.sandbox import wire
 
 if TYPE_CHECKING:
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 OWN = "own-"
 """How `rebuild` begins the id of a student's own cell."""
 
-Role = Literal["student", "test", "given"]
+Role = Literal["student", "test", "read-only"]
 
-_LEAST_LOOK_SECONDS = 90.0
-_CELLS_A_LOOK = 3
+_LEAST_RUN_SECONDS = 90.0
+_CELLS_PER_RUN = 3
 _JUDGE_SECONDS = 60.0
 """Seconds beyond the student's own time that the judge may take for its tests."""
 
@@ -39,7 +41,7 @@ class CodeCell:
 
     Attributes:
         number: its place among all cells, from 1.
-        role: who runs it: the student's process, the judge, or (given cells) both.
+        role: who runs it: the student's process, the judge, or (read-only cells) both.
     """
 
     id: str
@@ -49,6 +51,7 @@ class CodeCell:
 
     @property
     def has_hidden_part(self) -> bool:
+        """Return whether the cell is a test some of whose lines students don't have."""
         return self.role == "test" and bool(hidden_lines(self.source))
 
     def released(self) -> CodeCell:
@@ -65,9 +68,11 @@ class Assignment:
     Attributes:
         remote: the names of a test that stand for the student's work.
         fresh_probes: those that are asked where no student code has run.
-        solution: sources of the instructor's given and solution cells, for `reference`.
+        solution: sources of the instructor's read-only and solution cells, for `reference`.
         made_files: the files that students make or hand in.
         imports: modules to have ready on both sides.
+        packages: that student code may import besides what is installed.
+        hidden: folders that must not be in sight, should they lie within one that is needed.
     """
 
     remote: tuple[str, ...]
@@ -75,23 +80,29 @@ class Assignment:
     solution: tuple[str, ...]
     made_files: tuple[str, ...]
     imports: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, master: NotebookNode) -> Assignment:
-        """Return what the instructor's notebook, with its solution, says."""
-        names = names_in(master)
-        listed = course_metadata(master).get("files", [])
+    def of(
+        cls, source: NotebookNode, packages: Iterable[str] = (), hidden: Iterable[str] = ()
+    ) -> Assignment:
+        """Return what the source notebook, with its solution, says."""
+        names = names_in(source)
+        listed = entries(source).get("files", [])
         return cls(
             remote=tuple(sorted(names.remote)),
             fresh_probes=tuple(sorted(names.fresh_probes)),
-            solution=tuple(solution_sources(master)),
+            solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
-            imports=tuple(sorted(imports_in(master))),
+            imports=tuple(sorted(imports_in(source))),
+            packages=tuple(packages),
+            hidden=tuple(hidden),
         )
 
     @functools.cached_property
     def names(self) -> Names:
-        """The student's names and the fresh probes, as the judge asks for them."""
+        """Return the student's names and the fresh probes, as the judge asks for them."""
         return Names(
             values=set(self.remote) - set(self.fresh_probes),
             probes=set(self.fresh_probes),
@@ -122,23 +133,23 @@ class Job:
     seed: int = 0
 
     @property
-    def look_seconds(self) -> float:
-        """The longest that all of the student's cells and calls of one look may take."""
-        return max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * self.cell_seconds)
+    def run_seconds(self) -> float:
+        """Return the most seconds that all of the student's cells and calls of one run may take."""
+        return max(_LEAST_RUN_SECONDS, _CELLS_PER_RUN * self.cell_seconds)
 
     @property
-    def look_wall_seconds(self) -> float:
-        """The longest that a look may take, tests included, before it begins another cell."""
-        return self.look_seconds + self.cell_seconds
+    def run_wall_seconds(self) -> float:
+        """Return the seconds after which a run, tests included, begins no other cell."""
+        return self.run_seconds + self.cell_seconds
 
     @property
     def test_seconds(self) -> float:
-        """The longest that one test cell may take, the student's calls in it included."""
+        """Return the most seconds that one test cell may take, the student's calls included."""
         return self.cell_seconds + max(self.cell_seconds, _JUDGE_SECONDS)
 
     @property
     def seconds(self) -> float:
-        """The longest that the whole job may take, whatever the submission does."""
+        """Return the most seconds that the job may take, whatever the submission does."""
         return longest_job(self.cell_seconds)
 
     def to_bytes(self) -> bytes:
@@ -162,6 +173,7 @@ class Job:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Job:
+        """Return the job of a payload of `to_bytes`; a coordinator's, which is trusted."""
         data = wire.decode(content)
         data["cells"] = tuple(CodeCell(*cell) for cell in data["cells"])
         data["about"] = Assignment(**{name: tuple(value) for name, value in data["about"].items()})
@@ -174,10 +186,10 @@ class Job:
 
 
 def longest_job(cell_seconds: float) -> float:
-    """Return the longest, in seconds, that a job may take whose cells may take so long."""
-    look = max(_LEAST_LOOK_SECONDS, _CELLS_A_LOOK * cell_seconds)
-    # Each look ends after one cell more, and may be in the midst of another one then.
-    return 2 * (look + 2 * cell_seconds) + _JUDGE_SECONDS
+    """Return the most seconds that a job may take whose cells may take `cell_seconds` each."""
+    run = max(_LEAST_RUN_SECONDS, _CELLS_PER_RUN * cell_seconds)
+    # Each run ends after one cell more, and may be in the midst of another one then.
+    return 2 * (run + 2 * cell_seconds) + _JUDGE_SECONDS
 
 
 def code_cells(notebook: NotebookNode) -> tuple[CodeCell, ...]:
@@ -192,23 +204,27 @@ def code_cells(notebook: NotebookNode) -> tuple[CodeCell, ...]:
 def _role(cell: NotebookNode) -> Role:
     if is_solution(cell) or cell.id.startswith(OWN):
         return "student"
-    return "test" if is_test(cell) else "given"
+    return "test" if is_test(cell) else "read-only"
 
 
-def solution_sources(master: NotebookNode) -> list[str]:
-    """Return the instructor's given and solution cells, in order.
+def solution_sources(source: NotebookNode) -> list[str]:
+    """Return the sources of the read-only and solution cells, in order.
 
-    Without the one that sets the language: the master's isn't the submission's.
+    Without the one that sets the language: the source notebook's isn't the submission's.
     """
     return [
         cell.source
-        for cell in master.cells
+        for cell in source.cells
         if cell.cell_type == "code" and not is_test(cell) and cell.id != LANGUAGE_CELL
     ]
 
 
 def imports_in(notebook: dict[str, Any]) -> set[str]:
-    """Return the modules that a notebook's cells import; it may be as it is in its file."""
+    """Return the modules that a notebook's cells import.
+
+    Args:
+        notebook: as nbformat or `json` reads it; a source may be text or a list of lines.
+    """
     found: set[str] = set()
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
@@ -232,17 +248,17 @@ class CellOutcome:
     Attributes:
         outputs: as a notebook keeps them, plain dicts; of a test cell the judge's own.
         status: how it ended.
-        troubles: how the student's process ended while a test asked for a name, by that name; it
+        failures: how the student's process ended while a test asked for a name, by that name; it
             stays with the judge.
     """
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: CellStatus = CellStatus.RAN
-    troubles: dict[str, CellStatus] = field(default_factory=dict)
+    failures: dict[str, CellStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What became of a job.
 
     Attributes:
@@ -259,6 +275,7 @@ class Outcome:
     seconds: float = 0.0
 
     def to_bytes(self) -> bytes:
+        """Return the outcome as one payload."""
         return wire.encode(self.to_plain())
 
     def to_plain(self) -> dict[str, Any]:
@@ -271,11 +288,17 @@ class Outcome:
         }
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Outcome:
+    def from_bytes(cls, content: bytes) -> JobOutcome:
+        """Return the outcome of a payload.
+
+        Raises:
+            WireError: the bytes aren't a payload.
+            ValueError: it hasn't the form of an outcome.
+        """
         return cls.from_plain(wire.decode(content))
 
     @classmethod
-    def from_plain(cls, data: Any) -> Outcome:
+    def from_plain(cls, data: Any) -> JobOutcome:
         """Return the outcome that a judge sent.
 
         Raises:
@@ -286,10 +309,10 @@ class Outcome:
                 str(name): CellOutcome(list(outputs), CellStatus(status))
                 for name, (status, outputs) in data["cells"].items()
             }
-            texts = [data[name] for name in ("ended", "fault")]
-            if not all(isinstance(one, str) for one in texts):
+            ended, fault = data["ended"], data["fault"]
+            if not (isinstance(ended, str) and isinstance(fault, str)):
                 raise TypeError
-            return cls(cells, *texts, float(data["seconds"]))
+            return cls(cells, ended, fault, float(data["seconds"]))
         except (KeyError, TypeError, AttributeError, ValueError):
             raise ValueError("what came back isn't an outcome") from None
 
@@ -313,11 +336,12 @@ class Outcome:
             if cell.cell_type == "code":
                 one = self.cells[cell.id]
                 outputs = (judged_output(claim, number) for claim in one.outputs)
-                cell.outputs = from_dict([kept for kept in outputs if kept])
+                kept = [output for output in outputs if output]
+                cell.outputs = from_dict(kept)  # type: ignore[no-untyped-call]  # nbformat has no types
                 cell.execution_count = None if one.status is CellStatus.NOT_RUN else number
                 if one.status is not CellStatus.RAN:
                     cell.metadata = copy.deepcopy(cell.metadata)
-                    cell.metadata.setdefault("beyond", {})["status"] = str(one.status)
+                    put(cell, status=str(one.status))
             result.cells.append(cell)
         return result
 

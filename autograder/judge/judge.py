@@ -1,6 +1,6 @@
-"""The trusted side of one submission: given cells and tests, and the questions they ask.
+"""Judge one submission on the trusted side: run read-only cells and tests, and make their calls.
 
-Runs in a process of its own behind walls, where no student code ever runs. A test cell is the
+Runs in a process of its own in a sandbox, where no student code ever runs. A test cell is the
 instructor's code, as in a notebook, with one change made to its syntax tree: where it names the
 student's work, it asks the student's process.
 """
@@ -18,25 +18,25 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from autograder import checks
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
 from autograder.judge.partial_credit import keep_last_value, points_shown
-from autograder.judge.remote_errors import know_given
+from autograder.judge.remote_errors import register_exceptions
 from autograder.judge.rpc import ChildGone
 from autograder.judge.student_client import (
     CallTimedOut,
     NoProcess,
     ProcessEnded,
-    StudentProcess,
+    StudentClient,
     error_for,
 )
 from autograder.sandbox import numeric_context
-from beyond import checks
 
 _VALUE, _CALL = "__student_value__", "__student_call__"
 _LAST = "__last_value__"
 
-_TO_BE_INTERRUPTED = 5.0  # seconds that a test may take to notice that its time is over
+_INTERRUPT_GRACE_SECONDS = 5.0  # seconds that a test may take to notice that its time is over
 _LONGEST_MESSAGE = 50_000  # characters; the list of a long report's failed checks fits
 
 Output = dict[str, Any]
@@ -65,7 +65,9 @@ def _at_most(seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(seconds + _TO_BE_INTERRUPTED, exit=True, file=nowhere)
+        faulthandler.dump_traceback_later(
+            seconds + _INTERRUPT_GRACE_SECONDS, exit=True, file=nowhere
+        )
         try:
             yield
         finally:
@@ -75,11 +77,11 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 class Judge:
-    """Runs the instructor's cells of one look at a submission, in order, in one namespace.
+    """Runs the instructor's cells of one run of a submission, in order, in one namespace.
 
     Args:
-        student: the process with the student's work.
-        names: who binds which name, from the instructor's notebook.
+        student: asks the process with the student's work.
+        names: who binds which name, from the source notebook.
         reference: the instructor's own solution, or its sources.
         fresh: a process where no student code has run, for `@probe(fresh=True)`.
         files: the names of the files that students make or hand in. A fresh probe finds them as
@@ -89,10 +91,10 @@ class Judge:
 
     def __init__(
         self,
-        student: StudentProcess,
+        student: StudentClient,
         names: Names,
         reference: Reference | Iterable[str] = (),
-        fresh: StudentProcess | None = None,
+        fresh: StudentClient | None = None,
         files: Iterable[str] = (),
     ) -> None:
         self._names = names
@@ -109,7 +111,7 @@ class Judge:
         )
         self._namespace[_VALUE] = self._value
         self._namespace[_CALL] = self._call
-        know_given(self._namespace)
+        register_exceptions(self._namespace)
 
     def _value(self, name: str) -> Any:
         return self._asked(lambda: self._student.value(name))
@@ -118,7 +120,7 @@ class Judge:
         return self._asked(lambda: self._called(name, args, kwargs))
 
     def _asked(self, request: Callable[[], Any]) -> Any:
-        """What a request returns; its StopIteration is a RuntimeError, as out of a generator.
+        """Return what a request returns; its StopIteration is a RuntimeError, as in a generator.
 
         Else `all(map(lambda x: f(x) == 2 * x, numbers))` ends early and is true. A test that
         names StopIteration gets it.
@@ -137,7 +139,7 @@ class Judge:
         return self._student.call(name, list(args), kwargs)
 
     def _call_fresh(
-        self, fresh: StudentProcess, name: str, args: list[Any], kwargs: dict[str, Any]
+        self, fresh: StudentClient, name: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
         # One copy for all that is asked meanwhile: asked again, the student's process could hand
         # over other bytes, and the size of one file would go with the answers of another.
@@ -155,10 +157,15 @@ class Judge:
             raise RuntimeError(f"reading the file ended a process of its own ({end})") from None
 
     def define(self, cell: str, source: str, seconds: float = 90.0) -> None:
-        """Run a given cell here, and later where fresh probes run: imports, data and helpers.
+        """Run a read-only cell here, and later where fresh probes run: imports, data and helpers.
+
+        Args:
+            cell: its id, for messages.
+            source: its code.
+            seconds: the longest that it may take.
 
         Raises:
-            InstructorFault: it failed, or took more than so many seconds.
+            InstructorFault: it failed, or took longer.
         """
         before = numeric_context.claim()
         try:
@@ -184,15 +191,20 @@ class Judge:
     ) -> tuple[list[Output], CellStatus]:
         """Run a test cell; return the outputs it would have in a notebook, and how it ended.
 
+        A check during which the student's process ended has failed. Where that happened outside
+        the checks, the cell has no outcome but that.
+
         Args:
+            cell: its id, which stands in a traceback for a file name.
+            source: whole, or as students have it.
             known: names with which the student's process is known to end, which aren't asked for.
             seconds: the longest that the cell may take, the student's part included.
 
-        A check during which the student's process ended has failed. Where that happened outside
-        the checks, the cell has no outcome but that.
+        Raises:
+            InstructorFault: it isn't Python.
         """
         try:
-            tree = _StudentWork(self._names.remote).visit(ast.parse(source, filename=cell))
+            tree = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
         except SyntaxError as error:
             raise InstructorFault(f"the cell {cell}:\nSyntaxError: {error}") from None
         keep_last_value(tree, source, _LAST)
@@ -217,14 +229,14 @@ class Judge:
         ):
             try:
                 with _at_most(seconds):
-                    error = self._failure(code)
+                    failure = self._failure(code)
             except _TestTimedOut:
-                return [ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
-            if error is not None:
-                outputs.append(error)
+                return [status_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
+            if failure is not None:
+                outputs.append(failure)
         if self._student.ends > heard.ends_in_checks:
-            status = self._student.last_trouble
-            return [ending_output(status)], status
+            status = self._student.last_failure
+            return [status_output(status)], status
         if said.getvalue():  # report's "Not answered yet: …"
             outputs.append({"output_type": "stream", "name": "stderr", "text": said.getvalue()})
         points = points_shown(self._namespace.pop(_LAST, None))
@@ -244,13 +256,13 @@ class Judge:
         return None
 
     def _ends(self) -> tuple[int, Exception | None]:
-        """How often the student's process ended in this test cell, and the last time's error."""
+        """Return how often the student's process ended in this test cell, and the last error."""
         ends = self._student.ends
-        return ends, error_for(self._student.last_trouble) if ends else None
+        return ends, error_for(self._student.last_failure) if ends else None
 
 
 def _message(error: BaseException) -> str:
-    """What an error says, as far as it can be said: a student's value of any size may be in it."""
+    """Return what an error says, cut: a student's value of any size may be in it."""
     try:
         return str(error)[:_LONGEST_MESSAGE]
     except Exception:  # an int of too many digits, say
@@ -276,16 +288,16 @@ _SENTENCES = {
     CellStatus.TIMED_OUT: "this cell ran into the time limit and had to be ended",
     CellStatus.DIED: "this cell ended the Python process",
     CellStatus.NOT_RUN: "the time for the whole notebook was used up",
-    CellStatus.TOLD_NOTHING: "the test stopped because of what the answer did",
+    CellStatus.STOPPED: "the test stopped because of what the answer did",
 }
 
 
-def ending_output(status: CellStatus) -> Output:
+def status_output(status: CellStatus) -> Output:
     """Return the error output that says how a cell ended."""
     return error_output(status.error_name, _SENTENCES[status])
 
 
-class _StudentWork(ast.NodeTransformer):
+class _RemoteNames(ast.NodeTransformer):
     """Turn the student's names into requests: `f(1)` into a call, `q1` into a value.
 
     Names that a function or comprehension of the test binds for itself are left alone.
@@ -299,6 +311,7 @@ class _StudentWork(ast.NodeTransformer):
         return name in self._names and not any(name in bound for bound in self._bound)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Replace a call of a student's name by a request for the call."""
         func = node.func
         if isinstance(func, ast.Name) and self._is_student(func.id):
             node.args = [ast.Constant(func.id), *(self.visit(one) for one in node.args)]
@@ -308,6 +321,7 @@ class _StudentWork(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Replace a student's name, where it is read, by a request for its value."""
         if isinstance(node.ctx, ast.Load) and self._is_student(node.id):
             request = ast.Call(ast.Name(_VALUE, ast.Load()), [ast.Constant(node.id)], [])
             return ast.copy_location(request, node)
@@ -325,7 +339,7 @@ class _StudentWork(ast.NodeTransformer):
 
 
 def _bound_inside(node: ast.AST) -> set[str]:
-    """The names that a function or comprehension binds for itself."""
+    """Return the names that a function or comprehension binds for itself."""
     outside = {
         name
         for inner in ast.walk(node)

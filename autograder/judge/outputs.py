@@ -1,10 +1,10 @@
-"""What a student's process claims to have shown, counted and made plain by the side that keeps it."""
+"""Bound and simplify the outputs that a student's process claims, on the side that keeps them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from beyond.checks import MIME_TYPE, is_record
+from autograder.checks import MIME_TYPE, record_in
 
 TOTAL_BYTES = 8 * 1024 * 1024
 """The most that all of a submission's outputs may take together."""
@@ -18,8 +18,8 @@ _SHOWN = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png",
 _TRACEBACK_LINES = 200
 
 
-class OutputRoom:
-    """The room that one submission's outputs have left.
+class OutputBudget:
+    """The bytes that one submission's outputs may still take.
 
     Args:
         size: bytes.
@@ -27,21 +27,21 @@ class OutputRoom:
 
     def __init__(self, size: int = TOTAL_BYTES) -> None:
         self._left = size
-        self._was_told = False
+        self._has_noted = False
 
-    def taken(self, output: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the output if there is room for it, a word on it the first time there isn't."""
+    def take(self, output: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the output if there is room for it; else a note the first time, then None."""
         size = _size(output)
         if size <= self._left:
             self._left -= size
             return output
-        if self._was_told:
+        if self._has_noted:
             return None
-        self._was_told = True
+        self._has_noted = True
         return {"output_type": "stream", "name": "stderr", "text": CUT}
 
-    def holds(self, outputs: list[dict[str, Any]]) -> bool:
-        """Whether there is room for all of these, which is taken then."""
+    def take_all(self, outputs: list[dict[str, Any]]) -> bool:
+        """Return whether there is room for all of these; if so, take it."""
         size = _size(outputs)
         if size > self._left:
             return False
@@ -70,9 +70,10 @@ def judged_output(claim: Any, number: int) -> dict[str, Any] | None:
         return None
     made = plain_output(claim)
     data = claim.get("data")
-    if isinstance(data, dict) and is_record(data.get(MIME_TYPE)):
+    record = record_in(data)
+    if record is not None:
         shown = made["data"] if made else {}
-        return _display({**shown, MIME_TYPE: data[MIME_TYPE]})
+        return _display({**shown, MIME_TYPE: record})
     if made and claim.get("output_type") == "execute_result":
         return {**made, "output_type": "execute_result", "execution_count": number}
     return made
@@ -83,7 +84,7 @@ def _display(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_output(claim: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a notebook output from what the process claims; None if it has no such form."""
+    """Return a notebook output from what a process claims; None if it has no such form."""
     kind = claim.get("output_type")
     text = {key: value for key, value in claim.items() if isinstance(value, str)}
     if kind == "stream" and text.get("name") in ("stdout", "stderr"):

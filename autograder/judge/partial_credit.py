@@ -1,4 +1,4 @@
-"""nbgrader's partial credit: the number that a test cell ends with is its points.
+"""Give nbgrader's partial credit: the number that a test cell ends with is its points.
 
 In a notebook the value of a cell's last expression becomes an output, unless a semicolon
 follows it, and nbgrader reads the points from there. A judge runs cells without a notebook, so
@@ -20,7 +20,9 @@ def keep_last_value(tree: ast.Module, source: str, name: str) -> None:
     """Change a cell's tree so that the value it would show is bound to `name`.
 
     Args:
+        tree: the cell's, changed in place.
         source: what the tree was made from.
+        name: the variable; no name that a cell would use.
     """
     last = tree.body[-1] if tree.body else None
     # Only where there may be a semicolon are the tokens read, which takes longer than the rest.
@@ -37,7 +39,9 @@ def points_shown(value: Any) -> float | None:
     full marks.
     """
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    if (numpy and isinstance(value, (numpy.generic, numpy.ndarray)) and value.ndim == 0) or (torch and isinstance(value, torch.Tensor) and value.ndim == 0):
+    is_array = numpy and isinstance(value, (numpy.generic, numpy.ndarray))
+    is_tensor = torch and isinstance(value, torch.Tensor)
+    if (is_array or is_tensor) and value.ndim == 0:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, Decimal)):
         return None
@@ -50,7 +54,7 @@ def points_shown(value: Any) -> float | None:
 
 
 def _is_quiet(source: str) -> bool:
-    """Whether a semicolon ends the cell, comments aside, as IPython asks it."""
+    """Return whether a semicolon ends the cell, comments aside, as IPython asks it."""
     skipped = {
         tokenize.ENDMARKER,
         tokenize.NL,

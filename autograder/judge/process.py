@@ -1,4 +1,4 @@
-"""The judge's process, inside its walls: takes one job, asks for student processes, tells the outcome."""
+"""Run the judge's process: take one job, ask for student processes, send the outcome."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from autograder.judge import submission
 from autograder.judge.job import Job
 from autograder.judge.student_client import NoProcess
 from autograder.sandbox import wire
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.limits import SandboxLimits
 
-STUDENT, FRESH, AT, OUTCOME = "student", "fresh", "at", "outcome"
-"""What a judge says to its worker: a process is wanted (of a kind), where it is, or all is done."""
+STUDENT, FRESH, RUNNING, OUTCOME = "student", "fresh", "at", "outcome"
+"""What a judge sends its worker: it wants a process (of a kind), runs a cell, or is done."""
 
-HERE, NONE = b"+", b"-"
-"""What the worker answers to the first two."""
+GRANTED, DENIED = b"+", b"-"
+"""What the worker answers a request for a process: a channel to one follows, or there is none."""
 
 
 def prepare() -> None:
@@ -25,7 +25,7 @@ def prepare() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def serve(channel: socket.socket, _limits: Limits, _seed: int) -> None:
+def serve(channel: socket.socket, _limits: SandboxLimits, _seed: int) -> None:
     """Run the job that comes over the channel, and send its outcome."""
     job = Job.from_bytes(wire.receive_frame(channel))
 
@@ -33,7 +33,7 @@ def serve(channel: socket.socket, _limits: Limits, _seed: int) -> None:
         wire.send_frame(channel, [kind])
         channel.settimeout(None)
         answer, descriptors, _flags, _from = socket.recv_fds(channel, 1, 1)
-        if answer != HERE or len(descriptors) != 1:
+        if answer != GRANTED or len(descriptors) != 1:
             raise NoProcess
         return socket.socket(fileno=descriptors[0])
 
@@ -41,7 +41,7 @@ def serve(channel: socket.socket, _limits: Limits, _seed: int) -> None:
         job,
         lambda: connect(STUDENT),
         lambda: connect(FRESH),
-        lambda cell: wire.send_frame(channel, [AT, cell]),
+        lambda cell: wire.send_frame(channel, [RUNNING, cell]),
     )
     try:
         wire.send_frame(channel, [OUTCOME, outcome.to_plain()])

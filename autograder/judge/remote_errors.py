@@ -1,9 +1,10 @@
-"""The student's exceptions on the trusted side: caught by what would catch them in a notebook.
+"""Raise the student's exceptions on the trusted side, to be caught as they would in a notebook.
 
 A child claims an exception's name, message, bases and arguments (`sandbox.exceptions`). Here it
 becomes an exception whose class derives from those bases that this side knows itself: Python's
-own, those of a few libraries that are already imported, and those that given cells define. Nothing is imported or looked up
-by a name that was claimed beyond that, and no code of the student's arrives.
+own, those of a few libraries that are already imported, and those that read-only cells define.
+Nothing is imported or looked up by a name that was claimed beyond that, and no code of the
+student's arrives.
 
 What is no `Exception` (SystemExit, KeyboardInterrupt, GeneratorExit) becomes a `RemoteError` of
 that name: in a notebook it would end the cell, here it must not end the judge.
@@ -36,13 +37,13 @@ class RemoteError(Exception):
     """An exception of the student's whose type the trusted side doesn't know."""
 
 
-_given: Mapping[str, Any] = {}
+_read_only_names: Mapping[str, Any] = {}
 
 
-def know_given(namespace: Mapping[str, Any]) -> None:
-    """Count the exceptions that given cells have defined in `namespace` among the known ones."""
-    global _given
-    _given = namespace
+def register_exceptions(namespace: Mapping[str, Any]) -> None:
+    """Count the exceptions that read-only cells define in `namespace` among the known ones."""
+    global _read_only_names
+    _read_only_names = namespace
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,12 @@ class Claim:
 
 
 def read_claim(claim: Any, depth: int = 0) -> Claim:
-    """Return what a reply says of an exception, as far as it has the form."""
+    """Return what a reply says of an exception, as far as it has the form.
+
+    Args:
+        claim: of any type; `sandbox.exceptions` says what honest ones are.
+        depth: in how many groups it lies.
+    """
     if type(claim) is not list or len(claim) not in (2, 6):
         return Claim()
     if not all(type(one) is str for one in claim[:2]):
@@ -95,8 +101,8 @@ def read_claim(claim: Any, depth: int = 0) -> Claim:
 
 def _is_plain(value: object) -> bool:
     kind = type(value)
-    if kind is str or kind is bytes:
-        return len(value) <= MAX_MESSAGE  # type: ignore[arg-type]
+    if isinstance(value, (str, bytes)) and kind in (str, bytes):
+        return len(value) <= MAX_MESSAGE
     return value is None or kind is bool or kind is int or kind is float
 
 
@@ -109,14 +115,14 @@ def remote_error(claim: Claim) -> Exception:
         error: Exception = CannotCross.read(claim.message)
     else:
         error = _group(claim) or _exact(claim) or _like(claim)
-    error.late = claim.late  # type: ignore[attr-defined]
+    error.late = claim.late  # type: ignore[attr-defined]  # an attribute of ours
     return error
 
 
 def _known(qualified: str) -> type[Exception] | None:
-    """The class of that name, if it is an exception that this side has loaded anyway."""
+    """Return the class of that name, if it is an exception that this side has loaded anyway."""
     if qualified.startswith(f"{_MAIN}."):
-        own: Any = _given.get(qualified.removeprefix(f"{_MAIN}."))
+        own: Any = _read_only_names.get(qualified.removeprefix(f"{_MAIN}."))
         is_own = isinstance(own, type) and issubclass(own, Exception) and own.__module__ == _MAIN
         return own if is_own else None
     for at in [place for place, one in enumerate(qualified) if one == "."]:
@@ -133,7 +139,7 @@ def _known(qualified: str) -> type[Exception] | None:
 
 
 def _exact(claim: Claim) -> Exception | None:
-    """An exception of Python's own, made with its arguments, if that gives the same message."""
+    """Return an exception of Python's own, made with its arguments, if its message is the same."""
     known = _known(claim.bases[0]) if claim.bases else None
     if known is None or known.__module__ != "builtins":
         return None
@@ -149,7 +155,7 @@ def _exact(claim: Claim) -> Exception | None:
 
 
 def _like(claim: Claim) -> Exception:
-    """An exception of a class of its own, with the claimed name and what is known of its bases."""
+    """Return an exception of a new class, with the claimed name and those bases that are known."""
     arguments = claim.arguments or (claim.message,)
     body = {"__str__": lambda self: claim.message}
     error = _made(claim, _bases(claim) or [RemoteError], body, arguments)
@@ -158,7 +164,7 @@ def _like(claim: Claim) -> Exception:
 
 
 def _group(claim: Claim) -> Exception | None:
-    """A group with its members, if it is one."""
+    """Return a group with its members, if it is one."""
     if not claim.members or not any(one in _GROUPS for one in claim.bases):
         return None
     message = re.sub(r" \(\d+ sub-exceptions?\)$", "", claim.message)
@@ -172,7 +178,7 @@ _GROUPS = ("builtins.ExceptionGroup", "builtins.BaseExceptionGroup")
 
 
 def _bases(claim: Claim) -> list[type[Exception]]:
-    """The known classes to derive from: none that another of them derives from anyway."""
+    """Return the known classes to derive from: none that another of them derives from anyway."""
     bases: list[type[Exception]] = []
     for one in map(_known, claim.bases):
         if one is None or one is Exception or issubclass(one, BaseExceptionGroup):
@@ -185,14 +191,17 @@ def _bases(claim: Claim) -> list[type[Exception]]:
 def _made(
     claim: Claim, bases: list[type[Exception]], body: dict[str, Any], arguments: tuple[Any, ...]
 ) -> Exception:
-    """An exception of a new class; of fewer bases where Python can't join them."""
+    """Return an exception of a new class; of fewer bases where Python can't join them."""
     name = claim.name if claim.name.isidentifier() else RemoteError.__name__
     body = {**body, "__init__": lambda self, *_arguments: None, "__module__": "student"}
     for count in range(len(bases), 0, -1):
         try:
-            made = type(name, tuple(bases[:count]), body)
-            return made.__new__(made, *arguments)
+            made: type[Exception] = type(name, tuple(bases[:count]), body)
+            error: Exception = made.__new__(made, *arguments)
         except Exception:  # no order of these classes, or no memory layout for them
             continue
-    made = type(name, (RemoteError,), {**body, "__str__": lambda self: claim.message})
-    return made(claim.message)
+        return error
+    unknown: type[Exception] = type(
+        name, (RemoteError,), {**body, "__str__": lambda self: claim.message}
+    )
+    return unknown(claim.message)

@@ -1,4 +1,4 @@
-"""The one narrow door: how the trusted side reaches the student's process.
+"""Make remote procedure calls in the student's process; no other way leads from the judge there.
 
 Six requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
 Where a reply tells settings of the student's process that tests depend on, they are taken over
@@ -11,21 +11,21 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from autograder.judge.remote_errors import read_claim, remote_error
 from autograder.sandbox import numeric_context, wire
-from autograder.sandbox.plain_values import CannotCross
+from autograder.sandbox.plain_values import MAX_BYTES, CannotCross
 
 GRACE = 1.0
 """Seconds between the child's own soft limit and the end of the child."""
 
 RUN_BYTES = 4 * 1024 * 1024
-"""The most bytes that a cell may show. The child cuts what is longer, so more is no honest reply."""
+"""The most bytes that a cell may show. A child cuts what is longer, so honest replies fit."""
 
 TIMED_OUT = "timed out"
 ENDED = "ended"
-BROKE_FORM = "broke the form"
+MALFORMED = "malformed reply"
 
 
 class ChildGone(Exception):
@@ -33,7 +33,7 @@ class ChildGone(Exception):
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunReply:
     """What running a student's cell left, as its process claims.
 
     Attributes:
@@ -48,8 +48,8 @@ class Ran:
     late: bool = False
 
 
-class Door:
-    """The trusted end of one child's socket.
+class RpcChannel:
+    """The trusted end of the RPC channel to one child.
 
     Args:
         connection: connected to the child; non-plain traffic on it ends the child.
@@ -66,11 +66,21 @@ class Door:
         self.gone: str | None = None
 
     def close(self) -> None:
-        """Let the child go."""
+        """Close the channel, by which the child ends."""
         self._socket.close()
 
-    def run(self, cell: str, source: str, seconds: float, seed: int) -> Ran:
-        """Run a student's cell."""
+    def run(self, cell: str, source: str, seconds: float, seed: int) -> RunReply:
+        """Run a student's cell.
+
+        Args:
+            cell: its id.
+            source: its code.
+            seconds: the longest that it may take.
+            seed: of the usual random generators.
+
+        Raises:
+            ChildGone: the child has ended.
+        """
         reply = self._ask("run", [cell, source, seconds, seed], seconds, RUN_BYTES)
         if (
             len(reply) not in (4, 5)
@@ -78,20 +88,20 @@ class Door:
             or type(reply[1]) is not bool
             or not isinstance(reply[3], list)
         ):
-            self._end(BROKE_FORM)
+            raise self._end(MALFORMED)
         outputs = [one for one in reply[3] if isinstance(one, dict)]
         numeric_context.adopt(reply[4:])
         if reply[1]:
-            return Ran(None, outputs)
+            return RunReply(None, outputs)
         claim = read_claim(reply[2])
-        return Ran((claim.name, claim.message), outputs, claim.late)
+        return RunReply((claim.name, claim.message), outputs, claim.late)
 
     def define(self, source: str) -> None:
-        """Run a given cell in the student's process, for what student code and probes need."""
+        """Run a read-only cell in the student's process, for what student code and probes need."""
         self._value(self._ask("define", [source], self.call_seconds))
 
     def value(self, name: str) -> Any:
-        """The value of one of the student's variables.
+        """Return the value of one of the student's variables.
 
         Raises:
             NameError: there is none.
@@ -102,7 +112,7 @@ class Door:
         return self._value(self._ask("value", words, self.call_seconds))
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """What one of the student's functions, or a probe, returns.
+        """Return what one of the student's functions, or a probe, returns.
 
         Raises:
             TypeError: an argument has no plain form.
@@ -119,23 +129,23 @@ class Door:
         return self._value(self._ask("call", words, self.call_seconds))
 
     def file(self, name: str) -> bytes | None:
-        """A file from the student's working folder; None if there is none.
+        """Return a file from the student's working folder; None if there is none.
 
         Raises:
             Exception: what the child says, such as that it is too big.
             ChildGone: the child has ended.
         """
         content = self._value(self._ask("file", [name], self.call_seconds))
-        if content is not None and type(content) is not bytes:
-            self._end(BROKE_FORM)
-        return content
+        if content is None or type(content) is bytes:
+            return content
+        raise self._end(MALFORMED)
 
     def put(self, name: str, content: bytes | None) -> None:
-        """Write a file into the working folder, or with None take it away."""
+        """Write a file into the working folder, or with None remove it."""
         self._value(self._ask("put", [name, content], self.call_seconds))
 
     def _ask(
-        self, verb: str, words: list[Any], seconds: float, limit: int = wire.MAX_BYTES
+        self, verb: str, words: list[Any], seconds: float, limit: int = MAX_BYTES
     ) -> list[Any]:
         if self.gone:
             raise ChildGone(self.gone)
@@ -147,16 +157,16 @@ class Door:
             sent = True
             reply = wire.receive_frame(self._socket, deadline, limit)
         except wire.TimedOut:
-            self._end(TIMED_OUT)
+            raise self._end(TIMED_OUT) from None
         except wire.Closed:
-            self._end(ENDED)
+            raise self._end(ENDED) from None
         except wire.WireError as error:
             if not sent:
                 # The test passed what can't cross: its author's mistake, and nothing was sent.
                 raise TypeError(f"student code takes plain values only: {error}") from None
-            self._end(BROKE_FORM)
+            raise self._end(MALFORMED) from None
         if type(reply) is not list or len(reply) < 2 or reply[0] != self._sequence:
-            self._end(BROKE_FORM)
+            raise self._end(MALFORMED)
         return reply[1:]
 
     def _value(self, reply: list[Any]) -> Any:
@@ -165,10 +175,14 @@ class Door:
             return reply[1]
         if reply[0] == "error" and len(reply) in (3, 7):
             raise remote_error(read_claim(reply[1:]))
-        self._end(BROKE_FORM)
+        raise self._end(MALFORMED)
 
-    def _end(self, why: str) -> NoReturn:
-        """Say no more to this child: after a missed reply the next one would be out of step."""
+    def _end(self, why: str) -> ChildGone:
+        """Give up this child: after a missed reply the next one would be out of step.
+
+        Returns:
+            What to raise.
+        """
         self.gone = why
         self._socket.close()
-        raise ChildGone(why) from None
+        return ChildGone(why)

@@ -1,4 +1,4 @@
-"""The student's process as the tests see it: bounded in time, and made anew after it has ended.
+"""Ask the student's process for tests: within time limits, and made anew after it has ended.
 
 A function that never returns, or ends the process, costs the test that called it. Before the
 next cell the process is made anew from the cells that ran before, so every other answer is
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.core.cell_status import CellStatus
-from autograder.judge import rpc as door_module
-from autograder.judge.rpc import ChildGone, Door, Ran
+from autograder.judge import rpc
+from autograder.judge.rpc import ChildGone, RpcChannel, RunReply
 
 _SHORTEST = 0.05
 """Seconds: with less than this left of a budget, nothing is begun any more."""
@@ -35,22 +35,23 @@ class ProcessEnded(Exception):
 
 
 Connect = Callable[[], socket.socket]
-"""Return a connection to a new process behind walls; raises `NoProcess` where there is none."""
+"""Return a connection to a new process in a sandbox; raises `NoProcess` where there is none."""
 
 
 @dataclass
-class Clock:
+class TimeBudget:
     """How long the student's code may still compute, in seconds.
 
     Attributes:
-        left: all cells and calls of one look together.
+        left: all cells and calls of one run together.
         spent: what they have taken so far.
     """
 
     left: float
     spent: float = 0.0
 
-    def take(self, seconds: float) -> None:
+    def spend(self, seconds: float) -> None:
+        """Count seconds that the student's code took."""
         self.left -= seconds
         self.spent += seconds
 
@@ -63,32 +64,39 @@ class _Step:
     words: tuple[Any, ...]
 
 
-class StudentProcess:
+class StudentClient:
     """Runs cells, asks for values and makes calls, each within its limits.
 
     Args:
         connect: makes a process.
-        clock: of the look that this belongs to.
+        budget: of the run that this belongs to.
         cell_seconds: the longest of one cell, and of all that one test cell asks of one name.
         most: how many processes may be made in all.
     """
 
-    def __init__(self, connect: Connect, clock: Clock, cell_seconds: float, most: int) -> None:
+    def __init__(
+        self, connect: Connect, budget: TimeBudget, cell_seconds: float, most: int
+    ) -> None:
         self._connect = connect
-        self._clock = clock
+        self._budget = budget
         self._cell_seconds = cell_seconds
         self._left_to_make = most
-        self._door: Door | None = None
+        self._channel: RpcChannel | None = None
         self._history: list[_Step] = []
         self._is_over = False
         self._spent: defaultdict[str, float] = defaultdict(float)
-        self.troubles: dict[str, CellStatus] = {}
+        self.failures: dict[str, CellStatus] = {}
         """How the process ended in this test cell, by the name that was asked for."""
         self.ends = 0
         """How often a request of this test cell failed because of that."""
 
-    def run(self, cell: str, source: str, seed: int) -> tuple[Ran, bool]:
+    def run(self, cell: str, source: str, seed: int) -> tuple[RunReply, bool]:
         """Run a cell of the student's.
+
+        Args:
+            cell: its id.
+            source: its code.
+            seed: of the usual random generators.
 
         Returns:
             What it left, and whether it ran into its time limit.
@@ -97,34 +105,34 @@ class StudentProcess:
             ChildGone: the cell ended the process; the next request makes it anew without it.
             NoProcess: there is none, or no time is left.
         """
-        door = self._ready()
-        seconds = min(self._cell_seconds, self._clock.left)
+        channel = self._ready()
+        seconds = min(self._cell_seconds, self._budget.left)
         began = time.monotonic()
         try:
-            ran = door.run(cell, source, seconds, seed)
+            ran = channel.run(cell, source, seconds, seed)
         except ChildGone:
-            self._door = None
+            self._channel = None
             raise
         finally:
             took = time.monotonic() - began
-            self._clock.take(took)
+            self._budget.spend(took)
         self._history.append(_Step("run", (cell, source, seconds, seed)))
         return ran, took >= seconds
 
     def define(self, source: str) -> None:
-        """Run a given cell in the process, for what student code and probes need.
+        """Run a read-only cell in the process, for what student code and probes need.
 
         Raises:
             Exception: what the cell raised there.
             ChildGone, NoProcess: as `run`.
         """
-        door = self._ready()
+        channel = self._ready()
         step = _Step("define", (source,))
-        door.call_seconds = self._cell_seconds
+        channel.call_seconds = self._cell_seconds
         try:
-            door.define(source)
+            channel.define(source)
         except ChildGone:
-            self._door = None
+            self._channel = None
             raise
         except Exception:
             self._history.append(step)
@@ -132,18 +140,18 @@ class StudentProcess:
         self._history.append(step)
 
     def begin_test(self, known: Mapping[str, CellStatus] | None = None) -> None:
-        """Give each name that the next test cell asks for its time, and forget earlier trouble.
+        """Give each name that the next test cell asks for its time, and forget earlier failures.
 
         Args:
             known: names with which the process is known to end; asking for one fails at once.
         """
         self._spent.clear()
-        self.troubles = dict(known or {})
+        self.failures = dict(known or {})
         self.ends = 0
 
     def value(self, name: str) -> Any:
         """Return the value of one of the student's variables; raises as `call`."""
-        return self._ask(name, lambda door: door.value(name))
+        return self._ask(name, lambda channel: channel.value(name))
 
     def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Return what one of the student's functions, or a probe, returns.
@@ -153,45 +161,46 @@ class StudentProcess:
             ProcessEnded: it ended the process, or an earlier call of it in this test cell had.
             Exception: what the function raised.
         """
-        return self._ask(name, lambda door: door.call(name, args, kwargs))
+        return self._ask(name, lambda channel: channel.call(name, args, kwargs))
 
     def file(self, name: str) -> bytes | None:
         """Return a file of the working folder; None if there is none; raises as `call`."""
-        return self._ask(f"file {name}", lambda door: door.file(name))
+        found: bytes | None = self._ask(f"file {name}", lambda channel: channel.file(name))
+        return found
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None remove it; raises as `call`."""
-        self._ask(f"file {name}", lambda door: door.put(name, content))
+        self._ask(f"file {name}", lambda channel: channel.put(name, content))
 
     def close(self) -> None:
-        """Let the process go."""
-        if self._door is not None:
-            self._door.close()
-            self._door = None
+        """Close the channel, by which the process ends."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
 
-    def _ask(self, name: str, request: Callable[[Door], Any]) -> Any:
-        """Make a request; after trouble with a name, every other request of it fails at once."""
-        if name in self.troubles:
-            raise self._failed(name, self.troubles[name])
+    def _ask(self, name: str, request: Callable[[RpcChannel], Any]) -> Any:
+        """Make a request; after one for a name has failed, every other for it fails at once."""
+        if name in self.failures:
+            raise self._failed(name, self.failures[name])
         try:
-            door = self._ready()
+            channel = self._ready()
         except NoProcess:
             raise self._failed(name, CellStatus.NOT_RUN) from None
-        seconds = min(self._cell_seconds - self._spent[name], self._clock.left)
+        seconds = min(self._cell_seconds - self._spent[name], self._budget.left)
         if seconds < _SHORTEST:
             raise self._failed(name, CellStatus.TIMED_OUT)
-        door.call_seconds = seconds
+        channel.call_seconds = seconds
         began = time.monotonic()
         status = None
         try:
-            return request(door)
+            return request(channel)
         except ChildGone as end:
             status = status_of(end)
             self.close()
             raise self._failed(name, status) from None
         finally:
             took = time.monotonic() - began
-            self._clock.take(took)
+            self._budget.spend(took)
             self._spent[name] += took
             if took >= seconds and status is None:
                 # The call was interrupted halfway, so what it left behind is nobody's answer.
@@ -199,55 +208,55 @@ class StudentProcess:
                 raise self._failed(name, CellStatus.TIMED_OUT)
 
     def _failed(self, name: str, status: CellStatus) -> Exception:
-        self.troubles[name] = status
+        self.failures[name] = status
         self.ends += 1
         return error_for(status)
 
     @property
-    def last_trouble(self) -> CellStatus:
-        """The latest of `troubles`; there is one."""
-        return list(self.troubles.values())[-1]
+    def last_failure(self) -> CellStatus:
+        """Return the latest of `failures`; there is one."""
+        return list(self.failures.values())[-1]
 
-    def _ready(self) -> Door:
-        """Return a door to a process in which all cells so far have run.
+    def _ready(self) -> RpcChannel:
+        """Return a channel to a process in which all cells so far have run.
 
         Raises:
             NoProcess: none can be had, or the time is used up.
         """
-        if self._clock.left < _SHORTEST or self._is_over:
+        if self._budget.left < _SHORTEST or self._is_over:
             raise NoProcess
-        if self._door is None:
+        if self._channel is None:
             try:
-                self._door = self._made()
+                self._channel = self._connected()
             except (NoProcess, ChildGone):
                 # What ran once didn't run again: there is nothing to go on from.
                 self._is_over = True
                 raise NoProcess from None
-        return self._door
+        return self._channel
 
-    def _made(self) -> Door:
+    def _connected(self) -> RpcChannel:
         if self._left_to_make <= 0:
             raise NoProcess
         self._left_to_make -= 1
-        door = Door(self._connect())
+        channel = RpcChannel(self._connect())
         began = time.monotonic()
         try:
             for step in self._history:
-                door.call_seconds = self._cell_seconds
+                channel.call_seconds = self._cell_seconds
                 try:
-                    getattr(door, step.verb)(*step.words)
+                    getattr(channel, step.verb)(*step.words)
                 except ChildGone:
                     raise
                 except Exception:  # as it did the first time
                     continue
         finally:
-            self._clock.take(time.monotonic() - began)
-        return door
+            self._budget.spend(time.monotonic() - began)
+        return channel
 
 
 def status_of(end: ChildGone) -> CellStatus:
     """Return the state of the cell in which the student's process ended."""
-    timed_out = str(end) == door_module.TIMED_OUT
+    timed_out = str(end) == rpc.TIMED_OUT
     return CellStatus.TIMED_OUT if timed_out else CellStatus.DIED
 
 

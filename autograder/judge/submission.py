@@ -1,11 +1,11 @@
-"""One submission, looked at twice on the trusted side.
+"""Run one submission twice, from the trusted side.
 
 nbgrader's cell kinds decide where a cell runs: answers and the student's own cells in the
-student's process, tests here, given cells on both sides.
+student's process, tests here, read-only cells on both sides.
 
-The first look runs the tests as students have them, and everything that a student may read
-comes from it. The second runs the whole tests in a new process that ends right after; of it
-only whether each hidden check passed is kept (`looks`). So nothing that is shown was made by
+The visible run has the tests as students have them, and everything that a student may read
+comes from it. The hidden run has the whole tests, in a new process that ends right after; of it
+only whether each hidden check passed is kept (`runs`). So nothing that is shown was made by
 code that could have seen a hidden input.
 """
 
@@ -17,29 +17,30 @@ import traceback
 from collections.abc import Callable
 
 from autograder.core.cell_status import CellStatus
-from autograder.judge.job import CellOutcome, CodeCell, Job, Outcome
+from autograder.judge.job import CellOutcome, CodeCell, Job, JobOutcome
 from autograder.judge.judge import (
     InstructorFault,
     Judge,
     Output,
     Reference,
-    ending_output,
     error_output,
+    status_output,
 )
-from autograder.judge.looks import combined
-from autograder.judge.outputs import TESTS_BYTES, OutputRoom, plain_output
+from autograder.judge.outputs import TESTS_BYTES, OutputBudget, plain_output
 from autograder.judge.rpc import ChildGone
-from autograder.judge.student_client import Clock, Connect, NoProcess, StudentProcess, status_of
+from autograder.judge.runs import combine_runs
+from autograder.judge.student_client import Connect, NoProcess, StudentClient, TimeBudget, status_of
 from autograder.sandbox import numeric_context
 
 _MORE_PROCESSES = 2
-"""How many processes a look may have beyond one for each cell."""
+"""How many processes a run may have beyond one for each cell."""
 
 
-def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -> Outcome:
+def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -> JobOutcome:
     """Run every code cell of a submission.
 
     Args:
+        job: its cells have whole tests.
         student: makes a process for the student's code; the one before has ended then.
         fresh: the same for probes that are asked where no student code has run.
         at: told each cell of the instructor's before it runs here, should this process end in it.
@@ -47,31 +48,31 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
     reference = Reference(list(job.about.solution))
     settings = numeric_context.claim()
     try:
-        first = _Look(job, reference, student, fresh, at)
-        seen = first.run(lambda cell: cell.released(), job.look_seconds)
+        visible = _Run(job, reference, student, fresh, at)
+        seen = visible.run(lambda cell: cell.released(), job.run_seconds)
         if not any(cell.has_hidden_part for cell in job.cells):
-            return Outcome(seen)
+            return JobOutcome(seen)
         numeric_context.insist([])
-        numeric_context.adopt([settings])  # as before the first look took over the student's
-        second = _Look(job, reference, student, fresh, at, known=seen)
-        whole = second.run(lambda cell: cell, job.look_seconds + job.cell_seconds)
-        return Outcome(combined(job.cells, seen, whole))
+        numeric_context.adopt([settings])  # as before the visible run took over the student's
+        hidden = _Run(job, reference, student, fresh, at, known=seen)
+        whole = hidden.run(lambda cell: cell, job.run_seconds + job.cell_seconds)
+        return JobOutcome(combine_runs(job.cells, seen, whole))
     except InstructorFault as fault:
         return faulty(job, str(fault))
     except Exception:
         return faulty(job, traceback.format_exc())
 
 
-def faulty(job: Job, fault: str) -> Outcome:
+def faulty(job: Job, fault: str) -> JobOutcome:
     """Return the outcome of a job that gives no score, for a reason that is not the student's."""
-    return Outcome({cell.id: CellOutcome() for cell in job.cells}, fault=fault)
+    return JobOutcome({cell.id: CellOutcome() for cell in job.cells}, fault=fault)
 
 
-class _Look:
+class _Run:
     """One run through the cells, with a namespace and processes of its own.
 
     Args:
-        known: what an earlier look found; what ran into the time limit there isn't tried again.
+        known: what an earlier run found; what ran into the time limit there isn't tried again.
     """
 
     def __init__(
@@ -89,15 +90,15 @@ class _Look:
         self._connect_fresh = fresh
         self._at = at
         self._known = known or {}
-        self._room = OutputRoom()
-        self._room_of_tests = OutputRoom(TESTS_BYTES)
+        self._room = OutputBudget()
+        self._room_of_tests = OutputBudget(TESTS_BYTES)
 
     def run(self, form: Callable[[CodeCell], CodeCell], seconds: float) -> dict[str, CellOutcome]:
-        """Run the cells, each in the form that this look gives it; return what each left."""
-        job, clock = self._job, Clock(seconds)
+        """Run the cells, each in the form that this run gives it; return what each left."""
+        job, budget = self._job, TimeBudget(seconds)
         most = len(job.cells) + _MORE_PROCESSES
-        self._student = StudentProcess(self._connect, clock, job.cell_seconds, most)
-        fresh = StudentProcess(self._connect_fresh, clock, job.cell_seconds, most)
+        self._student = StudentClient(self._connect, budget, job.cell_seconds, most)
+        fresh = StudentClient(self._connect_fresh, budget, job.cell_seconds, most)
         about = job.about
         self._judge = Judge(
             self._student,
@@ -107,7 +108,7 @@ class _Look:
             about.made_files,
         )
         found = {}
-        deadline = time.monotonic() + job.look_wall_seconds
+        deadline = time.monotonic() + job.run_wall_seconds
         for cell in map(form, job.cells):
             try:
                 if time.monotonic() > deadline:
@@ -115,10 +116,10 @@ class _Look:
                 found[cell.id] = self._cell(cell, deadline)
             except ChildGone as end:
                 status = status_of(end)
-                found[cell.id] = CellOutcome([ending_output(status)], status)
+                found[cell.id] = CellOutcome([status_output(status)], status)
             except NoProcess:
                 status = CellStatus.NOT_RUN
-                found[cell.id] = CellOutcome([ending_output(status)], status)
+                found[cell.id] = CellOutcome([status_output(status)], status)
         self._student.close()
         fresh.close()
         return found
@@ -126,24 +127,24 @@ class _Look:
     def _cell(self, cell: CodeCell, deadline: float) -> CellOutcome:
         if cell.role != "student":
             self._at(cell.id)
-        if cell.role == "given":
+        if cell.role == "read-only":
             # Here first: a fault of the instructor's is told as one, whatever the student did.
             self._judge.define(cell.id, cell.source, self._job.test_seconds)
             return CellOutcome(self._define(cell))
         known = self._known.get(cell.id, CellOutcome())
         if known.status is CellStatus.TIMED_OUT:
-            return CellOutcome([ending_output(known.status)], known.status)
+            return CellOutcome([status_output(known.status)], known.status)
         if cell.role == "test":
             seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
-            said, status = self._judge.test(cell.id, cell.source, known.troubles, seconds)
-            if not self._room_of_tests.holds(said):
-                status = CellStatus.TOLD_NOTHING
-                said = [ending_output(status)]
-            return CellOutcome(said, status, troubles=self._student.troubles)
+            said, status = self._judge.test(cell.id, cell.source, known.failures, seconds)
+            if not self._room_of_tests.take_all(said):
+                status = CellStatus.STOPPED
+                said = [status_output(status)]
+            return CellOutcome(said, status, failures=self._student.failures)
         return self._students(cell)
 
     def _define(self, cell: CodeCell) -> list[Output]:
-        """Run a given cell in the student's process; what is broken there, tests will tell."""
+        """Run a read-only cell in the student's process; what is broken there, tests will tell."""
         try:
             self._student.define(cell.source)
         except (ChildGone, NoProcess):
@@ -157,12 +158,12 @@ class _Look:
         outputs = [
             kept
             for claim in ran.outputs
-            if (output := plain_output(claim)) and (kept := self._room.taken(output))
+            if (output := plain_output(claim)) and (kept := self._room.take(output))
         ]
         if late:
             outputs = [one for one in outputs if one["output_type"] != "error"]
             return CellOutcome(
-                [*outputs, ending_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
+                [*outputs, status_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
             )
         if ran.error and not any(one["output_type"] == "error" for one in outputs):
             outputs.append(error_output(*ran.error[:2]))
@@ -170,6 +171,6 @@ class _Look:
 
 
 def cell_seed(seed: int, cell: str) -> int:
-    """Return the seed of one cell: the same for everyone, in any order of grading."""
+    """Return the seed of one cell, 32 bits: the same for everyone, in any order of grading."""
     digest = hashlib.sha256(f"{seed}/{cell}".encode()).digest()
     return int.from_bytes(digest[:4], "little")

@@ -1,1 +1,1 @@
-"""What an instructor reads after grading: the class in numbers, grade sheets, CSV files."""
+"""Report a class's results: a page for the instructor, and CSV files for an LMS."""

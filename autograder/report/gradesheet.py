@@ -1,6 +1,6 @@
-"""A class's results for one assignment, read from the gradebook in a handful of queries.
+"""Read a class's results for one assignment from the gradebook.
 
-The number of queries doesn't grow with the class, so 2,000 students take about a second.
+The number of queries doesn't grow with the class; 2,000 students take about a second.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from autograder.config import MASTER_LANGUAGE, Course
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id
 from autograder.errors import UserError
@@ -24,10 +24,10 @@ class Question:
     """A graded cell.
 
     Attributes:
-        key: the gradebook's own name of the cell.
+        key: the cell's id in the gradebook.
         name: its grade id.
-        points: the most it gives without extra credit.
-        manual: whether a person grades it (a written answer).
+        points: its maximum, without extra credit.
+        manual: whether it is graded manually (a written answer).
     """
 
     key: str
@@ -38,16 +38,17 @@ class Question:
 
 @dataclass
 class Row:
-    """One student's line.
+    """One student's results.
 
     Attributes:
         submitted: whether the gradebook has a graded submission.
-        raw: the sum of the questions' scores: a manual score before an automatic one, with
-            extra credit, before the penalty.
-        penalty: the points taken for lateness.
-        late_seconds: how long after the due date (with the student's extension) it came in.
+        raw: the sum of the questions' scores, with extra credit and before the penalty; a
+            manual score replaces an automatic one.
+        penalty: the points deducted for lateness.
+        late_seconds: how long after the due date (with the student's extension) it was
+            submitted; 0 if it was in time.
         scores: the score of each question, by its key.
-        waiting: the keys of the questions that wait for a person.
+        waiting: the keys of the questions that are waiting for manual grading.
     """
 
     student: str
@@ -64,12 +65,12 @@ class Row:
 
     @property
     def score(self) -> float:
-        """What counts: the raw score less the penalty, never under 0 (as nbgrader exports it)."""
+        """The raw score minus the penalty, at least 0 (as nbgrader exports it)."""
         return max(0.0, self.raw - self.penalty)
 
     @property
     def status(self) -> str:
-        """ "graded", "waiting" (for a person to grade it) or "missing"."""
+        """One of "graded", "waiting" (for manual grading) and "missing"."""
         if not self.submitted:
             return "missing"
         return "waiting" if self.waiting else "graded"
@@ -80,7 +81,7 @@ class GradeSheet:
     """An assignment's questions in the notebook's order, and a row for every student.
 
     Attributes:
-        collected: students whose submission was collected but never graded.
+        collected: the students whose submission was collected but never graded.
     """
 
     assignment: str
@@ -91,15 +92,16 @@ class GradeSheet:
 
     @property
     def submitted(self) -> list[Row]:
+        """The rows of the students with a graded submission."""
         return [row for row in self.rows if row.submitted]
 
 
 def grade_sheet(course: Course, assignment: str) -> GradeSheet:
-    """Read the sheet.
+    """Read a class's results from the gradebook.
 
     Raises:
-        UserError: the gradebook doesn't know the assignment.
-        EnvironmentFault: another program holds the gradebook.
+        UserError: the gradebook doesn't have the assignment.
+        EnvironmentFault: the gradebook is in use or can't be reached.
     """
     with course.gradebook() as gradebook:
         questions = _questions(gradebook, course, assignment)
@@ -128,10 +130,10 @@ def grade_sheet(course: Course, assignment: str) -> GradeSheet:
 
 
 def _by_name(row: Row) -> tuple[str, str, str]:
-    return tuple(
-        unicodedata.normalize("NFC", text).casefold()
-        for text in (row.last_name, row.first_name, row.student)
-    )
+    def folded(text: str) -> str:
+        return unicodedata.normalize("NFC", text).casefold()
+
+    return folded(row.last_name), folded(row.first_name), folded(row.student)
 
 
 def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Question]:
@@ -148,7 +150,7 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
     questions = []
     order = _order(course, assignment)
     for kind in (GradeCell, TaskCell):
-        # The columns of the class itself: its id is the foreign key to the base.
+        # The columns of the subclass's own table, whose id is the foreign key to the base.
         table = kind.__table__
         cells = gradebook.db.execute(
             select(
@@ -172,9 +174,9 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
 
 
 def _order(course: Course, assignment: str) -> dict[tuple[str, str], int]:
-    """Where each graded cell stands in its notebook: the gradebook keeps no order."""
+    """Return the position of each graded cell in its notebook: the gradebook has no order."""
     places: dict[tuple[str, str], int] = {}
-    folders = (course.source(MASTER_LANGUAGE), course.release(MASTER_LANGUAGE))
+    folders = (course.source(course.source_language), course.release(course.source_language))
     folder = next((path / assignment for path in folders if (path / assignment).is_dir()), None)
     for path in sorted(folder.glob("*.ipynb")) if folder else []:
         for number, cell in enumerate(notebook_io.read(path).cells):
@@ -195,13 +197,13 @@ def _students(gradebook: Gradebook) -> dict[str, Row]:
         Student.lms_user_id,
     )
     return {
-        values[0]: Row(*(value or "" for value in values))
-        for values in gradebook.db.execute(select(*columns))
+        student: Row(student, first or "", last or "", email or "", lms_user_id or "")
+        for student, first, last, email, lms_user_id in gradebook.db.execute(select(*columns))
     }
 
 
 def _submissions(gradebook: Gradebook, assignment: str, rows: dict[str, Row]) -> dict[str, Row]:
-    """Enter who submitted and how late; the rows by the key of each submitted notebook."""
+    """Fill in who submitted and how late, and return the rows by submitted notebook."""
     from nbgrader.api import Assignment, SubmittedAssignment, SubmittedNotebook
     from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""The class at a glance: one printed page for the instructor, and tables for the LMS."""
+"""Write the report of an assignment: one page for the instructor, and CSV files for an LMS."""
 
 from __future__ import annotations
 
@@ -6,30 +6,37 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable_value
-from autograder.i18n import speaking
+from autograder.i18n import _, speaking
 from autograder.report import csv_export, statistics
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
-from beyond.locale import _
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 BINS = 10
+"""How many bins the histogram has."""
+
 MAX_MISSED = 5
+"""How many of the most often missed questions are listed."""
 
 
 @dataclass(frozen=True)
 class QuestionStatistics:
-    """One question in the report.
+    """The statistics of one question.
 
     Attributes:
-        answered: submissions in which it has its score (it doesn't wait for a person).
-        waiting: submissions in which it waits.
+        question: the question.
+        answered: the number of submissions in which it is graded.
+        waiting: the number of those in which it is waiting for manual grading.
         mean: the mean score in points; None if nobody has one.
-        discrimination: corrected item-total correlation, see `item_analysis.discrimination`.
-        below_full: submissions with less than all its points.
-        at_zero: of these, those with none.
+        discrimination: the corrected item-total correlation, see `statistics.discrimination`.
+        below_full: the number of submissions with less than full points.
+        at_zero: the number of those with no points.
     """
 
     question: Question
@@ -42,22 +49,24 @@ class QuestionStatistics:
 
     @property
     def mean_fraction(self) -> float | None:
-        """The mean as a share of the points."""
+        """The mean as a fraction of the points, 0 to 1."""
         if self.mean is None or self.question.points <= 0:
             return None
         return self.mean / self.question.points
 
     @property
     def missed_fraction(self) -> float:
+        """The fraction of the graded submissions with less than full points, 0 to 1."""
         return self.below_full / self.answered if self.answered else 0.0
 
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """What the report says of a class.
+    """The statistics of a class.
 
-    `mean`, `median` and `deviation` are of the scores that count (after penalties) of all
-    graded submissions, in points; those that wait for a person count with what they have.
+    `mean`, `median` and `deviation` (sample standard deviation) are of the scores after
+    penalties of all graded submissions, in points; answers that are waiting for manual grading
+    count 0.
     """
 
     submitted: int
@@ -74,7 +83,7 @@ class ClassStatistics:
 
     @property
     def most_missed(self) -> list[QuestionStatistics]:
-        """The questions most often below full points, at most five, the worst first."""
+        """The questions most often below full points, at most `MAX_MISSED`, the worst first."""
         missed = [one for one in self.questions if one.below_full]
         missed.sort(key=lambda one: (-one.missed_fraction, -one.at_zero / one.answered))
         return missed[:MAX_MISSED]
@@ -82,7 +91,7 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """What `report` wrote, and its figures."""
+    """The files that `report` wrote, and the statistics in them."""
 
     html: Path
     csv: Path
@@ -95,8 +104,9 @@ class ReportResult:
         return "\n".join(
             [
                 _(
-                    "{submitted} submitted, {missing} missing, {waiting} waiting for manual grading, "
-                    "{late} late; mean {mean} of {most} points."
+                    "{submitted} submitted, {missing} missing, "
+                    "{waiting} waiting for manual grading, {late} late; "
+                    "mean {mean} of {most} points."
                 ).format(
                     submitted=found.submitted,
                     missing=found.missing,
@@ -117,38 +127,44 @@ def report(
     course: Course,
     assignment: str,
     out: Path | None = None,
-    language: str = "en",
+    language: str | None = None,
     excel: bool = False,
 ) -> ReportResult:
-    """Write the report of an assignment: `<assignment>.html`, and CSV for people and LMSs.
+    """Write the report of an assignment: `<assignment>.html` and three CSV files.
 
     Args:
+        course: the course.
+        assignment: the assignment's name.
         out: the folder to write to; `term/reports` by default.
-        language: the page's language.
-        excel: begin the full CSV with a byte order mark, for Excel.
+        language: the page's language; the source language by default.
+        excel: whether the full CSV begins with a byte order mark, for Excel.
 
     Raises:
-        UserError: the gradebook doesn't know the assignment, or the language isn't one.
-        EnvironmentFault: the gradebook is in use, the disk is full.
+        UserError: the gradebook doesn't have the assignment, or there is no such language.
+        EnvironmentFault: the gradebook is in use or can't be reached, or the disk is full.
     """
+    language = course.require_spoken(course.source_language if language is None else language)
     sheet = grade_sheet(course, assignment)
     found = figures(sheet)
     with speaking(language):
         page = render(sheet, found, language)
     folder = Path(out) if out is not None else course.term / "reports"
-    written = {
-        folder / f"{assignment}.html": page.encode("utf-8"),
-        folder / f"{assignment}.csv": csv_export.full_csv(sheet, excel),
-        folder / f"{assignment}-canvas.csv": csv_export.canvas_csv(sheet),
-        folder / f"{assignment}-moodle.csv": csv_export.moodle_csv(sheet),
-    }
-    for path, content in written.items():
-        write_file(path, content)
-    return ReportResult(*written, figures=found)
+    written = ReportResult(
+        html=folder / f"{assignment}.html",
+        csv=folder / f"{assignment}.csv",
+        canvas=folder / f"{assignment}-canvas.csv",
+        moodle=folder / f"{assignment}-moodle.csv",
+        figures=found,
+    )
+    write_file(written.html, page.encode("utf-8"))
+    write_file(written.csv, csv_export.full_csv(sheet, excel))
+    write_file(written.canvas, csv_export.canvas_csv(sheet))
+    write_file(written.moodle, csv_export.moodle_csv(sheet))
+    return written
 
 
 def figures(sheet: GradeSheet) -> ClassStatistics:
-    """The report's numbers."""
+    """Compute the statistics of a class."""
     submitted = sheet.submitted
     scores = [row.score for row in submitted]
     shares = [score / sheet.max_score for score in scores] if sheet.max_score > 0 else []
@@ -172,8 +188,7 @@ def _question_statistics(question: Question, sheet: GradeSheet) -> QuestionStati
     submitted = sheet.submitted
     have = [row for row in submitted if question.key not in row.waiting]
     scores = [row.scores.get(question.key, 0.0) for row in have]
-    # A question that waits for someone would pull that student's total down, so it is left
-    # out of everybody's.
+    # A question that isn't graded for some would lower their totals, so it is left out of all.
     pending = set().union(*(row.waiting for row in submitted))
     counted = [
         other.key
@@ -196,10 +211,10 @@ def _rest(row: Row, counted: list[str]) -> float:
     return sum(row.scores.get(key, 0.0) for key in counted)
 
 
-# How the page says it.
+# Formatting.
 
 UNDEFINED = "–"
-"""What stands where a figure can't be had."""
+"""What is shown in place of an undefined number."""
 
 
 def _points(value: float | None) -> str:
@@ -211,7 +226,7 @@ def _mean(value: float | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value * 100:.0f} %"
+    return UNDEFINED if value is None else f"{value * 100:.0f}%"
 
 
 def _signed(value: float | None) -> str:
@@ -226,7 +241,7 @@ def _edge(place: int) -> str:
 
 
 @cache
-def _template():
+def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -243,7 +258,13 @@ def _template():
 
 
 def render(sheet: GradeSheet, found: ClassStatistics, language: str) -> str:
-    """The page, in the language that is set now."""
+    """Return the page, in the current language.
+
+    Args:
+        sheet: the class's results.
+        found: the statistics.
+        language: the current language's code.
+    """
     columns = _columns(found.questions)
     return _template().render(
         _=_,
@@ -259,11 +280,11 @@ def render(sheet: GradeSheet, found: ClassStatistics, language: str) -> str:
 
 
 MAX_ROWS = 20
-"""The most questions that are listed in one column, with a bar each."""
+"""The most questions that are listed in one column."""
 
 
 def _columns(questions: list[QuestionStatistics]) -> list[list[QuestionStatistics]]:
-    """One column of questions, or two where one would run over the page."""
+    """Return the questions in one column, or in two if one would be longer than the page."""
     if len(questions) <= MAX_ROWS:
         return [questions]
     half = (len(questions) + 1) // 2
@@ -271,13 +292,13 @@ def _columns(questions: list[QuestionStatistics]) -> list[list[QuestionStatistic
 
 
 def _row_height(rows: int) -> float:
-    """Millimetres for a line of the questions' table, so that the page stays one page."""
+    """Return the height of a row in the question table, in mm, so that all fits on one page."""
     return round(max(2.2, min(6.0, 96 / (rows + 1))), 2)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the histogram, in the picture's own units."""
+    """One bar of the histogram, in units of the SVG's view box."""
 
     x: float
     y: float
@@ -288,12 +309,12 @@ class Bar:
 
 
 CHART_SIZE = (520, 190)
-"""The width and height of the drawing, as the template has them."""
+"""The width and height of the view box, as in the template."""
 _BASE, _TOP, _LEFT = 160, 22, 10
 
 
 def _bars(counts: list[int]) -> list[Bar]:
-    """The histogram drawn: the highest bar fills the picture's height."""
+    """Return the bars of the histogram; the highest fills the height."""
     highest = max(counts, default=0) or 1
     step = (CHART_SIZE[0] - 2 * _LEFT) / len(counts)
     bars = []

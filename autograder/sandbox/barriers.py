@@ -2,11 +2,11 @@
 
 All of them do, always. `DOWN` exists for one purpose: the mutation check of the attack suite takes
 each barrier down in turn, and at least one attack must then succeed; a barrier that no attack
-misses has no test. A test patches `DOWN` in the process that starts the warm parent, from where
+misses has no test. A test patches `DOWN` in the process that starts the zygote, from where
 it travels inside in the start message. No environment variable, option or configuration sets it.
 
 Barriers often overlap: with one of them down another may still hold, so `sandbox.probes` has for
-each a look that tells whether this one stands. That no setuid program gives anything isn't in the
+each a probe that tells whether this one stands. That no setuid program gives anything isn't in the
 list: bubblewrap sees to that itself and can't be told not to.
 """
 
@@ -76,14 +76,14 @@ ALL = {
     DEVICES: "times and modes of /dev/null and the like, which are the machine's, stay",
     TERMINALS: "pseudo-terminals of its own",
     KERNEL_SETTINGS: "/proc/sys can't be written",
-    KERNEL_COUNTERS: "/proc/stat, /proc/locks and the like show what the warm parent saw",
+    KERNEL_COUNTERS: "/proc/stat, /proc/locks and the like show what the zygote saw",
     USER: "another user than the grader and than other children (where root grades)",
     USER_NAMESPACE: "a user namespace of its own, in which limits of the user are counted",
     NO_FURTHER_NAMESPACES: "no user namespace can be made within",
     CAPABILITIES: "no capability, in no namespace",
     SESSION_KEYRING: "not the keys of the login that the grader runs in",
-    OWN_MEMORY: "no memory that a package has mapped for the warm parent and all its forks",
-    DESCRIPTORS: "no open file of the warm parent's",
+    OWN_MEMORY: "no memory that a package has mapped for the zygote and all its forks",
+    DESCRIPTORS: "no open file of the zygote's",
     ENVIRONMENT: "no variable of the grader's",
     SHARED_MEMORY: "System V segments that nobody has attached count against something",
     MEMORY: "address space of a process, memory of all",
@@ -117,7 +117,7 @@ _NO_LIMIT: dict[str, dict[str, int]] = {
     WALL_TIME: {"wall_seconds": 1 << 30},
     OUTPUT: {"output_bytes": 1 << 40},
 }
-"""For barriers that are numbers of `Limits`: what stands there when they don't."""
+"""For barriers that are numbers of `SandboxLimits`: what stands there when they don't."""
 
 
 def stands(barrier: str) -> bool:
@@ -132,7 +132,7 @@ def stands(barrier: str) -> bool:
 
 
 def standing_limits(limits: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a `Limits`, without those that have been taken down."""
+    """Return the fields of a `SandboxLimits`, without those that have been taken down."""
     standing = dict(limits)
     for barrier, fields in _NO_LIMIT.items():
         if not stands(barrier):

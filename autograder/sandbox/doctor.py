@@ -1,4 +1,4 @@
-"""What this machine has and lacks for grading, told before a class waits for it."""
+"""Report what this machine has and lacks for grading, before a class waits for it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from autograder.sandbox import cgroups, probes
 from autograder.sandbox.bubblewrap import find_bwrap
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.limits import DEFAULT_LIMITS, MIB
 from autograder.sandbox.syscalls import is_privileged
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.zygote_client import ZygoteClient
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
+class Diagnosis:
+    """What was found of one thing that grading needs.
 
     Attributes:
         name: what it is.
@@ -30,30 +30,30 @@ class Finding:
     text: str
 
 
-def doctor() -> list[Finding]:
-    """Look at everything that the walls need, and raise them once for a trial."""
-    looks = (_bubblewrap, _user_namespaces, _control_groups, _memory, _trial)
-    return [look() for look in looks]
+def doctor() -> list[Diagnosis]:
+    """Check everything that the sandbox needs, and set it up once for a trial."""
+    checks = (_bubblewrap, _user_namespaces, _control_groups, _memory, _trial)
+    return [check() for check in checks]
 
 
-def can_grade(findings: list[Finding]) -> bool:
-    """Whether the walls stand; the rest is advice."""
+def can_grade(findings: list[Diagnosis]) -> bool:
+    """Return whether the sandbox can be set up; the rest is advice."""
     return all(one.ok for one in findings if one.name in (_BUBBLEWRAP, _TRIAL))
 
 
 _BUBBLEWRAP, _TRIAL = "bubblewrap", "trial"
 
 
-def _bubblewrap() -> Finding:
+def _bubblewrap() -> Diagnosis:
     try:
         path = find_bwrap()
     except SandboxUnavailable as fault:
-        return Finding(_BUBBLEWRAP, False, str(fault))
+        return Diagnosis(_BUBBLEWRAP, False, str(fault))
     said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
-    return Finding(_BUBBLEWRAP, said.returncode == 0, f"{said.stdout.strip()} ({path})")
+    return Diagnosis(_BUBBLEWRAP, said.returncode == 0, f"{said.stdout.strip()} ({path})")
 
 
-def _user_namespaces() -> Finding:
+def _user_namespaces() -> Diagnosis:
     name = "user namespaces"
     for setting, bad, advice in (
         ("user/max_user_namespaces", 0, "allow some: `sysctl -w user.max_user_namespaces=10000`"),
@@ -62,22 +62,22 @@ def _user_namespaces() -> Finding:
     ):
         if _setting(setting) == bad and (not is_privileged() or setting.startswith("user/")):
             dotted = setting.replace("/", ".")
-            return Finding(
+            return Diagnosis(
                 name,
                 False,
                 f"{dotted} is {bad}; as root {advice.format(dotted)}, and put it into "
                 "/etc/sysctl.d to last.",
             )
     who = "as root" if is_privileged() else "as an ordinary user"
-    return Finding(name, True, f"nothing forbids them; grading runs {who}")
+    return Diagnosis(name, True, f"nothing forbids them; grading runs {who}")
 
 
-def _control_groups() -> Finding:
-    kinds = {kind for base in cgroups.find_bases() for kind in base.kinds}
+def _control_groups() -> Diagnosis:
+    kinds = {kind for base in cgroups.find_parent_cgroups() for kind in base.kinds}
     if {"memory", "pids"} <= kinds:
         text = f"a submission's {', '.join(sorted(kinds))} can be limited"
-        return Finding("control groups", True, text)
-    return Finding(
+        return Diagnosis("control groups", True, text)
+    return Diagnosis(
         "control groups",
         False,
         "No control group for memory can be made here, so memory is limited for each process "
@@ -86,36 +86,37 @@ def _control_groups() -> Finding:
     )
 
 
-def _memory() -> Finding:
+def _memory() -> Diagnosis:
     with open("/proc/meminfo", encoding="ascii") as file:
         fields = dict(line.split(":") for line in file)
     free = int(fields["MemAvailable"].split()[0]) * 1024
-    workers = max(1, free // Limits().memory_bytes)
+    each = DEFAULT_LIMITS.memory_bytes
+    workers = max(1, free // each)
     cores = len(os.sched_getaffinity(0))
-    text = f"{free // MIB:,} MiB are free; a submission may take {Limits().memory_bytes // MIB:,}"
+    text = f"{free // MIB:,} MiB are free; a submission may take {each // MIB:,}"
     if workers < cores:
         text += f"; use --workers {workers} rather than a worker for each of the {cores} cores"
-    return Finding("memory", workers >= cores, text)
+    return Diagnosis("memory", workers >= cores, text)
 
 
-def _trial() -> Finding:
-    """Start two children behind the walls and look around from there."""
+def _trial() -> Diagnosis:
+    """Start two children in the sandbox and run every probe there."""
     try:
         began = time.monotonic()
-        with WarmParent() as parent:
+        with ZygoteClient() as parent:
             warm = time.monotonic()
             with parent.fork() as one, parent.fork() as other:
                 forked = (time.monotonic() - warm) / 2
-                found = probes.holes(one.socket, other.socket, parent.limits)
+                found = probes.failing_probes(one.socket, other.socket, parent.limits)
     except (SandboxUnavailable, RuntimeError) as error:
-        return Finding(_TRIAL, False, str(error))
+        return Diagnosis(_TRIAL, False, str(error))
     if found:
-        named = "; ".join(f"{look.hole} ({look.barrier})" for look in found)
-        return Finding(_TRIAL, False, f"The walls have holes: {named}.")
+        named = "; ".join(f"{probe.hole} ({probe.barrier})" for probe in found)
+        return Diagnosis(_TRIAL, False, f"The sandbox has holes: {named}.")
     start, child = f"{warm - began:.1f} s", f"{forked * 1000:.0f} ms"
-    looks = len(probes.LOOKS)
-    return Finding(
-        _TRIAL, True, f"the walls stand, {looks} looks; {start} to start, {child} a child"
+    count = len(probes.PROBES)
+    return Diagnosis(
+        _TRIAL, True, f"the sandbox holds, {count} probes; {start} to start, {child} a child"
     )
 
 

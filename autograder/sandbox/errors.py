@@ -1,10 +1,10 @@
-"""What keeps the sandbox from being raised on this machine."""
+"""Name the error that no sandbox can be set up on this machine."""
 
 from __future__ import annotations
 
 
 class SandboxUnavailable(Exception):
-    """The sandbox can't be raised on this machine; the message says what to do.
+    """The sandbox can't be set up on this machine; the message says what to do.
 
     Attributes:
         exit_code: what a command that needs it ends with.

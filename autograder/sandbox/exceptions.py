@@ -1,10 +1,10 @@
-"""What an exception says of itself when it crosses: a claim made of plain values.
+"""Turn an exception that is to cross into a claim made of plain values.
 
 A claim is a list: the class's name, the message, the names of the classes that it derives from
 (its own first), whether the engine's time limit brought it about, its arguments as far as they
 are short plain values (None: they aren't), and for a group the claims of its members.
 
-Imports nothing but the standard library, because it runs behind walls.
+Imports nothing but the standard library, because it runs in the sandbox.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ MAX_GROUPS = 3
 _TYPE_NAME = type.__dict__["__name__"]
 _MODULE = type.__dict__["__module__"]
 _QUALIFIED_NAME = type.__dict__["__qualname__"]
+_ARGUMENTS = BaseException.__dict__["args"]
 
 
 def claim(error: BaseException, late: bool = False, depth: int = 0) -> list[Any]:
     """Return what is told of an exception, whatever its class does to prevent it.
 
     Args:
+        error: of any class, a student's own too.
         late: whether the engine's own timer has gone off in the code that raised it.
         depth: in how many groups it lies.
     """
@@ -55,7 +57,7 @@ def _message(error: BaseException) -> str:
 
 
 def _bases(kind: type) -> list[str]:
-    """The qualified names of the classes in the order in which Python looks at them."""
+    """Return the qualified names of the classes in Python's method resolution order."""
     names = []
     for base in type.__dict__["__mro__"].__get__(kind):
         module, name = _MODULE.__get__(base), _QUALIFIED_NAME.__get__(base)
@@ -68,9 +70,9 @@ def _bases(kind: type) -> list[str]:
 
 
 def _arguments(error: BaseException) -> list[Any] | None:
-    """The exception's arguments; None if they aren't a few short plain values."""
+    """Return the exception's arguments; None if they aren't a few short plain values."""
     try:
-        found = BaseException.args.__get__(error)
+        found: tuple[Any, ...] = _ARGUMENTS.__get__(error)
     except BaseException:
         return None
     if len(found) > MAX_ARGUMENTS:
@@ -80,8 +82,8 @@ def _arguments(error: BaseException) -> list[Any] | None:
 
 def _is_short(value: object) -> bool:
     kind = type(value)
-    if kind is str or kind is bytes:
-        return len(value) <= MAX_MESSAGE  # type: ignore[arg-type]
-    if kind is int:
-        return value.bit_length() <= 64  # type: ignore[attr-defined]
+    if isinstance(value, (str, bytes)) and kind in (str, bytes):
+        return len(value) <= MAX_MESSAGE
+    if isinstance(value, int) and kind is int:
+        return value.bit_length() <= 64
     return value is None or kind is bool or kind is float

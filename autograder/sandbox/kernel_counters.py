@@ -1,7 +1,7 @@
 """Cover the kernel's counters of the whole machine that /proc shows to everyone.
 
 How many processes have been started, terminals opened or locks taken on this machine is a number
-that one child can change and another read, exactly and at once. So the warm parent notes down
+that one child can change and another read, exactly and at once. So the zygote records
 what these files say while no child runs, and each child sees that in their place, or nothing
 where programs don't ask. What a system call tells (`sysinfo`) can't be covered.
 """
@@ -26,7 +26,7 @@ _NOTHING_FOLDER, _NOTHING_FILE = "no-folder", "no-file"
 
 
 def take_snapshot() -> None:
-    """Note down what the files say, where no child will be able to write."""
+    """Record what the files say, where no child will be able to write."""
     os.mkdir(_PLACE)
     syscalls.mount("counters", _PLACE, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     Path(_PLACE, _NOTHING_FOLDER).mkdir()

@@ -1,4 +1,4 @@
-"""How much one submission may use, and the part of it that the kernel counts for each process."""
+"""Limit what one submission may use; this sets what the kernel counts for a process or user."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _QUEUED_SIGNALS = 256  # each running timer counts as one
 
 
 @dataclass(frozen=True)
-class Limits:
+class SandboxLimits:
     """What one submission may use. Totals hold where control groups can be made.
 
     Attributes:
-        memory_bytes: memory beyond what the warm parent shares; for each process, and for all
+        memory_bytes: memory beyond what the zygote shares; for each process, and for all
             of them together.
         cpu_seconds: processor time of one process.
         wall_seconds: from the start of the child to its end, whatever it does.
@@ -33,7 +33,7 @@ class Limits:
 
     memory_bytes: int = 1536 * MIB
     cpu_seconds: int = 600
-    wall_seconds: int = 900
+    wall_seconds: float = 900
     cores: int = 1
     processes: int = 64
     file_bytes: int = 128 * MIB
@@ -82,6 +82,10 @@ class Limits:
             )
 
 
+DEFAULT_LIMITS = SandboxLimits()
+"""What a student's process may use where nobody says otherwise."""
+
+
 def _limit(limits: dict[int, int]) -> None:
     """Set limits of this process, where they aren't lower already."""
     import resource
@@ -95,6 +99,6 @@ def _limit(limits: dict[int, int]) -> None:
 
 
 def _address_space() -> int:
-    """Bytes of address space that the process has now: the imports take most of a gigabyte."""
+    """Return the process's bytes of address space: the imports take most of a gigabyte."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * mmap.PAGESIZE

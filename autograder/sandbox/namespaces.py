@@ -1,4 +1,4 @@
-"""A child's own walls, which a fork of the warm parent raises around itself.
+"""Set up a child's own sandbox, which a fork of the zygote does around itself.
 
 It runs before any student code, as PID 1 of a new PID namespace, and can't be undone from
 within: afterwards the process has no capability in any namespace and can get none.
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from autograder.sandbox import barriers, kernel_counters, seccomp, syscalls
 from autograder.sandbox.barriers import stands
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.paths import BEHIND, SCRATCH, WORK
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.paths import SCRATCH, SHADOWED, WORK
 
 _UID = 1000
 """What the child sees as its own user and group."""
@@ -23,9 +23,10 @@ _LOWEST_UID, _UIDS = 60_600, 500  # in no distribution's range for users or serv
 
 
 def unprivileged_uid(serial: int, trusted: bool = False) -> int:
-    """A user for root to become; children that run at a time have serial numbers in a row.
+    """Return a user id for root to become.
 
     Args:
+        serial: of the child; those that run at a time have numbers in a row.
         trusted: whether it is for the judge, which shares no user with any student.
     """
     half = _UIDS // 2
@@ -56,24 +57,27 @@ def seal_devices() -> None:
         syscalls.mount("none", f"/dev/{name}", flags=flags)
 
 
-def confine(limits: Limits, uid: int | None, behind: list[str], syscall_filter: bytes) -> None:
-    """Shut the calling process in.
+def confine(
+    limits: SandboxLimits, uid: int | None, shadowed: list[str], syscall_filter: bytes
+) -> None:
+    """Sandbox the calling process.
 
     Args:
+        limits: its own, and those of its scratch.
         uid: the unprivileged user to become, if the caller is root.
-        behind: the folders under /tmp that must stay visible, in the order of `BEHIND`.
+        shadowed: the folders under /tmp that must stay visible, in the order of `SHADOWED`.
         syscall_filter: the system call filter's program (`syscall_policy.compiled`).
 
     Raises:
-        OSError: a wall could not be raised; the message says which.
+        OSError: a barrier could not be set up; the message says which.
     """
     os.setsid()
     syscalls.unshare("mnt", *(name for name, barrier in _NAMESPACES.items() if stands(barrier)))
     if stands(barriers.HOST_NAME):
         socket.sethostname("sandbox")
-    settings = _mount(limits, behind)
+    settings = _mount(limits, shadowed)
     limits.apply()
-    _become_nobody(uid, settings)
+    _enter_user_namespace(uid, settings)
     os.close(settings)
     limits.apply_in_user_namespace()
     if stands(barriers.SESSION_KEYRING):
@@ -87,8 +91,8 @@ def confine(limits: Limits, uid: int | None, behind: list[str], syscall_filter: 
         syscalls.give_up_capabilities()
 
 
-def _mount(limits: Limits, behind: list[str]) -> int:
-    """The child's own /proc, terminals and scratch; the rest is read-only already.
+def _mount(limits: SandboxLimits, shadowed: list[str]) -> int:
+    """Mount the child's own /proc, terminals and scratch; the rest is read-only already.
 
     Returns:
         A descriptor of /proc/sys, through which it can still be written.
@@ -117,8 +121,8 @@ def _mount(limits: Limits, behind: list[str]) -> int:
         options = f"newinstance,ptmxmode=0666,mode=620,max={_TERMINALS}"
         syscalls.mount("devpts", "/dev/pts", "devpts", terminals, options)
     whole = syscalls.MS_BIND | syscalls.MS_REC
-    for number, folder in enumerate(behind):
-        syscalls.mount(folder, f"{BEHIND}/{number}", flags=whole)
+    for number, folder in enumerate(shadowed):
+        syscalls.mount(folder, f"{SHADOWED}/{number}", flags=whole)
     # One file system for everything writable, so that one size limits it all.
     size = f"size={limits.scratch_bytes},nr_inodes={limits.scratch_files},mode=755"
     if stands(barriers.SCRATCH):
@@ -129,14 +133,14 @@ def _mount(limits: Limits, behind: list[str]) -> int:
         os.chmod(folder, 0o1777)
         if place:
             syscalls.mount(folder, place, flags=syscalls.MS_BIND)
-    for number, folder in enumerate(behind):
+    for number, folder in enumerate(shadowed):
         Path(folder).mkdir(parents=True, exist_ok=not stands(barriers.SCRATCH))
-        syscalls.mount(f"{BEHIND}/{number}", folder, flags=whole)
+        syscalls.mount(f"{SHADOWED}/{number}", folder, flags=whole)
     return settings
 
 
-def _bound_shared_memory(limits: Limits) -> None:
-    """System V shared memory that nobody has attached counts against no process."""
+def _bound_shared_memory(limits: SandboxLimits) -> None:
+    """Bound System V shared memory, which counts against no process while none has it attached."""
     pages = limits.scratch_bytes // os.sysconf("SC_PAGE_SIZE")
     for name, most in (("shmall", pages), ("shmmni", 64)):
         # Older kernels keep this to root; there the control group counts it.
@@ -144,8 +148,8 @@ def _bound_shared_memory(limits: Limits) -> None:
             Path("/proc/sys/kernel", name).write_text(str(most))
 
 
-def _become_nobody(uid: int | None, settings: int) -> None:
-    """An unprivileged user in a user namespace in which no further one can be made."""
+def _enter_user_namespace(uid: int | None, settings: int) -> None:
+    """Become an unprivileged user in a user namespace in which no further one can be made."""
     if uid is None or not stands(barriers.USER):
         uid, gid = os.geteuid(), os.getegid()
     else:

@@ -1,7 +1,7 @@
-"""Where things lie behind the walls."""
+"""Name the places in the sandbox."""
 
 COURSE = "/course"
-"""The lesson library and this package's modules."""
+"""The course's packages and this package's modules."""
 
 SCRATCH = "/scratch"
 """The file system that each child has to itself."""
@@ -9,5 +9,5 @@ SCRATCH = "/scratch"
 WORK = f"{SCRATCH}/work"
 """The working folder and home, with the files that the assignment gives."""
 
-BEHIND = "/behind"
-"""Where the folders wait that a child's own /tmp would cover, until it is mounted."""
+SHADOWED = "/shadowed"
+"""Where folders are bound that a child's own /tmp would cover, until it is mounted."""

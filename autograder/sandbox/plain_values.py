@@ -1,4 +1,4 @@
-"""Honest Python values turned into plain ones, before they cross to the trusted side.
+"""Turn honest Python values into plain ones, before they cross to the trusted side.
 
 A student may answer with a `Fraction`, a namedtuple or a generator where the instructor thought
 of a float, a tuple or a list. What arrives on the other side are exact types only, so here the
@@ -26,7 +26,7 @@ Numbers, text, tuples, lists, dicts, sets, ranges, dates and arrays stay what th
 conversion calls methods of the student's classes, so it runs on the student's side only, or
 in the student's own notebook. It is no safeguard: what crosses is checked where it arrives.
 
-Imports nothing but the standard library, because it runs behind walls.
+Imports nothing but the standard library, because it runs in the sandbox.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Record:
         return f"{name_of(self)}({inner})"
 
 
-class NamedRow(tuple):
+class NamedRow(tuple[Any, ...]):
     """A tuple with names: what is left of a namedtuple once it has crossed.
 
     Args:
@@ -166,6 +166,7 @@ class NamedRow(tuple):
     def __new__(
         cls, items: Iterable[Any] = (), name: str = "tuple", fields: Mapping[str, Any] = {}
     ) -> NamedRow:
+        """Return a row with these values, attributes included."""
         made = super().__new__(cls, items)
         vars(made).update(fields)
         vars(made)[_NAME] = name
@@ -182,7 +183,7 @@ class NamedRow(tuple):
         named = None if isinstance(other, tuple) else _named(other)
         if named is not None:
             return (name_of(self), fields_of(self)) == named
-        return tuple.__eq__(self, other)  # type: ignore[arg-type]
+        return tuple.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         equal = self.__eq__(other)
@@ -194,7 +195,8 @@ class NamedRow(tuple):
 
 def name_of(record: Record | NamedRow) -> str:
     """Return the name of the class that a record was made from."""
-    return vars(record)[_NAME]
+    name: str = vars(record)[_NAME]
+    return name
 
 
 def fields_of(record: Record | NamedRow) -> dict[str, Any]:
@@ -203,25 +205,28 @@ def fields_of(record: Record | NamedRow) -> dict[str, Any]:
 
 
 def is_field(name: object) -> bool:
-    """Whether a record may have a field of this name."""
+    """Return whether a record may have a field of this name."""
     return type(name) is str and len(name) <= 200 and name.isidentifier() and name[:2] != "__"
 
 
-def is_key(value: object, depth: int = 1) -> bool:
-    """Whether a plain value may be a dict's key or in a set."""
+def is_key(value: Any, depth: int = 1) -> bool:
+    """Return whether a plain value may be a dict's key or in a set.
+
+    Args:
+        value: plain.
+        depth: how many tuples, frozensets and records it lies in, itself included.
+    """
     kind = type(value)
     if kind is tuple or kind is frozenset or kind is NamedRow:
-        fields = fields_of(value).values() if kind is NamedRow else ()  # type: ignore[arg-type]
+        fields = fields_of(value).values() if kind is NamedRow else ()
         return depth <= MAX_DEPTH and all(
-            is_key(one, depth + 1)
-            for some in (value, fields)
-            for one in some  # type: ignore[union-attr]
+            is_key(one, depth + 1) for some in (value, fields) for one in some
         )
     if kind is Record:
-        fields = fields_of(value).values()  # type: ignore[arg-type]
+        fields = fields_of(value).values()
         return depth <= MAX_DEPTH and all(is_key(one, depth + 1) for one in fields)
     if kind is Decimal:
-        return not value.is_snan()  # type: ignore[attr-defined]
+        return not value.is_snan()
     return value is None or any(kind is one for one in _KEYS)
 
 
@@ -235,6 +240,7 @@ def plain(value: Any, *, arguments: bool = False) -> Any:
     """Return what `value` is in terms of the types that cross, as the table above says.
 
     Args:
+        value: of any type.
         arguments: `value` goes to the student's side. Iterators and the standard library's
             containers then stay what they are, since the student's function may use them so.
 
@@ -268,7 +274,7 @@ class _Conversion:
         self._bytes = 0
 
     def value(self, value: Any, depth: int) -> Any:
-        """Return one value as a plain one. `depth` is how many others it lies in."""
+        """Return one value as a plain one; `depth` is how many others it lies in."""
         self._count(1)
         kind = type(value)
         if kind in _LEAVES:
@@ -294,7 +300,7 @@ class _Conversion:
             raise CannotCross(TOO_LARGE, count=MAX_BYTES >> 20)
 
     def _library(self, value: Any, kind: type, depth: int) -> Any:
-        """Numpy and torch; neither is imported here: without them no value is theirs."""
+        """Convert a value of numpy's or torch's; what isn't imported has made no value."""
         numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
         if numpy and issubclass(kind, numpy.ndarray):
             return self._array(numpy, value, kind, depth)
@@ -326,7 +332,7 @@ class _Conversion:
         return self._ordinary(numpy, value)
 
     def _ordinary(self, numpy: Any, value: Any) -> Any:
-        """The array in a number format that every machine has."""
+        """Return the array in a number format that every machine has."""
         if value.dtype.type is numpy.longdouble:
             return value.astype(numpy.float64)
         if value.dtype.type is numpy.clongdouble:
@@ -414,7 +420,7 @@ class _Conversion:
         return _NOT_THIS
 
     def _container(self, value: Any, kind: type, depth: int) -> Any:
-        """Python's own containers and what derives from them, by what they hold themselves."""
+        """Convert Python's own containers and what derives from them, by what they hold."""
         if issubclass(kind, (Record, NamedRow)):
             return self._record(value, kind is NamedRow, depth)
         if issubclass(kind, tuple):
@@ -442,7 +448,7 @@ class _Conversion:
         return _NOT_THIS
 
     def _library_container(self, value: Any, kind: type, depth: int) -> Any:
-        """A container of the standard library's with plain values in it."""
+        """Return a container of the standard library's with plain values in it."""
         if kind is collections.deque:
             return collections.deque(self._all(iter(value), depth), value.maxlen)
         made = self._dict(value.items(), depth)
@@ -480,7 +486,7 @@ class _Conversion:
         return _NOT_THIS
 
     def _ending(self, iterable: Iterable[Any]) -> Iterator[Any]:
-        """What `iterable` has, unless it goes on for too long."""
+        """Yield what `iterable` has, unless it goes on for too long."""
         for place, one in enumerate(iterable):
             if place >= MAX_NODES:
                 raise CannotCross(ENDLESS, count=f"{MAX_NODES:,}")
@@ -526,7 +532,7 @@ class _Conversion:
     def _named_row(
         self, kind: type, items: Iterable[Any], fields: Mapping[str, Any], depth: int
     ) -> NamedRow:
-        """A tuple with names; a value that has a place and a name stays one value."""
+        """Return a tuple with names; a value that has a place and a name stays one value."""
         originals = list(items)
         made = self._all(originals, depth)
         places = {id(one): place for place, one in enumerate(originals)}
@@ -558,7 +564,7 @@ def _length(values: range) -> int:
 
 
 def _shaped(rows: list[Any], shape: tuple[int, ...]) -> Any:
-    """Rows in nested lists, as `tolist` nests them."""
+    """Return rows in nested lists, as `tolist` nests them."""
     if not shape:
         return rows[0]
     for size in reversed(shape[1:]):
@@ -567,16 +573,16 @@ def _shaped(rows: list[Any], shape: tuple[int, ...]) -> Any:
 
 
 def _date(value: Any) -> Any:
-    """The same moment in the standard library's own class, with a fixed offset."""
+    """Return the same moment in the standard library's own class, with a fixed offset."""
     if isinstance(value, datetime.timedelta):
         return datetime.timedelta(value.days, value.seconds, value.microseconds)
     if isinstance(value, datetime.datetime):
         offset = value.utcoffset()
         zone = None if offset is None else datetime.timezone(offset)
         return datetime.datetime(
-            value.year, value.month, value.day,
-            value.hour, value.minute, value.second, value.microsecond, zone,
-        )  # fmt: skip
+            *(value.year, value.month, value.day, value.hour),
+            *(value.minute, value.second, value.microsecond, zone),
+        )
     if isinstance(value, datetime.date):
         return datetime.date(value.year, value.month, value.day)
     offset = value.utcoffset()
@@ -585,7 +591,7 @@ def _date(value: Any) -> Any:
 
 
 def _tuple_fields(value: Any, kind: type) -> dict[str, Any] | None:
-    """The named values of a tuple; None if it has no names."""
+    """Return the named values of a tuple; None if it has no names."""
     names = getattr(kind, "_fields", None)
     if isinstance(names, tuple) and all(isinstance(name, str) for name in names):
         extra = getattr(kind, "_extra_fields", ())  # of scipy's results
@@ -602,14 +608,14 @@ def _tuple_fields(value: Any, kind: type) -> dict[str, Any] | None:
 
 
 def _named(value: Any) -> tuple[str, dict[str, Any]] | None:
-    """The class name and fields of an object that is there to hold them; None for any other."""
+    """Return the class name and fields of an object that is there to hold them; else None."""
     kind = type(value)
     if issubclass(kind, types.SimpleNamespace):
         return type_name(kind), dict(vars(value))
     if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
         names = [field.name for field in dataclasses.fields(kind)]
     elif isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
-        names = [field.name for field in kind.__attrs_attrs__]  # type: ignore[attr-defined]
+        names = [field.name for field in kind.__attrs_attrs__]
     else:
         return None
     return type_name(kind), {name: getattr(value, name) for name in names if hasattr(value, name)}

@@ -1,4 +1,4 @@
-"""Install a system call filter, as one of the last steps of a process that shuts itself in.
+"""Install a system call filter, as one of the last steps of a process that sandboxes itself.
 
 The filter comes ready as machine code for the kernel's classic BPF (`syscall_policy` makes it,
 outside and once); installing it is one system call, and nothing can take it off again.

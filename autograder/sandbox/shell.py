@@ -1,4 +1,4 @@
-"""Running cells as a notebook does: IPython's shell, its output gathered as notebook outputs."""
+"""Run cells as a notebook does, in IPython's shell, and gather their notebook outputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import types
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +18,8 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, types.TracebackType | None]
 
 _OUR_CODE = os.path.dirname(__file__) + os.sep
 
@@ -39,7 +42,7 @@ class Outputs:
         self._is_cut = False
 
     def write(self, name: str, text: str) -> None:
-        """Text on stdout or stderr."""
+        """Add text on stdout or stderr (`name`)."""
         if self._is_cut or self._silent or not text:
             return
         if not (self._entries and self._entries[-1].get("name") == name):
@@ -52,7 +55,7 @@ class Outputs:
         self._is_cut = len(kept) < len(text)
 
     def add(self, entry: dict[str, Any], display_id: str | None = None) -> None:
-        """A display, a result or an error; what isn't JSON in it becomes text."""
+        """Add a display, a result or an error; what isn't JSON in it becomes text."""
         if self._is_cut or self._silent:
             return
         text = json.dumps(entry, default=_as_text)
@@ -62,7 +65,7 @@ class Outputs:
             if display_id:
                 self._shown[display_id] = plain
 
-    def replace(self, display_id: str, data: dict, metadata: dict) -> None:
+    def replace(self, display_id: str, data: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Show something else where `display_id` was shown in this cell."""
         shown = self._shown.get(display_id)
         text = json.dumps({"data": data, "metadata": metadata}, default=_as_text)
@@ -75,7 +78,7 @@ class Outputs:
         self._shown.clear()
 
     def finished(self) -> list[dict[str, Any]]:
-        """The outputs, as a notebook keeps them."""
+        """Return the outputs, as a notebook keeps them."""
         if self._is_cut:
             self._entries.append({"output_type": "stream", "name": "stderr", "text": [f"\n{CUT}"]})
         for entry in self._entries:
@@ -92,7 +95,7 @@ class Outputs:
 
 
 def _as_text(value: Any) -> str:
-    """A picture's bytes as notebooks keep them; anything else as it prints."""
+    """Return a picture's bytes as notebooks keep them, anything else as it prints."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return str(value)
@@ -110,9 +113,11 @@ class _Stream(io.TextIOBase):
         self._name = name
 
     def writable(self) -> bool:
+        """Return True: text can be written here."""
         return True
 
     def write(self, text: str) -> int:
+        """Add text to the running cell's outputs."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self._shell.outputs.write(self._name, text)
@@ -120,12 +125,22 @@ class _Stream(io.TextIOBase):
 
 
 class _Publisher(DisplayPublisher):
-    """`display(…)`."""
+    """What `display(…)` shows."""
+
+    shell: CellShell
 
     def publish(
-        self, data, metadata=None, source=None, *, transient=None, update=False, **_other
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        source: str | None = None,
+        *,
+        transient: dict[str, Any] | None = None,
+        update: bool = False,
+        **_other: Any,
     ) -> None:
-        outputs: Outputs = self.shell.outputs
+        """Add a display to the outputs, or show it where the one with its id was shown."""
+        outputs = self.shell.outputs
         display_id = (transient or {}).get("display_id")
         if update and display_id:
             outputs.replace(display_id, data, metadata or {})
@@ -134,16 +149,22 @@ class _Publisher(DisplayPublisher):
             outputs.add(entry, display_id)
 
     def clear_output(self, wait: bool = False) -> None:
+        """Clear the outputs, at once."""
         self.shell.outputs.clear()
 
 
 class _Hook(DisplayHook):
     """The value of a cell's last line."""
 
-    def write_output_prompt(self) -> None:
-        pass
+    shell: CellShell
 
-    def write_format_data(self, format_dict, md_dict=None) -> None:
+    def write_output_prompt(self) -> None:
+        """Write no prompt: the output has its number."""
+
+    def write_format_data(
+        self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None
+    ) -> None:
+        """Add the value to the outputs."""
         self.shell.outputs.add(
             {
                 "output_type": "execute_result",
@@ -154,6 +175,7 @@ class _Hook(DisplayHook):
         )
 
     def finish_displayhook(self) -> None:
+        """Note that the value has been shown."""
         self._is_active = False
 
 
@@ -165,15 +187,16 @@ class CellShell(InteractiveShell):
 
     outputs = Outputs(0)
 
-    def enable_gui(self, gui=None) -> None:
-        """`%matplotlib inline` asks for this; there is no window to open."""
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Do nothing: `%matplotlib inline` asks for this, and there is no window to open."""
 
     def ask_exit(self) -> None:
-        """`exit` leaves nothing here."""
+        """Do nothing: `exit` ends no cell shell."""
 
-    def _get_exc_info(self, exc_tuple=None):
-        """The exception to show, without our own frame when it came out of a time limit."""
-        kind, error, traceback = super()._get_exc_info(exc_tuple)
+    def _get_exc_info(self, exc_tuple: _ExceptionInfo | None = None) -> _ExceptionInfo:
+        """Return the exception to show, without our own frame if a time limit raised it."""
+        found: _ExceptionInfo = super()._get_exc_info(exc_tuple)  # type: ignore[no-untyped-call]  # IPython has no types here
+        kind, error, traceback = found
         entry = traceback
         while entry is not None:
             following = entry.tb_next
@@ -182,7 +205,10 @@ class CellShell(InteractiveShell):
             entry = following
         return kind, error, traceback
 
-    def _showtraceback(self, etype, evalue, stb) -> None:
+    def _showtraceback(
+        self, etype: type[BaseException], evalue: BaseException, stb: list[str]
+    ) -> None:
+        """Add an error to the outputs."""
         self.outputs.add(
             {
                 "output_type": "error",
@@ -192,9 +218,15 @@ class CellShell(InteractiveShell):
             }
         )
 
+    def run(self, source: str, store_history: bool) -> BaseException | None:
+        """Run a cell; return the exception that ended it, None if it came to its end."""
+        result = self.run_cell(source, store_history=store_history)  # type: ignore[no-untyped-call]  # IPython has no types here
+        error: BaseException | None = result.error_before_exec or result.error_in_exec
+        return error
+
     @contextmanager
-    def gathering(self, limit: int):
-        """Gather what is shown meanwhile."""
+    def gathering(self, limit: int) -> Iterator[Outputs]:
+        """Yield the outputs of what is shown inside the block, up to `limit` bytes."""
         before, self.outputs = self.outputs, Outputs(limit)
         try:
             yield self.outputs
@@ -202,12 +234,12 @@ class CellShell(InteractiveShell):
             self.outputs = before
 
     def redirect(self) -> None:
-        """Take over stdout and stderr."""
+        """Replace stdout and stderr by streams into the outputs."""
         sys.stdout, sys.stderr = _Stream(self, "stdout"), _Stream(self, "stderr")
 
 
-def warm() -> CellShell:
-    """The shell, made once before any child, with a module of its own as `__main__`."""
+def get_shell() -> CellShell:
+    """Return the shell, made once before any child, with a module of its own as `__main__`."""
     if CellShell.initialized():
         return CellShell.instance()
     config = Config()
@@ -224,5 +256,5 @@ def warm() -> CellShell:
     # asynchronous: a loop's descriptors don't survive the fork.
     with shell.gathering(1 << 16):
         for source in ("1", "%time 1", "1 / 0", "1 +"):
-            shell.run_cell(source, store_history=False)
+            shell.run(source, store_history=False)
     return shell

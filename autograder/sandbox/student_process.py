@@ -1,6 +1,6 @@
-"""The student's process: runs cells, tells values, makes calls, as the door asks.
+"""Serve the RPC channel in the student's process: run cells, send values, make calls.
 
-It stands behind its walls when this begins. Student code shares the process, so nothing that
+It is in its sandbox when this begins. Student code shares the process, so nothing that
 it says is more than a claim; the order kept here serves honest students only.
 """
 
@@ -16,28 +16,34 @@ from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import exceptions, numeric_context, wire
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.limits import SandboxLimits
 from autograder.sandbox.plain_values import CannotCross
-from autograder.sandbox.shell import CellShell, warm
+from autograder.sandbox.shell import CellShell, get_shell
 
 _AGAIN_SECONDS = 0.3
 
 
 def prepare() -> None:
     """Load what every child needs, before the first is forked."""
-    warm()
+    get_shell()
 
 
-def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
-    """Answer requests until the door closes."""
-    child = _Child(warm(), limits)
-    child.seed(seed)
+def serve(channel: socket.socket, limits: SandboxLimits, seed: int) -> None:
+    """Answer requests until the channel closes.
+
+    Args:
+        channel: connected to the judge's end (`judge.rpc`).
+        limits: of this process; here for what a cell may show.
+        seed: of the usual random generators.
+    """
+    handler = _RequestHandler(get_shell(), limits)
+    handler.seed(seed)
     while True:
         try:
             sequence, verb, *words = wire.receive_frame(channel, arguments=True)
         except wire.WireError:
             return
-        reply = child.answer(verb, words)
+        reply = handler.answer(verb, words)
         try:
             wire.send_frame(channel, [sequence, *reply])
         except wire.Closed:
@@ -46,23 +52,26 @@ def serve(channel: socket.socket, limits: Limits, seed: int) -> None:
             wire.send_frame(channel, [sequence, "error", *exceptions.claim(CannotCross())])
 
 
-class _Child:
-    def __init__(self, shell: CellShell, limits: Limits) -> None:
+class _RequestHandler:
+    """Answers requests about the notebook of one student."""
+
+    def __init__(self, shell: CellShell, limits: SandboxLimits) -> None:
         self._shell = shell
         self._limits = limits
         self._probes: dict[str, Any] = {}
         self._timer = _Timer()
-        self._ambience = numeric_context.claim()
+        self._numeric_context = numeric_context.claim()
         shell.redirect()
         sys.path.insert(0, "")  # the working folder, as in a notebook
 
     def answer(self, verb: str, words: list[Any]) -> list[Any]:
-        """The reply to one request, whatever student code does meanwhile."""
+        """Return the reply to one request, whatever student code does meanwhile."""
         self._timer = _Timer()
         try:
-            return getattr(self, f"_answer_{verb}")(*words)
+            reply: list[Any] = getattr(self, f"_answer_{verb}")(*words)
         except BaseException as error:
             return ["error", *exceptions.claim(error, self._timer.is_late)]
+        return reply
 
     def seed(self, seed: int) -> None:
         """Give the usual generators a start of their own."""
@@ -82,8 +91,8 @@ class _Child:
                 error = late
         shown = outputs.finished()
         told = exceptions.claim(error, self._timer.is_late) if error else None
-        self._ambience = numeric_context.claim()
-        return ["ran", error is None, told, shown, self._ambience]
+        self._numeric_context = numeric_context.claim()
+        return ["ran", error is None, told, shown, self._numeric_context]
 
     def _answer_define(self, source: str) -> list[Any]:
         before = {name: id(value) for name, value in self._shell.user_ns.items()}
@@ -99,13 +108,19 @@ class _Child:
         with self._silence(), self._timer.limit(seconds):
             return ["value", wire.packed(self._named(name))]
 
-    def _answer_call(self, name: str, args: list, kwargs: dict, seconds: float) -> list[Any]:
+    def _answer_call(
+        self, name: str, args: list[Any], kwargs: dict[str, Any], seconds: float
+    ) -> list[Any]:
         function = self._probes[name] if name in self._probes else self._named(name)
         with self._silence(), self._timer.limit(seconds):
             # A generator runs only now, so this is under the limit too.
             value = wire.packed(function(*args, **kwargs))
-        before, self._ambience = self._ambience, numeric_context.claim()
-        return ["value", value] if self._ambience == before else ["value", value, self._ambience]
+        before, self._numeric_context = self._numeric_context, numeric_context.claim()
+        return (
+            ["value", value]
+            if self._numeric_context == before
+            else ["value", value, self._numeric_context]
+        )
 
     def _answer_file(self, name: str) -> list[Any]:
         path = Path(name)
@@ -128,8 +143,7 @@ class _Child:
 
     def _run(self, source: str, seconds: float | None = None) -> BaseException | None:
         with self._timer.limit(seconds):
-            result = self._shell.run_cell(source, store_history=True)
-        return result.error_before_exec or result.error_in_exec
+            return self._shell.run(source, store_history=True)
 
     @contextmanager
     def _silence(self) -> Iterator[None]:
@@ -143,7 +157,7 @@ class _Child:
 
 
 class _Timer:
-    """The soft time limit of one request; the door has the hard one.
+    """The soft time limit of one request; the judge's end of the channel has the hard one.
 
     Attributes:
         is_late: whether it has gone off. A student's own `TimeoutError` reads the same, so it is
@@ -158,7 +172,7 @@ class _Timer:
         """Raise TimeoutError in the code that runs too long.
 
         Again and again until it ends, since the code may have been where exceptions are
-        swallowed: in a formatter or a finaliser.
+        swallowed: in a formatter or a finalizer.
         """
 
         def late(_signal: int, _frame: object) -> None:

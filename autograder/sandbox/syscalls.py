@@ -1,4 +1,4 @@
-"""The system calls behind the walls that Python 3.11 has no function for.
+"""Make the system calls that the sandbox is made of and that Python 3.11 has no function for.
 
 Each raises OSError, with what was tried in its message.
 """
@@ -59,7 +59,7 @@ class _CapData(ctypes.Structure):
 
 
 def is_privileged() -> bool:
-    """Whether this is a root that may mount; in many a container root is an ordinary user."""
+    """Return whether this is a root that may mount; in many containers root may not."""
     return os.geteuid() == 0 and bool(_status("CapEff") & SYS_ADMIN)
 
 
@@ -75,7 +75,15 @@ def children_in(namespace: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """mount(2)."""
+    """Mount a file system, or change a mount.
+
+    Args:
+        source: a device, a folder or a name.
+        target: the place.
+        kind: the type of the file system; empty for what has none of its own.
+        flags: a sum of `MS_` constants.
+        options: of the file system.
+    """
     words = [word.encode() or None for word in (source, target, kind)]
     done = _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None)
     _check(done, f"mount {kind or source} on {target}")
@@ -119,14 +127,14 @@ def own_memory() -> None:
 
 
 def new_session_keyring() -> None:
-    """Have keys of one's own, not those of the login session that all children came from."""
+    """Join a new session keyring, without the keys of the login that children come from."""
     number = _KEYCTL.get(os.uname().machine)
     if number is not None:  # else, or without keys in the kernel, there is nothing to share
         _libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def die_with_parent() -> None:
-    """Be killed when the process that forked this one ends."""
+    """Have the kernel kill this process when the one that forked it ends."""
     _prctl(_PR_SET_PDEATHSIG, 9)
 
 
@@ -161,7 +169,7 @@ def forbid_new_privileges() -> None:
 
 
 def give_up_capabilities() -> None:
-    """No capability now or after any exec."""
+    """Give up all capabilities, now and after any exec."""
     for capability in range(_CAPABILITY_COUNT):
         # Numbers that this kernel doesn't know are refused: there is nothing to drop.
         _libc.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_ulong, (capability, 0, 0, 0)))
@@ -170,7 +178,7 @@ def give_up_capabilities() -> None:
 
 
 def _status(field: str) -> int:
-    """A set of capabilities of this process."""
+    """Return a set of capabilities of this process, as a bit mask."""
     with open("/proc/self/status", "rb") as file:
         return next(int(line.split()[1], 16) for line in file if line.startswith(field.encode()))
 

@@ -1,4 +1,4 @@
-"""Plain values as bytes: all that passes between the sandbox and the trusted side.
+"""Encode plain values as bytes: all that passes between the sandbox and the trusted side.
 
 A frame is a little-endian u32 length and that many bytes of payload. A payload is one value:
 one byte of tag, then what the table says. Numbers are little-endian; `n` is a u32 count.
@@ -67,7 +67,7 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from autograder.sandbox.plain_values import (
     ARRAY_NODES,
@@ -129,7 +129,7 @@ _TORCH_ONLY = "bfloat16"
 
 _TEXT_DTYPE = re.compile(r"<U(\d{1,8})|\|S(\d{1,8})|<[mM]8(\[(\d{1,9})?[A-Za-z]{1,2}\])?")
 _DECIMAL = re.compile(r"-?(\d+(\.\d+)?(E[+-]\d{1,5})?|Infinity|s?NaN\d*)")
-_DATES = {
+_DATES: dict[int, Any] = {
     ord("d"): datetime.date,
     ord("D"): datetime.datetime,
     ord("t"): datetime.time,
@@ -165,7 +165,7 @@ class Closed(WireError):
 
 
 def encode(value: object) -> bytes:
-    """`value` as a payload; the same value always gives the same bytes.
+    """Return `value` as a payload; the same value always gives the same bytes.
 
     Raises:
         WireError: something in it is of a type that doesn't cross, or it is over a limit.
@@ -192,6 +192,7 @@ def packed(value: object, *, arguments: bool = False) -> Packed:
     """Return `value` ready for a frame, as a plain value where it isn't one.
 
     Args:
+        value: of any type.
         arguments: whether it goes to the student's side (see `plain`).
 
     Raises:
@@ -231,9 +232,10 @@ def crossed(value: object) -> Any:
 
 
 def decode(data: bytes | bytearray | memoryview, *, arguments: bool = False) -> Any:
-    """The value of a payload.
+    """Return the value of a payload.
 
     Args:
+        data: the payload, from an untrusted side.
         arguments: whether there may be iterators and containers in it, as in a call's arguments.
 
     Raises:
@@ -277,9 +279,11 @@ def receive_frame(
     *,
     arguments: bool = False,
 ) -> Any:
-    """The next value, if all of it comes before `deadline` (as in `send_frame`).
+    """Return the next value, if all of it comes in time.
 
     Args:
+        sock: a stream socket; its timeout is changed.
+        deadline: as in `send_frame`.
         limit: the most bytes its payload may have.
         arguments: as in `decode`.
 
@@ -364,7 +368,7 @@ class _Writer:
         self._check_size(0)
 
     def _other(self, value: Any, kind: type, depth: int) -> bool:
-        """Whether `value` is one of the rarer plain types; if so, it is appended."""
+        """Append `value` if it is one of the rarer plain types; return whether it is."""
         if kind is set or kind is frozenset:
             self._set(value, b"h" if kind is set else b"z", depth + 1)
         elif kind is Record or kind is NamedRow:
@@ -386,7 +390,7 @@ class _Writer:
             return self._date(value, kind)
         return True
 
-    def _set(self, values: set | frozenset, tag: bytes, depth: int) -> None:
+    def _set(self, values: set[Any] | frozenset[Any], tag: bytes, depth: int) -> None:
         _check_depth(depth)
         if not _tells_keys_apart(values):
             raise WireError("a set with so many values of the same hash can't cross")
@@ -479,7 +483,9 @@ class _Writer:
         self._check_size(len(content))
         self.out += tag + _U32.pack(len(content)) + content
 
-    def _numbers_or_row(self, values: list | tuple, is_list: bool, depth: int) -> None:
+    def _numbers_or_row(
+        self, values: list[Any] | tuple[Any, ...], is_list: bool, depth: int
+    ) -> None:
         _check_depth(depth)
         first = type(values[0]) if values else None
         if first is float and all(type(one) is float for one in values):
@@ -495,20 +501,20 @@ class _Writer:
                 return
         self._row(values, b"l" if is_list else b"u", depth)
 
-    def _row(self, values: list | tuple, tag: bytes, depth: int) -> None:
+    def _row(self, values: list[Any] | tuple[Any, ...], tag: bytes, depth: int) -> None:
         _check_depth(depth)
         self.out += tag + _U32.pack(len(values))
         for one in values:
             self.value(one, depth)
 
-    def _packed(self, tag: bytes, numbers: array) -> None:
+    def _packed(self, tag: bytes, numbers: array[Any]) -> None:
         self._count(len(numbers))
         if sys.byteorder == "big":
             numbers.byteswap()
         self._check_size(8 * len(numbers))
         self.out += tag + _U32.pack(len(numbers)) + numbers.tobytes()
 
-    def _dict(self, values: dict, depth: int) -> None:
+    def _dict(self, values: dict[Any, Any], depth: int) -> None:
         _check_depth(depth)
         if not _tells_keys_apart(values):
             raise WireError("a dict with so many keys of the same hash can't cross")
@@ -520,7 +526,7 @@ class _Writer:
             self.value(one, depth)
 
     def _numpy(self, value: Any, kind: type) -> bool:
-        """Whether `value` is numpy's; if so, it is appended."""
+        """Append `value` if it is numpy's; return whether it is."""
         numpy = sys.modules.get("numpy")  # not imported: then the value can't be one of its own
         if numpy is None:
             return False
@@ -548,7 +554,7 @@ class _Writer:
         return True
 
     def _numpy_text(self, numpy: Any, value: Any, kind: type) -> bool:
-        """Whether `value` is an array of text or dates, or a date; if so, it is appended."""
+        """Append `value` if it is an array of text or dates, or a date; return whether it is."""
         is_scalar = kind is numpy.datetime64 or kind is numpy.timedelta64
         if not is_scalar and not (kind is numpy.ndarray and value.dtype.kind in "USmM"):
             return False
@@ -567,7 +573,7 @@ class _Writer:
         return True
 
     def _torch(self, value: Any, kind: type) -> bool:
-        """Whether `value` is a tensor or torch's dtype; if so, it is appended."""
+        """Append `value` if it is a tensor or torch's dtype; return whether it is."""
         torch = sys.modules.get("torch")
         if torch is not None and kind is torch.dtype:
             name = str(value).removeprefix("torch.")
@@ -629,10 +635,12 @@ class _Reader:
             raise WireError(f"more than {MAX_NODES:,} values can't cross at once")
 
     def _size(self) -> int:
-        return _U32.unpack(self._take(4))[0]
+        size: int = _U32.unpack(self._take(4))[0]
+        return size
 
     def _int(self, _depth: int) -> int:
-        return _INT.unpack(self._take(8))[0]
+        number: int = _INT.unpack(self._take(8))[0]
+        return number
 
     def _large_int(self, _depth: int) -> int:
         size = self._size()
@@ -641,7 +649,8 @@ class _Reader:
         return int.from_bytes(self._take(size), "little", signed=True)
 
     def _float(self, _depth: int) -> float:
-        return _FLOAT.unpack(self._take(8))[0]
+        number: float = _FLOAT.unpack(self._take(8))[0]
+        return number
 
     def _complex(self, _depth: int) -> complex:
         return complex(*_COMPLEX.unpack(self._take(16)))
@@ -656,14 +665,14 @@ class _Reader:
     def _bytes(self, _depth: int) -> bytes:
         return bytes(self._take(self._size()))
 
-    def _list(self, depth: int) -> list:
+    def _list(self, depth: int) -> list[Any]:
         _check_depth(depth + 1)
         return [self.value(depth + 1) for _ in range(self._size())]
 
-    def _tuple(self, depth: int) -> tuple:
+    def _tuple(self, depth: int) -> tuple[Any, ...]:
         return tuple(self._list(depth))
 
-    def _packed(self, code: str, depth: int) -> list:
+    def _packed(self, code: Literal["q", "d"], depth: int) -> list[Any]:
         _check_depth(depth + 1)
         size = self._size()
         self._count(size)
@@ -672,7 +681,7 @@ class _Reader:
             numbers.byteswap()
         return numbers.tolist()
 
-    def _dict(self, depth: int) -> dict:
+    def _dict(self, depth: int) -> dict[Any, Any]:
         _check_depth(depth + 1)
         keys, values = [], []
         for _ in range(self._size()):
@@ -688,7 +697,7 @@ class _Reader:
             raise WireError("a dict has the same key twice")
         return found
 
-    def _set(self, depth: int) -> set:
+    def _set(self, depth: int) -> set[Any]:
         values = self._list(depth)
         for one in values:
             if not is_key(one):
@@ -701,7 +710,7 @@ class _Reader:
         return found
 
     def _one_of(self, tags: bytes, what: str) -> Any:
-        """A value that has one of these tags and so has no others in it."""
+        """Return a value that has one of these tags, and so has no others in it."""
         self._count(1)
         tag = self._take(1)[0]
         if tag not in tags:
@@ -709,7 +718,7 @@ class _Reader:
         return _READERS[tag](self, 0)
 
     def _name(self) -> str:
-        name = self._one_of(b"s", "text")
+        name: str = self._one_of(b"s", "text")
         if len(name) > 200:
             raise WireError("a name isn't a short text")
         return name
@@ -720,7 +729,7 @@ class _Reader:
             raise WireError(f"a record of {count:,} fields can't cross")
         return count
 
-    def _field(self, seen: dict) -> str:
+    def _field(self, seen: dict[str, Any]) -> str:
         name = self._name()
         if not is_field(name) or name in seen:
             raise WireError("a record has a field that can't be one")
@@ -728,7 +737,7 @@ class _Reader:
 
     def _record(self, depth: int) -> Record:
         _check_depth(depth + 1)
-        name, fields = self._name(), {}
+        name, fields = self._name(), dict[str, Any]()
         for _ in range(self._field_count()):
             field = self._field(fields)
             fields[field] = self.value(depth + 1)
@@ -786,7 +795,7 @@ class _Reader:
             if kind is datetime.timedelta:
                 found = kind(*map(int, text.split(" ")))
             elif kind is not None:
-                found = kind.fromisoformat(text)  # type: ignore[attr-defined]
+                found = kind.fromisoformat(text)
             else:
                 raise ValueError
         except (ValueError, TypeError, OverflowError):
@@ -811,12 +820,14 @@ class _Reader:
                 return kind(inner)
         elif type(inner) is tuple and len(inner) == 2:
             first, second = inner
+            is_count = type(second) is int
             if kind is deque and type(first) is list:
-                if second is None or (type(second) is int and len(first) <= second <= MAX_NODES):
+                fits = is_count and len(first) <= second <= MAX_NODES
+                if second is None or fits:
                     return deque(first, second)
-            if kind is defaultdict and type(first) is dict and type(second) is int:
-                if 0 <= second < len(FACTORIES):
-                    return defaultdict(FACTORIES[second], first)
+            is_place = is_count and 0 <= second < len(FACTORIES)
+            if kind is defaultdict and type(first) is dict and is_place:
+                return defaultdict(FACTORIES[second], first)
         raise WireError("a container isn't one")
 
     def _dtype_itself(self, _depth: int) -> Any:
@@ -958,7 +969,7 @@ def _check_depth(depth: int) -> None:
 
 
 def _check_shape(shape: tuple[int, ...], size: int) -> None:
-    """No dimension, nor their product, beyond what fits; also where another dimension is 0."""
+    """Refuse a dimension, or a product of them, beyond what fits; also where another one is 0."""
     if len(shape) > MAX_RANK:
         raise WireError(f"an array of {len(shape)} dimensions can't cross")
     if math.prod(one or 1 for one in shape) * size > MAX_BYTES:
@@ -966,12 +977,12 @@ def _check_shape(shape: tuple[int, ...], size: int) -> None:
 
 
 def _length(start: int, stop: int, step: int) -> int:
-    """How many numbers a range has; `len` fails beyond 2**63."""
+    """Return how many numbers a range has; `len` fails beyond 2**63."""
     return max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
 
 
 def _decimal_text(value: Decimal) -> str:
-    """A Decimal as text.
+    """Return a Decimal as text.
 
     Raises:
         WireError: it is so large or small that arithmetic with it could take very long.
@@ -988,11 +999,12 @@ def _date_text(value: Any) -> bytes:
     zone = getattr(value, "tzinfo", None)
     if zone is not None and type(zone) is not datetime.timezone:
         raise WireError("a moment in a time zone by name can't cross")
-    return value.isoformat().encode("ascii")
+    text: str = value.isoformat()
+    return text.encode("ascii")
 
 
-def _tells_keys_apart(keys: dict | list | set | frozenset) -> bool:
-    """Whether Python tells these keys apart at a usual pace."""
+def _tells_keys_apart(keys: dict[Any, Any] | list[Any] | set[Any] | frozenset[Any]) -> bool:
+    """Return whether Python tells these keys apart at a usual pace."""
     if len(keys) <= MAX_SAME_HASH:
         return True
     return max(Counter(map(hash, keys)).values()) <= MAX_SAME_HASH

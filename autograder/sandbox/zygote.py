@@ -1,7 +1,7 @@
-"""Inside the outer walls: import once, then fork a child for each request, and see it ended.
+"""Serve as the zygote, inside the outer sandbox: import once, fork children, reap them.
 
-The keeper runs our own code only and never reads what a child says. It talks with the worker
-over one control socket; each child comes with a leash, a socket whose other end the worker
+The zygote runs our own code only and never reads what a child says. It talks with the worker
+over one control socket; each child comes with a lifetime socket, whose other end the worker
 holds: what is needed to set the child up arrives there, and when the worker's end closes, for
 whatever reason, the child is killed with everything it has started.
 """
@@ -26,8 +26,8 @@ from typing import Any, NoReturn
 
 from autograder.sandbox import barriers, kernel_counters, syscalls, wire
 from autograder.sandbox.barriers import stands
-from autograder.sandbox.cgroups import Group
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.cgroups import Cgroup
+from autograder.sandbox.limits import SandboxLimits
 from autograder.sandbox.namespaces import confine, seal_devices, unprivileged_uid
 
 _SETUP_SECONDS = 20.0
@@ -36,23 +36,23 @@ _MANY_CHILDREN = 20
 
 
 @dataclass
-class _Kept:
+class _RunningChild:
     """A running child."""
 
     pid: int
     handle: int  # a pidfd: readable once the child has ended
-    leash: socket.socket
-    group: Group
-    limits: Limits
+    lifetime: socket.socket
+    group: Cgroup
+    limits: SandboxLimits
     deadline: float
     why: str = ""  # why we killed it
 
 
-class Keeper:
-    """The warm parent's loop.
+class Zygote:
+    """The fork server's loop.
 
     Args:
-        control: requests come here, each with a child's channel and leash.
+        control: requests come here, each with a child's channel and lifetime socket.
         owner: a pidfd of the worker; when that ends, everything here does.
         start: the other entries of the worker's start message.
         entry: the module whose `serve` is what a child does.
@@ -65,10 +65,10 @@ class Keeper:
         self._owner = owner
         self._start = start
         self._serve = entry.serve
-        self._limits = Limits(**start["limits"])
+        self._limits = SandboxLimits(**start["limits"])
         self._syscalls = base64.b64decode(start["syscalls"])
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._kept: dict[int, _Kept] = {}  # by leash and by handle
+        self._children: dict[int, _RunningChild] = {}  # by lifetime socket and by handle
         self._count = 0
 
     def run(self) -> None:
@@ -80,27 +80,27 @@ class Keeper:
             if self._control.fileno() in ready and not self._answer():
                 break
             for descriptor in ready:
-                child = self._kept.get(descriptor)
+                child = self._children.get(descriptor)
                 if child and descriptor == child.handle:
-                    self._bury(child)
+                    self._reap(child)
                 elif child:
                     self._kill(child, "ended by us")
             now = time.monotonic()
-            for child in list(self._kept.values()):
+            for child in list(self._children.values()):
                 if now > child.deadline:
                     self._kill(child, "out of time")
-        for child in list(self._kept.values()):
-            if child.handle in self._kept:
+        for child in list(self._children.values()):
+            if child.handle in self._children:
                 self._kill(child, "ended by us")
-                self._bury(child)
+                self._reap(child)
 
     def _wait(self) -> set[int]:
-        """The descriptors on which something has happened."""
+        """Return the descriptors on which something has happened."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._owner, select.POLLIN)
         deadlines = []
-        for descriptor, child in self._kept.items():
+        for descriptor, child in self._children.items():
             if descriptor == child.handle:
                 poll.register(descriptor, select.POLLIN)
                 deadlines.append(child.deadline)
@@ -111,24 +111,24 @@ class Keeper:
         return {descriptor for descriptor, _event in poll.poll(wait)}
 
     def _answer(self) -> bool:
-        """Fork a child if that is asked for; False once the worker is gone."""
+        """Fork a child if that is asked for; return False once the worker is gone."""
         try:
             message, descriptors, _flags, _from = socket.recv_fds(self._control, 256, 2)
         except OSError:
             return False
         if not message:
             return False
-        channel, leash = (socket.socket(fileno=one) for one in descriptors)
+        channel, lifetime = (socket.socket(fileno=one) for one in descriptors)
         try:
-            self._fork(channel, leash, json.loads(message)["seconds"])
+            self._fork(channel, lifetime, json.loads(message)["seconds"])
         except OSError as error:
             with suppress(wire.WireError):
-                wire.send_frame(leash, ["fault", str(error)], time.monotonic() + 1)
-            leash.close()
+                wire.send_frame(lifetime, ["fault", str(error)], time.monotonic() + 1)
+            lifetime.close()
         channel.close()
         return True
 
-    def _fork(self, channel: socket.socket, leash: socket.socket, seconds: float | None) -> None:
+    def _fork(self, channel: socket.socket, lifetime: socket.socket, seconds: float | None) -> None:
         self._count += 1
         limits = self._limits
         if seconds is not None and stands(barriers.WALL_TIME):
@@ -136,7 +136,7 @@ class Keeper:
         if seconds is not None and stands(barriers.CPU_TIME):
             limits = replace(limits, cpu_seconds=max(1, round(seconds)))
         name = f"{self._start['group']}-{self._count}"
-        group = Group(self._start["bases"], name, limits)
+        group = Cgroup(self._start["parent_cgroups"], name, limits)
         try:
             syscalls.children_in(self._own_pids)
             if stands(barriers.PROCESSES):
@@ -146,55 +146,55 @@ class Keeper:
             group.remove()
             raise
         if pid == 0:
-            self._be_child(channel, leash, group, limits)
+            self._run_child(channel, lifetime, group, limits)
         deadline = time.monotonic() + limits.wall_seconds
-        child = _Kept(pid, os.pidfd_open(pid), leash, group, limits, deadline)
-        self._kept[child.handle] = self._kept[leash.fileno()] = child
+        child = _RunningChild(pid, os.pidfd_open(pid), lifetime, group, limits, deadline)
+        self._children[child.handle] = self._children[lifetime.fileno()] = child
         if self._count == _MANY_CHILDREN:
             syscalls.use_huge_pages()
 
-    def _be_child(
-        self, channel: socket.socket, leash: socket.socket, group: Group, limits: Limits
+    def _run_child(
+        self, channel: socket.socket, lifetime: socket.socket, group: Cgroup, limits: SandboxLimits
     ) -> NoReturn:
-        """In the child: shut it in, then serve. Nothing may return into the keeper's loop."""
+        """Sandbox this process, the child, then serve. Nothing returns into the zygote's loop."""
         try:
             try:
                 group.enter()
-                channel, leash = self._only(channel, leash)
+                channel, lifetime = self._close_all_but(channel, lifetime)
                 serial = self._start["serial"]
                 uid = (
                     None
                     if serial is None
                     else unprivileged_uid(serial + self._count, self._start["trusted"])
                 )
-                confine(limits, uid, self._start["behind"], self._syscalls)
-                setup = wire.receive_frame(leash, time.monotonic() + _SETUP_SECONDS)
+                confine(limits, uid, self._start["shadowed"], self._syscalls)
+                setup = wire.receive_frame(lifetime, time.monotonic() + _SETUP_SECONDS)
                 unfit = _put_files(setup["files"])
                 if unfit:
-                    wire.send_frame(leash, ["unfit", unfit], time.monotonic() + 1)
+                    wire.send_frame(lifetime, ["unfit", unfit], time.monotonic() + 1)
                     os._exit(1)
-                wire.send_frame(leash, ["ready"], time.monotonic() + _SETUP_SECONDS)
+                wire.send_frame(lifetime, ["ready"], time.monotonic() + _SETUP_SECONDS)
             except Exception as error:
                 with suppress(wire.WireError):
-                    wire.send_frame(leash, ["fault", str(error)], time.monotonic() + 1)
+                    wire.send_frame(lifetime, ["fault", str(error)], time.monotonic() + 1)
                 os._exit(1)
-            leash.close()
+            lifetime.close()
             gc.enable()
             self._serve(channel, limits, setup["seed"])
         finally:
             os._exit(0)
 
-    def _only(self, *kept: socket.socket) -> list[socket.socket]:
+    def _close_all_but(self, *needed: socket.socket) -> list[socket.socket]:
         """Close every descriptor but these, which move to places right after stderr.
 
         The objects let go first: one that is collected later would close a descriptor of the
         student's that got its old number.
         """
-        ends = [one.detach() for one in kept]
+        ends = [one.detach() for one in needed]
         self._control.detach()
-        for child in self._kept.values():
-            child.leash.detach()
-        self._kept.clear()
+        for child in self._children.values():
+            child.lifetime.detach()
+        self._children.clear()
         wanted = [os.open(os.devnull, os.O_RDWR)] * 3 + ends
         # Copies above all the places to fill, so that filling one overwrites none of them.
         copies = [fcntl.fcntl(one, fcntl.F_DUPFD, len(wanted)) for one in wanted]
@@ -204,27 +204,27 @@ class Keeper:
             os.closerange(len(wanted), 1 << 20)
         return [socket.socket(fileno=place) for place in range(3, len(wanted))]
 
-    def _kill(self, child: _Kept, why: str) -> None:
-        """PID 1 of the child's namespace: with it goes everything it has started."""
+    def _kill(self, child: _RunningChild, why: str) -> None:
+        """Kill a child: it is PID 1 of its namespace, so with it goes everything it has started."""
         if not child.why:
             child.why = why
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
 
-    def _bury(self, child: _Kept) -> None:
-        """Wait for the child, say why it ended, leave nothing behind."""
+    def _reap(self, child: _RunningChild) -> None:
+        """Reap a child that has ended, tell why it ended, and remove its control group."""
         _pid, status, usage = os.wait4(child.pid, 0)
         why = child.why or _reason(child, status, usage.ru_utime + usage.ru_stime)
-        del self._kept[child.handle], self._kept[child.leash.fileno()]
+        del self._children[child.handle], self._children[child.lifetime.fileno()]
         os.close(child.handle)
         child.group.remove()
         with suppress(wire.WireError):
-            wire.send_frame(child.leash, ["ended", why], time.monotonic() + 1)
-        child.leash.close()
+            wire.send_frame(child.lifetime, ["ended", why], time.monotonic() + 1)
+        child.lifetime.close()
 
 
-def _reason(child: _Kept, status: int, cpu_seconds: float) -> str:
-    """Why a child ended that we did not end."""
+def _reason(child: _RunningChild, status: int, cpu_seconds: float) -> str:
+    """Return why a child ended that we did not end."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exited {code}"
@@ -236,7 +236,7 @@ def _reason(child: _Kept, status: int, cpu_seconds: float) -> str:
 
 
 def _put_files(files: dict[str, bytes]) -> str:
-    """Write the given files into the working folder; says why one can't be."""
+    """Write files into the working folder; return why one can't be written, else empty."""
     try:
         for name, content in files.items():
             folder = os.path.dirname(name)
@@ -258,7 +258,11 @@ def _imported(name: str) -> bool:
 
 
 def main(argument: str) -> None:
-    """The entry point inside: import, say so, serve."""
+    """Import, report what is missing, and serve: the entry point inside.
+
+    Args:
+        argument: the start message of `ZygoteClient`, as JSON.
+    """
     start = json.loads(argument)
     barriers.DOWN = frozenset(start["down"])
     # A program that root starts gets all capabilities back that bubblewrap had dropped.
@@ -278,5 +282,5 @@ def main(argument: str) -> None:
     gc.freeze()  # or a collection in a child would copy every page that it looks at
     with socket.socket(fileno=start["control"]) as control:
         control.send(json.dumps({"missing": missing}).encode())
-        Keeper(control, start["owner"], start, entry).run()
+        Zygote(control, start["owner"], start, entry).run()
         os._exit(0)  # what was imported takes a while to tidy up, for nobody

@@ -1,11 +1,11 @@
-"""The warm parent, as the worker sees it: started once, it forks a child for each submission.
+"""Start a zygote, which forks a child for each submission, and talk with it.
 
-    with WarmParent(imports=("numpy", "torch")) as parent:
-        child = parent.fork(files={"prices.csv": b"…"}, seed=7)
+    with ZygoteClient(imports=("numpy", "torch")) as zygote:
+        child = zygote.fork(files={"prices.csv": b"…"}, seed=7)
         …  # talk over child.socket
         print(child.end())
 
-The process behind it (`keeper`) lives within bubblewrap's walls, and ends with this process or
+The process behind it (`zygote`) lives in bubblewrap's sandbox, and ends with this process or
 when it is closed, whichever comes first; no child outlives it.
 """
 
@@ -25,22 +25,24 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from autograder.sandbox import barriers, cgroups, wire
 from autograder.sandbox.bubblewrap import (
     STUDENT_MODULES,
-    behind_tmp,
+    bwrap_argv,
     capabilities,
     environment,
     explained,
     needed_folders,
-    raise_walls_argv,
+    shadowed_by_tmp,
     syscall_filter,
 )
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.limits import DEFAULT_LIMITS, SandboxLimits
 from autograder.sandbox.namespaces import unprivileged_uid
 from autograder.sandbox.paths import COURSE
+from autograder.sandbox.plain_values import MAX_BYTES
 from autograder.sandbox.syscalls import CAPABILITIES, is_privileged
 
 _STUDENT_ENTRY = "autograder.sandbox.student_process"
@@ -49,46 +51,48 @@ _FORK_SECONDS = 30.0
 _END_SECONDS = 10.0
 _DYING_SECONDS = 0.5  # between a process's closing its files and its end; mostly under 0.01
 
-_MOST_FILE_BYTES = wire.MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
+_MOST_FILE_BYTES = MAX_BYTES - (1 << 20)  # they cross in one frame, with their names
 
 _serial = 0
 
 
-class WarmParentDied(RuntimeError):
-    """The warm parent has ended; start another."""
+class ZygoteDied(RuntimeError):
+    """The zygote has ended; start another."""
 
 
 class Child:
     """One submission's process.
 
     Attributes:
-        socket: connected to it; speaks the protocol of `child`. Only claims come from there.
+        socket: connected to it; it speaks as `student_process` does. Only claims come from there.
     """
 
-    def __init__(self, connection: socket.socket, leash: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, lifetime: socket.socket) -> None:
         self.socket = connection
-        self._leash = leash
+        self._lifetime = lifetime
         self._why: str | None = None
 
     def end(self) -> str:
-        """Kill it with everything it started; says why it had ended.
+        """Kill it with everything it started, and return why it had ended.
 
         Returns:
             "ended by us", or what came first: "exited N", "killed by signal N",
             "out of memory", "out of processor time", "out of time" (the submission's limit),
-            "the warm parent died".
+            "the zygote died".
         """
         if self._why is None:
             if _hung_up(self.socket):
                 # It has ended by itself, or is about to: what it died of is what we want to know.
-                _wait_for_word(self._leash, _DYING_SECONDS)
+                _wait_readable(self._lifetime, _DYING_SECONDS)
             with suppress(OSError):
-                self._leash.shutdown(socket.SHUT_WR)
+                self._lifetime.shutdown(socket.SHUT_WR)
             try:
-                _word, self._why = wire.receive_frame(self._leash, time.monotonic() + _END_SECONDS)
+                _word, self._why = wire.receive_frame(
+                    self._lifetime, time.monotonic() + _END_SECONDS
+                )
             except (wire.WireError, ValueError):
-                self._why = "the warm parent died"
-            self._leash.close()
+                self._why = "the zygote died"
+            self._lifetime.close()
             self.socket.close()
         return self._why
 
@@ -100,7 +104,7 @@ class Child:
 
 
 def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other end is closed everywhere."""
+    """Return whether the other end is closed everywhere."""
     if connection.fileno() < 0:
         return False
     poll = select.poll()
@@ -108,14 +112,14 @@ def _hung_up(connection: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _wait_for_word(connection: socket.socket, seconds: float) -> None:
+def _wait_readable(connection: socket.socket, seconds: float) -> None:
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     poll.poll(seconds * 1000)
 
 
-class WarmParent:
-    """A process behind walls that has imported what submissions need.
+class ZygoteClient:
+    """A sandboxed fork server that has imported what submissions need.
 
     It may be used by forks of this process too; only the process that started it closes it.
 
@@ -125,19 +129,19 @@ class WarmParent:
             imports it (`missing` lists them).
         packages: importable packages that children need besides what is installed.
         hidden: folders that must not be visible inside, if they lie within Python's own.
-        entry: the module whose `serve` is what a child does (`child`).
+        entry: the module whose `serve` is what a child does.
         modules: this package's files that are visible inside; None for a student's few.
-        wait: whether to return only once it is warm; else `wait_until_warm` has to be called.
+        wait: whether to return only once it is ready; else `wait_until_ready` has to be called.
 
     Raises:
-        SandboxUnavailable: the walls can't be raised, with what to do.
+        SandboxUnavailable: the sandbox can't be set up, with what to do.
     """
 
     def __init__(
         self,
-        limits: Limits = Limits(),
+        limits: SandboxLimits = DEFAULT_LIMITS,
         imports: Iterable[str] = (),
-        packages: Iterable[str] = ("beyond",),
+        packages: Iterable[str] = (),
         hidden: Iterable[Path] = (),
         entry: str = _STUDENT_ENTRY,
         modules: tuple[str, ...] | None = None,
@@ -148,39 +152,39 @@ class WarmParent:
         self.limits = limits
         self.missing: tuple[str, ...] = ()
         self._owner = os.getpid()
-        self._bases = cgroups.find_bases()
-        cgroups.remove_left_over(self._bases)
+        self._parent_cgroups = cgroups.find_parent_cgroups()
+        cgroups.remove_stale(self._parent_cgroups)
         self._group = f"{cgroups.PREFIX}{os.getpid()}-{_serial}"
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
         with inner, ExitStack() as ours:
             start = self._start_message(inner, tuple(imports), ours)
             start |= {"entry": entry, "trusted": entry != _STUDENT_ENTRY}
             self._process = self._launch(start, tuple(packages), tuple(hidden), modules)
         if wait:
-            self.wait_until_warm()
+            self.wait_until_ready()
 
     def _start_message(
         self, inner: socket.socket, imports: tuple[str, ...], ours: ExitStack
-    ) -> dict[str, object]:
-        """What the keeper is told; descriptors are closed here once it has them."""
-        bases = []
-        for base in self._bases:
-            folder = os.open(base.path, os.O_RDONLY | os.O_DIRECTORY)
+    ) -> dict[str, Any]:
+        """Return what the zygote is told; descriptors are closed here once it has them."""
+        descriptors = []
+        for parent in self._parent_cgroups:
+            folder = os.open(parent.path, os.O_RDONLY | os.O_DIRECTORY)
             ours.callback(os.close, folder)
-            bases.append((folder, base.version, base.kinds))
+            descriptors.append((folder, parent.version, parent.kinds))
         owner = os.pidfd_open(os.getpid())
         ours.callback(os.close, owner)
         needed = needed_folders()
         return {
             "control": inner.fileno(),
             "owner": owner,
-            "bases": bases,
+            "parent_cgroups": descriptors,
             "group": self._group,
             "limits": barriers.standing_limits(asdict(self.limits)),
             "imports": imports,
             "serial": os.getpid() if is_privileged() else None,
-            "behind": behind_tmp(needed),
+            "shadowed": shadowed_by_tmp(needed),
             "down": sorted(barriers.DOWN),
             "syscalls": base64.b64encode(syscall_filter()).decode("ascii"),
             "capabilities": sum(1 << CAPABILITIES[name] for name in capabilities()),
@@ -189,24 +193,24 @@ class WarmParent:
 
     def _launch(
         self,
-        start: dict[str, object],
+        start: dict[str, Any],
         packages: tuple[str, ...],
         hidden: tuple[Path, ...],
         modules: tuple[str, ...] | None,
-    ) -> subprocess.Popen:
+    ) -> subprocess.Popen[bytes]:
         bootstrap = (
             f"import sys; sys.path.insert(0, {COURSE!r}); "
             "from autograder.sandbox.zygote import main; main(sys.argv[1])"
         )
         command = [sys.executable, "-I", "-c", bootstrap, json.dumps(start)]
-        folders = [entry[0] for entry in start["bases"]]
+        folders = [entry[0] for entry in start["parent_cgroups"]]
         # A root that may not mount (a container's) becomes an ordinary user first: the kernel
         # doesn't count root's processes.
         uid = unprivileged_uid(os.getpid())
-        user = {"user": uid, "group": uid, "extra_groups": ()}
+        user: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": ()}
         is_plain_root = os.geteuid() == 0 and not is_privileged()
         return subprocess.Popen(
-            raise_walls_argv(
+            bwrap_argv(
                 command, packages=packages, hidden=hidden, modules=modules or STUDENT_MODULES
             ),
             pass_fds=[start["control"], start["owner"], *folders],
@@ -218,11 +222,11 @@ class WarmParent:
             **(user if is_plain_root else {}),
         )
 
-    def wait_until_warm(self) -> None:
-        """Return once everything is imported.
+    def wait_until_ready(self) -> None:
+        """Wait until everything is imported.
 
         Raises:
-            SandboxUnavailable: the walls can't be raised, with what to do.
+            SandboxUnavailable: the sandbox can't be set up, with what to do.
         """
         self._control.settimeout(_START_SECONDS)
         try:
@@ -237,7 +241,7 @@ class WarmParent:
 
     @property
     def alive(self) -> bool:
-        """Whether it can still fork."""
+        """Return whether it can still fork."""
         return self._control.fileno() >= 0 and not _hung_up(self._control)
 
     def fork(
@@ -246,7 +250,7 @@ class WarmParent:
         seed: int = 0,
         seconds: float | None = None,
     ) -> Child:
-        """A new child behind walls of its own.
+        """Fork a new child with a sandbox of its own.
 
         Args:
             files: what to put into its working folder, by relative path.
@@ -254,8 +258,8 @@ class WarmParent:
             seconds: how long it may live, and compute; None for what the limits say.
 
         Raises:
-            WarmParentDied: start another one.
-            SandboxUnavailable: the child's walls can't be raised.
+            ZygoteDied: start another one.
+            SandboxUnavailable: the child's sandbox can't be set up.
             ValueError: a file's name leads out of the working folder, or the files are too
                 large or too many for it.
         """
@@ -267,22 +271,22 @@ class WarmParent:
         if sum(map(len, files.values())) > _MOST_FILE_BYTES:
             raise ValueError(f"the files have more than {_MOST_FILE_BYTES:,} bytes together")
         connection, channel = socket.socketpair()
-        leash, keepers = socket.socketpair()
-        child = Child(connection, leash)
+        lifetime, zygote_end = socket.socketpair()
+        child = Child(connection, lifetime)
         deadline = time.monotonic() + _FORK_SECONDS
         try:
-            with channel, keepers:
+            with channel, zygote_end:
                 request = json.dumps({"seconds": seconds}).encode()
-                socket.send_fds(self._control, [request], [channel.fileno(), keepers.fileno()])
+                socket.send_fds(self._control, [request], [channel.fileno(), zygote_end.fileno()])
         except OSError:
             child.end()
-            raise WarmParentDied("the warm parent has ended") from None
+            raise ZygoteDied("the zygote has ended") from None
         try:
-            wire.send_frame(leash, {"files": files, "seed": seed}, deadline)
-            word, *rest = wire.receive_frame(leash, deadline)
+            wire.send_frame(lifetime, {"files": files, "seed": seed}, deadline)
+            word, *rest = wire.receive_frame(lifetime, deadline)
         except wire.WireError:
             # Setting up went wrong before it could read; what it said may still be there.
-            word, *rest = self._last_words(leash)
+            word, *rest = self._final_reply(lifetime)
         if word == "ready":
             return child
         child.end()
@@ -291,31 +295,30 @@ class WarmParent:
         if word == "fault":
             raise SandboxUnavailable(explained(rest[0]))
         if not self.alive:
-            raise WarmParentDied("the warm parent has ended")
+            raise ZygoteDied("the zygote has ended")
         raise SandboxUnavailable(f"A submission's process ended before it was ready: {rest[0]}.")
 
     @staticmethod
-    def _last_words(leash: socket.socket) -> list[str]:
+    def _final_reply(lifetime: socket.socket) -> list[str]:
         try:
-            return wire.receive_frame(leash, time.monotonic() + 1)
+            reply: list[str] = wire.receive_frame(lifetime, time.monotonic() + 1)
         except wire.WireError:
             return ["gone", "no reason given"]
+        return reply
 
     def close(self) -> None:
-        """End it and every child, and leave nothing behind."""
+        """End it and every child, and remove their control groups."""
         if self._owner != os.getpid():
             return
         self._control.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        cgroups.remove_all(self._bases, self._group)
+        cgroups.remove_all(self._parent_cgroups, self._group)
 
-    def __enter__(self) -> WarmParent:
+    def __enter__(self) -> ZygoteClient:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -1,1 +1,1 @@
-"""What a student does: hand in, validate, switch the language of a notebook."""
+"""Submit, validate and translate notebooks: what a student does."""

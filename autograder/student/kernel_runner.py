@@ -1,6 +1,6 @@
-"""Running a notebook in an ordinary Jupyter kernel, for `validate` and `check`; never for points.
+"""Run a notebook in an ordinary Jupyter kernel, for `validate` and `check`; never for points.
 
-nbgrader's own execution, told what to do when a kernel dies or hangs, so that every cell ends
+This is nbgrader's own execution, extended for kernels that die or hang, so that every cell ends
 with an outcome.
 """
 
@@ -14,6 +14,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
 from autograder.core.cell_status import CellStatus
+from autograder.namespace import put
 
 _TIMEOUTS_ALLOWED = 2
 
@@ -22,8 +23,8 @@ TIMED_OUT, DIED, NOT_RUN = (
 )
 
 
-class ExecuteSubmission(Execute):
-    """Execute every cell; after a dead kernel or a second time-out, leave the rest alone.
+class ExecuteSubmission(Execute):  # type: ignore[misc]  # nbgrader has no types
+    """Execute every cell; after a dead kernel or a second time-out, skip the rest.
 
     A cell that wasn't run gets an error output named `NotRun`, so it can't pass for a test
     without complaints.
@@ -32,13 +33,22 @@ class ExecuteSubmission(Execute):
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict, km: object = None
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Execute a notebook.
+
+        Args:
+            nb: the notebook, which is changed in place.
+            resources: nbconvert's.
+            km: the kernel manager; a new one when None.
+        """
         self._stopped: str | None = None
         self._timeouts = 0
-        return super().preprocess(nb, resources, km)
+        executed: tuple[NotebookNode, ResourcesDict] = super().preprocess(nb, resources, km)
+        return executed
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: ResourcesDict, index: int
     ) -> tuple[NotebookNode, ResourcesDict]:
+        """Execute one cell, or note why it wasn't run."""
         if cell.cell_type != "code":
             return cell, resources
         if self._stopped:
@@ -63,8 +73,11 @@ class ExecuteSubmission(Execute):
 
 
 def _note(cell: NotebookNode, status: CellStatus) -> None:
-    cell.metadata.setdefault("beyond", {})["status"] = str(status)
+    put(cell, status=str(status))
 
 
 def _error(name: str, value: str) -> NotebookNode:
-    return new_output("error", ename=name, evalue=value, traceback=[f"{name}: {value}"])
+    output: NotebookNode = new_output(  # type: ignore[no-untyped-call]  # nbformat has no types
+        "error", ename=name, evalue=value, traceback=[f"{name}: {value}"]
+    )
+    return output

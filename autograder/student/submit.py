@@ -1,4 +1,4 @@
-"""Packing a student's answer as a zip with a receipt, or handing it to nbgrader's exchange.
+"""Pack a student's answer as a zip with a receipt, or pass it to nbgrader's exchange.
 
 Works where there is only `release/`, as in the students' bundle. The receipt lists each file
 with its SHA-256, in the form `sha256sum` prints, and one over the whole list:
@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 from autograder.config import Course
 from autograder.core.atomic_io import read_file, write_file
@@ -22,7 +23,7 @@ from autograder.core.notebook_io import SIZE_LIMIT, language_of, parse
 from autograder.core.receipts import RECEIPT, STAMP, make_receipt
 from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
-from autograder.i18n import speaking
+from autograder.i18n import _, speaking
 from autograder.intake.folders import FolderSource
 from autograder.intake.identify import (
     PLAIN,
@@ -33,7 +34,6 @@ from autograder.intake.identify import (
     is_notebook_name,
 )
 from autograder.intake.upload_limits import STUDENT_LIMITS
-from beyond.locale import SOURCE_LANGUAGE, _, available
 
 CELLS_MISSING = N_(
     "These cells of the assignment are missing and will be put back as they were given: {cells}."
@@ -44,15 +44,18 @@ FILE_MISSING = N_("The assignment asks for {name}, which isn't beside the notebo
 
 @dataclass(frozen=True)
 class SubmitResult:
-    """What was handed in.
+    """Describe what was submitted.
 
     Attributes:
         path: the zip, or the folder in the exchange.
+        assignment: the assignment's name.
+        student: the student's id.
         time: when, in UTC, ISO 8601.
         files: each file with its SHA-256.
-        sha256: over the whole; what a student may write down as proof.
+        sha256: over the list of files; students may note it down as proof.
         notes: what the student should know.
-        language: the notebook's, in which its student is spoken to.
+        exchange: whether it went to the exchange.
+        language: the notebook's, in which messages are shown.
     """
 
     path: Path
@@ -63,11 +66,10 @@ class SubmitResult:
     sha256: str
     notes: list[Note] = field(default_factory=list)
     exchange: bool = False
-    language: str = SOURCE_LANGUAGE
+    language: str = ""
 
     def __str__(self) -> str:
-        known = self.language in available()
-        with speaking(self.language if known else SOURCE_LANGUAGE):
+        with speaking(self.language):
             return self._words()
 
     def _words(self) -> str:
@@ -93,13 +95,14 @@ def submit(
     exchange: bool = False,
     now: datetime | None = None,
 ) -> SubmitResult:
-    """Pack the notebook at `path`, or the one in the folder `path`, for handing in.
+    """Pack the notebook at `path`, or the one in the folder `path`, for submission.
 
     Args:
         path: a notebook, or the folder of an assignment.
         student: the id the course knows the student by.
-        out_dir: where the zip goes; beside the notebook when None.
-        exchange: hand it to nbgrader's exchange instead of writing a zip.
+        course: the course; by default the one this package is in.
+        out_dir: where the zip goes; next to the notebook when None.
+        exchange: pass it to nbgrader's exchange instead of writing a zip.
         now: the time of packing; the clock's when None.
 
     Raises:
@@ -133,6 +136,7 @@ def submit(
             notes.append(note(FILE_MISSING, name=name))
     time = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     receipt = make_receipt(spec.assignment, student, time, packed)
+    digests = cast(dict[str, str], receipt["files"])
     everything = {**packed, RECEIPT: _as_json(receipt)}
     if exchange:
         place = _to_exchange(course, spec.assignment, student, everything)
@@ -144,9 +148,9 @@ def submit(
         path=place,
         assignment=spec.assignment,
         student=student,
-        time=receipt["time"],
-        files=receipt["files"],
-        sha256=receipt["sha256"],
+        time=str(receipt["time"]),
+        files=digests,
+        sha256=str(receipt["sha256"]),
         notes=notes,
         exchange=exchange,
         language=language_of(notebook),
@@ -154,14 +158,14 @@ def submit(
 
 
 def _found(path: Path) -> tuple[Path, list[tuple[str, bytes]]]:
-    """The folder, and the notebooks that may be meant, named from there."""
+    """Return the folder, and the notebooks that may be meant, named from there."""
     if not path.exists():
         raise UserError(f"{path} doesn't exist; check the name and the folder.")
     if not path.is_dir():
         return path.parent, [(path.name, read_file(path, SIZE_LIMIT))]
     with FolderSource(path, STUDENT_LIMITS) as source:
         files = [
-            (str(member.key.relative_to(path)), source.read(member))
+            (str(Path(str(member.key)).relative_to(path)), source.read(member))
             for member in source.members
             if ".ipynb" in member.base.casefold()
         ]
@@ -173,7 +177,7 @@ def _found(path: Path) -> tuple[Path, list[tuple[str, bytes]]]:
 def _chosen(
     candidates: list[Candidate], spec: AssignmentSpec, path: Path
 ) -> tuple[Candidate, list[Note]]:
-    """The notebook meant. The student is there to ask, so nothing is decided but the obvious."""
+    """Return the notebook meant; unless that is obvious, ask the student to name it."""
     if len(candidates) == 1:
         return candidates[0], []
     shown = sorted(candidate.name for candidate in candidates)
@@ -189,7 +193,7 @@ def _chosen(
     return original[0], [said]
 
 
-def _as_json(receipt: dict) -> bytes:
+def _as_json(receipt: dict[str, Any]) -> bytes:
     return (json.dumps(receipt, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 
@@ -205,7 +209,7 @@ def _zipped(files: dict[str, bytes], time: datetime) -> bytes:
 
 
 def _to_exchange(course: Course, assignment: str, student: str, files: dict[str, bytes]) -> Path:
-    """Hand files in through nbgrader's own exchange, whichever the configuration names."""
+    """Submit files through nbgrader's own exchange, whichever the configuration names."""
     from nbgrader.auth import Authenticator
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.exchange import ExchangeError, ExchangeFactory
@@ -218,7 +222,7 @@ def _to_exchange(course: Course, assignment: str, student: str, files: dict[str,
     app = factory.Submit(
         coursedir=coursedir, authenticator=Authenticator(config=config), config=config
     )
-    # A clean copy under the assignment's own names, whatever lies in the student's folder.
+    # A clean copy under the assignment's own names, whatever else is in the student's folder.
     with tempfile.TemporaryDirectory(prefix="submit-") as place:
         for name, content in files.items():
             write_file(Path(place) / assignment / name, content)

@@ -1,6 +1,6 @@
-"""Validate for people outside JupyterLab: run a notebook's visible checks and say how they went.
+"""Validate a notebook outside JupyterLab: run its visible checks and say how they went.
 
-The notebook runs as it would be graded: its test and given cells are those of the release, by
+The notebook runs as it would be graded: its test and read-only cells are those of the release, by
 nbgrader's checksum, wherever the student's differ or are gone. It runs in this one process's
 kernel, in the notebook's own folder, and nothing is written to it.
 
@@ -13,17 +13,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
+from autograder.checks import record_in
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.messages import Note
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
 from autograder.errors import UserError
-from autograder.i18n import speaking
-from beyond.checks import MIME_TYPE
-from beyond.locale import _, available
+from autograder.i18n import _, speaking
 
 PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 NOT_RUN, WRITTEN = "not run", "written"
@@ -34,7 +34,7 @@ _LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: its name and message in the notebook's language."""
+    """Hold one check: its name and message in the notebook's language."""
 
     name: str
     passed: bool
@@ -43,14 +43,14 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CellResult:
-    """One test cell or written answer.
+    """Hold the outcome of one test cell or written answer.
 
     Attributes:
         grade_id: the cell's name.
         state: "passed", "failed", "unanswered", "not run" (an earlier cell stopped everything),
             or "written" (a person will read it).
         form_only: whether its visible checks look at the answer's form only, as in a quiz.
-        checks: how each check went; empty for a cell without `beyond.checks`.
+        checks: how each check went; empty for a cell without `autograder.checks`.
         message: what went wrong outside a check.
     """
 
@@ -63,7 +63,7 @@ class CellResult:
 
 @dataclass(frozen=True)
 class CellError:
-    """A cell that tests nothing and stopped with an error."""
+    """Name a cell that tests nothing and stopped with an error."""
 
     cell: str
     message: str
@@ -71,15 +71,15 @@ class CellError:
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """How a notebook fared.
+    """Hold how a notebook fared.
 
     Attributes:
         path: the notebook, unchanged.
-        assignment: the assignment that it was recognized as; None if it isn't one.
+        assignment: the assignment whose notebook it is; None if it isn't one.
         language: the notebook's language, in which `str()` speaks.
         cells: the test cells and written answers in order.
-        unanswered: the answer cells that are as they were given.
-        changed: test and given cells that differ from the release's.
+        unanswered: the answer cells that are as released.
+        changed: test and read-only cells that differ from the release's.
         missing: those that are gone.
         errors: other cells that stopped with an error.
         notes: what was decided about changed, missing or doubled cells.
@@ -97,12 +97,12 @@ class ValidationResult:
 
     @property
     def form_only(self) -> bool:
-        """Whether some cell's checks look at the form only."""
+        """Return whether some cell's checks look at the form only."""
         return any(cell.form_only for cell in self.cells)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing fails and nothing is left unanswered.
+        """Return whether nothing fails and nothing is left unanswered.
 
         Changed test cells don't count against a known assignment, as the originals ran.
         """
@@ -111,7 +111,7 @@ class ValidationResult:
         return not self.unanswered and all(cell.state in (PASSED, WRITTEN) for cell in self.cells)
 
     def __str__(self) -> str:
-        with speaking(self.language if self.language in available() else "en"):
+        with speaking(self.language):
             return "\n".join(_told(self))
 
 
@@ -131,14 +131,18 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
     own = notebook_io.read(path)
     language = notebook_io.language_of(own)
     known = find_release(course, own)
+    released: NotebookNode | None
+    notes: list[Note] = []
+    missing: list[str] = []
     if known is None:
         if not any(is_test(cell) for cell in own.cells):
             raise UserError(
                 f"{path.name} has no test cells and isn't an assignment of this course, so there "
                 "is nothing to validate; name your copy of an assignment."
             )
-        released, notes, running = None, [], notebook_io.copied(own)
-        changed, missing = _changed_by_own_checksums(own), []
+        released = None
+        running = notebook_io.copied(own)
+        changed = _changed_by_own_checksums(own)
     else:
         from autograder.intake.rebuild import rebuild, trusted_submission
 
@@ -147,7 +151,7 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
     executed = _executed(course, running, path.resolve().parent)
-    with speaking(language if language in available() else "en"):
+    with speaking(language):
         cells = tuple(_cell_results(executed, released, course.cell_seconds))
         errors = tuple(
             CellError(grade_id(cell) or cell.id, message)
@@ -170,7 +174,7 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
 
 
 def find_release(course: Course, own: NotebookNode) -> Path | None:
-    """The release that a notebook is a copy of, in its own language where there is one.
+    """Find the release that a notebook is a copy of, in its own language where there is one.
 
     What counts is its cells (by grade id, id or text), not its name: files get renamed.
     """
@@ -178,28 +182,36 @@ def find_release(course: Course, own: NotebookNode) -> Path | None:
     texts = {cell.source.strip() for cell in own.cells if cell.source.strip()}
     language = notebook_io.language_of(own)
     best: tuple[float, bool, Path] | None = None
-    for path in sorted((course.root / "release").glob("*/*/*.ipynb")):
+    for path in _releases(course):
         cells = [cell for cell in notebook_io.read(path).cells if grade_id(cell)]
         same = sum(grade_id(cell) in ids or cell.source.strip() in texts for cell in cells)
-        rank = (same / len(cells) if cells else 0.0, path.parts[-3] == language, path)
+        rank = (same / len(cells) if cells else 0.0, path.parent.parent.name == language, path)
         # A cell named `imports` is in every assignment; a third of the cells is not chance.
         if rank[0] >= 1 / 3 and (best is None or rank[:2] > best[:2]):
             best = rank
     return best[2] if best else None
 
 
+def _releases(course: Course) -> list[Path]:
+    return [
+        path
+        for folder in course.language_folders("release")
+        for path in sorted(folder.glob("*/*.ipynb"))
+    ]
+
+
 def _checksum(cell: NotebookNode) -> str | None:
-    """Nbgrader's checksum; None where the metadata it needs is damaged."""
+    """Return nbgrader's checksum; None where the metadata it needs is damaged."""
     from nbgrader.utils import compute_checksum
 
     try:
-        return compute_checksum(cell)
+        return str(compute_checksum(cell))
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def _against_release(own: NotebookNode, released: NotebookNode) -> tuple[list[str], list[str]]:
-    """The test and given cells that were changed, and those that are gone."""
+    """Return the test and read-only cells that were changed, and those that are missing."""
     changed, missing = [], []
     for cell in released.cells:
         name = grade_id(cell)
@@ -218,7 +230,7 @@ def _against_release(own: NotebookNode, released: NotebookNode) -> tuple[list[st
 
 
 def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
-    """Without a release: the cells that don't match the checksum they carry."""
+    """Return the cells that don't match the checksum they carry, without a release."""
     return [
         grade_id(cell) or cell.id
         for cell in own.cells
@@ -229,7 +241,8 @@ def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
 
 
 def _executed(course: Course, notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """The notebook after a run in a kernel of this Python, each cell under the time limit."""
+    """Run the notebook in a kernel of this Python, each cell under the time limit."""
+    from nbconvert.exporters.exporter import ResourcesDict
     from nbgrader.utils import setenv
 
     from autograder.student.kernel_runner import ExecuteSubmission
@@ -238,17 +251,20 @@ def _executed(course: Course, notebook: NotebookNode, folder: Path) -> NotebookN
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     # Whatever kernel an editor wrote in there, the course's runs it.
-    notebook.metadata["kernelspec"] = NotebookNode(
-        name="python3", language="python", display_name="Python 3 (ipykernel)"
-    )
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "language": "python",
+        "display_name": "Python 3 (ipykernel)",
+    }
     step = ExecuteSubmission(config=course.nbgrader_config(), kernel_name="python3")
     step.log.setLevel("CRITICAL")
     with setenv(NBGRADER_VALIDATING="1", NBGRADER_EXECUTION="validate"):
-        return step.preprocess(notebook, {"metadata": {"path": str(folder)}})[0]
+        resources = ResourcesDict(metadata={"path": str(folder)})
+        return step.preprocess(notebook, resources)[0]
 
 
 def _error_message(cell: NotebookNode, seconds: int) -> tuple[str, str]:
-    """The name of a cell's error and what to say of it; two empty texts if there is none."""
+    """Return the name of a cell's error and what to say of it; two empty texts if there is none."""
     from autograder.student import kernel_runner
 
     errors = [out for out in cell.get("outputs", []) if out.output_type == "error"]
@@ -265,12 +281,13 @@ def _error_message(cell: NotebookNode, seconds: int) -> tuple[str, str]:
     return name, line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
 
 
-def _record(cell: NotebookNode) -> list[dict]:
-    """The checks that `beyond.checks.report` left in a cell's outputs."""
+def _record(cell: NotebookNode) -> list[dict[str, Any]]:
+    """Return the checks that `report` left in a cell's outputs."""
     for output in reversed(cell.outputs):
-        data = output.get("data", {}).get(MIME_TYPE)
-        if isinstance(data, dict) and isinstance(data.get("checks"), list):
-            return [check for check in data["checks"] if isinstance(check, dict)]
+        record = record_in(output.get("data"))
+        if record is not None:
+            checks: list[dict[str, Any]] = record["checks"]
+            return checks
     return []
 
 
@@ -318,9 +335,9 @@ def _test_result(name: str, cell: NotebookNode, seconds: int) -> CellResult:
 
 
 def _is_untouched(cell: NotebookNode, released: NotebookNode | None) -> bool:
-    """Whether an answer cell is as it was given."""
+    """Return whether an answer cell is as it was released."""
     if released is None:
-        return grader_metadata(cell).get("checksum", "") == _checksum(cell)
+        return bool(grader_metadata(cell).get("checksum", "") == _checksum(cell))
     return any(
         grade_id(one) == grade_id(cell) and one.source.strip() == cell.source.strip()
         for one in released.cells
@@ -330,7 +347,7 @@ def _is_untouched(cell: NotebookNode, released: NotebookNode | None) -> bool:
 def _unanswered(
     executed: NotebookNode, released: NotebookNode | None, results: tuple[CellResult, ...]
 ) -> list[str]:
-    """The untouched answer cells, but for those whose tests pass (answered in another cell)."""
+    """Return the untouched answer cells, except those whose tests pass (answered elsewhere)."""
     states = {result.grade_id: result.state for result in results}
     found: list[str] = []
     waiting: list[str] = []
@@ -350,7 +367,7 @@ def _unanswered(
 
 
 def _told(result: ValidationResult) -> list[str]:
-    """The lines of `str(result)`, in the language that is set now."""
+    """Return the lines of `str(result)`, in the language that is set now."""
     marks = {PASSED: "✓", FAILED: "✗", UNANSWERED: "○", NOT_RUN: "–", WRITTEN: "✎"}
     lines = [note.text() for note in result.notes]
     if result.assignment is None and result.changed:

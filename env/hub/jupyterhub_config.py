@@ -53,9 +53,9 @@ def prepare(spawner):
         )
     settings = COURSE / "env/jupyter"
     spawner.environment = {
-        "BEYOND_COURSE": str(course),
-        "BEYOND_EXCHANGE": str(EXCHANGE),
-        "BEYOND_LANGUAGE": "en",
+        "AUTOGRADER_COURSE": str(course),
+        "AUTOGRADER_EXCHANGE": str(EXCHANGE),
+        "AUTOGRADER_LANGUAGE": "en",
         "JUPYTER_CONFIG_PATH": os.pathsep.join([str(settings / role), str(settings / "all")]),
         "PATH": f"{COURSE}/.venv/bin:/usr/bin:/bin",
     }

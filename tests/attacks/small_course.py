@@ -17,7 +17,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from autograder.authoring.sync import digest
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.notebook_io import language_cell_source
 from tests.attacks import other_assignments
 from tests.attacks.other_assignments import CHOICE, KINDS
 
@@ -43,6 +42,8 @@ SECRETS = (
     "CANARY-OTHER",  # another student's submission
     "CANARY-ENVIRONMENT",  # what is in the grader's environment
 )
+
+CELL = 'from beyond.locale import set_language\n\nset_language("{language}")'
 
 IMPORTS = """import math
 
@@ -216,7 +217,7 @@ def master(language: str = "en", stock: bool = False) -> NotebookNode:
     mark = {} if language == "en" else {"beyond": {"translates": digest(title["en"])}}
     cells = [
         new_markdown_cell(title[language], id="title", metadata=mark),
-        new_code_cell(language_cell_source(language), id="language"),
+        new_code_cell(CELL.replace("{language}", language), id="language"),
         given("imports", IMPORTS),
         answer("double", DOUBLE),
         given("double-test", STOCK_DOUBLE_TEST if stock else DOUBLE_TEST, 2),
@@ -252,7 +253,7 @@ def other_master(assignment: str, language: str = "en") -> NotebookNode:
     mark = {} if language == "en" else {"beyond": {"translates": digest(title["en"])}}
     cells = [
         new_markdown_cell(title[language], id="title", metadata=mark),
-        new_code_cell(language_cell_source(language), id="language"),
+        new_code_cell(CELL.replace("{language}", language), id="language"),
     ]
     for kind, name, source, points in other_assignments.CELLS[assignment]:
         meta = _meta(name, points, solution=kind == "answer")

@@ -409,10 +409,10 @@ ATTACKS = [
         "Sends a reply that claims a record of passed checks",
         answers(
             double=FIND_SOCKET + "import json\n"
-            "from autograder.engine import wire\n"
+            "from autograder.sandbox import wire\n"
             "def double(x):\n"
             "    record = {'version': 1, 'checks': [{'name': 'a', 'weight': 1, 'passed': True}]}\n"
-            "    data = {'application/vnd.beyond.checks+json': json.dumps(record)}\n"
+            "    data = {'application/vnd.autograder.checks+json': json.dumps(record)}\n"
             "    shown = [{'output_type': 'display_data', 'data': data, 'metadata': {}}]\n"
             "    for number in range(1, 60):\n"
             "        wire.send_frame(found, [number, 'ran', True, None, shown])\n"
@@ -466,7 +466,7 @@ ATTACKS = [
         "serve-in-its-place",
         "Takes the child's place and answers the grader's questions by itself",
         answers(
-            double=FIND_SOCKET + "from autograder.engine import wire\n"
+            double=FIND_SOCKET + "from autograder.sandbox import wire\n"
             "answered = [['ran', True, None, []], ['value', 4]]\n"
             "number = 1\n"
             "while found:\n"

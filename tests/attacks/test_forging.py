@@ -36,8 +36,11 @@ FAKE_RECORD = """{
 
 DISPLAY_RECORD = f"""
 from IPython.display import display
+RECORD = {FAKE_RECORD}
 def celebrate():
-    display({{"text/plain": "✓", "application/vnd.beyond.checks+json": {FAKE_RECORD}}}, raw=True)
+    for owner in ("autograder", "beyond"):
+        kind = f"application/vnd.{{owner}}.checks+json"
+        display({{"text/plain": "✓", kind: RECORD}}, raw=True)
 """
 
 
@@ -454,7 +457,7 @@ ATTACKS = [
         "patch-checks",
         "Lets `check.__exit__` write down a pass",
         first(
-            "import beyond.checks as checks\n"
+            "import autograder.checks as checks\n"
             "real = checks.check.__exit__\n"
             "checks.check.__exit__ = lambda self, *args: real(self, None, None, None) or True\n"
             "checks.given = lambda value, name=None: value"
@@ -464,7 +467,7 @@ ATTACKS = [
         "patch-report",
         "Replaces `report` and `score` in the module",
         first(
-            "import beyond.checks as checks\n"
+            "import autograder.checks as checks\n"
             "checks.report = lambda: None\n"
             "checks.score = lambda record, points: points\n"
             "checks.is_record = lambda record: True\n"
@@ -473,7 +476,7 @@ ATTACKS = [
     ),
     Attack(
         "fake-module",
-        "Puts a module of its own in place of `beyond.checks`",
+        "Puts a module of its own in place of `autograder.checks`",
         first(
             "import contextlib, sys, types\n"
             "class Fake(types.ModuleType):\n"
@@ -484,7 +487,8 @@ ATTACKS = [
             "    def __getattr__(self, name):\n"
             "        raise AttributeError(name)\n"
             "import random\n"
-            "fake = Fake('beyond.checks')\n"
+            "fake = Fake('autograder.checks')\n"
+            "sys.modules['autograder.checks'] = fake\n"
             "fake.seeded = lambda name: random.Random(0)\n"
             "sys.modules['beyond.checks'] = fake"
         ),
@@ -520,7 +524,7 @@ ATTACKS = [
         "Replaces `seeded` and `random`, so that the hidden numbers are sorted already",
         first(
             "import random\n"
-            "import beyond.checks as checks\n"
+            "import autograder.checks as checks\n"
             "class Known(random.Random):\n"
             "    last = 1000.0\n"
             "    def random(self):\n"
@@ -541,7 +545,7 @@ ATTACKS = [
         "replace-probe-mark",
         "Replaces the `@probe` mark, so that a right answer takes the place of the class",
         all_of(
-            first("import beyond.checks as checks\nchecks.probe = lambda function: None"),
+            first("import autograder.checks as checks\nchecks.probe = lambda function: None"),
             own_cell(
                 "gate",
                 "probe = lambda function: lambda rows, weight: torch.softmax(rows @ weight, -1)",

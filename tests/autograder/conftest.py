@@ -15,7 +15,12 @@ from autograder.authoring.release import release
 from autograder.authoring.sync import digest
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.notebook_io import language_cell_source
+
+
+def language_cell_source(code: str) -> str:
+    """The one code cell that differs between languages, as the course's settings have it."""
+    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+
 
 IMPORTS = "from beyond.checks import check, given, report"
 ANSWER = "a = None\n### BEGIN SOLUTION\na = 42\n### END SOLUTION"

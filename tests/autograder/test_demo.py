@@ -18,11 +18,12 @@ import pytest
 
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.demo import CLASS, play, prepare
+from autograder.demo import play, prepare
 from autograder.errors import UserError
 from autograder.intake.collect import collect
 
 ROOT = Path(__file__).resolve().parents[2]
+CLASS = Path("tests") / "data" / "class"
 DATA = ROOT / CLASS
 EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
 ASSIGNMENTS = ("quiz", "cost-formula", "moe-gate")

@@ -1,12 +1,12 @@
 """beyond.locale: the language switch that everything readable goes through."""
 
-import gettext
 from io import BytesIO
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
+from autograder import i18n
 from beyond import locale
 
 
@@ -26,8 +26,8 @@ def esperanto(tmp_path, monkeypatch):
     folder = tmp_path / "eo" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     (folder / "beyond.mo").write_bytes(compiled.getvalue())
-    monkeypatch.setattr(locale, "_FOLDER", tmp_path)
-    gettext._translations.clear()
+    monkeypatch.setattr(i18n, "_domains", [])
+    i18n.register("beyond", tmp_path, "en")
     return "eo"
 
 
@@ -61,3 +61,17 @@ def test_unknown_language_is_refused_and_changes_nothing():
     with pytest.raises(ValueError, match="no language 'xx'"):
         locale.set_language("xx")
     assert locale.language() == "en"
+
+
+def test_the_course_and_the_grader_switch_together():
+    for switch, tell in (
+        (locale.set_language, i18n.language),
+        (i18n.set_language, locale.language),
+    ):
+        switch("ko")
+        assert tell() == "ko"
+        assert (i18n._("no answer yet"), locale._("Check my answer")) != (
+            "no answer yet",
+            "Check my answer",
+        )
+        switch("en")

@@ -46,12 +46,17 @@ class Rehearsal(Environment):
         return False
 
 
+PROJECTS = ["autograder/pyproject.toml", "pyproject.toml"]
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "env").mkdir()
     for name in PINS:
         (tmp_path / "env" / name).write_text("torch==2.13.0\n")
-    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "autograder").mkdir()
+    for name in PROJECTS:
+        (tmp_path / name).write_text("[project]\n")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: _Disk(free=10**12))
     return tmp_path
 
@@ -64,7 +69,7 @@ class _Disk:
 COURSE = [
     "-r requirements.in -c constraints.txt",
     "--no-deps -r models.txt",
-    "--no-deps --no-build-isolation -e",
+    "--no-deps --no-build-isolation -e autograder -e",
 ]
 TEST = "-r requirements-test.in -c constraints.txt"
 
@@ -109,7 +114,7 @@ def test_the_test_tools_are_added_to_what_is_there(root: Path) -> None:
     assert env.created == 1
 
 
-@pytest.mark.parametrize("name", [f"env/{name}" for name in environment.PINS] + ["pyproject.toml"])
+@pytest.mark.parametrize("name", [f"env/{name}" for name in environment.PINS] + PROJECTS)
 def test_a_changed_pin_installs_again_without_starting_over(root: Path, name: str) -> None:
     env = Rehearsal(root)
     env.ensure(test=True)

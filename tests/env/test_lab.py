@@ -36,6 +36,7 @@ def options(**given: object) -> argparse.Namespace:
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     monkeypatch.delenv("BEYOND_EXCHANGE", raising=False)
+    monkeypatch.delenv("AUTOGRADER_EXCHANGE", raising=False)
     for language in ("en", "ko"):
         folder = tmp_path / "release" / language / "quiz"
         folder.mkdir(parents=True)
@@ -130,7 +131,7 @@ def test_the_exchange_is_made_where_it_is_configured(
 
 def test_the_language_is_remembered(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     def language(chosen: str | None = None) -> str:
-        return lab.prepare(env, options(language=chosen), print)[1]["BEYOND_LANGUAGE"]
+        return lab.prepare(env, options(language=chosen), print)[1]["AUTOGRADER_LANGUAGE"]
 
     monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     assert language() == "ko"

@@ -16,8 +16,8 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 from traitlets.config import Config
 
+from autograder.checks import MIME_TYPE, score
 from beyond import locale
-from beyond.checks import MIME_TYPE, score
 
 SOURCE = Path(__file__).resolve().parents[2] / "source"
 STUB = Config({"ClearSolutions": {"code_stub": {"python": "# YOUR CODE HERE"}}})

@@ -1,4 +1,4 @@
-"""Grading an assignment's release with the engine itself, one warm parent for all submissions."""
+"""Grading an assignment's release with the engine itself, one zygote for all submissions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from nbformat import NotebookNode
 
+from autograder.checks import MIME_TYPE
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.grading.result import graded_cells
@@ -51,7 +52,7 @@ def records(outcome: Executed) -> dict[str, list[dict]]:
     for cell in outcome.notebook.cells:
         if notebook_io.is_test(cell) and cell.cell_type == "code":
             [record] = [
-                output.data["application/vnd.beyond.checks+json"]
+                output.data[MIME_TYPE]
                 for output in cell.outputs
                 if output.output_type == "display_data"
             ]

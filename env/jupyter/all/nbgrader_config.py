@@ -1,4 +1,4 @@
-"""nbgrader in JupyterLab, on this course (or the one that BEYOND_COURSE names)."""
+"""nbgrader in JupyterLab, on this course (or the one that AUTOGRADER_COURSE names)."""
 
 import os
 
@@ -8,4 +8,5 @@ course = Course.here()
 c = get_config()  # noqa: F821 - traitlets puts it there
 c.merge(course.nbgrader_config())
 # The Assignment List fetches to, and submits from, work/<language>/.
-c.Exchange.assignment_dir = str(course.root / "work" / os.environ.get("BEYOND_LANGUAGE", "en"))
+language = os.environ.get("AUTOGRADER_LANGUAGE") or course.source_language
+c.Exchange.assignment_dir = str(course.root / "work" / language)

@@ -62,7 +62,7 @@ def run_program(text: str, name: str = "program.py", seconds: float = SECONDS) -
 
 def _run(command: list[str], folder: str, seconds: float) -> Result:
     environment = os.environ | {
-        "BEYOND_LANGUAGE": locale.language(),
+        "AUTOGRADER_LANGUAGE": locale.language(),
         "PYTHONPATH": os.pathsep.join(
             [str(_LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])]
         ),

@@ -23,7 +23,7 @@ def spoken(course):
 
 def test_texts_come_from_modules_notebooks_checks_and_hints(spoken):
     course, _po = spoken
-    texts = catalogs.messages(course)
+    texts = catalogs.messages(course, catalogs.domains(course)[0])
     assert {"Hello {name}", "a is right", "double(2) is 4", "Is it the square?"} <= set(texts)
     assert texts["a is right"] == {"source/en/mini/mini.ipynb"}
 
@@ -32,7 +32,7 @@ def test_a_text_inside_an_f_string_is_found(spoken):
     course, _po = spoken
     module = course.root / "notebooks" / "beyond" / "more.py"
     module.write_text("""def f(x):\n    return f"<p>{x(_('Write it.'))}</p>"\n""")
-    assert "Write it." in catalogs.messages(course)
+    assert "Write it." in catalogs.messages(course, catalogs.domains(course)[0])
 
 
 def test_a_translation_stays_and_is_compiled(spoken):
@@ -77,7 +77,7 @@ def test_magics_and_broken_cells_do_not_stop_extraction(spoken, kit):
         kit.new_code_cell('%matplotlib inline\n!ls\nprint(_("after magic"))', id="m")
     )
     notebook_io.write(path, master)
-    assert "after magic" in catalogs.messages(course)
+    assert "after magic" in catalogs.messages(course, catalogs.domains(course)[0])
 
 
 def test_a_broken_catalogue_is_a_sentence(spoken):

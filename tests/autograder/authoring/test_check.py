@@ -36,10 +36,7 @@ def test_a_sound_course_has_no_problems(course, said):
 def test_a_release_edited_by_hand(course, said):
     path = course.release("ko") / "mini" / "mini.ipynb"
     edit(course, path, "a-answer", lambda cell: cell.update(source="a = 1"))
-    assert (
-        "release/ko/mini/mini.ipynb: a-answer isn't what its master builds; run `autograder build`"
-        in said()
-    )
+    assert "release/ko/mini/mini.ipynb: a-answer is out of date; run `autograder build`" in said()
 
 
 def test_a_missing_and_a_left_over_release(course, said):
@@ -47,7 +44,7 @@ def test_a_missing_and_a_left_over_release(course, said):
     path.rename(path.with_name("other.ipynb"))
     texts = said()
     assert "release/en/mini/mini.ipynb: isn't built yet; run `autograder build`" in texts
-    assert "release/en/mini/other.ipynb: has no master any more; run `autograder build`" in texts
+    assert "release/en/mini/other.ipynb: has no source any more; run `autograder build`" in texts
 
 
 def test_a_stale_translation_and_other_code(course, said):
@@ -64,7 +61,7 @@ def test_a_stale_translation_and_other_code(course, said):
 def test_code_edited_in_korean_only(course, said):
     path = course.source("ko") / "mini" / "mini.ipynb"
     edit(course, path, "double", lambda cell: cell.update(source="x = 1"))
-    assert "source/ko/mini/mini.ipynb: double has other code than in English" in said()
+    assert "source/ko/mini/mini.ipynb: double has different code than in English" in said()
 
 
 def test_a_notebook_without_translation(course, said):
@@ -105,7 +102,7 @@ def test_a_master_that_does_not_build_hides_nothing(course, said):
     notebook_io.write(path, notebook)
     texts = said()
     assert "source/en/mini/mini.ipynb: a-test has a grade id that 2 cells share" in texts
-    assert texts[-1].startswith("the rest: could not be looked at: mini can't be released (")
+    assert texts[-1].startswith("the rest: could not be checked: mini can't be released (")
 
 
 def test_a_solution_in_the_release(course, said):

@@ -26,8 +26,8 @@ def test_a_solution_that_its_own_test_refuses(course):
 
 
 def test_a_hidden_check_may_ask_the_reference(course):
-    def asks(s):
-        return s.replace("given(double(7)) == 14", "given(double(7)) == reference.double(7)")
+    def asks(source):
+        return source.replace("given(double(7)) == 14", "given(double(7)) == reference.double(7)")
 
     assert changed(course, "double-test", asks) == []
 
@@ -45,7 +45,7 @@ def test_a_stub_that_stops_run_all(course):
 
 def test_the_outcome_is_kept_until_something_changes(course, monkeypatch):
     ran = []
-    monkeypatch.setattr(dry_run, "faults", lambda *names: ran.append(names) or [])
+    monkeypatch.setattr(dry_run, "problems", lambda *names: ran.append(names) or [])
     assert dry_run.cached_problems(course, "mini", "mini") == []
     assert dry_run.cached_problems(course, "mini", "mini") == []
     assert len(ran) == 1
@@ -56,9 +56,9 @@ def test_the_outcome_is_kept_until_something_changes(course, monkeypatch):
 
 @pytest.mark.parametrize("found", [["x"], []])
 def test_what_is_kept_is_what_was_found(course, monkeypatch, found):
-    from autograder.authoring.sync import CellProblem
+    from autograder.authoring.problem import CellProblem
 
     wanted = [CellProblem(cell, "says 한국어") for cell in found]
-    monkeypatch.setattr(dry_run, "faults", lambda *names: wanted)
+    monkeypatch.setattr(dry_run, "problems", lambda *names: wanted)
     assert dry_run.cached_problems(course, "mini", "mini") == wanted
     assert dry_run.cached_problems(course, "mini", "mini") == wanted

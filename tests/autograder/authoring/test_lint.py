@@ -59,7 +59,7 @@ def test_what_crosses_is_fine(kit, test):
         ("class Mine(Layer): pass", "student's class Layer"),
         ("assert list(map(f, [1])) == [1]", "passes f itself"),
         ("assert f.__doc__", "passes f itself"),
-        ("x = []\nf(x)\nassert x", "calls f for an effect"),
+        ("x = []\nf(x)\nassert x", "calls f for its side effects"),
         ("assert f(lambda x: x)", "passes a function to f"),
         ("def g(): ...\nassert f(g)", "passes a function to f"),
         ("import inspect\nassert inspect", "uses inspect"),
@@ -68,7 +68,7 @@ def test_what_crosses_is_fine(kit, test):
         ("a = 2\nassert f(a) == 2", "binds a, the student's name"),
         ("a.b = 2", "changes a"),
         ("a[0] += 2", "changes a"),
-        ("limit = 4\nassert f(4) == limit", "binds limit, which a read-only cell gives"),
+        ("limit = 4\nassert f(4) == limit", "binds limit, which a read-only cell binds"),
     ],
 )
 def test_what_can_not_cross_is_named(kit, test, says):
@@ -80,7 +80,7 @@ def test_what_can_not_cross_is_named(kit, test, says):
 def test_student_names_in_given_code(kit):
     found = findings(kit, given=GIVEN + "\ny = f(3)\n")
     assert found == [
-        "given: uses f, the student's, in given code; move the use into a @probe or a test"
+        "given: uses f, the student's, in a read-only cell; move the use into a @probe or a test"
     ]
 
 
@@ -115,8 +115,9 @@ def one_test(kit, source):
         ("with check(name):\n    assert 1\nreport()", "isn't a literal"),
         ('with check("x", hidden=True):\n    assert 1\nreport()', "outside BEGIN/END HIDDEN"),
         (
-            '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n### END HIDDEN TESTS\nreport()',
-            "isn't hidden=True",
+            '### BEGIN HIDDEN TESTS\nwith check("x"):\n    assert 1\n'
+            "### END HIDDEN TESTS\nreport()",
+            "without hidden=True",
         ),
         ('report()\nwith check("x"):\n    assert 1\nreport()', "more than once"),
         ("with check(:", "isn't plain Python"),

@@ -1,5 +1,9 @@
 """Releasing registers cells in the gradebook, and in the exchange when asked."""
 
+import os
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -28,6 +32,46 @@ def test_the_due_date_is_kept_in_utc_and_stays(course):
     with course.gradebook() as gradebook:
         stored = gradebook.find_assignment("mini").duedate
     assert stored.replace(tzinfo=UTC) == datetime(2026, 12, 1, tzinfo=UTC)
+
+
+COMMAND = ["-m", "autograder", "release", "mini", "--course", "."]
+BY_PYTHON = "from autograder.authoring.release import release\nrelease(Course(Path.cwd()), 'mini')"
+FORMGRADER = (
+    "from nbgrader.api import Gradebook\n"
+    "config = Course(Path.cwd()).nbgrader_config()\n"  # all that Formgrader has of ours
+    "Path('term').mkdir(exist_ok=True)\n"
+    "Gradebook(config.CourseDirectory.db_url, 'x').close()"
+)
+IMPORTS = "from pathlib import Path\nfrom autograder.config import Course\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [COMMAND, ["-c", IMPORTS + BY_PYTHON], ["-c", IMPORTS + FORMGRADER]],
+    ids=["command", "module", "formgrader"],
+)
+def test_an_environment_that_is_not_activated(course, tmp_path, words):
+    """nbgrader starts alembic by name when it makes a gradebook."""
+    path = os.pathsep.join(["/usr/bin", "/bin"])
+    assert shutil.which("alembic", path=path) is None
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=course.root,
+        env={**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (course.root / "term" / "gradebook.db").is_file()
+
+
+def test_the_cause_is_told_and_not_where_to_look_for_it(course, monkeypatch):
+    monkeypatch.setattr("autograder.config.put_scripts_on_path", lambda: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UserError, match=r"\(FileNotFoundError: .*'alembic'\); fix that") as raised:
+        release(course, "mini")
+    assert "traceback" not in str(raised.value)
 
 
 def test_into_the_exchange(course):

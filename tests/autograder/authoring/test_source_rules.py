@@ -8,8 +8,12 @@ from nbformat.v4 import new_output
 from autograder.authoring.source_rules import file_problems, notebook_problems
 
 
+def language_cell_source(code):
+    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+
+
 def said(notebook, code="en"):
-    return [f"{one.cell} {one.text}" for one in notebook_problems(notebook, code)]
+    return [f"{one.cell} {one.text}" for one in notebook_problems(notebook, code, language_cell_source(code))]
 
 
 def cell(notebook, name):
@@ -27,7 +31,7 @@ def test_the_mini_master_has_no_faults(kit):
 def test_ids_must_speak(kit, name):
     notebook = kit.master()
     cell(notebook, "title").id = name
-    assert any("says nothing" in text for text in said(notebook))
+    assert any("isn't descriptive" in text for text in said(notebook))
 
 
 def test_ids_that_reading_would_mend(kit, tmp_path):
@@ -36,9 +40,9 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
     notebook.cells[2].pop("id")
     path = tmp_path / "mini.ipynb"
     path.write_text(json.dumps(notebook))
-    texts = [f"{one.cell} {one.text}" for one in file_problems(path, "en")]
+    texts = [f"{one.cell} {one.text}" for one in file_problems(path, "en", language_cell_source("en"))]
     assert "title has an id that 2 cells share" in texts
-    assert "- has no id for its cell 3; save it from JupyterLab" in texts
+    assert "None has no id for its cell 3; save it from JupyterLab" in texts
 
 
 def test_doubled_grade_ids(kit):
@@ -66,8 +70,8 @@ def test_points_checksums_markers_and_broken_metadata(kit):
     cell(notebook, "imports").metadata.nbgrader["schema_version"] = 1
     texts = " | ".join(said(notebook))
     assert "a-test is a test worth no points" in texts
-    assert "double carries a checksum" in texts
-    assert "double-test opens and closes HIDDEN TESTS" in texts
+    assert "double has a checksum" in texts
+    assert "double-test has different numbers of BEGIN HIDDEN TESTS" in texts
     assert "imports has nbgrader metadata that nbgrader refuses" in texts
 
 

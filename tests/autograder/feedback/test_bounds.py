@@ -320,7 +320,7 @@ def test_a_process_that_talks_nonsense_gets_a_plain_page(tmp_path):
     running.answers, running._process, running._until = ours, process, 1e18
     theirs.send_bytes(b"?\x1b[31m")
     made = running.look()
-    assert made.why == "its process said nonsense" and b"1 / 2" in made.html
+    assert made.why == "its process sent an invalid message" and b"1 / 2" in made.html
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")

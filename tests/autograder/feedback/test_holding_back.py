@@ -63,7 +63,10 @@ def test_right_and_wrong_look_the_same(two, when):
     assert without_what_they_wrote(found["ada"]) == without_what_they_wrote(found["ben"])
     assert "공개" in found["ada"] and "– / 2" in found["ada"]
     assert "4 / 4" in found["ada"] and "4 / 6" not in found["ada"]  # the rest is shown
-    assert "1 choice questions is held back" in result.held and "--show-choices" in result.held
+    assert (
+        "results of 1 choice question are withheld" in result.held
+        and "--show-choices" in result.held
+    )
     assert ("no due date" in result.held) == (when is None)
 
 
@@ -91,7 +94,7 @@ def test_an_extension_holds_back_for_its_student_alone(two):
     found, result = pages(two)
     assert "– / 2" in found["ada"] and "4 / 6" in found["ben"]
     assert "42이니까요" not in found["ada"] and "42이니까요" in found["ben"]
-    assert "is held back until" in result.held
+    assert "are withheld until" in result.held
 
 
 def test_no_answer_yet_is_said(two, kit):

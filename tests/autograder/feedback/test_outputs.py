@@ -6,9 +6,9 @@ import io
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output, new_raw_cell
 
+from autograder.checks import MIME_TYPE
 from autograder.core.images import checked, checked_url
 from autograder.feedback.outputs import MAX_CELL_OUTPUTS, ReadableOutputs
-from beyond.checks import MIME_TYPE
 
 
 def picture(kind: str, size: tuple[int, int] = (2, 3)) -> str:

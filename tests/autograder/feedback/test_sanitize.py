@@ -206,7 +206,8 @@ def test_cleaning_twice_changes_nothing():
 
 def test_what_students_mean_stays():
     html = markdown_to_html(
-        "# 제목\n\n한국어 **굵게** `a < b` [link](https://example.org/?a=1&b=2) $x_1 < \\frac{1}{2}$\n\n"
+        "# 제목\n\n한국어 **굵게** `a < b` [link](https://example.org/?a=1&b=2) "
+        "$x_1 < \\frac{1}{2}$\n\n"
         "| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nif a < b: print('한글')\n```\n\n"
         f"![a dot](data:image/png;base64,{PIXEL})",
         headings_down=2,

@@ -160,7 +160,7 @@ def test_a_test_that_was_wrong_is_mended_and_everyone_graded_again(term, kit, he
 
 def test_the_worker_has_no_say_in_points_or_marks(term, kit, here, monkeypatch, stand_ins):
     def generous(content):
-        from autograder.judge.job import CellOutcome, Job, Outcome
+        from autograder.judge.job import CellOutcome, Job, JobOutcome
 
         forged = {
             "output_type": "execute_result",
@@ -168,7 +168,7 @@ def test_the_worker_has_no_say_in_points_or_marks(term, kit, here, monkeypatch, 
             "data": {"text/plain": "1000"},
         }
         cells = {cell.id: CellOutcome([forged]) for cell in Job.from_bytes(content).cells}
-        return Outcome(cells).to_bytes()
+        return JobOutcome(cells).to_bytes()
 
     kit.hand_in(term, "a", kit.answered(term))
     grade(term, "mini")  # with the preflight, which no such worker passes

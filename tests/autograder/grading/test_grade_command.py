@@ -130,7 +130,11 @@ def test_late_comes_from_the_recorded_time(term, kit):
 
 
 def test_formgraders_button_is_another_door_to_the_same_engine(term, kit):
-    cheat = "from IPython import get_ipython\nget_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])\na = 41"
+    cheat = (
+        "from IPython import get_ipython\n"
+        "get_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])\n"
+        "a = 41"
+    )
     kit.hand_in(term, "a", kit.answered(term, **kit.RIGHT))
     kit.hand_in(term, "b", kit.answered(term, **{**kit.RIGHT, "a_answer": cheat}))
     graded = grade(term, "mini")

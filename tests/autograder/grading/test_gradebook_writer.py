@@ -30,9 +30,9 @@ def no_kernels(monkeypatch, stand_ins):
     """nbgrader's pipeline as it is, but for the kernels it would start."""
 
     def preprocess(_self, notebook, resources, km=None):
-        from autograder.judge.job import Outcome, code_cells
+        from autograder.judge.job import JobOutcome, code_cells
 
-        outcome = Outcome(stand_ins.execute(code_cells(notebook)))
+        outcome = JobOutcome(stand_ins.execute(code_cells(notebook)))
         return outcome.applied_to(notebook), resources
 
     monkeypatch.setattr("autograder.student.kernel_runner.ExecuteSubmission.preprocess", preprocess)

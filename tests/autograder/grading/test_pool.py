@@ -129,10 +129,17 @@ def test_a_warm_process_that_is_killed_is_started_anew(tasks):
         assert [pool.submit(tasks.warmth).result() for _ in range(4)] == [1] * 4
 
 
-def test_abandoned_while_it_becomes_warm(tasks):
-    with pytest.raises(KeyboardInterrupt), executor(1, preload=tasks.slow_start) as pool:
-        waiting = pool.submit(tasks.upper, "a")
-        raise KeyboardInterrupt
+def test_abandoned_while_it_preloads(tasks):
+    waiting = []
+
+    def stop_at_once():
+        with executor(1, preload=tasks.slow_start) as pool:
+            waiting.append(pool.submit(tasks.upper, "a"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_at_once()
+    (waiting,) = waiting
     wait([waiting])
     assert waiting.cancelled() or isinstance(waiting.exception(), WorkerDied)
 
@@ -148,12 +155,19 @@ def test_processes_that_never_start_are_a_sentence(tasks):
 def test_an_error_in_the_block_ends_the_processes_at_once(tasks, tmp_path):
     ran = tmp_path / "ran"
     ran.mkdir()
-    with pytest.raises(KeyboardInterrupt), executor(1) as pool:
-        running = pool.submit(tasks.hang, str(ran))
-        waiting = pool.submit(tasks.upper, "a")
-        while not any(ran.iterdir()):
-            time.sleep(0.02)
-        raise KeyboardInterrupt
+    futures = []
+
+    def stop_at_work():
+        with executor(1) as pool:
+            futures.append(pool.submit(tasks.hang, str(ran)))
+            futures.append(pool.submit(tasks.upper, "a"))
+            while not any(ran.iterdir()):
+                time.sleep(0.02)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_at_work()
+    running, waiting = futures
     (pid,) = [int(path.name) for path in ran.iterdir()]
     assert gone(pid)
     wait([running, waiting])

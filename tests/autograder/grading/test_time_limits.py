@@ -16,8 +16,8 @@ def test_both_looks_and_the_judge_fit_into_a_job(cell_seconds):
     from nbformat.v4 import new_notebook
 
     job = job_for(new_notebook(), new_notebook(), cell_seconds=cell_seconds)
-    looks = job.look_seconds + (job.look_seconds + job.cell_seconds)
-    assert cell_seconds <= job.look_seconds
+    looks = job.run_seconds + (job.run_seconds + job.cell_seconds)
+    assert cell_seconds <= job.run_seconds
     assert looks < job.seconds == longest_job(cell_seconds)
 
 

@@ -23,9 +23,13 @@ from autograder.sandbox.errors import SandboxUnavailable
 ASSIGNMENT = "cost-formula"
 ROOT = Path(__file__).resolve().parents[3]
 
-BAR = "from typing import NamedTuple\nclass Bar(NamedTuple):\n    name: str\n    low: float\n    high: float\n"
+BAR = (
+    "from typing import NamedTuple\n"
+    "class Bar(NamedTuple):\n    name: str\n    low: float\n    high: float\n"
+)
 DATA = (
-    "from dataclasses import dataclass\n@dataclass\nclass Bar:\n    name: str\n    low: float\n    high: float\n"
+    "from dataclasses import dataclass\n@dataclass\n"
+    "class Bar:\n    name: str\n    low: float\n    high: float\n"
     "    def __iter__(self):\n        return iter((self.name, self.low, self.high))\n"
 )
 ANSWERS = {
@@ -55,7 +59,8 @@ REFUSES = {
 
 def wrapped(source, name, before, expression):
     inner = re.sub(rf"def {name}\(", f"def _{name}(", source)
-    return f"{before}\n{inner}\n\ndef {name}(*a, **k):\n    return (lambda v: {expression})(_{name}(*a, **k))"
+    outer = f"def {name}(*a, **k):\n    return (lambda v: {expression})(_{name}(*a, **k))"
+    return f"{before}\n{inner}\n\n{outer}"
 
 
 def submission(course, change):

@@ -1,4 +1,4 @@
-"""The files of a small class: notebooks, zips, submissions in the exchange, and what became of them."""
+"""The files of a small class: notebooks, zips, submissions, and what became of them."""
 
 from __future__ import annotations
 

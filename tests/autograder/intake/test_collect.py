@@ -125,10 +125,10 @@ def test_what_macos_leaves_in_a_students_zip_is_passed_over(course, inbox, name)
 
 def test_a_canvas_gradebook_as_roster_is_told(course, inbox, tmp_path):
     put(inbox / "s2001/quiz.ipynb", notebook("q1 = 3"))
-    roster = put(tmp_path / "class.csv", (
-        b"Student,ID,SIS User ID,SIS Login ID,Section\n"
-        b"\"Kim, Minjun\",2001,s2001,m@x.org,S1\n"
-    ))  # fmt: skip
+    roster = put(
+        tmp_path / "class.csv",
+        (b'Student,ID,SIS User ID,SIS Login ID,Section\n"Kim, Minjun",2001,s2001,m@x.org,S1\n'),
+    )
     result = collect(course, "quiz", inbox, roster)
     assert [one.student for one in result.taken] == ["s2001"]
     assert any("class.csv was read as a Canvas gradebook" in one for one in result.warnings)

@@ -173,7 +173,7 @@ def test_a_link_in_place_of_a_folder_is_refused(course, tmp_path):
 
 @pytest.mark.parametrize("swap", ["link", "folder"])
 def test_another_folder_that_takes_its_place_is_not_read(course, tmp_path, monkeypatch, swap):
-    """Swapped after its owner was looked at: for a link to somebody else's folder, or that itself."""
+    """Swapped after its owner was checked: for a link to another's folder, or that itself."""
     victim = hand_in(course, "s02", notebook("q1 = 'of s02'"), EARLY)
     folder = hand_in(course, "s01", notebook("q1 = 'own'"), EARLY)
     listing = exchange.FolderSource.of_student

@@ -1,4 +1,4 @@
-"""What `grade` makes of files that nbgrader's own collecting put there: never an end of the class."""
+"""Files that nbgrader's own collecting put there never keep the class from being graded."""
 
 from __future__ import annotations
 

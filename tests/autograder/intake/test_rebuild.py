@@ -223,7 +223,10 @@ def test_tests_always_stand_as_the_instructor_wrote_them(data, released_course):
     assert len({c.id for c in result.cells}) == len(result.cells)
 
 
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADU"
+    "lEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(parts):

@@ -169,13 +169,16 @@ def test_many_files_in_one_folder_of_the_exchange(course, emptied, flood):
 
 
 @pytest.mark.parametrize("wrapped", ["", "submissions/"])
-@pytest.mark.parametrize("names", [
-    "s02/{n:06}.csv",
-    "s02/{n:06}/{n}.csv",
-    "Ada Lovelace_98_assignsubmission_file_/{n:06}.csv",
-    "Ada Lovelace_98_assignsubmission_file_{n:06}.csv",
-    "lovelaceada_102_{n}_{n:06}.csv",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        "s02/{n:06}.csv",
+        "s02/{n:06}/{n}.csv",
+        "Ada Lovelace_98_assignsubmission_file_/{n:06}.csv",
+        "Ada Lovelace_98_assignsubmission_file_{n:06}.csv",
+        "lovelaceada_102_{n}_{n:06}.csv",
+    ],
+)
 def test_many_files_of_one_student_in_a_class_s_zip(course, inbox, names, wrapped):
     files = {"s01/quiz.ipynb": notebook("q1 = 1")}
     for number in range(MANY):

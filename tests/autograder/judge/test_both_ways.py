@@ -70,7 +70,7 @@ def solved(assignment):
 
 
 def with_default_dtype(assignment):
-    """The solutions, with a setting left behind that holds for the tests, too."""
+    """The solutions, with a setting left that holds for the tests, too."""
     work = solved(assignment)
     first = next(c for c in work.cells if notebook_io.is_solution(c) and c.cell_type == "code")
     first.source += "\ntorch.set_default_dtype(torch.float64)"

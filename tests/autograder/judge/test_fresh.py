@@ -3,7 +3,7 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from beyond.checks import MIME_TYPE
+from autograder.checks import MIME_TYPE
 from tests.one_job import execute
 
 GIVEN = """from pathlib import Path

@@ -6,8 +6,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.grading.result import graded_cells
-from autograder.judge.hidden_part import is_apart, texts_in
-from autograder.judge.looks import UNNAMED
+from autograder.judge.hidden_part import is_independent, string_literals_in
+from autograder.judge.runs import UNNAMED
 from tests.one_job import execute
 
 GIVEN = "from beyond.checks import check, given, report"
@@ -82,17 +82,17 @@ def graded(answer, test, solution=RIGHT, given=GIVEN, before=()):
 def test_lines_hidden_in_what_students_see_count(test):
     assert graded(RIGHT, test).points == 2
     assert graded(KNOWS_TWO, test).points == 0
-    assert not is_apart(ast.parse(test), test)
+    assert not is_independent(ast.parse(test), test)
 
 
-def test_a_hidden_part_before_the_visible_ones_is_apart():
+def test_a_hidden_part_before_the_visible_ones_is_independent():
     assert graded(RIGHT, APART).points == 2
     assert graded(KNOWS_TWO, APART).points == 1
-    assert is_apart(ast.parse(APART), APART)
+    assert is_independent(ast.parse(APART), APART)
     seen = (
         "seen = []\ndef double(x):\n    seen.append(x)\n    return 2 * x if len(seen) == 1 else 0"
     )
-    found = graded(seen, APART)  # right in the first look's first call, and in the second's
+    found = graded(seen, APART)  # right in the visible run's first call, and in the hidden run's
     assert found.points == 2
 
 
@@ -139,7 +139,7 @@ report()"""
 
 def test_texts_are_those_written_out():
     tree = ast.parse('check("a" "b")\ncheck(f"c{d}")\nx = "e"')
-    assert texts_in(tree) == {"ab", "e"}
+    assert string_literals_in(tree) == {"ab", "e"}
 
 
 VALUES = [

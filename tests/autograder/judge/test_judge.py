@@ -2,6 +2,7 @@
 
 import io
 import json
+import pathlib
 import socket
 import statistics
 import subprocess
@@ -9,25 +10,24 @@ import sys
 import threading
 import zipfile
 from decimal import Decimal
-from pathlib import Path
 
 import numpy
 import pytest
 import torch
 
+from autograder.checks import MIME_TYPE, NotAnswered
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
 from autograder.judge.judge import InstructorFault, Judge
 from autograder.judge.remote_errors import read_claim, remote_error
 from autograder.judge.rpc import ChildGone
-from autograder.judge.student_client import Clock, NoProcess, StudentProcess
+from autograder.judge.student_client import NoProcess, StudentClient, TimeBudget
 from autograder.sandbox import wire
 from autograder.sandbox.exceptions import claim, one_line
-from beyond.checks import MIME_TYPE, NotAnswered
 
 
 class Child(threading.Thread):
-    """The other end of the door in this process: answers as the test tells it to."""
+    """The other end of the RPC channel in this process: answers as the test tells it to."""
 
     def __init__(self, **answers):
         super().__init__(daemon=True)
@@ -61,7 +61,7 @@ class Child(threading.Thread):
 
 
 def process(child, seconds=0.5):
-    return StudentProcess(child.connect, Clock(60.0), seconds, 2)
+    return StudentClient(child.connect, TimeBudget(60.0), seconds, 2)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def passed(records):
     return [one["passed"] for checks in records for one in checks]
 
 
-def test_values_and_calls_go_through_the_door(judged):
+def test_values_and_calls_go_over_the_channel(judged):
     records, outputs, child = judged(
         "assert f(a, key=2) == 7",
         a=["value", 5],
@@ -108,14 +108,17 @@ def test_values_and_calls_go_through_the_door(judged):
 
 
 def test_an_own_name_of_the_test_wins_inside_its_function(judged):
-    body = "def g(a):\n    return a\nassert g(1) == 1 and [a for a in (2,)] == [2] and (lambda f: f)(3) == 3"
+    body = (
+        "def g(a):\n    return a\n"
+        "assert g(1) == 1 and [a for a in (2,)] == [2] and (lambda f: f)(3) == 3"
+    )
     records, _outputs, child = judged(body)
     assert passed(records) == [True]
     assert child.asked == []
 
 
-def test_builtins_and_given_names_win_over_the_students(judged):
-    names = Names(functions={"all", "helper"}, values={"len"}, given={"helper"})
+def test_builtins_and_read_only_names_win_over_the_students(judged):
+    names = Names(functions={"all", "helper"}, values={"len"}, read_only={"helper"})
     records, _outputs, child = judged(
         "assert all([True]) and helper() == 1 and len([1]) == 1",
         names=names,
@@ -126,7 +129,7 @@ def test_builtins_and_given_names_win_over_the_students(judged):
 
 
 def test_a_probe_is_a_call(judged):
-    names = Names(given={"outputs"}, probes={"outputs"})
+    names = Names(read_only={"outputs"}, probes={"outputs"})
     given = (
         "from beyond.checks import check, report, probe\n@probe\ndef outputs(x):\n    return here"
     )
@@ -138,7 +141,10 @@ def test_a_probe_is_a_call(judged):
 
 
 def test_exceptions_keep_their_builtin_type_and_lose_the_rest(judged):
-    body = "try:\n    f(-1)\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    assert False"
+    body = (
+        "try:\n    f(-1)\nexcept ValueError as error:\n    assert str(error) == 'no'\n"
+        "else:\n    assert False"
+    )
     assert passed(judged(body, f=["error", "ValueError", "no"])[0]) == [True]
     records, _outputs, _child = judged(
         "f(1)", f=["error", "Own<b>Error", "x\x1b[31m\nline" + "y" * 999]
@@ -200,7 +206,7 @@ def test_after_a_late_answer_the_same_name_fails_at_once_and_others_are_asked(ki
     child = Child(f=late, g=["value", 1])
     again = Child(f=late, g=["value", 1])
     connect = iter([child, again])
-    asked = StudentProcess(lambda: next(connect).connect(), Clock(60.0), 0.5, 3)
+    asked = StudentClient(lambda: next(connect).connect(), TimeBudget(60.0), 0.5, 3)
     judge = Judge(asked, Names(functions={"f", "g"}), [])
     judge.define("given", "from beyond.checks import check, report")
     source = "".join(
@@ -245,15 +251,15 @@ def test_a_value_that_keeps_a_test_busy_costs_that_test():
     assert judge.test("t2", "pass") == ([], CellStatus.RAN)
 
 
-def test_a_given_cell_that_never_ends_is_the_instructors_fault():
-    with pytest.raises(InstructorFault, match=r"more than 0.3 seconds"):
+def test_a_read_only_cell_that_never_ends_is_the_instructors_fault():
+    with pytest.raises(InstructorFault, match=r"more than 0\.3 seconds"):
         Judge(process(Child()), Names(), []).define("given", "while True: pass", 0.3)
 
 
 @pytest.mark.parametrize(
     "source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"]
 )
-def test_a_given_cell_that_fails_is_the_instructors_fault(source):
+def test_a_read_only_cell_that_fails_is_the_instructors_fault(source):
     with pytest.raises(InstructorFault, match="the cell given"):
         Judge(process(Child()), Names(), []).define("given", source)
 
@@ -335,7 +341,7 @@ HONEST_ERRORS = [
     caught(lambda: statistics.mean([])),
     caught(lambda: b"\xff".decode()),
     caught(lambda: "\ud800".encode()),
-    caught(lambda: Path("/no/such/file").read_text()),
+    caught(lambda: pathlib.Path("/no/such/file").read_text()),
     caught(lambda: [][1]),
     caught(lambda: numpy.linalg.inv(numpy.zeros((2, 2)))),
     caught(lambda: numpy.zeros(2).sum(axis=5)),
@@ -391,7 +397,7 @@ def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
 @pytest.mark.parametrize(
     "bases",
     [
-        ["beyond.checks.NotAnswered"],
+        ["autograder.checks.NotAnswered"],
         ["autograder.judge.rpc.ChildGone"],
         ["builtins.open"],
         ["os.system"],
@@ -422,10 +428,11 @@ def test_a_hostile_claim_makes_an_exception_and_nothing_else(bases, arguments):
     assert set(sys.modules) == before
 
 
-def test_an_exception_of_a_given_cell_is_caught_as_such(judged):
+def test_an_exception_of_a_read_only_cell_is_caught_as_such(judged):
     given = (
         "from beyond.checks import check, given, report\n"
-        "class TooSmall(Exception):\n    def __init__(self, value, least):\n        self.value = value\n"
+        "class TooSmall(Exception):\n"
+        "    def __init__(self, value, least):\n        self.value = value\n"
     )
     claimed = [
         "error",
@@ -433,7 +440,10 @@ def test_an_exception_of_a_given_cell_is_caught_as_such(judged):
         "2 is too small",
         ["__main__.Tiny", "__main__.TooSmall", "builtins.Exception"],
     ]
-    body = "try:\n    f(2)\nexcept TooSmall as error:\n    assert str(error) == '2 is too small'\nelse:\n    assert False"
+    body = (
+        "try:\n    f(2)\nexcept TooSmall as error:\n    assert str(error) == '2 is too small'\n"
+        "else:\n    assert False"
+    )
     assert passed(judged(body, given=given, f=[*claimed, False, None, []])[0]) == [True]
     for name in (
         "check",
@@ -457,8 +467,8 @@ def test_the_limit_is_told_by_the_timer_and_not_by_the_name():
 def test_a_call_into_c_that_never_ends_ends_the_judge():
     """No exception gets into it; the judge's worker is told by the end of the process."""
     code = (
-        "from autograder.engine import judge\n"
-        "judge._TO_BE_INTERRUPTED = 0.2\n"
+        "from autograder.judge import judge\n"
+        "judge._INTERRUPT_GRACE_SECONDS = 0.2\n"
         "with judge._at_most(0.1):\n    sum(range(10 ** 15))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)

@@ -1,7 +1,7 @@
 """A test cell sees the same value in a notebook, through `given`, and on the trusted side.
 
 Each honest value is written as a Python expression, so that a real kernel and a real child
-behind walls make it each for itself.
+in a sandbox make it each for itself.
 """
 
 import json
@@ -15,9 +15,9 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from jupyter_client.manager import start_new_kernel
 
-from autograder.judge.rpc import Door
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.judge.rpc import RpcChannel
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 from beyond.checks import given  # noqa: F401 - the code in DESCRIBE calls it
 
 STUDENT = """
@@ -377,35 +377,38 @@ def kernel():
 
 
 @pytest.fixture(scope="module")
-def door(bubblewrap):
+def channel(bubblewrap):
     imports = ("numpy", "torch", "beyond.checks")
-    with WarmParent(limits=Limits(), imports=imports) as parent, parent.fork() as child:
-        found = Door(child.socket, call_seconds=60)
+    with ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent, parent.fork() as child:
+        found = RpcChannel(child.socket, call_seconds=60)
         assert found.run("c", STUDENT, 30, 1).error is None
         yield found
 
 
-def both(kernel, door, sources):
-    here = [told(lambda one: door.call("made", [one], {}), one) for one in sources]  # noqa: F821 - DESCRIBE makes told
+def both(kernel, channel, sources):
+    here = [
+        told(lambda one: channel.call("made", [one], {}), one)  # noqa: F821 - DESCRIBE defines it
+        for one in sources
+    ]
     for source, notebook, judged in zip(sources, kernel(sources), here, strict=True):
         assert notebook == judged, source
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @for_all(st.lists(values, min_size=8, max_size=25))
-def test_a_value_is_the_same_in_a_notebook_and_in_grading(kernel, door, sources):
-    both(kernel, door, sources)
+def test_a_value_is_the_same_in_a_notebook_and_in_grading(kernel, channel, sources):
+    both(kernel, channel, sources)
 
 
-def test_each_kind_once(kernel, door):
+def test_each_kind_once(kernel, channel):
     """The property above draws; this leaves none of them out."""
     kinds = [one for strategy in (made_whole, unfit) for one in strategy.elements]
     kinds += [one.format("1, 'a'") for one in ROWS.split()]
     kinds += [one.format("'a': 1, 2: 'b'") for one in MAPS.split()]
-    both(kernel, door, kinds)
+    both(kernel, channel, kinds)
 
 
-def test_an_argument_is_what_it_is_in_a_notebook(door):
+def test_an_argument_is_what_it_is_in_a_notebook(channel):
     student = textwrap.dedent("""
         def kind(value):
             return type(value).__name__, repr(value)
@@ -414,7 +417,7 @@ def test_an_argument_is_what_it_is_in_a_notebook(door):
             groups["new"].append(1)
             return next(rows), sorted(names), list(queue), counts["none"], groups["new"], bar.low
     """)
-    assert door.run("c", student, 30, 1).error is None
+    assert channel.run("c", student, 30, 1).error is None
     import collections
     import fractions
 
@@ -427,7 +430,7 @@ def test_an_argument_is_what_it_is_in_a_notebook(door):
         (one for one in [7, 8]),
         Bar("x", fractions.Fraction(1, 3)),
     ]
-    found = door.call("use", arguments, {})
+    found = channel.call("use", arguments, {})
     assert found == (7, ["a", "b"], [2], 0, [1], fractions.Fraction(1, 3))
     for value in (frozenset([1]), range(3), collections.OrderedDict(a=1), fractions.Fraction(1, 2)):
-        assert door.call("kind", [value], {}) == (type(value).__name__, repr(value))
+        assert channel.call("kind", [value], {}) == (type(value).__name__, repr(value))

@@ -3,10 +3,10 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder.checks import MIME_TYPE
 from autograder.core.notebook_io import is_test
 from autograder.grading.result import graded_cells
-from autograder.grading.scoring import outcome
-from beyond.checks import MIME_TYPE
+from autograder.grading.scoring import score_cell
 from tests.conftest import ROOT
 from tests.one_job import execute
 
@@ -22,7 +22,8 @@ def cell(name, source, **marks):
 
 def asks(name, expression, points=1):
     source = f"with check({name!r}):\n    assert {expression}\n### BEGIN HIDDEN TESTS\n"
-    source += f"with check('{name} hidden', hidden=True):\n    assert {expression}\n### END HIDDEN TESTS\nreport()"
+    source += f"with check('{name} hidden', hidden=True):\n    assert {expression}\n"
+    source += "### END HIDDEN TESTS\nreport()"
     return cell(f"{name}-test", source, grade=True, points=points, locked=True)
 
 
@@ -67,9 +68,14 @@ def test_a_function_that_never_returns_costs_its_own_test_alone(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["while True:\n    pass", "import os\nos._exit(0)", STUBBORN + "\nf()"]
+    ("source", "status"),
+    [
+        ("while True:\n    pass", "timed out"),
+        ("import os\nos._exit(0)", "died"),
+        (STUBBORN + "\nf()", "timed out"),
+    ],
 )
-def test_a_cell_that_never_ends_costs_no_other(source):
+def test_a_cell_that_never_ends_costs_no_other(source, status):
     found, done = points(
         answer("a", "def g():\n    return 5"),
         asks("g", "g() == 5"),
@@ -78,7 +84,7 @@ def test_a_cell_that_never_ends_costs_no_other(source):
         asks("h", "h() == 6"),
     )
     assert found == {"g-test": 1, "h-test": 1}
-    assert done.notebook.cells[3].metadata["beyond"]["status"] in ("timed out", "died")
+    assert done.notebook.cells[3].metadata["beyond"]["status"] == status
 
 
 def test_the_other_checks_of_the_cell_count():
@@ -106,7 +112,8 @@ def test_state_comes_back_with_the_cells_and_not_with_what_calls_did():
     found, _done = points(
         answer(
             "a",
-            "import random\nseen = []\ndraw = random.random()\ndef f():\n    seen.append(1)\n    1 / len(seen)\n    while True:\n        pass",
+            "import random\nseen = []\ndraw = random.random()\n"
+            "def f():\n    seen.append(1)\n    1 / len(seen)\n    while True:\n        pass",
         ),
         asks("f", "f()"),
         answer("b", "again = random.random() != draw and len(seen)"),
@@ -116,7 +123,10 @@ def test_state_comes_back_with_the_cells_and_not_with_what_calls_did():
 
 
 def test_a_student_s_own_timeout_is_an_error_like_any_other():
-    test = "caught = False\ntry:\n    f()\nexcept TimeoutError:\n    caught = True\nwith check('x'):\n    assert caught\nreport()"
+    test = (
+        "caught = False\ntry:\n    f()\nexcept TimeoutError:\n    caught = True\n"
+        "with check('x'):\n    assert caught\nreport()"
+    )
     found, _done = points(
         answer("a", "def f():\n    raise TimeoutError('mine')"),
         cell("f-test", test, grade=True, points=1, locked=True),
@@ -143,7 +153,7 @@ def test_more_output_than_is_kept_stops_nothing():
 
 
 def test_a_fault_of_the_instructor_s_is_no_score():
-    from autograder.judge.job import Outcome
+    from autograder.judge.job import JobOutcome
     from autograder.judge.worker import run_submission
     from tests.one_job import job_for
 
@@ -154,13 +164,13 @@ def test_a_fault_of_the_instructor_s_is_no_score():
             asks("f", "f() == 1"),
         ]
     )
-    found = Outcome.from_bytes(run_submission(job_for(notebook, notebook).to_bytes()))
+    found = JobOutcome.from_bytes(run_submission(job_for(notebook, notebook).to_bytes()))
     assert "no_such_module" in found.fault
 
 
 def test_the_judge_sees_no_more_than_it_needs(tmp_path):
     """Should a test be tricked, it finds neither the machine nor anybody else's work."""
-    looks = """import os, socket
+    probes = """import os, socket
 holes = []
 for place in ("/home", "/etc/passwd", *{hidden}):
     if os.path.exists(place):
@@ -183,14 +193,14 @@ with check(str(holes)):
     assert not holes and os.getcwd() == "/scratch/work"
 report()"""
     test = cell(
-        "look",
-        looks.format(hidden=[str(tmp_path), str(ROOT / "source"), str(ROOT / "tests")]),
+        "probe",
+        probes.format(hidden=[str(tmp_path), str(ROOT / "source"), str(ROOT / "tests")]),
         grade=True,
         points=1,
         locked=True,
     )
     found, done = points(answer("a", "f = 1"), test)
-    assert found == {"look": 1}, [
+    assert found == {"probe": 1}, [
         one.data[MIME_TYPE] for c in done.notebook.cells if is_test(c) for one in c.outputs[:1]
     ]
-    assert outcome(done.notebook.cells[-1]).points == 1
+    assert score_cell(done.notebook.cells[-1]).points == 1

@@ -12,7 +12,7 @@ from nbgrader import api
 from nbgrader.api import Gradebook
 from sqlalchemy import event, insert
 
-from autograder.config import COURSE_ID, Course
+from autograder.config import Course
 from autograder.errors import UserError
 from autograder.report import csv_export
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
@@ -40,7 +40,7 @@ POINTS = (("q1", 1), ("q2", 2), ("essay", 4))
 def empty_gradebook(tmp_path_factory):
     """Made once: nbgrader starts another program to stamp a new gradebook, which takes seconds."""
     path = tmp_path_factory.mktemp("gradebook") / "gradebook.db"
-    Gradebook(f"sqlite:///{path}", COURSE_ID).close()
+    Gradebook(f"sqlite:///{path}", "beyond-prompting").close()
     return path
 
 
@@ -53,7 +53,7 @@ def course(tmp_path, empty_gradebook):
 
 
 def fill(course, submissions=CLASS, points=POINTS):
-    with Gradebook(course.database, COURSE_ID) as book:
+    with Gradebook(course.database, course.id) as book:
         book.add_assignment("quiz", duedate=DUE)
         book.add_notebook("quiz", "quiz")
         for name, most in points:
@@ -93,7 +93,7 @@ def test_effective_scores(course):
 def test_the_same_scores_as_nbgraders_own(course):
     fill(course)
     rows = {row.student: row for row in grade_sheet(course, "quiz").rows}
-    with Gradebook(course.database, COURSE_ID) as book:
+    with Gradebook(course.database, course.id) as book:
         for submission in book.find_assignment("quiz").submissions:
             row = rows[submission.student.id]
             assert row.raw == submission.score
@@ -105,7 +105,7 @@ def test_the_same_scores_as_nbgraders_own(course):
 
 def test_extension_moves_the_due_date(course):
     fill(course)
-    with Gradebook(course.database, COURSE_ID) as book:
+    with Gradebook(course.database, course.id) as book:
         book.find_submission("quiz", "cho").extension = timedelta(hours=25)
         book.db.commit()
     cho = next(row for row in grade_sheet(course, "quiz").rows if row.student == "cho")
@@ -293,7 +293,7 @@ def test_moodle_layout(course):
 
 def enroll(course, students):
     """A class of any size, quickly: two questions, every second student right."""
-    with Gradebook(course.database, COURSE_ID) as book, book.db.no_autoflush:
+    with Gradebook(course.database, course.id) as book, book.db.no_autoflush:
         book.add_assignment("quiz")
         book.add_notebook("quiz", "quiz")
         cells = [

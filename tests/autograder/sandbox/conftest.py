@@ -1,4 +1,4 @@
-"""A warm parent for the tests here, and the door's side of the protocol in its plainest form."""
+"""A zygote for the tests here, and the trusted end of the RPC channel in its plainest form."""
 
 import time
 
@@ -7,13 +7,13 @@ import pytest
 from autograder.sandbox import wire
 from autograder.sandbox.bubblewrap import find_bwrap
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import MIB, SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 
 HARD_SECONDS = 20.0
 """No reply takes longer; a test that waits for one then fails rather than hangs."""
 
-LIMITS = Limits(
+LIMITS = SandboxLimits(
     memory_bytes=256 * MIB,
     cpu_seconds=10,
     wall_seconds=30,
@@ -44,7 +44,7 @@ class Talk:
 
     def run(self, source, seconds=10.0, hard=HARD_SECONDS):
         """The error and the outputs of a cell."""
-        word, ok, error, outputs, _ambience = self.ask(
+        word, ok, error, outputs, _context = self.ask(
             "run", "cell", source, seconds, 1, seconds=hard
         )
         assert word == "ran" and ok is (error is None)
@@ -81,7 +81,7 @@ def bubblewrap():
 
 @pytest.fixture(scope="session")
 def parent(bubblewrap):
-    with WarmParent(limits=LIMITS, imports=("beyond.checks",)) as parent:
+    with ZygoteClient(limits=LIMITS, imports=("beyond.checks",), packages=("beyond",)) as parent:
         yield parent
 
 

@@ -1,11 +1,11 @@
-"""With each barrier down, the look at it notices; with all of them up, none does."""
+"""With each barrier down, its probe notices; with all of them up, none does."""
 
 import os
 
 import pytest
 
 from autograder.sandbox import barriers, probes, syscalls
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.zygote_client import ZygoteClient
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -17,8 +17,11 @@ def login():
 
 
 def found(imports=()):
-    with WarmParent(imports=imports) as parent, parent.fork() as one, parent.fork() as other:
-        return {look.barrier for look in probes.holes(one.socket, other.socket, parent.limits)}
+    with ZygoteClient(imports=imports) as parent, parent.fork() as one, parent.fork() as other:
+        return {
+            probe.barrier
+            for probe in probes.failing_probes(one.socket, other.socket, parent.limits)
+        }
 
 
 def test_no_look_finds_a_hole(bubblewrap):
@@ -26,7 +29,7 @@ def test_no_look_finds_a_hole(bubblewrap):
 
 
 def test_every_barrier_that_can_be_seen_has_a_look():
-    assert {look.barrier for look in probes.LOOKS} == barriers.ALL.keys() - probes.UNSEEN
+    assert {probe.barrier for probe in probes.PROBES} == barriers.ALL.keys() - probes.UNSEEN
 
 
 @pytest.mark.parametrize("barrier", sorted(barriers.ALL.keys() - probes.UNSEEN))
@@ -34,7 +37,7 @@ def test_a_barrier_that_is_down_is_noticed(bubblewrap, monkeypatch, barrier):
     if barrier == barriers.USER and not syscalls.is_privileged():
         pytest.skip("only root changes its user")
     monkeypatch.setattr(barriers, "DOWN", frozenset({barrier}))
-    # onnxruntime maps a database of its own in the warm parent.
+    # onnxruntime maps a database of its own in the zygote.
     imports = ("onnxruntime",) if barrier == barriers.OWN_MEMORY else ()
     assert barrier in found(imports)
 

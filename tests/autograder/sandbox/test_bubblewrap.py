@@ -1,4 +1,4 @@
-"""Each wall, and an attempt to get through it."""
+"""Each barrier of the sandbox, and an attempt to get through it."""
 
 import os
 import socket
@@ -9,8 +9,8 @@ import pytest
 
 from autograder.sandbox import syscalls, wire
 from autograder.sandbox.bubblewrap import environment
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -95,24 +95,9 @@ def test_nothing_of_the_home_folder_but_python_is_there(student):
 @pytest.mark.parametrize(
     "folder",
     [
-        "/",
-        "/course",
-        "/course/beyond",
-        "/course/autograder/engine",
-        "/usr",
-        "/usr/lib",
-        "/etc",
-        "/dev",
-        "/dev/pts",
-        "/behind",
-        "/proc",
-        "/proc/sys/kernel",
-        "/bin",
-        "/home",
-        "/var/tmp",
-        sys.prefix,
-        sys.base_prefix,
-        os.path.dirname(os.__file__),
+        *("/", "/course", "/course/beyond", "/course/autograder/sandbox", "/usr", "/usr/lib"),
+        *("/etc", "/dev", "/dev/pts", "/shadowed", "/proc", "/proc/sys/kernel", "/bin", "/home"),
+        *("/var/tmp", sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)),
     ],
 )
 def test_nothing_can_be_written_outside_scratch(student, folder):
@@ -152,7 +137,7 @@ def test_nothing_can_be_mounted_or_made_writable(student):
         assert list(student.call("tried", *request)) == not_permitted
     assert student.fails("os.mknod('sda', 0o60666, os.makedev(8, 0))") == "PermissionError"
     for path in ("kernel/hostname", "kernel/core_pattern", "kernel/pid_max", "kernel/shmall"):
-        assert student.fails(f"open('/proc/sys/{path}', 'w')") in ("OSError", "PermissionError")
+        assert student.fails(f"open('/proc/sys/{path}', 'w')") == "OSError"
     assert student.fails("open('/proc/sysrq-trigger', 'w')") in (
         "PermissionError",
         "FileNotFoundError",
@@ -169,7 +154,9 @@ def test_no_privilege_is_left_or_can_be_had(student):
     assert set(fields["Groups"].split()) <= {"65534", "1000"}
     student.run("import os, ctypes\nlibc = ctypes.CDLL(None, use_errno=True)")
     for call in ("os.setuid(0)", "os.setgid(0)", "os.setgroups([0])", "os.setresuid(0, 0, 0)"):
-        assert student.fails(call) in ("PermissionError", "OSError")
+        # 0 is no number of the namespace's, and groups may not be set at all.
+        expected = "PermissionError" if "setgroups" in call else "OSError"
+        assert student.fails(call) == expected, call
     # User, mount, PID and network namespaces, alone and within a new user namespace.
     for flags in (0x10000000, 0x00020000, 0x20000000, 0x40000000, 0x10000000 | 0x00020000):
         assert student.text(f"print(libc.unshare({flags}))") == "-1\n"
@@ -204,7 +191,7 @@ def test_limits_can_not_be_lifted(student):
     student.run("import resource as r")
     for name in ("AS", "NPROC", "FSIZE", "NOFILE", "CPU"):
         lift = f"r.setrlimit(r.RLIMIT_{name}, (r.RLIM_INFINITY, r.RLIM_INFINITY))"
-        assert student.fails(lift) in ("ValueError", "PermissionError", "OSError")
+        assert student.fails(lift) == "ValueError"
 
 
 def test_it_has_its_socket_and_no_other_descriptor(student):
@@ -245,7 +232,7 @@ def test_every_namespace_is_its_own(student, parent, talk):
 
 def test_nothing_is_left_for_the_next_submission(bubblewrap, talk):
     syscalls.new_session_keyring()  # as a login does: then every child would inherit it
-    with WarmParent(limits=Limits()) as parent:
+    with ZygoteClient(limits=SandboxLimits()) as parent:
         _leave_and_find(parent, talk)
 
 
@@ -284,9 +271,13 @@ def _leave_and_find(parent, talk):
     "forged",
     [b"\2\0\0\0NN", b"\1\0\0\0N", b"\xff\xff\xff\xff", b"\1\0\0\0\xff", b"\x10\0\0\0"],
 )
-def test_a_forged_frame_breaks_only_its_own_door(student, parent, forged):
-    with pytest.raises((wire.WireError, AssertionError, TypeError)):
+def test_a_forged_frame_breaks_only_its_own_channel(student, parent, forged):
+
+    def ask_twice():
         student.ask("run", "c", f"import os\nos.write(3, {forged!r})", 5.0, 1, seconds=1)
         student.ask("value", "os", seconds=1)
+
+    with pytest.raises((wire.WireError, AssertionError, TypeError)):
+        ask_twice()
     assert parent.alive
     assert student.child.end() == "ended by us"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.sandbox.cgroups import Group, candidates
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.cgroups import Cgroup, candidates
+from autograder.sandbox.limits import SandboxLimits
 
 ALL = {"memory", "pids", "cpu"}
 
@@ -73,8 +73,8 @@ def test_what_a_group_is_given(tmp_path, monkeypatch, version, files, written):
     monkeypatch.setattr(os, "mkdir", with_files)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        bases = [(folder, version, ("memory", "pids", "cpu"))]
-        group = Group(bases, "g", Limits(processes=9, cores=2, memory_bytes=1 << 30))
+        parents = [(folder, version, ("memory", "pids", "cpu"))]
+        group = Cgroup(parents, "g", SandboxLimits(processes=9, cores=2, memory_bytes=1 << 30))
         group.enter()
         assert not group.ran_out_of_memory()
         (tmp_path / "g" / "memory.events").write_text("low 0\noom 2\noom_kill 1\n")

@@ -23,7 +23,7 @@ def test_a_machine_without_bubblewrap(monkeypatch):
         raise SandboxUnavailable("Grading needs bubblewrap; install it.")
 
     monkeypatch.setattr(module, "find_bwrap", nowhere)
-    monkeypatch.setattr(module, "WarmParent", nowhere)
+    monkeypatch.setattr(module, "ZygoteClient", nowhere)
     findings = {one.name: one for one in doctor()}
     assert not can_grade(list(findings.values()))
     assert "install" in findings["bubblewrap"].text

@@ -49,13 +49,13 @@ AS_AN_ORDINARY_USER = """
 import sys
 from tests.autograder.sandbox.conftest import LIMITS, Talk
 from autograder.sandbox import syscalls
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.zygote_client import ZygoteClient
 from autograder.sandbox import probes
-assert not kernel.is_privileged()
-with WarmParent(limits=LIMITS) as parent, parent.fork() as one, parent.fork() as other:
-    print([look.hole for look in probes.holes(one.socket, other.socket, LIMITS)])
+assert not syscalls.is_privileged()
+with ZygoteClient(limits=LIMITS) as parent, parent.fork() as one, parent.fork() as other:
+    print([probe.hole for probe in probes.failing_probes(one.socket, other.socket, LIMITS)])
 for source in sys.argv[1:]:
-    with WarmParent(limits=LIMITS) as parent, parent.fork() as one, parent.fork() as other:
+    with ZygoteClient(limits=LIMITS) as parent, parent.fork() as one, parent.fork() as other:
         print(int(Talk(one).text(source)), int(Talk(other).text(source)))
 """
 

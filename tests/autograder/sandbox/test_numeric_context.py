@@ -5,10 +5,10 @@ import decimal
 import pytest
 import torch
 
-from autograder.judge.rpc import Door
+from autograder.judge.rpc import RpcChannel
 from autograder.sandbox import numeric_context
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 
 
 @pytest.fixture(autouse=True)
@@ -22,20 +22,20 @@ def _as_before():
 
 def test_settings_come_from_cells_and_calls(bubblewrap):
     imports = ("numpy", "torch", "beyond.checks")
-    with WarmParent(limits=Limits(), imports=imports) as parent, parent.fork() as child:
-        door = Door(child.socket, call_seconds=60)
+    with ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent, parent.fork() as child:
+        channel = RpcChannel(child.socket, call_seconds=60)
         source = (
             "import decimal, torch\ntorch.set_default_dtype(torch.float64)\n"
             "decimal.getcontext().prec = 50\nweight = torch.eye(2)\n"
             "def product(x):\n    return x @ weight\n"
             "def narrow():\n    torch.set_default_dtype(torch.float32)\n    return 1"
         )
-        assert door.run("c", source, 30, 1).error is None
+        assert channel.run("c", source, 30, 1).error is None
         assert decimal.getcontext().prec == 50
         right = torch.tensor([[0.5, 2.0]])
         assert right.dtype is torch.float64
-        assert torch.allclose(door.call("product", [right], {}), right)
-        assert door.call("narrow", [], {}) == 1
+        assert torch.allclose(channel.call("product", [right], {}), right)
+        assert channel.call("narrow", [], {}) == 1
         assert torch.get_default_dtype() is torch.float32
 
 

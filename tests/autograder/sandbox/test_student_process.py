@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from autograder.sandbox.limits import Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 
 
 def test_a_cell_shows_its_last_value_and_what_it_prints_in_order(student):
@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_numbers(parent, talk):
 def test_figures_and_tensors(bubblewrap, talk):
     pytest.importorskip("torch")
     imports = ("numpy", "torch", "matplotlib.pyplot", "beyond.checks", "no_such_module")
-    with WarmParent(limits=Limits(), imports=imports) as parent:
+    with ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent:
         assert parent.missing == ("no_such_module",)
         with parent.fork(seed=3) as child:
             student = talk(child)
@@ -178,7 +178,8 @@ def test_the_limit_is_told_by_the_timer(student):
     error, _outputs = student.run("raise TimeoutError('this took more than 9 seconds')")
     assert (error[0], error[3]) == ("TimeoutError", False)
     student.run(
-        "def f():\n    try:\n        while True:\n            pass\n    except TimeoutError:\n        raise KeyError(1)"
+        "def f():\n    try:\n        while True:\n            pass\n"
+        "    except TimeoutError:\n        raise KeyError(1)"
     )
     reply = student.ask("call", "f", [], {}, 0.2)
     assert (reply[:2], reply[4]) == (["error", "KeyError"], True)
@@ -187,10 +188,12 @@ def test_the_limit_is_told_by_the_timer(student):
 
 def test_honest_values_become_plain(student):
     student.run(
-        "from collections import deque\nfrom fractions import Fraction\nfrom typing import NamedTuple\n"
+        "from collections import deque\nfrom fractions import Fraction\n"
+        "from typing import NamedTuple\n"
         "class Bar(NamedTuple):\n    name: str\n    low: float\n"
         "def f(kind):\n"
-        "    return {'bar': Bar('a', 1.5), 'half': Fraction(1, 2), 'rows': deque([1]), 'lazy': (x for x in 'ab')}[kind]\n"
+        "    return {'bar': Bar('a', 1.5), 'half': Fraction(1, 2), 'rows': deque([1]),\n"
+        "            'lazy': (x for x in 'ab')}[kind]\n"
         "lazy = (x for x in [1, 2])"
     )
     assert student.call("f", "half") == Fraction(1, 2)

@@ -1,4 +1,4 @@
-"""What the filter refuses, and what honest notebooks go on doing behind it."""
+"""What the filter refuses, and what honest notebooks go on doing under it."""
 
 import errno
 import socket
@@ -7,7 +7,7 @@ import pyseccomp
 import pytest
 
 from autograder.sandbox import syscall_policy
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.zygote_client import ZygoteClient
 
 LIBC = """
 import ctypes, errno, fcntl, os, socket, sys
@@ -31,8 +31,8 @@ def number(name):
 
 @pytest.fixture(scope="module")
 def roomy(bubblewrap):
-    """A warm parent with the usual limits, in which honest notebooks have room."""
-    with WarmParent(imports=("numpy",)) as parent:
+    """A zygote with the usual limits, in which honest notebooks have room."""
+    with ZygoteClient(imports=("numpy",)) as parent:
         yield parent
 
 
@@ -230,7 +230,7 @@ def test_no_bit_crosses_through_a_file_that_all_can_read(roomy, talk, path, how)
 
 
 def test_no_bit_crosses_through_times_or_counters(roomy, talk):
-    look = (
+    probe = (
         "import os\n"
         "def seen():\n"
         "    found = [os.stat(f'/dev/{n}')[7:] for n in ('null', 'zero', 'full', 'urandom')]\n"
@@ -251,7 +251,7 @@ def test_no_bit_crosses_through_times_or_counters(roomy, talk):
         "open(os.__file__).read()\n"
     )
     with roomy.fork() as one, roomy.fork() as other:
-        talk(other).run(look)
+        talk(other).run(probe)
         receiver = talk(other)
         before = receiver.text("print(seen())")
         talk(one).text(act)

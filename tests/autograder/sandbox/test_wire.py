@@ -14,7 +14,6 @@ import time
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar
 
 import numpy
 import pytest
@@ -278,7 +277,7 @@ class Lying:
         raise AssertionError("a student's method ran")
 
     __eq__ = __float__ = __len__ = __iter__ = __index__ = __array__
-    __array_interface__: ClassVar = {
+    __array_interface__ = {  # noqa: RUF012 - numpy reads a dict here
         "data": (1, False),
         "shape": (9,),
         "typestr": "<f8",
@@ -287,10 +286,12 @@ class Lying:
 
 
 class Same(type):
-    def __hash__(_self):
+    """A metaclass whose classes pretend to be int."""
+
+    def __hash__(cls):
         return hash(int)
 
-    def __eq__(_self, other):
+    def __eq__(cls, other):
         return True
 
 
@@ -543,12 +544,13 @@ CORPUS = [
 
 def assert_value_or_wire_error(data):
     try:
-        value = decode(data)
+        value, refusal = decode(data), None
     except WireError as error:
-        assert str(error).isprintable()  # noqa: PT017 - drawn input may do either
-        return
-    again = encode(value)
-    assert same(decode(again), value)
+        value, refusal = None, str(error)
+    if refusal is None:
+        assert same(decode(encode(value)), value)
+    else:
+        assert refusal.isprintable()
 
 
 @generous

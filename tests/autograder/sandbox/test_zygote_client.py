@@ -1,4 +1,4 @@
-"""The warm parent's life and end: nothing outlives it, nothing of a child outlives the child."""
+"""The zygote's life and end: nothing outlives it, nothing of a child outlives the child."""
 
 import os
 import shutil
@@ -11,24 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from autograder.sandbox import bubblewrap as walls_module
+from autograder.sandbox import bubblewrap as bubblewrap_module
 from autograder.sandbox import cgroups
 from autograder.sandbox.bubblewrap import environment, explained, find_bwrap
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.zygote_client import WarmParent, WarmParentDied
+from autograder.sandbox.limits import MIB, SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient, ZygoteDied
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
 
 
 def groups(prefix):
-    """The control groups that there are now for a warm parent's children."""
-    return [path for base in cgroups.find_bases() for path in base.path.glob(f"{prefix}-*")]
+    """The control groups that there are now for a zygote's children."""
+    return [
+        path for base in cgroups.find_parent_cgroups() for path in base.path.glob(f"{prefix}-*")
+    ]
 
 
 def inside(parent):
-    """The processes in the warm parent's PID namespace and those below it."""
+    """The processes in the zygote's PID namespace and those below it."""
     session = parent._process.pid
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
@@ -57,7 +59,7 @@ def until(condition, seconds=10.0):
 
 
 def test_closing_ends_everything(bubblewrap, talk):
-    parent = WarmParent(limits=Limits())
+    parent = ZygoteClient(limits=SandboxLimits())
     children = [parent.fork() for _ in range(3)]
     namespaces = [
         talk(child).text(
@@ -72,7 +74,7 @@ def test_closing_ends_everything(bubblewrap, talk):
     assert not parent.alive and inside(parent) == []
     assert groups(parent._group) == []
     assert [child.end() for child in children] == ["ended by us"] * 3
-    with pytest.raises(WarmParentDied):
+    with pytest.raises(ZygoteDied):
         parent.fork()
     parent.close()
 
@@ -90,7 +92,7 @@ def test_many_children_leave_nothing(parent, talk):
     open_before = len(os.listdir("/proc/self/fd"))
     for _ in range(25):
         parent.fork().end()
-    # By now the warm parent has rearranged its memory; its children work as before.
+    # By now the zygote has rearranged its memory; its children work as before.
     assert still_works(parent, talk)
     assert groups(parent._group) == []
     assert len(os.listdir("/proc/self/fd")) == open_before
@@ -100,7 +102,7 @@ def test_a_child_whose_owner_forgets_it_is_ended(parent, talk):
     child = parent.fork()
     talk(child).text("print(1)")
     probe = child.socket.dup()
-    child._leash.close()
+    child._lifetime.close()
     child.socket.close()
     probe.settimeout(5)
     assert probe.recv(1) == b""  # the other end closes because its process ends
@@ -124,23 +126,23 @@ def test_a_fork_of_the_worker_may_fork_children_and_closes_nothing(parent, talk)
         assert talk(child).text("print(3)") == "3\n"
 
 
-def test_a_killed_warm_parent_says_so_and_its_children_are_gone(bubblewrap, talk):
-    parent = WarmParent(limits=Limits())
+def test_a_killed_zygote_says_so_and_its_children_are_gone(bubblewrap, talk):
+    parent = ZygoteClient(limits=SandboxLimits())
     child = parent.fork()
     talk(child).text("print(1)")
     python = [pid for pid in inside(parent) if _command(pid).startswith(sys.executable.encode())]
     os.kill(min(python), signal.SIGKILL)
     assert until(lambda: not parent.alive)
-    with pytest.raises(WarmParentDied):
+    with pytest.raises(ZygoteDied):
         parent.fork()
-    assert child.end() == "the warm parent died"
+    assert child.end() == "the zygote died"
     assert until(lambda: inside(parent) == [])
     parent.close()
     assert groups(parent._group) == []
 
 
 def test_bubblewrap_killed_alone_leaves_nothing_either(bubblewrap, talk):
-    with WarmParent(limits=Limits()) as parent:
+    with ZygoteClient(limits=SandboxLimits()) as parent:
         child = parent.fork()
         os.kill(parent._process.pid, signal.SIGKILL)
         talk(child).text("print(1)")
@@ -156,10 +158,10 @@ def _command(pid):
 
 WORKER = """
 import os, sys, time
-from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.zygote_client import WarmParent
+from autograder.sandbox.limits import MIB, SandboxLimits
+from autograder.sandbox.zygote_client import ZygoteClient
 from autograder.sandbox import wire
-parent = WarmParent(limits=Limits())
+parent = ZygoteClient(limits=SandboxLimits())
 child = parent.fork()
 source = "import subprocess\\nsubprocess.Popen(['sleep', '99'], start_new_session=True)"
 wire.send_frame(child.socket, [1, "run", "c", source, 5.0, 1])
@@ -188,15 +190,15 @@ def test_nothing_outlives_a_worker_that_is_killed(bubblewrap):
 
 
 def test_groups_of_workers_that_are_long_gone_are_removed(monkeypatch):
-    bases = cgroups.find_bases()
+    bases = cgroups.find_parent_cgroups()
     if not bases:
         pytest.skip("no control group can be made here")
     left = bases[0].path / f"{cgroups.PREFIX}{2**22 + 5}-1-1"
     left.mkdir()
-    cgroups.remove_left_over(bases)
+    cgroups.remove_stale(bases)
     assert left.exists()  # it may be one that is being made right now, in another container
     monkeypatch.setattr(cgroups, "_STALE_SECONDS", -1)
-    cgroups.remove_left_over(bases)
+    cgroups.remove_stale(bases)
     assert not left.exists()
 
 
@@ -218,25 +220,25 @@ def test_the_packaged_bubblewrap_is_second_choice(monkeypatch, tmp_path):
     assert find_bwrap() == program
 
 
-def test_walls_that_can_not_be_raised_are_a_fault_with_advice(bubblewrap, monkeypatch):
-    monkeypatch.setattr(walls_module, "find_bwrap", lambda: Path("/bin/false"))
+def test_a_sandbox_that_can_not_be_set_up_is_a_fault_with_advice(bubblewrap, monkeypatch):
+    monkeypatch.setattr(bubblewrap_module, "find_bwrap", lambda: Path("/bin/false"))
     with pytest.raises(SandboxUnavailable, match="can't be set up"):
-        WarmParent()
+        ZygoteClient()
     said = "bwrap: No permissions to create a new namespace, likely because the kernel …"
     assert "apparmor_restrict_unprivileged_userns" in explained(said)
     assert "systempaths" in explained("bwrap: Can't mount proc on /newroot/proc: not permitted")
     assert "apparmor" not in explained("bwrap: execvp python: No such file or directory")
 
 
-def test_a_childs_wall_that_can_not_be_raised_is_a_fault(bubblewrap):
-    with WarmParent(limits=Limits(scratch_bytes=-5)) as parent:
+def test_a_childs_barrier_that_can_not_be_set_up_is_a_fault(bubblewrap):
+    with ZygoteClient(limits=SandboxLimits(scratch_bytes=-5)) as parent:
         with pytest.raises(SandboxUnavailable, match="mount tmpfs"):
             parent.fork()
         assert parent.alive
 
 
 def test_files_that_do_not_fit_are_no_fault_of_the_machine(bubblewrap):
-    with WarmParent(limits=Limits(scratch_bytes=1 << 20)) as parent:
+    with ZygoteClient(limits=SandboxLimits(scratch_bytes=1 << 20)) as parent:
         for files in (
             {"large": b"x" * (2 << 20)},
             {"a": b"", "a/b": b""},
@@ -254,12 +256,10 @@ def test_elsewhere_than_on_linux_it_names_the_container(monkeypatch):
         find_bwrap()
 
 
-def test_what_asks_for_a_temporary_folder_on_import_can_be_warmed(bubblewrap, talk):
+def test_what_asks_for_a_temporary_folder_on_import_can_be_preloaded(bubblewrap, talk):
     asks = "torch.export._trace"
-    with (
-        WarmParent(limits=Limits(memory_bytes=1024 * MIB), imports=(asks,)) as parent,
-        parent.fork(seed=1) as child,
-    ):
+    limits = SandboxLimits(memory_bytes=1024 * MIB)
+    with ZygoteClient(limits=limits, imports=(asks,)) as parent, parent.fork(seed=1) as child:
         student = talk(child)
         student.run("import sys, tempfile\nwith tempfile.TemporaryFile() as f: f.write(b'x')")
         assert student.text(f"print({asks!r} in sys.modules, tempfile.gettempdir())") == (
@@ -276,7 +276,7 @@ def test_hidden_folders_are_absent(bubblewrap, talk):
     folder = Path(socket.__file__).parent / "idlelib"
     if not folder.is_dir():
         folder = Path(socket.__file__).parent / "wsgiref"
-    with WarmParent(limits=Limits(), hidden=[folder]) as parent, parent.fork() as child:
+    with ZygoteClient(limits=SandboxLimits(), hidden=[folder]) as parent, parent.fork() as child:
         assert talk(child).text(f"import os\nprint(os.listdir({str(folder)!r}))") == "[]\n"
 
 
@@ -284,7 +284,7 @@ def test_hidden_folders_are_absent(bubblewrap, talk):
 def test_an_environment_within_a_hidden_folder_is_there_all_the_same(bubblewrap, talk):
     # As when the course lies under /usr/local with its environment inside.
     folder = Path(sys.prefix, "lib").resolve()
-    with WarmParent(limits=Limits(), hidden=[folder]) as parent, parent.fork() as child:
+    with ZygoteClient(limits=SandboxLimits(), hidden=[folder]) as parent, parent.fork() as child:
         assert talk(child).text("import os, numpy\nprint(numpy.arange(3).sum())") == "3\n"
         seen = talk(child).text(f"print(os.listdir({str(folder)!r}))")
         assert seen == f"['python{sys.version_info[0]}.{sys.version_info[1]}']\n"

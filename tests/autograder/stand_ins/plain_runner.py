@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from autograder.judge.job import CellOutcome, Job, Outcome
-from beyond.checks import listening
+from autograder.checks import listening
+from autograder.judge.job import CellOutcome, Job, JobOutcome
 
 
 def execute(cells) -> dict[str, CellOutcome]:
@@ -61,7 +61,7 @@ def run_submission(content: bytes) -> bytes:
     if runs and Path(runs).is_dir() and " " not in job.student:
         note = Path(runs) / f"{job.student}-{os.getpid()}-{time.monotonic_ns()}"
         note.touch()
-    return Outcome(execute(job.cells)).to_bytes()
+    return JobOutcome(execute(job.cells)).to_bytes()
 
 
 def fail_for_z(content: bytes) -> bytes:

@@ -82,5 +82,5 @@ def test_an_author_confirms_a_translation(course, kit):
         confirm_translation(course, korean, ["nix"])
     assert confirm_translation(course, korean, ["title"]) == ["title"]
     assert confirm_translation(course, korean) == []
-    with pytest.raises(UserError, match="isn't a translated master"):
+    with pytest.raises(UserError, match="isn't a translated source notebook"):
         confirm_translation(course, english)

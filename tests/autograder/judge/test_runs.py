@@ -1,15 +1,15 @@
-"""Words from the look with released tests, and of the other no more than a bit a hidden check."""
+"""Merge the visible run's outputs with one bit of the hidden run for each hidden check."""
 
 import pytest
 from hypothesis import given, strategies
 
+from autograder import checks
+from autograder.checks import MIME_TYPE
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines
 from autograder.judge.job import CellOutcome, CodeCell
-from autograder.judge.judge import ending_output, error_output
-from autograder.judge.looks import combined
-from beyond import checks
-from beyond.checks import MIME_TYPE
+from autograder.judge.judge import error_output, status_output
+from autograder.judge.runs import combine_runs
 
 TEST = """with check("seen"):
     assert f(1) == 1
@@ -54,11 +54,11 @@ def stopped(name="ValueError", message=""):
 
 
 def ended(status):
-    return CellOutcome([ending_output(status)], status)
+    return CellOutcome([status_output(status)], status)
 
 
 def both(seen, whole, cell=CELL):
-    return combined([cell], {cell.id: seen}, {cell.id: whole})[cell.id]
+    return combine_runs([cell], {cell.id: seen}, {cell.id: whole})[cell.id]
 
 
 def record(outcome):
@@ -72,11 +72,11 @@ def test_the_release_has_no_hidden_line():
     assert CELL.has_hidden_part and not CELL.released().has_hidden_part
 
 
-def test_what_a_student_shows_is_what_the_first_look_saw():
+def test_what_a_student_shows_is_what_the_visible_run_saw():
     assert both(printed("kept"), printed("secret"), OWN) == printed("kept")
 
 
-def test_visible_checks_are_those_of_the_first_look():
+def test_visible_checks_are_those_of_the_visible_run():
     seen = reported(one("seen", False, "kept"))
     whole = reported(one("seen", True), one("unseen", True, hidden=True))
     found = both(seen, whole)
@@ -87,7 +87,7 @@ def test_visible_checks_are_those_of_the_first_look():
     assert found.outputs[1]["ename"] == "CheckFailed"
 
 
-def test_hidden_checks_are_those_of_the_second():
+def test_hidden_checks_are_those_of_the_hidden_run():
     seen = reported(one("seen", True))
     whole = reported(one("seen", False, "secret"), one("unseen", False, hidden=True))
     found = both(seen, whole)
@@ -96,7 +96,7 @@ def test_hidden_checks_are_those_of_the_second():
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_missing_answer_is_told_only_if_the_first_look_knew_it(first):
+def test_a_missing_answer_is_told_only_if_the_visible_run_knew_it(first):
     """Else `return None` for one hidden input and not for another would be a third outcome."""
     seen = reported(one("seen", False, unanswered=first))
     whole = reported(
@@ -116,11 +116,11 @@ def test_a_hidden_part_that_stops_the_test_earns_nothing_and_quotes_nobody(whole
 
 
 @pytest.mark.parametrize("status", [CellStatus.DIED, CellStatus.TIMED_OUT, CellStatus.NOT_RUN])
-def test_a_cell_that_ended_in_the_first_look_has_ended(status):
+def test_a_cell_that_ended_in_the_visible_run_has_ended(status):
     assert both(ended(status), reported(one("unseen", True, hidden=True))).status is status
 
 
-def test_a_plain_test_earns_the_number_of_the_second_look():
+def test_a_plain_test_earns_the_number_of_the_hidden_run():
     plain = CodeCell(
         "t", 1, "test", "assert f(1)\n### BEGIN HIDDEN TESTS\nx\n### END HIDDEN TESTS\n2"
     )
@@ -153,7 +153,7 @@ wholes = strategies.one_of(
 
 
 @given(strategies.lists(strategies.sampled_from("abc"), max_size=4), wholes)
-def test_nothing_of_the_second_look_is_left_but_whether_hidden_checks_passed(names, whole):
+def test_nothing_of_the_hidden_run_is_left_but_whether_hidden_checks_passed(names, whole):
     seen = reported(*(one(name, True) for name in names)) if names else CellOutcome([])
     found = both(seen, whole)
     assert "SECRET" not in str(found)
