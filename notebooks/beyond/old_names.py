@@ -70,7 +70,7 @@ NAMES = {
     "beyond.edge.agreement.right_teams": "beyond.edge.agreement.count_right_teams",
     "beyond.edge.export.FORMS": "beyond.edge.export.VARIANTS",
     "beyond.edge.export.form": "beyond.edge.export.variant_folder",
-    "beyond.edge.measure.measure": "beyond.old_names.measure_engine",
+    "beyond.edge.measure.measure": "beyond.old_measure.measure_engine",
     "beyond.edge.session.Writer": "beyond.edge.session.CachedModel",
     "beyond.edge.translate.translate": "beyond.edge.translation.translate",
     "beyond.figures.GREY": "beyond.ui.figures.GRAY",
@@ -78,7 +78,7 @@ NAMES = {
     "beyond.figures.tornado": "beyond.cost.charts.tornado",
     "beyond.rounding.rounded": "beyond.small_models.quantization.quantized",
     "beyond.routing.coloured": "beyond.moe.routing.colored",
-    "beyond.speed.measure": "beyond.old_names.measure_torch",
+    "beyond.speed.measure": "beyond.old_measure.measure_torch",
     "beyond.token_viewer.Coloured": "beyond.small_models.token_viewer.ColoredTokens",
     "beyond.vision.viewer.Looking": "beyond.vision.viewer.VisionExplorer",
     "beyond.vision.viewer.look": "beyond.vision.viewer.explain",
@@ -182,22 +182,6 @@ def keep_old_arguments(dotted: str) -> Callable[[Callable[P, Returned]], Callabl
         return call
 
     return decorate
-
-
-def measure_torch(dtype: str, *args: Any, **options: Any) -> Any:
-    """Measure as `beyond.speed.measure` did: in PyTorch, the dtype first."""
-    from beyond.lm.benchmark import measure
-
-    return measure("torch", *args, dtype=dtype, **options)
-
-
-def measure_engine(engine: str, model: Any, **options: Any) -> Any:
-    """Measure as `beyond.edge.measure.measure` did: in PyTorch, the "model" is a dtype."""
-    from beyond.lm.benchmark import measure
-
-    if engine == "torch":
-        return measure(engine, dtype=model, **options)
-    return measure(engine, model, **options)
 
 
 class OldNames(MetaPathFinder, Loader):

@@ -70,3 +70,37 @@ def test_nothing_heavy_is_loaded_before_a_name_is_asked_for():
         f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_old_calls_of_a_measurement_work(monkeypatch):
+    from beyond.edge.measure import measure
+
+    from beyond import old_measure, speed
+
+    monkeypatch.setattr(old_measure, "measure", lambda *args, **options: (args, options))
+    assert speed.measure("bfloat16", "folder") == (("torch", "folder"), {"dtype": "bfloat16"})
+    assert measure("torch", "float32", new_tokens=9) == (
+        ("torch",),
+        {"dtype": "float32", "new_tokens": 9},
+    )
+    assert measure("onnx", "folder") == (("onnx", "folder"), {})
+
+
+def test_old_attributes_are_there():
+    from beyond import old_names
+
+    for dotted, renamed in old_names.ATTRIBUTES.items():
+        place, name = dotted.rsplit(".", 1)
+        cls = getattr(importlib.import_module(place), name)
+        fields = set(getattr(cls, "__dataclass_fields__", ()))
+        for old, new in renamed.items():
+            assert hasattr(cls, old), (dotted, old)
+            assert hasattr(cls, new) or new in fields or new == "capacity", (dotted, new)
+
+
+def test_an_old_argument_is_taken(monkeypatch):
+    from beyond.old_names import ARGUMENTS, keep_old_arguments
+
+    monkeypatch.setitem(ARGUMENTS, "somewhere.function", {"old": "new"})
+    function = keep_old_arguments("somewhere.function")(lambda *, new: new)
+    assert function(old=1) == function(new=1) == 1
