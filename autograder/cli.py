@@ -47,7 +47,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 REASONS_SHOWN = 4
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 # A wrong word on the command line. Typer carries a click of its own and names this class nowhere.
-UsageError = typer.BadParameter.__base__
+UsageError: Any = typer.BadParameter.__base__
 
 Assignment = Annotated[str, typer.Argument(help="The assignment's name, such as quiz.")]
 Students = Annotated[

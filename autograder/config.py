@@ -148,7 +148,7 @@ def _table(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} isn't TOML ({error}); mend that line.") from None
+        raise UserError(f"{path} isn't TOML ({error}); correct that line.") from None
     found = tool.get("autograder") if isinstance(tool, dict) else None
     if found is not None and not isinstance(found, dict):
         raise UserError(f"{path}: tool.autograder is no table; write {_TABLE}.")
@@ -169,19 +169,25 @@ _PLACES = (
 )
 
 
-def _checked(key: str, value: object, default: object, path: Path) -> Any:
-    """Return a setting's value as the field keeps it."""
+def _checked(key: str, value: Any, default: object, path: Path) -> Any:
+    """Return a setting's value as the field keeps it.
+
+    Raises:
+        UserError: it has another type, or can't be used.
+    """
+    kept: Any = value
+    parts: list[Any]
     if key == "environment":
-        kind, name = dict, "a table of strings"
-        parts = (
-            [one for pair in value.items() for one in pair] if isinstance(value, dict) else [None]
-        )
+        name, fits = "a table of strings", isinstance(value, dict)
+        parts = [one for pair in value.items() for one in pair] if fits else []
+        kept = tuple(value.items()) if fits else ()
     elif isinstance(default, tuple):
-        kind, name = tuple, "a list of strings"
-        parts = value if isinstance(value, list) else [None]
+        name, fits = "a list of strings", isinstance(value, list)
+        parts = value if fits else []
+        kept = tuple(parts)
     else:
-        kind, name, parts = str, "a string", [value]
-    if not all(isinstance(one, str) for one in parts):
+        name, fits, parts = "a string", True, [value]
+    if not fits or not all(isinstance(one, str) for one in parts):
         raise UserError(f"{path}: {key} in {_TABLE} has to be {name}.")
     for one in parts:
         if key in _PLAIN_NAMES and one and not _NAME.fullmatch(one):
@@ -194,9 +200,7 @@ def _checked(key: str, value: object, default: object, path: Path) -> Any:
             raise UserError(
                 f"{path}: {key} in {_TABLE} can't be {one!r}; name a place in the course's folder."
             )
-    if kind is dict:
-        return tuple(value.items())
-    return tuple(value) if kind is tuple else value
+    return kept
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ training sentence in another dressing, but both come from the same writer, so a 
 messages would be harder than these.
 """
 
-# ruff: noqa: E501 - a sentence and its translation stay on one line
-
 from __future__ import annotations
 
 import json

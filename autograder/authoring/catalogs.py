@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
@@ -68,7 +69,7 @@ def domains(course: Course) -> list[TextDomain]:
 
 
 def check_texts(source: str) -> Iterator[str]:
-    """The texts of a test cell that a student may read: names, hints and assert messages."""
+    """Yield the texts of a test cell that a student may read: names, hints, assert messages."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -76,16 +77,18 @@ def check_texts(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "check":
             texts = node.args[:1] + [word.value for word in node.keywords if word.arg == "hint"]
-            yield from (text.value for text in texts if _is_text(text))
-        elif isinstance(node, ast.Assert) and node.msg is not None and _is_text(node.msg):
-            yield node.msg.value
+            yield from filter(None, map(_literal, texts))
+        elif isinstance(node, ast.Assert) and node.msg is not None:
+            yield from filter(None, [_literal(node.msg)])
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _literal(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None
 
 
-def _extracted(method: str, content: bytes, options: dict | None = None) -> Iterator[str]:
+def _extracted(method: str, content: bytes, options: dict[str, Any] | None = None) -> Iterator[str]:
     for _line, message, _comments, _context in extract(
         method, io.BytesIO(content), keywords=_KEYWORDS, options=options or {}
     ):
@@ -129,8 +132,8 @@ def _spoken(source: str) -> Iterator[str]:
         return
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
     for call in calls:
-        if getattr(call.func, "id", None) in _KEYWORDS and _is_text(call.args[0]):
-            yield call.args[0].value
+        if getattr(call.func, "id", None) in _KEYWORDS:
+            yield from filter(None, [_literal(call.args[0])])
 
 
 def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catalog:
@@ -149,7 +152,7 @@ def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catal
         merged.add(
             text,
             known.string if known else "",
-            locations=[(place, None) for place in sorted(texts[text])],
+            locations=[(place, 0) for place in sorted(texts[text])],
             flags=flags,
         )
     return merged
@@ -203,7 +206,7 @@ def untranslated(course: Course) -> dict[Path, list[str]]:
         texts = messages(course, domain) if paths else {}
         for path in paths:
             merged = _merged(domain, path, texts)
-            lacking = [m.id for m in merged if m.id and (not m.string or m.fuzzy)]
+            lacking = [str(m.id) for m in merged if m.id and (not m.string or m.fuzzy)]
             if lacking:
                 result[path] = lacking
     return result

@@ -93,7 +93,7 @@ def _parse(content: bytes, name: str) -> NotebookNode:
     import nbformat
     from nbformat import from_dict
 
-    notebook: NotebookNode = from_dict(data)  # type: ignore[no-untyped-call]  # nbformat has no types
+    notebook: NotebookNode = from_dict(data)
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
@@ -167,7 +167,7 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     """
     import nbformat
 
-    text: str = nbformat.writes(notebook, 4)  # type: ignore[no-untyped-call]  # nbformat has no types
+    text: str = nbformat.writes(notebook, 4)
     return (text + "\n").encode("utf-8", "replace")
 
 

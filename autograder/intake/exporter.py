@@ -51,9 +51,7 @@ class SandboxedExporter(NotebookExporter):
             os.close(descriptor)
         submission = read if isinstance(read, Submission) else Submission()
         exporter: Any = self  # nbconvert's methods have no types
-        notebook: NotebookNode = from_dict(  # type: ignore[no-untyped-call]  # nor has nbformat's
-            to_notebook(submission, cells)
-        )
+        notebook: NotebookNode = from_dict(to_notebook(submission, cells))
         resources = exporter._init_resources(resources)
         resources["metadata"]["name"] = path.stem
         resources["metadata"]["path"] = str(path.parent)

@@ -377,7 +377,7 @@ def is_student_cell(cell: NotebookNode) -> bool:
     return is_solution(cell) or cell.id.startswith(f"{_OWN}-")
 
 
-class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+class Rebuild(NbGraderPreprocessor):
     """Rebuild the submission as the first step of autograding, for Formgrader's button.
 
     Its input is what the sandboxed reader made of the submission (`exporter`).

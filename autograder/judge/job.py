@@ -337,7 +337,7 @@ class JobOutcome:
                 one = self.cells[cell.id]
                 outputs = (judged_output(claim, number) for claim in one.outputs)
                 kept = [output for output in outputs if output]
-                cell.outputs = from_dict(kept)  # type: ignore[no-untyped-call]  # nbformat has no types
+                cell.outputs = from_dict(kept)
                 cell.execution_count = None if one.status is CellStatus.NOT_RUN else number
                 if one.status is not CellStatus.RAN:
                     cell.metadata = copy.deepcopy(cell.metadata)

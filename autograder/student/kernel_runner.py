@@ -23,7 +23,7 @@ TIMED_OUT, DIED, NOT_RUN = (
 )
 
 
-class ExecuteSubmission(Execute):  # type: ignore[misc]  # nbgrader has no types
+class ExecuteSubmission(Execute):
     """Execute every cell; after a dead kernel or a second time-out, skip the rest.
 
     A cell that wasn't run gets an error output named `NotRun`, so it can't pass for a test
@@ -77,7 +77,7 @@ def _note(cell: NotebookNode, status: CellStatus) -> None:
 
 
 def _error(name: str, value: str) -> NotebookNode:
-    output: NotebookNode = new_output(  # type: ignore[no-untyped-call]  # nbformat has no types
+    output: NotebookNode = new_output(
         "error", ename=name, evalue=value, traceback=[f"{name}: {value}"]
     )
     return output

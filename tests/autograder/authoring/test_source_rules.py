@@ -13,7 +13,10 @@ def language_cell_source(code):
 
 
 def said(notebook, code="en"):
-    return [f"{one.cell} {one.text}" for one in notebook_problems(notebook, code, language_cell_source(code))]
+    return [
+        f"{one.cell} {one.text}"
+        for one in notebook_problems(notebook, code, language_cell_source(code))
+    ]
 
 
 def cell(notebook, name):
@@ -40,7 +43,9 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
     notebook.cells[2].pop("id")
     path = tmp_path / "mini.ipynb"
     path.write_text(json.dumps(notebook))
-    texts = [f"{one.cell} {one.text}" for one in file_problems(path, "en", language_cell_source("en"))]
+    texts = [
+        f"{one.cell} {one.text}" for one in file_problems(path, "en", language_cell_source("en"))
+    ]
     assert "title has an id that 2 cells share" in texts
     assert "None has no id for its cell 3; save it from JupyterLab" in texts
 

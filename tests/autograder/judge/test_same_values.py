@@ -379,7 +379,10 @@ def kernel():
 @pytest.fixture(scope="module")
 def channel(bubblewrap):
     imports = ("numpy", "torch", "beyond.checks")
-    with ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent, parent.fork() as child:
+    with (
+        ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent,
+        parent.fork() as child,
+    ):
         found = RpcChannel(child.socket, call_seconds=60)
         assert found.run("c", STUDENT, 30, 1).error is None
         yield found

@@ -22,7 +22,10 @@ def _as_before():
 
 def test_settings_come_from_cells_and_calls(bubblewrap):
     imports = ("numpy", "torch", "beyond.checks")
-    with ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent, parent.fork() as child:
+    with (
+        ZygoteClient(limits=SandboxLimits(), imports=imports, packages=("beyond",)) as parent,
+        parent.fork() as child,
+    ):
         channel = RpcChannel(child.socket, call_seconds=60)
         source = (
             "import decimal, torch\ntorch.set_default_dtype(torch.float64)\n"
