@@ -271,7 +271,7 @@ def test_a_fault_of_one_submission_stays_there(three, name, monkeypatch):
     result = feedback(three, "mini")
     assert others(three) == before and set(result.failed) == {"eve"} and len(result) == 3
     page = (three.feedback / "eve" / "mini" / "mini.html").read_text(encoding="utf-8")
-    assert "6 / 6" in page and "Your notebook is not shown here" in page
+    assert "6 / 6" in page and "Your notebook isn't shown here" in page
     assert "\n" not in result.failed["eve"] and result.failed["eve"].startswith("eve got points")
 
 
