@@ -71,13 +71,13 @@ def for_files(places: Iterable[Path]) -> tuple[str, ...]:
     Nor does it need anything if everybody may go there, and to where Python loads modules from.
     """
     places = list(places)
-    ways = {Path(one).resolve() for one in (*places, *sys.path)}
+    ways = {one.resolve() for one in (*places, *map(Path, sys.path))}
     ways |= {above for way in ways for above in way.parents}
     is_free = all(map(_is_open, ways)) and all(map(_is_ours, _entries(places)))
     return () if is_free else FILES_OF_OTHERS
 
 
-def _entries(places: Iterable[Path]) -> Iterator[str | os.DirEntry]:
+def _entries(places: Iterable[Path]) -> Iterator[str | os.DirEntry[str]]:
     there = [str(one) for one in places if one.exists()]
     yield from there
     left = [one for one in there if os.path.isdir(one)]
@@ -98,7 +98,7 @@ def _is_open(folder: Path) -> bool:
     return status.st_uid == os.geteuid() or bool(status.st_mode & 0o001) or not folder.is_dir()
 
 
-def _is_ours(entry: str | os.DirEntry) -> bool:
+def _is_ours(entry: str | os.DirEntry[str]) -> bool:
     status = os.lstat(entry)
     return status.st_uid == os.geteuid()
 
