@@ -83,7 +83,9 @@ UNSEEN: dict[str, str] = {
 
 UNSEEN_WHERE: dict[str, tuple[str, str, str]] = {
     "calls: kernel log": (
-        "/proc/sys/kernel/dmesg_restrict", "1", "this kernel keeps its log to root by itself",
+        "/proc/sys/kernel/dmesg_restrict",
+        "1",
+        "this kernel keeps its log to root by itself",
     ),
 }
 """Walls that no case misses where this setting of the kernel has this value, and why."""
