@@ -71,7 +71,7 @@ def for_files(places: Iterable[Path]) -> tuple[str, ...]:
     Nor does it need anything if everybody may go there, and to where Python loads modules from.
     """
     places = list(places)
-    ways = {one.resolve() for one in (*places, *map(Path, sys.path))}
+    ways = {Path(one).resolve() for one in (*map(str, places), *sys.path)}
     ways |= {above for way in ways for above in way.parents}
     is_free = all(map(_is_open, ways)) and all(map(_is_ours, _entries(places)))
     return () if is_free else FILES_OF_OTHERS
