@@ -81,6 +81,24 @@ UNSEEN: dict[str, str] = {
 }
 """Walls that no case here misses, and why."""
 
+UNSEEN_WHERE: dict[str, tuple[str, str, str]] = {
+    "calls: kernel log": (
+        "/proc/sys/kernel/dmesg_restrict",
+        "1",
+        "this kernel keeps its log to root by itself",
+    ),
+}
+"""Walls that no case misses where this setting of the kernel has this value, and why."""
+
+
+def hidden_here(wall: str) -> str:
+    """Why a wall that falls can't be missed on this machine; empty if it can."""
+    if wall in UNSEEN_WHERE:
+        setting, value, why = UNSEEN_WHERE[wall]
+        if Path(setting).is_file() and Path(setting).read_text().strip() == value:
+            return f"{why} ({setting} is {value})"
+    return ""
+
 
 def registry() -> dict[str, str]:
     """Every wall by name; empty where this autograder has no registry of them."""
@@ -113,8 +131,10 @@ def main() -> int:
             attacks = [cases[name] for name in GUARDS.get(wall, ())]
             suite = Suite(house, attacks, listeners, down)
             missed = [one.name for one in attacks if suite.result(one).faults]
-            print(f"{wall}: {', '.join(missed) or 'NOBODY MISSES IT'}", flush=True)
-            if not missed:
+            hidden = hidden_here(wall) if not missed else ""
+            said = f"can't be missed here: {hidden}" if hidden else "NOBODY MISSES IT"
+            print(f"{wall}: {', '.join(missed) or said}", flush=True)
+            if not missed and not hidden:
                 unmissed.append(wall)
     print(f"{len(unmissed)} walls without a test." if unmissed else "Every wall is missed.")
     return 1 if unmissed else 0

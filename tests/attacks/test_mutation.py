@@ -22,6 +22,7 @@ def test_every_guard_is_a_case():
     assert named <= set(families.by_name())
     assert all(mutation.GUARDS.values())
     assert set(mutation.COVERED_BY) <= set(mutation.GUARDS)
+    assert set(mutation.UNSEEN_WHERE) <= set(mutation.GUARDS)
 
 
 def test_a_wall_is_down_in_every_process(tmp_path):

@@ -1,6 +1,7 @@
 """Whatever a student hands in, its page comes within its bounds and everybody else's comes too."""
 
 import base64
+import html
 import itertools
 import json
 import os
@@ -270,8 +271,8 @@ def test_a_fault_of_one_submission_stays_there(three, name, monkeypatch):
     FAULTS[name](graded(three, "eve"))
     result = feedback(three, "mini")
     assert others(three) == before and set(result.failed) == {"eve"} and len(result) == 3
-    page = (three.feedback / "eve" / "mini" / "mini.html").read_text(encoding="utf-8")
-    assert "6 / 6" in page and "Your notebook is not shown here" in page
+    page = html.unescape((three.feedback / "eve" / "mini" / "mini.html").read_text("utf-8"))
+    assert "6 / 6" in page and "Your notebook isn't shown here" in page
     assert "\n" not in result.failed["eve"] and result.failed["eve"].startswith("eve got points")
 
 
