@@ -29,18 +29,17 @@ class Routing(NamedTuple):
     experts: Tensor  # [T, k], the chosen experts' numbers, the best first
 
 
-def top_k(logits: Tensor, k: int, renormalize: bool = True) -> tuple[Tensor, Tensor]:
+def top_k(logits: Tensor, k: int, renormalise: bool = True) -> tuple[Tensor, Tensor]:
     """Return the k most probable experts of each token, and their weights.
 
     Args:
         logits: [T, E].
         k: experts for each token, 1 to E.
-        renormalize: divide the weights by their sum, so that they add up to 1.
         renormalise: divide the k probabilities by their sum, so that they add up to 1 (Mixtral);
             otherwise they stay what the softmax over all experts gave (OLMoE, Switch).
     """
     weights, experts = logits.softmax(-1).topk(k, dim=-1)
-    if renormalize:
+    if renormalise:
         weights = weights / weights.sum(-1, keepdim=True)
     return weights, experts
 
@@ -82,13 +81,13 @@ class MoELayer(nn.Module):
         hidden: int,
         experts: int,
         k: int,
-        renormalize: bool = True,
+        renormalise: bool = True,
         choose: Choice | None = None,
     ) -> None:
         super().__init__()
         if not 1 <= k <= experts:
             raise ValueError(f"A token uses 1 to {experts} experts, not {k}.")
-        self.choose = choose or partial(top_k, k=k, renormalize=renormalize)
+        self.choose = choose or partial(top_k, k=k, renormalise=renormalise)
         self.router = nn.Linear(dim, experts, bias=False)
         self.gate_up = nn.Parameter(torch.randn(experts, 2 * hidden, dim) * dim**-0.5)
         self.down = nn.Parameter(torch.randn(experts, dim, hidden) * hidden**-0.5)

@@ -42,7 +42,7 @@ def test_tokens(cells, names):
 
 
 def test_prices(cells, names):
-    ratios = sorted(row.output / row.input for row in names["catalogue"]())
+    ratios = sorted(row.output / row.input for row in names["catalog"]())
     assert len(ratios) == 9
     assert [round(ratio, 6) for ratio in ratios[:1]] == [1] and 3 <= ratios[1] <= ratios[-1] <= 5
     gpt4o, mini = names["gpt4o"], names["mini"]
