@@ -48,7 +48,7 @@ def translate(course: Course, path: Path, to: str) -> Translated:
     if to not in known:
         raise UserError(f"There is no language {to!r}; choose one of: {', '.join(known)}.")
     own = notebook_io.read(path)
-    now = notebook_io.language_of(own)
+    now = notebook_io.language_of(own) or course.source_language
     target_path = _counterpart(course, own, to)
     origin_path = _counterpart(course, own, now)
     if target_path is None or origin_path is None:

@@ -1,5 +1,6 @@
 """The command: help on every verb, exit codes that mean something, one sentence for an error."""
 
+import os
 import subprocess
 import sys
 
@@ -26,9 +27,17 @@ VERBS = [
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run the command in this process; returns (exit code, stdout, stderr)."""
+    """Run the command and return (exit code, stdout, stderr), in this process where it can be.
+
+    As root, two commands give root up for good, which the tests after this one still need.
+    """
 
     def call(*words):
+        if words and words[0] in ("grade", "feedback"):
+            command = [sys.executable, "-m", "autograder", *map(str, words)]
+            environment = {**os.environ, "COLUMNS": "200"}
+            done = subprocess.run(command, capture_output=True, text=True, env=environment)
+            return done.returncode, done.stdout, done.stderr
         monkeypatch.setattr(sys, "argv", ["autograder", *map(str, words)])
         code = 0
         try:

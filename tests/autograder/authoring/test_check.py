@@ -80,7 +80,7 @@ def test_an_output_a_random_id_and_a_boundary_fault(course, said):
     notebook_io.write(path, notebook)
     texts = " | ".join(said())
     assert "source/en/mini/mini.ipynb: imports has stored output" in texts
-    assert "source/en/mini/mini.ipynb: 3f2a91bc has an id that says nothing" in texts
+    assert "source/en/mini/mini.ipynb: 3f2a91bc has an id that isn't descriptive" in texts
     assert "source/en/mini/mini.ipynb: a-test doesn't end with report()" in texts
 
 
@@ -135,7 +135,7 @@ def test_an_unreadable_master_is_a_sentence(course):
 
 
 def test_a_folder_without_sources_is_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="no source/en"):
+    with pytest.raises(UserError, match="no sources"):
         check(Course(tmp_path))
 
 

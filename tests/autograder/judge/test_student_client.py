@@ -7,6 +7,7 @@ from autograder.checks import MIME_TYPE
 from autograder.core.notebook_io import is_test
 from autograder.grading.result import graded_cells
 from autograder.grading.scoring import score_cell
+from autograder.namespace import entries
 from tests.conftest import ROOT
 from tests.one_job import execute
 
@@ -84,7 +85,7 @@ def test_a_cell_that_never_ends_costs_no_other(source, status):
         asks("h", "h() == 6"),
     )
     assert found == {"g-test": 1, "h-test": 1}
-    assert done.notebook.cells[3].metadata["beyond"]["status"] == status
+    assert entries(done.notebook.cells[3])["status"] == status
 
 
 def test_the_other_checks_of_the_cell_count():
