@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from autograder import i18n
 from autograder.errors import EnvironmentFault, UserError
-from autograder.namespace import accept
+from autograder.notebook_metadata import accept
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook

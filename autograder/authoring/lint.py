@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
-from autograder import namespace
+from autograder import notebook_metadata
 from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
@@ -48,7 +48,7 @@ def lint(notebook: NotebookNode) -> list[CellProblem]:
         else:
             texts = _read_only_cell_problems(cell, tree, names)
         found.extend(CellProblem(cell.id, text) for text in dict.fromkeys(texts))
-    found.extend(_unmarked_choice_questions(cells, namespace.used_in(notebook)))
+    found.extend(_unmarked_choice_questions(cells, notebook_metadata.used_in(notebook)))
     return found
 
 
@@ -65,7 +65,7 @@ def _unmarked_choice_questions(
         if is_solution(cell):
             answers |= _constant_answers(tree)
     for cell, tree in cells:
-        if not is_test(cell) or "choice" in namespace.entries(cell):
+        if not is_test(cell) or "choice" in notebook_metadata.entries(cell):
             continue
         used = used_in(cell.source)
         names = [

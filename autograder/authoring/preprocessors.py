@@ -7,7 +7,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.core.notebook_io import is_explanation
-from autograder.namespace import remove
+from autograder.notebook_metadata import remove
 
 
 class DropExplanations(NbGraderPreprocessor):

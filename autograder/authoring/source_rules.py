@@ -22,7 +22,7 @@ from autograder.core.notebook_io import (
     is_test,
     parse,
 )
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 _DESCRIPTIVE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from autograder.authoring.problem import CellProblem
 from autograder.core.notebook_io import LANGUAGE_CELL, copied
-from autograder.namespace import entries, put, used_in
+from autograder.notebook_metadata import entries, put, used_in
 
 
 def digest(source: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.core.atomic_io import read_file, write_file
 from autograder.errors import UserError
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 # nbformat is imported where it is used: that takes a moment, in which `grade` starts its workers.
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbformat import NotebookNode
 
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 
 def shown_language(notebook: NotebookNode) -> str:

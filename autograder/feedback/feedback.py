@@ -19,7 +19,7 @@ from autograder.feedback.pool import RenderedPage, render_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.feedback.worker import PageJob
 from autograder.grading.coordinator import Progress
-from autograder.namespace import accepted
+from autograder.notebook_metadata import accepted
 
 
 @dataclass

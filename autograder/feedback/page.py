@@ -35,7 +35,7 @@ from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
 from autograder.grading.result import GradedCell, graded_cells
 from autograder.i18n import _, speaking
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 MAX_NOTES = 200
 """The most notes about a submission that are shown."""

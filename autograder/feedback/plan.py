@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id, is_explanation
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 
 @dataclass(frozen=True)

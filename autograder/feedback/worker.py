@@ -28,7 +28,7 @@ from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
-from autograder.namespace import accept
+from autograder.notebook_metadata import accept
 from autograder.sandbox.privileges import become
 
 CPU_SECONDS = 8

@@ -35,7 +35,7 @@ from autograder.grading.result_folder import (
     interrupted_folders,
 )
 from autograder.judge.job import imports_in, longest_job
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:

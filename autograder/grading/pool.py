@@ -29,7 +29,7 @@ from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, ParamSpec, TypeVar, cast
 
 from autograder.errors import EnvironmentFault
-from autograder.sandbox import launcher
+from autograder.sandbox import root_launcher
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -260,7 +260,7 @@ class _ForkServer:
 
     def __init__(self, preload: Callable[[], object] | None) -> None:
         self._preload = preload
-        self._process: _Spawned | launcher.Launched | launcher.Remote | None = None
+        self._process: _Spawned | root_launcher.Launched | root_launcher.Remote | None = None
         self._killed = False
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._start)  # so that it has preloaded before there is work
@@ -289,11 +289,11 @@ class _ForkServer:
     def _start(self) -> None:
         self._requests, theirs = multiprocessing.Pipe()
         with theirs:
-            launcher_socket = launcher.descriptor_for(FORK_SERVER)
+            launcher_socket = root_launcher.descriptor_for(FORK_SERVER)
             process = (
                 _Spawned(theirs)
                 if launcher_socket is None
-                else launcher.start(FORK_SERVER, [theirs.fileno(), launcher_socket])
+                else root_launcher.start(FORK_SERVER, [theirs.fileno(), launcher_socket])
             )
         self._process = process  # only now can it be killed; who tried before is heard here
         if self._killed:
@@ -364,20 +364,22 @@ class ForkServerKind:
         """Return it as it is: it runs no student code."""
         return self
 
-    def launch(self, descriptors: Sequence[int], _imports: tuple[str, ...]) -> launcher.Launched:
+    def launch(
+        self, descriptors: Sequence[int], _imports: tuple[str, ...]
+    ) -> root_launcher.Launched:
         """Start one.
 
         Args:
             descriptors: its pipe, and the socket to the launcher.
         """
-        return launcher.fork(descriptors, _serve_launched_forks)
+        return root_launcher.fork(descriptors, _serve_launched_forks)
 
 
 FORK_SERVER = ForkServerKind()
 
 
 def _serve_launched_forks(requests: int, launcher_socket: int) -> None:
-    launcher.connect(launcher_socket)
+    root_launcher.connect(launcher_socket)
     _serve_forks(Connection(requests), os.getppid())
 
 

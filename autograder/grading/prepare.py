@@ -42,7 +42,7 @@ from autograder.intake.submission import Submission
 from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
-from autograder.namespace import entries, put
+from autograder.notebook_metadata import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")

@@ -9,7 +9,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from autograder.config import Course
 from autograder.grading.coordinator import run_one
 from autograder.grading.privileges import KINDS
-from autograder.sandbox import launcher
+from autograder.sandbox import root_launcher
 
 
 class RunInSandbox(NbGraderPreprocessor):
@@ -25,6 +25,6 @@ class RunInSandbox(NbGraderPreprocessor):
         """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
         course = Course.of(self.config)
-        with launcher.running(KINDS, course.settings.packages, [str(course.root)]):
+        with root_launcher.running(KINDS, course.settings.packages, [str(course.root)]):
             results = run_one(course, names["student"], names["assignment"])
         return results[names["notebook"]], resources

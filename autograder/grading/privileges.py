@@ -10,7 +10,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from autograder.config import Course
-from autograder.sandbox import launcher, privileges
+from autograder.sandbox import privileges, root_launcher
 
 KINDS = (
     "autograder.judge.worker:STUDENTS",
@@ -37,7 +37,7 @@ def without_root(course: Course) -> Iterator[None]:
 def _without_root(
     folders: list[Path], packages: Sequence[str] = (), hidden: Sequence[str] = ()
 ) -> Iterator[int | None]:
-    with launcher.running(KINDS, packages, hidden) as pid:
+    with root_launcher.running(KINDS, packages, hidden) as pid:
         privileges.keep((*privileges.ENDING_OTHERS, *privileges.for_files(folders)))
         yield pid
 

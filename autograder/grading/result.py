@@ -18,7 +18,7 @@ from autograder.core.notebook_language import shown_language
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell, status_of, stopped
 from autograder.i18n import _
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 
 @dataclass(frozen=True)

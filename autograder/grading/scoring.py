@@ -20,7 +20,7 @@ from autograder.checks import is_shown, record_in, score
 from autograder.core.cell_status import CellStatus
 from autograder.core.notebook_io import copied, grader_metadata
 from autograder.i18n import _
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 
 @dataclass(frozen=True)

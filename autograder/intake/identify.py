@@ -32,7 +32,7 @@ from autograder.errors import UserError
 from autograder.intake import notebook_reader
 from autograder.intake.notebook_reader import RawNotebook, Unreadable, read_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 
 if TYPE_CHECKING:
     from autograder.config import Course

@@ -43,7 +43,7 @@ from autograder.intake.submission import (
 )
 from autograder.intake.upload import Upload
 from autograder.intake.upload_limits import STUDENT_LIMITS
-from autograder.sandbox import launcher, wire
+from autograder.sandbox import root_launcher, wire
 from autograder.sandbox.bubblewrap import bwrap_argv, environment, explained, syscall_filter
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.namespaces import unprivileged_uid
@@ -73,7 +73,7 @@ _MODULES = (
     "sandbox/wire.py",
     "errors.py",
     "i18n.py",
-    "namespace.py",
+    "notebook_metadata.py",
     "core/atomic_io.py",
     "intake/__init__.py",
     "intake/archives.py",
@@ -133,7 +133,9 @@ class ReaderKind:
         """Return it as it is: it runs no student code."""
         return self
 
-    def launch(self, descriptors: Sequence[int], _imports: tuple[str, ...]) -> launcher.Launched:
+    def launch(
+        self, descriptors: Sequence[int], _imports: tuple[str, ...]
+    ) -> root_launcher.Launched:
         """Start it.
 
         Args:
@@ -169,7 +171,7 @@ class ReaderKind:
             start_new_session=True,  # Ctrl-C is for the command to handle
             **user,
         )
-        return launcher.Launched(process.pid, process.wait)
+        return root_launcher.Launched(process.pid, process.wait)
 
 
 READER = ReaderKind()
@@ -204,7 +206,7 @@ class Reader:
     def _start(self) -> None:
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with inner, tempfile.TemporaryFile() as errors:
-            process = launcher.start(READER, [inner.fileno(), errors.fileno()])
+            process = root_launcher.start(READER, [inner.fileno(), errors.fileno()])
             inner.close()
             self._control = control
             self._stop = weakref.finalize(self, _end, process, control)
@@ -402,7 +404,7 @@ class Reader:
         )
 
 
-def _end(process: launcher.Launched | launcher.Remote, control: socket.socket) -> None:
+def _end(process: root_launcher.Launched | root_launcher.Remote, control: socket.socket) -> None:
     control.close()
     process.end(_END_SECONDS)
 

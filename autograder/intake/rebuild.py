@@ -47,7 +47,7 @@ from autograder.intake.submission import (
     course_cells,
     normalized_source,
 )
-from autograder.namespace import put
+from autograder.notebook_metadata import put
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",

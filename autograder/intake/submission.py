@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
-from autograder.namespace import OWN, accepted
+from autograder.notebook_metadata import OWN, accepted
 
 KINDS = ("code", "markdown", "raw")
 PICTURE_TYPES = ("image/png", "image/jpeg")

@@ -18,7 +18,7 @@ from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
 from autograder.judge.outputs import judged_output
-from autograder.namespace import entries, put
+from autograder.notebook_metadata import entries, put
 from autograder.sandbox import wire
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autograder.sandbox import barriers, cgroups, launcher, wire
+from autograder.sandbox import barriers, cgroups, root_launcher, wire
 from autograder.sandbox.bubblewrap import (
     STUDENT_MODULES,
     bwrap_argv,
@@ -148,7 +148,9 @@ class ZygoteKind:
         """
         return replace(self, packages=tuple(packages), hidden=tuple(map(Path, hidden)))
 
-    def launch(self, descriptors: Sequence[int], imports: tuple[str, ...]) -> launcher.Launched:
+    def launch(
+        self, descriptors: Sequence[int], imports: tuple[str, ...]
+    ) -> root_launcher.Launched:
         """Start one.
 
         Args:
@@ -179,7 +181,7 @@ class ZygoteKind:
         finally:
             for folder in folders:
                 os.close(folder)
-        return launcher.Launched(
+        return root_launcher.Launched(
             process.pid, process.wait, lambda: cgroups.remove_all(parents, group), group
         )
 
@@ -270,7 +272,7 @@ class ZygoteClient:
         try:
             with inner:
                 descriptors = [inner.fileno(), owner, self._errors.fileno()]
-                self._process = launcher.start(kind, descriptors, tuple(imports))
+                self._process = root_launcher.start(kind, descriptors, tuple(imports))
         finally:
             os.close(owner)
         if wait:

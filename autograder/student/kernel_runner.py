@@ -14,7 +14,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
 from autograder.core.cell_status import CellStatus
-from autograder.namespace import put
+from autograder.notebook_metadata import put
 
 _TIMEOUTS_ALLOWED = 2
 

@@ -11,7 +11,7 @@ from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import LANGUAGE_CELL, grade_id, is_solution
 from autograder.errors import UserError
-from autograder.namespace import put
+from autograder.notebook_metadata import put
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from autograder.checks import MIME_TYPE
 from autograder.core.notebook_io import is_test
 from autograder.grading.result import graded_cells
 from autograder.grading.scoring import score_cell
-from autograder.namespace import entries
+from autograder.notebook_metadata import entries
 from tests.conftest import ROOT
 from tests.one_job import execute
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograder.grading.privileges import try_roles
-from autograder.sandbox import barriers, doctor, launcher, privileges
+from autograder.sandbox import barriers, doctor, privileges, root_launcher
 from tests.attacks import stations
 from tests.attacks.launcher import patched_imports
 from tests.attacks.test_instructors_faults import _taught
@@ -222,22 +222,22 @@ def test_doctor_tells_who_keeps_what(bubblewrap, monkeypatch):
     ],
 )
 def test_a_request_that_is_none(message):
-    with pytest.raises(launcher.SandboxUnavailable):
-        launcher._request(message)
+    with pytest.raises(root_launcher.SandboxUnavailable):
+        root_launcher._request(message)
 
 
 def test_only_what_it_was_started_for(bubblewrap):
-    with launcher.running(["autograder.intake.reader:READER"]):
-        client = launcher._client
-        with pytest.raises(launcher.SandboxUnavailable, match="starts no"):
+    with root_launcher.running(["autograder.intake.reader:READER"]):
+        client = root_launcher._client
+        with pytest.raises(root_launcher.SandboxUnavailable, match="starts no"):
             client.start("os:system", [], ())
-        with pytest.raises(launcher.SandboxUnavailable, match="starts no"):
+        with pytest.raises(root_launcher.SandboxUnavailable, match="starts no"):
             client.start("autograder.judge.worker:STUDENTS", [], ())
-    assert launcher._client is None
+    assert root_launcher._client is None
 
 
 def test_a_launcher_that_has_ended_is_a_sentence(bubblewrap):
-    with launcher.running(["autograder.intake.reader:READER"]) as pid:
+    with root_launcher.running(["autograder.intake.reader:READER"]) as pid:
         os.kill(pid, 9)
-        with pytest.raises(launcher.LauncherGone, match="run the same command"):
-            launcher._client.start("autograder.intake.reader:READER", [], ())
+        with pytest.raises(root_launcher.LauncherGone, match="run the same command"):
+            root_launcher._client.start("autograder.intake.reader:READER", [], ())

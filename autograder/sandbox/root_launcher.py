@@ -249,7 +249,7 @@ def running(
     }
     bootstrap = (
         "import json, sys; start = json.loads(sys.argv[1]); sys.path[:] = start['path']; "
-        "from autograder.sandbox.launcher import main; main(start)"
+        "from autograder.sandbox.root_launcher import main; main(start)"
     )
     with theirs:
         process = subprocess.Popen(
