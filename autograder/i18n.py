@@ -36,7 +36,10 @@ class Domain:
 
     def languages(self) -> tuple[str, ...]:
         """Return the languages that it has texts in, the one they are written in first."""
-        found = {path.parent.parent.name for path in self._files()}
+        if self in _loaded:
+            found = set(_loaded[self])
+        else:
+            found = {path.parent.parent.name for path in self._files()}
         first = (self.source_language,) if self.source_language else ()
         return (*first, *sorted(found - {self.source_language}))
 
@@ -45,6 +48,8 @@ class Domain:
 
     def catalog(self, code: str) -> gettext.NullTranslations | None:
         """Return the compiled catalog of a language; None where there is none."""
+        if self in _loaded:
+            return _loaded[self].get(code)
         # The code may come from a student's notebook: only what a listing shows becomes a path.
         for path in self._files():
             if path.parent.parent.name == code and path.suffix == ".mo":
@@ -62,6 +67,7 @@ def _read(path: Path, _mtime: int, _size: int) -> gettext.NullTranslations | Non
     return None
 
 
+_loaded: dict[Domain, dict[str, gettext.NullTranslations | None]] = {}
 _domains: list[Domain] = [Domain("autograder", Path(__file__).parent / "locale")]
 _current = ""
 _catalogs: list[gettext.NullTranslations] = []
@@ -90,11 +96,13 @@ def domains() -> tuple[Domain, ...]:
 
 
 def use(registered: tuple[Domain, ...]) -> None:
-    """Register another process's domains here, and read all their catalogs."""
+    """Register another process's domains here, and read all their catalogs once and for all.
+
+    A process that gives up its privileges afterwards may not be allowed to enter their folders.
+    """
     for domain in reversed(registered):
         register(domain.name, domain.folder, domain.source_language)
-        for code in domain.languages():
-            domain.catalog(code)
+        _loaded[domain] = {code: domain.catalog(code) for code in domain.languages()}
 
 
 def available() -> tuple[str, ...]:

@@ -315,12 +315,6 @@ def _highlighting_styles() -> str:
     return str(HtmlFormatter(style="vs").get_style_defs(".highlight"))
 
 
-def warm_up() -> None:
-    """Load everything that rendering the first page would load."""
-    highlighted("a = 1")
-    _template()
-
-
 @cache
 def _template() -> Template:
     environment = Environment(

@@ -12,8 +12,9 @@ from multiprocessing.process import BaseProcess
 
 from autograder.core.printable import one_line
 from autograder.feedback import worker
+from autograder.feedback.job import NOT_READABLE, TOO_MUCH, PageJob, plain_page
 from autograder.feedback.server import page_processes
-from autograder.feedback.worker import NOT_READABLE, PLAIN, REASON, TOO_MUCH, WHOLE, PageJob
+from autograder.feedback.worker import PLAIN, REASON, WHOLE
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 """The most bytes that are received from a page's process."""
@@ -110,7 +111,7 @@ class _Running:
         self.end()
         html = self._plain
         if html is None:
-            html = worker.plain_page(self._job, None, remark).encode("utf-8")
+            html = plain_page(self._job, None, remark).encode("utf-8")
         return RenderedPage(self._job, html, why)
 
     def end(self) -> None:

@@ -152,7 +152,11 @@ PROBES = (
     BarrierProbe(
         b.SESSION_KEYRING,
         "its keys are those of the grader's login",
-        "hole = os.path.exists('/proc/keys') and '_ses' not in open('/proc/keys').read()",
+        # One that is inherited can be listed too, but belongs to the grader's user.
+        "keys = open('/proc/keys').read() if os.path.exists('/proc/keys') else ''\n"
+        "rows = [row.split() for row in keys.splitlines()]\n"
+        "own = [row[8] for row in rows if row[5] == str(os.getuid())]\n"
+        "hole = os.path.exists('/proc/keys') and not any(one.startswith('_ses') for one in own)",
     ),
     BarrierProbe(
         b.OWN_MEMORY,

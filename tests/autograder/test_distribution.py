@@ -75,13 +75,15 @@ def command(wheel: Path) -> Path:
     key = hashlib.sha256(needed + pins).hexdigest()[:16]
     place = ROOT / ".cache" / "distribution" / key
     python = place / "bin" / "python"
-    pip = (python, "-m", "pip", "install", "-q", "--no-input")
+    # The pinned pip, and from a folder of the test's own: the one that comes with Python is
+    # older, and takes whatever lies in the working folder for installed.
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-input")
     if not (place / "complete").exists():
         shutil.rmtree(place.parent, ignore_errors=True)
-        run(sys.executable, "-m", "venv", place, cwd=ROOT)
-        run(*pip, "-c", ROOT / "env" / "constraints.txt", wheel, cwd=ROOT)
+        run(sys.executable, "-m", "venv", "--without-pip", place, cwd=wheel.parent)
+        run(*pip, "-c", ROOT / "env" / "constraints.txt", wheel, cwd=wheel.parent)
         (place / "complete").touch()
-    run(*pip, "--no-deps", "--force-reinstall", wheel, cwd=ROOT)
+    run(*pip, "--no-deps", "--force-reinstall", wheel, cwd=wheel.parent)
     return place / "bin" / "autograder"
 
 

@@ -17,9 +17,9 @@ from autograder.core import notebook_io
 from autograder.feedback import pool, worker
 from autograder.feedback.feedback import feedback
 from autograder.feedback.grades import CellGrade, Grades
+from autograder.feedback.job import PageJob
 from autograder.feedback.outputs import MAX_PAGE_IMAGE_CHARS
 from autograder.feedback.pool import render_pages
-from autograder.feedback.worker import PageJob
 from autograder.grading.coordinator import grade
 
 

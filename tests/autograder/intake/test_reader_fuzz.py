@@ -88,6 +88,7 @@ PLACES = places(PLAIN)[1:]
 
 def changed(tree: object, path: tuple, change: str, odd: object) -> None:
     """Change a tree at one place, if that is still there."""
+    odd = copy.deepcopy(odd)  # what is drawn is shared, and could come to hold itself
     try:
         for key in path[:-1]:
             tree = tree[key]
