@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell
 
+from autograder.config import Course
 from autograder.core import notebook_io
 
 HERE = Path(__file__).resolve().parents[2]
@@ -160,3 +161,64 @@ def test_kernels_of_the_user_are_not_asked(delivered, tmp_path, kind):
     variables = {**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter")}
     right = tmp_path / "downloads" / "ada" / "mini.ipynb"
     assert command(delivered.root, "validate", right, env=variables)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "above", [".local/share/my course", "__pycache__/.ipynb_checkpoints", "한글 과정/새 폴더"]
+)
+def test_a_course_may_lie_in_any_folder(term, kit, tmp_path, above):
+    """Hidden, with spaces, named like what is left out within a course: only what is below counts."""
+    folder = tmp_path / above
+    folder.mkdir(parents=True)
+    term.root.rename(folder / "course")
+    (tmp_path / "short").symlink_to(folder, target_is_directory=True)
+    downloads = folder / "downloads"
+    for student, answers in (("ada", kit.RIGHT), ("bob", WRONG)):
+        path = downloads / student / "mini.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(notebook_io.to_bytes(kit.answered(Course(folder / "course"), **answers)))
+    (folder / "roster.csv").write_text("id\nada\nbob\n", "utf-8")
+    play(tmp_path / "short" / "course", downloads)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        {"name": "venv", "display_name": "venv", "language": "python"},
+        {"name": "conda-env-x-py", "display_name": "Python [conda env:x]"},
+        {"name": "", "display_name": ""},
+        {},
+        None,
+    ],
+)
+def test_the_validate_button_runs_a_notebook_of_another_kernel(delivered, tmp_path, kernel):
+    """As nbgrader's server extension does it, with the configuration that the launcher sets up."""
+    path = tmp_path / "downloads" / "ada" / "mini.ipynb"
+    data = json.loads(path.read_bytes())
+    data["metadata"].pop("kernelspec")
+    if kernel is not None:
+        data["metadata"]["kernelspec"] = kernel
+    path.write_text(json.dumps(data), "utf-8")
+    code = (
+        "import sys\n"
+        "from nbgrader.server_extensions.validate_assignment.handlers import "
+        "ValidateAssignmentHandler as Button\n"
+        "from nbgrader.validator import Validator\n"
+        "config = Button.load_config(None)\n"
+        "print(Validator(config=config).validate(sys.argv[1]))"
+    )
+    settings = HERE / "env" / "jupyter"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={
+            **os.environ,
+            "PYTHONOPTIMIZE": "1",
+            "JUPYTER_CONFIG_PATH": f"{settings / 'student'}{os.pathsep}{settings / 'all'}",
+            "AUTOGRADER_COURSE": str(delivered.root),
+        },
+    )
+    assert done.stdout.splitlines()[-1:] == ["{}"], done.stdout + done.stderr
