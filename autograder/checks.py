@@ -58,6 +58,13 @@ class CheckFailed(AssertionError):
         return str(self).splitlines()
 
 
+class AssertsLeftOut(RuntimeError):
+    """Python leaves every assert out, so that each check would pass."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 @dataclass(frozen=True)
 class _Outcome:
     name: str
@@ -111,6 +118,7 @@ class check:
 
     Raises:
         ValueError: if the name is empty or the weight is negative or not finite.
+        AssertsLeftOut: on entering, if Python was started with -O or PYTHONOPTIMIZE.
     """
 
     def __init__(
@@ -126,6 +134,13 @@ class check:
         self._silence = contextlib.ExitStack()
 
     def __enter__(self) -> None:
+        if sys.flags.optimize:
+            raise AssertsLeftOut(
+                _(
+                    "Python was told to leave asserts out (PYTHONOPTIMIZE or -O), so nothing can "
+                    "be checked; unset that, start Jupyter again and run the notebook anew."
+                )
+            )
         _cell.outcomes()  # drop what an earlier cell left, also if this block never returns
         self._ends = _ends()[0]
         if self.hidden:

@@ -9,6 +9,7 @@ out) · 2 the input can't be used · 3 something in the surroundings is in the w
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import sys
@@ -87,14 +88,29 @@ def main() -> None:
         _run()
 
 
+_PLAIN = "autograder.plain"
+_IN_ASCII = {"✓": "+", "✗": "x", "…": "...", "–": "-", "×": "x", "·": "-"}
+
+
+def _in_plain(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that a terminal can't show, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_IN_ASCII.get(one, "?") for one in lost), error.end
+
+
+codecs.register_error(_PLAIN, _in_plain)
+
+
 @contextmanager
 def _printable_streams() -> Iterator[None]:
     """Filter what is printed past the consoles too: a library's warning, a traceback."""
     before = sys.stdout, sys.stderr
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that can't show a character shows a question mark, and work goes on.
-            stream.reconfigure(errors="replace")
+            # A terminal that can't show a character shows another, and work goes on.
+            stream.reconfigure(errors=_PLAIN)
     sys.stdout, sys.stderr = map(PrintableStream, before)
     try:
         yield
@@ -115,7 +131,7 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         fault = EnvironmentFault(
-            f"{error.filename or 'a file'} can't be used ({error.strerror}); "
+            f"{error.filename or 'a file'} can't be used ({error.strerror or error}); "
             "fix that and try again."
         )
         _say_error(str(fault))

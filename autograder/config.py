@@ -479,6 +479,8 @@ class Course:
         config.ClearSolutions.code_stub = {"python": self.settings.code_stub}
         config.ClearSolutions.text_stub = self.settings.text_stub
         config.ClearSolutions.enforce_metadata = False
+        # Whatever kernel a notebook was saved under: the Validate button runs it in the course's.
+        config.Execute.kernel_name = "python3"
         config.Execute.timeout = self.cell_seconds
         # On a busy machine a cell's last message takes longer than the 4 s nbclient waits for it.
         config.Execute.iopub_timeout = max(30, self.cell_seconds)

@@ -7,6 +7,7 @@ so an environment whose making was cut short is never taken for a finished one.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -209,6 +210,7 @@ class Environment:
         Raises:
             Fault: pip failed; the sentence says why.
         """
+        settings = self._pip_settings()
         command = [
             str(self.python),
             "-m",
@@ -220,8 +222,7 @@ class Environment:
         ]
         temporary = self.cache / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        environ = plain_environ()
-        environ.pop("PIP_QUIET", None)
+        environ = plain_environ() | settings
         # /tmp may be a small memory disk; wheels of hundreds of megabytes pass through it.
         environ["TMPDIR"] = environ["TEMP"] = environ["TMP"] = str(temporary)
         said: list[str] = []
@@ -237,10 +238,46 @@ class Environment:
         except subprocess.CalledProcessError as error:
             if error.returncode in (-9, 137):
                 said.append("MemoryError")
+            if "PIP_NO_INDEX" in settings:
+                said.append("pip was told no-index")
             needed = GIGABYTES["gpu" if self._has_gpu() else "cpu"]
             raise faults.from_pip(said, needed, str(self.log)) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def _pip_settings(self) -> dict[str, str]:
+        """Return, as variables, what of the user's settings of pip (files, variables) counts here.
+
+        Raises:
+            Fault: a file of settings can't be read.
+        """
+        done = subprocess.run(
+            [str(self.python), "-m", "pip", "config", "list"],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            # All files: `config` takes `user` for "only the user's file". And in this interpreter,
+            # whatever the setting `python` says.
+            env=python_environ()
+            | dict.fromkeys(("PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0")
+            | {"_PIP_RUNNING_IN_SUBPROCESS": "1"},
+        )
+        if done.returncode:
+            raise faults.from_pip(done.stderr.splitlines(), 0, "(nothing more)")
+        found: dict[str, str] = {}
+        # Later ones win: files for all commands, those for one, variables.
+        for section in ("global", "install", ":env:"):
+            for line in done.stdout.splitlines():
+                name, _equals, value = line.partition("=")
+                where, _dot, key = name.rpartition(".")
+                if where == section and key in _PIP_ASKED_OF_THE_USER:
+                    found[key] = str(ast.literal_eval(value))
+        if found.get("no-index", "").lower() in ("", "0", "n", "no", "f", "false", "off"):
+            found.pop("no-index", None)
+        variables = {"PIP_" + key.upper().replace("-", "_"): found[key] for key in found}
+        return variables | {"PIP_CONFIG_FILE": os.devnull}
 
     def _check_imports(self) -> None:
         done = subprocess.run(
@@ -350,20 +387,39 @@ _NO_VENV = (
 )
 
 
+_PIP_ASKED_OF_THE_USER = (
+    *("index-url", "pypi-url", "extra-index-url", "find-links", "no-index", "trusted-host"),
+    *("proxy", "cert", "client-cert", "timeout", "default-timeout", "retries", "resume-retries"),
+    *("cache-dir", "no-cache-dir", "keyring-provider"),
+)
+"""The settings of pip that say where packages come from and how they are reached.
+
+All others (user, target, require-hashes, constraint, …) decide what is installed and where to,
+which is the course's to say: with `user = true` in pip.conf, for one, nothing could be."""
+
+_MISLEADING = (
+    # what Python imports
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"),
+    # what it does to code and output: without asserts, no check of the course checks anything
+    *("PYTHONDEBUG", "PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONIOENCODING", "PYTHONOPTIMIZE"),
+    *("PYTHONPROFILEIMPORTTIME", "PYTHONVERBOSE", "PYTHONWARNINGS"),
+)
+
+
 def plain_environ() -> dict[str, str]:
     """This process's variables, less those that lead Python or pip away from the environment."""
-    environ = dict(os.environ)
-    for name in (
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "__PYVENV_LAUNCHER__",
-        "PIP_USER",
-        "PIP_TARGET",
-        "PIP_PREFIX",
-        "PIP_REQUIRE_VIRTUALENV",
-    ):
-        environ.pop(name, None)
+    return {
+        name: value
+        for name, value in python_environ().items()
+        if not name.startswith("PIP_")
+        or name == "PIP_CONFIG_FILE"
+        or name[4:].lower().replace("_", "-") in _PIP_ASKED_OF_THE_USER
+    }
+
+
+def python_environ() -> dict[str, str]:
+    """This process's variables, less those that change what Python does."""
+    environ = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
     environ["PYTHONNOUSERSITE"] = "1"
     # Korean text must survive a pipe on a machine whose locale is C or CP949.
     environ["PYTHONUTF8"] = "1"

@@ -83,6 +83,12 @@ def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
         if re.search(pattern, text, re.IGNORECASE):
             return Fault(sentence.format(gigabytes=gigabytes))
     missing = re.search(r"No matching distribution found for (\S+)", text)
+    if missing and "pip was told no-index" in text:
+        return Fault(
+            f"pip's setting no-index keeps it from the package index, and {missing[1]} is in none "
+            "of the places that find-links names; remove no-index (pip.conf, PIP_NO_INDEX), or add "
+            "the package there, and start again."
+        )
     if missing and "(from versions: none)" in text:
         # What pip says without retries when nothing answers, and for a system without any wheel.
         return Fault(
@@ -101,6 +107,12 @@ def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
             f"The package index doesn't offer {pinned[1]}, which the course is pinned to: either "
             "it did not answer (check the network), or it is a mirror that lacks it (ask whoever "
             "runs it); then start again."
+        )
+    if "onfiguration file" in text and ("could not be loaded" in text or "invalid" in text):
+        # pip prints the file's name on the lines below
+        reason = " ".join(text.removeprefix("ERROR:").split()).rstrip(".")
+        return Fault(
+            f"pip can't read its settings ({reason[:160]}); correct that file and start again."
         )
     errors = [line for line in text.splitlines() if line.startswith("ERROR:")]
     reason = errors[-1].removeprefix("ERROR:").strip() if errors else "it gave no reason"

@@ -129,8 +129,9 @@ def _first_difference(path: Path, content: bytes) -> str | None:
 
 def boundary_problems(course: Course) -> Iterator[Problem]:
     """Yield tests that rely on what can't cross the trust boundary."""
-    for path in sorted(course.source(course.source_language).rglob("*.ipynb")):
-        if ".ipynb_checkpoints" not in path.parts:
+    sources = course.source(course.source_language)
+    for path in sorted(sources.rglob("*.ipynb")):
+        if ".ipynb_checkpoints" not in path.relative_to(sources).parts:
             yield from _problems(course, path, lint.lint(notebook_io.read(path)))
 
 

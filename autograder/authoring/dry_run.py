@@ -125,7 +125,7 @@ def _key(course: Course, assignment: str) -> str:
     folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            if "__pycache__" not in path.parts:
+            if "__pycache__" not in path.relative_to(folder).parts:
                 digest.update(f"{path.relative_to(folder)}\0".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:24]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
@@ -23,4 +27,21 @@ def page_processes() -> BaseContext:
 def start_server() -> None:
     """Start the fork server now, with the privileges that this process has now."""
     page_processes()
-    forkserver.ensure_running()
+    with _short_temporary_folder():
+        forkserver.ensure_running()
+
+
+_LONGEST_FOLDER = 60
+"""The most bytes that a temporary folder's path may have: a socket's path may have 107."""
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Let the fork server's socket lie in a folder whose path leaves room for its name."""
+    usual = tempfile.tempdir
+    if os.name == "posix" and len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual

@@ -123,7 +123,7 @@ def _key(course: Course, assignment: str) -> str:
     folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.relative_to(folder).parts:
                 seen.update(f"{path.relative_to(folder)}\0".encode())
                 seen.update(hashlib.sha256(path.read_bytes()).digest())
     for place in sys.path:

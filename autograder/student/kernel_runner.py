@@ -6,6 +6,8 @@ with an outcome.
 
 from __future__ import annotations
 
+from typing import Any
+
 from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -15,6 +17,7 @@ from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
 from autograder.core.cell_status import CellStatus
 from autograder.notebook_metadata import put
+from autograder.student.kernel import CourseKernelManager
 
 _TIMEOUTS_ALLOWED = 2
 
@@ -29,6 +32,9 @@ class ExecuteSubmission(Execute):
     A cell that wasn't run gets an error output named `NotRun`, so it can't pass for a test
     without complaints.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(kernel_manager_class=CourseKernelManager, **options)
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict, km: object = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -346,6 +348,104 @@ def test_no_network_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         )
     assert "a-package-that-is-nowhere" in env.log.read_text()
     assert not (env.cache / "tmp").exists()
+
+
+HINDERING = """
+[global]
+require-virtualenv = true
+user = true
+python = /nonexistent/python
+no-index = true
+find-links = {links}
+[install]
+user = true
+target = {elsewhere}/target
+prefix = {elsewhere}/prefix
+root = {elsewhere}/root
+no-binary = :all:
+require-hashes = true
+constraint = {elsewhere}/none.txt
+requirement = {elsewhere}/none.txt
+dry-run = true
+ignore-installed = true
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real environment with nothing but pip, and a wheel beside it."""
+    folder = tmp_path_factory.mktemp("bare")
+    env = Environment(folder, lambda line: None)
+    env._create()
+    (folder / "links").mkdir()
+    info = "little-1.dist-info"
+    with zipfile.ZipFile(folder / "links" / "little-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("little.py", "")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: little\nVersion: 1\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return folder
+
+
+def test_what_pip_is_told_elsewhere_does_not_hinder(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By pip.conf and by variables; the places that packages come from still count."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    settings = tmp_path / "pip.conf"
+    settings.write_text(HINDERING.format(links=bare / "links", elsewhere=tmp_path / "elsewhere"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    for name, value in {
+        "USER": "1",
+        "TARGET": str(tmp_path / "elsewhere"),
+        "REQUIRE_VIRTUALENV": "1",
+        "NO_BINARY": ":all:",
+        "PYTHON": "/nonexistent/python",
+    }.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    env = Environment(bare, lambda line: None)
+    env._pip("little")
+    [found] = bare.glob(".venv/lib/python*/site-packages/little.py")
+    assert found.is_file() and not (tmp_path / "elsewhere").exists()
+
+    # what is taken over comes from all of the user's files, and is all that pip is told
+    settings.write_text(
+        "[global]\nindex-url = https://a.example/simple\nproxy = http://p.example:1\n"
+        "cert = /c.pem\n[install]\nindex-url = https://b.example/simple\n"
+        "extra-index-url = https://x.example\n https://y.example\n"
+    )
+    monkeypatch.setenv("PIP_PROXY", "http://q.example:1")
+    assert {
+        "PIP_INDEX_URL": "https://b.example/simple",
+        "PIP_EXTRA_INDEX_URL": "\nhttps://x.example\nhttps://y.example".strip(),
+        "PIP_PROXY": "http://q.example:1",
+        "PIP_CERT": "/c.pem",
+        "PIP_CONFIG_FILE": os.devnull,
+    }.items() <= env._pip_settings().items()
+
+
+def test_a_setting_that_keeps_packages_away_is_named(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {tmp_path}\n")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    env = Environment(bare, lambda line: None)
+    with pytest.raises(Fault, match=r"^pip's setting no-index keeps it from .* start again\.$"):
+        env._pip("a-package-that-is-nowhere")
+    (tmp_path / "pip.conf").write_text("[install\nuser")
+    with pytest.raises(Fault, match=r"^pip can't read its settings \(.*pip\.conf.* start again\.$"):
+        env._pip("little")
+
+
+def test_settings_that_leave_asserts_out_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In JupyterLab, whose kernels inherit its variables, no check would check anything."""
+    for name in ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONIOENCODING", "PYTHONINSPECT"):
+        monkeypatch.setenv(name, "1")
+    assert not {"PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONIOENCODING", "PYTHONINSPECT"} & set(
+        environment.plain_environ()
+    )
 
 
 def test_users_settings_do_not_lead_pip_away(monkeypatch: pytest.MonkeyPatch) -> None:

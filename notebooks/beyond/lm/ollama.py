@@ -8,18 +8,18 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import ollama
 
 from beyond.lm.models import NoModel
+from beyond.lm.this_machine import is_this_machine
 from beyond.locale import _
 from beyond.old_names import keep_old_arguments, keep_old_attributes
 
@@ -63,30 +63,50 @@ class GenerationStats:
 def local_address(host: str | None = None) -> str:
     """Return Ollama's address, if it is on this machine.
 
+    An address is read as Ollama's own client reads it, defaults included:
+    https://github.com/ollama/ollama/blob/main/envconfig/config.go
+
     Args:
         host: if not given, the environment variable OLLAMA_HOST, else the usual one.
 
     Raises:
         NoOllama: if it isn't.
     """
-    given = host or os.environ.get("OLLAMA_HOST") or HOST
-    parts = urlsplit(given if "://" in given else f"http://{given}")
-    name = parts.hostname or ""
-    try:
-        address = ipaddress.ip_address(name)
-        here = address.is_loopback or address.is_unspecified
-    except ValueError:
-        here = name == "localhost"
-    if not here or parts.scheme != "http":
+    given = (host or os.environ.get("OLLAMA_HOST") or HOST).strip().strip("\"'").strip()
+    scheme, separator, rest = given.partition("://")
+    if not separator:
+        scheme, rest = "http", given
+    scheme = scheme.lower()
+    usual = _PORTS.get(scheme, _PORT) if separator else _PORT
+    authority, _slash, path = rest.partition("/")
+    name, port = _host_and_port(authority, usual)
+    if scheme not in _PORTS or not is_this_machine(name):
         raise NoOllama(
             _("{host} isn't this machine, so the text would leave it; use an Ollama here.").format(
                 host=given
             )
         )
     # A server listens on 0.0.0.0 for everybody, but nobody can be reached there.
-    name = "127.0.0.1" if name in ("0.0.0.0", "::") else name
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     name = f"[{name}]" if ":" in name else name
-    return f"http://{name}:{parts.port or 11434}"
+    path = path.strip("/")
+    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
+
+
+_PORT = 11434
+_PORTS = {"http": 80, "https": 443}
+"""Where no port is named, if the scheme is."""
+
+
+def _host_and_port(authority: str, usual: int) -> tuple[str, int]:
+    """Split "host:port", either of which may be missing; a port that is none is the usual one."""
+    bracketed = re.fullmatch(r"\[([^\[\]]*)\]:([^:]*)", authority)
+    plain = re.fullmatch(r"([^:\[\]]*):([^:]*)", authority)
+    if found := bracketed or plain:
+        name, port = found.groups()
+        number = int(port) if re.fullmatch(r"[0-9]{1,5}", port) else usual
+        return name or "127.0.0.1", number if number <= 65535 else usual
+    return authority.strip("[]") or "127.0.0.1", usual
 
 
 def installed(host: str | None = None) -> tuple[Installed, ...]:
@@ -118,8 +138,8 @@ def create(name: str, file: Path, host: str | None = None) -> None:
     Raises:
         NoOllama: if it doesn't run or doesn't take the file.
     """
-    client = _client(host, _WRITES_IN)
     with _one_sentence(host):
+        client = _client(host, _WRITES_IN)
         client.create(name, files={file.name: client.create_blob(file)})
 
 
@@ -145,8 +165,8 @@ def stream(
     """
     messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else list(asked)
     options = {"temperature": 0, "seed": 0, "num_predict": tokens}
-    client = _client(host, _WRITES_IN)
     with _one_sentence(host):
+        client = _client(host, _WRITES_IN)
         for part in client.chat(model, messages, stream=True, options=options):
             if part.message.content:
                 yield part.message.content
@@ -161,8 +181,9 @@ def _writes(model: ollama.ListResponse.Model) -> bool:
 
 
 def _client(host: str | None, seconds: float) -> ollama.Client:
-    # No proxy: what goes to this machine must not pass another one.
-    return ollama.Client(local_address(host), timeout=seconds, trust_env=False)
+    # No proxy and no redirect: what goes to this machine must not reach another one.
+    address = local_address(host)
+    return ollama.Client(address, timeout=seconds, trust_env=False, follow_redirects=False)
 
 
 @contextmanager
@@ -176,7 +197,7 @@ def _one_sentence(host: str | None) -> Iterator[None]:
                 problem=(problem.error.strip().splitlines() or ["?"])[0][:200]
             )
         ) from problem
-    except (ConnectionError, httpx.HTTPError, ValueError) as problem:
+    except (ConnectionError, httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
         raise NoOllama(
             _("No Ollama answers at {host}; start it with: ollama serve").format(
                 host=local_address(host)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple
 
@@ -93,8 +94,12 @@ class MoELayer(nn.Module):
         self.down = nn.Parameter(torch.randn(experts, dim, hidden) * hidden**-0.5)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
-        """Return the layer's output, in the shape of `x` [..., D], and the routing."""
+        """Return the layer's output, in the shape of `x` [..., D], and the routing.
+
+        Under `torch.autocast` the experts compute in its dtype, and so the output is in it.
+        """
         tokens = x.reshape(-1, x.shape[-1])
+        dtype = self._experts_dtype(tokens)
         routing = self.route(tokens)
         k = routing.experts.shape[1]
 
@@ -102,25 +107,51 @@ class MoELayer(nn.Module):
         order = assigned.argsort(stable=True)  # the same rows, sorted by expert
         counts = assigned.bincount(minlength=len(self.gate_up)).tolist()
 
-        rows = tokens.index_select(0, order // k)  # dispatch: each token k times, by expert
-        training = torch.is_grad_enabled()
-        outputs = _Experts.apply(rows, self.gate_up, self.down, counts, training)
+        rows = tokens.to(dtype).index_select(0, order // k)  # dispatch: each token k times
+        gate_up, down = self.gate_up.to(dtype), self.down.to(dtype)
+        outputs = _Experts.apply(rows, gate_up, down, counts, torch.is_grad_enabled())
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order), device=order.device)  # where row t·k + i went
         # combine: gather a token's k rows, weigh them and add them, in one call
         combined = F.embedding_bag(
-            place.view(-1, k), outputs, per_sample_weights=routing.weights.to(x.dtype), mode="sum"
+            place.view(-1, k), outputs, per_sample_weights=routing.weights.to(dtype), mode="sum"
         )
         return combined.view(x.shape), routing
 
     def route(self, tokens: Tensor) -> Routing:
         """Score and choose experts for tokens [T, D].
 
-        In float32 at least: near ties, rounding would choose (Switch Transformer, section 2.4).
+        In float32 at least, under `torch.autocast` too: near ties, rounding would choose
+        (Switch Transformer, section 2.4).
         """
         exact = torch.promote_types(tokens.dtype, torch.float32)
-        logits = F.linear(tokens.to(exact), self.router.weight.to(exact))
-        return Routing(logits, *self.choose(logits))
+        with _without_autocast(tokens.device):
+            logits = F.linear(tokens.to(exact), self.router.weight.to(exact))
+            return Routing(logits, *self.choose(logits))
+
+    def _experts_dtype(self, tokens: Tensor) -> torch.dtype:
+        """Return the dtype that the experts compute in, which is the one `nn.Linear` would take.
+
+        Raises:
+            TypeError: the tokens' dtype isn't the weights', and no autocast makes them one.
+        """
+        own, kind = self.down.dtype, tokens.device.type
+        autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        if autocast and torch.float64 not in (tokens.dtype, own):  # which autocast leaves alone
+            return torch.get_autocast_dtype(kind)
+        if tokens.dtype != own:
+            raise TypeError(
+                f"The tokens are {tokens.dtype} and the layer's weights {own}; "
+                "convert one of them with .to()."
+            )
+        return own
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which autocast leaves operations on this device as they are written."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 class _Experts(torch.autograd.Function):
@@ -154,15 +185,17 @@ class _Experts(torch.autograd.Function):
         fresh = torch.empty_like if len(ctx.used) == len(down) else torch.zeros_like
         d_rows, d_gate_up, d_down = torch.empty_like(rows), fresh(gate_up), fresh(down)
         parts = (tensor.split(ctx.sizes) for tensor in (rows, d_rows, d_outputs))
-        for e, h, x, d_x, d_y in zip(ctx.used, hidden, *parts, strict=True):
-            gate, up = h.chunk(2, dim=-1)
-            active, d_gated, d_h = F.silu(gate), d_y @ down[e], torch.empty_like(h)
-            d_gate, d_up = d_h.chunk(2, dim=-1)
-            torch.mul(d_gated, active, out=d_up)
-            torch.ops.aten.silu_backward.grad_input(d_gated * up, gate, grad_input=d_gate)
-            torch.mm(d_y.T, active.mul_(up), out=d_down[e])
-            torch.mm(d_h.T, x, out=d_gate_up[e])
-            torch.mm(d_h, gate_up[e], out=d_x)
+        # gradients are computed in the forward pass's dtype, wherever backward() is called
+        with _without_autocast(rows.device):
+            for e, h, x, d_x, d_y in zip(ctx.used, hidden, *parts, strict=True):
+                gate, up = h.chunk(2, dim=-1)
+                active, d_gated, d_h = F.silu(gate), d_y @ down[e], torch.empty_like(h)
+                d_gate, d_up = d_h.chunk(2, dim=-1)
+                torch.mul(d_gated, active, out=d_up)
+                torch.ops.aten.silu_backward.grad_input(d_gated * up, gate, grad_input=d_gate)
+                torch.mm(d_y.T, active.mul_(up), out=d_down[e])
+                torch.mm(d_h.T, x, out=d_gate_up[e])
+                torch.mm(d_h, gate_up[e], out=d_x)
         return d_rows, d_gate_up, d_down, None, None
 
 
@@ -178,7 +211,8 @@ def balance_loss(logits: Tensor, experts: Tensor) -> Tensor:
         experts: [T, k], the chosen ones.
     """
     probability = logits.softmax(-1).mean(0)
-    return logits.shape[-1] * load(experts, logits.shape[-1]).to(probability) @ probability
+    # not a matrix product, which autocast would round
+    return logits.shape[-1] * (load(experts, logits.shape[-1]) * probability).sum()
 
 
 def load(experts: Tensor, n: int) -> Tensor:

@@ -1,14 +1,14 @@
 """Ask any OpenAI-compatible endpoint that the user names.
 
 It may be a server on this machine (vLLM, LM Studio, …) or a provider. Nothing is sent anywhere
-else.
+else: no redirect is followed, and to a server on this machine no proxy is used, whatever
+HTTP_PROXY says. Other servers are asked through the proxy that is configured.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import ipaddress
 import json
 import os
 import urllib.error
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from beyond.lm.this_machine import is_this_machine
 from beyond.locale import _
 
 if TYPE_CHECKING:
@@ -61,14 +62,18 @@ class Endpoint:
     seconds: float = 120
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # brackets without an end, or a port that is none
+            usable = False
+        if not usable:
             raise NoAnswer(
                 _("{url} is not an address; write it as http://localhost:8000/v1.").format(
                     url=self.url
                 )
             )
-        if self._key and parts.scheme == "http" and not _is_this_machine(parts.hostname):
+        if self._key and parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
             raise NoAnswer(
                 _("A key would travel readable to {host}; use an https address.").format(
                     host=parts.hostname
@@ -113,6 +118,11 @@ class Endpoint:
             raise NoAnswer(self._strange())
         return text.strip()
 
+    def _proxies(self) -> list[urllib.request.ProxyHandler]:
+        """Return the handler that keeps what is for this machine from a proxy; none for others."""
+        here = is_this_machine(urlsplit(self.url).hostname or "")
+        return [urllib.request.ProxyHandler({})] if here else []
+
     def _strange(self) -> str:
         text = _("{name} answered, but not as OpenAI's chat completions do.")
         return text.format(name=self.name)
@@ -125,7 +135,7 @@ class Endpoint:
         )
         if self._key:
             request.add_unredirected_header("Authorization", f"Bearer {self._key}")
-        opener = urllib.request.build_opener(_NoRedirect)
+        opener = urllib.request.build_opener(_NoRedirect, *self._proxies())
         try:
             with opener.open(request, timeout=self.seconds) as reply:
                 return json.loads(reply.read(MOST_BYTES))
@@ -159,13 +169,6 @@ def _data_url(image: Image.Image) -> str:
     packed = io.BytesIO()
     image.save(packed, format="PNG")
     return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _reason(refusal: urllib.error.HTTPError) -> str:

@@ -70,6 +70,105 @@ def test_the_models_that_write_in_a_running_ollama(host):
     assert ollama.models(host) == ("smollm2:135m", "llama3.2:3b")
 
 
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        # as in Ollama's own test of its client (envconfig/config_test.go)
+        ("", "http://127.0.0.1:11434"),
+        (":1234", "http://127.0.0.1:1234"),
+        ("127.0.0.1", "http://127.0.0.1:11434"),
+        ("127.0.0.1:1234", "http://127.0.0.1:1234"),
+        ("localhost", "http://localhost:11434"),
+        ("127.0.0.1:99999", "http://127.0.0.1:11434"),
+        (":66000", "http://127.0.0.1:11434"),
+        (":-1", "http://127.0.0.1:11434"),
+        ("localhost:port", "http://localhost:11434"),
+        ("localhost:", "http://localhost:11434"),
+        ("[::1]", "http://[::1]:11434"),
+        ("::1", "http://[::1]:11434"),
+        ("[::1]:1337", "http://[::1]:1337"),
+        ("http://[::1", "http://[::1]:80"),
+        ("[::]", "http://[::1]:11434"),
+        ("[::]:1234", "http://[::1]:1234"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0:1234", "http://127.0.0.1:1234"),
+        (" 127.0.0.1 ", "http://127.0.0.1:11434"),
+        ('"127.0.0.1"', "http://127.0.0.1:11434"),
+        (' " 127.0.0.1 " ', "http://127.0.0.1:11434"),
+        ("'127.0.0.1'", "http://127.0.0.1:11434"),
+        ("http://127.0.0.1", "http://127.0.0.1:80"),
+        ("http://127.0.0.1:4321", "http://127.0.0.1:4321"),
+        ("https://localhost", "https://localhost:443"),
+        ("https://localhost/ollama/", "https://localhost:443/ollama"),
+        ("HTTP://LOCALHOST:4321/", "http://LOCALHOST:4321"),
+    ],
+)
+def test_addresses_are_read_as_ollama_reads_them(given, address, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", given)
+    assert ollama.local_address() == address
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "ollama.com",
+        "https://example.com:443",
+        "http://",
+        "a b",
+        "1.2.3.4:5",
+        "::1:x:y",
+        "x@localhost",
+        "ftp://localhost",
+        "127.0.0.1.example.com",
+        "http://[fe80::1%lo]:1",
+        "\udcff",
+    ],
+)
+def test_what_is_no_address_here_is_said_in_one_sentence(given, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", given)
+    if given == "http://":  # no host: this machine, as Ollama reads it
+        assert ollama.local_address() == "http://127.0.0.1:80"
+        return
+    with pytest.raises(ollama.NoOllama, match="use an Ollama here") as caught:
+        list(ollama.stream("Why?", "x"))
+    assert "\n" not in str(caught.value)
+    assert ollama.models() is None
+
+
+def test_a_redirect_takes_no_text_elsewhere(host, monkeypatch):
+    """And no proxy gets it, whatever the variables say."""
+    sent_on = []
+
+    class Elsewhere(Fake):
+        def do_POST(self):
+            sent_on.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_error(500)
+
+    class Redirecting(Fake):
+        def do_POST(self):
+            self.send_response(307)
+            self.send_header("Location", elsewhere + self.path)
+            self.end_headers()
+
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other,
+        ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as redirecting,
+    ):
+        for server in (other, redirecting):
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        elsewhere = f"http://127.0.0.1:{other.server_port}"
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, elsewhere)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(ollama.NoOllama):
+            list(ollama.stream("Why?", "x", host=f"http://127.0.0.1:{redirecting.server_port}"))
+        assert list(ollama.stream("Why?", "smollm2:135m", 3, host))
+        for server in (other, redirecting):
+            server.shutdown()
+    assert sent_on == []
+
+
 def test_no_ollama_is_no_error(nobody):
     assert ollama.models(nobody) is None
 

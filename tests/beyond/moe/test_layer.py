@@ -229,6 +229,96 @@ def test_a_frozen_layer_lets_gradients_through():
     assert x.grad.abs().sum() > 0
 
 
+HALVES = pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+
+
+def gradients(layer, x, half=None, half_behind=None):
+    """Output, routing and gradients, under autocast if `half` names a dtype; behind it, too."""
+    x = x.detach().requires_grad_()
+    with torch.autocast("cpu", dtype=half, enabled=half is not None):
+        output, routing = layer(x)
+    with torch.autocast("cpu", dtype=half_behind, enabled=half_behind is not None):
+        output.float().square().sum().backward()
+    found = (x.grad, *(one.grad for one in layer.parameters()))
+    layer.zero_grad()
+    return output, routing, found
+
+
+@HALVES
+@pytest.mark.parametrize("choose", [None, sparse_mixer])
+def test_autocast_routes_in_float32(half, choose):
+    torch.manual_seed(3)
+    layer, x = MoELayer(D, H, E, 2, choose=choose), torch.randn(2, 500, D)
+    output, routing, found = gradients(layer, x)
+    low, same, low_found = gradients(layer, x, half)
+    assert low.dtype == half and low.shape == x.shape
+    assert same.logits.dtype == same.weights.dtype == torch.float32
+    assert all(torch.equal(*pair) for pair in zip(routing, same, strict=True))
+    torch.testing.assert_close(low.float(), output, rtol=0, atol=output.abs().max().item() / 64)
+    for one, exact in zip(low_found, found, strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one, exact, rtol=0, atol=exact.abs().max().item() / 32)
+
+
+def test_a_backward_call_under_autocast_rounds_none_of_the_experts_gradients():
+    torch.manual_seed(3)
+    layer, x = MoELayer(D, H, E, 2), torch.randn(20, D)
+    *_there, (_x, *exact, _router) = gradients(layer, x)
+    *_there, (_x, *found, _router) = gradients(layer, x, half_behind=torch.bfloat16)
+    assert all(torch.equal(*pair) for pair in zip(exact, found, strict=True))
+
+
+@HALVES
+def test_weights_of_half_precision(half):
+    torch.manual_seed(3)
+    layer, x = MoELayer(D, H, E, 2).to(half), torch.randn(20, D, dtype=half)
+    for under in (None, torch.bfloat16):  # the second as `nn.Linear`: autocast's dtype wins
+        output, routing, found = gradients(layer, x, under)
+        assert output.dtype == (under or half)
+        assert routing.logits.dtype == torch.float32
+        assert all(one.dtype == half and one.isfinite().all() for one in found)
+
+
+def test_autocast_leaves_double_precision_alone():
+    torch.manual_seed(3)
+    layer, x = MoELayer(D, H, E, 2).double(), torch.randn(20, D, dtype=torch.double)
+    exact, routing, _gradients = gradients(layer, x)
+    found, same, _gradients = gradients(layer, x, torch.bfloat16)
+    assert torch.equal(found, exact) and torch.equal(routing.logits, same.logits)
+
+
+@pytest.mark.parametrize("under", [None, torch.bfloat16])
+def test_tokens_of_another_type_are_refused_in_a_sentence(under):
+    layer, x = MoELayer(D, H, E, 2), torch.randn(20, D, dtype=torch.double)
+    with (
+        torch.autocast("cpu", dtype=under, enabled=under is not None),
+        pytest.raises(TypeError, match=r"float64.*float32; convert"),
+    ):
+        layer(x)
+
+
+def test_losses_are_not_rounded_under_autocast():
+    logits = torch.randn(50, E)
+    experts = top_k(logits, 2)[1]
+    exact = balance_loss(logits, experts), z_loss(logits)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (balance_loss(logits, experts), z_loss(logits)) == exact
+
+
+@HALVES
+def test_compiled_under_autocast(half):
+    torch.manual_seed(3)
+    layer, x = MoELayer(D, H, E, 2), torch.randn(20, D)
+    plain_output, routing, plain_found = gradients(layer, x, half)
+    torch._dynamo.reset()
+    output, same, found = gradients(torch.compile(layer, backend="aot_eager"), x, half)
+    assert output.dtype == plain_output.dtype == half
+    torch.testing.assert_close(output, plain_output)
+    assert torch.equal(routing.experts, same.experts)
+    for one, plainly in zip(found, plain_found, strict=True):  # compiled, it rounds elsewhere
+        torch.testing.assert_close(one, plainly, rtol=0, atol=plainly.abs().max().item() / 32)
+
+
 @pytest.mark.parametrize("k", [0, 9])
 def test_impossible_k(k):
     with pytest.raises(ValueError, match="1 to 8 experts"):
