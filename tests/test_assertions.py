@@ -13,8 +13,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 
-# What checks although there is no `assert` in its name: pytest's, unittest.mock's, Playwright's and
-# ruff's own ways, and the fixtures and helpers of other files that assert.
+# What checks although its name doesn't begin with "assert": pytest's and Playwright's own ways.
 CHECKING = {"raises", "warns", "fail", "expect"}
 HELPERS = {
     "holds": "tests/attacks/conftest.py and test_instructors_faults.py: what an attack comes to",

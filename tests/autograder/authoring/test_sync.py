@@ -96,11 +96,11 @@ def test_dates_may_drop_leading_zeros(kit):
 
 
 @given(st.text(max_size=200))
-def test_any_text_agrees_with_itself_and_reads_without_error(source):
+def test_the_parts_of_any_text_are_made_of_its_characters(source):
     from autograder.authoring.sync import FIXED_PARTS
 
     for parts in FIXED_PARTS.values():
-        assert parts(source) == parts(source)
+        assert set("".join(parts(source))) <= {" ", *source}
 
 
 def test_in_step_is_idempotent(kit):
