@@ -50,7 +50,7 @@ NOT_RUN = "not run"
 # What these do, they do to the machine that runs them.
 _NOT_ON_STOCK = (
     "System calls and neighbors",
-    "Each wall",
+    "Each barrier",
     "Handing in",
     "Stopping the class",
     "Known from other graders",
@@ -141,7 +141,7 @@ def make_stock_course(root: Path) -> None:
     from autograder.core import notebook_io
 
     path = root / "source" / "en" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    notebook_io.write(path, small_course.master(stock=True))
+    notebook_io.write(path, small_course.source_notebook(stock=True))
     result = _stock_course(root, _SECONDS).generate_assignment(ASSIGNMENT, force=True, create=True)
     assert result["success"], result
     with Gradebook(f"sqlite:///{root}/term/gradebook.db", "stock") as gradebook:

@@ -224,7 +224,7 @@ def prepare_stock(folder: Path, made: Class, students: int) -> None:
 class CoreSeconds:
     """The processor time that commands take, with everything they start.
 
-    What runs behind walls is nobody's child in the end, so a control group counts where one can
+    What runs in a sandbox ends up as nobody's child, so a control group counts where one can
     be made (version 1, as root); elsewhere the whole machine's busy time stands for it.
     """
 

@@ -40,14 +40,14 @@ def _file(item: pytest.Item) -> str:
 
 @pytest.fixture(scope="session")
 def played(tmp_path_factory):
-    """The demo, played once: its folder, what it said, the verdicts. Not to be written into."""
+    """The demo, played once: its folder, what it said, the results. Not to be written into."""
     from autograder.config import Course
     from autograder.demo import play
 
     folder = tmp_path_factory.mktemp("term") / "demo"
     said: list[str] = []
-    verdicts = play(folder, Course(ROOT), said.append)
-    return folder, said, {(one.assignment, one.student): one for one in verdicts}
+    results = play(folder, Course(ROOT), said.append)
+    return folder, said, {(one.assignment, one.student): one for one in results}
 
 
 @pytest.fixture(scope="session", autouse=True)

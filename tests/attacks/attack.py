@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 WAITS = None
 """What a written answer deserves before a person has read it."""
 
-NO_WALLS = "NO-WALLS"
+NO_SANDBOX = "NO-SANDBOX"
 
 if TYPE_CHECKING:
     from tests.attacks.classroom import Desk, Outcome
@@ -182,9 +182,9 @@ def all_of(*changes: Change) -> Change:
     return change
 
 
-def behind_walls(source: str) -> str:
-    """`source` after a line that stops it where there are no walls around it."""
-    shown = '"-".join(["NO", "WALLS"])'  # so that a quoted line isn't taken for it
+def only_sandboxed(source: str) -> str:
+    """Return `source` after a line that stops it where no sandbox surrounds it."""
+    shown = '"-".join(["NO", "SANDBOX"])'  # so that a quoted line isn't taken for it
     return (
         f'import os\nassert os.readlink("/proc/self/ns/pid") != "<<namespace>>", {shown}\n' + source
     )

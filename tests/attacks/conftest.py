@@ -19,7 +19,7 @@ from tests.attacks.surroundings import Listeners, open_folder, place_for
 
 @pytest.fixture(scope="session")
 def school() -> Iterator[Path]:
-    """A folder that everybody may read, so that only the walls stand before it."""
+    """A folder that everybody may read, so that only the sandbox protects it."""
     with open_folder() as folder:
         yield folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.attacks import (
     test_cells_and_metadata,
-    test_each_wall,
+    test_each_barrier,
     test_files_and_processes,
     test_forging,
     test_handing_in,
@@ -25,7 +25,7 @@ FAMILIES: dict[str, list[Attack]] = {
     "Handing in": test_handing_in.ATTACKS,
     "Files and processes": test_files_and_processes.ATTACKS,
     "System calls and neighbors": test_system_calls.ATTACKS,
-    "Each wall": test_each_wall.ATTACKS,
+    "Each barrier": test_each_barrier.ATTACKS,
     "Known from other graders": test_other_graders.ATTACKS,
     "Wearing it down": test_wearing_down.ATTACKS,
     "Stopping the class": test_stopping_the_class.ATTACKS,

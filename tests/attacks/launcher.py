@@ -1,9 +1,9 @@
-"""Start the command with what no option of it sets: a shorter cell limit, a wall taken down.
+"""Start the command with what none of its options sets: a shorter cell limit, barriers taken down.
 
     python tests/attacks/launcher.py SECONDS VERB …
 
 The limit becomes the default of `Course.cell_seconds`, in the command's own process; it travels to
-the workers with each job. Walls (`autograder.sandbox.barriers.DOWN`) are taken down on import, in
+the workers with each job. Barriers (`autograder.sandbox.barriers.DOWN`) are taken down on import, in
 every process: workers are started anew and import the module again. For that `patched_imports`
 makes a folder with a `sitecustomize`, to be put before everything else on PYTHONPATH.
 """
@@ -19,11 +19,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-WALLS = "autograder.sandbox.barriers"
-"""The module with `DOWN: frozenset[str]`, the names of the walls that don't stand."""
+BARRIERS = "autograder.sandbox.barriers"
+"""The module with `DOWN: frozenset[str]`, the names of the barriers that are down."""
 
 _SITECUSTOMIZE = '''
-"""Take walls down as their module is imported."""
+"""Take barriers down as their module is imported."""
 import importlib.abc, importlib.machinery, json, sys
 
 MODULE, DOWN = {module!r}, frozenset(json.loads({down!r}))
@@ -51,15 +51,15 @@ sys.meta_path.insert(0, _Finder())
 
 @functools.cache
 def _folder(down: tuple[str, ...]) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="walls-down-"))
+    folder = Path(tempfile.mkdtemp(prefix="barriers-down-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    text = _SITECUSTOMIZE.format(module=WALLS, down=json.dumps(down))
+    text = _SITECUSTOMIZE.format(module=BARRIERS, down=json.dumps(down))
     (folder / "sitecustomize.py").write_text(text)
     return folder
 
 
 def patched_imports(down: Sequence[str]) -> Path:
-    """A folder that takes these walls down in every process that has it on PYTHONPATH."""
+    """Return a folder that takes these barriers down in every process that has it on PYTHONPATH."""
     return _folder(tuple(sorted(down)))
 
 

@@ -1,11 +1,11 @@
-"""Take each wall down in turn: at least one case must fail, or the wall has no test.
+"""Take each barrier down in turn: at least one case must fail, or the barrier has no test.
 
-    python -m tests.attacks.mutation            every wall, a class or two each
+    python -m tests.attacks.mutation            every barrier, a class or two each
     python -m tests.attacks.mutation -k NAME    those with this in their name
 
-The walls are those of `autograder.sandbox.barriers`. A wall that another one covers is taken down
-together with that (`COVERED_BY`); what can't be seen from within in a few seconds is named in
-`UNSEEN`, with the reason. Ends with exit code 1 if a wall falls and nobody misses it.
+The barriers are those of `autograder.sandbox.barriers`. One that another barrier covers is taken
+down together with that one (`COVERED_BY`); what can't be observed from inside within a few seconds
+is named in `UNSEEN`, with the reason. The exit code is 1 if a barrier is down and no case fails.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calls: foreign": ("32-bit-calls", "x32-calls"),
     "calls: unknown": ("old-calls",),
 }
-"""For each wall the cases of which at least one must fail when it is down."""
+"""For each barrier, the cases of which at least one must fail when it is down."""
 
 COVERED_BY: dict[str, tuple[str, ...]] = {
     "no further namespaces": (),
     "calls: namespaces": ("no further namespaces",),
 }
-"""What else has to be down for a wall to be missed, because it stands behind the other."""
+"""What else has to be down before a case notices that a barrier is, because the other covers it."""
 
 UNSEEN: dict[str, str] = {
     "session keyring": "only keyctl shows it, which the filter of system calls refuses",
@@ -79,7 +79,7 @@ UNSEEN: dict[str, str] = {
     "tests/autograder/sandbox/test_privileges.py reads them of every process, with and without",
     "output limit": "the side that receives counts too; each of the two has unit tests",
 }
-"""Walls that no case here misses, and why."""
+"""Barriers that no case here covers, and why."""
 
 UNSEEN_WHERE: dict[str, tuple[str, str, str]] = {
     "calls: kernel log": (
@@ -88,20 +88,20 @@ UNSEEN_WHERE: dict[str, tuple[str, str, str]] = {
         "this kernel keeps its log to root by itself",
     ),
 }
-"""Walls that no case misses where this setting of the kernel has this value, and why."""
+"""Barriers that no case covers where this kernel setting has this value, and why."""
 
 
-def hidden_here(wall: str) -> str:
-    """Why a wall that falls can't be missed on this machine; empty if it can."""
-    if wall in UNSEEN_WHERE:
-        setting, value, why = UNSEEN_WHERE[wall]
+def hidden_here(barrier: str) -> str:
+    """Return why no case can notice on this machine that a barrier is down; empty if one can."""
+    if barrier in UNSEEN_WHERE:
+        setting, value, why = UNSEEN_WHERE[barrier]
         if Path(setting).is_file() and Path(setting).read_text().strip() == value:
             return f"{why} ({setting} is {value})"
     return ""
 
 
 def registry() -> dict[str, str]:
-    """Every wall by name; empty where this autograder has no registry of them."""
+    """Return every barrier by name; empty if this autograder has no registry of them."""
     try:
         return importlib.import_module(BARRIERS).ALL
     except ImportError:
@@ -116,28 +116,28 @@ def main() -> int:
     from tests.attacks.surroundings import Listeners, open_folder, place_for
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-k", metavar="NAME", default="", help="walls with this in their name")
+    parser.add_argument("-k", metavar="NAME", default="", help="barriers with this in their name")
     wanted = parser.parse_args().k
     cases = families.by_name()
-    unmissed = []
+    untested = []
     with open_folder() as folder, closing(Listeners(folder)) as listeners:
         runtime = folder / "runtime"
         runtime.mkdir()
         house = Schoolhouse(folder, lambda course: place_for(course, listeners, runtime))
-        for wall in registry():
-            if wanted not in wall or wall in UNSEEN:
+        for barrier in registry():
+            if wanted not in barrier or barrier in UNSEEN:
                 continue
-            down = (wall, *COVERED_BY.get(wall, ()))
-            attacks = [cases[name] for name in GUARDS.get(wall, ())]
+            down = (barrier, *COVERED_BY.get(barrier, ()))
+            attacks = [cases[name] for name in GUARDS.get(barrier, ())]
             suite = Suite(house, attacks, listeners, down)
-            missed = [one.name for one in attacks if suite.result(one).faults]
-            hidden = hidden_here(wall) if not missed else ""
-            said = f"can't be missed here: {hidden}" if hidden else "NOBODY MISSES IT"
-            print(f"{wall}: {', '.join(missed) or said}", flush=True)
-            if not missed and not hidden:
-                unmissed.append(wall)
-    print(f"{len(unmissed)} walls without a test." if unmissed else "Every wall is missed.")
-    return 1 if unmissed else 0
+            failed = [one.name for one in attacks if suite.result(one).faults]
+            hidden = hidden_here(barrier) if not failed else ""
+            said = f"can't be noticed here: {hidden}" if hidden else "NO CASE FAILS"
+            print(f"{barrier}: {', '.join(failed) or said}", flush=True)
+            if not failed and not hidden:
+                untested.append(barrier)
+    print(f"{len(untested)} barriers without a test." if untested else "Every barrier has a test.")
+    return 1 if untested else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The assignment that is attacked: 2 points by a function, 3 in parts, 5 for a written answer.
 
-Every kind of cell is here: an answer as a function, a value and a class, given cells with a
+Every kind of cell is here: an answer as a function, a value and a class, read-only cells with a
 probe, visible and hidden checks, a written answer in a code cell. What must never come back to
 a student stands in `SECRETS`.
 """
@@ -200,7 +200,7 @@ def _meta(name: str, points: float | None = None, solution: bool = False) -> dic
     return {"nbgrader": {**found, "points": points} if points is not None else found}
 
 
-def master(language: str = "en", stock: bool = False) -> NotebookNode:
+def source_notebook(language: str = "en", stock: bool = False) -> NotebookNode:
     """The instructor's notebook.
 
     Args:
@@ -247,7 +247,7 @@ WRONG_ANSWERS = {
 }
 
 
-def other_master(assignment: str, language: str = "en") -> NotebookNode:
+def other_source_notebook(assignment: str, language: str = "en") -> NotebookNode:
     """The instructor's notebook of `kinds` or `choice`."""
     title = {"en": f"# {assignment}", "ko": f"# 과제 {assignment}"}
     mark = {} if language == "en" else {"beyond": {"translates": digest(title["en"])}}
@@ -260,14 +260,14 @@ def other_master(assignment: str, language: str = "en") -> NotebookNode:
         if assignment == CHOICE and points is not None:
             meta["beyond"] = {"choice": True}  # as `check` asks for
         cells.append(new_code_cell(source, id=name, metadata=meta))
-    small = master(language)
+    small = source_notebook(language)
     return new_notebook(cells=cells, metadata=small.metadata)
 
 
-def masters(language: str) -> dict[str, NotebookNode]:
+def source_notebooks(language: str) -> dict[str, NotebookNode]:
     """The instructor's notebooks of the course, by assignment."""
-    others = {name: other_master(name, language) for name in (KINDS, CHOICE)}
-    return {ASSIGNMENT: master(language), **others}
+    others = {name: other_source_notebook(name, language) for name in (KINDS, CHOICE)}
+    return {ASSIGNMENT: source_notebook(language), **others}
 
 
 def write_course(root: Path, change: Callable[[NotebookNode], None] | None = None) -> Course:
@@ -278,7 +278,7 @@ def write_course(root: Path, change: Callable[[NotebookNode], None] | None = Non
     """
     course = Course(root)
     for language in ("en", "ko"):
-        for name, notebook in masters(language).items():
+        for name, notebook in source_notebooks(language).items():
             if change and name == ASSIGNMENT:
                 change(notebook)
             notebook_io.write(course.source(language) / name / f"{name}.ipynb", notebook)

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = Path(__file__).with_name("launcher.py")
 USUAL_CELL_SECONDS = 30
-_PAUSE = 0.1  # seconds between two looks at the processes, at least
+_PAUSE = 0.1  # seconds between two samples of the processes, at least
 _MOST_OF_A_CORE = 0.15  # what the looking itself may take
 CEILING = 6 * 2**30
 """Bytes beyond which a command is ended, so that a failing case doesn't take the machine along."""
@@ -35,10 +35,10 @@ class Run:
         verb: the station.
         code: its exit code; negative when a signal ended it.
         said: stdout and stderr.
-        seconds: by the wall's clock.
+        seconds: of wall-clock time.
         cpu: processor seconds of the command and whatever it started and waited for.
         peak: the most memory in bytes: the whole tree by its proportional share, or the high-water
-            mark of its largest process where that is more (a short peak falls between two looks).
+            mark of its largest process where that is more (a short peak falls between two samples).
         own: the high-water mark of the command's first process: in `grade`, the coordinator.
         cores: the most that the processes of one submission could have had together, by the
             bandwidth of their control group; 0 where there are no such groups.
@@ -69,7 +69,7 @@ def run(
     Args:
         cell_seconds: how long a cell may run; another than the usual one is set by `launcher.py`,
             because no option of the command sets it.
-        without: walls to take down, by name (see `launcher.py`).
+        without: barriers to take down, by name (see `launcher.py`).
         patience: seconds until the command counts as hung and is ended.
         user: the number of the user to run it as, where this is root.
     """
@@ -157,7 +157,7 @@ def _tree(root: int) -> list[int]:
 
 
 class _Watch(threading.Thread):
-    """Looks at a process tree's memory and share of the processors again and again."""
+    """Samples a process tree's memory and share of the processors until it is told to stop."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)

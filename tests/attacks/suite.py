@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.attacks.attack import NO_WALLS, Attack
+from tests.attacks.attack import NO_SANDBOX, Attack
 from tests.attacks.classroom import HONEST, STATIONS, Lesson, Outcome, Schoolhouse, without_times
 from tests.attacks.small_course import POINTS_OF, SECRETS, TESTS_OF
 from tests.attacks.stations import ROOT, USUAL_CELL_SECONDS
@@ -59,7 +59,7 @@ class Suite:
 
     Args:
         attacks: all that will be asked for; they share classes.
-        without: walls to take down.
+        without: barriers to take down.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ def _faults(attack: Attack, outcome: Outcome) -> list[str]:
         if not outcome.page:
             found.append(f"has no feedback page: {outcome.said('feedback')[-1_500:]}")
     came_back = [one for one in SECRETS if one in outcome.text]
-    came_back += [one for one in (NO_WALLS, *attack.never) if one in outcome.shown]
+    came_back += [one for one in (NO_SANDBOX, *attack.never) if one in outcome.shown]
     if came_back:
         found.append(f"{came_back} came back on the page")
     if attack.says and attack.says not in outcome.shown:

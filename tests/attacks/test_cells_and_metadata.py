@@ -106,7 +106,7 @@ def own_graded_cell(work, place):
 
 
 def borrowed_identity(work, place):
-    """Own cells that carry the ids and grade ids of tests and given cells."""
+    """Own cells that carry the ids and grade ids of test cells and read-only cells."""
     for name in (*TESTS, "imports", "gate-probe"):
         cell = new_code_cell("check = report = print", id=name)
         cell.metadata["nbgrader"] = dict(find(work, name).metadata["nbgrader"])
@@ -218,8 +218,8 @@ ATTACKS = [
         each_test(lambda cell: cell.update(source=RIGHT["double"] + "\n" + RIGHT["ranked"])),
     ),
     Attack(
-        "answer-in-given-cell",
-        "Writes code into the given cells",
+        "answer-in-read-only-cell",
+        "Writes code into the read-only cells",
         lambda work, place: find(work, "gate-probe").update(
             source="def gate_output(rows, weight):\n    return torch.softmax(rows @ weight, -1)"
         ),
@@ -233,7 +233,9 @@ ATTACKS = [
     ),
     Attack("own-graded-cells", "Adds graded cells worth 300 points", own_graded_cell),
     Attack(
-        "borrowed-identity", "Adds cells with the ids of tests and given cells", borrowed_identity
+        "borrowed-identity",
+        "Adds cells with the ids of test cells and read-only cells",
+        borrowed_identity,
     ),
     Attack("ids-in-disorder", "Gives cells the same ids, and ids with slashes", ids_in_disorder),
     Attack("stored-record", "Hands in outputs with records of passed checks", stored_outputs),

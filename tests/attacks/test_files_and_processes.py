@@ -503,7 +503,7 @@ libc.shmget(98765, 100, 0o1666)
 libc.semget(98765, 1, 0o1666)
 """
 
-LOOK = """
+SEARCH = """
 found = []
 for folder in folders:
     if os.path.exists(os.path.join(folder, 'left-by-attacker')):
@@ -577,7 +577,7 @@ ATTACKS += [
     Attack(
         "find-things",
         "Looks for files and shared memory that another submission has left",
-        first(START + LOOK),
+        first(START + SEARCH),
         never=(GOT,),
         says="clean",
         together="left over",

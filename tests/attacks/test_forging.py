@@ -495,7 +495,7 @@ ATTACKS = [
     ),
     Attack(
         "fake-import",
-        "Replaces `__import__` so that the given cells import fakes",
+        "Replaces `__import__` so that the read-only cells import fakes",
         first(
             "import builtins\n"
             "real = builtins.__import__\n"
@@ -803,8 +803,8 @@ ATTACKS = [
         deserves=(1, 0),
     ),
     Attack(
-        "remember-beside-the-walls",
-        "Leaves the hidden inputs wherever it may write, for the second look to find",
+        "remember-between-the-runs",
+        "Leaves the hidden inputs wherever it may write, for the other run to find",
         all_of(
             answers(
                 double="import glob, os\n"

@@ -68,7 +68,7 @@ def again_with_own_id(desk):
 
 
 def ran_outside(outcome):
-    assert not os.path.exists("/tmp/RAN-AS-INSTRUCTOR"), "student code ran outside the walls"
+    assert not os.path.exists("/tmp/RAN-AS-INSTRUCTOR"), "student code ran outside the sandbox"
 
 
 def invalid_outputs(count):

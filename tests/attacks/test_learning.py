@@ -1,6 +1,6 @@
 """Learning what is hidden: ways in which a hidden test's inputs have come back, or could.
 
-`visible-only` answers keep the student's process alive through both looks; what a hidden test
+`visible-only` answers keep the student's process alive through both runs; what a hidden test
 passes is kept in `kept`.
 """
 
@@ -185,7 +185,7 @@ ATTACKS = [
     ),
     keeps(
         "page-cache",
-        "Writes the hidden number into the page cache, for the second look",
+        "Writes the hidden number into the page cache, for the other run",
         first(PAGES),
         answers(double=PAGES_KEEP),
         last("print('before', before)"),
@@ -213,7 +213,7 @@ ATTACKS = [
     ),
     keeps(
         "child-that-stays",
-        "Leaves a process that holds a lock, for the second look",
+        "Leaves a process that holds a lock, for the other run",
         answers(double=LOCKS_KEEP),
         last("import time\ntime.sleep(0.1)"),
     ),

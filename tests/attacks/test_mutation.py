@@ -1,4 +1,4 @@
-"""Every wall of the registry is named by a case that is there (`mutation.py` takes them down)."""
+"""Every barrier of the registry has a case that exists (`mutation.py` takes the barriers down)."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 from tests.attacks import families, launcher, mutation
 
 
-def test_every_wall_is_guarded():
-    walls = mutation.registry()
-    if not walls:
+def test_every_barrier_is_guarded():
+    registered = mutation.registry()
+    if not registered:
         pytest.skip(f"there is no {mutation.BARRIERS}")
-    assert set(mutation.GUARDS) | set(mutation.UNSEEN) == set(walls)
+    assert set(mutation.GUARDS) | set(mutation.UNSEEN) == set(registered)
     assert not set(mutation.GUARDS) & set(mutation.UNSEEN)
 
 
@@ -25,7 +25,7 @@ def test_every_guard_is_a_case():
     assert set(mutation.UNSEEN_WHERE) <= set(mutation.GUARDS)
 
 
-def test_a_wall_is_down_in_every_process(tmp_path):
+def test_a_barrier_is_down_in_every_process(tmp_path):
     """Taken down as the registry is imported, by the command and by processes it starts anew."""
     package = tmp_path / "autograder" / "sandbox"
     package.mkdir(parents=True)
@@ -35,17 +35,17 @@ def test_a_wall_is_down_in_every_process(tmp_path):
     script = tmp_path / "command.py"
     script.write_text(
         "import multiprocessing\n"
-        "def look():\n"
+        "def show():\n"
         "    from autograder.sandbox.barriers import DOWN\n"
         "    print(sorted(DOWN), flush=True)\n"
         "if __name__ == '__main__':\n"
-        "    look()\n"
-        "    one = multiprocessing.get_context('spawn').Process(target=look)\n"
+        "    show()\n"
+        "    one = multiprocessing.get_context('spawn').Process(target=show)\n"
         "    one.start()\n"
         "    one.join()\n"
     )
-    path = f"{launcher.patched_imports(['a wall', 'another'])}:{tmp_path}"
+    path = f"{launcher.patched_imports(['a barrier', 'another'])}:{tmp_path}"
     done = subprocess.run(
         [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, capture_output=True
     )
-    assert done.stdout.decode() == "['a wall', 'another']\n" * 2, done.stderr.decode()
+    assert done.stdout.decode() == "['a barrier', 'another']\n" * 2, done.stderr.decode()

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, find, first, last
+from tests.attacks.attack import Attack, all_of, answers, cases, find, first, last, only_sandboxed
 from tests.attacks.small_course import RIGHT
 from tests.attacks.test_files_and_processes import GOT, REACHED, tried
 
@@ -95,7 +95,7 @@ ATTACKS = [
         "remove-everything",
         "Removes every file that it can",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import shutil, subprocess\n"
                 "for folder in ('/usr', '/lib', '/etc', '/scratch', '/tmp', '/dev/shm', '/work'):\n"
                 "    shutil.rmtree(folder, ignore_errors=True)\n"
@@ -128,7 +128,7 @@ ATTACKS = [
         "goes-on-afterwards",
         "Leaves a process that goes on printing, writing and computing after the end",
         last(
-            behind_walls(
+            only_sandboxed(
                 "import time\n"
                 "if os.fork() == 0:\n"
                 "    os.setsid()\n"
@@ -285,7 +285,7 @@ ATTACKS = [
         "zombies",
         "Leaves hundreds of zombies and orphans",
         first(
-            behind_walls(
+            only_sandboxed(
                 "for _ in range(400):\n"
                 "    try:\n"
                 "        if os.fork() == 0:\n"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.attacks import stations
-from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last
+from tests.attacks.attack import Attack, all_of, answers, cases, first, last, only_sandboxed
 from tests.attacks.test_files_and_processes import GOT, REACHED, tried, with_libc
 
 REFUSED = "(1, 13, 28, 38, 93, 94, 97)"
@@ -168,7 +168,7 @@ ATTACKS = [
     # Calls
     refused(
         "io-uring",
-        "Sets up an io_uring, past whatever looks at its calls",
+        "Sets up an io_uring, past whatever inspects its calls",
         call("io_uring_setup", 425, 8, "ctypes.create_string_buffer(120)"),
     ),
     refused(
@@ -307,7 +307,7 @@ ATTACKS = [
     ),
     refused(
         "open-by-handle",
-        "Opens files by handle, past the walls' folders",
+        "Opens files by handle, past the sandbox's folders",
         call("open_by_handle_at", 304, -1, "ctypes.create_string_buffer(128)", 0),
     ),
     refused(
@@ -456,7 +456,7 @@ ATTACKS = [
         "stop-the-parent",
         "Stops its parent and process 1 with SIGSTOP",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import signal\n"
                 "for number in (os.getppid(), 1):\n"
                 "    try:\n"
@@ -472,7 +472,7 @@ ATTACKS = [
         "stop-and-continue",
         "Sends every signal there is to its parent and its group",
         first(
-            behind_walls(
+            only_sandboxed(
                 "for number in range(1, 65):\n"
                 "    for target in (os.getppid(), 1):\n"
                 "        try:\n"
@@ -487,7 +487,7 @@ ATTACKS = [
         "forks-beside-others",
         "Keeps as many processes as it may, so that its neighbours can't start any",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import time\n"
                 "for _ in range(500):\n"
                 "    try:\n"

@@ -5,7 +5,16 @@ What such a submission deserves is what its other answers earn for as long as it
 
 import pytest
 
-from tests.attacks.attack import Attack, all_of, answers, behind_walls, cases, first, last, own_cell
+from tests.attacks.attack import (
+    Attack,
+    all_of,
+    answers,
+    cases,
+    first,
+    last,
+    only_sandboxed,
+    own_cell,
+)
 
 HANG = "while True:\n    pass"
 STUBBORN = """import signal, sys
@@ -152,7 +161,7 @@ ATTACKS = [
         "kill-parent",
         "Kills its parent process",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import signal\n"
                 "for number in (os.getppid(), 1, 2):\n"
                 "    try:\n"
@@ -166,13 +175,13 @@ ATTACKS = [
     Attack(
         "kill-everyone",
         "Sends SIGKILL to every process it can reach",
-        first(behind_walls("import signal\nos.kill(-1, signal.SIGKILL)")),
+        first(only_sandboxed("import signal\nos.kill(-1, signal.SIGKILL)")),
         rough=True,
     ),
     Attack(
         "kill-group",
         "Sends SIGKILL to its process group",
-        first(behind_walls("import signal\nos.killpg(0, signal.SIGKILL)")),
+        first(only_sandboxed("import signal\nos.killpg(0, signal.SIGKILL)")),
         rough=True,
     ),
     Attack(
@@ -200,7 +209,7 @@ ATTACKS = [
         "memory-in-many-processes",
         "Takes memory in twenty processes at once",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import time\n"
                 "for _ in range(20):\n"
                 "    try:\n"
@@ -217,7 +226,7 @@ ATTACKS = [
         "full-disk",
         "Fills its folder and /tmp",
         first(
-            behind_walls(
+            only_sandboxed(
                 "for folder in ('.', '/tmp', '/dev/shm', '/var/tmp'):\n"
                 "    try:\n"
                 "        with open(f'{folder}/full', 'wb') as file:\n"
@@ -233,7 +242,7 @@ ATTACKS = [
         "million-files",
         "Makes a million small files",
         first(
-            behind_walls(
+            only_sandboxed(
                 "try:\n"
                 "    for number in range(1_000_000):\n"
                 "        open(f'small-{number}', 'w').close()\n"
@@ -249,7 +258,7 @@ ATTACKS = [
         "fork-bomb",
         "Forks and forks",
         first(
-            behind_walls(
+            only_sandboxed(
                 "for _ in range(10_000):\n"
                 "    try:\n"
                 "        if os.fork() == 0:\n"
@@ -269,7 +278,7 @@ ATTACKS = [
         "ten-thousand-threads",
         "Starts ten thousand threads",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import threading, time\n"
                 "try:\n"
                 "    for _ in range(10_000):\n"
@@ -284,7 +293,7 @@ ATTACKS = [
         "children-that-stay",
         "Leaves daemons behind, in sessions of their own",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import subprocess\n"
                 "for _ in range(5):\n"
                 "    subprocess.Popen(['sleep', '98765'], start_new_session=True)\n"

@@ -60,7 +60,7 @@ def meta(cell_id: str, *, solution: bool = False, points: float | None = None) -
 
 
 def notebook(cells: list, code: str = "en") -> nbformat.NotebookNode:
-    """A master with the language cell and the metadata that a master has."""
+    """Return a source notebook with the language cell and the metadata that one has."""
     first = new_code_cell(language_cell_source(code), id="language")
     return new_notebook(
         cells=[cells[0], first, *cells[1:]],
@@ -98,7 +98,7 @@ PROSE = {
 }
 
 
-def master(code: str = "en") -> nbformat.NotebookNode:
+def source_notebook(code: str = "en") -> nbformat.NotebookNode:
     """The instructor's notebook, with one explanation that is kept back."""
     title, why = PROSE[code]
     mark = {} if code == "en" else {"translates": digest(PROSE["en"][0])}
@@ -123,7 +123,7 @@ def course(tmp_path: Path) -> Course:
     """A course with the assignment `mini`, built and with nothing wrong."""
     course = Course(tmp_path / "course", cell_seconds=3)
     for code in ("en", "ko"):
-        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", master(code))
+        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", source_notebook(code))
     build(course)
     return course
 
@@ -133,7 +133,7 @@ def released_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a course with `mini` in its gradebook; copy it, don't change it."""
     course = Course(tmp_path_factory.mktemp("released") / "course")
     for code in ("en", "ko"):
-        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", master(code))
+        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", source_notebook(code))
     release(course, "mini")
     return course.root
 
@@ -204,7 +204,7 @@ def rows(course: Course) -> dict[str, list[tuple]]:
 
 @pytest.fixture
 def stand_ins(monkeypatch):
-    """The runner without walls, importable here and in the processes that are started."""
+    """The runner without a sandbox, importable here and in the processes that are started."""
     import importlib
 
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "stand_ins"))
@@ -217,7 +217,7 @@ def kit():
     import types
 
     return types.SimpleNamespace(
-        master=master,
+        source_notebook=source_notebook,
         notebook=notebook,
         meta=meta,
         answered=answered,

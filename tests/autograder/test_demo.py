@@ -83,13 +83,13 @@ def test_the_class_holds_what_really_comes_in():
 
 
 def test_everyone_has_the_score_expected(played):
-    folder, _said, verdicts = played
+    folder, _said, results = played
     expected = {
         (assignment, student): entry["score"]
         for assignment in ASSIGNMENTS
         for student, entry in EXPECTED[assignment].items()
     }
-    assert {key: one.score for key, one in verdicts.items()} == pytest.approx(expected)
+    assert {key: one.score for key, one in results.items()} == pytest.approx(expected)
     with Course(folder).gradebook() as gradebook:
         in_gradebook = {key: gradebook.find_submission(*key).score for key in expected}
     assert in_gradebook == pytest.approx(expected)
@@ -100,8 +100,8 @@ def test_everyone_has_the_score_expected(played):
     [(name, student) for name in ASSIGNMENTS for student in EXPECTED[name]],
 )
 def test_everyone_is_told_why(played, assignment, student):
-    folder, _said, verdicts = played
-    one, entry = verdicts[assignment, student], EXPECTED[assignment][student]
+    folder, _said, results = played
+    one, entry = results[assignment, student], EXPECTED[assignment][student]
     reasons = " | ".join(one.reasons)
     assert all(words in reasons for words in entry["why"]), reasons
     assert one.language == entry.get("language", "en")
@@ -111,14 +111,14 @@ def test_everyone_is_told_why(played, assignment, student):
 
 
 def test_what_was_refused_is_said(played):
-    _folder, said, verdicts = played
+    _folder, said, results = played
     for words in EXPECTED["refused"]["quiz"]:
         assert any(words in line for line in said), words
-    assert ("quiz", "tom") not in verdicts
+    assert ("quiz", "tom") not in results
 
 
 def test_every_file_is_kept_as_it_came(played):
-    folder, _said, _verdicts = played
+    folder, _said, _results = played
     kept = [path.read_bytes() for path in (folder / "term/collected").rglob("*") if path.is_file()]
     for path in (DATA / "quiz-folder").rglob("*"):
         if path.is_file() and "tom" not in path.parts:
@@ -126,7 +126,7 @@ def test_every_file_is_kept_as_it_came(played):
 
 
 def test_collecting_again_changes_nothing(played):
-    folder, _said, _verdicts = played
+    folder, _said, _results = played
     course = Course(folder)
     for name in ("quiz-canvas.zip", "quiz-moodle.zip"):
         result = collect(course, "quiz", DATA / name)

@@ -112,7 +112,7 @@ def _free_port() -> int:
 
 
 def copy_course(target: Path) -> Path:
-    """A copy of what a student gets to see, so that no test writes into the masters."""
+    """A copy of what a student gets to see, so that no test changes the originals."""
     keep = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for name in ("notebooks", "release", "source"):
         if (ROOT / name).is_dir():

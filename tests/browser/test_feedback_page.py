@@ -83,8 +83,12 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = Course.here()
     course = Course(tmp_path_factory.mktemp("hostile") / "course")
     for code in ("en", "ko"):
-        master = notebook_io.read(here.source(code) / "cost-formula" / "cost-formula.ipynb")
-        notebook_io.write(course.source(code) / "cost-formula" / "cost-formula.ipynb", master)
+        source_notebook = notebook_io.read(
+            here.source(code) / "cost-formula" / "cost-formula.ipynb"
+        )
+        notebook_io.write(
+            course.source(code) / "cost-formula" / "cost-formula.ipynb", source_notebook
+        )
     release(course, "cost-formula")
     work = notebook_io.read(course.release("ko") / "cost-formula" / "cost-formula.ipynb")
     place = course.submitted / "minji" / "cost-formula"
@@ -161,13 +165,13 @@ DOM = """() => {
 }"""
 
 
-@pytest.mark.parametrize("walls", ["both", "without its policy"])
-def test_no_canary_sings_in_the_students_browser(graded: Path, watched, tmp_path, walls) -> None:
+@pytest.mark.parametrize("defenses", ["both", "cleaning alone"])
+def test_no_canary_sings_in_the_students_browser(graded: Path, watched, tmp_path, defenses) -> None:
     text = feedback_file(graded).read_text("utf-8")
     assert len(CSP.findall(text)) == 1
-    if walls == "both":
+    if defenses == "both":
         address = feedback_file(graded)
-    else:  # cleaning alone must hold
+    else:
         address = tmp_path / "feedback.html"
         address.write_text(CSP.sub("", text), "utf-8")
     watched.goto(address.as_uri())
@@ -187,7 +191,7 @@ def test_the_policy_stops_what_cleaning_would_miss(graded: Path, watched, tmp_pa
     assert_silent(watched)
 
 
-def test_the_canary_sings_where_there_is_no_wall(watched, tmp_path) -> None:
+def test_the_canary_sings_where_there_is_no_defense(watched, tmp_path) -> None:
     """Else these tests would prove nothing."""
     address = tmp_path / "bare.html"
     address.write_text("<img src=x onerror=canary()><img src=https://canary.invalid/pixel.png>")

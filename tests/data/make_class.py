@@ -4,7 +4,7 @@ Run it again after an assignment has changed: `python tests/data/make_class.py`.
 from the solutions in `source/`, so the scores in `class/expected.json` stay as they were
 reasoned out by hand: "the first 10 right" is 10 points, whatever the key is.
 
-What the class hands in to `quiz`, by the door it comes through:
+What the class hands in to `quiz`, by the way it comes in:
 
 | Canvas | |
 |---|---|
@@ -109,14 +109,14 @@ LATE = datetime(2025, 3, 16, 21, 5, 0, tzinfo=UTC)
 
 
 def release(assignment: str, language: str = "en") -> NotebookNode:
-    """The notebook as a student gets it, made from the master (`release/` may lag behind)."""
+    """The notebook as a student gets it, made from the source notebook (`release/` may lag behind)."""
     return notebook_io.copied(_release(assignment, language))
 
 
 @cache
 def _release(assignment: str, language: str) -> NotebookNode:
-    master = ROOT / "source" / language / assignment / f"{assignment}.ipynb"
-    return released_notebook(Course(ROOT), notebook_io.read(master), assignment)
+    source_notebook = ROOT / "source" / language / assignment / f"{assignment}.ipynb"
+    return released_notebook(Course(ROOT), notebook_io.read(source_notebook), assignment)
 
 
 def solutions(assignment: str) -> dict[str, str]:

@@ -113,8 +113,8 @@ def test_a_score_that_a_person_saves_meanwhile_stays(on_server, kit, on_workers)
     assert not ended.wait(1.0), "it wrote without waiting for the person"
     person.commit()
     thread.join(30)
-    with Session(engine) as look:
-        now = look.get(Grade, given.id)
+    with Session(engine) as fresh:
+        now = fresh.get(Grade, given.id)
         assert (now.manual_score, now.auto_score) == (0.5, 0.0)
     person.close()
     engine.dispose()

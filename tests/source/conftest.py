@@ -39,7 +39,7 @@ class Ran:
         return {one["name"] for one in self.record["checks"] if not one["passed"]}
 
 
-def master(name: str, language: str = "en") -> NotebookNode:
+def source_notebook(name: str, language: str = "en") -> NotebookNode:
     """The instructor's version of an assignment."""
     return nbformat.read(SOURCE / language / name / f"{name}.ipynb", as_version=4)
 
@@ -159,7 +159,7 @@ def assignments() -> SimpleNamespace:
     return SimpleNamespace(
         answered=answered,
         grader=grader,
-        master=master,
+        source_notebook=source_notebook,
         released=released,
         run_in_kernel=run_in_kernel,
         solutions=solutions,

@@ -17,10 +17,12 @@ from autograder.sandbox.errors import SandboxUnavailable
 from tests.one_job import Executed, execute
 
 
-def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Callable[..., Executed]:
-    """A function that grades the release with some answers, in English or Korean.
+def grading(
+    name: str, source_notebook: NotebookNode, cell_seconds: float = 30.0
+) -> Callable[..., Executed]:
+    """Return a function that grades the release with some answers, in English or Korean.
 
-    Without walls on this machine, the test that asks is skipped.
+    Where this machine has no sandbox, the requesting test is skipped.
     """
     try:
         find_bwrap()
@@ -40,7 +42,7 @@ def grading(name: str, master: NotebookNode, cell_seconds: float = 30.0) -> Call
             cell.source = answers.get(cell.id, cell.source)
         rebuilt, _notes = rebuild(base, given, trusted_submission(base, given, work))
         return execute(
-            rebuilt, master, assignment=name, files=files or {}, cell_seconds=cell_seconds
+            rebuilt, source_notebook, assignment=name, files=files or {}, cell_seconds=cell_seconds
         )
 
     return grade

@@ -345,8 +345,8 @@ SEEN = {
 
 
 @pytest.fixture(scope="module")
-def master(assignments):
-    return assignments.master("cost-formula")
+def source_notebook(assignments):
+    return assignments.source_notebook("cost-formula")
 
 
 def with_mistake(source: str, old: str | None, new: str) -> str:
@@ -358,58 +358,60 @@ def with_mistake(source: str, old: str | None, new: str) -> str:
     return source.replace(old, new)
 
 
-def test_points_and_cells(master, assignments):
-    tests = assignments.tests(master)
+def test_points_and_cells(source_notebook, assignments):
+    tests = assignments.tests(source_notebook)
     assert {name: assignments.grader(cell)["points"] for name, cell in tests.items()} == POINTS
 
 
-def test_korean_is_in_step(master, assignments):
-    korean = assignments.master("cost-formula", "ko")
-    assert sync.differences(master, korean, "ko") == []
+def test_korean_is_in_step(source_notebook, assignments):
+    korean = assignments.source_notebook("cost-formula", "ko")
+    assert sync.differences(source_notebook, korean, "ko") == []
 
 
-def test_the_tests_keep_to_the_trust_boundary(master):
-    assert lint(master) == []
+def test_the_tests_keep_to_the_trust_boundary(source_notebook):
+    assert lint(source_notebook) == []
 
 
-def test_the_solution_scores_everything(master, assignments):
-    ran = assignments.run_in_kernel(master)
+def test_the_solution_scores_everything(source_notebook, assignments):
+    ran = assignments.run_in_kernel(source_notebook)
     assert {name: ran[name].points for name in POINTS} == POINTS
     assert not [name for name, cell in ran.items() if cell.error or cell.stderr]
 
 
-def test_the_checks_listed_here_are_all_there_are(master, run):
-    ran = run(master)
+def test_the_checks_listed_here_are_all_there_are(source_notebook, run):
+    ran = run(source_notebook)
     for name, checks in CHECKS.items():
         found = [one["name"] for one in ran[f"{name}-test"].record["checks"]]
         assert found == list(checks.values())
 
 
 @pytest.mark.filterwarnings("ignore:한글")
-def test_other_ways_to_be_right_score_everything(master, assignments, run):
+def test_other_ways_to_be_right_score_everything(source_notebook, assignments, run):
     """numpy, fractions, warnings, Korean output, lists for tuples, base put back afterwards."""
-    ran = run(assignments.answered(master, HONEST))
+    ran = run(assignments.answered(source_notebook, HONEST))
     assert {name: ran[name].points for name in POINTS} == POINTS
 
 
-def test_other_kinds_of_numbers_score_everything(master, assignments, run):
-    ran = run(assignments.answered(master, OTHER_NUMBERS))
+def test_other_kinds_of_numbers_score_everything(source_notebook, assignments, run):
+    ran = run(assignments.answered(source_notebook, OTHER_NUMBERS))
     assert {name: ran[name].points for name in POINTS} == POINTS
 
 
 @pytest.mark.parametrize("cell", SEEN)
-def test_a_table_of_what_is_seen_passes_nothing_else(master, assignments, run, cell):
+def test_a_table_of_what_is_seen_passes_nothing_else(source_notebook, assignments, run, cell):
     table = f"{SEEN[cell]}    if inputs in seen:\n        return seen[inputs]\n    raise ValueError"
-    ran = run(assignments.answered(master, {cell: table}))
+    ran = run(assignments.answered(source_notebook, {cell: table}))
     record = ran[f"{cell}-test"].record["checks"]
     assert [one["passed"] for one in record] == [not one["hidden"] for one in record]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_each_mistake_fails_the_checks_it_breaks_and_no_other(master, assignments, run, mistake):
+def test_each_mistake_fails_the_checks_it_breaks_and_no_other(
+    source_notebook, assignments, run, mistake
+):
     cell, old, new, broken = MISTAKES[mistake]
-    source = with_mistake(assignments.solutions(master)[cell], old, new)
-    ran = run(assignments.answered(master, {cell: source}))
+    source = with_mistake(assignments.solutions(source_notebook)[cell], old, new)
+    ran = run(assignments.answered(source_notebook, {cell: source}))
     test = ran[f"{cell}-test"]
     assert test.failed == {CHECKS[cell][one] for one in broken}
     unanswered = mistake == "computed, not returned"  # the function returns None, as the stub does
@@ -422,21 +424,21 @@ def test_each_mistake_fails_the_checks_it_breaks_and_no_other(master, assignment
         assert test.points == 0
 
 
-def test_a_mistake_in_one_function_spares_the_independent_ones(master, assignments, run):
-    source = with_mistake(assignments.solutions(master)["call-cost"], None, "return 0.0")
-    ran = run(assignments.answered(master, {"call-cost": source}))
+def test_a_mistake_in_one_function_spares_the_independent_ones(source_notebook, assignments, run):
+    source = with_mistake(assignments.solutions(source_notebook)["call-cost"], None, "return 0.0")
+    ran = run(assignments.answered(source_notebook, {"call-cost": source}))
     assert ran["monthly-cost-test"].points == POINTS["monthly-cost-test"]
     assert ran["break-even-test"].points == POINTS["break-even-test"]
     assert 0 < ran["tornado-test"].points < POINTS["tornado-test"]
 
 
-def test_hidden_failures_tell_no_numbers(master, assignments, run):
+def test_hidden_failures_tell_no_numbers(source_notebook, assignments, run):
     source = with_mistake(
-        assignments.solutions(master)["call-cost"],
+        assignments.solutions(source_notebook)["call-cost"],
         None,
         "print('seen', input_tokens); raise RuntimeError(f'seen {input_tokens}')",
     )
-    ran = run(assignments.answered(master, {"call-cost": source}))
+    ran = run(assignments.answered(source_notebook, {"call-cost": source}))
     test = ran["call-cost-test"]
     hidden = [one for one in test.record["checks"] if one["hidden"]]
     assert len(hidden) == 3 and not any(one["message"] for one in hidden)
@@ -447,7 +449,7 @@ def test_hidden_failures_tell_no_numbers(master, assignments, run):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_an_untouched_notebook_stops_nowhere_and_scores_nothing(assignments, run, language):
-    notebook = assignments.master("cost-formula", language)
+    notebook = assignments.source_notebook("cost-formula", language)
     for version in (assignments.released(notebook), assignments.without_solutions(notebook)):
         ran = run(version)
         assert assignments.total(ran) == 0
@@ -455,15 +457,15 @@ def test_an_untouched_notebook_stops_nowhere_and_scores_nothing(assignments, run
         assert "call_cost" in ran["call-cost-test"].stderr
 
 
-def test_an_untouched_notebook_in_a_kernel(master, assignments):
-    ran = assignments.run_in_kernel(assignments.released(master))
+def test_an_untouched_notebook_in_a_kernel(source_notebook, assignments):
+    ran = assignments.run_in_kernel(assignments.released(source_notebook))
     assert not [name for name, cell in ran.items() if cell.error]
     assert ran["tornado-test"].stderr == "Not answered yet: tornado\n"
 
 
-def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
-    text = str(assignments.released(master).cells)
+def test_the_release_has_neither_solutions_nor_hidden_tests(source_notebook, assignments):
+    text = str(assignments.released(source_notebook).cells)
     assert text.count("# YOUR CODE HERE") == len(POINTS)
     for told in ("saving =", "saving >", "hidden=", "HIDDEN", "seeded(", "abs(bar", "isfinite(num"):
         assert told not in text
-        assert told in str(master.cells)
+        assert told in str(source_notebook.cells)

@@ -24,17 +24,17 @@ NAME = "moe-gate"
 
 
 @pytest.fixture(scope="module")
-def master(assignments):
-    return assignments.master(NAME)
+def source_notebook(assignments):
+    return assignments.source_notebook(NAME)
 
 
 @pytest.fixture(scope="module")
-def grade(master):
-    return grading(NAME, master)
+def grade(source_notebook):
+    return grading(NAME, source_notebook)
 
 
-def test_points_and_cells(master, assignments):
-    tests = assignments.tests(master)
+def test_points_and_cells(source_notebook, assignments):
+    tests = assignments.tests(source_notebook)
     assert {name: assignments.grader(cell)["points"] for name, cell in tests.items()} == {
         **{f"{cell}-test": worth for cell, worth in POINTS.items()},
         "words": 3,
@@ -42,29 +42,31 @@ def test_points_and_cells(master, assignments):
     assert sum(POINTS.values()) == RIGHT
 
 
-def test_korean_is_in_step(master, assignments):
-    assert sync.differences(master, assignments.master(NAME, "ko"), "ko") == []
+def test_korean_is_in_step(source_notebook, assignments):
+    assert sync.differences(source_notebook, assignments.source_notebook(NAME, "ko"), "ko") == []
 
 
-def test_the_tests_keep_to_the_trust_boundary(master):
-    assert lint(master) == []
+def test_the_tests_keep_to_the_trust_boundary(source_notebook):
+    assert lint(source_notebook) == []
 
 
-def test_the_solution_scores_everything_and_the_written_answer_waits(master, assignments, grade):
-    outcome = grade(assignments.solutions(master))
+def test_the_solution_scores_everything_and_the_written_answer_waits(
+    source_notebook, assignments, grade
+):
+    outcome = grade(assignments.solutions(source_notebook))
     assert points(outcome) == RIGHT
     assert {one.grade_id: one.points for one in graded_cells(outcome.notebook)}["words"] is None
 
 
-def test_the_checks_listed_are_all_there_are(master, assignments, grade):
-    for cell, checks in records(grade(assignments.solutions(master))).items():
+def test_the_checks_listed_are_all_there_are(source_notebook, assignments, grade):
+    for cell, checks in records(grade(assignments.solutions(source_notebook))).items():
         found = {(one["name"], one["weight"]) for one in checks}
         assert found == set(CHECKS[cell].values())
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_each_mistake_costs_the_checks_it_breaks(master, assignments, grade, mistake):
-    one, right = MISTAKES[mistake], assignments.solutions(master)
+def test_each_mistake_costs_the_checks_it_breaks(source_notebook, assignments, grade, mistake):
+    one, right = MISTAKES[mistake], assignments.solutions(source_notebook)
     outcome = grade({**right, one.cell: one.answer(right[one.cell])})
     names = {name: short for checks in CHECKS.values() for short, (name, _) in checks.items()}
     broken = {
@@ -79,12 +81,12 @@ def test_each_mistake_costs_the_checks_it_breaks(master, assignments, grade, mis
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
-    master, assignments, run, mistake
+    source_notebook, assignments, run, mistake
 ):
     """As in a student's own JupyterLab: what passes there must not depend on sharing objects."""
-    one, right = MISTAKES[mistake], assignments.solutions(master)
-    notebook = assignments.answered(master, {one.cell: one.answer(right[one.cell])})
-    notebook.cells.insert(0, reference_cell(master))
+    one, right = MISTAKES[mistake], assignments.solutions(source_notebook)
+    notebook = assignments.answered(source_notebook, {one.cell: one.answer(right[one.cell])})
+    notebook.cells.insert(0, reference_cell(source_notebook))
     ran = run(notebook)
     failed = {cell: ran[f"{cell}-test"].failed for cell in CHECKS}
     assert {cell: names for cell, names in failed.items() if names} == {
@@ -114,9 +116,9 @@ def test_an_untouched_notebook_scores_nothing_and_stops_nowhere(grade, language)
 
 
 def test_what_korean_students_read_stays_korean_after_the_reference_was_asked(
-    master, assignments, grade
+    source_notebook, assignments, grade
 ):
-    outcome = grade(assignments.solutions(master), "ko")
+    outcome = grade(assignments.solutions(source_notebook), "ko")
     for cell in outcome.notebook.cells:
         if notebook_io.is_test(cell):
             [output] = cell.outputs
@@ -124,9 +126,11 @@ def test_what_korean_students_read_stays_korean_after_the_reference_was_asked(
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_what_a_submission_says_of_itself_earns_nothing(master, assignments, grade, forgery):
+def test_what_a_submission_says_of_itself_earns_nothing(
+    source_notebook, assignments, grade, forgery
+):
     cell, source, broken = FORGERIES[forgery]
-    outcome = grade({**assignments.solutions(master), cell: source})
+    outcome = grade({**assignments.solutions(source_notebook), cell: source})
     failed = {
         name: {one["name"] for one in checks if not one["passed"]}
         for name, checks in records(outcome).items()
@@ -136,8 +140,8 @@ def test_what_a_submission_says_of_itself_earns_nothing(master, assignments, gra
     }
 
 
-def test_hidden_failures_tell_nothing(master, assignments, grade):
-    answers = assignments.solutions(master)
+def test_hidden_failures_tell_nothing(source_notebook, assignments, grade):
+    answers = assignments.solutions(source_notebook)
     answers["gate"] = (
         "def gate(x, router):\n    print('seen', x)\n    raise RuntimeError(f'seen {x}')"
     )
@@ -146,8 +150,8 @@ def test_hidden_failures_tell_nothing(master, assignments, grade):
     assert len(hidden) == 2 and not any(check["message"] for check in hidden)
 
 
-def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments):
-    text = str(assignments.released(master).cells)
+def test_the_release_has_neither_solutions_nor_hidden_tests(source_notebook, assignments):
+    text = str(assignments.released(source_notebook).cells)
     assert text.count("# YOUR CODE HERE") == len(POINTS) + 1  # the layer has two methods
     for told in (
         "index_add_(0",
@@ -159,4 +163,4 @@ def test_the_release_has_neither_solutions_nor_hidden_tests(master, assignments)
         "residual",
     ):
         assert told not in text
-        assert told in str(master.cells)
+        assert told in str(source_notebook.cells)

@@ -35,7 +35,7 @@ PAGE = {
 
 @pytest.fixture(scope="module")
 def quiz(assignments):
-    return assignments.master("quiz")
+    return assignments.source_notebook("quiz")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_the_pages_two_questions_stand_word_for_word(quiz):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_each_question_has_four_choices_and_an_explanation_of_each(assignments, key, language):
-    found = cells(assignments.master("quiz", language))
+    found = cells(assignments.source_notebook("quiz", language))
     assert sorted(key) == list(range(1, QUESTIONS + 1))
     for number, letter in key.items():
         offered = choices(found[f"q{number}-question"].source)
@@ -100,7 +100,7 @@ def test_every_lesson_is_asked_about(quiz):
 
 
 def test_korean_is_in_step(quiz, assignments):
-    assert sync.differences(quiz, assignments.master("quiz", "ko"), "ko") == []
+    assert sync.differences(quiz, assignments.source_notebook("quiz", "ko"), "ko") == []
 
 
 def test_the_tests_keep_to_the_trust_boundary(quiz):
@@ -120,7 +120,7 @@ def test_the_letters_are_spread_evenly(key):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_neither_the_longest_nor_the_shortest_choice_is_a_good_guess(assignments, key, language):
-    found = cells(assignments.master("quiz", language))
+    found = cells(assignments.source_notebook("quiz", language))
     for extreme in (max, min):
         hits = 0
         for number, letter in key.items():
@@ -211,7 +211,7 @@ def test_validate_calls_no_letter_wrong(quiz, assignments, run):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_an_untouched_notebook_stops_nowhere_and_scores_nothing(assignments, run, language):
-    quiz = assignments.master("quiz", language)
+    quiz = assignments.source_notebook("quiz", language)
     for notebook in (assignments.released(quiz), assignments.without_solutions(quiz)):
         ran = run(notebook)
         assert assignments.total(ran) == 0

@@ -1,4 +1,4 @@
-"""What is built from the masters, and that building is repeatable."""
+"""What is built from the source notebooks, and that building is repeatable."""
 
 import pytest
 
@@ -44,9 +44,9 @@ def test_releases_of_two_languages_share_code_and_checksums(course):
 
 def test_changed_english_code_reaches_korean(course):
     path = course.source("en") / "mini" / "mini.ipynb"
-    master = notebook_io.read(path)
-    next(c for c in master.cells if c.id == "imports").source += "\nimport math"
-    notebook_io.write(path, master)
+    source_notebook = notebook_io.read(path)
+    next(c for c in source_notebook.cells if c.id == "imports").source += "\nimport math"
+    notebook_io.write(path, source_notebook)
     changed = build(course)
     assert course.source("ko") / "mini" / "mini.ipynb" in changed
     own = notebook_io.read(course.source("ko") / "mini" / "mini.ipynb")
@@ -81,10 +81,12 @@ def test_planning_writes_nothing(course):
 
 
 def test_an_unclosed_solution_is_a_sentence(course, kit):
-    master = kit.master()
-    master.cells[3].source = master.cells[3].source.replace("### END SOLUTION", "")
+    source_notebook = kit.source_notebook()
+    source_notebook.cells[3].source = source_notebook.cells[3].source.replace(
+        "### END SOLUTION", ""
+    )
     with pytest.raises(UserError, match="mini can't be released"):
-        released_notebook(course, master, "mini")
+        released_notebook(course, source_notebook, "mini")
 
 
 def test_a_folder_without_sources_is_a_sentence(tmp_path):

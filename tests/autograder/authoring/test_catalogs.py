@@ -72,11 +72,11 @@ def test_an_unsure_translation_counts_as_none(spoken):
 def test_magics_and_broken_cells_do_not_stop_extraction(spoken, kit):
     course, _po = spoken
     path = course.source("en") / "mini" / "mini.ipynb"
-    master = notebook_io.read(path)
-    master.cells.append(
+    source_notebook = notebook_io.read(path)
+    source_notebook.cells.append(
         kit.new_code_cell('%matplotlib inline\n!ls\nprint(_("after magic"))', id="m")
     )
-    notebook_io.write(path, master)
+    notebook_io.write(path, source_notebook)
     assert "after magic" in catalogs.messages(course, catalogs.domains(course)[0])
 
 

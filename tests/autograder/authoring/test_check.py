@@ -94,7 +94,7 @@ def test_a_doubled_id_in_every_language(course, said):
     assert "source/en/mini/mini.ipynb: title has an id that 2 cells share" in said()
 
 
-def test_a_master_that_does_not_build_hides_nothing(course, said):
+def test_a_source_notebook_that_does_not_build_hides_nothing(course, said):
     path = course.source("en") / "mini" / "mini.ipynb"
     notebook = notebook_io.read(path)
     cells = {cell.id: cell for cell in notebook.cells}
@@ -128,7 +128,7 @@ def test_progress_names_every_step(course, said):
     assert seen == list(STEPS)
 
 
-def test_an_unreadable_master_is_a_sentence(course):
+def test_an_unreadable_source_notebook_is_a_sentence(course):
     (course.source("en") / "mini" / "mini.ipynb").write_text("{")
     with pytest.raises(UserError, match="isn't JSON"):
         check(course)

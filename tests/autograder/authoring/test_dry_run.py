@@ -9,10 +9,10 @@ from autograder.core import notebook_io
 def changed(course, cell_id, change):
     for code in ("en", "ko"):
         path = course.source(code) / "mini" / "mini.ipynb"
-        master = notebook_io.read(path)
-        cell = next(one for one in master.cells if one.id == cell_id)
+        source_notebook = notebook_io.read(path)
+        cell = next(one for one in source_notebook.cells if one.id == cell_id)
         cell.source = change(cell.source)
-        notebook_io.write(path, master)
+        notebook_io.write(path, source_notebook)
     return [f"{one.cell} {one.text}" for one in dry_run.problems(course, "mini", "mini")]
 
 

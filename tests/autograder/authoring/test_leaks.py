@@ -34,7 +34,7 @@ def meta(name, **flags):
     return {"nbgrader": own}
 
 
-def master(language="en"):
+def source_notebook(language="en"):
     cells = [
         new_code_cell(
             f'from beyond.locale import set_language\n\nset_language("{language}")', id="language"
@@ -96,7 +96,7 @@ def master(language="en"):
 @pytest.fixture
 def course(tmp_path):
     made = Course(tmp_path / "course")
-    notebook_io.write(made.source("en") / "birds" / "birds.ipynb", master())
+    notebook_io.write(made.source("en") / "birds" / "birds.ipynb", source_notebook())
     (made.source("en") / "birds" / "prices.csv").write_text("token,price\nwren,2\n", "utf-8")
     build(made)
     return made
@@ -125,7 +125,7 @@ def test_a_clean_release_passes(course):
     assert find_leaks(course, course.release("en")) == []
 
 
-def test_the_masters_themselves_do_not(course):
+def test_the_source_notebooks_themselves_do_not(course):
     files = {
         f"release/en/{path.relative_to(course.source('en')).as_posix()}": path.read_bytes()
         for path in course.source("en").rglob("*.*")
@@ -316,7 +316,7 @@ def test_binary_file(course, released):
     assert find_leaks(course) == []
 
 
-def test_no_masters_no_secrets(tmp_path):
+def test_no_source_notebooks_no_secrets(tmp_path):
     """In a student's bundle there is nothing to compare with."""
     place = tmp_path / "release" / "en" / "a"
     place.mkdir(parents=True)

@@ -128,4 +128,4 @@ def test_the_shape_of_a_test_cell(kit, source, says):
 
 
 def test_the_mini_course_is_clean(kit):
-    assert lint(kit.master()) == []
+    assert lint(kit.source_notebook()) == []

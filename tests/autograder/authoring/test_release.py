@@ -86,9 +86,9 @@ def test_cells_can_not_come_or_go_once_submissions_are_graded(term, kit):
     grade(term, "mini")
     for code in ("en", "ko"):
         path = term.source(code) / "mini" / "mini.ipynb"
-        master = notebook_io.read(path)
-        master.cells = [one for one in master.cells if one.id != "double-test"]
-        notebook_io.write(path, master)
+        source_notebook = notebook_io.read(path)
+        source_notebook.cells = [one for one in source_notebook.cells if one.id != "double-test"]
+        notebook_io.write(path, source_notebook)
     with pytest.raises(UserError, match="give the changed assignment a new name"):
         release(term, "mini")
 
@@ -105,9 +105,9 @@ def test_a_wrong_test_can_be_mended_after_grading(term, kit):
     assert [one.score for one in grade(term, "mini")] == [4]
     for code in ("en", "ko"):
         path = term.source(code) / "mini" / "mini.ipynb"
-        master = notebook_io.read(path)
-        test = next(one for one in master.cells if one.id == "a-test")
+        source_notebook = notebook_io.read(path)
+        test = next(one for one in source_notebook.cells if one.id == "a-test")
         test.source = test.source.replace("a == 42", "a in (42, 43)")
-        notebook_io.write(path, master)
+        notebook_io.write(path, source_notebook)
     release(term, "mini")
     assert [one.score for one in grade(term, "mini")] == [6]

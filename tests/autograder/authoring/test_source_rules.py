@@ -1,4 +1,4 @@
-"""What a master must keep to, each with a notebook that doesn't."""
+"""What a source notebook must keep to, each rule with a notebook that doesn't."""
 
 import json
 
@@ -23,22 +23,22 @@ def cell(notebook, name):
     return next(one for one in notebook.cells if one.id == name)
 
 
-def test_the_mini_master_has_no_faults(kit):
-    assert said(kit.master()) == []
-    assert said(kit.master("ko"), "ko") == []
+def test_the_mini_source_notebook_has_no_faults(kit):
+    assert said(kit.source_notebook()) == []
+    assert said(kit.source_notebook("ko"), "ko") == []
 
 
 @pytest.mark.parametrize(
     "name", ["3f2a91bc", "Cell_1", "1-one", "a--b", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"]
 )
 def test_ids_must_speak(kit, name):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     cell(notebook, "title").id = name
     assert any("isn't descriptive" in text for text in said(notebook))
 
 
 def test_ids_that_reading_would_mend(kit, tmp_path):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     cell(notebook, "double").id = "title"
     notebook.cells[2].pop("id")
     path = tmp_path / "mini.ipynb"
@@ -51,7 +51,7 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
 
 
 def test_doubled_grade_ids(kit):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     cell(notebook, "double-test").metadata.nbgrader["grade_id"] = "a-test"
     texts = said(notebook)
     assert "a-test has a grade id that 2 cells share" in texts
@@ -59,16 +59,16 @@ def test_doubled_grade_ids(kit):
 
 
 def test_stored_outputs(kit):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     cell(notebook, "double").outputs = [new_output("stream", text="x")]
     assert "double has stored output; clear all outputs and save" in said(notebook)
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     cell(notebook, "double").execution_count = 3
     assert "double has stored output; clear all outputs and save" in said(notebook)
 
 
 def test_points_checksums_markers_and_broken_metadata(kit):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     cell(notebook, "a-test").metadata.nbgrader["points"] = 0
     cell(notebook, "double").metadata.nbgrader["checksum"] = "0" * 32
     cell(notebook, "double-test").source += "\n### BEGIN HIDDEN TESTS"
@@ -81,13 +81,13 @@ def test_points_checksums_markers_and_broken_metadata(kit):
 
 
 def test_the_language_cell_comes_first_and_says_its_language(kit):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     assert any("must set the language ko" in text for text in said(notebook, "ko"))
     notebook.cells = [one for one in notebook.cells if one.id != "language"]
     assert any("must be the first code cell" in text for text in said(notebook))
 
 
 def test_the_kernel(kit):
-    notebook = kit.master()
+    notebook = kit.source_notebook()
     notebook.metadata.kernelspec["name"] = "conda-env"
     assert any("names the kernel 'conda-env'" in text for text in said(notebook))

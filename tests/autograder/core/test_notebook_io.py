@@ -73,13 +73,13 @@ def test_a_lone_surrogate_does_not_stop_writing():
 
 
 def test_canonical_bytes_survive_a_round_trip(kit):
-    content = to_bytes(kit.master())
+    content = to_bytes(kit.source_notebook())
     assert to_bytes(parse(content, "x")) == content
     assert content.endswith(b"}\n")
 
 
 def test_the_language_comes_from_the_code_then_the_metadata(kit):
-    own = kit.master("ko")
+    own = kit.source_notebook("ko")
     assert language_of(own) == "ko"
     own.cells = [cell for cell in own.cells if cell.id != "language"]
     assert language_of(own) == "ko"

@@ -27,9 +27,9 @@ def page(nb, **resources):
 @pytest.mark.parametrize(("name", "cell"), WRITTEN)
 def test_a_written_answer_has_its_rubric_below_it(name, cell, language):
     work = make_release(COURSE, name, name, language)
-    master = notebook_io.read(COURSE.source(language) / name / f"{name}.ipynb")
-    ids = [one.id for one in master.cells]
-    rubric = master.cells[ids.index(cell) + 1].source
+    source_notebook = notebook_io.read(COURSE.source(language) / name / f"{name}.ipynb")
+    ids = [one.id for one in source_notebook.cells]
+    rubric = source_notebook.cells[ids.index(cell) + 1].source
     heading = rubric.splitlines()[0].strip("*")
     assert heading not in page(work)
     shown = page(work, assignment_id=name, notebook_id=name)

@@ -47,7 +47,7 @@ def runs(monkeypatch, tmp_path):
 
 @pytest.fixture
 def on_workers(monkeypatch, stand_ins):
-    """`grade` as it is with workers, with the runner that needs no walls."""
+    """`grade` as it is with workers, with the runner that needs no sandbox."""
     monkeypatch.setattr(grading, "_runner", lambda: stand_ins.run_submission)
     return stand_ins
 
@@ -190,7 +190,7 @@ def test_a_fault_of_ours_gives_nobody_a_score(term, kit, here, monkeypatch):
 
 
 def test_where_nothing_can_run_nobody_is_graded(term, kit, here, monkeypatch):
-    monkeypatch.setattr(grading, "_runner", lambda: here.no_walls)
+    monkeypatch.setattr(grading, "_runner", lambda: here.no_sandbox)
     kit.hand_in(term, "a", kit.answered(term))
     with pytest.raises(EnvironmentFault, match="do something"):
         grade(term, "mini")

@@ -45,10 +45,10 @@ def essay_root(tmp_path_factory, kit):
     meta = kit.meta("why", solution=True, points=3)
     meta["nbgrader"].update(cell_type="markdown", locked=False)
     for code in ("en", "ko"):
-        master = kit.master(code)
+        source_notebook = kit.source_notebook(code)
         source = "### BEGIN SOLUTION\nB\n### END SOLUTION"
-        master.cells.append(new_markdown_cell(source, id="why", metadata=meta))
-        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", master)
+        source_notebook.cells.append(new_markdown_cell(source, id="why", metadata=meta))
+        notebook_io.write(course.source(code) / "mini" / "mini.ipynb", source_notebook)
     release(course, "mini")
     return course.root
 

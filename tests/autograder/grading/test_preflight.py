@@ -22,11 +22,11 @@ def term(course, kit):
 def change(course, cell_id, change_source):
     for code in course.languages():
         path = course.source(code) / "mini" / "mini.ipynb"
-        master = notebook_io.read(path)
-        for cell in master.cells:
+        source_notebook = notebook_io.read(path)
+        for cell in source_notebook.cells:
             if cell.id == cell_id:
                 cell.source = change_source(cell.source)
-        notebook_io.write(path, master)
+        notebook_io.write(path, source_notebook)
     release(course, "mini")
 
 
@@ -52,7 +52,7 @@ def test_a_sound_assignment_is_graded_and_tried_once(term, monkeypatch):
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_a_given_cell_that_fails_is_told_before_anyone_is_graded(term, line, says):
+def test_a_read_only_cell_that_fails_is_told_before_anyone_is_graded(term, line, says):
     change(term, "imports", lambda source: f"{source}\n{line}")
     assert says in refused(term) and "imports" in refused(term)
 

@@ -65,8 +65,8 @@ def wrapped(source, name, before, expression):
 
 def submission(course, change):
     work = notebook_io.read(course.release("en") / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
-    master = notebook_io.read(course.source("en") / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
-    sources = {cell.id: cell.source for cell in master.cells}
+    source_notebook = notebook_io.read(course.source("en") / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+    sources = {cell.id: cell.source for cell in source_notebook.cells}
     for cell in work.cells:
         if notebook_io.is_solution(cell) and cell.cell_type == "code":
             cell.source = change(cell.id, sources[cell.id])

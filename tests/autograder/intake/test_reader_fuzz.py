@@ -279,8 +279,8 @@ def test_nothing_of_the_metadata_is_written(metadata):
     assert b"../../x" not in written and b"secret" not in written and b'"tags"' not in written
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux has the walls")
-def test_the_reader_behind_walls_reads_the_same(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the sandbox needs Linux")
+def test_the_confined_reader_reads_the_same(tmp_path):
     from autograder.intake.reader import Reader
 
     expected = record(read_notebook(RELEASED.read_bytes()), CELLS)

@@ -61,8 +61,8 @@ class Mutation(ast.NodeTransformer):
 def solved(assignment):
     """The released notebook with the instructor's solutions in its answer cells."""
     work = make_release(COURSE, assignment, assignment, "en")
-    master = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
-    sources = {cell.id: cell.source for cell in master.cells}
+    source_notebook = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
+    sources = {cell.id: cell.source for cell in source_notebook.cells}
     for cell in work.cells:
         if notebook_io.is_solution(cell) and cell.cell_type == "code":
             cell.source = sources[cell.id]
@@ -103,7 +103,7 @@ def submissions(assignment):
 def test_one_kernel_and_two_sides_agree(assignment):
     base = make_template(COURSE, assignment, assignment, "en")
     given = make_release(COURSE, assignment, assignment, "en")
-    master = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
+    source_notebook = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
     folder = COURSE.source("en") / assignment
     works = {
         name: rebuild(base, given, trusted_submission(base, given, work))[0]
@@ -111,13 +111,13 @@ def test_one_kernel_and_two_sides_agree(assignment):
     }
 
     def in_one_kernel(work):
-        return graded_cells(execute(COURSE, work, folder, master))
+        return graded_cells(execute(COURSE, work, folder, source_notebook))
 
     with ThreadPoolExecutor(2) as kernels:  # a kernel mostly starts and imports, on one core
         in_one = dict(zip(works, kernels.map(in_one_kernel, works.values()), strict=True))
     scores = set()
     for name, work in works.items():
-        split = graded_cells(execute_split(work, master, assignment=assignment).notebook)
+        split = graded_cells(execute_split(work, source_notebook, assignment=assignment).notebook)
         assert split == in_one[name], name
         scores.add(sum(one.points or 0.0 for one in split))  # a person gives the others
     assert len(scores) > 2, "the mutants changed nothing"

@@ -107,7 +107,7 @@ def test_how_a_hidden_line_fails_is_not_told(ending):
     assert (found.points, found.messages) == (0, graded(KNOWS_TWO, test).messages)
 
 
-def test_a_name_made_of_a_student_s_value_tells_nothing_of_the_second_look():
+def test_a_name_made_of_a_student_s_value_tells_nothing_of_the_hidden_run():
     test = f"""with check(f"now {{last}}"):
     assert double(2) == 4
 {HIDDEN}

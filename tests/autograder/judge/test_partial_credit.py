@@ -46,9 +46,9 @@ def test_a_test_cell_that_ends_in_a_number(course, kit, last, full, half):
         return kit.notebook(cells)
 
     right, wrong = "def double(x):\n    return 2 * x", "def double(x):\n    return x"
-    master = work(42, right)
-    for notebook, points in [(master, full), (work(1, wrong), half)]:
-        (split,) = graded_cells(execute_split(notebook, master).notebook)
+    source_notebook = work(42, right)
+    for notebook, points in [(source_notebook, full), (work(1, wrong), half)]:
+        (split,) = graded_cells(execute_split(notebook, source_notebook).notebook)
         assert split.points == points
         (whole,) = graded_cells(execute(course, notebook))
         assert whole.points == points

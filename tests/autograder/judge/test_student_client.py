@@ -106,7 +106,7 @@ def test_all_calls_of_a_function_in_a_test_share_the_time_of_one_cell():
     found, _done = points(
         answer("a", source), cell("f-test", test, grade=True, points=9, locked=True)
     )
-    assert 2 <= found["f-test"] <= 3
+    assert 1 <= found["f-test"] <= 3  # three on an idle machine; nine if each call had its own time
 
 
 def test_state_comes_back_with_the_cells_and_not_with_what_calls_did():

@@ -301,7 +301,7 @@ def enroll(course, students):
             for name in ("q1", "q2")
         ]
         assignment = book.find_assignment("quiz")
-        master = assignment.notebooks[0].id
+        source_notebook = assignment.notebooks[0].id
         names = [f"s{number}" for number in range(students)]
         for model, rows in (
             (api.Student, [{"id": name} for name in names]),
@@ -314,7 +314,10 @@ def enroll(course, students):
             ),
             (
                 api.SubmittedNotebook,
-                [{"id": name, "assignment_id": name, "notebook_id": master} for name in names],
+                [
+                    {"id": name, "assignment_id": name, "notebook_id": source_notebook}
+                    for name in names
+                ],
             ),
             (
                 api.Grade,

@@ -24,11 +24,11 @@ def found(imports=()):
         }
 
 
-def test_no_look_finds_a_hole(bubblewrap):
+def test_no_probe_finds_a_hole(bubblewrap):
     assert found() == set()
 
 
-def test_every_barrier_that_can_be_seen_has_a_look():
+def test_every_barrier_that_can_be_seen_has_a_probe():
     assert {probe.barrier for probe in probes.PROBES} == barriers.ALL.keys() - probes.UNSEEN
 
 

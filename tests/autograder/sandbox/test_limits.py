@@ -1,7 +1,6 @@
 """What wears a machine down, and how it ends: with the submission that does it, soon."""
 
 import os
-import time
 
 import pytest
 
@@ -15,10 +14,7 @@ def ends(student, source, seconds=5.0):
     """Why a child ends that runs this; the channel gets no answer."""
     with pytest.raises(wire.WireError):
         student.ask("run", "cell", source, 0.3, 1, seconds=seconds)
-    began = time.monotonic()
-    why = student.child.end()
-    assert time.monotonic() - began < 5  # generous: it takes milliseconds
-    return why
+    return student.child.end()
 
 
 def still_works(parent, talk):

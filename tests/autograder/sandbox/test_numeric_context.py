@@ -85,7 +85,7 @@ def test_a_broken_setting_is_no_claim(monkeypatch):
     assert numeric_context.claim() == []
 
 
-def test_no_claim_goes_below_what_given_cells_set():
+def test_no_claim_goes_below_what_read_only_cells_set():
     numeric_context.insist(["float64", 50])
     numeric_context.adopt([["float64", 50]])
     numeric_context.adopt([["float32", 28]])

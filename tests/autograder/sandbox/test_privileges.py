@@ -40,7 +40,7 @@ class Seen:
     is_filtered: bool
 
 
-def look(pid):
+def process_status(pid):
     fields = {}
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         name, _colon, value = line.partition(":")
@@ -63,7 +63,7 @@ def everybody(root):
     found = {}
     for number in filter(str.isdigit, os.listdir("/proc")):
         try:
-            found[int(number)] = look(int(number))
+            found[int(number)] = process_status(int(number))
         except (OSError, KeyError):
             continue
     below, left = {}, [root]

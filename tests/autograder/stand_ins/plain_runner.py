@@ -1,4 +1,4 @@
-"""A runner without walls, for the tests of the coordinator: it executes the cells right here.
+"""A runner without a sandbox, for the coordinator's tests: it executes the cells in its own process.
 
 Only for submissions that the tests write themselves. `os._exit` in one ends the worker, which
 is what some tests are about. Where the folder named by BEYOND_RUNS exists, each run is noted in
@@ -22,7 +22,7 @@ def execute(cells) -> dict[str, CellOutcome]:
     for cell in cells:
         outputs = []
         stderr = io.StringIO()
-        with listening(_keeper(outputs)), contextlib.redirect_stderr(stderr):
+        with listening(_recorder(outputs)), contextlib.redirect_stderr(stderr):
             try:
                 exec(compile(cell.source, cell.id, "exec"), names)
             except Exception as error:
@@ -46,8 +46,8 @@ def execute(cells) -> dict[str, CellOutcome]:
     return found
 
 
-def _keeper(outputs):
-    """Keep what a report shows among these outputs."""
+def _recorder(outputs):
+    """Return a listener that adds what a report shows to these outputs."""
     return lambda bundle: outputs.append(
         {"output_type": "display_data", "metadata": {}, "data": bundle}
     )
@@ -71,8 +71,8 @@ def fail_for_z(content: bytes) -> bytes:
     return run_submission(content)
 
 
-def no_walls(content: bytes) -> bytes:
+def no_sandbox(content: bytes) -> bytes:
     """A runner on a machine where nothing can run."""
     from autograder.errors import EnvironmentFault
 
-    raise EnvironmentFault("The walls can't be raised here; do something.")
+    raise EnvironmentFault("The sandbox can't be set up here; do something.")

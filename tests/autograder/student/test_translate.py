@@ -75,9 +75,9 @@ def test_a_strange_notebook_or_language_is_a_sentence_and_nothing_is_written(cou
 def test_an_author_confirms_a_translation(course, kit):
     english = course.source("en") / "mini" / "mini.ipynb"
     korean = course.source("ko") / "mini" / "mini.ipynb"
-    master = notebook_io.read(english)
-    cell(master, "title").source += " More."
-    notebook_io.write(english, master)
+    source_notebook = notebook_io.read(english)
+    cell(source_notebook, "title").source += " More."
+    notebook_io.write(english, source_notebook)
     with pytest.raises(UserError, match="no cell 'nix'"):
         confirm_translation(course, korean, ["nix"])
     assert confirm_translation(course, korean, ["title"]) == ["title"]

@@ -31,11 +31,8 @@ def solution(name, source):
     return new_code_cell(source, id=name, metadata=meta(name, solution=True))
 
 
-def test_cell(name, source):
+def graded_cell(name, source):
     return new_code_cell(source, id=name, metadata=meta(name, grade=True, locked=True, points=1))
-
-
-test_cell.__test__ = False
 
 
 def assignment(language="en"):
@@ -52,14 +49,14 @@ def assignment(language="en"):
                 metadata=meta("imports", locked=True),
             ),
             solution("letter", "q1 = None\n# YOUR CODE HERE"),
-            test_cell(
+            graded_cell(
                 "letter-test",
                 'with check("one of the letters", weight=0):\n'
                 '    assert given(q1, "q1") in ("A", "B"), "Replace None by a letter."\n'
                 "report()",
             ),
             solution("double", "def double(x):\n    # YOUR CODE HERE\n    pass"),
-            test_cell(
+            graded_cell(
                 "double-test",
                 'with check("two becomes four", hint="Is it a square?"):\n'
                 "    assert given(double(3)) == 6\n"

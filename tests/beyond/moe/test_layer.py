@@ -123,11 +123,11 @@ def test_same_gradients_as_transformers(name):
     toward = torch.randn_like(x)
     layer(ours)[0].backward(toward)
     block(theirs).backward(toward)
-    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
-    close(ours.grad, theirs.grad)
-    close(layer.router.weight.grad, block.gate.weight.grad)
-    close(layer.gate_up.grad, block.experts.gate_up_proj.grad)
-    close(layer.down.grad, block.experts.down_proj.grad)
+    assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    assert_close(ours.grad, theirs.grad)
+    assert_close(layer.router.weight.grad, block.gate.weight.grad)
+    assert_close(layer.gate_up.grad, block.experts.gate_up_proj.grad)
+    assert_close(layer.down.grad, block.experts.down_proj.grad)
 
 
 def plain(layer, x):

@@ -1,16 +1,16 @@
-"""Each wall by itself: what a submission sees or may take that only this wall keeps from it.
+"""Each barrier by itself: what only this barrier keeps a submission from seeing or using.
 
-Walls overlap, so that most attacks meet several. These look at one each; `mutation.py` takes
-that one down and requires that the case here fails.
+Barriers overlap, so most attacks meet several. Each case here probes one of them; `mutation.py`
+takes that one down and requires the case to fail.
 """
 
 import pytest
 
-from tests.attacks.attack import Attack, all_of, behind_walls, cases, first, last
+from tests.attacks.attack import Attack, all_of, cases, first, last, only_sandboxed
 from tests.attacks.test_files_and_processes import GOT, REACHED, tried, with_libc
 
 
-def look(name, what, change, **more):
+def probe(name, what, change, **more):
     return Attack(name, what, change, **{"never": (GOT,), **more})
 
 
@@ -30,7 +30,7 @@ def has_one_core(outcome):
 
 
 ATTACKS = [
-    look(
+    probe(
         "host-name",
         "Asks for the machine's name",
         tried(
@@ -39,21 +39,21 @@ ATTACKS = [
             f"    print('{REACHED}')"
         ),
     ),
-    look(
+    probe(
         "own-user-namespace",
         "Compares its user namespace with the machine's",
         tried(
             f"if os.readlink('/proc/self/ns/user') == '<<user_namespace>>':\n    print('{REACHED}')"
         ),
     ),
-    look(
+    probe(
         "owns-the-system",
         "Asks whether the system's files are its own",
         tried(f"if os.stat('/usr').st_uid == os.getuid():\n    print('{REACHED}')"),
     ),
-    look(
+    probe(
         "writable-mounts",
-        "Looks for file systems that can be written, besides its own",
+        "Looks for file systems that can be written, apart from its own",
         tried(
             "own = ('tmpfs', 'proc', 'devpts', 'mqueue')\n"
             "for line in open('/proc/self/mounts'):\n"
@@ -63,7 +63,7 @@ ATTACKS = [
             f"        print('{REACHED}', line)"
         ),
     ),
-    look(
+    probe(
         "writable-device-nodes",
         "Looks for device nodes whose times and modes can be changed",
         tried(
@@ -73,7 +73,7 @@ ATTACKS = [
             f"        print('{REACHED}', line)"
         ),
     ),
-    look(
+    probe(
         "kernel-settings",
         "Looks for kernel settings that can be written",
         tried(
@@ -84,7 +84,7 @@ ATTACKS = [
         ),
     ),
     # Free memory and the sockets of all, which a system call tells too, are named in the README.
-    look(
+    probe(
         "kernel-counters",
         "Reads its neighbours' doings from the kernel's counters",
         tried(
@@ -110,14 +110,14 @@ ATTACKS = [
             f"    print('{REACHED}', told)"
         ),
     ),
-    look(
+    probe(
         "further-namespaces",
         "Asks how many user namespaces it may make",
         tried(
             f"if int(open('/proc/sys/user/max_user_namespaces').read()):\n    print('{REACHED}')"
         ),
     ),
-    look(
+    probe(
         "shared-mappings",
         "Looks for memory that it shares with other processes, to write there",
         tried(
@@ -129,7 +129,7 @@ ATTACKS = [
         assignment="kinds",
         deserves=(0, 4, 2, 1),
     ),
-    look(
+    probe(
         "open-descriptors",
         "Looks through its open descriptors",
         tried(
@@ -146,7 +146,7 @@ ATTACKS = [
             f"        print('{REACHED}', number, target)"
         ),
     ),
-    look(
+    probe(
         "terminals-a",
         "Opens a terminal and looks for those of others",
         tried(
@@ -160,7 +160,7 @@ ATTACKS = [
         ),
         together="neighbors",
     ),
-    look(
+    probe(
         "terminals-b",
         "Does so at the same time, as the neighbour",
         tried(
@@ -174,7 +174,7 @@ ATTACKS = [
         ),
         together="neighbors",
     ),
-    look(
+    probe(
         "line-disciplines",
         "Gives its own terminal another line discipline, and types into it",
         tried(
@@ -190,7 +190,7 @@ ATTACKS = [
             f"            print('{REACHED}', hex(request), error)"
         ),
     ),
-    look(
+    probe(
         "pinned",
         "Pins itself to one core",
         tried(
@@ -204,7 +204,7 @@ ATTACKS = [
             f"        print('{REACHED}')"
         ),
     ),
-    look(
+    probe(
         "old-calls",
         "Makes system calls that nobody has used for years",
         with_libc(
@@ -219,7 +219,7 @@ ATTACKS = [
             f"        print('{REACHED}', name, found, ctypes.get_errno())"
         ),
     ),
-    look(
+    probe(
         "limits-of-time-and-queues",
         "Reads its limits of time, locked memory and queues",
         all_of(
@@ -229,11 +229,11 @@ ATTACKS = [
             limit("RLIMIT_FSIZE", most=2**30),
         ),
     ),
-    look(
+    probe(
         "memory-limit",
         "Takes 2.5 GB and tells if it has them",
         first(
-            behind_walls(
+            only_sandboxed(
                 "try:\n"
                 "    kept = [bytearray(b'x' * 100_000_000) for _ in range(25)]\n"
                 f"    print('{REACHED}')\n"
@@ -245,11 +245,11 @@ ATTACKS = [
         rough=True,
         together="limits",
     ),
-    look(
+    probe(
         "process-limit",
         "Starts three hundred processes and tells how many there are",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import signal\n"
                 "children = []\n"
                 "try:\n"
@@ -270,11 +270,11 @@ ATTACKS = [
         rough=True,
         together="limits",
     ),
-    look(
+    probe(
         "scratch-limits",
         "Writes a file of 200 MB, then five of 90 MB",
         first(
-            behind_walls(
+            only_sandboxed(
                 "def written(name, size):\n"
                 "    try:\n"
                 "        with open(name, 'wb') as file:\n"
@@ -303,11 +303,11 @@ ATTACKS = [
         rough=True,
         together="limits",
     ),
-    look(
+    probe(
         "file-count",
         "Makes thirty thousand files and tells how many there are",
         first(
-            behind_walls(
+            only_sandboxed(
                 "count = 0\n"
                 "try:\n"
                 "    for count in range(30_000):\n"
@@ -327,7 +327,7 @@ ATTACKS = [
         together="limits",
         seconds=20,
     ),
-    look(
+    probe(
         "open-files",
         "Opens two thousand files",
         tried(
@@ -342,16 +342,16 @@ ATTACKS = [
             "    os.close(one)"
         ),
     ),
-    look(
+    probe(
         "numbered-memory",
         "Asks how many pieces of numbered memory it may make",
         tried(f"if int(open('/proc/sys/kernel/shmmni').read()) > 64:\n    print('{REACHED}')"),
     ),
-    look(
+    probe(
         "unattached-memory",
         "Leaves 2.5 GB in numbered memory that nobody has attached",
         first(
-            behind_walls(
+            only_sandboxed(
                 "import ctypes\n"
                 "libc = ctypes.CDLL(None, use_errno=True)\n"
                 "libc.shmat.restype = ctypes.c_void_p\n"
@@ -376,11 +376,11 @@ ATTACKS = [
         or_less=True,
     ),
     # How much three get hangs on who else computes; what they could get doesn't.
-    look(
+    probe(
         "cores",
         "Computes in three processes at once and adds up their time",
         last(
-            behind_walls(
+            only_sandboxed(
                 "import time\n"
                 "ends = time.monotonic() + 3\n"
                 "children = []\n"
@@ -404,5 +404,5 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", cases(ATTACKS))
-def test_each_wall(attack, holds):
+def test_each_barrier(attack, holds):
     holds(attack)
