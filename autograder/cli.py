@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -218,8 +217,13 @@ def release(
     assignment: Assignment,
     language: Annotated[str | None, typer.Option(help="The language nbgrader hands out.")] = None,
     due: Annotated[
-        datetime | None,
-        typer.Option(help="The due date; in this machine's time zone unless it names one."),
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="When it is due: 2025-03-14 (the end of that day), 2025-03-14 18:00, either with "
+            "a time zone such as Asia/Seoul, UTC or +09:00, else in the course's or this "
+            "machine's.",
+        ),
     ] = None,
     exchange: Annotated[bool, typer.Option("--exchange", help="Also into the exchange.")] = False,
     db: Database = None,
@@ -227,11 +231,15 @@ def release(
 ) -> None:
     """Register an assignment, ready to hand out."""
     from autograder.authoring.release import release as release_assignment
+    from autograder.core.dates import read_date
+    from autograder.core.due_dates import describe_due_date
 
     where = _course(course, language=language, db=db)
     where.require_language(where.released_language)
-    folder = release_assignment(where, assignment, due.astimezone() if due else None, exchange)
+    when = read_date(due, "--due", where.time_zone) if due is not None else None
+    folder = release_assignment(where, assignment, when, exchange)
     out.print(f"{assignment} is released: {folder}", markup=False)
+    out.print(describe_due_date(where, assignment, when), markup=False)
 
 
 @app.command()
@@ -272,22 +280,25 @@ def collect(
         typer.Option(help="CSV: id, first_name, last_name, email, lms_user_id."),
     ] = None,
     received: Annotated[
-        datetime | None,
-        typer.Option(help="When these came in, where the LMS's download doesn't say."),
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="When these came in, where the download doesn't say; written as for release "
+            "--due, so a day alone means its end.",
+        ),
     ] = None,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Take in submissions: exchange, Canvas, Moodle."""
+    from autograder.core.dates import in_words, read_date
     from autograder.intake.collect import collect as collect_submissions
 
-    result = collect_submissions(
-        _course(course, db=db),
-        assignment,
-        origin,
-        roster=roster,
-        received=received.astimezone() if received else None,
-    )
+    where = _course(course, db=db)
+    when = read_date(received, "--received", where.time_zone) if received is not None else None
+    if when:
+        out.print(f"All of these count as received {in_words(when)}.", markup=False)
+    result = collect_submissions(where, assignment, origin, roster=roster, received=when)
     out.print(str(result), markup=False)
     if result.refused:
         raise typer.Exit(1)
