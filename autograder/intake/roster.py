@@ -78,13 +78,15 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
       student's id itself, if that is what the course goes by and the name doesn't contradict.
     * Moodle gives the displayed name only (its number belongs to the assignment): a name
       that one student alone has, written plainly; between students of the same name the number.
+    * Blackboard gives the user name, which is the student's id (`group_by_owner` has told it from
+      the column's name).
     * A folder: the student's id, chosen by the person who made the folders.
 
     Raises:
         UnknownOwner: no student, or more than one.
     """
     people = list(people)
-    if owner.origin == "folder":
+    if owner.origin in ("folder", "blackboard"):
         label = unicodedata.normalize("NFC", owner.label)
         for person in people:
             if person.id == label:
@@ -145,7 +147,7 @@ def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]
     owners: dict[str, dict[tuple[str, str, str], str]] = {}
     for owned, person in found:
         owner = owned.owner
-        if owner.origin != "folder":
+        if owner.origin not in ("folder", "blackboard"):
             key = (owner.origin, "" if owner.origin == "canvas" else owner.label, owner.number)
             owners.setdefault(person.id, {})[key] = one_line(owner.label)
     return {

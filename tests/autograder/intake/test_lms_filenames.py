@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,13 @@ from hypothesis import strategies as st
 
 from autograder.config import Course
 from autograder.errors import UserError
-from autograder.intake.lms_filenames import Owner, OwnerFiles, group_by_owner, recognize_owner
+from autograder.intake.lms_filenames import (
+    Owner,
+    OwnerFiles,
+    Recognized,
+    group_by_owner,
+    recognize_owner,
+)
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
@@ -95,13 +102,13 @@ def members(*names: str) -> list[Member]:
     ],
 )
 def test_namings(path, owner, name, late, sequence):
-    assert recognize_owner(path, "quiz") == (Owner(*owner), name, late, sequence)
+    assert recognize_owner(path, "quiz") == Recognized(Owner(*owner), name, late, sequence)
 
 
 def test_our_own_zips():
     name = "cost-formula-kim-min-20250301T101500Z.zip"
     found = recognize_owner(name, "cost-formula")
-    assert found == (Owner("folder", "kim-min", claim="20250301T101500Z"), name, False, 0)
+    assert found == Recognized(Owner("folder", "kim-min", claim="20250301T101500Z"), name)
     # A browser's second download of it is still it; another assignment's isn't ours.
     assert recognize_owner(name.replace(".zip", " (1).zip"), "cost-formula")[0] == found[0]
     assert isinstance(recognize_owner(name, "quiz"), str)
@@ -123,6 +130,89 @@ def test_what_a_student_names_never_changes_the_owner(name):
     moodle = recognize_owner(f"Min Kim_9_assignsubmission_file_/{name}", "quiz")
     assert moodle[0] == Owner("moodle", "Min Kim", "9") and moodle[1] == name
     assert recognize_owner(f"s01/{name}", "quiz")[0] == Owner("folder", "s01")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("kim_minjun_123_4567_quiz.ipynb", ("canvas", "kim_minjun", "123")),
+        ("_kim__minjun__123_4567_quiz-1.ipynb", ("canvas", "_kim__minjun_", "123")),
+        ("o-brien_finn_LATE_123_4567_my quiz (2).ipynb", ("canvas", "o-brien_finn", "123")),
+        ("kim_minjun_123_text.html", ("canvas", "kim_minjun", "123")),
+        ("kimminjun_LATE_123_link.html", ("canvas", "kimminjun", "123")),
+        (
+            "Min_Jun Kim_98_assignsubmission_onlinetext_/onlinetext.html",
+            ("moodle", "Min_Jun Kim", "98"),
+        ),
+        ("이_서연_9_8_내 퀴즈-1.ipynb", ("canvas", "이_서연", "9")),
+    ],
+)
+def test_names_with_underscores_and_entries(path, expected):
+    found = recognize_owner(path, "quiz")
+    assert found.owner == Owner(*expected)
+    assert found.is_entry == path.endswith(".html") and found.late == ("LATE" in path)
+
+
+@pytest.mark.parametrize("name", ["anon_4TxPq_text.html", "anon_LATE_4TxPq_link.html"])
+def test_an_entry_whose_owner_canvas_hides(name):
+    assert "Canvas hid its owner" in recognize_owner(name, "quiz")
+
+
+IN_CANVAS = [
+    Person("s01", "Minjun", "Kim", lms_user_id="123"),
+    Person("s02", "Mallory", "Lee", lms_user_id="77"),
+    Person("s03", "Bo", "Kim_2", lms_user_id="55"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        # What the student named has ids of its own, nobody's.
+        ("kimminjun_123_4567_2_3_quiz.ipynb", "s01"),
+        ("kimminjun_123_4567_kimminjun_123_4566_quiz.ipynb", "s01"),
+        # A name that ends as an id does: the outermost reading is nobody's.
+        ("kim_2bo_55_4567_quiz.ipynb", "s03"),
+        ("bokim_2_55_4567_quiz.ipynb", "s03"),
+        ("bokim_2_55_text.html", "s03"),
+        ("kimbo_2_123_4567_quiz.ipynb", None),
+        # Mallory calls herself x__123__5, of which Canvas makes x_123_5.
+        ("x_123_5_77_9001_quiz.ipynb", None),
+        ("x_123_5_77_text.html", None),
+        ("x_123_5_999_9001_quiz.ipynb", None),
+        # Somebody who isn't in the class list names a file as another's begins.
+        ("x_888_5_77_9001_quiz.ipynb", None),
+        ("x_888_5_malloryleex_77_9001_quiz.ipynb", None),
+    ],
+)
+def test_names_that_can_be_read_in_several_ways(path, student):
+    found, ownerless = group_by_owner(members(path), "quiz", IN_CANVAS)
+    taken = []
+    for owned in found:
+        with suppress(UnknownOwner):
+            taken.append(find_person(owned.owner, IN_CANVAS).id)
+    assert taken == ([student] if student else [])
+    assert len(found) + len(ownerless) == 1
+
+
+def test_blackboard():
+    people = [Person("kim_min", "Min", "Kim"), Person("min"), Person("s9", lms_user_id="bb9")]
+    at = "attempt_2025-03-10-12-34-56"
+    found, ownerless = group_by_owner(
+        members(
+            f"Quiz_1_kim_min_{at}.txt",
+            f"Quiz_1_kim_min_{at}_quiz.ipynb",
+            f"Quiz_1_bb9_{at}.txt",
+            f"Quiz_1_stranger_min_{at}_quiz.ipynb",
+        ),
+        "quiz",
+        people,
+    )
+    assert [owned.owner.label for owned in found] == ["kim_min", "s9"]
+    assert [name for name, _ in found[0].files] == ["quiz.ipynb"] and not found[0].entries
+    assert found[1].has_only_entries
+    assert len(ownerless) == 1 and "stranger_min" in ownerless[0]
+    assert find_person(found[1].owner, people).id == "s9"
 
 
 def test_a_folder_around_everything_is_passed_over():
