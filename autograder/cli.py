@@ -33,6 +33,7 @@ from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
     from autograder.grading.result import SubmissionResult
+    from autograder.intake.roster_file import Roster
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of a Jupyter course.",
@@ -277,7 +278,10 @@ def collect(
     ] = None,
     roster: Annotated[
         Path | None,
-        typer.Option(help="CSV: id, first_name, last_name, email, lms_user_id."),
+        typer.Option(
+            help="The class: a CSV with id, first_name, last_name, email, lms_user_id, or the "
+            "gradebook that Canvas, Moodle or Blackboard exports."
+        ),
     ] = None,
     received: Annotated[
         str | None,
@@ -287,10 +291,18 @@ def collect(
             "--due, so a day alone means its end.",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell how the roster is understood, and stop there."),
+    ] = False,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
-    """Take in submissions: exchange, Canvas, Moodle."""
+    """Take in submissions: exchange, Canvas, Moodle, Blackboard.
+
+    What was understood of a roster is told before anybody is enrolled; at a terminal you are asked
+    whether it is right when it changes the class list.
+    """
     from autograder.core.dates import in_words, read_date
     from autograder.intake.collect import collect as collect_submissions
 
@@ -298,9 +310,34 @@ def collect(
     when = read_date(received, "--received", where.time_zone) if received is not None else None
     if when:
         out.print(f"All of these count as received {in_words(when)}.", markup=False)
-    result = collect_submissions(where, assignment, origin, roster=roster, received=when)
+    if dry_run and roster is None:
+        raise UserError("--dry-run tells how a roster is understood; name one with --roster.")
+    result = collect_submissions(
+        where,
+        assignment,
+        origin,
+        roster=roster,
+        received=when,
+        before_enrolling=lambda found: _show_roster(where, found, dry_run),
+    )
     out.print(str(result), markup=False)
     if result.refused:
+        raise typer.Exit(1)
+
+
+def _show_roster(course: Course, roster: Roster, is_dry_run: bool) -> None:
+    """Print what was understood of a roster; stop if it is a dry run or isn't what was meant."""
+    from autograder.intake.roster import find_changes
+
+    new, changed = find_changes(course, roster.people)
+    out.print(roster.describe(), markup=False)
+    out.print(f"  {len(new)} new to the class list, {len(changed)} changed in it.", markup=False)
+    if is_dry_run:
+        out.print("Nobody was enrolled and nothing collected.")
+        raise typer.Exit
+    is_asked = (new or changed) and sys.stdin.isatty() and out.is_terminal
+    if is_asked and not typer.confirm("Enroll them so?", default=True):
+        out.print("Nobody was enrolled and nothing collected.")
         raise typer.Exit(1)
 
 

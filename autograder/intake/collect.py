@@ -19,6 +19,7 @@ graded to `term/submitted/<student>/<assignment>/`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +35,8 @@ from autograder.intake.exchange import exchange_arrivals
 from autograder.intake.identify import assignment_specs
 from autograder.intake.lms_download import download_arrivals
 from autograder.intake.reader import Reader
-from autograder.intake.roster import (
-    enroll,
-    is_canvas_gradebook,
-    read_roster,
-)
+from autograder.intake.roster import enroll
+from autograder.intake.roster_file import Roster, read_roster
 from autograder.intake.staging import staging_folder
 
 
@@ -48,6 +46,7 @@ def collect(
     origin: Path | None = None,
     roster: Path | None = None,
     received: datetime | None = None,
+    before_enrolling: Callable[[Roster], None] | None = None,
 ) -> CollectResult:
     """Collect the submissions of an assignment.
 
@@ -55,8 +54,10 @@ def collect(
         course: the course to collect into.
         assignment: the assignment's name.
         origin: a folder or zip of LMS downloads; nbgrader's exchange when None.
-        roster: a CSV of the class, written into the gradebook first (`lms.read_roster`).
+        roster: a CSV of the class, written into the gradebook first (`read_roster`).
         received: when these came in, with its time zone, where the download can't know.
+        before_enrolling: is called with what was read of the roster, before anything is written;
+            what it raises stops all.
 
     Raises:
         UserError: unknown assignment, nothing at `origin`, an unusable archive or roster.
@@ -74,13 +75,11 @@ def collect(
             "add it and run `autograder build`."
         )
     if roster is not None:
-        enroll(course, read_roster(roster))
+        found = read_roster(roster)
+        if before_enrolling is not None:
+            before_enrolling(found)
+        enroll(course, found.people)
     result = CollectResult(assignment)
-    if roster is not None and is_canvas_gradebook(roster):
-        result.warnings.append(
-            f"{Path(roster).name} was read as a Canvas gradebook: ids are its SIS User ID, or the "
-            "SIS Login ID where there is none, and the test student was left out."
-        )
     due = find_due_date(course, assignment)
     now, untimed = datetime.now(UTC), dict[str, bool]()
     with Reader() as reader, staging_folder(course) as staging:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.config import Course
-from autograder.errors import UserError
 from autograder.intake.lms_filenames import (
     Owner,
     OwnerFiles,
@@ -26,7 +23,6 @@ from autograder.intake.roster import (
     enroll,
     find_conflicts,
     find_person,
-    read_roster,
 )
 from autograder.intake.sources import Member
 
@@ -311,135 +307,6 @@ def test_two_people_of_the_lms_are_not_one_student():
     assert set(refused) == {"s05"} and "different people" in refused["s05"]
     own_zips = [(OwnerFiles(Owner("folder", "s01", claim=str(n))), CLASS[0]) for n in range(2)]
     assert not find_conflicts(own_zips)
-
-
-ROSTER = """id,first_name,last_name,email,lms_user_id
-s01,민준,김,k@x.kr,12
-s02,Ada,"Love, lace",,
-"""
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_rosters_as_spreadsheets_write_them(tmp_path, encoding, ending):
-    path = tmp_path / "class.csv"
-    path.write_bytes(ROSTER.replace("\n", ending).encode(encoding))
-    assert read_roster(path) == [
-        Person("s01", "민준", "김", "k@x.kr", "12"),
-        Person("s02", "Ada", "Love, lace"),
-    ]
-
-
-def test_semicolons_and_other_columns(tmp_path):
-    path = tmp_path / "class.csv"
-    path.write_text(" ID ;Group;lms_user_id\ns01;A;7\n;;\n", "utf-8")
-    assert read_roster(path) == [Person("s01", lms_user_id="7")]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
-        "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
-        '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
-        "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
-        "id,first_name,lms_user_id\ns01,Ada,7.0\n",
-    ],
-)
-def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
-    path = tmp_path / "class.csv"
-    path.write_bytes(text.encode())
-    assert read_roster(path) == [Person("s01", "Ada", lms_user_id="7")]
-
-
-def test_numbers_that_a_spreadsheet_made_decimal(tmp_path):
-    path = tmp_path / "class.csv"
-    path.write_text("id,first_name,lms_user_id\n20211234.0,A,2001.00\nv1.0,B,2002\n")
-    assert read_roster(path) == [
-        Person("20211234", "A", lms_user_id="2001"),
-        Person("v1.0", "B", lms_user_id="2002"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("Ángel", "Gil"),
-        ("Åsa", "Berg"),
-        ("Zoë", "Müller"),
-        ("José", "Núñez"),
-        ("Øyvind", "Sæther"),
-        ("François", "Lefèvre"),
-        ("Jürgen", "Groß"),
-    ],
-)
-def test_names_as_western_windows_writes_them(tmp_path, names):
-    path = tmp_path / "class.csv"
-    path.write_bytes(f"id,first_name,last_name\ns01,{names[0]},{names[1]}\n".encode("cp1252"))
-    assert read_roster(path) == [Person("s01", *names)]
-
-
-@given(
-    st.lists(
-        st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=4),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_names_as_korean_windows_writes_them(names):
-    lines = [f"s{number},{name}" for number, name in enumerate(names)]
-    text = "\n".join(["id,first_name", *lines, ""])
-    try:
-        content = text.encode("cp949")
-    except UnicodeEncodeError:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "class.csv")
-        path.write_bytes(content)
-        assert [person.first_name for person in read_roster(path)] == names
-
-
-def test_canvas_gradebook_as_a_roster(tmp_path):
-    path = tmp_path / "class.csv"
-    path.write_text(
-        "Student,ID,SIS User ID,SIS Login ID,Section,quiz (12345),Current Score\n"
-        "    Points Possible,,,,,16,(read only)\n"
-        '"Kim, Minjun",2001,s2001,minjun@x.org,S1,,\n'
-        '"Lee, Ann",2002,,ann@x.org,S1,,\n'
-        '"Student, Test",2999,,abc123,S1,,\n'
-    )
-    assert read_roster(path) == [
-        Person("s2001", "Minjun", "Kim", lms_user_id="2001"),
-        Person("ann@x.org", "Ann", "Lee", lms_user_id="2002"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("id,first_name,last_name,id\na,b,c,d\n", "two columns called 'id'"),
-        ("id,email, Email \na,b,c\n", "two columns called 'email'"),
-        ("name\nx\n", "no column 'id'"),
-        ("id\n", "no students"),
-        ("", "no column 'id'"),
-        ("id,email\n,a@b\n", "line 2: the id is missing"),
-        ("id\ns01\na/b\n", "line 3: 'a/b' can't be a student id"),
-        ("id\ns01\ns01\n", "twice"),
-        ("id,lms_user_id\ns01,5\ns02,5\n", "same lms_user_id"),
-        ("id\n..\n", "can't be a student id"),
-        ("a\x00b", "isn't text"),
-    ],
-)
-def test_rosters_that_can_not_be_used(tmp_path, text, why):
-    path = tmp_path / "class.csv"
-    path.write_text(text, "utf-8")
-    with pytest.raises(UserError, match=why):
-        read_roster(path)
-
-
-def test_a_roster_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match="doesn't exist"):
-        read_roster(tmp_path / "class.csv")
 
 
 def test_enrolling_keeps_what_the_list_leaves_empty(tmp_path):
