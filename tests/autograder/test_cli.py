@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from autograder import cli
+from autograder.intake.roster import class_list
 
 VERBS = [
     "build",
@@ -79,6 +80,40 @@ def test_help_does_not_load_what_takes_seconds():
         [sys.executable, "-c", heavy], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def roster(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_bytes("id;first_name\nangel;Ángel\n".encode("cp1252"))
+    return path
+
+
+def test_a_roster_is_told_before_anybody_is_enrolled(run, term, roster):
+    words = ["collect", "mini", roster.parent, "--roster", roster, "--course", term.root]
+    code, out, _err = run(*words, "--dry-run")
+    assert code == 0 and "Windows-1252" in out and "id angel, first_name Ángel" in out
+    assert "1 new to the class list" in out and "nothing collected" in out
+    assert "angel" not in [person.id for person in class_list(term)]
+    _code, out, _err = run(*words)
+    assert out.index("first_name Ángel") < out.index("mini: 0 taken")
+    assert "angel" in [person.id for person in class_list(term)]
+    code, _out, err = run("collect", "mini", roster.parent, "--dry-run", "--course", term.root)
+    assert code == 2 and "--roster" in err
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_at_a_terminal_a_roster_is_asked_about(run, term, roster, monkeypatch, answer):
+    asked = []
+    monkeypatch.setattr(cli, "out", cli.Console(force_terminal=True, soft_wrap=True))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(cli.typer, "confirm", lambda text, default: asked.append(text) or answer)
+    words = ["collect", "mini", roster.parent, "--roster", roster, "--course", term.root]
+    code, _out, _err = run(*words)
+    assert len(asked) == 1 and code == 1
+    assert ("angel" in [person.id for person in class_list(term)]) == answer
+    run(*words)
+    assert len(asked) == (1 if answer else 2)  # what changes nothing is not asked about
 
 
 @pytest.mark.parametrize(
