@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +34,7 @@ from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
     from autograder.grading.result import SubmissionResult
+    from autograder.intake.roster_file import Roster
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of a Jupyter course.",
@@ -234,8 +234,13 @@ def release(
     assignment: Assignment,
     language: Annotated[str | None, typer.Option(help="The language nbgrader hands out.")] = None,
     due: Annotated[
-        datetime | None,
-        typer.Option(help="The due date; in this machine's time zone unless it names one."),
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="When it is due: 2025-03-14 (the end of that day), 2025-03-14 18:00, either with "
+            "a time zone such as Asia/Seoul, UTC or +09:00, else in the course's or this "
+            "machine's.",
+        ),
     ] = None,
     exchange: Annotated[bool, typer.Option("--exchange", help="Also into the exchange.")] = False,
     db: Database = None,
@@ -243,11 +248,15 @@ def release(
 ) -> None:
     """Register an assignment, ready to hand out."""
     from autograder.authoring.release import release as release_assignment
+    from autograder.core.dates import read_date
+    from autograder.core.due_dates import describe_due_date
 
     where = _course(course, language=language, db=db)
     where.require_language(where.released_language)
-    folder = release_assignment(where, assignment, due.astimezone() if due else None, exchange)
+    when = read_date(due, "--due", where.time_zone) if due is not None else None
+    folder = release_assignment(where, assignment, when, exchange)
     out.print(f"{assignment} is released: {folder}", markup=False)
+    out.print(describe_due_date(where, assignment, when), markup=False)
 
 
 @app.command()
@@ -285,27 +294,66 @@ def collect(
     ] = None,
     roster: Annotated[
         Path | None,
-        typer.Option(help="CSV: id, first_name, last_name, email, lms_user_id."),
+        typer.Option(
+            help="The class: a CSV with id, first_name, last_name, email, lms_user_id, or the "
+            "gradebook that Canvas, Moodle or Blackboard exports."
+        ),
     ] = None,
     received: Annotated[
-        datetime | None,
-        typer.Option(help="When these came in, where the LMS's download doesn't say."),
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="When these came in, where the download doesn't say; written as for release "
+            "--due, so a day alone means its end.",
+        ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell how the roster is understood, and stop there."),
+    ] = False,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
-    """Take in submissions: exchange, Canvas, Moodle."""
+    """Take in submissions: exchange, Canvas, Moodle, Blackboard.
+
+    What was understood of a roster is told before anybody is enrolled; at a terminal you are asked
+    whether it is right when it changes the class list.
+    """
+    from autograder.core.dates import in_words, read_date
     from autograder.intake.collect import collect as collect_submissions
 
+    where = _course(course, db=db)
+    when = read_date(received, "--received", where.time_zone) if received is not None else None
+    if when:
+        out.print(f"All of these count as received {in_words(when)}.", markup=False)
+    if dry_run and roster is None:
+        raise UserError("--dry-run tells how a roster is understood; name one with --roster.")
     result = collect_submissions(
-        _course(course, db=db),
+        where,
         assignment,
         origin,
         roster=roster,
-        received=received.astimezone() if received else None,
+        received=when,
+        before_enrolling=lambda found: _show_roster(where, found, dry_run),
     )
     out.print(str(result), markup=False)
     if result.refused:
+        raise typer.Exit(1)
+
+
+def _show_roster(course: Course, roster: Roster, is_dry_run: bool) -> None:
+    """Print what was understood of a roster; stop if it is a dry run or isn't what was meant."""
+    from autograder.intake.roster import find_changes
+
+    new, changed = find_changes(course, roster.people)
+    out.print(roster.describe(), markup=False)
+    out.print(f"  {len(new)} new to the class list, {len(changed)} changed in it.", markup=False)
+    if is_dry_run:
+        out.print("Nobody was enrolled and nothing collected.")
+        raise typer.Exit
+    is_asked = (new or changed) and sys.stdin.isatty() and out.is_terminal
+    if is_asked and not typer.confirm("Enroll them so?", default=True):
+        out.print("Nobody was enrolled and nothing collected.")
         raise typer.Exit(1)
 
 

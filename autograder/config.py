@@ -12,8 +12,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from traitlets.config import Config
 
@@ -85,6 +87,9 @@ class Settings:
     bundle_readme: str = _setting("the file that becomes the bundle's README.md", "")
     demo_class: str = _setting(
         "the folder with the small class that `autograder demo` plays a term with", ""
+    )
+    time_zone: str = _setting(
+        "the time zone of dates that name none, such as Asia/Seoul; this machine's by default", ""
     )
     environment: tuple[tuple[str, str], ...] = _setting(
         "a table of older names of the environment variables AUTOGRADER_…, as in "
@@ -200,7 +205,18 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
             raise UserError(
                 f"{path}: {key} in {_TABLE} can't be {one!r}; name a place in the course's folder."
             )
+    if key == "time-zone" and value and _time_zone(value) is None:
+        raise UserError(
+            f"{path}: {key} in {_TABLE} can't be {value!r}; write a name such as Asia/Seoul."
+        )
     return kept
+
+
+def _time_zone(name: str) -> tzinfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -326,6 +342,11 @@ class Course:
         if self.settings.source_language:
             return sorted(path.name for path in base.iterdir() if _is_language(path))
         return sorted(path.name for path in base.iterdir() if _holds_assignments(path))
+
+    @property
+    def time_zone(self) -> tzinfo | None:
+        """The time zone of dates that name none; None means this machine's."""
+        return _time_zone(self.settings.time_zone) if self.settings.time_zone else None
 
     @property
     def released_language(self) -> str:

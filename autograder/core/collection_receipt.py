@@ -17,15 +17,18 @@ class CollectionReceipt:
 
     Attributes:
         received: when it came in, ISO 8601 in UTC, from the exchange or the LMS.
-        origin: "exchange", "canvas", "moodle" or "folder".
+        origin: "exchange", "canvas", "moodle", "blackboard" or "folder".
         name: the name it came under.
         notes: what collecting decided.
+        time_known: whether `received` is when it came in; else it is when it was collected, the
+            latest that it can have been.
     """
 
     received: str
     origin: str
     name: str
     notes: list[Note] = field(default_factory=list)
+    time_known: bool = True
 
 
 def receipt_file(course: Course, student: str, assignment: str) -> Path:

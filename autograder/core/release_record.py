@@ -1,4 +1,4 @@
-"""Record what an assignment's solutions were when it was released.
+"""Record when an assignment was released, and what its solutions were then.
 
 The gradebook keeps checksums of the cells that students get, and so none of the solutions. But
 hidden checks ask the instructor's own solution (`reference`): changed since the release, it
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -31,6 +32,18 @@ def record_release(course: Course, assignment: str, sources: dict[str, NotebookN
     found = {name: _digests(source) for name, source in sources.items()}
     content = json.dumps(found, indent=1, sort_keys=True) + "\n"
     write_file(_place(course, assignment), content.encode("utf-8"))
+    if release_time(course, assignment) is None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_file(_time_place(course, assignment), f"{now}\n".encode())
+
+
+def release_time(course: Course, assignment: str) -> datetime | None:
+    """Return when an assignment was first released here, in UTC; None if that isn't recorded."""
+    try:
+        written = _time_place(course, assignment).read_text(encoding="ascii")
+        return datetime.fromisoformat(written.strip()).astimezone(UTC)
+    except (OSError, ValueError):
+        return None
 
 
 def solutions_changed(
@@ -64,6 +77,10 @@ def require_released(course: Course, assignment: str) -> None:
 
 def _place(course: Course, assignment: str) -> Path:
     return course.term / "released" / f"{assignment}.json"
+
+
+def _time_place(course: Course, assignment: str) -> Path:
+    return course.term / "released" / f"{assignment}.time"
 
 
 def _digests(source: NotebookNode) -> dict[str, str]:

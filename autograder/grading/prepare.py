@@ -291,7 +291,7 @@ class SubmissionPreparer:
         """Return when the submission was received, as collecting recorded it."""
         recorded: datetime | None = parse_utc(receipt) if receipt else None
         folder = self._course.submitted / student / self._assignment
-        written = nbgrader_files.read_timestamp(folder / TIMESTAMP)
+        written = nbgrader_files.read_timestamp(folder / TIMESTAMP, self._course.time_zone)
         if written is None:
             return recorded
         # The receipt has whole seconds; where the two disagree, it is the one out of reach.

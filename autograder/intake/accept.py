@@ -11,7 +11,11 @@ from pathlib import Path
 
 from autograder.config import Course
 from autograder.core.atomic_io import replaced_folder
-from autograder.core.collection_receipt import CollectionReceipt, record_receipt
+from autograder.core.collection_receipt import (
+    CollectionReceipt,
+    find_receipt,
+    record_receipt,
+)
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
 from autograder.core.printable import one_line
@@ -35,6 +39,21 @@ _LATE_AT_LEAST = timedelta(seconds=1)
 NOT_KEPT = N_(
     "{names}: not taken at all, because it is larger than a file of a submission may be, or all "
     "files together are: hand in only what the assignment asks for."
+)
+
+ENTERED = N_(
+    "{names}: what you entered in the LMS itself isn't graded; hand in the notebook's file to have "
+    "it graded."
+)
+
+ENTERED_LATER = N_(
+    "Later, you entered {names} in the LMS, which isn't graded; the notebook that you had handed "
+    "in before counts."
+)
+
+UNTIMED = N_(
+    "The LMS doesn't say when this came in, so it counts as received when it was collected, at "
+    "{time}; if you handed it in earlier, tell your instructor."
 )
 
 MARKED_LATE = N_("The LMS marked this submission as late.")
@@ -74,18 +93,21 @@ def accept(
     current = history[-1] if history and submitted.is_dir() else None
     entry = HistoryEntry("", arrival.digest(), arrival.arrived.isoformat(), arrival.sequence)
     is_new_time = current and arrival.time_given and entry.arrived != current.arrived
-    if (
-        current
-        and not is_new_time
-        and (entry.digest == current.digest or any(map(entry.is_again, history)))
-    ):
+    if current and not is_new_time and _is_known(entry, arrival, history):
         return None
+    if current and arrival.has_only_entries and not is_new_time:
+        raise SubmissionRefused(_kept_before(course, spec.assignment, arrival))
     made, notes = _opened(course, spec, known, arrival, reader, staging)
     entry = replace(entry, folder=keep_originals(course, arrival, assignment, history))
     if current and not arrival.time_given and entry.is_before(current):
         write_history(course, student, assignment, [entry, *history])
         return None
     received = _received(arrival, due)
+    if arrival.entries:
+        notes.append(note(ENTERED, names=", ".join(arrival.entries[:10])))
+    # Canvas says itself whether it was late, and that is all that the time is for.
+    if arrival.untimed and arrival.late is None:
+        notes.append(note(UNTIMED, time=f"{received:%Y-%m-%d %H:%M} UTC"))
     if arrival.late:
         notes.append(note(MARKED_LATE))
     if current and current.digest != entry.digest:
@@ -100,10 +122,37 @@ def accept(
                 shutil.move(place, beside / name)
         (beside / TIMESTAMP).write_bytes(stamp.encode("ascii", "replace"))
     written = received.isoformat(timespec="seconds")
-    receipt = CollectionReceipt(written, arrival.origin, one_line(arrival.name), notes)
+    receipt = CollectionReceipt(
+        written, arrival.origin, one_line(arrival.name), notes, not arrival.untimed
+    )
     record_receipt(course, student, assignment, receipt)
     write_history(course, student, assignment, [*history, entry])
-    return CollectedSubmission(student, written, arrival.name, notes)
+    told = "unknown" if arrival.untimed else written
+    return CollectedSubmission(student, told, arrival.name, notes)
+
+
+def _is_known(entry: HistoryEntry, arrival: Arrival, history: list[HistoryEntry]) -> bool:
+    """Return whether the same was collected before, and isn't handed in anew."""
+    if entry.digest == history[-1].digest or any(map(entry.is_again, history)):
+        return True
+    # A time that is unknown tells nothing of content that was there before.
+    is_ordered = bool(arrival.sequence)
+    return arrival.untimed and not is_ordered and any(entry.digest == one.digest for one in history)
+
+
+def _kept_before(course: Course, assignment: str, arrival: Arrival) -> str:
+    """Tell the student that a text in the LMS replaces no file, and return the same for you."""
+    entered = ", ".join(arrival.entries[:10])
+    receipt = find_receipt(course, arrival.student, assignment)
+    said = note(ENTERED_LATER, names=entered)
+    if receipt is not None and said not in receipt.notes:
+        told = replace(receipt, notes=[*receipt.notes, said])
+        record_receipt(course, arrival.student, assignment, told)
+    return (
+        f"{arrival.student}: {entered} was entered in the LMS itself after a file had been "
+        "collected, and isn't graded; the file still counts, and the student is told on the "
+        "feedback page."
+    )
 
 
 def _opened(
@@ -133,17 +182,18 @@ def _opened(
             with asked[name].open("ab") as target:
                 target.write(piece)
 
+    files = [one for one in arrival.files if one.name not in arrival.entries]
     found = reader.open_upload(
         Upload(
             arrival.student,
             spec.assignment,
             one_line(arrival.name),
-            [(one.name, one.size) for one in arrival.files],
+            [(one.name, one.size) for one in files],
             arrival.links,
         ),
         spec,
         list(known.values()),
-        [_opener(one.place) for one in arrival.files],
+        [_opener(one.place) for one in files],
         put,
         min(READING_SECONDS, max(2.0, arrival.deadline - time.monotonic())),
     )

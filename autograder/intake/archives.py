@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -56,6 +56,11 @@ class ZipSource(Source):
         budget: what is left for it and for other sources together; its own limits when None.
         of_class: whether it holds many students' files; a name that one of them chose badly is made
             harmless, or its file left out, and the others' files are read as usual.
+        leaves_out: whether of a single student's zip, too, a file that can't be used is left out
+            instead of refusing all of them.
+
+    Attributes:
+        unusable: the names of the files left out because of their names or how they are packed.
 
     Raises:
         BadArchive: not a zip, damaged, encrypted, too many members, or a name leads outside.
@@ -68,9 +73,11 @@ class ZipSource(Source):
         limits: UploadLimits,
         budget: Budget | None = None,
         of_class: bool = False,
+        leaves_out: bool = False,
     ) -> None:
         super().__init__(name, limits, budget, of_class=of_class)
-        self._of_class = of_class
+        self._leaves_out = of_class or leaves_out
+        self.unusable: list[str] = []
         stream: IO[bytes]
         if isinstance(origin, bytes):
             stream = io.BytesIO(origin)
@@ -130,14 +137,14 @@ class ZipSource(Source):
         if is_ignored(name):
             return
         folder = name.endswith(("/", "\\"))
-        if self._of_class:
+        if self._leaves_out:
             name = one_line(name)
         try:
             name = safe_name(name, self.name)
         except BadArchive:
-            if not self._of_class:
+            if not self._leaves_out:
                 raise
-            self.left_out.append(name[:1_000])
+            self._leave_out(name[:1_000])
             return
         if folder:
             return
@@ -150,8 +157,8 @@ class ZipSource(Source):
         if is_ignored(name):
             return
         unusual = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        if self._of_class and (unusual or info.flag_bits & _ENCRYPTED):
-            self.left_out.append(name)
+        if self._leaves_out and (unusual or info.flag_bits & _ENCRYPTED):
+            self._leave_out(name)
             return
         if info.flag_bits & _ENCRYPTED:
             raise BadArchive(f"{self.name} is protected by a password; pack it again without one.")
@@ -161,6 +168,9 @@ class ZipSource(Source):
                 f"{self.name} is packed in an unusual way; pack it again as an ordinary zip."
             )
         self._add(Member(name, _zip_time(info), info))
+
+    def _leave_out(self, name: str) -> None:
+        (self.left_out if self._of_class else self.unusable).append(name)
 
     def place(self, member: Member) -> PackedFile:
         """Return where a member's packed bytes are."""
@@ -320,16 +330,37 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
 
 
 def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
-    """Return when a member was changed, in UTC.
+    """Return when a member was changed; None if nothing in it says so.
 
-    The extended timestamp (0x5455) is exact. Without it the zip holds a wall-clock time
-    without a zone, read as the time zone of this machine.
+    Extra fields hold exact times: in UTC here. Without any, the zip holds a wall-clock time
+    without a zone, which only the trusted side knows: without a zone here, too.
     """
-    field = _extras(info).get(0x5455, b"")
+    extras = _extras(info)
+    for seconds in (
+        _unix_seconds(extras.get(0x5455, b""), 1),  # extended timestamp, after its flags
+        _ntfs_seconds(extras.get(0x000A, b"")),
+        _unix_seconds(extras.get(0x5855, b""), 4),  # Info-ZIP's former one, after the access time
+        _unix_seconds(extras.get(0x000D, b""), 4),  # PKWARE's for Unix, likewise
+    ):
+        if seconds is not None and (found := plausible_time(seconds)):
+            return found
     try:
-        if len(field) >= 5 and field[0] & 1:
-            (seconds,) = struct.unpack_from("<l", field, 1)
-            return plausible_time(seconds)
-        return plausible_time(datetime(*info.date_time).timestamp())
-    except (ValueError, OverflowError, OSError):
+        wall_clock = datetime(*info.date_time)
+        seconds = wall_clock.replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
         return None
+    return wall_clock if plausible_time(seconds) else None
+
+
+def _unix_seconds(field: bytes, at: int) -> float | None:
+    """Return the time of change in a field, in seconds since 1970."""
+    if len(field) < at + 4 or (at == 1 and not field[0] & 1):
+        return None
+    return float(struct.unpack_from("<L", field, at)[0])
+
+
+def _ntfs_seconds(field: bytes) -> float | None:
+    """Return the time of change in NTFS's field, which counts 100 ns since 1601."""
+    if len(field) < 16 or struct.unpack_from("<HH", field, 4) != (1, 24):
+        return None
+    return float(struct.unpack_from("<Q", field, 8)[0] / 10_000_000 - 11_644_473_600)

@@ -31,7 +31,7 @@ class Arrival:
 
     Attributes:
         student: the student's id.
-        origin: "exchange", "canvas", "moodle" or "folder".
+        origin: "exchange", "canvas", "moodle", "blackboard" or "folder".
         name: what the submission is called in messages.
         files: on this disk, byte for byte as they came.
         not_kept: the names of files that are too large or too many.
@@ -39,9 +39,12 @@ class Arrival:
         arrived: when the exchange or the download says it came in, in UTC.
         late: the LMS's mark, None where the LMS sets none.
         sequence: Canvas's file id, which orders submissions with the same time.
-        stamp: the exchange's time as nbgrader wrote it; it is kept to the letter.
+        stamp: the exchange's time as nbgrader wrote it, kept to the letter; empty if nbgrader
+            itself would misread it.
         time_given: whether the instructor gave the time, which then decides.
-        untimed: whether the download doesn't say when it came in, so that now counts.
+        untimed: whether the download doesn't say when it came in, so that now counts: it can't have
+            been later.
+        entries: the names of those files that are a text or an address entered in the LMS.
         deadline: when opening it must have ended, in seconds of `time.monotonic`.
     """
 
@@ -57,7 +60,13 @@ class Arrival:
     stamp: str = ""
     time_given: bool = False
     untimed: bool = False
+    entries: tuple[str, ...] = ()
     deadline: float = 0.0
+
+    @property
+    def has_only_entries(self) -> bool:
+        """Return whether nothing was handed in but what was entered in the LMS."""
+        return bool(self.entries) and len(self.files) <= len(self.entries)
 
     def digest(self) -> str:
         """Return the SHA-256 over names and contents."""

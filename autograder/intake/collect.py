@@ -19,12 +19,14 @@ graded to `term/submitted/<student>/<assignment>/`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.config import Course
 from autograder.core.atomic_io import plain_disk_errors
+from autograder.core.due_dates import find_due_date
 from autograder.errors import UserError
 from autograder.intake.accept import accept
 from autograder.intake.collect_result import CollectResult
@@ -33,11 +35,8 @@ from autograder.intake.exchange import exchange_arrivals
 from autograder.intake.identify import assignment_specs
 from autograder.intake.lms_download import download_arrivals
 from autograder.intake.reader import Reader
-from autograder.intake.roster import (
-    enroll,
-    is_canvas_gradebook,
-    read_roster,
-)
+from autograder.intake.roster import enroll
+from autograder.intake.roster_file import Roster, read_roster
 from autograder.intake.staging import staging_folder
 
 
@@ -47,6 +46,7 @@ def collect(
     origin: Path | None = None,
     roster: Path | None = None,
     received: datetime | None = None,
+    before_enrolling: Callable[[Roster], None] | None = None,
 ) -> CollectResult:
     """Collect the submissions of an assignment.
 
@@ -54,8 +54,10 @@ def collect(
         course: the course to collect into.
         assignment: the assignment's name.
         origin: a folder or zip of LMS downloads; nbgrader's exchange when None.
-        roster: a CSV of the class, written into the gradebook first (`lms.read_roster`).
+        roster: a CSV of the class, written into the gradebook first (`read_roster`).
         received: when these came in, with its time zone, where the download can't know.
+        before_enrolling: is called with what was read of the roster, before anything is written;
+            what it raises stops all.
 
     Raises:
         UserError: unknown assignment, nothing at `origin`, an unusable archive or roster.
@@ -73,14 +75,13 @@ def collect(
             "add it and run `autograder build`."
         )
     if roster is not None:
-        enroll(course, read_roster(roster))
+        found = read_roster(roster)
+        if before_enrolling is not None:
+            before_enrolling(found)
+        enroll(course, found.people)
     result = CollectResult(assignment)
-    if roster is not None and is_canvas_gradebook(roster):
-        result.warnings.append(
-            f"{Path(roster).name} was read as a Canvas gradebook: ids are its SIS User ID, or the "
-            "SIS Login ID where there is none, and the test student was left out."
-        )
-    due = _due(course, assignment)
+    due = find_due_date(course, assignment)
+    now, untimed = datetime.now(UTC), dict[str, bool]()
     with Reader() as reader, staging_folder(course) as staging:
         if origin is None:
             arrivals = exchange_arrivals(course, assignment, staging, result)
@@ -104,10 +105,14 @@ def collect(
             else:
                 result.taken.append(taken)
                 if arrival.untimed:
+                    untimed[arrival.student] = arrival.late is None and bool(due and due < now)
+                if arrival.has_only_entries:
                     result.warnings.append(
-                        f"{arrival.student}: the download doesn't say when it came in, so the time "
-                        "of collecting counts; collect again with --received to say when."
+                        f"{arrival.student} handed in no file but what was entered in the LMS "
+                        f"itself ({', '.join(arrival.entries[:3])}), which isn't graded; the "
+                        "student is told on the feedback page."
                     )
+    result.warnings += _about_times(untimed)
     # A student who submitted twice is listed once.
     now_taken = {one.student for one in result.taken}
     result.unchanged = sorted(set(result.unchanged) - now_taken)
@@ -115,13 +120,20 @@ def collect(
     return result
 
 
-def _due(course: Course, assignment: str) -> datetime | None:
-    """Return an assignment's due date in UTC; None if it has none."""
-    from nbgrader.api import MissingEntry
+def _about_times(untimed: dict[str, bool]) -> list[str]:
+    """Return what to say of the students whose time of handing in is unknown.
 
-    with course.gradebook() as gradebook:
-        try:
-            due = gradebook.find_assignment(assignment).duedate
-        except MissingEntry:
-            return None
-    return due.replace(tzinfo=UTC) if due else None
+    Args:
+        untimed: by student, whether it counts as late for that reason.
+    """
+    said = []
+    for is_late in (True, False):
+        students = sorted(student for student, late in untimed.items() if late == is_late)
+        if students:
+            late = " and so as late" if is_late else ""
+            said.append(
+                f"{', '.join(students)}: the download doesn't say when it came in, or says a time "
+                f"that can't be right, so it counts as received now{late}; collect again with "
+                "--received to say when."
+            )
+    return said

@@ -14,7 +14,7 @@ class CollectedSubmission:
 
     Attributes:
         student: the student's id.
-        received: when it was received, in UTC, ISO 8601.
+        received: when it was received, in UTC, ISO 8601; "unknown" if the download doesn't say.
         name: what it was called in the exchange or the download.
         notes: what its student is told.
     """

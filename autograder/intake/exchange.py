@@ -7,21 +7,24 @@ import re
 import stat
 import sys
 import time
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from autograder.config import Course
+from autograder.core.dates import UnreadableTime, read_recorded
+from autograder.core.printable import one_line
 from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectResult
 from autograder.intake.errors import BadArchive, SubmissionRefused
 from autograder.intake.folders import FolderSource
-from autograder.intake.nbgrader_files import parse_time
+from autograder.intake.nbgrader_files import is_misread
 from autograder.intake.staging import StagedFiles, StagingFolder
 
 _SUBMITTING_TAKES = timedelta(minutes=1)
@@ -97,25 +100,29 @@ def exchange_arrivals(
     for place in sorted(inbound.iterdir()):
         parsed = _inbound_name(place.name, assignment)
         if parsed is None:
+            if _names_assignment(place.name, assignment):
+                result.refused.append(
+                    f"{one_line(place.name)} in the exchange names {assignment} but can't be read "
+                    "as <student>+<assignment>+<time>, so it was not taken; ask its owner to hand "
+                    "in again."
+                )
             continue
         student, stamp = parsed
-        named = parse_time(stamp)
         try:
             student = require_student_id(student)
-            if named is None:
-                raise SubmissionRefused(
-                    f"{place.name}: its name holds no time; it isn't nbgrader's."
-                )
+            named = _named_time(place.name, stamp, course.time_zone)
             status = place.lstat()
             _require_owner(place, status, student)
             changed, count = _last_change(place, _MAX_LOOKED_AT - looked_at[student])
             looked_at[student] += count
-            found = _InboundFolder(place, stamp, named.replace(tzinfo=UTC), changed, status)
+            found = _InboundFolder(place, stamp, named, changed, status)
         except UserError as error:
             result.refused.append(str(error))
             continue
         except OSError as error:
-            result.refused.append(f"{place.name} can't be read ({error.strerror}); not taken.")
+            result.refused.append(
+                f"{one_line(place.name)} can't be read ({error.strerror}); not taken."
+            )
             continue
         before = newest.get(student)
         if before is None or (found.received, found.named) >= (before.received, before.named):
@@ -156,6 +163,7 @@ def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> A
             os.close(descriptor)
     latest = max(latest, _last_change(found.place)[0])
     received = replace(found, changed=latest).received
+    is_kept = received == found.named and not is_misread(found.stamp, found.named)
     return Arrival(
         student=student,
         origin="exchange",
@@ -165,7 +173,7 @@ def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> A
         links=source.left_out,
         deadline=staged.deadline,
         arrived=received,
-        stamp=found.stamp if received == found.named else "",
+        stamp=found.stamp if is_kept else "",
     )
 
 
@@ -206,15 +214,39 @@ def _changed(status: os.stat_result) -> datetime:
 
 
 def _inbound_name(name: str, assignment: str) -> tuple[str, str] | None:
-    """Return the student and time in a folder's name; None if it is of another assignment."""
+    """Return the student and the time in a folder's name; None if it isn't a submission of it."""
     # nbgrader's time zone may hold a "+" of its own ("+0900"), and so may a student's id.
     match = re.fullmatch(
         rf"(?P<student>.+)\+{re.escape(assignment)}"
-        r"\+(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [A-Za-z]+| ?[+-]\d\d:?\d\d)?)"
+        r"\+(?P<time>\d{4}-\d\d-\d\d[ T_]\d\d:\d\d:\d\d(?:\.\d+)?"
+        r"(?: ?[A-Za-z][A-Za-z_]*(?:[+-]\d\d?(?::?\d\d)?)?| ?[+-]\d\d(?::?\d\d)?)?)"
         r"(?:\+(?P<random>[^+]*))?",
         name,
     )
     return (match["student"], match["time"]) if match else None
+
+
+def _names_assignment(name: str, assignment: str) -> bool:
+    """Return whether a folder's name holds the assignment's, and isn't that of another one's."""
+    folded = unicodedata.normalize("NFC", name).casefold()
+    wanted = re.escape(unicodedata.normalize("NFC", assignment).casefold())
+    if folded.startswith(".") or not re.search(rf"(?<!\w){wanted}(?!\w)", folded):
+        return False
+    # In nbgrader's form, <student>+<assignment>+<time>, one part alone is the assignment.
+    parts = folded.split("+")
+    is_other = len(parts) >= 3 and not any(re.fullmatch(wanted, part) for part in parts[1:])
+    return not is_other
+
+
+def _named_time(name: str, stamp: str, zone: tzinfo | None) -> datetime:
+    try:
+        return read_recorded(stamp, zone)
+    except UnreadableTime as error:
+        raise SubmissionRefused(
+            f"{one_line(name)} was not taken: {error}; if it was made on this machine, set "
+            "time-zone under [tool.autograder] in pyproject.toml, else ask its owner to hand in "
+            "again."
+        ) from None
 
 
 def _require_owner(place: Path, status: os.stat_result, student: str) -> None:

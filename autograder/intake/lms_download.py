@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import cast
 
 from autograder.config import Course
+from autograder.core.due_dates import find_due_date
 from autograder.core.printable import one_line
+from autograder.core.release_record import release_time
 from autograder.errors import UserError
 from autograder.intake.archives import PackedFile
 from autograder.intake.arrival import Arrival
@@ -179,36 +182,89 @@ def download_arrivals(
                 owners.append((owned, find_person(owned.owner, people)))
             except UnknownOwner as error:
                 result.refused.append(str(error))
-        long_ago = datetime.min.replace(tzinfo=UTC)
         refused = find_conflicts(owners)
+        window = _Window.of(course, assignment)
+        timed = [(owned, person, window.newest(owned)) for owned, person in owners]
         # Several zips of one student are submissions of their own, the latest last.
-        for owned, person in sorted(
-            owners, key=lambda one: (_newest(one[0]) or long_ago, one[0].owner.claim)
+        for owned, person, newest in sorted(
+            timed, key=lambda one: (one[2] or window.start, one[0].owner.claim)
         ):
             if person.id in refused:
                 continue
             try:
-                yield _arrival_of(source, owned, person, received, staging)
+                yield _arrival_of(source, owned, person, received or newest, staging)
             except SubmissionRefused as error:
                 result.refused.append(str(error))
         result.refused += refused.values()
 
 
-def _newest(owned: OwnerFiles) -> datetime | None:
-    return max((member.modified for _, member in owned.files if member.modified), default=None)
+_AHEAD = timedelta(minutes=5)
+"""How far another machine's clock may be ahead of this one's."""
+
+_LONGEST_TERM = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Tell which times a download may say that work came in at; any other is none.
+
+    Programs that know no time write the start of an epoch, or that of some build; a clock that was
+    never set starts years ago. Taken at its word, such a time would make late work early.
+
+    Attributes:
+        start: the earliest.
+        end: the latest.
+        zone: that of times which name none; this machine's when None.
+    """
+
+    start: datetime
+    end: datetime
+    zone: tzinfo | None
+
+    @classmethod
+    def of(cls, course: Course, assignment: str) -> _Window:
+        start = datetime(1990, 1, 1, tzinfo=UTC)
+        if due := find_due_date(course, assignment):
+            start = max(start, due - _LONGEST_TERM)
+            # An assignment that was put into the gradebook after it was due was handed out before.
+            released = release_time(course, assignment)
+            if released is not None and released < due:
+                start = max(start, released)
+        return cls(start, datetime.now(UTC) + _AHEAD, course.time_zone)
+
+    def newest(self, owned: OwnerFiles) -> datetime | None:
+        """Return when an owner's files came in, in UTC; None if the download doesn't say."""
+        claimed = [member.modified for _, member in owned.files]
+        if owned.owner.origin == "blackboard":
+            claimed = [_attempt_time(owned.owner.claim)]
+        times = [self._placed(one) for one in claimed if one is not None]
+        return max((one for one in times if self.start <= one <= self.end), default=None)
+
+    def _placed(self, moment: datetime) -> datetime:
+        """Return a time in UTC; a wall clock's hour that comes twice is the later one."""
+        if moment.tzinfo is None:
+            local = moment.replace(fold=1)
+            moment = local.replace(tzinfo=self.zone) if self.zone else local.astimezone()
+        return moment.astimezone(UTC)
+
+
+def _attempt_time(claim: str) -> datetime | None:
+    try:
+        return datetime.strptime(claim, "%Y-%m-%d-%H-%M-%S")
+    except ValueError:
+        return None
 
 
 def _arrival_of(
     source: LmsDownload,
     owned: OwnerFiles,
     person: Person,
-    received: datetime | None,
+    arrived: datetime | None,
     staging: StagingFolder,
 ) -> Arrival:
     owner = owned.owner
     if not owned.files:
         raise SubmissionRefused(f"{owner.label} handed in links only, so nothing was taken.")
-    arrived = received or _newest(owned)
     is_untimed = arrived is None
     if arrived is None:
         arrived = datetime.now(UTC)  # an unknown time must not count as early
@@ -226,4 +282,5 @@ def _arrival_of(
         late=owned.late if owner.origin == "canvas" else None,
         sequence=owned.sequence,
         untimed=is_untimed,
+        entries=tuple(owned.entries),
     )

@@ -1,11 +1,16 @@
 """Read the owner of each file out of the names in a bulk download of an LMS.
 
-Three namings are known:
+Four namings are known:
 
-* Canvas, a flat zip: `kimminjun_123_4567_quiz.ipynb`, `kimminjun_LATE_123_4567_quiz-1.ipynb`
-  (sortable name, mark for late ones, user id, file id, the student's own file name);
+* Canvas, a flat zip: `kimminjun_123_4567_quiz.ipynb`, `kim_minjun_LATE_123_4567_quiz-1.ipynb`
+  (sortable name, mark for late ones, user id, file id, the student's own file name), and
+  `kimminjun_123_text.html` or `…_link.html` for a text or an address entered in place of a file
+  (lib/content_zipper.rb in Canvas);
 * Moodle, a folder for each student: `Minjun Kim_98_assignsubmission_file_/quiz.ipynb`, or
-  flat: `Minjun Kim_98_assignsubmission_file_quiz.ipynb` (full name, number in this assignment);
+  flat: `Minjun Kim_98_assignsubmission_file_quiz.ipynb` (full name, number in this assignment),
+  with `onlinetext` in place of `file` for a text;
+* Blackboard, a flat zip: `Quiz 1_kim.min_attempt_2025-03-10-12-34-56_quiz.ipynb` (column, user
+  name, time), and the same with `.txt` after the time for what was entered;
 * a folder for each student id: `s01/quiz.ipynb`, or the zips that `autograder submit` writes,
   `quiz-s01-20250301T101500Z.zip`.
 
@@ -17,15 +22,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from autograder.intake.roster import Person
+from autograder.intake.roster import Person, fold
 from autograder.intake.sources import Member
 
-_CANVAS = re.compile(
-    r"(?P<owner>[^_/]+)_(?:(?P<late>LATE)_)?(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)", re.DOTALL
+_CANVAS_TAIL = re.compile(
+    r"_(?:(?P<late>LATE)_)?(?P<user>\d+)_"
+    r"(?:(?P<file>\d+)_(?P<name>.+)|(?P<entry>(?:text|link)\.html))",
+    re.DOTALL,
 )
-_CANVAS_ANONYMOUS = re.compile(r"anon_(?:LATE_)?[0-9A-Za-z]+_\d+_.+", re.DOTALL)
+_CANVAS_LIKE = re.compile(r"_\d+_")
+"""What Canvas takes out of a name, so that it can tell the ids behind it."""
+_CANVAS_ANONYMOUS = re.compile(
+    r"anon_(?:LATE_)?[0-9A-Za-z]+_(?:\d+_.+|(?:text|link)\.html)", re.DOTALL
+)
+_BLACKBOARD = re.compile(
+    r"(?P<owner>.+?_.+?)_attempt_(?P<time>\d{4}(?:-\d\d){5})(?:_(?P<name>.+)|(?P<entry>\.txt))",
+    re.DOTALL,
+)
 _MOODLE = re.compile(
     r"(?P<owner>.+?)_(?P<number>\d+)_assignsubmission_(?P<kind>file|onlinetext)(?:_(?P<name>.*))?",
     re.DOTALL,
@@ -38,10 +54,11 @@ class Owner:
     """Name the owner of files as a download does.
 
     Attributes:
-        origin: "canvas", "moodle" or "folder".
-        label: the owner as written in the download.
-        number: Canvas's user id or Moodle's number in the assignment; empty for a folder.
-        claim: for a zip made by `submit`, its time, which tells several of them apart.
+        origin: "canvas", "moodle", "blackboard" or "folder".
+        label: the owner as written in the download; of Blackboard the column and the user name.
+        number: Canvas's user id or Moodle's number in the assignment; empty elsewhere.
+        claim: the time of a zip made by `submit` or of an attempt in Blackboard, which tells
+            several of one owner apart.
     """
 
     origin: str
@@ -60,6 +77,7 @@ class OwnerFiles:
         unlisted: the first of those files that are too many to be listed.
         late: whether the LMS marked it as late.
         sequence: Canvas's highest file id, which grows with time; 0 elsewhere.
+        entries: those of the files that are a text or an address entered in the LMS.
     """
 
     owner: Owner
@@ -68,6 +86,30 @@ class OwnerFiles:
     unlisted: list[str] = field(default_factory=list)
     late: bool = False
     sequence: int = 0
+    entries: list[str] = field(default_factory=list)
+
+    @property
+    def has_only_entries(self) -> bool:
+        """Return whether nothing was handed in but what was entered in the LMS."""
+        return bool(self.entries) and len(self.entries) == len(self.files)
+
+
+class Recognized(NamedTuple):
+    """Say whose a file in a download is.
+
+    Attributes:
+        owner: whose.
+        name: what the student called it.
+        late: whether it is marked late.
+        sequence: Canvas's file id; 0 elsewhere.
+        is_entry: whether it is a text or an address entered in the LMS.
+    """
+
+    owner: Owner
+    name: str
+    late: bool = False
+    sequence: int = 0
+    is_entry: bool = False
 
 
 def group_by_owner(
@@ -89,37 +131,58 @@ def group_by_owner(
     Returns:
         The groups in the download's order, and a sentence for each file that has no owner.
     """
+    people = list(people)
     ids = {person.id for person in people}
     names = [*(member.name for member in members), *links, *unlisted]
     wrapper = _wrapper(names, ids, {_folded(assignment), *_WRAPPERS})
+    columns = _blackboard_columns(
+        [name.removeprefix(wrapper) for name in names], assignment, people
+    )
     found: dict[Owner, OwnerFiles] = {}
     ownerless: list[str] = []
+
+    def read(path: str) -> Recognized | str:
+        recognized = _recognized(path, assignment, people)
+        if isinstance(recognized, str) or recognized.owner.origin != "blackboard":
+            return recognized
+        return _without_column(path, recognized, columns, people)
+
     for member in members:
-        recognized = recognize_owner(member.name.removeprefix(wrapper), assignment)
+        recognized = read(member.name.removeprefix(wrapper))
         if isinstance(recognized, str):
             ownerless.append(recognized)
             continue
-        owner, name, late, sequence = recognized
-        owned = found.setdefault(owner, OwnerFiles(owner))
-        owned.files.append((name, member))
-        owned.late = owned.late or late
-        owned.sequence = max(owned.sequence, sequence)
+        owned = found.setdefault(recognized.owner, OwnerFiles(recognized.owner))
+        owned.files.append((recognized.name, member))
+        owned.late = owned.late or recognized.late
+        owned.sequence = max(owned.sequence, recognized.sequence)
+        if recognized.is_entry:
+            owned.entries.append(recognized.name)
     for name in links:
-        recognized = recognize_owner(name.removeprefix(wrapper), assignment)
+        recognized = read(name.removeprefix(wrapper))
         if isinstance(recognized, str):
             ownerless.append(recognized)
         else:
-            owner, own_name, *_ = recognized
-            found.setdefault(owner, OwnerFiles(owner)).links.append(own_name)
+            owner = recognized.owner
+            found.setdefault(owner, OwnerFiles(owner)).links.append(recognized.name)
     for name in unlisted:
-        recognized = recognize_owner(name.removeprefix(wrapper), assignment)
+        recognized = read(name.removeprefix(wrapper))
         if not isinstance(recognized, str):
-            owner, own_name, *_ = recognized
-            found.setdefault(owner, OwnerFiles(owner)).unlisted.append(own_name)
+            owner = recognized.owner
+            found.setdefault(owner, OwnerFiles(owner)).unlisted.append(recognized.name)
+    for owned in found.values():
+        _drop_summary(owned)
     return list(found.values()), ownerless
 
 
-def recognize_owner(path: str, assignment: str) -> tuple[Owner, str, bool, int] | str:
+def _drop_summary(owned: OwnerFiles) -> None:
+    """Leave out Blackboard's own text about an attempt that has files."""
+    if owned.owner.origin == "blackboard" and not owned.has_only_entries:
+        owned.files = [one for one in owned.files if one[0] not in owned.entries]
+        owned.entries = []
+
+
+def recognize_owner(path: str, assignment: str) -> Recognized | str:
     """Read the owner out of a file's name in a download.
 
     Args:
@@ -127,31 +190,138 @@ def recognize_owner(path: str, assignment: str) -> tuple[Owner, str, bool, int] 
         assignment: the assignment's name, which begins the names of `submit`'s zips.
 
     Returns:
-        The owner, the student's own name for the file, whether it is marked late, and Canvas's file
-        id (0 elsewhere); or a sentence that says why there is no owner.
+        The owner, or a sentence that says why there is none.
     """
     top, _, rest = path.partition("/")
-    if not rest and _MOODLE.fullmatch(top) and _CANVAS.fullmatch(top):
-        # One of them is what a student calls a file, or himself.
-        return f"{path} was left out: its name can be read as Canvas's and as Moodle's."
+    canvas = [] if rest else _canvas_readings(top)
+    if not rest and _MOODLE.fullmatch(top):
+        if any("_assignsubmission_" not in reading.owner.label for reading in canvas):
+            # One of them is what a student calls a file, or himself.
+            return f"{path} was left out: its name can be read as Canvas's and as Moodle's."
+        canvas = []
     if (match := _MOODLE.fullmatch(top)) and bool(rest) != bool(match["name"]):
-        name = rest or match["name"]
-        return Owner("moodle", match["owner"], match["number"]), name, False, 0
+        owner = Owner("moodle", match["owner"], match["number"])
+        is_entry = match["kind"] == "onlinetext"
+        return Recognized(owner, rest or match["name"], is_entry=is_entry)
     if rest:
-        return Owner("folder", top), rest, False, 0
+        return Recognized(Owner("folder", top), rest)
     if _CANVAS_ANONYMOUS.fullmatch(top):
         return f"{path} was left out: Canvas hid its owner; download with names shown."
-    if match := _CANVAS.fullmatch(top):
-        owner = Owner("canvas", match["owner"], match["user"])
-        return owner, match["name"], match["late"] is not None, int(match["file"])
+    if match := _BLACKBOARD.fullmatch(top):
+        if canvas:
+            return f"{path} was left out: its name can be read as Canvas's and as Blackboard's."
+        owner = Owner("blackboard", match["owner"], claim=match["time"])
+        return Recognized(owner, match["name"] or "entry.txt", is_entry=bool(match["entry"]))
+    if canvas:
+        return canvas[0]
     if top.startswith(f"{assignment}-") and (
         match := _OWN_ZIP.fullmatch(top.removeprefix(f"{assignment}-"))
     ):
-        return Owner("folder", match["student"], claim=match["time"]), top, False, 0
+        return Recognized(Owner("folder", match["student"], claim=match["time"]), top)
     return (
         f"{path} was left out: its name doesn't say whose it is; "
         "put it in a folder named by the student's id."
     )
+
+
+def _canvas_readings(top: str) -> list[Recognized]:
+    """Return the ways to read a name as Canvas's, the outermost first.
+
+    A sortable name may hold underscores and digits, and so may the student's name for the file.
+    """
+    found = []
+    for at in (mark.start() for mark in re.finditer("_", top)):
+        match = _CANVAS_TAIL.fullmatch(top, at)
+        if not at or match is None or top[:at].endswith("_LATE"):
+            continue
+        owner = Owner("canvas", top[:at], match["user"])
+        name, late = match["name"] or match["entry"], match["late"] is not None
+        found.append(Recognized(owner, name, late, int(match["file"] or 0), bool(match["entry"])))
+    return found
+
+
+def _recognized(path: str, assignment: str, people: Sequence[Person]) -> Recognized | str:
+    """Read the owner out of a name that can be read in several ways, with the class list's help.
+
+    The outermost reading counts unless it is nobody's and another fits somebody's id and name.
+    It is nobody's work if the class list knows several of the readings: a student can call
+    himself, or a file, as another's files begin.
+    """
+    first = recognize_owner(path, assignment)
+    if isinstance(first, str) or first.owner.origin != "canvas":
+        return first
+    readings = _canvas_readings(path)
+    if len(readings) == 1:
+        return first
+    known = [(reading, _numbered(reading.owner.number, people)) for reading in readings]
+    students = {person.id for _, person in known if person is not None}
+    owner = known[0][1]
+    if len(students) > 1 or (owner and owner.spellings() and not _bears_name(first, owner)):
+        return (
+            f"{path} was left out: its name can be read as more than one student's; put it in a "
+            "folder named by the student's id."
+        )
+    if owner is None:
+        for reading, person in known:
+            is_plain = not _CANVAS_LIKE.search(reading.owner.label)
+            if person is not None and is_plain and _bears_name(reading, person):
+                return reading
+    return first
+
+
+def _blackboard_columns(
+    paths: Iterable[str], assignment: str, people: Sequence[Person]
+) -> frozenset[str]:
+    """Return the names of the column that Blackboard's file names may begin with.
+
+    Both the column and a user name may hold underscores. A beginning that two students share, or
+    that is the assignment's name, is the column.
+    """
+    users: dict[str, set[str]] = {}
+    for path in paths:
+        match = None if "/" in path else _BLACKBOARD.fullmatch(path)
+        for column, person in _blackboard_users(match["owner"], people) if match else ():
+            users.setdefault(column, set()).add(person.id)
+    return frozenset(
+        column
+        for column, found in users.items()
+        if len(found) > 1 or fold(column) == fold(assignment)
+    )
+
+
+def _blackboard_users(label: str, people: Sequence[Person]) -> list[tuple[str, Person]]:
+    """Return each way to read a label as a column and the user name of a student."""
+    return [
+        (label.removesuffix(f"_{name}"), person)
+        for person in people
+        for name in {person.id, person.lms_user_id} - {""}
+        if label.endswith(f"_{name}") and len(label) > len(name) + 1
+    ]
+
+
+def _without_column(
+    path: str, recognized: Recognized, columns: frozenset[str], people: Sequence[Person]
+) -> Recognized | str:
+    """Return the same with the student's id as the owner's label, or why that can't be told."""
+    users = _blackboard_users(recognized.owner.label, people)
+    found = {person.id for column, person in users if column in columns}
+    if len(found) != 1:
+        return (
+            f"{path} was left out: its user name is no student's in the class list, or more than "
+            "one's; add the student with --roster, or put it in a folder named by the student's id."
+        )
+    return recognized._replace(owner=replace(recognized.owner, label=found.pop()))
+
+
+def _numbered(number: str, people: Sequence[Person]) -> Person | None:
+    for person in people:
+        if number == (person.lms_user_id or person.id):
+            return person
+    return None
+
+
+def _bears_name(reading: Recognized, person: Person) -> bool:
+    return fold(reading.owner.label) in person.spellings()
 
 
 _WRAPPERS = frozenset({"submissions", "download", "downloads", "inbox", "제출물"})
@@ -186,6 +356,6 @@ def _wrapper(names: list[str], ids: set[str], known: set[str]) -> str:
 
 
 def _names_owner(name: str) -> bool:
-    return any(
-        pattern.fullmatch(name) for pattern in (_CANVAS, _CANVAS_ANONYMOUS, _MOODLE, _OWN_ZIP)
+    return bool(_canvas_readings(name)) or any(
+        pattern.fullmatch(name) for pattern in (_CANVAS_ANONYMOUS, _MOODLE, _BLACKBOARD, _OWN_ZIP)
     )

@@ -10,16 +10,42 @@ from autograder.intake.errors import BadArchive
 
 IGNORED = frozenset(
     {
+        # macOS: beside a file, in a folder, on a disk. A folder's own picture is in `Icon\r`, whose
+        # last character Samba and browsers write otherwise.
         "__macosx",
         ".ds_store",
+        ".localized",
         "icon\r",
+        "icon\uf00d",
+        "icon%0d",
+        ".appledouble",
+        ".apdisk",
+        ".documentrevisions-v100",
+        ".fseventsd",
+        ".spotlight-v100",
+        ".temporaryitems",
+        ".trashes",
+        ".volumeicon.icns",
+        "network trash folder",
+        # Windows
         "thumbs.db",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
         "desktop.ini",
+        "$recycle.bin",
+        "system volume information",
+        # Linux
+        ".directory",
+        "lost+found",
+        # JupyterLab and Python
         ".ipynb_checkpoints",
         "__pycache__",
     }
 )
 """Files and folders that systems and JupyterLab leave behind; no student means to hand them in."""
+
+_IGNORED_BEGINNINGS = ("._", ".nfs0", ".fuse_hidden", ".trash-", "~$", ".~lock.")
+"""How the names begin of what macOS, network disks, desktops and office programs leave behind."""
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -85,7 +111,7 @@ def safe_name(name: str, archive: str) -> str:
 def is_ignored(name: str) -> bool:
     """Return whether a file was left behind by an operating system or editor."""
     parts = name.casefold().replace("\\", "/").split("/")
-    return any(part in IGNORED or part.startswith("._") for part in parts)
+    return any(part in IGNORED or part.startswith(_IGNORED_BEGINNINGS) for part in parts)
 
 
 def composed(raw: str) -> str:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+from autograder.core.dates import UnreadableTime, read_recorded
 from autograder.intake.upload import SECRET, TIMESTAMP
 
-_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?: ?[A-Za-z]{1,5}| ?[+-]\d\d:?\d\d)?"
-)
 _SECRET = re.compile(rb"[\x20-\x7e]{1,500}\n?")
 _LARGEST = 1_000
 
@@ -52,30 +50,39 @@ def read_small_file(path: Path) -> bytes | None:
     return content if len(content) <= _LARGEST else None
 
 
-def parse_time(text: str) -> datetime | None:
-    """Parse a time that nbgrader wrote.
+def read_timestamp(path: Path, zone: tzinfo | None = None) -> datetime | None:
+    """Return the time in a timestamp file, in UTC without a zone, as nbgrader has it.
+
+    Args:
+        path: the file.
+        zone: the course's time zone; this machine's when None.
 
     Returns:
-        The time in UTC without a zone, as nbgrader has it; None if the text is anything else.
+        The time; None if there is none that can be read.
+    """
+    content = read_small_file(path)
+    try:
+        text = content.decode("ascii").strip() if content else ""
+        return read_recorded(text, zone).replace(tzinfo=None)
+    except (UnicodeDecodeError, UnreadableTime):
+        return None
+
+
+def is_misread(stamp: str, moment: datetime) -> bool:
+    """Return whether nbgrader itself takes a time that it wrote for another one.
+
+    It takes `-03` for three seconds, `+0900` for fifteen minutes, and no `KST` at all.
+
+    Args:
+        stamp: the time as it was written.
+        moment: what it says, with its zone.
     """
     from nbgrader.utils import parse_utc
 
-    if not _TIME.fullmatch(text):
-        return None
     try:
-        parsed: datetime = parse_utc(text)
-        return parsed
+        return bool(parse_utc(stamp) != moment.astimezone(UTC).replace(tzinfo=None))
     except (ValueError, OverflowError, TypeError, AttributeError):
-        return None
-
-
-def read_timestamp(path: Path) -> datetime | None:
-    """Return the time in a timestamp file; None if there is none that can be read."""
-    content = read_small_file(path)
-    try:
-        return parse_time(content.decode("ascii").strip()) if content else None
-    except UnicodeDecodeError:
-        return None
+        return True
 
 
 def is_secret(content: bytes) -> bool:

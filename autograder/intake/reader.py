@@ -443,10 +443,12 @@ def _text(value: object) -> str:
 
 
 def _member(row: object) -> Member:
-    name, seconds, place = _shaped(row, 3)
-    if seconds is not None and type(seconds) is not float:
+    name, seconds, is_wall_clock, place = _shaped(row, 4)
+    if (seconds is not None and type(seconds) is not float) or type(is_wall_clock) is not bool:
         raise BadRecord("a time that is none")
     when = datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
+    if when is not None and is_wall_clock:
+        when = when.replace(tzinfo=None)
     return Member(_text(name), when, PackedFile.from_wire(place))
 
 

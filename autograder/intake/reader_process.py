@@ -28,6 +28,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from autograder.core.messages import Note
@@ -131,12 +132,21 @@ def _listing(channel: Channel, name: str) -> None:
         found = [
             [
                 member.name,
-                member.modified.timestamp() if member.modified else None,
+                *_plain_time(member.modified),
                 source.place(member).to_wire(),
             ]
             for member in source.members
         ]
         channel.done([found, source.left_out])
+
+
+def _plain_time(moment: datetime | None) -> tuple[float | None, bool]:
+    """Return a time as seconds since the epoch, and whether it is only a wall clock's."""
+    if moment is None:
+        return None, False
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC).timestamp(), True
+    return moment.timestamp(), False
 
 
 def _extract(channel: Channel, places: list[Any], member_bytes: int, total_bytes: int) -> None:

@@ -5,26 +5,19 @@ An owner who could be several people or isn't listed is refused, never guessed.
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autograder.config import Course
-from autograder.core.atomic_io import read_file
 from autograder.core.printable import one_line
-from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
     from autograder.intake.lms_filenames import Owner, OwnerFiles
 
 ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id")
-_ROSTER_LIMIT = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -78,13 +71,15 @@ def find_person(owner: Owner, people: Iterable[Person]) -> Person:
       student's id itself, if that is what the course goes by and the name doesn't contradict.
     * Moodle gives the displayed name only (its number belongs to the assignment): a name
       that one student alone has, written plainly; between students of the same name the number.
+    * Blackboard gives the user name, which is the student's id (`group_by_owner` has told it from
+      the column's name).
     * A folder: the student's id, chosen by the person who made the folders.
 
     Raises:
         UnknownOwner: no student, or more than one.
     """
     people = list(people)
-    if owner.origin == "folder":
+    if owner.origin in ("folder", "blackboard"):
         label = unicodedata.normalize("NFC", owner.label)
         for person in people:
             if person.id == label:
@@ -145,7 +140,7 @@ def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]
     owners: dict[str, dict[tuple[str, str, str], str]] = {}
     for owned, person in found:
         owner = owned.owner
-        if owner.origin != "folder":
+        if owner.origin not in ("folder", "blackboard"):
             key = (owner.origin, "" if owner.origin == "canvas" else owner.label, owner.number)
             owners.setdefault(person.id, {})[key] = one_line(owner.label)
     return {
@@ -158,189 +153,20 @@ def find_conflicts(found: Iterable[tuple[OwnerFiles, Person]]) -> dict[str, str]
     }
 
 
-def read_roster(path: Path) -> list[Person]:
-    """Read the class list from a CSV: id, first_name, last_name, email, lms_user_id.
-
-    Only `id` is required. UTF-8 with or without a byte order mark, UTF-16, CP949 and Windows'
-    Western encoding are read, with commas, semicolons or tabs, as spreadsheets write them. The
-    gradebook that Canvas exports is a roster too: its `SIS User ID` is the id.
-
-    Raises:
-        UserError: not such a file; the message names the line.
-    """
-    name = Path(path).name
-    rows = _rows(path)
-    try:
-        columns = _columns(rows)
-        for column in ROSTER_COLUMNS:
-            if columns.count(column) > 1:
-                raise UserError(
-                    f"{name} has two columns called {column!r}, so it doesn't say which one "
-                    "counts; delete or rename one of them."
-                )
-        if set(columns) >= _CANVAS_COLUMNS:
-            return _canvas_people(rows, name)
-        if "id" not in columns:
-            raise UserError(
-                f"{name} has no column 'id'; its first line must name the columns "
-                f"{', '.join(ROSTER_COLUMNS)}."
-            )
-        return _people(rows, name)
-    except csv.Error as error:
-        raise UserError(f"{name} isn't a correct CSV ({error}); export it again.") from None
-
-
-def _decoded(content: bytes, name: str) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "cp949", "cp1252"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding == "cp949" and _is_western(content, text):
-            continue
-        if "\x00" in text:
-            break
-        return unicodedata.normalize("NFC", text)
-    raise UserError(f"{name} isn't text in UTF-8 or CP949; export it as CSV (UTF-8) again.")
-
-
-def is_canvas_gradebook(path: Path) -> bool:
-    """Return whether a roster that could be read is the gradebook that Canvas exports."""
-    return set(_columns(_rows(path))) >= _CANVAS_COLUMNS
-
-
-def _rows(path: Path) -> csv.DictReader[str]:
-    text, delimiter = _without_mark(_decoded(read_file(path, _ROSTER_LIMIT), Path(path).name))
-    header = text.split("\n", 1)[0]
-    delimiter = delimiter or max(",;\t", key=header.count)
-    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="+")
-
-
-def _columns(rows: csv.DictReader[str]) -> list[str]:
-    """Normalize the columns' names and return them."""
-    columns = [_clean(column or "").casefold() for column in rows.fieldnames or []]
-    rows.fieldnames = columns
-    return columns
-
-
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
-_TOUCHES_LATIN = re.compile(r"[a-zA-Z][^\x00-\x7f]|[^\x00-\x7f][a-zA-Z]")
-
-
-def _is_western(content: bytes, as_korean: str) -> bool:
-    """Return whether bytes that could be CP949 are more likely accented letters."""
-    western = content.decode("cp1252", "replace")
-    runs = _FOREIGN.findall(western)
-    return (
-        bool(runs)
-        and all(run.isalpha() for run in runs)
-        and all(
-            _TOUCHES_LATIN.search(as_korean[max(0, found.start() - 1) : found.end() + 1])
-            for found in _FOREIGN.finditer(as_korean)
-        )
-    )
-
-
-def _without_mark(text: str) -> tuple[str, str]:
-    """Return the text without Excel's own first line, and the delimiter that this line names."""
-    first, _, rest = text.partition("\n")
-    if found := re.fullmatch(r'"?sep=([,;\t])"?\s*', first):
-        return rest, found[1]
-    return text, ""
-
-
-def _clean(value: str) -> str:
-    """Return a value without the spaces and invisible characters around it."""
-    start, end = 0, len(value)
-    while start < end and _is_unseen(value[start]):
-        start += 1
-    while end > start and _is_unseen(value[end - 1]):
-        end -= 1
-    return value[start:end]
-
-
-def _is_unseen(letter: str) -> bool:
-    return letter.isspace() or unicodedata.category(letter) == "Cf"
-
-
-def _number(value: str) -> str:
-    """Return a number that a spreadsheet has written with decimals without them."""
-    return re.sub(r"(?a)^(\d+)\.0+$", r"\1", value)
-
-
-_CANVAS_COLUMNS = frozenset({"student", "id", "sis user id", "sis login id", "section"})
-
-
-def _canvas_people(rows: csv.DictReader[str], name: str) -> list[Person]:
-    """Return the class in a gradebook that Canvas has exported, without its test student."""
-    people = []
-    for row in rows:
-        shown, number = _clean(row.get("student") or ""), _number(_clean(row.get("id") or ""))
-        if not number or shown == "Student, Test":
-            continue  # the line of the points possible, or the test student
-        student = _clean(row.get("sis user id") or "") or _clean(row.get("sis login id") or "")
-        last, _, first = shown.partition(",")
-        people.append(
-            {
-                "id": _number(student) or number,
-                "first_name": _clean(first),
-                "last_name": _clean(last),
-                "lms_user_id": number,
-                "line": rows.line_num,
-            }
-        )
-    return _checked(people, name)
-
-
-def _people(rows: csv.DictReader[str], name: str) -> list[Person]:
-    return _checked(
-        (
-            {
-                **{column: _clean(row.get(column) or "") for column in ROSTER_COLUMNS},
-                "id": _number(_clean(row.get("id") or "")),
-                "lms_user_id": _number(_clean(row.get("lms_user_id") or "")),
-                "line": rows.line_num,
-            }
-            for row in rows
-        ),
-        name,
-    )
-
-
-def _checked(found: Iterable[dict[str, Any]], name: str) -> list[Person]:
-    people: dict[str, Person] = {}
-    lms_ids: dict[str, str] = {}
-    for values in found:
-        line = values.pop("line")
-        if not any(values.values()):
-            continue
-        if not values["id"]:
-            raise UserError(f"{name}, line {line}: the id is missing; fill it in.")
-        try:
-            values["id"] = require_student_id(values["id"])
-        except UserError as error:
-            raise UserError(f"{name}, line {line}: {error}") from None
-        person = Person(**values)
-        if person.id in people:
-            raise UserError(
-                f"{name}, line {line}: the id {person.id!r} is there twice; "
-                "remove one of the lines."
-            )
-        number = person.lms_user_id
-        if number and number in lms_ids:
-            raise UserError(
-                f"{name}, line {line}: {person.id!r} and {lms_ids[number]!r} have the "
-                f"same lms_user_id {number!r}; correct one of them."
-            )
-        people[person.id] = person
-        lms_ids[number] = person.id
-    if not people:
-        raise UserError(f"{name} holds no students; put one in each line under the columns.")
-    return list(people.values())
+def find_changes(course: Course, people: Iterable[Person]) -> tuple[list[Person], list[Person]]:
+    """Return those of a list who aren't in the gradebook yet, and those whom it changes there."""
+    known = {person.id: person for person in class_list(course)}
+    new, changed = [], []
+    for person in people:
+        before = known.get(person.id)
+        if before is None:
+            new.append(person)
+        elif any(
+            getattr(person, column) not in ("", getattr(before, column))
+            for column in ROSTER_COLUMNS[1:]
+        ):
+            changed.append(person)
+    return new, changed
 
 
 def enroll(course: Course, people: Iterable[Person]) -> None:

@@ -26,7 +26,8 @@ class Member:
 
     Attributes:
         name: path in the source: composed Unicode, "/" between parts, never leading outside.
-        modified: when the source says it was last changed, in UTC; None where it doesn't say.
+        modified: when the source says it was last changed, in UTC, or without a zone where it keeps
+            a wall clock's time; None where it doesn't say.
         key: how the source finds it again.
     """
 
@@ -120,14 +121,17 @@ class Source:
         self.members.append(member)
 
 
-_NO_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
+_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 """Whatever says that it is older was written by something that knows no time (1970, 1980)."""
+
+_LATEST = datetime(2106, 1, 1, tzinfo=UTC).timestamp()
+"""The same for the end of the years that fit a field (2106, 2107)."""
 
 
 def plausible_time(seconds: float) -> datetime | None:
-    """Return a time in UTC; None if it is before 1990, from a source that keeps no time.
+    """Return a time in UTC; None if it is one that a source which keeps no time has.
 
     Args:
         seconds: since the epoch.
     """
-    return datetime.fromtimestamp(seconds, UTC) if seconds >= _NO_TIME else None
+    return datetime.fromtimestamp(seconds, UTC) if _EARLIEST <= seconds < _LATEST else None

@@ -46,6 +46,10 @@ NOTHING = N_(
     "There was no notebook of the assignment in what you handed in ({names}), "
     "so nothing could be graded."
 )
+UNUSABLE = N_(
+    "{names}: left out, because it can't be unpacked under that name or in that way: hand in the "
+    "file itself."
+)
 TOO_BIG_TO_TAKE = N_("{names}: left out, because it is larger than a file may be.")
 
 _RECEIPT_BYTES = 1024 * 1024
@@ -168,7 +172,13 @@ def _unpacked(
             files.append(handed)
             continue
         try:
-            source = ZipSource(open_file(number), PurePosixPath(name).name, STUDENT_LIMITS, budget)
+            source = ZipSource(
+                open_file(number),
+                PurePosixPath(name).name,
+                STUDENT_LIMITS,
+                budget,
+                leaves_out=True,
+            )
             inner = [_inner(source, member) for member in source.members]
             budget.total_bytes -= sum(one.size for one in inner)
             if budget.total_bytes < 0:
@@ -177,6 +187,11 @@ def _unpacked(
             notes.append(note(BAD_ZIP, name=name))
             continue
         links += source.left_out
+        if source.unusable and not inner:
+            notes.append(note(BAD_ZIP, name=name))
+            continue
+        if source.unusable:
+            notes.append(note(UNUSABLE, names=_listed(source.unusable)))
         try:
             if refused := _wrong_receipt(upload, inner):
                 return [], [], refused

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from autograder import cli
+from autograder.intake.roster import class_list
 
 VERBS = [
     "build",
@@ -81,6 +82,40 @@ def test_help_does_not_load_what_takes_seconds():
     assert result.stdout.strip() == "[]"
 
 
+@pytest.fixture
+def roster(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_bytes("id;first_name\nangel;Ángel\n".encode("cp1252"))
+    return path
+
+
+def test_a_roster_is_told_before_anybody_is_enrolled(run, term, roster):
+    words = ["collect", "mini", roster.parent, "--roster", roster, "--course", term.root]
+    code, out, _err = run(*words, "--dry-run")
+    assert code == 0 and "Windows-1252" in out and "id angel, first_name Ángel" in out
+    assert "1 new to the class list" in out and "nothing collected" in out
+    assert "angel" not in [person.id for person in class_list(term)]
+    _code, out, _err = run(*words)
+    assert out.index("first_name Ángel") < out.index("mini: 0 taken")
+    assert "angel" in [person.id for person in class_list(term)]
+    code, _out, err = run("collect", "mini", roster.parent, "--dry-run", "--course", term.root)
+    assert code == 2 and "--roster" in err
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_at_a_terminal_a_roster_is_asked_about(run, term, roster, monkeypatch, answer):
+    asked = []
+    monkeypatch.setattr(cli, "out", cli.Console(force_terminal=True, soft_wrap=True))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(cli.typer, "confirm", lambda text, default: asked.append(text) or answer)
+    words = ["collect", "mini", roster.parent, "--roster", roster, "--course", term.root]
+    code, _out, _err = run(*words)
+    assert len(asked) == 1 and code == 1
+    assert ("angel" in [person.id for person in class_list(term)]) == answer
+    run(*words)
+    assert len(asked) == (1 if answer else 2)  # what changes nothing is not asked about
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -89,6 +124,9 @@ def test_help_does_not_load_what_takes_seconds():
         (["feedback", "mini"], "run `autograder grade mini`"),
         (["release", "mini", "--language", "fr"], "choose one of: en, ko"),
         (["release", "../mini"], "There is no assignment"),
+        (["release", "mini", "--due", "soon"], "--due 'soon': it isn't a date that can be read"),
+        (["release", "mini", "--due", "2025-03-14 IST"], "IST could be several"),
+        (["collect", "mini", "--received", "1.3.2025"], "--received '1.3.2025': it isn't a date"),
         (["translate", "gone.ipynb", "--to", "ko"], "doesn't exist"),
         (["translate", "gone.ipynb"], "Say which language"),
     ],
@@ -107,7 +145,6 @@ def test_an_error_is_one_sentence_and_code_2(run, term, words, says):
         (["nix"], "No such command 'nix'"),
         (["submit", "quiz.ipynb"], "Missing option '--student' / '-s'"),
         (["grade"], "Missing argument"),
-        (["release", "mini", "--due", "soon"], "Invalid value for '--due'"),
     ],
 )
 def test_a_wrong_word_is_one_sentence_too(run, words, says):
@@ -160,6 +197,7 @@ def test_a_term_from_the_shell(run, course, kit):
     assert run("build", "--course", course.root)[1] == "Everything was up to date.\n"
     code, out, _err = run("release", "mini", "--due", "2026-12-01 09:00", "--course", course.root)
     assert (code, "mini is released" in out) == (0, True)
+    assert "mini is due Tuesday 01 December 2026, 09:00:00 " in out
     kit.hand_in(course, "ada", kit.answered(course, **kit.RIGHT))
     kit.hand_in(course, "ben", kit.answered(course))
     code, out, _err = run("grade", "mini", "--course", course.root)

@@ -137,6 +137,8 @@ def test_a_course_with_two_languages_has_to_say_which_is_first(tmp_path):
         ("environment = 1", "environment in .* has to be a table of strings"),
         ("environment = {A = 1}", "environment in .* has to be a table of strings"),
         ('course-id = "a/b"', "course-id in .* can't be 'a/b'"),
+        ('time-zone = "Asia/Soul"', "time-zone in .* can't be 'Asia/Soul'"),
+        ('time-zone = "../../etc/passwd"', "time-zone in .* can't be"),
         ('namespace = "../x"', "namespace in .* can't be"),
         ('catalogs = "/etc"', "catalogs in .* can't be '/etc'; name a place in the course"),
         ('bundle-folders = ["../other"]', "bundle-folders in .* can't be"),

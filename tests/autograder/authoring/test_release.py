@@ -4,14 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from autograder.authoring.build import build
 from autograder.authoring.release import release
 from autograder.core import notebook_io
-from autograder.core.release_record import require_released
+from autograder.core.dates import read_date
+from autograder.core.due_dates import describe_due_date
+from autograder.core.release_record import release_time, require_released
 from autograder.errors import UserError
 from autograder.grading.coordinator import grade
 
@@ -32,6 +36,30 @@ def test_the_due_date_is_kept_in_utc_and_stays(course):
     with course.gradebook() as gradebook:
         stored = gradebook.find_assignment("mini").duedate
     assert stored.replace(tzinfo=UTC) == datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def test_the_due_date_is_told_as_it_is_stored(course):
+    release(course, "mini")
+    assert "has no due date" in describe_due_date(course, "mini", None)
+    due = read_date("2025-03-14", "--due", ZoneInfo("Asia/Seoul"))
+    release(course, "mini", due=due)
+    assert describe_due_date(course, "mini", due) == (
+        "mini is due Friday 14 March 2025, 23:59:59 KST (UTC+09:00) = 2025-03-14 14:59:59 UTC, "
+        "which has passed."
+    )
+    with course.gradebook() as gradebook:
+        assert gradebook.find_assignment("mini").duedate == datetime(2025, 3, 14, 14, 59, 59)
+    own = replace(course, settings=replace(course.settings, time_zone="Asia/Seoul"))
+    assert describe_due_date(own, "mini", None).endswith("UTC, which has passed, as before.")
+
+
+def test_the_first_release_is_recorded(course):
+    before = datetime.now(UTC).replace(microsecond=0)
+    release(course, "mini")
+    first = release_time(course, "mini")
+    assert before <= first <= datetime.now(UTC)
+    release(course, "mini")
+    assert release_time(course, "mini") == first
 
 
 COMMAND = ["-m", "autograder", "release", "mini", "--course", "."]

@@ -188,16 +188,51 @@ def test_a_damaged_zip_is_a_sentence(at, value):
 
 def test_what_systems_leave_behind_is_ignored():
     files = ["__MACOSX/._quiz.ipynb", ".DS_Store", "a/._b", ".ipynb_checkpoints/quiz.ipynb"]
+    files += ["quiz/Icon\r", "quiz/Icon\uf00d", ".localized", ".fseventsd/0000", "a/desktop.ini"]
+    files += [".Spotlight-V100/Store", "Thumbs.db", "ehthumbs.db", "$RECYCLE.BIN/x", ".Trashes/501"]
+    files += ["System Volume Information/x", ".directory", "~$notes.docx", ".~lock.data.csv#"]
     assert all(map(is_ignored, files)) and not is_ignored("quiz.ipynb")
+    assert not any(map(is_ignored, ["icon.png", "Icon", "localized", "desktop.py", ".notes"]))
     assert names(packed(dict.fromkeys([*files, "q"], b""))) == ["q"]
 
 
-def test_times():
+EXACT = datetime.fromtimestamp(1_740_000_000, UTC)
+NTFS = 116_444_736_000_000_000 + 1_740_000_000 * 10_000_000
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        struct.pack("<HHBl", 0x5455, 5, 1, 1_740_000_000),
+        struct.pack("<HHLHHQQQ", 0x000A, 32, 0, 1, 24, NTFS, 0, 0),
+        struct.pack("<HHLL", 0x5855, 8, 1, 1_740_000_000),
+        struct.pack("<HHLLHH", 0x000D, 12, 1, 1_740_000_000, 0, 0),
+        # One that says nothing doesn't hide one that does.
+        struct.pack("<HHBl", 0x5455, 5, 1, 0)
+        + struct.pack("<HHLHHQQQ", 0x000A, 32, 0, 1, 24, NTFS, 0, 0),
+    ],
+)
+def test_exact_times(extra):
     def exact(info):
-        info.extra = struct.pack("<HHBl", 0x5455, 5, 1, 1_740_000_000)
+        info.extra = extra
 
     with ZipSource(packed({"a": b""}, exact), "a.zip", SMALL) as source:
-        assert source.members[0].modified == datetime.fromtimestamp(1_740_000_000, UTC)
-    with ZipSource(packed({"a": b""}), "a.zip", SMALL) as source:
-        expected = datetime(2025, 3, 1, 12).astimezone(UTC)
-        assert source.members[0].modified == expected
+        assert source.members[0].modified == EXACT
+
+
+@pytest.mark.parametrize("extra", [b"", struct.pack("<HHBl", 0x5455, 5, 1, 0)])
+def test_a_time_without_a_zone_stays_one(extra):
+    def changed(info):
+        info.extra = extra
+
+    with ZipSource(packed({"a": b""}, changed), "a.zip", SMALL) as source:
+        assert source.members[0].modified == datetime(2025, 3, 1, 12)
+
+
+@pytest.mark.parametrize("date", [(1980, 1, 1), (1980, 2, 1), (2107, 12, 31), (1980, 0, 0)])
+def test_a_time_that_is_none(date):
+    def changed(info):
+        info.date_time = (*date, 0, 0, 0)
+
+    with ZipSource(packed({"a": b""}, changed), "a.zip", SMALL) as source:
+        assert source.members[0].modified is None

@@ -14,6 +14,8 @@ import pytest
 from autograder.config import Course
 from autograder.errors import EnvironmentFault, UserError
 from autograder.intake.collect import collect
+from autograder.intake.roster import class_list
+from autograder.intake.roster_file import Roster
 from autograder.student.submit import submit
 from tests.autograder.intake.class_files import (
     EARLY,
@@ -129,9 +131,28 @@ def test_a_canvas_gradebook_as_roster_is_told(course, inbox, tmp_path):
         tmp_path / "class.csv",
         (b'Student,ID,SIS User ID,SIS Login ID,Section\n"Kim, Minjun",2001,s2001,m@x.org,S1\n'),
     )
-    result = collect(course, "quiz", inbox, roster)
+    told = []
+
+    def tell(found: Roster) -> None:
+        told.append(found.describe())
+        assert "s2001" not in [person.id for person in class_list(course)]
+
+    result = collect(course, "quiz", inbox, roster, before_enrolling=tell)
     assert [one.student for one in result.taken] == ["s2001"]
-    assert any("class.csv was read as a Canvas gradebook" in one for one in result.warnings)
+    assert told[0].startswith("class.csv was read as a Canvas gradebook")
+
+
+def test_whoever_sees_the_roster_can_stop(course, inbox, tmp_path):
+    put(inbox / "s99/quiz.ipynb", notebook("q1 = 3"))
+    roster = put(tmp_path / "class.csv", b"id\ns99\n")
+    before = class_list(course)
+
+    def stop(found: Roster) -> None:
+        raise UserError(found.describe())
+
+    with pytest.raises(UserError, match="1 student with id"):
+        collect(course, "quiz", inbox, roster, before_enrolling=stop)
+    assert class_list(course) == before and not course.submitted.exists()
 
 
 def test_asked_files_are_kept_under_their_names(course, inbox):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -128,11 +130,90 @@ def test_nbgraders_own_names_are_read():
         "s01+quiz+2025-03-10 12:00:00 UTC": ("s01", "2025-03-10 12:00:00 UTC"),
         "a+b+quiz+2025-03-10 12:00:00.5 KST+x_-9": ("a+b", "2025-03-10 12:00:00.5 KST"),
         "s01+quiz+2025-03-10 12:00:00 +0900+abc": ("s01", "2025-03-10 12:00:00 +0900"),
+        "s01+quiz+2025-03-10 12:00:00.5 -03+abc": ("s01", "2025-03-10 12:00:00.5 -03"),
+        "s01+quiz+2025-03-10 12:00:00 +0545": ("s01", "2025-03-10 12:00:00 +0545"),
+        "s01+quiz+2025-03-10T12:00:00+09:00+abc": ("s01", "2025-03-10T12:00:00+09:00"),
         "s01+quiz-2+2025-03-10 12:00:00 UTC": None,
         "s01+quiz+yesterday+abc": None,
         "quiz+2025-03-10 12:00:00 UTC": None,
     }.items():
         assert exchange._inbound_name(name, "quiz") == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "written"),
+    [
+        ("America/Sao_Paulo", "-03"),
+        ("Asia/Kathmandu", "+0545"),
+        ("Asia/Seoul", "KST"),
+        ("Asia/Dubai", "+04"),
+        ("Europe/Berlin", None),  # CET or CEST
+        ("America/New_York", None),
+        ("Australia/Adelaide", None),
+    ],
+)
+def test_a_zone_that_nbgrader_was_told(course, zone, written):
+    """The setting `Exchange.timezone` writes what the zone calls itself into the folder's name."""
+    now = datetime.now(ZoneInfo(zone)) - timedelta(seconds=20)
+    assert written in (None, now.tzname())
+    hand_in(course, "s01", notebook("q1 = 1"), now)
+    result = collect(course, "quiz")
+    assert not result.refused and not result.warnings
+    assert received(course) == now.replace(microsecond=0)
+    # Formgrader reads this file by nbgrader's own function.
+    found = course.api().coursedir.get_existing_timestamp(str(course.submitted / "s01/quiz"))
+    assert found == now.astimezone(UTC).replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%z"])
+def test_a_time_that_nbgrader_was_told_to_write_otherwise(course, form):
+    now = datetime.now(ZoneInfo("Asia/Seoul")) - timedelta(seconds=20)
+    folder = hand_in(course, "s01", notebook("q1 = 1"), now)
+    folder.rename(folder.with_name(f"s01+quiz+{now.strftime(form)}+abc_-1"))
+    assert not collect(course, "quiz").warnings and received(course) == now.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("s01+quiz+2025-03-10 12:00:00 IST+abc", "IST could be several"),
+        ("s01+quiz+2025-03-10 12:00:00 CST", "CST could be several"),
+        ("s01+quiz+2025-03-10 12:00:00 XYZ", "'XYZ' is unknown"),
+        ("s01+quiz+2025-13-10 12:00:00 UTC", "no such day"),
+        ("s01+quiz+2025-03-10 12:61:00 UTC", "no such time"),
+        ("s01+quiz+yesterday+abc", "can't be read as"),
+        ("s01+quiz", "can't be read as"),
+        ("quiz+2025-03-10 12:00:00 UTC", "can't be read as"),
+        ("s01+QUIZ+2025-03-10 12:00:00 UTC", "can't be read as"),
+        ("s01 quiz.zip", "can't be read as"),
+        ("s01+quiz+2025-03-10 12:00:00 UTC+a+b", "can't be read as"),
+    ],
+)
+def test_what_names_the_assignment_is_never_passed_over(course, name, why):
+    hand_in(course, "s02", notebook("q1 = 2"), datetime.now(UTC))
+    inbound = course.exchange / "beyond-prompting/inbound"
+    put(inbound / name / "quiz.ipynb", notebook("q1 = 1"))
+    result = collect(course, "quiz")
+    assert [one.student for one in result.taken] == ["s02"]
+    [told] = result.refused
+    assert told.startswith(name) and why in told
+
+
+@pytest.mark.parametrize(
+    "name", ["s01+quiz-2+2025-03-10 12:00:00 UTC", "s01+moe+2025-03-10 12:00:00 KST", ".quiz"]
+)
+def test_what_is_another_assignments_is_passed_over(course, name):
+    hand_in(course, "s02", notebook("q1 = 2"), datetime.now(UTC))
+    put(course.exchange / "beyond-prompting/inbound" / name / "quiz.ipynb", notebook("q1 = 1"))
+    assert not collect(course, "quiz").refused
+
+
+def test_an_abbreviation_means_what_the_course_means_by_it(course):
+    own = replace(course, settings=replace(course.settings, time_zone="Asia/Kolkata"))
+    now = datetime.now(ZoneInfo("Asia/Kolkata")) - timedelta(seconds=20)
+    hand_in(own, "s01", notebook("q1 = 1"), now)
+    result = collect(own, "quiz")
+    assert not result.refused and received(own) == now.replace(microsecond=0)
 
 
 @pytest.mark.skipif(not hasattr(os, "chown") or os.getuid() != 0, reason="needs another owner")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.config import Course
-from autograder.errors import UserError
-from autograder.intake.lms_filenames import Owner, OwnerFiles, group_by_owner, recognize_owner
+from autograder.intake.lms_filenames import (
+    Owner,
+    OwnerFiles,
+    Recognized,
+    group_by_owner,
+    recognize_owner,
+)
 from autograder.intake.roster import (
     Person,
     UnknownOwner,
@@ -19,7 +23,6 @@ from autograder.intake.roster import (
     enroll,
     find_conflicts,
     find_person,
-    read_roster,
 )
 from autograder.intake.sources import Member
 
@@ -95,13 +98,13 @@ def members(*names: str) -> list[Member]:
     ],
 )
 def test_namings(path, owner, name, late, sequence):
-    assert recognize_owner(path, "quiz") == (Owner(*owner), name, late, sequence)
+    assert recognize_owner(path, "quiz") == Recognized(Owner(*owner), name, late, sequence)
 
 
 def test_our_own_zips():
     name = "cost-formula-kim-min-20250301T101500Z.zip"
     found = recognize_owner(name, "cost-formula")
-    assert found == (Owner("folder", "kim-min", claim="20250301T101500Z"), name, False, 0)
+    assert found == Recognized(Owner("folder", "kim-min", claim="20250301T101500Z"), name)
     # A browser's second download of it is still it; another assignment's isn't ours.
     assert recognize_owner(name.replace(".zip", " (1).zip"), "cost-formula")[0] == found[0]
     assert isinstance(recognize_owner(name, "quiz"), str)
@@ -123,6 +126,89 @@ def test_what_a_student_names_never_changes_the_owner(name):
     moodle = recognize_owner(f"Min Kim_9_assignsubmission_file_/{name}", "quiz")
     assert moodle[0] == Owner("moodle", "Min Kim", "9") and moodle[1] == name
     assert recognize_owner(f"s01/{name}", "quiz")[0] == Owner("folder", "s01")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("kim_minjun_123_4567_quiz.ipynb", ("canvas", "kim_minjun", "123")),
+        ("_kim__minjun__123_4567_quiz-1.ipynb", ("canvas", "_kim__minjun_", "123")),
+        ("o-brien_finn_LATE_123_4567_my quiz (2).ipynb", ("canvas", "o-brien_finn", "123")),
+        ("kim_minjun_123_text.html", ("canvas", "kim_minjun", "123")),
+        ("kimminjun_LATE_123_link.html", ("canvas", "kimminjun", "123")),
+        (
+            "Min_Jun Kim_98_assignsubmission_onlinetext_/onlinetext.html",
+            ("moodle", "Min_Jun Kim", "98"),
+        ),
+        ("이_서연_9_8_내 퀴즈-1.ipynb", ("canvas", "이_서연", "9")),
+    ],
+)
+def test_names_with_underscores_and_entries(path, expected):
+    found = recognize_owner(path, "quiz")
+    assert found.owner == Owner(*expected)
+    assert found.is_entry == path.endswith(".html") and found.late == ("LATE" in path)
+
+
+@pytest.mark.parametrize("name", ["anon_4TxPq_text.html", "anon_LATE_4TxPq_link.html"])
+def test_an_entry_whose_owner_canvas_hides(name):
+    assert "Canvas hid its owner" in recognize_owner(name, "quiz")
+
+
+IN_CANVAS = [
+    Person("s01", "Minjun", "Kim", lms_user_id="123"),
+    Person("s02", "Mallory", "Lee", lms_user_id="77"),
+    Person("s03", "Bo", "Kim_2", lms_user_id="55"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        # What the student named has ids of its own, nobody's.
+        ("kimminjun_123_4567_2_3_quiz.ipynb", "s01"),
+        ("kimminjun_123_4567_kimminjun_123_4566_quiz.ipynb", "s01"),
+        # A name that ends as an id does: the outermost reading is nobody's.
+        ("kim_2bo_55_4567_quiz.ipynb", "s03"),
+        ("bokim_2_55_4567_quiz.ipynb", "s03"),
+        ("bokim_2_55_text.html", "s03"),
+        ("kimbo_2_123_4567_quiz.ipynb", None),
+        # Mallory calls herself x__123__5, of which Canvas makes x_123_5.
+        ("x_123_5_77_9001_quiz.ipynb", None),
+        ("x_123_5_77_text.html", None),
+        ("x_123_5_999_9001_quiz.ipynb", None),
+        # Somebody who isn't in the class list names a file as another's begins.
+        ("x_888_5_77_9001_quiz.ipynb", None),
+        ("x_888_5_malloryleex_77_9001_quiz.ipynb", None),
+    ],
+)
+def test_names_that_can_be_read_in_several_ways(path, student):
+    found, ownerless = group_by_owner(members(path), "quiz", IN_CANVAS)
+    taken = []
+    for owned in found:
+        with suppress(UnknownOwner):
+            taken.append(find_person(owned.owner, IN_CANVAS).id)
+    assert taken == ([student] if student else [])
+    assert len(found) + len(ownerless) == 1
+
+
+def test_blackboard():
+    people = [Person("kim_min", "Min", "Kim"), Person("min"), Person("s9", lms_user_id="bb9")]
+    at = "attempt_2025-03-10-12-34-56"
+    found, ownerless = group_by_owner(
+        members(
+            f"Quiz_1_kim_min_{at}.txt",
+            f"Quiz_1_kim_min_{at}_quiz.ipynb",
+            f"Quiz_1_bb9_{at}.txt",
+            f"Quiz_1_stranger_min_{at}_quiz.ipynb",
+        ),
+        "quiz",
+        people,
+    )
+    assert [owned.owner.label for owned in found] == ["kim_min", "s9"]
+    assert [name for name, _ in found[0].files] == ["quiz.ipynb"] and not found[0].entries
+    assert found[1].has_only_entries
+    assert len(ownerless) == 1 and "stranger_min" in ownerless[0]
+    assert find_person(found[1].owner, people).id == "s9"
 
 
 def test_a_folder_around_everything_is_passed_over():
@@ -221,135 +307,6 @@ def test_two_people_of_the_lms_are_not_one_student():
     assert set(refused) == {"s05"} and "different people" in refused["s05"]
     own_zips = [(OwnerFiles(Owner("folder", "s01", claim=str(n))), CLASS[0]) for n in range(2)]
     assert not find_conflicts(own_zips)
-
-
-ROSTER = """id,first_name,last_name,email,lms_user_id
-s01,민준,김,k@x.kr,12
-s02,Ada,"Love, lace",,
-"""
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_rosters_as_spreadsheets_write_them(tmp_path, encoding, ending):
-    path = tmp_path / "class.csv"
-    path.write_bytes(ROSTER.replace("\n", ending).encode(encoding))
-    assert read_roster(path) == [
-        Person("s01", "민준", "김", "k@x.kr", "12"),
-        Person("s02", "Ada", "Love, lace"),
-    ]
-
-
-def test_semicolons_and_other_columns(tmp_path):
-    path = tmp_path / "class.csv"
-    path.write_text(" ID ;Group;lms_user_id\ns01;A;7\n;;\n", "utf-8")
-    assert read_roster(path) == [Person("s01", lms_user_id="7")]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "sep=;\nid;first_name;lms_user_id\ns01;Ada;7\n",
-        "sep=\t\r\nid\tfirst_name\tlms_user_id\r\ns01\tAda\t7\r\n",
-        '"sep=,"\nid,first_name,lms_user_id\ns01,Ada,7\n',
-        "id\u00a0,first_name\u200b,\ufefflms_user_id\n\u200bs01,Ada\u00a0,7\u2060\n",
-        "id,first_name,lms_user_id\ns01,Ada,7.0\n",
-    ],
-)
-def test_what_spreadsheets_add_is_passed_over(tmp_path, text):
-    path = tmp_path / "class.csv"
-    path.write_bytes(text.encode())
-    assert read_roster(path) == [Person("s01", "Ada", lms_user_id="7")]
-
-
-def test_numbers_that_a_spreadsheet_made_decimal(tmp_path):
-    path = tmp_path / "class.csv"
-    path.write_text("id,first_name,lms_user_id\n20211234.0,A,2001.00\nv1.0,B,2002\n")
-    assert read_roster(path) == [
-        Person("20211234", "A", lms_user_id="2001"),
-        Person("v1.0", "B", lms_user_id="2002"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("Ángel", "Gil"),
-        ("Åsa", "Berg"),
-        ("Zoë", "Müller"),
-        ("José", "Núñez"),
-        ("Øyvind", "Sæther"),
-        ("François", "Lefèvre"),
-        ("Jürgen", "Groß"),
-    ],
-)
-def test_names_as_western_windows_writes_them(tmp_path, names):
-    path = tmp_path / "class.csv"
-    path.write_bytes(f"id,first_name,last_name\ns01,{names[0]},{names[1]}\n".encode("cp1252"))
-    assert read_roster(path) == [Person("s01", *names)]
-
-
-@given(
-    st.lists(
-        st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=4),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_names_as_korean_windows_writes_them(names):
-    lines = [f"s{number},{name}" for number, name in enumerate(names)]
-    text = "\n".join(["id,first_name", *lines, ""])
-    try:
-        content = text.encode("cp949")
-    except UnicodeEncodeError:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "class.csv")
-        path.write_bytes(content)
-        assert [person.first_name for person in read_roster(path)] == names
-
-
-def test_canvas_gradebook_as_a_roster(tmp_path):
-    path = tmp_path / "class.csv"
-    path.write_text(
-        "Student,ID,SIS User ID,SIS Login ID,Section,quiz (12345),Current Score\n"
-        "    Points Possible,,,,,16,(read only)\n"
-        '"Kim, Minjun",2001,s2001,minjun@x.org,S1,,\n'
-        '"Lee, Ann",2002,,ann@x.org,S1,,\n'
-        '"Student, Test",2999,,abc123,S1,,\n'
-    )
-    assert read_roster(path) == [
-        Person("s2001", "Minjun", "Kim", lms_user_id="2001"),
-        Person("ann@x.org", "Ann", "Lee", lms_user_id="2002"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("id,first_name,last_name,id\na,b,c,d\n", "two columns called 'id'"),
-        ("id,email, Email \na,b,c\n", "two columns called 'email'"),
-        ("name\nx\n", "no column 'id'"),
-        ("id\n", "no students"),
-        ("", "no column 'id'"),
-        ("id,email\n,a@b\n", "line 2: the id is missing"),
-        ("id\ns01\na/b\n", "line 3: 'a/b' can't be a student id"),
-        ("id\ns01\ns01\n", "twice"),
-        ("id,lms_user_id\ns01,5\ns02,5\n", "same lms_user_id"),
-        ("id\n..\n", "can't be a student id"),
-        ("a\x00b", "isn't text"),
-    ],
-)
-def test_rosters_that_can_not_be_used(tmp_path, text, why):
-    path = tmp_path / "class.csv"
-    path.write_text(text, "utf-8")
-    with pytest.raises(UserError, match=why):
-        read_roster(path)
-
-
-def test_a_roster_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match="doesn't exist"):
-        read_roster(tmp_path / "class.csv")
 
 
 def test_enrolling_keeps_what_the_list_leaves_empty(tmp_path):
