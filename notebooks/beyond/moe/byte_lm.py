@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent / "bytes"
 LANGUAGES = ("korean", "english", "python")
 
 CURVES = Path(__file__).parent / "training_curves.json"
-"""Trainings done before, by `benchmarks/moe_training.py`."""
+"""Trainings done before, by `tools/make_training_curves.py`."""
 
 WINDOWS = 33
 """Windows of text in a training step: 11 for each language."""

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
     from beyond.vision.model import Shape, make_model, make_processor, make_tokenizer, save
-    from beyond.vision.train import texts_to_spell
+    from tools.make_mllama import texts_to_spell
 
     shape = Shape()
     tokenizer = make_tokenizer(texts_to_spell(1_500), shape.vocabulary)

@@ -1,8 +1,8 @@
 """Train the byte-level language models whose curves lesson 4 shows beside its own.
 
-    python benchmarks/moe_training.py            # all that is still missing; can be interrupted
-    python benchmarks/moe_training.py --seeds 2 --models mixture   # only some of it
-    python benchmarks/moe_training.py --corpus   # collect the three texts from this repository
+    python tools/make_training_curves.py            # all that is still missing; can be interrupted
+    python tools/make_training_curves.py --seeds 2 --models mixture   # only some of it
+    python tools/make_training_curves.py --corpus   # collect the three texts from this repository
 
 Every finished training is kept under `.cache/`, and `notebooks/beyond/moe/training_curves.json` is
 written from what is there. Training uses one thread, so that the seconds of processor time it
@@ -47,11 +47,11 @@ def collect() -> None:
     """The course's own prose in two languages and its own code, the same size each."""
     catalogue = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
     with catalogue.open("rb") as file:
-        messages = [(m.id, m.string) for m in read_po(file, locale="ko") if m.id and m.string]
+        messages = [(str(m.id), str(m.string)) for m in read_po(file, locale="ko") if m.id and m.string]
     code = sorted((ROOT / "notebooks/beyond").rglob("*.py")) + sorted(
         (ROOT / "autograder").rglob("*.py")
     )
-    found = {
+    found: dict[str, list[str]] = {
         "korean": [*prose("ko"), *(text for _id, text in messages)],
         "english": [*prose("en"), *(text for text, _translation in messages)],
         "python": [path.read_text("utf-8") for path in code],
@@ -94,7 +94,7 @@ def gather(folder: Path) -> None:
     """All finished trainings in one file, numbers rounded to what the lesson draws."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     about = {
-        "made_by": "benchmarks/moe_training.py",
+        "made_by": "tools/make_training_curves.py",
         "steps": STEPS,
         "windows_a_step": WINDOWS,
         "seconds": "processor time of one thread",

@@ -1,4 +1,4 @@
-"""Train the course's small Mllama: `python -m beyond.vision.train`.
+"""Train the course's small Mllama: `python tools/make_mllama.py`.
 
 Seeded and resumable: the data of each step depend on the seed and the step alone, and a
 checkpoint holds the rest, so a run that was cut off goes on as if it had not been.
@@ -377,7 +377,7 @@ QUICK = Plan(40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command: train, and save the model."""
-    parser = argparse.ArgumentParser(prog="python -m beyond.vision.train", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=Path("little-mllama"), help="folder to write")
     parser.add_argument("--quick", action="store_true", help="a run of seconds, as a check")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
