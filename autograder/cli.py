@@ -310,7 +310,7 @@ def grade(
     course: CourseFolder = None,
 ) -> None:
     """Grade everyone; show who has what and why."""
-    from autograder.grading.privileges import without_root
+    from autograder.grading.run_privileges import without_root
 
     where = _course(course, db=db)
     with without_root(where):
@@ -340,7 +340,7 @@ def feedback(
     Answers are explained once the due date has passed; what became of choice questions is held
     back until then.
     """
-    from autograder.feedback.privileges import give_up_root
+    from autograder.feedback.page_privileges import give_up_root
 
     where = _course(course, db=db)
     give_up_root(where)
@@ -427,7 +427,7 @@ def doctor() -> None:
     """
     if sys.platform != "linux":
         raise UserError("Grading needs Linux; grade in the container that env/container describes.")
-    from autograder.grading.privileges import try_roles
+    from autograder.grading.run_privileges import try_roles
     from autograder.sandbox.doctor import can_grade
     from autograder.sandbox.doctor import doctor as look
 

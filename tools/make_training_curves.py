@@ -47,7 +47,9 @@ def collect() -> None:
     """The course's own prose in two languages and its own code, the same size each."""
     catalogue = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
     with catalogue.open("rb") as file:
-        messages = [(str(m.id), str(m.string)) for m in read_po(file, locale="ko") if m.id and m.string]
+        messages = [
+            (str(m.id), str(m.string)) for m in read_po(file, locale="ko") if m.id and m.string
+        ]
     code = sorted((ROOT / "notebooks/beyond").rglob("*.py")) + sorted(
         (ROOT / "autograder").rglob("*.py")
     )
