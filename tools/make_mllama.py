@@ -32,7 +32,7 @@ from transformers import (
 )
 
 from beyond.vision.batches import LABELS, Batch, random_batch
-from beyond.vision.model import Shape, make_model, make_processor, make_tokenizer, save
+from beyond.vision.model import MllamaShape, make_model, make_processor, make_tokenizer, save
 from beyond.vision.questions import KINDS, LANGUAGES, ask
 from beyond.vision.scenes import all_digits, random_scene, varied
 
@@ -279,7 +279,7 @@ class Training:
     """
 
     def __init__(
-        self, plan: Plan, shape: Shape, device: str | torch.device = "cpu", threads: int = 2
+        self, plan: Plan, shape: MllamaShape, device: str | torch.device = "cpu", threads: int = 2
     ) -> None:
         self.plan, self.shape = plan, shape
         device = torch.device(device)
@@ -382,7 +382,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a run of seconds, as a check")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
     options = parser.parse_args(arguments)
-    plan, shape = (QUICK if options.quick else Plan()), Shape()
+    plan, shape = (QUICK if options.quick else Plan()), MllamaShape()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(plan, shape, device, options.threads)
     checkpoint = options.to.with_name(options.to.name + ".checkpoint")

@@ -6,7 +6,7 @@ import torch
 
 from beyond.vision.batches import Batch, Texts, random_batch
 from beyond.vision.load import load
-from beyond.vision.model import Shape
+from beyond.vision.model import MllamaShape
 from beyond.vision.scenes import held_out_digits
 from tools import make_mllama
 
@@ -19,14 +19,14 @@ def weights(training: make_mllama.Training) -> torch.Tensor:
 
 
 def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path):
-    whole = make_mllama.Training(SHORT, Shape(), threads=2)  # one half of each step next door
+    whole = make_mllama.Training(SHORT, MllamaShape(), threads=2)  # one half of each step next door
     make_mllama.run(whole, tmp_path / "whole", every=3)
     whole.close()
-    first = make_mllama.Training(SHORT, Shape(), threads=1)
+    first = make_mllama.Training(SHORT, MllamaShape(), threads=1)
     for _ in range(3):
         first.train_step()
     first.save_checkpoint(tmp_path / "cut")
-    second = make_mllama.Training(SHORT, Shape(), threads=1)
+    second = make_mllama.Training(SHORT, MllamaShape(), threads=1)
     second.resume(tmp_path / "cut")
     assert second.step == 3 and second.seconds == first.seconds > 0
     make_mllama.run(second, tmp_path / "cut", every=3)
@@ -36,7 +36,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path):
 
 
 def test_a_second_process_that_has_ended_is_said():
-    training = make_mllama.Training(SHORT, Shape(), threads=2)
+    training = make_mllama.Training(SHORT, MllamaShape(), threads=2)
     training._partner._process.kill()
     training._partner._process.join()
     with pytest.raises(RuntimeError, match="The second process ended"):
@@ -45,10 +45,12 @@ def test_a_second_process_that_has_ended_is_said():
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
-    training = make_mllama.Training(SHORT, Shape(), threads=1)
+    training = make_mllama.Training(SHORT, MllamaShape(), threads=1)
     training.train_step()
     training.save_checkpoint(tmp_path / "c")
-    other = make_mllama.Training(make_mllama.Plan(7, images=4, questions=3), Shape(), threads=1)
+    other = make_mllama.Training(
+        make_mllama.Plan(7, images=4, questions=3), MllamaShape(), threads=1
+    )
     with pytest.raises(ValueError, match="other settings"):
         other.resume(tmp_path / "c")
 
@@ -62,14 +64,14 @@ def test_a_quick_run_writes_a_folder_that_answers(tmp_path, capsys):
     batch = random_batch(
         np.random.default_rng(0), vision_model.processor, held_out_digits(), 4, 3, 2
     )
-    namer = torch.nn.Linear(Shape().text_width, sum(make_mllama.LABELS))
+    namer = torch.nn.Linear(MllamaShape().text_width, sum(make_mllama.LABELS))
     answering, naming = make_mllama.losses(vision_model.model, namer, batch)
     assert 0 < answering.item() < 6 and naming.item() > 0
 
 
 def test_the_loss_falls(tmp_path):
     plan = make_mllama.Plan(15, images=4, questions=2, warm_up=3, cool_down=3)
-    training = make_mllama.Training(plan, Shape(), threads=1)
+    training = make_mllama.Training(plan, MllamaShape(), threads=1)
     found = [training.train_step() for _ in range(15)]
     for part in range(2):
         values = [pair[part] for pair in found]
@@ -89,7 +91,7 @@ def test_scenes_get_harder():
 
 
 def test_a_token_of_a_short_answer_weighs_more():
-    training = make_mllama.Training(SHORT, Shape(), threads=1)
+    training = make_mllama.Training(SHORT, MllamaShape(), threads=1)
     batch = random_batch(np.random.default_rng(0), training.processor, held_out_digits(), 4, 5, 4)
     whole = make_mllama.losses(training.model, training.namer, batch)[0].item()
     each = []
@@ -104,7 +106,7 @@ def test_a_token_of_a_short_answer_weighs_more():
 
 
 def test_the_keys_and_values_of_an_image_are_those_that_the_layers_make():
-    training = make_mllama.Training(SHORT, Shape(), threads=1)
+    training = make_mllama.Training(SHORT, MllamaShape(), threads=1)
     model = training.model
     with torch.no_grad():  # gates start at 0, and nothing of the image would be seen
         for name, parameter in model.named_parameters():

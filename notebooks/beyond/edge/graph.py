@@ -23,7 +23,7 @@ from onnx import TensorProto, helper
 
 from beyond.edge.graph_builder import Graph
 from beyond.edge.linear import Linear
-from beyond.edge.weights import Shape, Weights
+from beyond.edge.weights import DecoderShape, Weights
 
 
 def _vector(weights: Weights, name: str) -> np.ndarray:
@@ -144,7 +144,7 @@ def _add_and_norm(
     return normed, total
 
 
-def _rotary_tables(graph: Graph, shape: Shape) -> None:
+def _rotary_tables(graph: Graph, shape: DecoderShape) -> None:
     """Add cosine and sine of each position's angles, https://arxiv.org/abs/2104.09864."""
     half = shape.head_size // 2
     speeds = shape.rope_theta ** -(np.arange(half, dtype=np.float64) / half)
@@ -153,7 +153,7 @@ def _rotary_tables(graph: Graph, shape: Shape) -> None:
     graph.weight("rotary.sin", np.sin(angles).astype(np.float32))
 
 
-def _ends(shape: Shape) -> tuple[list, list]:
+def _ends(shape: DecoderShape) -> tuple[list, list]:
     """Return the graph's inputs and outputs, with their types and shapes."""
     value = helper.make_tensor_value_info
     inputs = [

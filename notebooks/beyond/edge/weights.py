@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from beyond.locale import _
+from beyond.old_names import handed_on
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+__getattr__ = handed_on(__name__)
 
 BLOCK = 32
 """Weights that share a scale, in GGUF's formats and in ours."""
@@ -30,7 +33,7 @@ class NotALlama(ValueError):
 
 
 @dataclass(frozen=True)
-class Shape:
+class DecoderShape:
     """What a Llama's config says about its graph."""
 
     layers: int
@@ -47,7 +50,7 @@ class Shape:
     """Whether the head is the embedding table."""
 
     @classmethod
-    def of(cls, config: Any) -> Shape:
+    def of(cls, config: Any) -> DecoderShape:
         """Read the shape from a transformers config.
 
         Raises:
@@ -120,7 +123,7 @@ Matrix = np.ndarray | Blocks
 class Weights(Protocol):
     """Where a graph gets its weights from."""
 
-    shape: Shape
+    shape: DecoderShape
 
     def __getitem__(self, name: str) -> Matrix: ...
 
@@ -132,7 +135,7 @@ class FromFolder:
         from safetensors import safe_open
         from transformers import AutoConfig
 
-        self.shape = Shape.of(AutoConfig.from_pretrained(folder, local_files_only=True))
+        self.shape = DecoderShape.of(AutoConfig.from_pretrained(folder, local_files_only=True))
         self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             file = safe_open(path, framework="pt")
@@ -146,7 +149,7 @@ class FromModel:
     """fp32 weights of a transformers model in memory."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        self.shape = Shape.of(model.config)
+        self.shape = DecoderShape.of(model.config)
         self._state = model.state_dict()
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -174,7 +177,7 @@ class FromGGUF:
         shape: of the same model; a GGUF says it too, under other names.
     """
 
-    def __init__(self, file: Path, shape: Shape) -> None:
+    def __init__(self, file: Path, shape: DecoderShape) -> None:
         from gguf import GGUFReader
 
         self.shape = shape

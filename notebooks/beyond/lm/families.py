@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from beyond.lm.model_size import FORMATS, Shape, weight_bytes
+from beyond.lm.model_size import FORMATS, TransformerShape, weight_bytes
 from beyond.locale import _
 from beyond.ui.tables import Table
 
@@ -34,7 +34,7 @@ class Family:
     tokenizer: str
     languages: tuple[str, ...]
     """ISO 639-1 codes, as the publisher lists them."""
-    shape: Shape
+    shape: TransformerShape
     source: str
     remark: str = ""
     challenge: bool = False
@@ -47,7 +47,7 @@ def families() -> tuple[Family, ...]:
     found = []
     for entry in _read()["models"]:
         fields = dict(entry)
-        fields["shape"] = Shape(**fields["shape"])
+        fields["shape"] = TransformerShape(**fields["shape"])
         fields["languages"] = tuple(fields["languages"])
         # another name in the file: a challenge asks for a tokenizer by this one
         fields["tokenizer"] = fields.pop("text_cut_by")

@@ -15,7 +15,7 @@ Q4_1 (a scale and a minimum, 32 bits for 32 weights)."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class TransformerShape:
     """The sizes of a decoder-only transformer, in numbers of things."""
 
     layers: int

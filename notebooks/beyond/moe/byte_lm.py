@@ -37,7 +37,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class Shape:
+class ByteLMShape:
     """What a model is made of.
 
     With one expert the feed-forward layer is dense, and `hidden` is its width.
@@ -73,9 +73,9 @@ class Shape:
 
 
 SHAPES = {
-    "dense, same active": Shape(hidden=256),
-    "dense, same total": Shape(hidden=1024),
-    "mixture": Shape(hidden=128, experts=8, k=2),
+    "dense, same active": ByteLMShape(hidden=256),
+    "dense, same total": ByteLMShape(hidden=1024),
+    "mixture": ByteLMShape(hidden=128, experts=8, k=2),
 }
 """The three that lesson 4 compares: 256 = 2 × 128 and 1,024 = 8 × 128."""
 
@@ -97,7 +97,7 @@ class Dense(nn.Module):
 class Block(nn.Module):
     """Attention, then the feed-forward layer, each added to what came in."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ByteLMShape) -> None:
         super().__init__()
         self.heads = shape.heads
         self.norm_attention, self.norm_feed = nn.RMSNorm(shape.dim), nn.RMSNorm(shape.dim)
@@ -122,7 +122,7 @@ class Block(nn.Module):
 class ByteLM(nn.Module):
     """The model; `seed` sets its random weights."""
 
-    def __init__(self, shape: Shape, seed: int = 0) -> None:
+    def __init__(self, shape: ByteLMShape, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
         self.shape = shape
@@ -167,7 +167,7 @@ def windows(part: Tensor, context: int) -> tuple[Tensor, Tensor]:
     return part[: n * context].view(n, context), part[1 : n * context + 1].view(n, context)
 
 
-def batch(shape: Shape, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def batch(shape: ByteLMShape, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Sample windows at random places, the languages in turn, with the bytes that follow."""
     rows = []
     for i in range(WINDOWS):
@@ -214,7 +214,7 @@ def evaluate(model: ByteLM, step: int = 0, seconds: float = 0.0) -> Report:
 
 
 def train(
-    shape: Shape,
+    shape: ByteLMShape,
     steps: int,
     seed: int = 0,
     balance: float = 0.01,
@@ -270,7 +270,7 @@ class Curve:
 
     name: str
     seed: int
-    shape: Shape
+    shape: ByteLMShape
     reports: tuple[Report, ...]
 
     def flops(self) -> list[float]:
@@ -286,7 +286,7 @@ def curves() -> list[Curve]:
         Curve(
             run["name"],
             run["seed"],
-            Shape(**run["shape"]),
+            ByteLMShape(**run["shape"]),
             tuple(Report(**report) for report in run["reports"]),
         )
         for run in runs

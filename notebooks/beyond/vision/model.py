@@ -22,7 +22,10 @@ from transformers import (
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 
 from beyond.lm.quiet import quiet
+from beyond.old_names import handed_on
 from beyond.vision.scenes import PATCH, TILE
+
+__getattr__ = handed_on(__name__)
 
 IMAGE_TOKEN = "<|image|>"
 BEGIN, END_OF_TEXT, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"
@@ -55,7 +58,7 @@ token of text may see the image."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class MllamaShape:
     """The numbers that differ from Llama 3.2 11B Vision (in brackets)."""
 
     tile: int = TILE  # (560) pixels
@@ -112,7 +115,7 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizer
     )
 
 
-def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaProcessor:
+def make_processor(tokenizer: PreTrainedTokenizerFast, shape: MllamaShape) -> MllamaProcessor:
     """Join tokenizer and image processor, with the chat template."""
     from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
 
@@ -127,7 +130,7 @@ def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaPr
 
 
 def make_model(
-    tokenizer: PreTrainedTokenizerFast, shape: Shape, seed: int
+    tokenizer: PreTrainedTokenizerFast, shape: MllamaShape, seed: int
 ) -> MllamaForConditionalGeneration:
     """Make a model of this shape with random weights."""
     if len(tokenizer) != shape.vocabulary + 1:
