@@ -181,7 +181,7 @@ def _why(result: SubmissionResult) -> list[str]:
 def build(course: CourseFolder = None) -> None:
     """Write what the masters make: release/, translations.
 
-    Code of translated notebooks, both languages' releases and the compiled catalogues. The same
+    Code of translated notebooks, both languages' releases and the compiled catalogs. The same
     masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.authoring.build import build as build_course

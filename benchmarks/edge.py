@@ -4,8 +4,8 @@
     python benchmarks/edge.py --llama-python /path/to/an/environment/bin/python
 
 All forms are measured in turns, each in a process of its own, and the medians over the rounds
-are printed, with the ratios that matter. "fp32" means the GGUF file's weights dequantised, so
-quality says what a form costs beyond the quantisation that the file came with.
+are printed, with the ratios that matter. "fp32" means the GGUF file's weights dequantized, so
+quality says what a form costs beyond the quantization that the file came with.
 
 llama-cpp-python and onnxruntime-genai are measured if they are installed, here or (the first) in
 the environment that --llama-python names; neither is needed.

@@ -45,8 +45,8 @@ def write(path: Path, text: str) -> None:
 
 def collect() -> None:
     """The course's own prose in two languages and its own code, the same size each."""
-    catalogue = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
-    with catalogue.open("rb") as file:
+    catalog = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
+    with catalog.open("rb") as file:
         messages = [
             (str(m.id), str(m.string)) for m in read_po(file, locale="ko") if m.id and m.string
         ]

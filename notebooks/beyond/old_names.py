@@ -117,6 +117,7 @@ ATTRIBUTES = {
         "tokens_per_second": "decode_tokens_per_second",
         "writing": "decode_tokens_per_second",
     },
+    "beyond.lm.families.Family": {"licence": "license"},
     "beyond.lm.ollama.GenerationStats": {
         "first_token": "first_token_seconds",
         "writing": "decode_tokens_per_second",

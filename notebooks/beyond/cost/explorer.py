@@ -63,7 +63,7 @@ class Explorer(PlainBox):
         before: where the sliders start for the way the task is done now.
         after: where they start for the way it could be done.
         calls: calls a month to start with.
-        prices: the prices to choose from; the lessons' catalogue if none are given.
+        prices: the prices to choose from; the lessons' catalog if none are given.
 
     `table` is the table for the sliders' present values, `controls` the widgets by name.
     """

@@ -35,7 +35,7 @@ TASKS = {
 DEVICES = ("cloud", "laptop", "phone")
 RUNGS = ("prompt", "retrieval", "fine-tune")
 
-# The catalogue is frozen at the date of the page that the course grew from.
+# The catalog is frozen at the date of the page that the course grew from.
 _MODELS = [model for model in families() if model.challenge]
 
 
@@ -56,7 +56,7 @@ class Assumptions:
     hosting: float = 0.0
     """Dollars a month for keeping the fine-tuned model ready."""
     enough_examples: int = 100
-    """Labelled examples below which fine-tuning isn't tried."""
+    """Labeled examples below which fine-tuning isn't tried."""
     patience_months: float = 12.0
     """Months after which a cost paid once should be earned back."""
     bits: float = 4.0
@@ -103,7 +103,7 @@ class Case:
     latency: float | None = None
     """Seconds that a whole answer may take; None: no limit."""
     examples: int = 0
-    """Labelled examples at hand."""
+    """Labeled examples at hand."""
     documents: bool = False
     """Whether texts are at hand that hold the facts an answer needs."""
     tried: tuple[str, ...] = ("prompt",)
@@ -475,7 +475,7 @@ case = Case(
     languages=("en", "ko"),
     device="cloud",            # or laptop, phone
     latency=None,              # seconds for a whole answer
-    examples=3_000,            # labelled examples at hand
+    examples=3_000,            # labeled examples at hand
     documents=False,           # texts that hold missing facts
     wrong_answer=0.05,         # dollars that a wrong answer costs
     assume=Assumptions(data_preparation=2_000, trainings_per_year=4),
@@ -531,7 +531,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="cloud", choices=DEVICES, help=_("where the model is to run"))
     add("--memory", type=float, default=16.0, metavar="GB", help=_("memory of the device"))
     add("--latency", type=float, metavar="SECONDS", help=_("how long a whole answer may take"))
-    add("--examples", type=int, default=0, metavar="N", help=_("labelled examples at hand"))
+    add("--examples", type=int, default=0, metavar="N", help=_("labeled examples at hand"))
     add("--documents", action="store_true", help=_("documents with the facts are at hand"))
     add("--tried", nargs="*", default=["prompt"], choices=RUNGS, help=_("rungs tried already"))
     add(

@@ -1,4 +1,4 @@
-"""A language model on a laptop: exported to ONNX, quantised, run, and measured at every step.
+"""A language model on a laptop: exported to ONNX, quantized, run, and measured at every step.
 
 What lives where:
 

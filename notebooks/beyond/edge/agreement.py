@@ -97,7 +97,7 @@ class TeamPrompts:
 
         `every` takes only each so-manieth message; they stand topic by topic.
 
-        The two parts of a prompt are tokenised apart, which gives the same tokens as long as the
+        The two parts of a prompt are tokenized apart, which gives the same tokens as long as the
         first ends with a line break.
         """
 

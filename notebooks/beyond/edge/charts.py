@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from beyond.locale import _
 from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 
-# Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
+# Okabe and Ito's colors as in beyond.ui.figures, and one more; a form of its own for each, too.
 _MARKERS = "osD^vP"
 _COLORS = (BLUE, ORANGE, GREEN, RED, GRAY, "#CC79A7")
 

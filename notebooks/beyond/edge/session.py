@@ -45,7 +45,7 @@ def open_session(
         providers: in order of preference; the CPU stands behind them always.
         threads: for the work inside an operator; as many as there are cores if not given.
         optimize: let ONNX Runtime rewrite the graph before it runs.
-        optimise: let ONNX Runtime rewrite the graph before it runs.
+        optimize: let ONNX Runtime rewrite the graph before it runs.
 
     Warns:
         Fallback: if another provider than the first one does the work. ONNX Runtime goes on

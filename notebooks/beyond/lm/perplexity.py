@@ -87,7 +87,7 @@ def log_likelihoods(
 ) -> list[float]:
     """Compute log p(continuation | beginning) for each (beginning, continuation), in nats.
 
-    The two are tokenised apart, so a continuation should start with its space. Pairs of similar
+    The two are tokenized apart, so a continuation should start with its space. Pairs of similar
     length go through the model together; padding stands behind a text, where a model that reads
     from left to right doesn't see it.
     """

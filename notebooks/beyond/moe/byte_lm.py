@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from beyond.moe.layer import MoELayer, Routing, balance_loss, load, top_k
 
 FOLDER = Path(__file__).parent / "bytes"
-"""The texts; its README says where they come from and under which licences."""
+"""The texts; its README says where they come from and under which licenses."""
 
 LANGUAGES = ("korean", "english", "python")
 

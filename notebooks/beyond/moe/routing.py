@@ -1,4 +1,4 @@
-"""Who goes where, drawn: coloured text, heat maps, loads over a training, and a widget.
+"""Who goes where, drawn: colored text, heat maps, loads over a training, and a widget.
 
 Everything here shows what `layer` and `byte_lm` computed; nothing is computed anew.
 """
@@ -51,7 +51,7 @@ def byte_names(text: str, n: int, short: bool = False) -> list[str]:
 
 @dataclass(frozen=True)
 class ColoredText:
-    """A text, each byte's background in the colour of its first expert.
+    """A text, each byte's background in the color of its first expert.
 
     A letter of several bytes has as many stripes. As plain text: the experts' numbers.
     """

@@ -122,7 +122,7 @@ def will_it_run(
     if missing:
         problems.append(_("does not list {languages}").format(languages=", ".join(missing)))
     if not model.free:
-        notes.append(_("read the licence first: {licence}").format(licence=model.licence))
+        notes.append(_("read the license first: {license}").format(license=model.license))
     return Verdict(
         model.name, weights, cache, room, bandwidth_gb_s / read, tuple(problems), tuple(notes)
     )
@@ -147,7 +147,7 @@ def verdicts(
                 f"{found.cache_gb:.1f}",
                 f"{found.needed_gb:.1f}",
                 _pace(found.tokens_per_second),
-                model.licence,
+                model.license,
                 answer,
             )
         )
@@ -161,7 +161,7 @@ def verdicts(
         _("KV cache"),
         _("in all"),
         _("tokens a second, at most"),
-        _("licence"),
+        _("license"),
         _("runs?"),
     )
     return Table(caption, header, rows)

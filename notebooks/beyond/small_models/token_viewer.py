@@ -1,6 +1,6 @@
-"""See where a tokenizer cuts: text in colours, one colour for each token, in turn.
+"""See where a tokenizer cuts: text in colors, one color for each token, in turn.
 
-A colour alone says nothing to those who don't see it, so each token has an edge as well, its
+A color alone says nothing to those who don't see it, so each token has an edge as well, its
 number as a tooltip, and the same pieces stand as text beside the picture.
 """
 
@@ -17,7 +17,7 @@ from beyond.locale import _
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
-# Light shades of the figures' colours; black text on each has a contrast of at least 10 : 1.
+# Light shades of the figures' colors; black text on each has a contrast of at least 10 : 1.
 _SHADES = ("#CFE5F2", "#FBE7BF", "#C9E9DE", "#F6D5C5", "#E3E3E3")
 
 SHOWN = 600

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 HANGUL_FONT = "NanumGothic"
 """Nanum Gothic, SIL Open Font License 1.1, as the package koreanize-matplotlib carries it."""
 
-# Okabe and Ito's colours: told apart with every common colour vision, and in print.
+# Okabe and Ito's colors: told apart with every common color vision, and in print.
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 
 _STYLE: dict[Any, Any] = {

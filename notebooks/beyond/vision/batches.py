@@ -128,7 +128,7 @@ def _texts(tokenizer, rows: list[tuple[int, list[int], list[int]]]) -> Texts:
 
 
 LABELS = (len(SHAPES) + len(DIGITS) + 1, len(COLORS) + 1, 4, 4)
-"""How many different labels a patch can have: names, colours, rows, columns; 0 is "nothing"."""
+"""How many different labels a patch can have: names, colors, rows, columns; 0 is "nothing"."""
 
 
 def patch_labels(scene: Scene) -> np.ndarray:

@@ -76,9 +76,9 @@ def map_chart(
         size: width and height of that canvas in pixels of the image; the image's own if None.
     """
     width, height = size or image.size
-    grey = np.zeros((height, width), np.float32)
+    gray = np.zeros((height, width), np.float32)
     pixels = np.asarray(image.convert("L"), np.float32) / 255
-    grey[: pixels.shape[0], : pixels.shape[1]] = pixels
+    gray[: pixels.shape[0], : pixels.shape[1]] = pixels
     number = len(maps) + 1
     use_style()
     figure = Figure(figsize=(2.5 * number, 2.5 * max(0.5, min(height / width, 1.6)) + 0.5))
@@ -89,7 +89,7 @@ def map_chart(
     axes[0].set_title(_("the picture"), fontsize=10)
     for each, (title, values) in zip(axes[1:], maps.items(), strict=True):
         extent = (0, width, height, 0)
-        each.imshow(grey, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
+        each.imshow(gray, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
         shown = np.clip(values, 0, None)
         each.imshow(
             shown,

@@ -178,8 +178,8 @@ def occlusion(
 ) -> np.ndarray:
     """Measure how much less probable the answer gets when a place in the image is covered.
 
-    A square of two by two patches, in the background's colour (the median), is moved over the
-    image in steps of one patch. A square in another colour would be one thing more to see.
+    A square of two by two patches, in the background's color (the median), is moved over the
+    image in steps of one patch. A square in another color would be one thing more to see.
 
     Returns:
         Fall of the answer's log-probability for each patch, rows x columns: the mean over the

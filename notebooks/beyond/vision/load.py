@@ -228,7 +228,7 @@ def _not_loaded(where: str, problem: Exception) -> NoModel:
     return NoModel(
         _(
             "{name} can't be loaded ({problem}); check its name, the connection, and that your "
-            "account has accepted the licence."
+            "account has accepted the license."
         ).format(name=where, problem=str(problem).strip().splitlines()[0])
     )
 

@@ -64,7 +64,7 @@ class MllamaShape:
     tile: int = TILE  # (560) pixels
     patch: int = PATCH  # (14) pixels
     vision_width: int = 128  # (1280)
-    local_layers: int = 4  # (32) each tile and its neighbours, before the tiles' second naming
+    local_layers: int = 4  # (32) each tile and its neighbors, before the tiles' second naming
     global_layers: int = 2  # (8)
     kept_layers: tuple[int, ...] = (1, 3)  # (3, 7, 15, 23, 30) handed on beside the last one
     text_width: int = 128  # (4096)

@@ -228,17 +228,17 @@ def _digit(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
     if len(digits) == 1:
         ways.append("only")
     if sum(t.color == thing.color for t in digits) == 1:
-        ways.append("colour")
+        ways.append("color")
     way = _pick(rng, ways)
     place = place_name(scene, thing.row, thing.column, language)
     if language == "ko":
         where = {
             "place": f"{place}에 있는",
             "only": "이미지에 있는",
-            "colour": _KO[thing.color],
+            "color": _KO[thing.color],
         }[way]
     else:
-        where = {"place": f"at the {place}", "only": "there", "colour": thing.color}[way]
+        where = {"place": f"at the {place}", "only": "there", "color": thing.color}[way]
     return _form(rng, "digit", language, where=where), thing.name
 
 

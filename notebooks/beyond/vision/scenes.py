@@ -84,7 +84,7 @@ class Scene:
     width: int
     rows: int
     columns: int
-    background: int  # grey, 0 to 255
+    background: int  # gray, 0 to 255
     things: tuple[Thing, ...]  # row by row, left to right
 
     @property
@@ -227,7 +227,7 @@ def compose(
         seed: decides exact places, sizes and which handwriting.
 
     Raises:
-        ValueError: for a place, colour or name that there is not.
+        ValueError: for a place, color or name that there is not.
     """
     rng = np.random.default_rng(seed)
     rows, columns = grid(canvas)
@@ -237,7 +237,7 @@ def compose(
         color, _space, name = what.partition(" ")
         if color not in COLORS or name not in (*SHAPES, *DIGITS):
             colors, names = ", ".join(COLORS), ", ".join((*SHAPES, *DIGITS))
-            raise ValueError(f"{what!r}: the colours are {colors}, the names {names}.")
+            raise ValueError(f"{what!r}: the colors are {colors}, the names {names}.")
         if where not in PLACES:
             raise ValueError(f"{where!r} is none of the places {', '.join(PLACES)}.")
         cell = []
@@ -347,7 +347,7 @@ def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     training, held_out = [], []
     for digit in range(10):
         images = (data.images[data.target == digit] / 16).astype(np.float32)
-        # Neighbours in the data set are often by the same hand: the last ones are held out
+        # Neighbors in the data set are often by the same hand: the last ones are held out
         # together, so that few writers are on both sides.
         training.append(images[:-HELD_OUT])
         held_out.append(images[-HELD_OUT:])

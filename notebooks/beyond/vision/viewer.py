@@ -152,9 +152,9 @@ class VisionExplorer(PlainBox):
             "place": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in PLACES], description=_("place")
             ),
-            "colour": ipywidgets.Dropdown(
+            "color": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in COLORS],
-                description=_("colour"),
+                description=_("color"),
             ),
             "name": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in (*SHAPES, *DIGITS)],
@@ -197,7 +197,7 @@ class VisionExplorer(PlainBox):
         named = self.controls
         rows = [
             named["canvas"],
-            ipywidgets.HBox([named["place"], named["colour"], named["name"]]),
+            ipywidgets.HBox([named["place"], named["color"], named["name"]]),
             ipywidgets.HBox([named["put"], named["remove"]]),
             named["question"],
             named["gate"],
@@ -224,7 +224,7 @@ class VisionExplorer(PlainBox):
 
     def _put(self, _button: object = None) -> None:
         named = self.controls
-        self.things[named["place"].value] = f"{named['colour'].value} {named['name'].value}"
+        self.things[named["place"].value] = f"{named['color'].value} {named['name'].value}"
         self._ask()
 
     def _remove(self, _button: object = None) -> None:
