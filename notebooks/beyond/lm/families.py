@@ -1,6 +1,6 @@
-"""The small models that the lessons speak of: size, context, license, languages, shape.
+"""Describe the small models in the lessons: size, context, license, languages, dimensions.
 
-All of it is in `families.json`, with a date and a source for each model.
+The data are in `families.json`, with a date and a source for each model.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class Family:
     released: str
     """Year and month."""
     parameters: float
-    """As the publisher gives them, rounded; `shape.parameters()` is the exact count."""
+    """As stated by the publisher, rounded; `shape.parameters()` is the exact count."""
     context: int
     """Tokens."""
     license: str
     free: bool
-    """Whether the license is an open-source one: any use, no conditions on who."""
+    """Whether the license is an open-source one, which allows anyone any use."""
     tokenizer: str
     languages: tuple[str, ...]
-    """ISO 639-1 codes, as the publisher lists them."""
+    """ISO 639-1 codes, as listed by the publisher."""
     shape: TransformerShape
     source: str
     remark: str = ""
     challenge: bool = False
-    """Whether it belongs to the catalog of the challenge, autumn 2024."""
+    """Whether it is in the challenge's catalog of fall 2024."""
 
 
 @cache
@@ -51,7 +51,7 @@ def families() -> tuple[Family, ...]:
         fields = dict(entry)
         fields["shape"] = TransformerShape(**fields["shape"])
         fields["languages"] = tuple(fields["languages"])
-        # another name in the file: a challenge asks for a tokenizer by this one
+        # renamed in the file, because a challenge asks for the tokenizer under its name
         fields["tokenizer"] = fields.pop("text_cut_by")
         found.append(Family(**fields))
     return tuple(sorted(found, key=lambda family: family.parameters))
@@ -71,7 +71,7 @@ def family(name: str) -> Family:
 
 
 def as_of() -> str:
-    """Return the day on which the data were taken from their sources."""
+    """Return the date on which the data were retrieved."""
     return _read()["as_of"]
 
 

@@ -1,4 +1,4 @@
-"""The course's map, drawn: the efficiency ladder, and the lesson for each rung."""
+"""Draw the course's map: the efficiency ladder with the lesson for each rung."""
 
 from __future__ import annotations
 
