@@ -97,8 +97,8 @@ class TeamPrompts:
 
         `every` takes every n-th message only; they are grouped by topic.
 
-        The two parts of a prompt are tokenized separately, which gives the same tokens as long as the
-        first ends with a line break.
+        The two parts of a prompt are tokenized separately, which gives the same tokens if the first
+        ends with a line break.
         """
 
         def encode(text: str) -> list[int]:

@@ -1,6 +1,6 @@
 """Use a larger model where this machine has one: through a local Ollama, or on a GPU.
 
-Nothing is downloaded. `find_larger_models` lists what is available; `ask` sends a prompt to one that
+Nothing is downloaded. `find_larger_models` lists the available ones; `ask` prompts one that
 Ollama already has; a model in a folder (or, if you ask for it, from a hub) is loaded with
 `beyond.lm.models.load` and moved to the GPU with `on_device`.
 """

@@ -2,7 +2,7 @@
 
 A plain function returns everything that a widget shows, and each widget's output includes a plain
 version (text and HTML) for front ends that can't render widgets. All controls work by keyboard:
-Tab moves between them, arrow keys move a slider or a choice, and a slider's number can be typed over.
+Tab moves between them, arrow keys move a slider or a choice, and a slider's number can be edited.
 """
 
 from __future__ import annotations
