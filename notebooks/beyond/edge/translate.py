@@ -150,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--file", type=Path, metavar="FILE", help=_("translate a text file, line by line"))
     add("--output", type=Path, metavar="FILE", help=_("where to write its translation"))
-    add("--check", action="store_true", help=_("check that it can translate"))
+    add("--check", action="store_true", help=_("measure whether the model can translate"))
     add("--sentences", type=int, metavar="N", help=_("with --check: only the first N"))
     add("--models", action="store_true", help=_("list what this machine could run"))
     add("--tokens", type=int, default=TOKENS, metavar="N", help=_("the most tokens of an answer"))
