@@ -197,7 +197,7 @@ def _why(result: SubmissionResult) -> list[str]:
 def build(course: CourseFolder = None) -> None:
     """Write what the masters make: release/, translations.
 
-    Code of translated notebooks, both languages' releases and the compiled catalogues. The same
+    Code of translated notebooks, both languages' releases and the compiled catalogs. The same
     masters give the same bytes each time. No gradebook is touched.
     """
     from autograder.authoring.build import build as build_course
@@ -374,7 +374,7 @@ def grade(
     course: CourseFolder = None,
 ) -> None:
     """Grade everyone; show who has what and why."""
-    from autograder.grading.privileges import without_root
+    from autograder.grading.run_privileges import without_root
 
     where = _course(course, db=db)
     with without_root(where):
@@ -404,7 +404,7 @@ def feedback(
     Answers are explained once the due date has passed; what became of choice questions is held
     back until then.
     """
-    from autograder.feedback.privileges import give_up_root
+    from autograder.feedback.page_privileges import give_up_root
 
     where = _course(course, db=db)
     give_up_root(where)
@@ -491,7 +491,7 @@ def doctor() -> None:
     """
     if sys.platform != "linux":
         raise UserError("Grading needs Linux; grade in the container that env/container describes.")
-    from autograder.grading.privileges import try_roles
+    from autograder.grading.run_privileges import try_roles
     from autograder.sandbox.doctor import can_grade
     from autograder.sandbox.doctor import doctor as look
 

@@ -90,7 +90,7 @@ class Result:
 
 
 def _leaks(shown: str, attack: Attack) -> tuple[str, ...]:
-    """What came back to the student, in words."""
+    """Describe what came back to the student."""
     found = []
     if any(secret in shown for secret in HIDDEN_INPUTS):
         found.append("shows hidden inputs")
@@ -153,7 +153,7 @@ def make_stock_course(root: Path) -> None:
 
 
 def attack_stock(made: Path, attack: Attack, place: Place) -> Result:
-    """Grade one attack with nbgrader alone, in a course of its own."""
+    """Grade one attack with nbgrader alone, in its own course."""
     from nbgrader.api import Gradebook
 
     from autograder.core import notebook_io
@@ -236,7 +236,7 @@ def _acts_on_stock_page(api, root: Path) -> tuple[str, ...]:
 
 
 def is_for_stock(attack: Attack, family: str) -> bool:
-    """Whether nbgrader alone may try this one."""
+    """Return whether this one is tried on nbgrader alone."""
     plain = class_of(attack)[0] == "exchange" and attack.assignment == ASSIGNMENT
     special = attack.rough or attack.hand_in or attack.afterwards or attack.together or attack.again
     return plain and not special and family not in _NOT_ON_STOCK
@@ -246,7 +246,7 @@ def is_for_stock(attack: Attack, family: str) -> bool:
 
 
 def here_text(attack: Attack, recorded: dict | None) -> str:
-    """What the suite's run says of an attack, as the table has it."""
+    """Return the suite's result for an attack, formatted for the table."""
     if recorded is None:
         return NOT_RUN
     points = recorded["points"]
@@ -270,7 +270,7 @@ def _plain(fault: str) -> str:
 
 
 def rows(stock: dict[str, str], here: dict[str, str], recorded: dict[str, dict]) -> str:
-    """The table as markdown, a heading a family."""
+    """Return the table as Markdown, with a heading per family."""
     tried = [text for text in stock.values() if text != NOT_TRIED]
     ran = [text for text in here.values() if text != NOT_RUN]
     lines = [
@@ -291,7 +291,7 @@ def rows(stock: dict[str, str], here: dict[str, str], recorded: dict[str, dict])
 
 
 def deserved(attack: Attack) -> str:
-    """The points that an attack deserves, as the table has them."""
+    """Return the points that an attack deserves, formatted for the table."""
     if attack.deserves is None:
         return "nothing"
     points = " + ".join(f"{one:g}" for one in attack.deserves)
@@ -299,7 +299,7 @@ def deserved(attack: Attack) -> str:
 
 
 def _costs(recorded: dict[str, dict]) -> list[str]:
-    """The dearest class at each station, from the suite's own run."""
+    """Return the most expensive class at each station, from the suite's own run."""
     lines = ["| Station | Most seconds of a class | Most memory |", "|---|---|---|"]
     for station in STATIONS:
         known = [
@@ -315,7 +315,7 @@ def _costs(recorded: dict[str, dict]) -> list[str]:
 
 
 def sums(stock: dict[str, str], here: dict[str, str]) -> str:
-    """How often something goes wrong, by family, as a markdown table."""
+    """Return how often something goes wrong, by family, as a Markdown table."""
     lines = ["| Family | Tried | Wrong on nbgrader alone | Wrong here |", "|---|---|---|---|"]
     for title, attacks in FAMILIES.items():
         tried = [stock[one.name] for one in attacks if stock[one.name] != NOT_TRIED]
@@ -349,7 +349,7 @@ def _write(path: Path, table: str) -> None:
 
 
 def column(page: str, number: int) -> dict[str, str]:
-    """A column of the table that stands in the file, by attack."""
+    """Return a column of the existing table, by attack."""
     found = {}
     for line in _table_part(page)[1].splitlines():
         parts = [part.strip() for part in line.strip("|").split(" | ")]

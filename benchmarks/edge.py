@@ -1,11 +1,11 @@
-"""SmolLM2-135M in every form the course knows: speed, memory, size and quality in one table.
+"""Compare SmolLM2-135M in every variant of the course: speed, memory, size and quality.
 
     python benchmarks/edge.py
     python benchmarks/edge.py --llama-python /path/to/an/environment/bin/python
 
-All forms are measured in turns, each in a process of its own, and the medians over the rounds
-are printed, with the ratios that matter. "fp32" means the GGUF file's weights dequantised, so
-quality says what a form costs beyond the quantisation that the file came with.
+All variants are measured in turn, each in its own process, and the medians over the rounds are
+printed with the key ratios. "fp32" means the dequantized weights of the GGUF file, so quality is
+relative to the file's original quantization.
 
 llama-cpp-python and onnxruntime-genai are measured if they are installed, here or (the first) in
 the environment that --llama-python names; neither is needed.
@@ -38,13 +38,13 @@ from beyond.lm.perplexity import prose
 from beyond.prompting import shop
 
 RESULTS = Path(__file__).parents[1] / ".cache" / "edge_benchmark.jsonl"
-LOST = 1.10  # a perplexity above 1.1 times that of fp32: the form is no longer the model
+LOST = 1.10  # a perplexity above 1.1 times that of fp32 makes a variant unusable
 CLOSE = 1.01
 
 
 @dataclass
 class Entry:
-    """A form to measure: how it is run, what lies on disk, and how its quality is found."""
+    """A variant to measure: how to run it, its size on disk, and how to measure its quality."""
 
     name: str
     engine: str
@@ -56,7 +56,7 @@ class Entry:
 
 
 def onnx(name: str) -> Entry:
-    """Return one of our ONNX forms."""
+    """Return one of our ONNX variants."""
     folder = export.variant_folder(name)
 
     def judge(reference: Reference, prompts: TeamPrompts) -> tuple[Agreement, int]:
@@ -110,7 +110,7 @@ model.reset()
 model.eval(task["shared"])
 right = 0
 for message, team in zip(task["messages"], task["expected"]):
-    model.n_tokens = len(task["shared"])  # what follows in the cache is forgotten
+    model.n_tokens = len(task["shared"])  # truncate the cache
     model.eval(message)
     right += int(model.scores[model.n_tokens - 1][task["labels"]].argmax()) == team
 open(f"{sys.argv[1]}.right", "w").write(str(right))
@@ -118,7 +118,7 @@ open(f"{sys.argv[1]}.right", "w").write(str(right))
 
 
 def genai(precision: str) -> Entry:
-    """Made by onnxruntime-genai's own builder, which takes some seconds the first time."""
+    """Return a model from onnxruntime-genai's builder, which takes some seconds the first time."""
     from importlib.metadata import version
 
     def build(place: Path) -> None:
@@ -137,7 +137,7 @@ def genai(precision: str) -> Entry:
 
 
 class GenaiModel(OnnxModel):
-    """A graph of the GenAI builder, run by ONNX Runtime itself: it has inputs of other names."""
+    """A graph of the GenAI builder, run by ONNX Runtime, with its different input names."""
 
     def __init__(self, folder: Path) -> None:
         self.session = open_session(folder)
@@ -175,7 +175,7 @@ LLAMA = ("llama_cpp", "numpy", *(() if sys.platform == "linux" else ("psutil",))
 
 
 def check_environments(llama_python: str, given: bool) -> None:
-    """Say what is left out, and stop if an environment lacks something that it was named for."""
+    """Report what is skipped, and stop if a named environment lacks a package."""
     needs = {sys.executable: list(HERE)}
     if given:
         needs[llama_python] = [*needs.get(llama_python, []), *LLAMA]
@@ -198,7 +198,7 @@ def entries(llama_python: str) -> list[Entry]:
 
 QUALITY = f"{'perplexity':>11}{'ratio':>7}{'top-1':>7}{'KL, nats':>9}{'teams':>7}"
 SPEED = (
-    f"{'read t/s':>9}{'write t/s':>10}{'first ms':>9}{'p50 ms':>7}{'p95 ms':>7}{'RSS MB':>7}"
+    f"{'pre t/s':>9}{'dec t/s':>10}{'first ms':>9}{'p50 ms':>7}{'p95 ms':>7}{'RSS MB':>7}"
     f"{'of limit':>9}"
 )
 
@@ -235,12 +235,12 @@ def speed_columns(runs: list[BenchmarkResult], disk: int, gb: float) -> str:
 
 
 def warning(ratio: float) -> str:
-    """Return what to say of a perplexity that is this many times that of fp32."""
+    """Return a remark on a perplexity, given as a multiple of that of fp32."""
     return "  ! LOST THE MODEL" if ratio > LOST else "" if ratio <= CLOSE else "  ! worse"
 
 
 def keep(results: Path, name: str, **measured: float) -> None:
-    """Add one result to the file, so that a run that ends early leaves what it has measured."""
+    """Append one result to the file, so that an interrupted run keeps its results."""
     with results.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"form": name, **measured}) + "\n")
 
@@ -251,9 +251,9 @@ def print_table(
     runs: dict[str, list[BenchmarkResult]],
     gb: float,
 ) -> None:
-    """A line for each form; what wasn't measured has no columns."""
+    """Print a line per variant; unmeasured columns are empty."""
     base = found["PyTorch float32"][0].perplexity if found else 1.0
-    print(f"\n{'form':18}{'disk MB':>8}" + (QUALITY if found else "") + (SPEED if runs else ""))
+    print(f"\n{'variant':18}{'disk MB':>8}" + (QUALITY if found else "") + (SPEED if runs else ""))
     for form in forms:
         line = f"{form.name:18}{form.disk / 1e6:8.1f}"
         if found:
@@ -266,7 +266,7 @@ def print_table(
 
 
 def print_ratios(runs: dict[str, list[BenchmarkResult]]) -> None:
-    """Ratios within each round, then their median: what slows a round down slows both."""
+    """Print the median of the ratios within each round, because load affects both alike."""
     ours = f"ONNX {export.FAST}"
     print()
     for other in ("PyTorch float32", "llama.cpp Q4_1", "ONNX fp32"):
@@ -282,8 +282,8 @@ def print_ratios(runs: dict[str, list[BenchmarkResult]]) -> None:
             for mine, theirs in pairs
         ]
         print(
-            f"{ours} against {other}: writes {median(writing):.2f} times as fast "
-            f"({min(writing):.2f}-{max(writing):.2f}), reads {median(reading):.2f} times "
+            f"{ours} against {other}: decodes {median(writing):.2f} times as fast "
+            f"({min(writing):.2f}-{max(writing):.2f}), prefills {median(reading):.2f} times "
             f"({min(reading):.2f}-{max(reading):.2f})"
         )
 
@@ -293,8 +293,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llama-python", help="the Python that has llama-cpp-python")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="a line of JSON a result")
-    parser.add_argument("--only", choices=("speed", "quality"), help="leave the other out")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="one line of JSON per result")
+    parser.add_argument("--only", choices=("speed", "quality"), help="measure only this")
     parser.add_argument("--threads", type=int, default=benchmark._usable_cores())
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"

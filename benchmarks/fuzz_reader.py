@@ -1,4 +1,4 @@
-"""Feed the intake's reader and the wire format what coverage leads to, for as long as wished.
+"""Fuzz the intake's reader and the wire format, guided by coverage.
 
     pip install atheris==3.0.0
     python benchmarks/fuzz_reader.py --corpus /tmp/corpus -max_total_time=3600
@@ -61,7 +61,7 @@ def try_notebook(content: bytes) -> None:
 
 
 def try_upload(content: bytes) -> None:
-    """A zip that a student handed in."""
+    """Read a student's zip."""
     put: list[str] = []
     handed = upload.Upload("s01", ASSIGNMENT, "a.zip", [("a.zip", len(content))])
     opened = upload.open_upload(
@@ -79,7 +79,7 @@ def try_upload(content: bytes) -> None:
 
 
 def try_listing(content: bytes) -> None:
-    """A class's zip: names that stay inside, and members that unpack or are damaged."""
+    """Read a class's zip: names stay inside, and members unpack or are damaged."""
     try:
         with archives.ZipSource(content, "class.zip", STUDENT_LIMITS, of_class=True) as zip_:
             for member in zip_.members[:20]:
@@ -120,13 +120,13 @@ TARGETS: tuple[Callable[[bytes], None], ...] = (try_notebook, try_upload, try_li
 
 
 def try_one(data: bytes) -> None:
-    """One input; its first byte chooses what reads it."""
+    """Run one input, whose first byte chooses the target."""
     if data:
         TARGETS[data[0] % len(TARGETS)](data[1:])
 
 
 def seed(corpus: Path) -> None:
-    """Write what to start from."""
+    """Write the seed corpus."""
     corpus.mkdir(parents=True, exist_ok=True)
     for path in (ROOT / "release").glob("*/*/*.ipynb"):
         content = path.read_bytes()

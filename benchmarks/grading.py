@@ -118,7 +118,7 @@ TORCH_TESTS = {
 
 @dataclass(frozen=True)
 class Class:
-    """An assignment's master and submissions to copy."""
+    """An assignment's source notebook, and submissions to copy."""
 
     name: str
     master: notebook_io.NotebookNode
@@ -176,7 +176,7 @@ def torch_class() -> Class:
 
 
 def shipped_class(name: str, folder: Path) -> Class:
-    """The submissions of tests/data/class, as collecting leaves them."""
+    """Return the submissions of tests/data/class, as collected."""
     from autograder.demo import prepare
 
     course, _ = prepare(folder / "collected", Course(ROOT), say=lambda _line: None)
@@ -209,7 +209,7 @@ def prepare_ours(folder: Path, made: Class, students: int) -> Course:
 
 
 def prepare_stock(folder: Path, made: Class, students: int) -> None:
-    """A course of nbgrader's own making, with nothing configured but where it is."""
+    """Create a stock nbgrader course in which only its folder is configured."""
     notebook_io.write(folder / "source" / made.name / f"{made.name}.ipynb", made.master)
     (folder / "nbgrader_config.py").write_text(
         "c = get_config()\n"
@@ -222,10 +222,10 @@ def prepare_stock(folder: Path, made: Class, students: int) -> None:
 
 
 class CoreSeconds:
-    """The processor time that commands take, with everything they start.
+    """The CPU time of commands, including everything they start.
 
-    What runs in a sandbox ends up as nobody's child, so a control group counts where one can
-    be made (version 1, as root); elsewhere the whole machine's busy time stands for it.
+    Sandboxed processes are reparented, so a cgroup counts where one can be created (version 1,
+    as root); elsewhere the whole machine's busy time is used.
     """
 
     def __init__(self) -> None:
@@ -236,7 +236,7 @@ class CoreSeconds:
             self._group = None
 
     def counting(self, command: list[str]) -> list[str]:
-        """The command line that runs `command` where it is counted."""
+        """Return the command line that runs `command` inside the cgroup."""
         if self._group is None:
             return command
         enter = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(self._group / "cgroup.procs")]
@@ -356,7 +356,7 @@ def measure(made: Class, folder: Path, students: int, stock_students: int, optio
 
 
 def main() -> None:
-    """Measure, printing each round as it ends."""
+    """Run the benchmark, printing each round as it ends."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

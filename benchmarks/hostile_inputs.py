@@ -1,4 +1,4 @@
-"""What one hostile hand-in costs each station, through the commands.
+"""Measure what one hostile submission costs each command.
 
     python benchmarks/hostile_inputs.py
     python benchmarks/hostile_inputs.py --only 600,000-invalid-outputs zips-of-zeros
@@ -342,12 +342,12 @@ INPUTS = (
 
 
 def _cost(lesson: Lesson) -> dict[str, tuple[float, float]]:
-    """Seconds and MiB of each station."""
+    """Seconds and MiB per command."""
     return {name: (lesson.runs[name].seconds, lesson.runs[name].peak / MIB) for name in STATIONS}
 
 
 def _spoilt(lesson: Lesson) -> list[str]:
-    """What isn't as it should be with the class and its honest students."""
+    """Return what went wrong for the class and its honest students."""
     found = list(lesson.faults)
     for student, outcome in lesson.honest.items():
         scores = {"double-test": 2.0, "parts-test": 3.0, "essay": None}
@@ -357,7 +357,7 @@ def _spoilt(lesson: Lesson) -> list[str]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure each input in a class of its own, printing it as it ends."""
+    """Measure each input in its own class, printing each result as it comes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these inputs")
     parser.add_argument("--together", action="store_true", help="all inputs in one class")

@@ -1,6 +1,6 @@
 """Compare `beyond.moe.layer.MoELayer` with transformers' expert implementations and dense layers.
 
-    python benchmarks/moe.py                 # go on with the grid for at most four minutes
+    python benchmarks/moe.py                 # continue with the grid for at most four minutes
     python benchmarks/moe.py --minutes 60    # for longer; what is measured is kept
     python benchmarks/moe.py --show          # the tables of what is measured so far
 
@@ -54,7 +54,7 @@ class Cell(NamedTuple):
 
     @property
     def per_expert(self) -> float:
-        """Tokens that each expert gets in the mean."""
+        """Mean number of tokens per expert."""
         return self.tokens * self.k / self.experts
 
     @property
@@ -66,7 +66,7 @@ class Cell(NamedTuple):
 
 
 def grid() -> list[Cell]:
-    """All cells, the cheap ones first."""
+    """Return all cells, the cheap ones first."""
     cells = itertools.product(
         ("float32", "bfloat16"), ("forward", "both"), TOKENS, EXPERTS, TOP_K, WIDTHS
     )
@@ -122,7 +122,7 @@ def products(cell: Cell, x: Tensor, dense: list[Tensor], toward: Tensor) -> Call
 def products_apart(cell: Cell, layer: MoELayer, x: Tensor, toward: Tensor) -> Callable[[], None]:
     """Run only the matrix products of the layer, expert by expert, on the rows that each one gets.
 
-    It is the bound for any layer that multiplies one expert at a time.
+    It bounds the speed of any layer that multiplies one expert at a time.
     """
     counts = layer.route(x).experts.flatten().bincount(minlength=len(layer.down)).tolist()
     rows, d_out = (t.repeat_interleave(cell.k, dim=0) for t in (x, toward))
@@ -145,7 +145,7 @@ def products_apart(cell: Cell, layer: MoELayer, x: Tensor, toward: Tensor) -> Ca
 
 
 def contenders(cell: Cell, device: str) -> dict[str, Callable[[], None]]:
-    """What to run for a cell, by name."""
+    """Return what to run for a cell, by name."""
     torch.manual_seed(0)
     dtype = getattr(torch, cell.dtype)
     hidden = 2 * cell.width
@@ -190,7 +190,7 @@ def contenders(cell: Cell, device: str) -> dict[str, Callable[[], None]]:
 
 
 def measure(cell: Cell, device: str) -> dict[str, float]:
-    """Seconds of each contender's fastest round."""
+    """Return the seconds of each contender's fastest round."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
 
     def seconds(run: Callable[[], None]) -> float:
@@ -218,7 +218,7 @@ def geometric_mean(ratios: list[float]) -> float:
 
 
 def show(done: dict[Cell, dict[str, float]]) -> None:
-    """Every cell, then the two questions: against transformers, and against plain matmul."""
+    """Print every cell, then the comparisons with transformers and with plain matmul."""
     names = ["beyond", "loop", *TRANSFORMERS, "dense layer", "matmul", "apart"]
     print("milliseconds; apart: only the matrix products, expert by expert; the last columns: how")
     print("many times as fast as the fastest of transformers' three, and the share of the speed of")
@@ -288,7 +288,7 @@ def share(best: dict[str, float], of: str = "matmul") -> float:
 
 
 def main() -> None:
-    """Go on with the grid, keeping each cell as it is measured, and show the tables."""
+    """Continue with the grid, saving each cell once measured, and show the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=4, help="stop after the cell that ends it")
     parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS)

@@ -1,7 +1,7 @@
-"""Tell before a benchmark starts what the environments that it uses lack.
+"""Check before a benchmark starts that its environments have the packages that it needs.
 
-An environment is a Python: this one, or another that only one contender runs in. A benchmark that
-measures for minutes must not die at the end for want of a package in the other.
+An environment is a Python: this one, or another one for a single contender. A benchmark that takes
+minutes must not fail at the end because the other one lacks a package.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The course's launcher: `python3 env lab`, `python3 env test`, `python3 env run COMMAND`.
 
-This file is kept to what any Python understands, so that one which is too old can say so.
+This file uses only syntax that any Python understands, so that one that is too old can say so.
 """
 
 import sys
@@ -9,7 +9,7 @@ OLDEST = (3, 11)
 
 
 def too_old(version):
-    """The sentence for a Python of this (major, minor, …) version, or None if it will do."""
+    """Return the error for a Python of this (major, minor, …) version; None if supported."""
     if tuple(version[:2]) >= OLDEST:
         return None
     return (

@@ -1,4 +1,4 @@
-"""What can go wrong while the environment is made or started, each in one plain sentence."""
+"""Explain in one sentence what went wrong while creating or starting the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERRUPTED = 130  # Ctrl-C
 
 
 class Fault(Exception):
-    """Something the person at the keyboard can mend: what happened; what to do.
+    """A problem that the user can fix; the message says what happened and what to do.
 
     Attributes:
         exit_code: what the launcher ends with.
@@ -71,12 +71,12 @@ _PIP_SAYS = (
 
 
 def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
-    """Why pip failed, told from what it printed.
+    """Explain why pip failed, from its output.
 
     Args:
         lines: pip's output.
         gigabytes: the space that the environment needs.
-        log: the file that holds the whole output, for what isn't known here.
+        log: the file with the whole output, for unknown errors.
     """
     text = "\n".join(lines)
     for pattern, sentence in _PIP_SAYS:
@@ -120,7 +120,7 @@ def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
 
 
 def from_os(error: OSError, doing: str) -> Fault:
-    """An error of the operating system while `doing` something, in a sentence."""
+    """Explain in a sentence an operating system error while `doing` something."""
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Fault(

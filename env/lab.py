@@ -1,4 +1,4 @@
-"""JupyterLab as the course sets it up: for a student, or for an instructor."""
+"""Start JupyterLab with the course's settings, for a student or for an instructor."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ START_PAGE = "notebooks/START.md"
 
 
 def languages(root: Path) -> list[str]:
-    """The languages there are lessons in."""
+    """Return the languages that have lessons."""
     return sorted(path.parent.name for path in root.glob("notebooks/*/00-*.ipynb")) or ["en"]
 
 
 def check(options: argparse.Namespace, settings: Path) -> None:
-    """What can be told before anything is installed; `settings` is `env/jupyter`.
+    """Check the options before anything is installed; `settings` is `env/jupyter`.
 
     Raises:
         Fault: these options can't work.
@@ -52,7 +52,7 @@ def check(options: argparse.Namespace, settings: Path) -> None:
 def prepare(
     environment: Environment, options: argparse.Namespace, say: Callable[[str], None]
 ) -> tuple[list[str], dict[str, str]]:
-    """The command that starts JupyterLab, and its variables; makes the folders it needs.
+    """Return the command that starts JupyterLab and its environment; create its folders.
 
     Raises:
         Fault: a folder can't be written.
@@ -92,10 +92,10 @@ def prepare(
 
 
 def environ(environment: Environment) -> dict[str, str]:
-    """The variables of everything that runs in the environment.
+    """Return the environment variables of everything that runs in the environment.
 
-    What Jupyter, IPython and matplotlib keep for a user goes to the project's `.cache`, so
-    neither disturbs the user's own settings nor is disturbed by them.
+    Jupyter, IPython and matplotlib keep their files in the project's `.cache`, so that they don't
+    interfere with the user's own settings.
     """
     variables = plain_environ()
     cache = environment.cache
@@ -111,9 +111,9 @@ def environ(environment: Environment) -> dict[str, str]:
 
 
 def copy_missing(release: Path, work: Path) -> list[str]:
-    """Copy to `work` what `release` has and `work` hasn't; never touch what is there.
+    """Copy new files from `release` to `work`; never change existing ones.
 
-    Each file is written beside its place and renamed, so a full disk leaves no half of one.
+    Each file is written under a temporary name and renamed, so a full disk leaves no partial file.
 
     Returns:
         The assignments that got a file, as "en/quiz".
@@ -136,7 +136,7 @@ def copy_missing(release: Path, work: Path) -> list[str]:
 
 
 def _jupyter(environment: Environment, role: str) -> dict[str, str]:
-    """Jupyter's settings: the project's for this role, then what this user changes in the menus."""
+    """Return the folders of Jupyter's settings: this role's, then the user's own changes."""
     settings = environment.pins / "jupyter"
     own = environment.cache / "jupyter" / role
     own.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def _jupyter(environment: Environment, role: str) -> dict[str, str]:
 
 
 def _language(environment: Environment, chosen: str | None) -> str:
-    """The chosen language, which is remembered; else the remembered one; else the system's."""
+    """Return the chosen language and remember it; else the remembered one, else the system's."""
     memory = environment.cache / "language"
     known = languages(environment.root)
     if chosen:

@@ -1,4 +1,4 @@
-"""The launcher's verbs and their command line."""
+"""Parse the launcher's command line, and run its verbs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ python3 env install [--fresh]       only make the environment
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
 VERBS = ("lab", "run", "test", "install")
-# Two at a time, because the tests wait for half of their time.
+# Two at a time, because the tests spend half of their time waiting.
 EVERY_TEST = ("-n", "2", "--dist", "loadgroup")
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out one verb; the exit code."""
+    """Run one verb; return the exit code."""
     _speak_unicode()
     try:
         return _main(arguments)
@@ -133,7 +133,7 @@ def _find(command: str, path: str) -> str:
 
 
 def _become(command: list[str], environ: Mapping[str, str], cwd: Path | None = None) -> int:
-    """Run `command` in this process's place, so that signals and the exit code are its own."""
+    """Replace this process with `command`, so that signals and the exit code are its own."""
     if cwd:
         os.chdir(cwd)
     sys.stdout.flush()
@@ -158,4 +158,6 @@ def _say(line: str) -> None:
 def _speak_unicode() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a C or CP949 terminal must not stop us
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal in the C or CP949 encoding must not cause an error

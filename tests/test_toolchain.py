@@ -19,6 +19,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("autograder", "notebooks/beyond", "env", "tests", "benchmarks", "tools")
 
+AMERICAN_WORDS = ROOT / "tests" / "data" / "american.txt"
+"""The field's words that codespell's dictionary of British spellings lacks."""
+
+BRITISH_WORDS = (
+    "cancelled",  # `concurrent.futures.Future.cancelled`
+    "centre",  # "top centre" is an answer that lesson 5's model was trained to give
+    "summarise",  # a task that lesson 2 names on the command line
+)
+BRITISH_FILES = (
+    "notebooks/beyond/old_names.py",  # the names that students' notebooks may still use
+    "tools/make_shop.py",  # messages on which lesson 1's adapter was trained
+)
+
 # A comment that switches a check off for its line, and what follows it.
 MARK = re.compile(
     r"#\s*(noqa(?::\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?"
@@ -42,6 +55,21 @@ def test_the_types_fit() -> None:
 
 def test_imports_go_one_way() -> None:
     run("importlinter.cli")
+
+
+def test_the_code_is_spelled_the_american_way() -> None:
+    paths = [path for path in code_files() if path.relative_to(ROOT).parts[0] != "tests"]
+    assert paths
+    british = british_words(
+        *(path for path in paths if path.relative_to(ROOT).as_posix() not in BRITISH_FILES)
+    )
+    assert not british, british
+
+
+@pytest.mark.parametrize("word", ["colour", "catalogue", "quantised", "grey", "modelling"])
+def test_a_british_word_is_found(tmp_path: Path, word: str) -> None:
+    (tmp_path / "code.py").write_text(f"# the {word} of a thing\n")
+    assert word in british_words(tmp_path / "code.py")
 
 
 def test_each_mark_that_silences_a_check_says_why() -> None:
@@ -107,6 +135,23 @@ def run(module: str, *arguments: str) -> None:
         [*start, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{module}:\n{done.stdout}{done.stderr}"
+
+
+def british_words(*paths: Path) -> str:
+    """Return what codespell says of British spellings in these files; "" if there are none."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "codespell_lib"),
+            *("--builtin", "en-GB_to_en-US", "--dictionary", "-", "--dictionary", AMERICAN_WORDS),
+            *("--ignore-words-list", ",".join(BRITISH_WORDS)),
+            *paths,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
 
 
 def code_files() -> Iterator[Path]:

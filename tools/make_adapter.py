@@ -2,8 +2,8 @@
 
     python tools/make_adapter.py
 
-It runs the lesson's own cells, so the shipped adapter is what the lesson makes (to the last
-rounding of another machine). About two minutes on two cores.
+It runs the lesson's own cells, so the shipped adapter equals the lesson's result up to rounding
+on another machine. It takes about two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def main() -> None:
     tuned = bound["tuned"]
     for parameter in tuned.parameters():
         parameter.data = parameter.data.to(torch.float16)
-    # a name that says what it belongs to, in place of this machine's path
+    # the base model's name instead of this machine's path
     tuned.peft_config["default"].base_model_name_or_path = "SmolLM2-135M-Instruct"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there is no hub to ask about the vocabulary's size
+        warnings.simplefilter("ignore")  # the hub, which has the vocabulary's size, isn't reachable
         tuned.save_pretrained(shop.ADAPTER)
     for path in shop.ADAPTER.iterdir():
         path.chmod(0o644)
-    (shop.ADAPTER / "README.md").unlink(missing_ok=True)  # peft's template, filled with nothing
+    (shop.ADAPTER / "README.md").unlink(missing_ok=True)  # peft's empty template
 
 
 if __name__ == "__main__":

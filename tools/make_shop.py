@@ -1,16 +1,15 @@
-"""Write shop.json: the handbook of a shop that doesn't exist, and messages to it.
+"""Generate shop.json: the handbook of a fictional shop, and messages to it.
 
     python tools/make_shop.py
 
 Every sentence below was written for this course, English and Korean side by side; no customer
 wrote any of them. A topic has one rule in the handbook, which names the team that answers. For
-about half of the topics the team is the one that anybody would guess; for the others it is a
-custom of the house.
+about half of the topics the team can be guessed; for the others it is a house rule.
 
-Ten sentences a topic: the first five go into training, each in three dressings (a greeting or
-a closing around it), the other five are held out, each used once. No held-out sentence is a
-training sentence in another dressing, but both come from the same writer, so a real shop's
-messages would be harder than these.
+Each topic has ten sentences: the first five are for training, each in three variations (with a
+greeting or a closing), the other five are held out, each used once. No held-out sentence is a
+variation of a training sentence, but both have the same author, so a real shop's messages would
+be harder.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catal
     try:
         old = read_po(io.BytesIO(path.read_bytes()), locale=code)
     except Exception as error:  # babel has no one class for what can be wrong in a .po
-        raise UserError(f"{path} isn't a catalogue babel can read ({error}); mend it.") from error
+        raise UserError(f"{path} isn't a catalog babel can read ({error}); mend it.") from error
     merged = Catalog(locale=code, project=domain.title, fuzzy=False)
     merged.creation_date = merged.revision_date = _NO_DATE
     for text in sorted(texts):
@@ -162,14 +162,14 @@ def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catal
 _NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _po_bytes(catalogue: Catalog) -> bytes:
+def _po_bytes(catalog: Catalog) -> bytes:
     buffer = io.BytesIO()
-    write_po(buffer, catalogue, width=100, omit_header=True, sort_output=True, include_lineno=False)
+    write_po(buffer, catalog, width=100, omit_header=True, sort_output=True, include_lineno=False)
     header = (
-        f"# {catalogue.project}: texts made by code. "
+        f"# {catalog.project}: texts made by code. "
         "Edit the msgstr lines; `autograder build` does the rest.\n"
         'msgid ""\nmsgstr ""\n'
-        f'"Language: {catalogue.locale}\\n"\n'
+        f'"Language: {catalog.locale}\\n"\n'
         '"MIME-Version: 1.0\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n'
         '"Content-Transfer-Encoding: 8bit\\n"\n\n'
     )
@@ -178,15 +178,15 @@ def _po_bytes(catalogue: Catalog) -> bytes:
 
 def _mo_bytes(po: bytes, code: str) -> bytes:
     """Compiled from the written text, so that a fuzzy or empty entry stays English."""
-    catalogue = read_po(io.BytesIO(po), locale=code)
-    catalogue.creation_date = catalogue.revision_date = _NO_DATE
+    catalog = read_po(io.BytesIO(po), locale=code)
+    catalog.creation_date = catalog.revision_date = _NO_DATE
     buffer = io.BytesIO()
-    write_mo(buffer, catalogue)
+    write_mo(buffer, catalog)
     return buffer.getvalue()
 
 
 def planned(course: Course) -> dict[Path, bytes]:
-    """Each language's catalogue and its compiled form, as they should be."""
+    """Each language's catalog and its compiled form, as they should be."""
     files: dict[Path, bytes] = {}
     for domain in domains(course):
         paths = domain.files()
@@ -199,7 +199,7 @@ def planned(course: Course) -> dict[Path, bytes]:
 
 
 def untranslated(course: Course) -> dict[Path, list[str]]:
-    """The texts of each catalogue that have no translation, or an unsure one."""
+    """The texts of each catalog that have no translation, or an unsure one."""
     result = {}
     for domain in domains(course):
         paths = domain.files()

@@ -15,8 +15,8 @@ from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
 from autograder.feedback.grades import Grades, read_grades
 from autograder.feedback.job import PageJob
+from autograder.feedback.page_pool import RenderedPage, render_pages
 from autograder.feedback.plan import PagePlan, page_plan
-from autograder.feedback.pool import RenderedPage, render_pages
 from autograder.feedback.preprocessors import is_over
 from autograder.grading.coordinator import Progress
 from autograder.notebook_metadata import accepted

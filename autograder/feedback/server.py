@@ -20,7 +20,7 @@ def page_processes() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["autograder.feedback.worker"])
+    context.set_forkserver_preload(["autograder.feedback.page_worker"])
     return context
 
 

@@ -8,7 +8,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.config import Course
 from autograder.grading.coordinator import run_one
-from autograder.grading.privileges import KINDS
+from autograder.grading.run_privileges import KINDS
 from autograder.sandbox import root_launcher
 
 

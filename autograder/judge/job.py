@@ -17,7 +17,7 @@ from autograder.core.bindings import Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
-from autograder.judge.outputs import judged_output
+from autograder.judge.output_limits import judged_output
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox import wire
 

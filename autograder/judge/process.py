@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from autograder.judge import submission
+from autograder.judge import submission_runner
 from autograder.judge.job import Job
 from autograder.judge.student_client import NoProcess
 from autograder.sandbox import wire
@@ -37,7 +37,7 @@ def serve(channel: socket.socket, _limits: SandboxLimits, _seed: int) -> None:
             raise NoProcess
         return socket.socket(fileno=descriptors[0])
 
-    outcome = submission.run(
+    outcome = submission_runner.run(
         job,
         lambda: connect(STUDENT),
         lambda: connect(FRESH),
@@ -47,5 +47,5 @@ def serve(channel: socket.socket, _limits: SandboxLimits, _seed: int) -> None:
         wire.send_frame(channel, [OUTCOME, outcome.to_plain()])
     except wire.WireError as error:
         if not isinstance(error, wire.Closed):
-            fault = submission.faulty(job, f"The outcome can't be sent: {error}")
+            fault = submission_runner.faulty(job, f"The outcome can't be sent: {error}")
             wire.send_frame(channel, [OUTCOME, fault.to_plain()])

@@ -38,7 +38,7 @@ def doctor(try_roles: TryRoles) -> list[Diagnosis]:
     """Check everything that grading needs, and set the sandbox up once for a trial.
 
     Args:
-        try_roles: starts the processes of a run (`grading.privileges.try_roles`).
+        try_roles: starts the processes of a run (`grading.run_privileges.try_roles`).
     """
     return [
         _bubblewrap(),

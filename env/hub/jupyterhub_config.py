@@ -20,7 +20,7 @@ c.Authenticator.admin_users = INSTRUCTORS
 c.Spawner.cmd = [str(COURSE / ".venv/bin/jupyterhub-singleuser")]  # pip install jupyterhub there
 c.Spawner.default_url = "/lab/tree/notebooks/START.md"
 c.Spawner.notebook_dir = "~/beyond-prompting"
-c.Spawner.mem_limit = "8G"  # honoured by container spawners, not by the local one
+c.Spawner.mem_limit = "8G"  # honored by container spawners, not by the local one
 c.Spawner.cpu_limit = 2
 
 

@@ -65,6 +65,7 @@ MODULES = {
 
 NAMES = {
     "beyond.bigger.look": "beyond.lm.larger.find_larger_models",
+    "beyond.byte_lm.Shape": "beyond.moe.byte_lm.ByteLMShape",
     "beyond.cost.catalogue": "beyond.cost.formula.catalog",
     "beyond.curves.quality_and_cost": "beyond.cost.charts.quality_and_cost",
     "beyond.edge.agreement.right_teams": "beyond.edge.agreement.count_right_teams",
@@ -73,13 +74,16 @@ NAMES = {
     "beyond.edge.measure.measure": "beyond.old_measure.measure_engine",
     "beyond.edge.session.Writer": "beyond.edge.session.CachedModel",
     "beyond.edge.translate.translate": "beyond.edge.translation.translate",
+    "beyond.edge.weights.Shape": "beyond.edge.weights.DecoderShape",
     "beyond.figures.GREY": "beyond.ui.figures.GRAY",
     "beyond.figures.break_even_chart": "beyond.cost.charts.break_even_chart",
     "beyond.figures.tornado": "beyond.cost.charts.tornado",
     "beyond.rounding.rounded": "beyond.small_models.quantization.quantized",
     "beyond.routing.coloured": "beyond.moe.routing.colored",
+    "beyond.shapes.Shape": "beyond.lm.model_size.TransformerShape",
     "beyond.speed.measure": "beyond.old_measure.measure_torch",
     "beyond.token_viewer.Coloured": "beyond.small_models.token_viewer.ColoredTokens",
+    "beyond.vision.model.Shape": "beyond.vision.model.MllamaShape",
     "beyond.vision.viewer.Looking": "beyond.vision.viewer.VisionExplorer",
     "beyond.vision.viewer.look": "beyond.vision.viewer.explain",
     "beyond.widgets.Clock": "beyond.ui.clock.Clock",
@@ -113,6 +117,7 @@ ATTRIBUTES = {
         "tokens_per_second": "decode_tokens_per_second",
         "writing": "decode_tokens_per_second",
     },
+    "beyond.lm.families.Family": {"licence": "license"},
     "beyond.lm.ollama.GenerationStats": {
         "first_token": "first_token_seconds",
         "writing": "decode_tokens_per_second",

@@ -46,6 +46,23 @@ def test_a_class_under_its_old_name_is_the_same_class():
     assert pickle.loads(b"cbeyond.tables\nTable\n.").__module__ == "beyond.ui.tables"
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("beyond.byte_lm.Shape", "beyond.moe.byte_lm.ByteLMShape"),
+        ("beyond.edge.weights.Shape", "beyond.edge.weights.DecoderShape"),
+        ("beyond.shapes.Shape", "beyond.lm.model_size.TransformerShape"),
+        ("beyond.vision.model.Shape", "beyond.vision.model.MllamaShape"),
+    ],
+)
+def test_each_class_that_was_called_shape_is_found_under_that_name(old, new):
+    def found(dotted):
+        module, name = dotted.rsplit(".", 1)
+        return getattr(importlib.import_module(module), name)
+
+    assert found(old) is found(new)
+
+
 def test_a_name_that_never_was_is_an_error():
     import beyond.speed
 

@@ -1,4 +1,4 @@
-"""Charts of costs: what moves a result, where two ways cost the same, what quality costs."""
+"""Draw cost charts: sensitivity, break-even point, and accuracy against cost."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def quality_and_cost(
     Args:
         names: of the ways.
         costs: dollars for 1,000 calls, all above 0; the axis is logarithmic.
-        right: share of right answers.
-        intervals: (low, high) of each share.
+        right: fraction of correct answers.
+        intervals: (low, high) of each fraction.
         title: of the chart.
-        chance: the share that guessing gets.
+        chance: the fraction that random guessing gets right.
     """
     use_style()
     figure = Figure(figsize=(7.2, 4.2))
@@ -86,7 +86,7 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
     """Draw a tornado chart: a bar from the result at low to that at high, the widest on top.
 
     Args:
-        swings: from `beyond.cost.formula.sensitivity`, in its order, with names for a reader.
+        swings: from `beyond.cost.formula.sensitivity`, in its order, with display names.
         base: the result with every unknown at its base value; the vertical line.
         unit: what the axis counts.
         title: what was varied.
@@ -156,7 +156,7 @@ def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
     shown = [value for value in (calls, crossing) if math.isfinite(value) and value > 0]
     furthest = 1.6 * max(shown, default=1_000)
     if math.isfinite(crossing) and crossing > 20 * max(calls, 1):
-        furthest = 2 * max(calls, 1)  # a crossing far away would squeeze today into a corner
+        furthest = 2 * max(calls, 1)  # a distant break-even point would squeeze today into a corner
     with style():
         figure = Figure()
         axes = figure.subplots()

@@ -1,7 +1,7 @@
-"""An editor pane with a Run button and a terminal under it, for small programs in a lesson.
+"""Edit and run a small program in a lesson: an editor, a Run button, and a terminal below.
 
 The program runs in a process of its own, with the notebook's Python, a time limit and a limit
-on its output: a program that fails, loops or floods the screen harms nothing in the lesson.
+on its output, so a program that fails, loops or floods the screen can't disturb the lesson.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECONDS = 10.0
 """How long a program may run."""
 
 MOST_OUTPUT = 64 * 1024
-"""Bytes of output that are kept; a program that prints more is stopped."""
+"""The most bytes of output that are kept; a program that prints more is stopped."""
 
 _LIBRARY = Path(__file__).parents[2]  # so that a program can import beyond wherever it runs
 
@@ -52,7 +52,7 @@ def run_program(text: str, name: str = "program.py", seconds: float = SECONDS) -
 
     Args:
         text: the program.
-        name: its file name, as it stands in error messages.
+        name: its file name, as shown in error messages.
         seconds: after which it is stopped.
     """
     with tempfile.TemporaryDirectory(prefix="beyond-") as folder:
@@ -67,7 +67,7 @@ def _run(command: list[str], folder: str, seconds: float) -> Result:
             [str(_LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])]
         ),
     }
-    # A group of its own, so that what the program starts ends with it.
+    # Its own process group, so that child processes end with the program.
     program = subprocess.Popen(
         command,
         cwd=folder,
@@ -97,7 +97,7 @@ def _run(command: list[str], folder: str, seconds: float) -> Result:
     except subprocess.TimeoutExpired:
         timed_out = True
     finally:
-        _stop(program)  # also what it left running, and when the reader is interrupted
+        _stop(program)  # also ends what it left running, and runs when the reader is interrupted
         program.wait()
         reader.join(timeout=2)
         output_pipe.close()
@@ -150,7 +150,7 @@ class Editor(PlainBox):
         super().__init__([title, self.text, self.button, self.terminal], lambda: _Program(self))
 
     def run(self) -> Result:
-        """Run the text as it stands and show what it prints in the terminal."""
+        """Run the current text and show what it prints in the terminal."""
         prompt = f"> python {self.name}\n"
         self.button.disabled = True
         self._show(
@@ -184,7 +184,7 @@ class Editor(PlainBox):
         )
 
 
-# The pane has the width and height of the terminal that its title promises, and scrolls.
+# The pane has the size that its title states, and scrolls.
 _STYLE = """<style>
 .beyond-editor textarea { font-family: monospace; line-height: 1.35; }
 .beyond-terminal { background: #1e1e1e; color: #e8e8e8; border-radius: 4px; padding: 0.5em 0.8em;

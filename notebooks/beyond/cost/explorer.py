@@ -1,4 +1,4 @@
-"""The cost explorer: two ways of doing a task, with a slider for each number that decides."""
+"""Compare the costs of two ways of doing a task, with a slider for each input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from beyond.ui.widgets import PlainBox
 
 
 def compare(before: Option, after: Option, calls: float) -> Table:
-    """Compare two options: the call, the month, and from when the second one pays.
+    """Compare two options: cost per call, cost per month, and the break-even point.
 
     Args:
         before: how the task is done now.
@@ -60,12 +60,12 @@ class Explorer(PlainBox):
     """Move tokens, calls, prices and fixed costs; the chart and the table follow.
 
     Args:
-        before: where the sliders start for the way the task is done now.
-        after: where they start for the way it could be done.
+        before: initial values for the current way of doing the task.
+        after: initial values for the alternative.
         calls: calls a month to start with.
-        prices: the prices to choose from; the lessons' catalogue if none are given.
+        prices: the prices to choose from; the lessons' catalog if none are given.
 
-    `table` is the table for the sliders' present values, `controls` the widgets by name.
+    `table` is the table for the sliders' current values, `controls` the widgets by name.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Explorer(PlainBox):
         known = list(prices if prices is not None else catalog())
         known += [p for p in (before.price, after.price) if p not in known]
         choices = [(_price_label(p), p) for p in known]
-        # log scales: the interesting numbers lie between tens and millions
+        # log scales, because useful values range from tens to millions
         self.controls: dict[str, ipywidgets.Widget] = {
             "calls": ipywidgets.FloatLogSlider(
                 value=calls, min=2, max=8, step=0.05, readout_format=",.0f"
@@ -97,7 +97,7 @@ class Explorer(PlainBox):
         self._name_controls()
         for control in self.controls.values():
             if not isinstance(control, ipywidgets.Dropdown):
-                control.continuous_update = False  # draw once, when the slider comes to rest
+                control.continuous_update = False  # draw once, when the slider stops moving
             control.observe(self._changed, names="value")
         self._figure = ipywidgets.HTML()
         self._numbers = ipywidgets.HTML()
@@ -106,7 +106,7 @@ class Explorer(PlainBox):
 
     @property
     def options(self) -> tuple[Option, Option]:
-        """Both ways, as the controls stand now."""
+        """Both options, with the current values of the controls."""
         value = {name: control.value for name, control in self.controls.items()}
         before = Option(
             value["price_before"],
@@ -127,13 +127,13 @@ class Explorer(PlainBox):
 
     @property
     def table(self) -> Table:
-        """The numbers of the chart, for the controls' present values."""
+        """The chart's numbers for the controls' current values."""
         return compare(*self.options, self.controls["calls"].value)
 
     def _changed(self, change: object = None) -> None:
         chart = break_even_chart(*self.options, self.controls["calls"].value)
         self._figure.value = chart.html()
-        # polite: a screen reader reads the new numbers when the slider has come to rest
+        # polite: a screen reader reads the new numbers once the slider stops moving
         self._numbers.value = f'<div aria-live="polite">{self.table._repr_html_()}</div>'
 
     def _name_controls(self) -> None:
@@ -150,7 +150,7 @@ class Explorer(PlainBox):
         for name, control in self.controls.items():
             what, _underscore, which = name.partition("_")
             control.description = labels[what]
-            # the whole name, for whoever doesn't see in which column a control stands
+            # the full name, for screen readers, which don't convey the column
             control.tooltip = f"{options[which]}: {labels[what]}" if which else labels[what]
             control.style.description_width = "11em"
             control.layout.width = "98%"

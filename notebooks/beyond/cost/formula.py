@@ -1,13 +1,13 @@
-"""What a model costs: one call, one month, and the number of calls from which a change pays.
+"""Compute what a model costs: per call, per month, and the break-even number of calls.
 
-The formula of the lesson, with input and output counted apart:
+The formula of the lesson, with input and output counted separately:
 
     cost of a call = (input tokens × input price + output tokens × output price) / 1,000,000
     cost of a month = calls × cost of a call + hosting + retraining
     N* = fixed cost / (cost per call before − cost per call after)
 
 Money is in US dollars, prices in US dollars per million tokens. Prices come from the data that
-the package `genai-prices` carries, so nothing is fetched; `prices.json` is the dated
+the package `genai-prices` contains, so no network is needed; `prices.json` is the dated
 snapshot of the rows that the lessons quote.
 """
 
@@ -24,14 +24,14 @@ from pathlib import Path
 from beyond.locale import _
 
 TOKENS_PER_PRICE = 1_000_000
-"""Providers quote prices for this many tokens."""
+"""The number of tokens that providers quote prices for."""
 
 MONTHS_PER_YEAR = 12
 
 _SNAPSHOT = json.loads((Path(__file__).parent / "prices.json").read_text("utf-8"))
 
 PRICES_DATE = date.fromisoformat(_SNAPSHOT["date"])
-"""The day for which the course reads its prices."""
+"""The date of the prices that the course uses."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Price:
     input: float
     """Dollars per million tokens that are sent to the model."""
     output: float
-    """Dollars per million tokens that the model writes."""
+    """Dollars per million tokens that the model generates."""
     model: str = ""
     """`provider/model`, as `genai-prices` names it; empty for a price of your own."""
     label: str = ""
-    """The name to show to a reader."""
+    """The display name."""
     source: str = ""
     """The provider's own price page."""
     up_to: int | None = None
@@ -57,7 +57,7 @@ class Price:
 
 @dataclass(frozen=True)
 class CallCost:
-    """What one call costs, in US dollars, input and output apart."""
+    """What one call costs, in US dollars, input and output separately."""
 
     input: float
     output: float
@@ -70,19 +70,19 @@ class CallCost:
 
 @dataclass(frozen=True)
 class Option:
-    """One way to do a task: how many tokens a call takes, at which price, with what fixed costs."""
+    """One way to do a task: tokens per call, their price, and the fixed costs."""
 
     price: Price
     input_tokens: float
     """Tokens sent per call."""
     output_tokens: float
-    """Tokens written per call."""
+    """Tokens generated per call."""
     hosting: float = 0.0
-    """Dollars a month, whether or not anybody calls."""
+    """Dollars per month, regardless of the number of calls."""
     training: float = 0.0
     """Dollars for each training run: preparing the data, and computing."""
     trainings_per_year: float = 0.0
-    """How often the training is repeated, the first run not counted."""
+    """How often the training is repeated, not counting the first run."""
     label: str = ""
 
     @property
@@ -131,7 +131,7 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
         LookupError: if the package knows no such provider or model.
         ValueError: if the model isn't priced by tokens of input and output.
     """
-    # Imported late: reading its 1.6 MB of data takes a moment that not every lesson needs.
+    # Imported late: loading its 1.6 MB of data takes time, and not every lesson needs it.
     from genai_prices.types import TieredPrices
 
     provider, info = _find(model)
@@ -180,7 +180,7 @@ def call_cost(input_tokens: float, output_tokens: float, price: Price) -> CallCo
 def fixed_monthly_cost(
     hosting: float = 0.0, training: float = 0.0, trainings_per_year: float = 0.0
 ) -> float:
-    """Compute the dollars a month that calls don't change.
+    """Compute the dollars per month that don't depend on the number of calls.
 
     Hosting + training × runs a year / 12.
     """
@@ -212,7 +212,7 @@ def monthly_cost(
 
 
 def break_even(fixed: float, before: float, after: float) -> float:
-    """Compute N*, the number of calls from which a change pays: fixed / (before − after).
+    """Compute N*, the break-even number of calls: fixed / (before − after).
 
     Args:
         fixed: dollars that the change costs, however many calls follow. Dollars once give calls
@@ -222,7 +222,7 @@ def break_even(fixed: float, before: float, after: float) -> float:
 
     Returns:
         The number of calls; infinite when `after` isn't smaller than `before`, because then no
-        number of calls earns the fixed cost back.
+        number of calls recovers the fixed cost.
 
     Raises:
         ValueError: if an argument is negative or not a number.
@@ -234,7 +234,7 @@ def break_even(fixed: float, before: float, after: float) -> float:
 
 
 def payback_months(once: float, before_month: float, after_month: float) -> float:
-    """Compute the months until a cost paid once is earned back: once / (before − after).
+    """Compute the months until a one-time cost is recovered: once / (before − after).
 
     Infinite when the month afterwards isn't cheaper.
     """
@@ -242,7 +242,7 @@ def payback_months(once: float, before_month: float, after_month: float) -> floa
 
 
 def task_cost(cost_per_call: float, success_rate: float, cost_of_failure: float) -> float:
-    """Compute the expected dollars per task when somebody pays for each wrong answer.
+    """Compute the expected dollars per task when each wrong answer has a cost.
 
     cost per call + (1 − success rate) × cost of a failure
 
@@ -280,7 +280,7 @@ def sensitivity(
 
 
 def dollars(amount: float, digits: int = 3) -> str:
-    """Format `amount` for a reader: "$1,234.50".
+    """Format `amount` for display: "$1,234.50".
 
     Below a dollar up to `digits` significant digits.
     """

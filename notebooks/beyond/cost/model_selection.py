@@ -4,8 +4,8 @@
 
 Always try prompt engineering first; if it falls short, retrieval; fine-tune last, and only when
 the gain in quality and the saving in tokens outweigh compute and data preparation. The program
-prints which rung it recommends together with the arithmetic, so that every number of it can be
-doubted and changed. It can't know how good a rung would turn out: it says what to measure.
+prints the rung that it recommends together with the arithmetic, so that every number can be
+checked and changed. It can't predict the quality that a rung would reach; it says what to measure.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ TASKS = {
 DEVICES = ("cloud", "laptop", "phone")
 RUNGS = ("prompt", "retrieval", "fine-tune")
 
-# The catalogue is frozen at the date of the page that the course grew from.
+# The catalog is frozen at the date of the page on which the course is based.
 _MODELS = [model for model in families() if model.challenge]
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What the case doesn't say. None of it is a law: change it and walk again."""
+    """Assumptions about what the case doesn't state; change them to see what follows."""
 
     retrieved_tokens: int = 800
     """Tokens that retrieval adds to each prompt."""
     kept_prompt: float = 0.25
-    """Share of the prompt that is still needed after fine-tuning: examples and rules go."""
+    """Fraction of the prompt still needed after fine-tuning, without examples and rules."""
     training: float = 150.0
     """Dollars of compute for one training run."""
     data_preparation: float = 2_000.0
@@ -56,15 +56,15 @@ class Assumptions:
     hosting: float = 0.0
     """Dollars a month for keeping the fine-tuned model ready."""
     enough_examples: int = 100
-    """Labelled examples below which fine-tuning isn't tried."""
+    """Labeled examples below which fine-tuning isn't tried."""
     patience_months: float = 12.0
-    """Months after which a cost paid once should be earned back."""
+    """Months within which a one-time cost should be recovered."""
     bits: float = 4.0
     """Bits per weight on a device."""
     weights_share: float = 0.6
-    """Share of a device's memory for weights; the rest is the system's and the cache's."""
+    """Fraction of a device's memory for weights; the system and the KV cache use the rest."""
     bandwidth: float = 30.0
-    """GB that a device reads from memory in a second."""
+    """Memory bandwidth of a device, in GB/s."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -77,7 +77,7 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Case:
-    """A task to find the right rung for.
+    """A task for which to find the right rung.
 
     Raises:
         ValueError: in one sentence, if a value is impossible.
@@ -86,14 +86,14 @@ class Case:
     task: str
     """One of `TASKS`."""
     quality_now: float
-    """Share of right answers on held-out items, from 0 to 1, with the best of what was tried."""
+    """Accuracy on held-out items, from 0 to 1, of the best approach tried so far."""
     quality_wanted: float
-    """Share of right answers that the case needs."""
+    """Accuracy that the case needs, from 0 to 1."""
     calls_per_month: float
     input_tokens: float
     """Tokens sent per call."""
     output_tokens: float
-    """Tokens written per call."""
+    """Tokens generated per call."""
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes."""
     device: str = "cloud"
@@ -103,17 +103,17 @@ class Case:
     latency: float | None = None
     """Seconds that a whole answer may take; None: no limit."""
     examples: int = 0
-    """Labelled examples at hand."""
+    """Labeled examples available."""
     documents: bool = False
-    """Whether texts are at hand that hold the facts an answer needs."""
+    """Whether there are documents with the facts that an answer needs."""
     tried: tuple[str, ...] = ("prompt",)
-    """The rungs that were tried already; `quality_now` is the best of them."""
+    """The rungs already tried; `quality_now` is the best result among them."""
     wrong_answer: float = 0.0
-    """Dollars that one wrong answer costs: somebody repairs it, somebody leaves."""
+    """Dollars that one wrong answer costs, such as rework or a lost customer."""
     model: str = "openai/gpt-4o-mini"
     """provider/model, as genai-prices names it."""
     tuned_model: str = "openai/ft:gpt-4o-mini"
-    """The same model, fine-tuned: its tokens have another price."""
+    """The same model, fine-tuned, whose tokens are priced differently."""
     assume: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
@@ -178,7 +178,7 @@ class Tuning:
     """The arithmetic of fine-tuning for a case, in dollars."""
 
     before: float
-    """Per task: the call, and the wrong answers it leaves."""
+    """Dollars per task: the call, and the cost of wrong answers."""
     after: float
     """The same after fine-tuning, if it reaches the quality wanted."""
     fixed: float
@@ -188,18 +188,18 @@ class Tuning:
     break_even: float
     """N*, calls a month."""
     payback: float
-    """Months until what is paid once is earned back."""
+    """Months until the one-time cost is recovered."""
 
 
 def options(case: Case) -> dict[str, Option]:
-    """Return an option for each rung: the same task, other tokens, other prices.
+    """Return an option for each rung: the same task with different tokens and prices.
 
     Raises:
         LookupError: if genai-prices doesn't know a model of the case.
     """
     a = case.assume
     base, tuned = price(case.model), price(case.tuned_model)
-    # Fine-tuning makes examples and rules in the prompt superfluous, not the facts.
+    # Fine-tuning replaces the examples and rules in the prompt, but not the facts.
     facts = a.retrieved_tokens if "retrieval" in case.tried else 0
     return {
         "prompt": Option(base, case.input_tokens, case.output_tokens),
@@ -370,7 +370,7 @@ def _fine_tune(case: Case, sums: Tuning, enough: bool) -> Rung:
 
 
 def _device(case: Case) -> tuple[str | None, Rung]:
-    """Choose the largest model that fits: quality grows with size, memory and patience don't."""
+    """Choose the largest model that fits in memory and answers in time."""
     room = case.memory * case.assume.weights_share
     lines = [
         _("{room:.1f} GB for weights: {share:.0%} of {memory:g} GB").format(
@@ -475,7 +475,7 @@ case = Case(
     languages=("en", "ko"),
     device="cloud",            # or laptop, phone
     latency=None,              # seconds for a whole answer
-    examples=3_000,            # labelled examples at hand
+    examples=3_000,            # labeled examples at hand
     documents=False,           # texts that hold missing facts
     wrong_answer=0.05,         # dollars that a wrong answer costs
     assume=Assumptions(data_preparation=2_000, trainings_per_year=4),
@@ -531,7 +531,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="cloud", choices=DEVICES, help=_("where the model is to run"))
     add("--memory", type=float, default=16.0, metavar="GB", help=_("memory of the device"))
     add("--latency", type=float, metavar="SECONDS", help=_("how long a whole answer may take"))
-    add("--examples", type=int, default=0, metavar="N", help=_("labelled examples at hand"))
+    add("--examples", type=int, default=0, metavar="N", help=_("labeled examples at hand"))
     add("--documents", action="store_true", help=_("documents with the facts are at hand"))
     add("--tried", nargs="*", default=["prompt"], choices=RUNGS, help=_("rungs tried already"))
     add(

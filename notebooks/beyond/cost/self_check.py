@@ -98,7 +98,7 @@ def questions() -> list[Question]:
             (
                 Choice(
                     _("Fine-tune on the documents, so that the model knows them."),
-                    _("Fine-tuning mainly fixes behaviour and format; it adds facts unreliably."),
+                    _("Fine-tuning mainly fixes behavior and format; it adds facts unreliably."),
                 ),
                 Choice(
                     _("Retrieval, and measure again."),

@@ -1,8 +1,8 @@
-"""How near the answers of one form of a model are to those of another.
+"""Compare the predictions of one variant of a model with those of another.
 
-Speed is worth something only while the model still says the same. Perplexity tells how much worse
-it predicts a text that people wrote; agreement and divergence compare two forms directly, token
-by token, and notice small damage earlier.
+A faster variant is only useful if the model still gives the same answers. Perplexity measures how
+much worse it predicts human-written text; agreement and divergence compare two variants directly,
+token by token, and detect small damage earlier.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ __getattr__ = handed_on(__name__)
 @keep_old_attributes("beyond.edge.agreement.Agreement")
 @dataclass(frozen=True)
 class Agreement:
-    """One form against the reference, over the tokens of a text."""
+    """A comparison of one variant with the reference over the tokens of a text."""
 
     perplexity: float
     top1_agreement: float
-    """The share of places where both find the same next token likeliest (top-1 agreement)."""
+    """The fraction of positions at which both rank the same token first (top-1 agreement)."""
     divergence: float
-    """Kullback-Leibler divergence from the reference, mean over the places, in nats."""
+    """Kullback-Leibler divergence from the reference, averaged over positions, in nats."""
 
 
 class Reference:
-    """A model's log probabilities over a text, to hold others against.
+    """A model's log probabilities over a text, with which others are compared.
 
     Args:
         model: takes ids (batch, length), gives logits (batch, length, vocabulary) or an object
             that has them as `.logits`.
         tokenizer: the model's own.
-        text: what is read.
-        window: tokens in a piece; as in `beyond.lm.perplexity.perplexity`.
-        limit: read only so many tokens. Each takes 200 kB of memory with 49,152 words.
+        text: the text to score.
+        window: tokens per window, as in `beyond.lm.perplexity.perplexity`.
+        limit: the most tokens to score. Each takes 200 kB of memory for a vocabulary of 49,152.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class TeamPrompts:
-    """Lesson 1's task as tokens: the prompts of `shop.accuracy`, their common part apart."""
+    """Lesson 1's task as tokens: the prompts of `shop.accuracy`, prefix and rest."""
 
     shared: list[int]
-    """What all prompts begin with; read once."""
+    """The prefix that all prompts share, which is prefilled once."""
     messages: list[list[int]]
-    """What follows it, one for each message."""
+    """The rest of each prompt, one per message."""
     labels: list[int]
     """The teams' tokens."""
     expected: list[int]
@@ -95,10 +95,10 @@ class TeamPrompts:
 
         `rules=True`).
 
-        `every` takes only each so-manieth message; they stand topic by topic.
+        `every` takes every n-th message only; they are grouped by topic.
 
-        The two parts of a prompt are tokenised apart, which gives the same tokens as long as the
-        first ends with a line break.
+        The two parts of a prompt are tokenized separately, which gives the same tokens if the first
+        ends with a line break.
         """
 
         def encode(text: str) -> list[int]:
@@ -120,7 +120,7 @@ class TeamPrompts:
 
 
 def count_right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
-    """Count the messages for which the model finds the right team the likeliest of the five."""
+    """Count the messages for which the right team is the most likely of the five."""
     _logits, past = model.run(prompts.shared)
     chosen = [
         int(model.run(message, past)[0][0, prompts.labels].argmax()) for message in prompts.messages
@@ -129,7 +129,7 @@ def count_right_teams(model: OnnxModel, prompts: TeamPrompts) -> int:
 
 
 def _log_probabilities(model: Callable[[torch.Tensor], Any], piece: torch.Tensor) -> torch.Tensor:
-    """Return each place's log probabilities of the next token, shape (length − 1, vocabulary)."""
+    """Return the next token's log probabilities by position, shape (length − 1, vocabulary)."""
     import torch
 
     with torch.inference_mode():

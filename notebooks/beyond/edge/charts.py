@@ -1,4 +1,4 @@
-"""Two figures of forms: speed against quality, and speed against the limit of the memory."""
+"""Draw variants: speed against quality, and speed against the memory bandwidth limit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from beyond.locale import _
 from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 
-# Okabe and Ito's colours as in beyond.ui.figures, and one more; a form of its own for each, too.
+# Okabe and Ito's colors as in beyond.ui.figures, and one more; each has its own marker, too.
 _MARKERS = "osD^vP"
 _COLORS = (BLUE, ORANGE, GREEN, RED, GRAY, "#CC79A7")
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Find the (speed, perplexity) points that no other one beats in both.
+    """Find the Pareto-optimal (speed, perplexity) points: none is better in both.
 
     Returns:
         Their indices, from slow to fast.
@@ -37,10 +37,10 @@ def speed_and_quality(
 
     Args:
         names: of the variants.
-        speeds: tokens a second while writing.
+        speeds: decode throughput, in tokens per second.
         perplexities: one for each name.
-        lost: a perplexity from which on a form has lost the model; it is drawn as a cross, and
-            is no choice, however fast.
+        lost: the perplexity above which a variant is unusable; it is drawn as a cross and left out
+            of the Pareto front, however fast it is.
     """
     use_style()
     figure = Figure(figsize=(8.4, 4.2))
@@ -101,13 +101,13 @@ def speed_and_quality(
 def limit(
     names: Sequence[str], megabytes: Sequence[float], speeds: Sequence[float], gb_s: float
 ) -> Chart:
-    """Draw tokens a second against the bytes that each token reads, and the memory's limit.
+    """Draw decode throughput against the bytes read per token, with the bandwidth limit.
 
     Args:
         names: of the variants.
         megabytes: read for each token, in 10^6 bytes.
-        speeds: tokens a second while writing.
-        gb_s: how fast this machine reads memory, in 10^9 bytes a second.
+        speeds: decode throughput, in tokens per second.
+        gb_s: this machine's memory bandwidth, in 10^9 bytes per second.
     """
     use_style()
     figure = Figure(figsize=(8.4, 4.2))
@@ -153,11 +153,11 @@ def limit(
 
 
 def _name_beside(axes: Axes) -> None:
-    """Put the names beside the chart: at the points they would cover each other."""
+    """Put the names next to the chart, because labels at the points would overlap."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
 
 
 def _round_ticks(low: float, high: float, steps: Sequence[float] = (1, 2, 3, 5)) -> list[float]:
-    """Return the steps times powers of ten, a little beyond both ends."""
+    """Return the ticks: the steps times powers of ten, slightly beyond both ends."""
     ticks = [step * 10**power for power in range(-2, 6) for step in steps]
     return [tick for tick in ticks if low / 1.6 <= tick <= high * 1.6]

@@ -1,7 +1,7 @@
-"""The forms of a model for ONNX Runtime, each made on first use and kept in the cache.
+"""Export the variants of a model for ONNX Runtime, each on first use, and cache them.
 
-A kept form lies under the hash of all that it was made from: the model's own files and the code
-that writes the graph. A change in either makes a new one, and the old one is removed.
+A cached variant is stored under a hash of its inputs: the model's own files and the code that
+writes the graph. When either changes, a new one is exported and the old one is removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Variant:
     Attributes:
         body: how the matrices of the layers are stored, a name in `linear.storage_formats()`.
         ends: how embedding and head are stored.
-        from_gguf: whether the blocks of the model's GGUF file are taken over as they are.
+        from_gguf: whether the blocks of the model's GGUF file are used unchanged.
     """
 
     body: str
@@ -45,22 +45,22 @@ VARIANTS = {
     "int4-rounded": Variant("4 bits", "8 bits"),
     "int4-gguf": Variant("4 bits", "8 bits", from_gguf=True),
 }
-"""What `variant_folder` makes.
+"""The variants that `variant_folder` exports.
 
 - fp32: 4 bytes a weight.
-- int8-tensor: 8 bits, one scale for a whole matrix, and one for all that meets it: what
-  onnxruntime's `quantize_dynamic` does when nothing else is asked of it.
-- int8-blocks: 8 bits, one scale for 32 weights.
-- int4-rounded: 4 bits, one scale for 32 weights, each weight simply rounded to the nearest level.
-- int4-gguf: the 4-bit blocks that the GGUF file came with, scale and offset for 32 weights.
+- int8-tensor: 8 bits, one scale per weight matrix, and one for all its input activations: the
+  default of onnxruntime's `quantize_dynamic`.
+- int8-blocks: 8 bits, one scale per 32 weights.
+- int4-rounded: 4 bits, one scale per 32 weights, each weight rounded to the nearest level.
+- int4-gguf: the 4-bit blocks of the GGUF file, with a scale and a minimum per 32 weights.
 """
 
 FAST = "int4-gguf"
-"""The form that is small, fast and still the model."""
+"""The variant that is small and fast and keeps the model's quality."""
 
 
 def variant_folder(name: str, model: str | Path = models.SMOLLM2) -> Path:
-    """Return the folder of a variant (`model.onnx`, `model.data`), made first if need be.
+    """Return the folder of a variant (`model.onnx`, `model.data`), exporting it if necessary.
 
     Args:
         name: a key of `VARIANTS`.
@@ -69,8 +69,8 @@ def variant_folder(name: str, model: str | Path = models.SMOLLM2) -> Path:
     fp32 takes about 5 s and 540 MB the first time, the others 5 to 10 s and 100 to 160 MB.
 
     Raises:
-        NoModel: if the model isn't here, or has no GGUF file for a form that needs one.
-        NotALlama: if it is built otherwise than a Llama.
+        NoModel: if the model isn't here, or has no GGUF file for a variant that needs one.
+        NotALlama: if its architecture isn't a Llama's.
     """
     wanted = VARIANTS[name]
     if wanted.from_gguf and model not in models.PINNED:
@@ -93,7 +93,7 @@ def size(folder: Path) -> int:
 
 
 def write_variant(folder: Path, weights: Weights, name: str, progress: Callable = iter) -> Path:
-    """Write a form of any Llama's weights into a folder; the path of its `model.onnx`."""
+    """Write a variant of any Llama's weights into a folder; return the path of its `model.onnx`."""
     from beyond.edge import graph, linear  # needs onnx, which takes half a second to import
 
     wanted = VARIANTS[name]
@@ -112,7 +112,7 @@ def _make(wanted: Variant, name: str, model: str | Path, place: Path) -> None:
 
 
 def _made_from(name: str, model: str | Path) -> str:
-    """Hash everything that decides what is in a variant's files."""
+    """Hash everything that determines the contents of a variant's files."""
     seen = hashlib.sha256(name.encode())
     for file in _CODE:
         seen.update((Path(__file__).parent / file).read_bytes())

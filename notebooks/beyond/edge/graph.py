@@ -1,4 +1,4 @@
-"""A Llama with a KV cache as an ONNX graph, written node by node.
+"""Build a Llama with a KV cache as an ONNX graph, node by node.
 
 Inputs: `ids` (1, tokens), the new tokens; `wanted` (positions), for which of them the logits are
 computed, counted from 0; `seen` (1), int32, the tokens in the cache after this run, minus 1;
@@ -8,8 +8,8 @@ and `present.N.value`, which are the next run's past.
 
 The operators of the domain com.microsoft are ONNX Runtime's own: a norm with the residual sum
 (SkipSimplifiedLayerNormalization) and attention with rotary positions and cache
-(GroupQueryAttention) are one node each, because a small model spends much of its time between
-the nodes. https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+(GroupQueryAttention) are one node each, because the overhead per node takes much of a small
+model's time. https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from onnx import TensorProto, helper
 
 from beyond.edge.graph_builder import Graph
 from beyond.edge.linear import Linear
-from beyond.edge.weights import Shape, Weights
+from beyond.edge.weights import DecoderShape, Weights
 
 
 def _vector(weights: Weights, name: str) -> np.ndarray:
     found = weights[name]
-    assert isinstance(found, np.ndarray)  # a GGUF has blocks for matrices only
+    assert isinstance(found, np.ndarray)  # GGUF quantizes matrices only
     return found
 
 
@@ -39,14 +39,14 @@ def write(
     ends: Linear,
     progress: Callable[[range], Iterable[int]] = iter,
 ) -> Path:
-    """Write `model.onnx` and `model.data` into a folder; the path of the first.
+    """Write `model.onnx` and `model.data` into a folder; return the path of the first.
 
     Args:
         folder: where both files go.
         weights: a Llama's weights and shape.
         body: how the matrices of the layers are stored.
         ends: how embedding and head are stored.
-        progress: goes through the layers, and may show how far it is.
+        progress: wraps the layers, as tqdm does.
     """
     shape = weights.shape
     with (folder / "model.data").open("wb") as data:
@@ -81,7 +81,7 @@ def _llama(graph: Graph, weights: Weights, body: Linear, ends: Linear, progress:
         )
         final = _vector(weights, following)
         normed, hidden = _add_and_norm(graph, hidden, changed, final, shape.epsilon)
-    # Only the wanted rows meet the head, which is a fifth of all the work at 135M parameters.
+    # Only the wanted rows go through the head, a fifth of all computation at 135M parameters.
     last = graph.node("Gather", [normed, "wanted"], axis=1)
     head = table if shape.tied else "lm_head.weight"
     return ends.multiply(graph, last, head, weights[head])
@@ -144,7 +144,7 @@ def _add_and_norm(
     return normed, total
 
 
-def _rotary_tables(graph: Graph, shape: Shape) -> None:
+def _rotary_tables(graph: Graph, shape: DecoderShape) -> None:
     """Add cosine and sine of each position's angles, https://arxiv.org/abs/2104.09864."""
     half = shape.head_size // 2
     speeds = shape.rope_theta ** -(np.arange(half, dtype=np.float64) / half)
@@ -153,7 +153,7 @@ def _rotary_tables(graph: Graph, shape: Shape) -> None:
     graph.weight("rotary.sin", np.sin(angles).astype(np.float32))
 
 
-def _ends(shape: Shape) -> tuple[list, list]:
+def _ends(shape: DecoderShape) -> tuple[list, list]:
     """Return the graph's inputs and outputs, with their types and shapes."""
     value = helper.make_tensor_value_info
     inputs = [

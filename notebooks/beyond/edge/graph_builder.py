@@ -1,4 +1,4 @@
-"""Gather the nodes and weights of an ONNX graph one by one."""
+"""Collect the nodes and weights of an ONNX graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPES = {
 
 
 class Graph:
-    """Nodes and weights, gathered one by one. Weights go straight into a file beside the model."""
+    """The nodes and weights of a graph; weights are written directly to the model's data file."""
 
     def __init__(self, data: BinaryIO, location: str) -> None:
         self._data = data
@@ -34,7 +34,7 @@ class Graph:
     def node(
         self, kind: str, inputs: Sequence[str], *, outputs: Sequence[str] = (), **attributes
     ) -> str:
-        """Add a node; the name of its first output."""
+        """Add a node; return the name of its first output."""
         names = list(outputs) or [f"{kind}.{len(self._nodes)}"]
         domain = attributes.pop("domain", "")
         self._nodes.append(
@@ -49,7 +49,7 @@ class Graph:
         return self._made[key]
 
     def weight(self, name: str, values: np.ndarray) -> str:
-        """Add a weight; a name that is already there is taken as the same weight."""
+        """Add a weight; one with the same name is assumed to be the same weight."""
         if name in self._weights:
             return name
         values = np.ascontiguousarray(values)
@@ -70,7 +70,7 @@ class Graph:
         return name
 
     def model(self, inputs: list, outputs: list) -> onnx.ModelProto:
-        """Return everything gathered as an ONNX model."""
+        """Return the collected graph as an ONNX model."""
         graph = helper.make_graph(
             self._nodes, "llama", inputs, outputs, list(self._weights.values())
         )

@@ -1,7 +1,7 @@
-"""The ways in which a matrix can be stored in the graph, and what multiplies it there.
+"""Define the storage formats of a matrix in the graph, and the nodes that multiply by it.
 
-Each way is a class with two methods: `multiply(graph, x, name, matrix)` adds the nodes for
-x · matrixᵀ, and `look_up(graph, ids, name, matrix)` those that fetch rows (the embedding). x has
+Each format is a class with two methods: `multiply(graph, x, name, matrix)` adds the nodes for
+x · matrixᵀ, and `look_up(graph, ids, name, matrix)` those that gather rows (the embedding). x has
 the shape (1, tokens, inputs), the matrix (outputs, inputs).
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Linear(Protocol):
-    """One way to store matrices."""
+    """A storage format for matrices."""
 
     def join(self, parts: list[Matrix]) -> Matrix:
         """Stack matrices with the same inputs into one, outputs after outputs."""
@@ -31,14 +31,14 @@ class Linear(Protocol):
 
 
 class Float:
-    """Numbers as they are, 4 bytes each."""
+    """Unquantized weights, 4 bytes each."""
 
     def join(self, parts: list[Matrix]) -> Matrix:
         """Stack matrices as float32."""
         return np.concatenate([numbers(part) for part in parts])
 
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
-        # transB: the file keeps the matrix as PyTorch has it, and a tied head needs no second one
+        # transB keeps PyTorch's memory layout, so a tied head needs no second copy
         """Add a FusedMatMul."""
         weight = graph.weight(name, numbers(matrix))
         return graph.node("FusedMatMul", [x, weight], domain="com.microsoft", transB=1)
@@ -49,10 +49,10 @@ class Float:
 
 
 class PerTensorInt8(Float):
-    """8 bits with one scale for a whole matrix, and one more for everything that meets it.
+    """8 bits with one scale per weight matrix and one for all its input activations.
 
-    This is what onnxruntime's `quantize_dynamic` does by default. A few large numbers decide the
-    scale, and all others are rounded away.
+    This is what onnxruntime's `quantize_dynamic` does by default. A few outliers determine
+    the scale, and the other values lose most of their precision.
     """
 
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
@@ -68,19 +68,19 @@ class PerTensorInt8(Float):
 
 
 class Blockwise:
-    """Blocks of 32 weights with one step each, multiplied by ONNX Runtime's MatMulNBits.
+    """Blocks of 32 weights with one scale each, multiplied by ONNX Runtime's MatMulNBits.
 
-    MatMulNBits computes d · (q − middle), middle = 2^(bits − 1), and rounds what it multiplies
-    with to 8 bits, block by block (`accuracy_level` 4), as llama.cpp does.
+    MatMulNBits computes d · (q − middle), middle = 2^(bits − 1), and quantizes the input
+    activations to 8 bits, block by block (`accuracy_level` 4), as llama.cpp does.
 
-    Blocks with an offset are w = d·q + m = d · (q − middle) + rest, with rest = m + middle · d.
-    The rest is the same for all weights of a block, so it meets nothing but the sum of the
-    block's inputs. We append these sums to x, and to each row of the matrix its rests: in 4 bits,
-    and once more what that rounding left over, which together is as good as 8. So the offsets
-    cost a tenth more of the same multiplication instead of another one.
+    Blocks with a minimum are w = d·q + m = d · (q − middle) + rest, with rest = m + middle · d.
+    The rest is the same for all weights of a block, so it is multiplied only by the sum of the
+    block's inputs. We append these sums to x, and the rests to each row of the matrix: once in
+    4 bits, and once more for the quantization error, which together is as accurate as 8 bits.
+    So the minimums enlarge the same multiplication by a tenth instead of adding another one.
 
     Args:
-        bits: 4 or 8, for matrices that come as numbers; blocks stay as they are.
+        bits: 4 or 8, for unquantized matrices; existing blocks are kept.
     """
 
     def __init__(self, bits: int) -> None:
@@ -98,7 +98,7 @@ class Blockwise:
         )
 
     def multiply(self, graph: Graph, x: str, name: str, matrix: Matrix) -> str:
-        """Add a MatMulNBits, the sums of x's blocks appended where blocks have offsets."""
+        """Add a MatMulNBits, with the sums of x's blocks appended where blocks have minimums."""
         blocks = self._blocks(matrix)
         if blocks.m is not None:
             sums = summing(blocks.shape[1])
@@ -123,8 +123,8 @@ class Blockwise:
         blocks = self._blocks(matrix)
         if blocks.bits != 8 or blocks.m is not None:
             raise ValueError("Rows are looked up in 8-bit blocks without offsets only.")
-        # The same bytes serve the tied head: the table lies in the file once. Rows of 8-bit
-        # blocks stay whole numbers until they are fetched.
+        # The tied head uses the same bytes, so the table is stored once. Rows of 8-bit
+        # blocks stay integers until they are gathered.
         rows = graph.node("Gather", [graph.weight(f"{name}.q", packed(blocks)), ids])
         steps = graph.node("Gather", [graph.weight(f"{name}.d", blocks.d), ids])
         whole = graph.node("Cast", [rows], to=1)
@@ -162,7 +162,7 @@ def summing(inputs: int) -> np.ndarray:
 
 
 def with_rests(blocks: Blocks) -> Blocks:
-    """Append to the blocks their rests, and what quantizing the rests left over."""
+    """Append the rests to the blocks, and the quantization error of the rests."""
     outputs, count = blocks.d.shape
     left = np.zeros((outputs, _filled(count)), np.float32)
     left[:, :count] = blocks.m + 2 ** (blocks.bits - 1) * blocks.d
@@ -180,7 +180,7 @@ def _filled(count: int) -> int:
 
 
 def packed(blocks: Blocks) -> np.ndarray:
-    """Pack the integers as MatMulNBits takes them: two to a byte at 4 bits, the first one low."""
+    """Pack the integers as MatMulNBits takes them: at 4 bits two per byte, low nibble first."""
     if blocks.bits == 8:
         return blocks.q
     return blocks.q[..., ::2] | blocks.q[..., 1::2] << 4

@@ -1,7 +1,7 @@
-"""Everyday sentences in six languages, line for line the same: a small yardstick for translation.
+"""Provide parallel everyday sentences in six languages, for a quick check of translation.
 
-They were written for this course, so that no model has seen them; there are 24, few enough to
-translate on a laptop in a minute and too few to tell two good models apart.
+They were written for this course, so no model has seen them. There are 24, few enough to
+translate on a laptop in a minute, but too few to tell two good models apart.
 """
 
 from __future__ import annotations

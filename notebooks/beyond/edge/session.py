@@ -1,8 +1,8 @@
-"""Open an exported model in ONNX Runtime, and read and write tokens with it.
+"""Open an exported model in ONNX Runtime, and run prefill and decode with it.
 
 `OnnxModel` runs the graph as it is: tokens and past in, logits and the longer past out, which is
-easy to read and copies the past at every step. `CachedModel` keeps the past in one place that the
-graph writes into (IO binding with the same buffer as input and output), and copies nothing.
+easy to follow but copies the past at every step. `CachedModel` keeps the past in one buffer that
+the graph updates in place (IO binding with the same buffer as input and output), without copies.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CPU = "CPUExecutionProvider"
 
 
 class Fallback(UserWarning):
-    """A provider that was asked for isn't doing the work."""
+    """A requested execution provider isn't being used."""
 
 
 @keep_old_arguments("beyond.edge.session.open_session")
@@ -41,21 +41,20 @@ def open_session(
     """Open a session for a model file, on the first of `providers` that works here.
 
     Args:
-        path: the `model.onnx`, or the folder that it lies in.
-        providers: in order of preference; the CPU stands behind them always.
-        threads: for the work inside an operator; as many as there are cores if not given.
+        path: the `model.onnx`, or its folder.
+        providers: in order of preference; the CPU is always the last resort.
+        threads: intra-operator threads; one per core if not given.
         optimize: let ONNX Runtime rewrite the graph before it runs.
-        optimise: let ONNX Runtime rewrite the graph before it runs.
 
     Warns:
-        Fallback: if another provider than the first one does the work. ONNX Runtime goes on
-            without a word when a provider can't start, so the session is asked what it got.
+        Fallback: if a provider other than the first one is used. ONNX Runtime falls back
+            silently when a provider can't start, so the session is asked which one it has.
     """
     available = ort.get_available_providers()
     usable = [name for name in dict.fromkeys((*providers, CPU)) if name in available]
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or cores()
-    options.log_severity_level = 3  # errors; warnings about a missing GPU say nothing to a learner
+    options.log_severity_level = 3  # errors only; warnings about a missing GPU don't help a learner
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if path.is_dir():
@@ -112,11 +111,11 @@ class OnnxModel:
         past: dict[str, np.ndarray] | None = None,
         wanted: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Read new tokens after the past.
+        """Run the graph on new tokens after the past.
 
         Args:
             ids: the new tokens.
-            past: what an earlier run returned; nothing if not given.
+            past: the KV cache that an earlier run returned; an empty one if not given.
             wanted: for which of the new tokens logits are computed; the last one if not given.
 
         Returns:
@@ -139,11 +138,11 @@ class OnnxModel:
 
 @keep_old_attributes("beyond.edge.session.CachedModel")
 class CachedModel:
-    """Reads and writes with a cache of fixed room that is never copied.
+    """Prefill and decode with a KV cache of fixed capacity that is never copied.
 
     Args:
-        model: whose session is used; several writers may share one, but not at the same time.
-        room: the most tokens, read and written, that fit.
+        model: whose session is used; several may share one, but not at the same time.
+        capacity: the most tokens, of prompt and answer together, that fit.
     """
 
     @keep_old_arguments("beyond.edge.session.CachedModel")
@@ -157,7 +156,7 @@ class CachedModel:
         }
         size = (1, 1, model.vocabulary)
         self._logits = ort.OrtValue.ortvalue_from_numpy(np.zeros(size, np.float32))
-        # For single tokens everything stays in its place, so it is bound once.
+        # For single tokens the buffers stay the same, so they are bound once.
         self._one = {
             name: ort.OrtValue.ortvalue_from_numpy(values)
             for name, values in _numbers([0], 0, None).items()
@@ -165,12 +164,12 @@ class CachedModel:
         self._step = self._binding(self._one)
 
     def forward(self, ids: Sequence[int]) -> np.ndarray:
-        """Append tokens to what was read so far; logits (vocabulary,) for what follows.
+        """Append tokens to the cached ones; return the next token's logits, (vocabulary,).
 
         The array is overwritten by the next call.
 
         Raises:
-            ValueError: if there is no room for them.
+            ValueError: if they exceed the capacity.
         """
         if self.used + len(ids) > self.capacity:
             raise ValueError(
@@ -191,18 +190,18 @@ class CachedModel:
         return self._logits.numpy()[0, 0]
 
     def reset_cache(self, keep: int = 0) -> None:
-        """Go back to the first `keep` tokens; all that was read after them is forgotten."""
+        """Truncate the cache to the first `keep` tokens."""
         self.used = min(keep, self.used)
 
     def generate(
         self, ids: Sequence[int], tokens: int, stop: Collection[int] = ()
     ) -> Iterator[int]:
-        """Read `ids`, then write up to `tokens` tokens greedily, each as soon as it is there.
+        """Prefill `ids`, then decode up to `tokens` tokens greedily, yielding each at once.
 
         Args:
             ids: the prompt's tokens, appended to the cache.
             tokens: how many are generated at most.
-            stop: tokens after which nothing follows; they aren't given out.
+            stop: tokens that end the generation; they aren't yielded.
         """
         logits = self.forward(ids)
         for written in range(1, tokens + 1):

@@ -1,14 +1,14 @@
-"""A translation tool for a laptop: whatever local model is named, and no network.
+"""Translate on a laptop with any local model, without a network.
 
     python -m beyond.edge.translate --to ko "The library is closed."
     python -m beyond.edge.translate --to ko --file notes.txt --output notes.ko.txt
-    python -m beyond.edge.translate --to ko --check           measure whether the model can do it
-    python -m beyond.edge.translate --models                  what this machine could run
+    python -m beyond.edge.translate --to ko --check           check that it can translate
+    python -m beyond.edge.translate --models                  the models that this machine can run
 
-It says with each translation what was measured of the model, and measures a little before its
-first one into a language. The course's own small model can't
-translate into Korean, and the tool says so; with a model such as Mistral NeMo in Ollama
-(`--model ollama:mistral-nemo`) the same command is a translator.
+With each translation it reports how well the model was measured to translate; before the first
+one into a language it runs a short measurement. The course's own small model can't translate into
+Korean, and the tool says so; with a model such as Mistral NeMo in Ollama
+(`--model ollama:mistral-nemo`) the same command translates well.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __getattr__ = handed_on(__name__)
 def translate_lines(
     lines: Iterable[str], to: str, translator: Translator, tokens: int = TOKENS
 ) -> Iterator[str]:
-    """Translate each line by itself; an empty one stays as it is."""
+    """Translate each line separately; empty lines are kept."""
     for line in lines:
         yield one_line(translator, line, to, tokens) if line.strip() else ""
 
@@ -50,15 +50,15 @@ def translate_file(
     tokens: int = TOKENS,
     progress: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> int:
-    """Translate a text file line by line; the target appears when all of it is there.
+    """Translate a text file line by line; the target is written when all lines are done.
 
-    Until then the finished lines are in a file beside it whose name ends in .part.
+    Until then the finished lines are in a file next to it whose name ends in .part.
 
     Returns:
         How many lines there were.
 
     Raises:
-        ValueError: if the source isn't text in UTF-8, or is the target.
+        ValueError: if the source isn't text in UTF-8, or source and target are the same file.
         OSError: if a file can't be read or written.
     """
     try:
@@ -79,7 +79,7 @@ def translate_file(
 
 
 def runnable(host: str | None = None) -> Table:
-    """List what this machine could run now: the course's model, and what its Ollama has."""
+    """List the models this machine can run now: the course's own, and those in its Ollama."""
     rows = [
         (one.name, f"{one.size / 1e9:.2f}", "✓" if one.fits else _("too large"))
         for one in found_here(host)
@@ -93,9 +93,9 @@ def evidence(
     to: str,
     progress: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> str:
-    """Return what was measured of a model; if nothing was, measure a few sentences now.
+    """Return the measurement of a model; if there is none, measure it on a few sentences now.
 
-    Nothing is measured where the course has no sentences, or if the model can't or mustn't go on.
+    It isn't measured if the course has no sentences in the language or the model fails.
     """
     if to in LANGUAGES and translation_check.kept(translator.identity, to) is None:
         try:
@@ -104,12 +104,12 @@ def evidence(
             )
             translation_check.keep(check, translator.identity)
         except (NoModel, ValueError, KeyboardInterrupt):
-            pass  # what follows says that nothing was measured
+            pass  # the code below says that nothing was measured
     return translation_check.honest_words(translator.identity, translator.name, to)
 
 
 def advice(name: str, host: str | None = None) -> str:
-    """Name a larger model that is here and fits, if `translator` can't translate; else ""."""
+    """Name a larger local model that fits, if `translator` can't translate; else ""."""
     here = found_here(host)
     own = next((one.size for one in here if one.name == name), 0)
     larger = [one for one in here if one.fits and one.size > max(own, 10**9) and one.name != name]
@@ -122,7 +122,7 @@ def advice(name: str, host: str | None = None) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, but an error is one sentence on its own."""
+    """An argument parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message.rstrip('.')}. " + _("See --help.") + "\n")
@@ -165,11 +165,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command: 0 if it did what was asked, 1 if it could not, 2 for wrong arguments."""
+    """Run the command; return 0 on success, 1 on failure, 2 for wrong arguments."""
     early = argparse.ArgumentParser(add_help=False)
     early.add_argument("--language")
     code = early.parse_known_args(arguments)[0].language
-    if code in locale.available():  # before the parser is made: its help and errors speak it too
+    if code in locale.available():  # first, because the parser's texts are translated, too
         locale.set_language(code)
     made = parser()
     given = made.parse_args(arguments)

@@ -26,13 +26,13 @@ def translate(
     Args:
         text: what to translate.
         to: a code in `beyond.edge.sentences.LANGUAGES`, or the language's name in English.
-        model: a name as in `beyond.edge.translators`, or an opened translator, which spares
+        model: a name as in `beyond.edge.translators`, or an opened translator, to avoid
             loading it again.
         tokens: the most tokens of the translation.
         host: Ollama's address on this machine.
 
     Raises:
-        NoModel: if there is no such model here.
+        NoModel: if there is no such model on this machine.
         ValueError: if the text is empty or too long for the model.
     """
     if not text.strip():

@@ -1,9 +1,9 @@
-"""Is a model fit to translate into a language? Measured on a few sentences, and kept.
+"""Measure whether a model can translate into a language, and keep the result.
 
-The score is chrF, which compares letters and short groups of them
-(https://aclanthology.org/W15-3049/), from 0 to 100. A number alone says little, so two others
-that are measured in the same way stand beside it: what the source gets when it is just copied,
-and what sentences in the right language get that say something else.
+The score is chrF, which compares character n-grams
+(https://aclanthology.org/W15-3049/), from 0 to 100. It is reported with two
+baselines that are computed in the same way: the score of the untranslated source, and the score of
+unrelated sentences in the right language.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from beyond.lm.models import cache_folder
 from beyond.locale import _
 
 VERSION = 1
-"""Raised when the prompt or the measuring changes, so that older results count no more."""
+"""Increased when the prompt or the measurement changes, which invalidates older results."""
 
 MARGIN = 15.0
-"""How far above both others a score has to be; a rule of thumb, for lack of a better one."""
+"""How far a score must be above both baselines; a rule of thumb."""
 
-FIRST_LOOK = 4  # sentences, when a model is asked to translate before anybody has measured it
-ENOUGH = 12  # sentences to call a model fit; a lucky one among fewer decides too much
+FIRST_LOOK = 4  # sentences, when a model that hasn't been measured is asked to translate
+ENOUGH = 12  # sentences needed to call a model fit; among fewer, one lucky hit weighs too much
 
 TOKENS = 96  # of an answer; the longest sentence takes about 90 of the course's model's tokens
 
@@ -46,15 +46,15 @@ _LATIN = "LATIN"
 
 @dataclass(frozen=True)
 class Check:
-    """What was measured.
+    """The measurement of one model and language.
 
     Attributes:
         model, language: what was checked.
         sentences: how many.
         score: chrF of the model's translations.
         copied: chrF of the untranslated source.
-        unrelated: chrF of right sentences in the wrong places.
-        script: share of the letters that are in the language's script, 0 to 1.
+        unrelated: chrF of the reference sentences in shuffled order.
+        script: fraction of the letters that are in the language's script, 0 to 1.
         seconds: for all sentences.
         day: when.
         examples: a few (source, translation by the model).
@@ -73,7 +73,7 @@ class Check:
 
     @property
     def is_fit(self) -> bool:
-        """Whether the score is far above what no translation at all would get."""
+        """Whether the score is far above both baselines."""
         return self.score >= max(self.copied, self.unrelated) + MARGIN
 
     def __str__(self) -> str:
@@ -150,7 +150,7 @@ def chrf(translations: Sequence[str], references: Sequence[str]) -> float:
 
 
 def script_share(texts: Sequence[str], language: str) -> float:
-    """Return the share of letters in a language's script, 0 to 1; 0 if there are none."""
+    """Return the fraction of letters in a language's script, 0 to 1; 0 if there are none."""
     script = _SCRIPTS.get(language, _LATIN)
     letters = [letter for letter in "".join(texts) if letter.isalpha()]
     inside = [one for one in letters if unicodedata.name(one, "").startswith(script)]
@@ -169,17 +169,17 @@ def keep(check: Check, identity: str) -> Path:
 
 
 def kept(identity: str, language: str) -> Check | None:
-    """Return what was measured of that model, if anything was."""
+    """Return the stored measurement of that model, or None."""
     try:
         found = json.loads(_place(identity, language).read_text(encoding="utf-8"))
         found["examples"] = tuple(tuple(pair) for pair in found["examples"])
         return Check(**found)
-    except (OSError, ValueError, TypeError, KeyError):  # not there, or not ours
+    except (OSError, ValueError, TypeError, KeyError):  # missing, or written by something else
         return None
 
 
 def honest_words(identity: str, name: str, language: str) -> str:
-    """Say how well this model was measured to translate, or that nobody has measured it."""
+    """Describe how well this model translates, or say that it hasn't been measured."""
     check = kept(identity, language)
     if check is not None:
         return str(check)

@@ -1,11 +1,11 @@
-"""Local models that write text, each asked in the same way; nothing of it leaves this machine.
+"""Generate text with local models through one interface; no text leaves this machine.
 
-A model is named by what it is:
+A model's name is one of these:
 
 - `SMOLLM2`, the course's own, run in ONNX Runtime (`beyond.edge.export.FAST`);
-- a folder that `beyond.edge.export` wrote, with a tokenizer's files beside `model.onnx`;
+- a folder that `beyond.edge.export` wrote, with a tokenizer's files next to `model.onnx`;
 - a folder in transformers' format, run by PyTorch;
-- "ollama:NAME", a model that a running Ollama has, or a GGUF file, which Ollama is given first.
+- "ollama:NAME", a model in a running Ollama; or a GGUF file, which is first imported into Ollama.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _ROOM = 2048  # tokens of prompt and answer in ONNX Runtime
 
 
 class Translator(Protocol):
-    """A model that can be asked.
+    """A model that generates text.
 
     Attributes:
-        name: as it was named.
-        identity: other for other weights; what was measured is kept under it.
+        name: as the user gave it.
+        identity: differs for different weights; measurements are stored under it.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Translator(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """A model that is here.
+    """A model on this machine.
 
     Attributes:
         name: as `open_translator` takes it.
         size: bytes of its weights.
-        fits: whether so much memory is free now.
+        fits: whether that much memory is free now.
     """
 
     name: str
@@ -58,14 +58,14 @@ class Found:
 
 
 def open_translator(name: str | Path = models.SMOLLM2, host: str | None = None) -> Translator:
-    """Open the model of that name, ready to be asked.
+    """Open the model of that name, ready to generate.
 
     Args:
         name: of the model, as the module's docstring lists them.
         host: Ollama's address on this machine; else OLLAMA_HOST, else the usual one.
 
     Raises:
-        NoModel: if it isn't here, doesn't fit into memory, or would run elsewhere.
+        NoModel: if it isn't on this machine, doesn't fit in memory, or would run elsewhere.
     """
     text = str(name)
     if text.startswith(OLLAMA):
@@ -127,7 +127,7 @@ class OnnxFolder:
         self._words = _Words(texts)
         try:
             self._model = OnnxModel(place)
-        except Exception as problem:  # ONNX Runtime's errors share no class
+        except Exception as problem:  # ONNX Runtime's errors have no common base class
             raise NoModel(
                 _(
                     "{name} isn't a language model that beyond.edge.export wrote ({problem})."
@@ -233,7 +233,7 @@ class OllamaModel:
 
     @classmethod
     def of_file(cls, file: Path, host: str | None = None) -> OllamaModel:
-        """Open a GGUF file, given to Ollama under a name of its own if it doesn't have it yet."""
+        """Open a GGUF file with Ollama, importing it under its own name if necessary."""
         with file.open("rb") as stream:
             name = f"beyond-{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
         if f"{name}:latest" not in (one.name for one in ollama.installed(host)):
@@ -246,7 +246,7 @@ class OllamaModel:
 
 
 def pieces(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterator[str]:
-    """Decode tokens to text, holding a letter back until all of its bytes are there."""
+    """Decode tokens to text, holding a character back until all of its bytes have arrived."""
     ids: list[int] = []
     shown = ""
     for token in tokens:
@@ -256,7 +256,7 @@ def pieces(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterato
             continue
         yield text[len(shown) :]
         shown = text
-    # Half a letter at the end is none: the answer was cut off there.
+    # An incomplete character at the end is dropped: the answer was truncated there.
     rest = decode(ids)[len(shown) :].rstrip("\ufffd") if ids else ""
     if rest:
         yield rest
@@ -273,7 +273,7 @@ def _check_memory(name: str, needed: int) -> None:
 
 
 def _identity(place: Path) -> str:
-    """Hash the names, sizes and times of a folder's files: other weights, another hash."""
+    """Hash the names, sizes and times of a folder's files, which differ for other weights."""
     seen = hashlib.sha256()
     for path in sorted(one for one in place.iterdir() if one.is_file()):
         facts = path.stat()

@@ -1,7 +1,7 @@
-"""A Llama's shapes and weights, as the graph needs them.
+"""Read a Llama's dimensions and weights, as the graph needs them.
 
-Two sources: a folder in transformers' format (fp32 numbers), and a GGUF file (the quantised
-blocks just as they lie in it). Names are transformers' own, e.g.
+Two sources: a folder in transformers' format (fp32 numbers), and a GGUF file (its quantized
+blocks, unchanged). Names are transformers' own, e.g.
 `model.layers.0.self_attn.q_proj.weight`, and a matrix has the shape (outputs, inputs).
 """
 
@@ -14,24 +14,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from beyond.locale import _
+from beyond.old_names import handed_on
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+__getattr__ = handed_on(__name__)
+
 BLOCK = 32
-"""Weights that share a scale, in GGUF's formats and in ours."""
+"""The number of weights that share a scale, in GGUF's formats and in ours."""
 
 
 class NotALlama(ValueError):
-    """The model isn't built as a Llama, so the graph would compute something else."""
+    """The model's architecture isn't a Llama's, so the graph would compute something else."""
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a Llama's config says about its graph."""
+class DecoderShape:
+    """The dimensions of a Llama, from its config."""
 
     layers: int
     hidden: int
@@ -47,7 +50,7 @@ class Shape:
     """Whether the head is the embedding table."""
 
     @classmethod
-    def of(cls, config: Any) -> Shape:
+    def of(cls, config: Any) -> DecoderShape:
         """Read the shape from a transformers config.
 
         Raises:
@@ -87,9 +90,9 @@ class Blocks:
     """A matrix in blocks of 32 along its rows: w = d · q + m.
 
     Attributes:
-        q: whole numbers from 0 to 2^bits − 1, uint8, shape (outputs, blocks, 32).
-        d: the steps, float32, shape (outputs, blocks).
-        m: the offsets, like d; None means that they are −2^(bits − 1) · d, as in Q8_0.
+        q: integers from 0 to 2^bits − 1, uint8, shape (outputs, blocks, 32).
+        d: the scales, float32, shape (outputs, blocks).
+        m: the minimums, like d; None means −2^(bits − 1) · d, as in Q8_0.
         bits: 4 or 8.
     """
 
@@ -109,7 +112,7 @@ class Blocks:
         return (self.d[..., None] * self.q + offset[..., None]).reshape(self.shape)
 
     def rows(self, order: np.ndarray) -> Blocks:
-        """Return the same matrix with its rows in another order."""
+        """Return the matrix with its rows reordered."""
         m = None if self.m is None else self.m[order]
         return Blocks(self.q[order], self.d[order], m, self.bits)
 
@@ -118,21 +121,21 @@ Matrix = np.ndarray | Blocks
 
 
 class Weights(Protocol):
-    """Where a graph gets its weights from."""
+    """A source of a graph's weights."""
 
-    shape: Shape
+    shape: DecoderShape
 
     def __getitem__(self, name: str) -> Matrix: ...
 
 
 class FromFolder:
-    """fp32 weights of a model in transformers' format; read when asked for, not before."""
+    """fp32 weights of a model in transformers' format; loaded lazily."""
 
     def __init__(self, folder: Path) -> None:
         from safetensors import safe_open
         from transformers import AutoConfig
 
-        self.shape = Shape.of(AutoConfig.from_pretrained(folder, local_files_only=True))
+        self.shape = DecoderShape.of(AutoConfig.from_pretrained(folder, local_files_only=True))
         self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             file = safe_open(path, framework="pt")
@@ -146,7 +149,7 @@ class FromModel:
     """fp32 weights of a transformers model in memory."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        self.shape = Shape.of(model.config)
+        self.shape = DecoderShape.of(model.config)
         self._state = model.state_dict()
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -167,14 +170,14 @@ _GGUF_NAMES = {
 
 
 class FromGGUF:
-    """The weights of a GGUF file: its Q4_1 and Q8_0 blocks as they are, the rest as float32.
+    """The weights of a GGUF file: its Q4_1 and Q8_0 blocks unchanged, the rest as float32.
 
     Args:
         file: the GGUF file.
-        shape: of the same model; a GGUF says it too, under other names.
+        shape: of the same model; a GGUF file states it too, under other names.
     """
 
-    def __init__(self, file: Path, shape: Shape) -> None:
+    def __init__(self, file: Path, shape: DecoderShape) -> None:
         from gguf import GGUFReader
 
         self.shape = shape
@@ -203,7 +206,7 @@ class FromGGUF:
 
 
 def gguf_name(name: str) -> str:
-    """Return what a GGUF calls the weight that transformers calls `name`."""
+    """Return the GGUF name of the weight that transformers calls `name`."""
     short = name.removeprefix("model.").removesuffix(".weight")
     if short in ("embed_tokens", "lm_head"):
         return "token_embd.weight" if short == "embed_tokens" else "output.weight"
@@ -219,8 +222,8 @@ def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:
     Args:
         matrix: float, shape (outputs, inputs).
         bits: 4 or 8.
-        offset: with it, the levels lie between a block's smallest and largest weight (as in
-            Q4_1); without, they lie around 0 (as in Q8_0), which saves storing the offset.
+        offset: if true, the levels lie between a block's smallest and largest weight (as in
+            Q4_1); otherwise they lie around 0 (as in Q8_0), which saves storing the minimum.
     """
     rows, columns = matrix.shape
     blocks = matrix.astype(np.float32).reshape(rows, columns // BLOCK, BLOCK)
@@ -231,7 +234,7 @@ def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:
         zero = m
     else:
         middle = 2 ** (bits - 1)
-        # The weight of largest magnitude takes the level at the end that has one more.
+        # The weight of largest magnitude gets the end of the range that has one more level.
         extreme = np.take_along_axis(
             blocks, np.abs(blocks).argmax(axis=-1, keepdims=True), axis=-1
         )[..., 0]
@@ -243,7 +246,7 @@ def to_blocks(matrix: np.ndarray, bits: int, *, offset: bool = False) -> Blocks:
 
 
 def _q4_1(data: np.ndarray) -> Blocks:
-    """Parse 20 bytes a block: scale and minimum as fp16, then 16 bytes, low halves first."""
+    """Parse 20 bytes per block: scale and minimum as fp16, then 16 bytes, low nibbles first."""
     raw = data.reshape(data.shape[0], -1, 20)
     d, m = (raw[..., i : i + 2].copy().view(np.float16)[..., 0] for i in (0, 2))
     nibbles = raw[..., 4:]
@@ -252,7 +255,7 @@ def _q4_1(data: np.ndarray) -> Blocks:
 
 
 def _q8_0(data: np.ndarray) -> Blocks:
-    """Parse 34 bytes a block: the scale as fp16, then 32 signed bytes."""
+    """Parse 34 bytes per block: the scale as fp16, then 32 signed bytes."""
     raw = data.reshape(data.shape[0], -1, 34)
     d = raw[..., :2].copy().view(np.float16)[..., 0].astype(np.float32)
     q = (raw[..., 2:].copy().view(np.int8).astype(np.int16) + 128).astype(np.uint8)
@@ -262,7 +265,7 @@ def _q8_0(data: np.ndarray) -> Blocks:
 def _halves(heads: int, size: int) -> np.ndarray:
     """Return the rows of a GGUF's query or key matrix in transformers' order.
 
-    GGUF keeps the two numbers that a rotary position turns side by side, transformers half a
-    head apart.
+    GGUF stores the two components that a rotary embedding rotates next to each other,
+    transformers half a head apart.
     """
     return np.arange(heads * size).reshape(heads, size // 2, 2).swapaxes(1, 2).ravel()

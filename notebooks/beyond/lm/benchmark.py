@@ -5,8 +5,8 @@
     python -m beyond.lm.benchmark llama FILE.gguf        (if llama-cpp-python is installed)
     python -m beyond.lm.benchmark genai FOLDER           (if onnxruntime-genai is installed)
 
-A new process, because memory that another model took earlier would be counted too, and because a
-process gives everything back when it ends. It prints one line of JSON.
+It uses a new process because memory allocated for an earlier model would be counted, too, and
+because a process frees all its memory when it ends. It prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WARM_UP = 4  # tokens generated before anything is timed
 ORDINARY_IDS = (100, 40_000)  # from, to: no special tokens, in any vocabulary used here
 
 Forward = Callable[[Sequence[int]], int]
-"""Appends tokens to the sequence so far, and returns the id of the likeliest next token."""
+"""Append tokens to the sequence so far and return the id of the most likely next token."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Engine:
     """A loaded model, ready to be timed."""
 
     start: Callable[[], Forward]
-    """Starts an empty sequence."""
+    """Start an empty sequence."""
     vocabulary: int
-    """How many token ids there are."""
+    """The number of token ids."""
     before_mb: float
     """Resident memory before the model was loaded, in 10^6 bytes."""
 
@@ -60,38 +60,38 @@ class BenchmarkResult:
     threads: int
     """Threads that the engine computed with."""
     before_mb: float
-    """Memory of Python and its libraries, before there was a model."""
+    """Memory of Python and its libraries, before the model was loaded."""
     resident_mb: float
     """Memory of the whole process after the last token."""
 
     @property
     def new_tokens(self) -> int:
-        """Tokens that were generated, the first one included."""
+        """The number of generated tokens, including the first one."""
         return 1 + len(self.step_seconds)
 
     @property
     def prefill_tokens_per_second(self) -> float:
-        """Prompt tokens a second during prefill."""
+        """Prompt tokens per second during prefill."""
         return self.prompt_tokens / self.first_token_seconds
 
     @property
     def seconds_per_token(self) -> float:
-        """Mean seconds of a decode step."""
+        """Mean seconds per decode step."""
         return mean(self.step_seconds)
 
     @property
     def decode_tokens_per_second(self) -> float:
-        """New tokens a second during decoding; the prompt isn't counted."""
+        """New tokens per second during decoding, not counting the prompt."""
         return 1 / self.seconds_per_token
 
     @property
     def p50_seconds(self) -> float:
-        """Seconds that half of the decode steps take at most."""
+        """Median seconds of a decode step."""
         return median(self.step_seconds)
 
     @property
     def p95_seconds(self) -> float:
-        """Seconds that 95% of the decode steps take at most: the pauses that a reader notices."""
+        """95th percentile of a decode step's seconds: the pauses that a reader notices."""
         return quantiles(self.step_seconds, n=20, method="inclusive")[-1]
 
     @property
@@ -112,7 +112,7 @@ def measure(
 ) -> BenchmarkResult:
     """Load a model in a new process, decode greedily, and measure both.
 
-    Takes about 10 seconds for SmolLM2 in PyTorch on two cores, half of it to start.
+    Takes about 10 seconds for SmolLM2 in PyTorch on two cores, half of it startup.
 
     Args:
         engine: "torch", "onnx", "llama" or "genai".
@@ -125,7 +125,7 @@ def measure(
         python: the interpreter, where an engine is installed in another environment.
 
     Raises:
-        NoModel: with the last line that the process wrote, if it fails.
+        NoModel: if the process fails; the message is the last line that it wrote.
     """
     options = ["--dtype", dtype, "--prompt-tokens", str(prompt_tokens)]
     options += ["--new-tokens", str(new_tokens)]
@@ -143,7 +143,7 @@ def measure_here(
     new_tokens: int = NEW_TOKENS,
     threads: int | None = None,
 ) -> BenchmarkResult:
-    """Measure in this process, whose memory includes whatever else it holds.
+    """Measure in this process, whose memory includes everything else in it.
 
     Args: as for `measure`.
     """
@@ -152,7 +152,10 @@ def measure_here(
     first_id, end = (min(bound, loaded.vocabulary) for bound in ORDINARY_IDS)
     ids = range(first_id, end) if first_id < end else range(end)
     prompt = random.Random(0).choices(ids, k=prompt_tokens)
-    for tokens in (WARM_UP, new_tokens):  # what the first pass prepares, the second one reuses
+    for tokens in (
+        WARM_UP,
+        new_tokens,
+    ):  # a warm-up pass: the second one reuses what the first one prepares
         forward = loaded.start()
         began = time.perf_counter()
         token = forward(prompt)

@@ -1,9 +1,9 @@
-"""How often a model picks the right label, with an interval, and what its prompts cost in tokens.
+"""Measure a model's classification accuracy, with an interval, and its prompts' length in tokens.
 
-A label is one token, so one pass over the prompt tells everything: which label the model holds
-most likely (`chosen`), and what it would have written first, labels or not (`written`). What
-all prompts begin with is read once and its keys and values are reused, which is how providers'
-prompt caches work too; the results are the same as without.
+A label is one token, so a single forward pass over the prompt gives both the label that the model
+considers most likely (`chosen`) and the token that it would generate first (`written`). The prefix
+that all prompts share is prefilled once and its KV cache is reused, as providers' prompt caches
+do; the results are the same as without it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 Z_95 = 1.959964
-"""Standard normal quantile of a two-sided 95 % interval."""
+"""Standard normal quantile of a two-sided 95% interval."""
 
 BATCH_TOKENS = 6_000
-"""Tokens, the shared beginning included, in one pass; bounds the memory for keys and values."""
+"""The most tokens in one pass, including the shared prefix; bounds the KV cache's memory."""
 
 
 def wilson(right: int, of: int, z: float = Z_95) -> tuple[float, float]:
-    """Compute the 95% interval for a share, from `right` of `of` tries: (low, high) in [0, 1].
+    """Compute the 95% interval for a proportion, `right` of `of`: (low, high) in [0, 1].
 
     Wilson's score interval: unlike right/of ± z·sqrt(…) it stays within [0, 1] and isn't empty
-    when all tries are right. It speaks about which items were drawn, not about seeds or prompts.
+    when all are right. It covers the sampling of the items, not the choice of seeds or prompts.
 
     Source: Wilson (1927), Journal of the American Statistical Association 22, p. 209.
 
@@ -41,7 +41,7 @@ def wilson(right: int, of: int, z: float = Z_95) -> tuple[float, float]:
         ValueError: unless 0 <= right <= of and of > 0.
     """
     if not 0 <= right <= of or of == 0:
-        raise ValueError(f"{right} of {of} is no share.")
+        raise ValueError(f"{right} of {of} is not a proportion.")
     share = right / of
     middle = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
@@ -55,14 +55,14 @@ class Scores:
     labels: tuple[str, ...]
     """The words to choose from."""
     log_probabilities: tuple[tuple[float, ...], ...]
-    """For each prompt the natural logarithm of each label's probability, in `labels`' order."""
+    """Each label's log-probability for each prompt, in the order of `labels`."""
     expected: tuple[str, ...]
     written: tuple[str, ...]
-    """The token that the model would write first, of its whole vocabulary."""
+    """The token of the whole vocabulary that the model would generate first."""
     prompt_tokens: tuple[int, ...]
-    """The whole prompt's length, the shared beginning included."""
+    """The full prompt's length, including the shared prefix."""
     seconds: float
-    """For all prompts, the shared beginning read once."""
+    """For all prompts, with the shared prefix prefilled once."""
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -78,22 +78,22 @@ class Scores:
 
     @property
     def right(self) -> int:
-        """How many are right."""
+        """The number of correct predictions."""
         return sum(self.hits)
 
     @property
     def accuracy(self) -> float:
-        """The share of prompts whose most likely label is the right one."""
+        """The fraction of prompts whose most likely label is the right one."""
         return self.right / len(self.expected)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy (Wilson)."""
+        """The 95% interval of the accuracy (Wilson)."""
         return wilson(self.right, len(self.expected))
 
     @property
     def obeyed(self) -> float:
-        """The share of prompts after which the model would write that label of its own accord."""
+        """The fraction of prompts for which the model would generate that label unconstrained."""
         agree = sum(w == c for w, c in zip(self.written, self.chosen, strict=True))
         return agree / len(self.expected)
 
@@ -103,11 +103,11 @@ class Scores:
         return statistics.fmean(self.prompt_tokens)
 
     def calibrated(self) -> Scores:
-        """Remove the model's bias towards some labels, without looking at right answers.
+        """Remove the model's bias towards some labels, without using the right answers.
 
-        From each label's log-probability its mean over all prompts is subtracted, so a label
-        is chosen where it is likelier than it usually is. This takes for granted that the labels
-        are about equally frequent among the prompts.
+        The mean over all prompts is subtracted from each label's log-probability, so a label is
+        chosen where it is more likely than on average. This assumes that the labels are about
+        equally frequent among the prompts.
 
         Source: batch calibration, Zhou et al. (2023), https://arxiv.org/abs/2309.17249
         """
@@ -119,7 +119,7 @@ class Scores:
         return replace(self, log_probabilities=rows)
 
     def among(self, keep: Sequence[bool]) -> Scores:
-        """Keep the scores of the prompts whose place in `keep` is true; `seconds` stays."""
+        """Select the prompts whose entry in `keep` is true; `seconds` is unchanged."""
 
         def some(values: tuple) -> tuple:
             return tuple(v for v, wanted in zip(values, keep, strict=True) if wanted)
@@ -155,11 +155,11 @@ def score(
     Args:
         model: any causal language model of transformers, with or without a `peft` adapter.
         tokenizer: the model's own.
-        prompts: each ends where the label is to be written, without a space ("… Team:").
+        prompts: each ends where the label follows, without a space ("… Team:").
         expected: the right label of each prompt.
         labels: the words to choose from; each must be a single token after a space.
-        beginning: what every prompt begins with; read once. Let it end at a line's end, so that
-            the text is cut into the same tokens with and without this shortcut.
+        beginning: the prefix of every prompt, prefilled once. End it with a line break, so that
+            the text is tokenized the same way with and without it.
 
     Raises:
         ValueError: if a label isn't one token, or a prompt is empty.
@@ -196,9 +196,9 @@ def score(
 def last_logits(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
 ) -> torch.Tensor:
-    """Compute the logits (prompts × vocabulary) of what follows each prompt.
+    """Compute the next-token logits of each prompt (prompts × vocabulary).
 
-    With gradients, if they are on: a training loop may call it.
+    Gradients are tracked if they are enabled, so a training loop may call it.
     """
     rows = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
     return _last_logits(model, rows, None, 0)
@@ -219,13 +219,13 @@ def seconds_per_call(
     prompts: Sequence[str],
     beginning: str = "",
 ) -> float:
-    """Measure the median seconds from a prompt to its label, one at a time, nothing reused.
+    """Measure the median seconds from a prompt to its label, one at a time, without a cache.
 
     Args:
         model: any causal language model of transformers.
         tokenizer: the model's own.
-        prompts: a few (5 are enough); one more pass beforehand isn't counted.
-        beginning: what every prompt begins with; read again each time.
+        prompts: a few (5 are enough); an extra warm-up pass isn't counted.
+        beginning: the prefix of every prompt, prefilled again each time.
     """
     import torch
 
@@ -250,7 +250,7 @@ def _only_token(tokenizer: PreTrainedTokenizerBase, label: str) -> int:
 
 
 def _batches(lengths: Sequence[int], shared: int) -> Iterator[list[int]]:
-    """Group prompts of similar length, together at most BATCH_TOKENS or a single prompt."""
+    """Group prompts of similar length, with at most BATCH_TOKENS in total or a single prompt."""
     rows: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         if rows and (len(rows) + 1) * (shared + lengths[i]) > BATCH_TOKENS:
@@ -262,7 +262,7 @@ def _batches(lengths: Sequence[int], shared: int) -> Iterator[list[int]]:
 
 
 def _read(model: PreTrainedModel, shared: list[int]) -> Cache:
-    """Prefill the shared beginning, and return its KV cache."""
+    """Prefill the shared prefix, and return its KV cache."""
     import torch
 
     ids = torch.tensor([shared], device=model.device)
@@ -274,8 +274,8 @@ def _last_logits(
 ) -> torch.Tensor:
     """Compute the logits (rows × vocabulary) after the last token of each row.
 
-    Rows are padded on the left, so that every last token stands in the last column; padding is
-    masked, and positions count on from the shared beginning as if there were none.
+    Rows are padded on the left, so that the last tokens are in the last column; padding is masked,
+    and positions continue from the shared prefix as if there were no padding.
     """
     import torch
 
@@ -289,7 +289,7 @@ def _last_logits(
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0) + shared
     past = None
     if known is not None:
-        past = copy.deepcopy(known)  # a pass appends to the cache it is given
+        past = copy.deepcopy(known)  # the forward pass appends to its cache
         past.batch_repeat_interleave(len(rows))
         mask = torch.cat([mask.new_ones(len(rows), shared), mask], dim=1)
     out = model(

@@ -1,6 +1,6 @@
-"""The small models that the lessons speak of: size, context, licence, languages, shape.
+"""Describe the small models in the lessons: size, context, license, languages, dimensions.
 
-All of it is in `families.json`, with a date and a source for each model.
+The data are in `families.json`, with a date and a source for each model.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from beyond.lm.model_size import FORMATS, Shape, weight_bytes
+from beyond.lm.model_size import FORMATS, TransformerShape, weight_bytes
 from beyond.locale import _
+from beyond.old_names import keep_old_attributes
 from beyond.ui.tables import Table
 
 _FILE = Path(__file__).parent / "families.json"
 
 
+@keep_old_attributes(f"{__name__}.Family")
 @dataclass(frozen=True)
 class Family:
     """A model as its publisher describes it."""
@@ -25,20 +27,20 @@ class Family:
     released: str
     """Year and month."""
     parameters: float
-    """As the publisher gives them, rounded; `shape.parameters()` is the exact count."""
+    """As stated by the publisher, rounded; `shape.parameters()` is the exact count."""
     context: int
     """Tokens."""
-    licence: str
+    license: str
     free: bool
-    """Whether the licence is an open-source one: any use, no conditions on who."""
+    """Whether the license is an open-source one, which allows anyone any use."""
     tokenizer: str
     languages: tuple[str, ...]
-    """ISO 639-1 codes, as the publisher lists them."""
-    shape: Shape
+    """ISO 639-1 codes, as listed by the publisher."""
+    shape: TransformerShape
     source: str
     remark: str = ""
     challenge: bool = False
-    """Whether it belongs to the catalogue of the challenge, autumn 2024."""
+    """Whether it is in the challenge's catalog of fall 2024."""
 
 
 @cache
@@ -47,9 +49,9 @@ def families() -> tuple[Family, ...]:
     found = []
     for entry in _read()["models"]:
         fields = dict(entry)
-        fields["shape"] = Shape(**fields["shape"])
+        fields["shape"] = TransformerShape(**fields["shape"])
         fields["languages"] = tuple(fields["languages"])
-        # another name in the file: a challenge asks for a tokenizer by this one
+        # renamed in the file, because a challenge asks for the tokenizer under its name
         fields["tokenizer"] = fields.pop("text_cut_by")
         found.append(Family(**fields))
     return tuple(sorted(found, key=lambda family: family.parameters))
@@ -69,7 +71,7 @@ def family(name: str) -> Family:
 
 
 def as_of() -> str:
-    """Return the day on which the data were taken from their sources."""
+    """Return the date on which the data were retrieved."""
     return _read()["as_of"]
 
 
@@ -87,7 +89,7 @@ def table() -> Table:
                 each.released,
                 size,
                 f"{each.context // 1024}k",
-                each.licence,
+                each.license,
                 _("{count}, Korean").format(count=len(each.languages))
                 if "ko" in each.languages
                 else str(len(each.languages)),
@@ -100,7 +102,7 @@ def table() -> Table:
         _("released"),
         _("parameters"),
         _("context"),
-        _("licence"),
+        _("license"),
         _("languages"),
         _("GB, bf16"),
         _("GB, int4"),

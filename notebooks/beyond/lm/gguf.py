@@ -1,7 +1,7 @@
-"""What a GGUF file says about itself, read in a tenth of a second and without its weights.
+"""Read a GGUF file's metadata in a tenth of a second, without its weights.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The package `gguf` reads the
-same, but makes an array of every string, which takes seconds for a vocabulary of 49,152.
+same, but converts every string to an array, which takes seconds for a vocabulary of 49,152.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ _NUMBERS = {
     12: "d",
 }
 _STRING, _ARRAY = 8, 9
-_LONGEST = 1 << 26  # bytes or values; more than any header has, and a broken file claims anything
+_LONGEST = (
+    1 << 26
+)  # bytes or values, more than any valid header has; a broken file may claim any number
 
 
 def read_header(file: Path) -> dict[str, Any]:
-    """Read the metadata of a GGUF file: numbers, texts, and lists of them, by name.
+    """Read the metadata of a GGUF file: numbers, strings, and lists of them, by key.
 
     Raises:
         ValueError: if the file isn't GGUF, or ends too early.

@@ -1,4 +1,4 @@
-"""What the machine under a notebook can do, measured rather than looked up. No network."""
+"""Measure what this machine can do, offline, instead of looking it up."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from beyond.ui.tables import Table
 PACKAGES = ("torch", "transformers", "onnxruntime", "jupyterlab", "nbgrader")
 
 MATRIX = 1024
-"""Rows and columns of the matrices that are multiplied: they fit the cache of most CPUs."""
+"""Rows and columns of the multiplied matrices, which fit in the cache of most CPUs."""
 
 STREAM_BYTES = 256 * 2**20
-"""Bytes that are read to measure memory: more than any laptop's cache holds."""
+"""Bytes read to measure memory bandwidth: more than any laptop's cache."""
 
 REFERENCE_GFLOPS = 150.0
 """What `measure` printed, rounded, on the two x86-64 cores where the lessons' times were taken."""
@@ -41,10 +41,10 @@ class Machine:
         cores: processor cores this process may use (hardware threads count).
         threads: threads that PyTorch computes with.
         memory_gb: memory, in 10^9 bytes; a container's limit if that is less.
-        free_memory_gb: what of it is free now.
-        free_disk_gb: free on the disk of the current folder.
-        gflops: multiplying float32 matrices, in 10^9 operations a second.
-        read_gb_s: reading memory in a row, in 10^9 bytes a second.
+        free_memory_gb: how much of it is free now.
+        free_disk_gb: free space on the disk of the current folder.
+        gflops: float32 matrix multiplication, in 10^9 operations per second.
+        read_gb_s: sequential memory reads, in 10^9 bytes per second.
         packages: versions by name; an empty string for one that isn't installed.
     """
 
@@ -74,17 +74,17 @@ class Machine:
         return Table(_("This machine, now"), (_("What"), _("How much")), rows)
 
     def tokens_per_second_at_most(self, parameters: float, bytes_each: float) -> float:
-        """Bound how fast a model can decode here, one text at a time.
+        """Compute an upper bound on decode throughput here, for a batch of one.
 
-        Each new token reads every weight once, so memory can't be outrun; everything else only
-        makes it slower.
+        Each new token reads every weight once, so memory bandwidth is the bound; everything
+        else only makes decoding slower.
 
         Args:
-            parameters: how many the model has, all of them read for each token.
-            bytes_each: bytes a parameter takes: 4 in fp32, 2 in bf16, about 0.6 in 4 bits.
+            parameters: the number of parameters, all of which are read for each token.
+            bytes_each: bytes per parameter: 4 in fp32, 2 in bf16, about 0.6 in 4 bits.
 
         Returns:
-            Tokens a second.
+            Tokens per second.
 
         Raises:
             ValueError: if one of them is not positive.
@@ -94,7 +94,7 @@ class Machine:
         return self.read_gb_s * 1e9 / (parameters * bytes_each)
 
     def advice(self) -> list[str]:
-        """Say what to expect of the lessons here, in sentences; at least one."""
+        """Return one or more sentences about what to expect of the lessons here."""
         sentences = [self._pace()]
         if self.cores < 2:
             sentences.append(
@@ -124,7 +124,7 @@ class Machine:
         return sentences
 
     def _pace(self) -> str:
-        """Say how the times that lessons state translate to this machine."""
+        """Describe how the times stated in lessons translate to this machine."""
         ratio = REFERENCE_GFLOPS / self.gflops
         if 1 / 1.5 <= ratio <= 1.5:
             return _("About as fast as the machine on which the lessons' times were taken.")
@@ -151,7 +151,7 @@ def measure() -> Machine:
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.rand(MATRIX, MATRIX, generator=generator) for _i in range(2))
     product = _shortest(lambda: left @ right, repeats=9)
-    size = min(STREAM_BYTES, int(free) // 4)  # on a crowded machine measure with less
+    size = min(STREAM_BYTES, int(free) // 4)  # use less where memory is scarce
     stream = torch.ones(max(size, 2**20) // 4)
     reading = _shortest(lambda: stream.sum(), repeats=5)
     return Machine(
@@ -176,7 +176,7 @@ def free_memory() -> int:
 
 
 def _shortest(work: Callable[[], object], repeats: int) -> float:
-    """Time several runs and return the shortest, in seconds: the others were interrupted."""
+    """Return the shortest of several runs, in seconds, since others may be interrupted."""
     best = float("inf")
     for _i in range(repeats):
         began = time.perf_counter()

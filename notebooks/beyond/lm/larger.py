@@ -1,6 +1,6 @@
-"""A larger model, where this machine has one: through a local Ollama, or on a GPU.
+"""Use a larger model where this machine has one: through a local Ollama, or on a GPU.
 
-Nothing is downloaded. `find_larger_models` says what is here; `ask` sends a prompt to a model that
+Nothing is downloaded. `find_larger_models` lists the available ones; `ask` prompts one that
 Ollama already has; a model in a folder (or, if you ask for it, from a hub) is loaded with
 `beyond.lm.models.load` and moved to the GPU with `on_device`.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LargerModels:
-    """What this machine has."""
+    """The larger models and the GPU of this machine."""
 
     ollama: tuple[str, ...]
-    """The models that a running Ollama has and that write text, by name; empty if none runs."""
+    """Names of the models in a running Ollama that generate text; empty if none runs."""
     gpu: str
-    """The graphics card's name, empty if PyTorch sees none."""
+    """The GPU's name, empty if PyTorch finds none."""
 
     def __str__(self) -> str:
         if self.ollama:
@@ -61,7 +61,7 @@ def ask(prompt: str, model: str, new_tokens: int = 64) -> str:
 def on_device(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """Move the model to the GPU if there is one, and return a function from ids to logits.
 
-    Ids and logits stay on the processor, so `beyond.lm.perplexity` takes it like any other model.
+    Ids and logits stay on the CPU, so `beyond.lm.perplexity` takes it like any other model.
     """
     device = _device()
     model = model.to(device)

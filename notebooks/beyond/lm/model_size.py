@@ -1,6 +1,6 @@
-"""From a transformer's shape to its parameters, and to the memory that it needs.
+"""Compute a transformer's parameter count and memory from its dimensions.
 
-The shape is what a published config.json says. All models of the lessons are of one kind: an
+The dimensions are those in a published config.json. All models in the lessons are of one kind: an
 embedding, layers of attention (with fewer key and value heads than query heads) and of a gated
 feed-forward network or several of them as experts, and an output head.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FORMATS = {"fp32": 32.0, "bf16": 16.0, "int8": 8.5, "int4": 5.0}
-"""Bits that a weight takes. int8 is GGUF's Q8_0 (a scale of 16 bits for 32 weights), int4 its
+"""Bits per weight. int8 is GGUF's Q8_0 (a scale of 16 bits for 32 weights), int4 its
 Q4_1 (a scale and a minimum, 32 bits for 32 weights)."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The sizes of a decoder-only transformer, in numbers of things."""
+class TransformerShape:
+    """The dimensions of a decoder-only transformer."""
 
     layers: int
     hidden: int
@@ -27,10 +27,10 @@ class Shape:
     head_dim: int
     vocabulary: int
     tied: bool = False
-    """Whether the output head is the embedding, used a second time."""
+    """Whether the output head shares the embedding's weights."""
     experts: int = 1
     active_experts: int = 1
-    """Experts that a token goes through."""
+    """Experts per token."""
     attention_bias: bool = False
     norm_bias: bool = False
     head_bias: bool = False
@@ -40,14 +40,14 @@ class Shape:
         return self._count(self.experts)
 
     def active_parameters(self) -> int:
-        """Count the parameters one token goes through: with experts, only the chosen ones.
+        """Count the active parameters of a token: with experts, only the selected ones.
 
-        The embedding is counted whole, as publishers do, though a token reads one row of it.
+        The whole embedding is counted, as publishers do, although a token reads one row of it.
         """
         return self._count(self.active_experts)
 
     def cache_bytes(self, tokens: int, bits: float = 16) -> float:
-        """Return the KV cache's bytes after `tokens` tokens.
+        """Return the size of the KV cache after `tokens` tokens, in bytes.
 
         A key and a value per layer and KV head.
         """

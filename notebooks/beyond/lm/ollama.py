@@ -1,8 +1,8 @@
-"""Models in an Ollama that runs on this machine. Detected, never assumed, and nothing is fetched.
+"""Use models in an Ollama that runs on this machine; nothing is downloaded.
 
-Ollama is a program of its own that keeps models as GGUF files and runs them with llama.cpp behind
-an HTTP interface. This module talks to it through its own client, the package `ollama`, and only
-to one on this machine, so that no text leaves it.
+Ollama is a separate program that stores models as GGUF files and runs them with llama.cpp behind
+an HTTP interface. This module uses its official client, the package `ollama`, and only
+connects to this machine, so that no text leaves it.
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
@@ -25,13 +25,13 @@ from beyond.old_names import keep_old_arguments, keep_old_attributes
 
 HOST = "http://127.0.0.1:11434"
 CLOUD = ("-cloud", ":cloud")
-"""How Ollama ends the names of models that run on its own servers."""
+"""The suffix of names of models that run on Ollama's servers."""
 
 _ANSWERS_IN = 2.0  # seconds to find out whether it runs here
 _WRITES_IN = 300.0  # seconds for a token; the first one waits until the model is loaded
 
 Message = dict[str, str]
-"""A part of a conversation: "role" and "content"."""
+"""A message of a conversation: "role" and "content"."""
 
 
 class NoOllama(NoModel):
@@ -40,7 +40,7 @@ class NoOllama(NoModel):
 
 @dataclass(frozen=True)
 class Installed:
-    """A model that Ollama has on this machine."""
+    """A model in this machine's Ollama."""
 
     name: str
     digest: str
@@ -51,17 +51,17 @@ class Installed:
 @keep_old_attributes("beyond.lm.ollama.GenerationStats")
 @dataclass(frozen=True)
 class GenerationStats:
-    """What Ollama says about an answer when it has ended."""
+    """Ollama's statistics of a finished answer."""
 
     prompt_tokens: int
     new_tokens: int
     first_token_seconds: float
-    """Seconds to prefill the prompt, and to load the model where it wasn't loaded yet."""
+    """Seconds to prefill the prompt, including loading the model if necessary."""
     decode_tokens_per_second: float
 
 
 def local_address(host: str | None = None) -> str:
-    """Return Ollama's address, if it is on this machine.
+    """Return Ollama's address, which must be on this machine.
 
     An address is read as Ollama's own client reads it, defaults included:
     https://github.com/ollama/ollama/blob/main/envconfig/config.go
@@ -86,7 +86,7 @@ def local_address(host: str | None = None) -> str:
                 host=given
             )
         )
-    # A server listens on 0.0.0.0 for everybody, but nobody can be reached there.
+    # 0.0.0.0 and :: are addresses to listen on, not to connect to.
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     name = f"[{name}]" if ":" in name else name
     path = path.strip("/")
@@ -156,7 +156,7 @@ def stream(
     Args:
         asked: what the user says, or a conversation; Ollama puts it into the model's template.
         model: a name that `models` lists.
-        tokens: the most that are written.
+        tokens: the most tokens to generate.
         host: Ollama's address on this machine.
         on_end: called with Ollama's own figures when the answer has ended.
 
@@ -181,14 +181,14 @@ def _writes(model: ollama.ListResponse.Model) -> bool:
 
 
 def _client(host: str | None, seconds: float) -> ollama.Client:
-    # No proxy and no redirect: what goes to this machine must not reach another one.
+    # No proxy, no redirect: requests to this machine must not pass through another one.
     address = local_address(host)
     return ollama.Client(address, timeout=seconds, trust_env=False, follow_redirects=False)
 
 
 @contextmanager
 def _one_sentence(host: str | None) -> Iterator[None]:
-    """Turn whatever goes wrong with an Ollama into a `NoOllama` of one sentence."""
+    """Turn any error of Ollama into a `NoOllama` of one sentence."""
     try:
         yield
     except ollama.ResponseError as problem:
@@ -206,7 +206,7 @@ def _one_sentence(host: str | None) -> Iterator[None]:
 
 
 def _stats(part: ollama.ChatResponse) -> GenerationStats:
-    second = 1e9  # Ollama counts nanoseconds
+    second = 1e9  # Ollama reports nanoseconds
     written, writing = part.eval_count or 0, (part.eval_duration or 0) / second
     return GenerationStats(
         prompt_tokens=part.prompt_eval_count or 0,

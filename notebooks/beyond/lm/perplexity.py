@@ -1,10 +1,10 @@
-"""How good a language model is, in two numbers that need no generated text.
+"""Evaluate a language model without generating text: perplexity and multiple-choice accuracy.
 
-Perplexity: how surprised the model is by a text that people wrote. Accuracy on choices: how often
-it finds the right answer likelier than the wrong ones. Both need nothing but the model's
-probabilities, so the same numbers can be taken of any form of a model (another dtype, rounded
-weights, an ONNX file): a model here is anything that takes token ids of shape (batch, length) and
-returns logits of shape (batch, length, vocabulary), or an object that has them as `.logits`.
+Perplexity is the exponential of the mean negative log-likelihood of human-written text. Accuracy
+is how often the model ranks the right choice first. Both need only the model's probabilities, so
+any variant of a model can be compared (another dtype, quantized weights, an ONNX file): a model
+here is any callable that takes token ids of shape (batch, length) and returns logits of shape
+(batch, length, vocabulary), or an object that has them as `.logits`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _DATA = Path(__file__).parent
 
 WINDOW = 512
-"""Tokens that are read at a time."""
+"""Tokens per forward pass."""
 
 
 def prose() -> str:
-    """Return English prose of ten kinds, about 2,500 tokens, written for this course (CC BY 4.0).
+    """Return English prose in ten genres, about 2,500 tokens, written for this course (CC BY 4.0).
 
-    No model that is older than the course has met it in training, as it may have met a classic.
+    Unlike a classic text, it can't be in the training data of models older than the course.
     """
     parts = json.loads((_DATA / "prose.json").read_text("utf-8"))["parts"]
     return "\n\n".join(part["text"] for part in parts)
@@ -47,17 +47,17 @@ def perplexity(
 ) -> float:
     """Compute exp of the mean of −log p(token | the tokens before it in its window).
 
-    A model that guesses evenly among n tokens at each step has a perplexity of n; 1 is the least.
-    Perplexities may only be compared between models with the same tokenizer, on the same text,
-    with the same window.
+    A model that gives n tokens the same probability at each step has a perplexity of n; the
+    minimum is 1. Compare perplexities only between models with the same tokenizer, on the same
+    text, with the same window.
 
     Args:
         model: takes ids (batch, length), gives logits (batch, length, vocabulary) or `.logits`.
         tokenizer: the model's own.
-        text: what is read, at least 2 tokens.
-        window: the text is cut into pieces of so many tokens; a token sees only its own piece,
-            and the first of a piece isn't predicted.
-        limit: read only so many tokens of the text.
+        text: the text to score, at least 2 tokens.
+        window: the text is split into windows of this many tokens; a token sees only its own
+            window, and the first of a window isn't predicted.
+        limit: the most tokens of the text to score.
 
     Raises:
         ValueError: if there is no token to predict.
@@ -87,9 +87,8 @@ def log_likelihoods(
 ) -> list[float]:
     """Compute log p(continuation | beginning) for each (beginning, continuation), in nats.
 
-    The two are tokenised apart, so a continuation should start with its space. Pairs of similar
-    length go through the model together; padding stands behind a text, where a model that reads
-    from left to right doesn't see it.
+    The two are tokenized separately, so a continuation should start with its space. Pairs of
+    similar length are batched; padding is on the right, where a causal model doesn't see it.
     """
     import torch
 
@@ -141,7 +140,7 @@ def questions_by_difficulty() -> list[ChoiceQuestion]:
 
 
 def level_name(level: str) -> str:
-    """Return the name of a level for a reader."""
+    """Return the display name of a level."""
     return {
         "everyday knowledge": _("everyday knowledge"),
         "specialist knowledge": _("specialist knowledge"),
@@ -156,10 +155,10 @@ def choose(
     questions: Sequence[ChoiceQuestion],
     template: str = "Question: {question}\nAnswer:",
 ) -> list[int]:
-    """Return for each question the index of the choice that the model finds likeliest.
+    """Return for each question the index of the choice that the model finds most likely.
 
-    The log-likelihood is divided by the choice's length in bytes: otherwise a short answer would
-    win for being short. (The measure `acc_norm` of EleutherAI's lm-evaluation-harness.)
+    The log-likelihood is divided by the choice's length in bytes: otherwise short answers
+    would be favored. (The measure `acc_norm` of EleutherAI's lm-evaluation-harness.)
     """
     pairs = [
         (template.format(question=q.question), f" {choice}")
@@ -183,7 +182,7 @@ def _negative_log_likelihoods(
     answer = model(ids)
     logits = getattr(answer, "logits", answer)
     negative_log_likelihood = [
-        # a row at a time, and in rows of the vocabulary: several times as fast as all at once
+        # one row of the vocabulary at a time, which is several times as fast as all at once
         torch.nn.functional.cross_entropy(row[:-1].float(), after[1:], reduction="none")
         for row, after in zip(logits, ids, strict=True)
     ]

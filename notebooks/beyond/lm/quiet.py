@@ -1,4 +1,4 @@
-"""transformers without the notes and bars that say nothing to a learner."""
+"""Silence transformers' notes and progress bars, which don't help a learner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Switch transformers' notes and progress bars off, and back to what they were."""
+    """Disable transformers' notes and progress bars inside a `with` block."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,15 +1,15 @@
 """Count tokens with real tokenizers, offline.
 
-Two are Mistral's, and their files come with the package `mistral-common`:
+Two are Mistral's, whose files are in the package `mistral-common`:
 
 - "tekken": based on tiktoken, a vocabulary of 131,072, the tokenizer of Mistral NeMo;
 - "sentencepiece": the older one, version 3, a vocabulary of 32,768.
 
-The third is the one of the course's own model, from `beyond.lm.models`:
+The third is that of the course's own model, from `beyond.lm.models`:
 
 - "smollm2": byte-level BPE, a vocabulary of 49,152.
 
-Other models cut text otherwise, so a count here is exact for models with these tokenizers and an
+Other models tokenize differently, so a count is exact for models with these tokenizers and an
 estimate for all others.
 """
 
@@ -25,11 +25,11 @@ FILES = {
 """Mistral's tokenizers, and the file of each in mistral-common's data folder."""
 
 NAMES = {"tekken": "Tekken", "sentencepiece": "SentencePiece", "smollm2": "SmolLM2"}
-"""All tokenizers, and the name of each for a reader."""
+"""All tokenizers, and their display names."""
 
 
 def encode(text: str, tokenizer: str = "tekken") -> list[int]:
-    """Return the token ids of `text` alone, without marks for its beginning or end.
+    """Return the token ids of `text`, without special tokens.
 
     Raises:
         ValueError: if there is no such tokenizer.
@@ -57,8 +57,8 @@ def decode(ids: list[int], tokenizer: str = "tekken") -> str:
 def pieces(text: str, tokenizer: str = "tekken") -> list[str]:
     """Return the tokens of `text` in a readable form, a space shown as "␣".
 
-    A token may be a part of a letter: a Hangul syllable is three bytes in UTF-8, and a
-    tokenizer that has no token for it spells the bytes out. Such a token is shown as its
+    A token may be part of a character: a Hangul syllable is three bytes in UTF-8, and a
+    tokenizer without a token for it splits it into bytes. Such a token is shown as its
     bytes, "<EB 8A>".
     """
     loaded = _load(tokenizer)
@@ -80,14 +80,14 @@ def _readable(piece: bytes) -> str:
 
 
 def _bytes_of(piece: str) -> bytes:
-    """Return the bytes behind a token of byte-level BPE, which writes each byte as a letter."""
+    """Return the bytes behind a token of byte-level BPE, which writes each byte as a character."""
     letters = _letters()
     return bytes(letters[letter] for letter in piece)
 
 
 @cache
 def _letters() -> dict[str, int]:
-    """Return GPT-2's table: printable bytes are themselves, the others letters from U+0100."""
+    """Return GPT-2's table: bytes that print map to themselves, others to U+0100 and up."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     table = {chr(byte): byte for byte in printable}

@@ -1,12 +1,12 @@
-"""The language that the course speaks: widgets, plot labels, check messages, feedback.
+"""Translate the course's texts: widgets, plot labels, check messages, feedback.
 
 Notebooks call `set_language` once, in their first code cell. Library modules and notebooks
-wrap every text that a reader may see in `_("…")`, with a literal string, so that the texts
-can be extracted. `_` looks the language up each time it is called; a text without a
-translation stays English. The functions are the grader's: one call switches both.
+wrap every text that a reader may see in `_("…")`, with a literal string, so that it can be
+extracted. `_` looks the language up at each call; a text without a translation stays English.
+The functions are the grader's, so one call switches both.
 
-A program started from a shell, or by a lesson, begins in the language that the environment
-variable AUTOGRADER_LANGUAGE names, if the course has it; BEYOND_LANGUAGE is its older name.
+A program started from a shell, or by a lesson, uses the language in the environment
+variable AUTOGRADER_LANGUAGE, if the course has it; BEYOND_LANGUAGE is its older name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A language model small enough to train in a lesson: it reads bytes, and writes the next one.
+"""Train a byte-level language model that is small enough for a lesson.
 
-No tokenizer: its vocabulary is the 256 bytes, so Korean, English and Python code need nothing of
-their own. Its feed-forward layers are dense or mixtures of experts; everything else is the same,
-which is what makes the comparison of lesson 4 fair.
+It needs no tokenizer: its vocabulary is the 256 bytes, so Korean, English and Python code are
+treated alike. Its feed-forward layers are dense or mixtures of experts; everything else is the
+same, which makes the comparison in lesson 4 fair.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from torch import Tensor, nn
 from beyond.moe.layer import MoELayer, Routing, balance_loss, load, top_k
 
 FOLDER = Path(__file__).parent / "bytes"
-"""The texts; its README says where they come from and under which licences."""
+"""The texts; its README says where they come from and under which licenses."""
 
 LANGUAGES = ("korean", "english", "python")
 
 CURVES = Path(__file__).parent / "training_curves.json"
-"""Trainings done before, by `benchmarks/moe_training.py`."""
+"""Curves of earlier training runs, written by `tools/make_training_curves.py`."""
 
 WINDOWS = 33
-"""Windows of text in a training step: 11 for each language."""
+"""Windows of text per training step: 11 for each language."""
 
 BLOCK = 1024
 """Every tenth block of this many bytes is held out for validation."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a model is made of.
+class ByteLMShape:
+    """The dimensions of a model.
 
     With one expert the feed-forward layer is dense, and `hidden` is its width.
     """
@@ -67,17 +67,18 @@ class Shape:
             4 * self.dim**2
             + self.k * 3 * self.dim * self.hidden
             + (self.experts * self.dim if self.experts > 1 else 0)
-            + self.context * self.dim  # scores and their sum, half of the context on average
+            + self.context
+            * self.dim  # attention scores and weighted sum, over half of the context on average
         )
         return 3 * 2.0 * (matrices + self.vocabulary * self.dim)
 
 
 SHAPES = {
-    "dense, same active": Shape(hidden=256),
-    "dense, same total": Shape(hidden=1024),
-    "mixture": Shape(hidden=128, experts=8, k=2),
+    "dense, same active": ByteLMShape(hidden=256),
+    "dense, same total": ByteLMShape(hidden=1024),
+    "mixture": ByteLMShape(hidden=128, experts=8, k=2),
 }
-"""The three that lesson 4 compares: 256 = 2 × 128 and 1,024 = 8 × 128."""
+"""The three models that lesson 4 compares: 256 = 2 × 128 and 1,024 = 8 × 128."""
 
 
 class Dense(nn.Module):
@@ -89,15 +90,15 @@ class Dense(nn.Module):
         self.down = nn.Parameter(torch.randn(dim, hidden) * hidden**-0.5)
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """Return the output, and None in place of a routing."""
+        """Return the output, and None because nothing is routed."""
         gate, up = F.linear(x, self.gate_up).chunk(2, dim=-1)
         return F.linear(F.silu(gate) * up, self.down), None
 
 
 class Block(nn.Module):
-    """Attention, then the feed-forward layer, each added to what came in."""
+    """Attention, then the feed-forward layer, each with a residual connection."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ByteLMShape) -> None:
         super().__init__()
         self.heads = shape.heads
         self.norm_attention, self.norm_feed = nn.RMSNorm(shape.dim), nn.RMSNorm(shape.dim)
@@ -109,7 +110,7 @@ class Block(nn.Module):
             self.feed = Dense(shape.dim, shape.hidden)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing | None]:
-        """Return the block's output, and how a mixture routed."""
+        """Return the block's output, and the routing of a mixture."""
         batch, length, dim = x.shape
         split = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1)
         q, k, v = split.permute(2, 0, 3, 1, 4)
@@ -122,7 +123,7 @@ class Block(nn.Module):
 class ByteLM(nn.Module):
     """The model; `seed` sets its random weights."""
 
-    def __init__(self, shape: Shape, seed: int = 0) -> None:
+    def __init__(self, shape: ByteLMShape, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
         self.shape = shape
@@ -146,7 +147,7 @@ class ByteLM(nn.Module):
 
 @cache
 def texts() -> dict[str, tuple[Tensor, Tensor]]:
-    """Return for each language its bytes: those to train on, and those held out."""
+    """Return each language's training bytes and held-out bytes."""
     split = {}
     for language in LANGUAGES:
         raw = (FOLDER / f"{language}.txt").read_bytes()
@@ -162,12 +163,12 @@ def texts() -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def windows(part: Tensor, context: int) -> tuple[Tensor, Tensor]:
-    """Cut held-out bytes into windows [n, context], each with the bytes that follow."""
+    """Split held-out bytes into windows [n, context], each with the bytes that follow."""
     n = (len(part) - 1) // context
     return part[: n * context].view(n, context), part[1 : n * context + 1].view(n, context)
 
 
-def batch(shape: Shape, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def batch(shape: ByteLMShape, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Sample windows at random places, the languages in turn, with the bytes that follow."""
     rows = []
     for i in range(WINDOWS):
@@ -180,13 +181,13 @@ def batch(shape: Shape, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class Report:
-    """How a training stands: losses in nats a byte on held-out text, by language.
+    """The state of a training run: held-out losses in nats per byte, by language.
 
     Attributes:
         step: steps done.
         seconds: processor time of this process so far, summed over its threads.
         losses: held-out loss of each language.
-        loads: the share of the assignments each expert got, [layer][language][expert].
+        loads: the fraction of the assignments that each expert got, [layer][language][expert].
     """
 
     step: int
@@ -214,22 +215,22 @@ def evaluate(model: ByteLM, step: int = 0, seconds: float = 0.0) -> Report:
 
 
 def train(
-    shape: Shape,
+    shape: ByteLMShape,
     steps: int,
     seed: int = 0,
     balance: float = 0.01,
     rate: float = 3e-3,
     every: int = 25,
 ) -> Iterator[tuple[ByteLM, Report]]:
-    """Train a model; yields it with a report before the first step and after each `every` steps.
+    """Train a model; yield it with a report before the first step and every `every` steps.
 
     Args:
         shape: the model's.
-        steps: how many steps to take.
+        steps: the number of training steps.
         seed: for the weights and for the order of the texts, which is the same for all shapes.
         balance: weight of the load-balancing loss, the mean over layers; 0 for none.
-        rate: AdamW's learning rate, after 50 steps of warming up; it does not fall, so a short
-            training is the beginning of a long one.
+        rate: AdamW's learning rate, after 50 steps of warm-up; it doesn't decay, so a short
+            run equals the beginning of a long one.
         every: steps between two reports.
     """
     model = ByteLM(shape, seed)
@@ -259,7 +260,7 @@ def train(
 
 @dataclass(frozen=True)
 class Curve:
-    """One training that was done before.
+    """The curve of an earlier training run.
 
     Attributes:
         name: which of `SHAPES`; "mixture, no balance" was trained without the balance loss.
@@ -270,7 +271,7 @@ class Curve:
 
     name: str
     seed: int
-    shape: Shape
+    shape: ByteLMShape
     reports: tuple[Report, ...]
 
     def flops(self) -> list[float]:
@@ -286,7 +287,7 @@ def curves() -> list[Curve]:
         Curve(
             run["name"],
             run["seed"],
-            Shape(**run["shape"]),
+            ByteLMShape(**run["shape"]),
             tuple(Report(**report) for report in run["reports"]),
         )
         for run in runs
@@ -300,14 +301,14 @@ def route(
 
     Args:
         model: a mixture.
-        text: at least two bytes; what goes beyond the model's context is left out.
+        text: at least two bytes; text beyond the model's context is truncated.
         k: experts for each byte; the model's own k if None.
-        temperature: the router's scores are divided by it; above 1 the weights come closer to
-            each other, below 1 the first choice gets more. The choice itself doesn't change in
-            the first layer; in later ones it may, because their input does.
+        temperature: the router's logits are divided by it; above 1 the weights become more
+            equal, below 1 the first choice gets more. The selected experts stay the same in
+            the first layer; in later ones they may change, because the input does.
 
     Returns:
-        The routings, and nats a byte.
+        The routings, and the loss in nats per byte.
     """
     raw = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).long()
     raw = raw[: model.shape.context]

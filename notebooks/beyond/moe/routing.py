@@ -1,6 +1,6 @@
-"""Who goes where, drawn: coloured text, heat maps, loads over a training, and a widget.
+"""Show which tokens go to which expert: colored text, heat maps, loads over training, a widget.
 
-Everything here shows what `layer` and `byte_lm` computed; nothing is computed anew.
+This module only displays what `layer` and `byte_lm` computed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
-# Light enough for black letters; numbers stand beside them wherever they appear.
+# Light enough for black text; wherever they appear, numbers do, too.
 COLORS = (
     "#F2A3A3",
     "#F8CF95",
@@ -34,12 +34,12 @@ COLORS = (
 
 
 def byte_names(text: str, n: int, short: bool = False) -> list[str]:
-    """Name each of the first n bytes: the letter; for a letter's later bytes "한·2", "한·3".
+    """Name each of the first n bytes: the character; for its later bytes "한·2", "한·3".
 
     Args:
         text: whose UTF-8 bytes are named.
         n: how many bytes.
-        short: leave the letter out of the later bytes' names, for a narrow axis.
+        short: omit the character in the names of later bytes, for a narrow axis.
     """
     names: list[str] = []
     for letter in text:
@@ -51,9 +51,9 @@ def byte_names(text: str, n: int, short: bool = False) -> list[str]:
 
 @dataclass(frozen=True)
 class ColoredText:
-    """A text, each byte's background in the colour of its first expert.
+    """A text, each byte's background in the color of its first expert.
 
-    A letter of several bytes has as many stripes. As plain text: the experts' numbers.
+    A character of several bytes has one stripe per byte. Plain text shows the experts' numbers.
     """
 
     text: str
@@ -140,7 +140,7 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
 
 
 def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Chart:
-    """Draw the share of each language's bytes that each expert gets, in one layer."""
+    """Draw the fraction of each language's bytes that each expert gets, in one layer."""
     use_style()
     loads = np.array(report.loads[layer])  # [language, expert]
     figure = Figure(figsize=(7.2, 2.6))
@@ -168,7 +168,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
 
 
 def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title: str) -> Chart:
-    """Draw a panel for each run: the experts' shares of all assignments over the steps."""
+    """Draw a panel for each run: the experts' fractions of all assignments over the steps."""
     use_style()
     figure = Figure(figsize=(7.6, 3.0))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
@@ -184,7 +184,7 @@ def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title:
         axes.set_ylim(0, 100)
         bottom = 0.0
         for expert, share in enumerate(shares[-1]):
-            if share > 4:  # its number, where the band is thick enough for one
+            if share > 4:  # the expert's number, if the band is thick enough
                 axes.text(
                     steps[-1] * 0.985,
                     bottom + share / 2,
@@ -213,10 +213,10 @@ def curves_chart(
     """Draw held-out loss: for each kind of model the mean of its seeds, and their range.
 
     Args:
-        curves: trainings read from the file.
+        curves: training runs read from the file.
         names: which kinds to draw, with the name to show.
-        against: "flops" for the computing spent, "seconds" for processor time.
-        live: a training of just now, as points: a label, its x values, its reports.
+        against: "flops" for training compute, "seconds" for CPU time.
+        live: a run of the current session, as points: a label, its x values, its reports.
     """
     use_style()
     figure = Figure(figsize=(7.2, 3.8))
@@ -227,7 +227,7 @@ def curves_chart(
         y = np.array([[report.loss for report in curve.reports] for curve in own])
         if against == "flops":
             x = np.array(own[0].flops()) / 1e12
-        else:  # the machine was not equally busy for all: the fastest of the seeds
+        else:  # the load on the machine varied, so take the fastest of the seeds
             x = np.min([[r.seconds for r in curve.reports] for curve in own], axis=0)
         mean = y.mean(axis=0)
         axes.plot(x, mean, LINES.get(kind, ":"), color=color, label=name)
@@ -293,7 +293,7 @@ class RoutingExplorer(PlainBox):
 
     @property
     def table(self) -> Table:
-        """Each byte's experts and weights, for the controls' present values."""
+        """Each byte's experts and weights, for the controls' current values."""
         return table(self._text, self._routings[self.controls["layer"].value])
 
     def _changed(self, change: object = None) -> None:

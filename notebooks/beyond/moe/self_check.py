@@ -64,7 +64,7 @@ def questions() -> list[Question]:
             (
                 Choice(
                     _("Because the weights of the chosen experts don't sum to 1."),
-                    _("Renormalised ones do; the trouble is who gets no gradient."),
+                    _("Renormalized ones do; the trouble is who gets no gradient."),
                 ),
                 Choice(
                     _("So that experts that weren't chosen get a gradient, and can come back."),

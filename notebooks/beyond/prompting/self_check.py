@@ -98,14 +98,14 @@ def questions() -> list[Question]:
                 Choice(
                     _("Edit one rule in the handbook, and let retrieval bring it."),
                     _(
-                        "A fact that changes belongs where it can be edited. Behaviour that "
+                        "A fact that changes belongs where it can be edited. Behavior that "
                         "stays is what belongs in weights."
                     ),
                     right=True,
                 ),
                 Choice(
                     _("Retrain at once, each time a fact changes."),
-                    _("It works, and puts labelling and training into every month's bill."),
+                    _("It works, and puts labeling and training into every month's bill."),
                 ),
                 Choice(
                     _("Write the new rule into the instructions of the adapter's prompt."),
@@ -120,7 +120,7 @@ def questions() -> list[Question]:
             _("When does the course recommend fine-tuning?"),
             (
                 Choice(
-                    _("As soon as there are 300 labelled messages."),
+                    _("As soon as there are 300 labeled messages."),
                     _("Having data makes it possible, not worthwhile."),
                 ),
                 Choice(

@@ -1,10 +1,9 @@
-"""The lessons' task: which team of a shop answers a message.
+"""Define the lessons' task: which team of a shop answers a message.
 
-The shop doesn't exist. Its handbook (20 rules, one a topic) and its messages were written for
-this course by `tools/make_shop.py`; 300 messages are for training, 100 of other wording are held
-out. About half of the rules are what anybody would guess, the others are customs of the house.
-The model reads English; the Korean text beside it is for the reader, and for the experiment
-with Korean in lesson 1.
+The shop is fictional. Its handbook (20 rules, one per topic) and its messages were written for
+this course by `tools/make_shop.py`; 300 messages are for training, 100 with other wording are held
+out. About half of the rules can be guessed; the others are house rules. The model gets the English
+text; the Korean one is for the reader, and for the experiment with Korean in lesson 1.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Entry:
 
     @property
     def shown(self) -> str:
-        """The English text; in the Korean course with its translation behind it."""
+        """The English text; in the Korean course followed by its translation."""
         return f"{self.en} ({self.ko})" if language() == "ko" else self.en
 
 
@@ -50,17 +49,17 @@ def teams() -> tuple[str, ...]:
 
 
 def handbook() -> list[Entry]:
-    """Return the 20 rules, as they were while the training messages were collected."""
+    """Return the original 20 rules, on which the training messages are based."""
     return _entries(_data()["handbook"])
 
 
 def training() -> list[Entry]:
-    """Return 300 messages with their teams: 15 a topic, 5 sentences in 3 variations each."""
+    """Return 300 messages with their teams: 15 per topic, 5 sentences in 3 variations each."""
     return _entries(_data()["training"])
 
 
 def held_out() -> list[Entry]:
-    """Return 100 messages with their teams, 5 a topic; no sentence of them is in `training()`."""
+    """Return 100 messages with their teams, 5 per topic; no sentence of them is in `training()`."""
     return _entries(_data()["held_out"])
 
 
@@ -72,7 +71,7 @@ def later_handbook() -> list[Entry]:
 
 
 def later_messages() -> list[Entry]:
-    """Return 25 messages that fall under the added and changed rules, 5 for each."""
+    """Return 25 messages to which the added and changed rules apply, 5 for each."""
     return _entries(_data()["later"]["messages"])
 
 
@@ -83,14 +82,14 @@ INSTRUCTIONS = (
 
 
 def asked(message: str) -> str:
-    """Return the end of every prompt: the message, and the place for the team."""
+    """Return the end of every prompt: the message, and "Team:", which the answer follows."""
     return f"Message: {message}\nTeam:"
 
 
 def examples(number: int, seed: int = 0) -> list[Entry]:
-    """Choose training messages to show in a prompt: topics differ as long as there are others.
+    """Choose few-shot examples from the training messages, with as many topics as possible.
 
-    Teams come in turn, so that no team is shown twice before each has been shown once.
+    Teams alternate, so that no team is shown twice before each has been shown once.
     """
     chance = random.Random(seed)
     topics: dict[str, list[str]] = {team: [] for team in teams()}
@@ -132,11 +131,11 @@ def accuracy(
         messages: the held-out ones if none are given.
         shots: examples in the prompt, chosen by `examples(shots, seed)`.
         seed: which examples are drawn.
-        rules: put before each message the rule that it falls under, as a search that is always
-            right would; what is measured then is whether the model reads.
+        rules: put the matching rule before each message, as a perfect retriever would; this
+            measures whether the model uses it.
     """
     messages = held_out() if messages is None else messages
-    # A changed rule counts only for messages that were given its new team.
+    # A changed rule applies only to messages that were given its new team.
     rule = {(r.topic, r.team): r.en for r in [*handbook(), *later_handbook()]}
 
     def prompt(message: Entry) -> str:

@@ -1,1 +1,1 @@
-"""Lesson 3, small language models: what runs on a laptop, and how good it is."""
+"""Lesson 3, small language models: what runs on a laptop, and how well."""

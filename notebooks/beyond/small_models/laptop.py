@@ -1,13 +1,13 @@
-"""Will it run on my laptop? A function, and a widget over it.
+"""Decide whether a model runs on a laptop, with a widget to explore it.
 
-What a model needs in memory while it answers:
+The memory that a model needs while it generates:
 
     weights      parameters × bits / 8
     KV cache     2 × layers × KV heads × head size × tokens × 2 bytes
-    the program  about 1 GB for the runtime and what it computes with
+    the program  about 1 GB for the runtime and activations
 
-It runs if that fits beside what the system and the open programs keep. How fast it can write is
-bounded by the memory: each new token reads the active weights and the cache once.
+It runs if that fits next to the system and the open programs. Decode throughput is bounded by
+memory bandwidth: each new token reads the active weights and the cache once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
 PROGRAM_GB = 1.0
-"""An assumption: what runs the model, and its intermediate results."""
+"""An assumption: memory for the runtime and activations."""
 
 KEPT_GB = 4.0
-"""An assumption: what the system, a browser and an editor keep for themselves."""
+"""An assumption: memory used by the system, a browser and an editor."""
 
 MEMORY_READ_GB_S = 30.0
-"""What the machine on which the lessons' times were taken reads in a second, about (lesson 0)."""
+"""Approximate memory bandwidth of the machine on which the lessons were timed (lesson 0)."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Verdict:
     cache_gb: float
     room_gb: float
     tokens_per_second: float
-    """At most; a bound, no forecast."""
+    """An upper bound, not a forecast."""
     problems: tuple[str, ...]
-    """What speaks against it, in words; empty if nothing does."""
+    """Reasons to rule the model out; empty if there are none."""
     notes: tuple[str, ...] = ()
-    """What to know although it runs."""
+    """Remarks on a model that runs."""
 
     @property
     def needed_gb(self) -> float:
@@ -55,7 +55,7 @@ class Verdict:
 
     @property
     def runs(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there is no reason to rule it out."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -95,8 +95,8 @@ def will_it_run(
         bits: per weight; `FORMATS` names the usual ones.
         context: tokens of prompt and answer together.
         languages: ISO 639-1 codes that the publisher must list.
-        bandwidth_gb_s: what the machine reads from memory in a second, in 10^9 bytes.
-        kept_gb: what other programs need.
+        bandwidth_gb_s: the machine's memory bandwidth, in 10^9 bytes per second.
+        kept_gb: memory used by other programs, in 10^9 bytes.
 
     Raises:
         ValueError: if a number isn't positive.
@@ -122,7 +122,7 @@ def will_it_run(
     if missing:
         problems.append(_("does not list {languages}").format(languages=", ".join(missing)))
     if not model.free:
-        notes.append(_("read the licence first: {licence}").format(licence=model.licence))
+        notes.append(_("read the license first: {license}").format(license=model.license))
     return Verdict(
         model.name, weights, cache, room, bandwidth_gb_s / read, tuple(problems), tuple(notes)
     )
@@ -147,7 +147,7 @@ def verdicts(
                 f"{found.cache_gb:.1f}",
                 f"{found.needed_gb:.1f}",
                 _pace(found.tokens_per_second),
-                model.licence,
+                model.license,
                 answer,
             )
         )
@@ -161,21 +161,21 @@ def verdicts(
         _("KV cache"),
         _("in all"),
         _("tokens a second, at most"),
-        _("licence"),
+        _("license"),
         _("runs?"),
     )
     return Table(caption, header, rows)
 
 
 def _pace(tokens_per_second: float) -> str:
-    """Format a speed for a reader: below 10 the first decimal matters."""
+    """Format a throughput for display, with one decimal below 10."""
     return f"{tokens_per_second:,.{0 if tokens_per_second >= 10 else 1}f}"
 
 
 class LaptopCheck(PlainBox):
-    """Set a machine and a use; a table says which models run on it, and what speaks against them.
+    """Set a machine and a use case; a table shows which models run, and why others don't.
 
-    `controls` are the widgets by name, `table` the answer for their present values.
+    `controls` are the widgets by name, `table` the result for their current values.
     """
 
     def __init__(self, memory_gb: float = 16, bandwidth_gb_s: float = MEMORY_READ_GB_S) -> None:
@@ -215,12 +215,12 @@ class LaptopCheck(PlainBox):
 
     @property
     def table(self) -> Table:
-        """The answer for the controls' present values."""
+        """The result for the controls' current values."""
         value = {name: control.value for name, control in self.controls.items()}
         codes = value["languages"].lower().replace(",", " ").split()
         return verdicts(value["memory"], value["bits"], value["context"], codes, value["bandwidth"])
 
     def _changed(self, change: object = None) -> None:
         table = self.table
-        # polite: a screen reader reads the new table when the control has come to rest
+        # polite: a screen reader reads the new table once the control stops moving
         self._answer.value = f'<div aria-live="polite">{table._repr_html_()}</div>'

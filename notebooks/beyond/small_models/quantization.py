@@ -1,13 +1,13 @@
-"""Round a model's weights to fewer bits, in place, and put them back afterwards.
+"""Quantize a model's weights in place, and restore them afterwards.
 
-Each row of a matrix is cut into blocks. A block of weights w keeps its smallest value m and a
-step d, and each weight becomes the nearest of 2^bits levels:
+Each row of a matrix is split into blocks. A block of weights w stores its minimum m and a scale
+d, and each weight becomes the nearest of 2^bits levels:
 
     d = (max w − min w) / (2^bits − 1),    w ≈ m + d · q,    q in 0 … 2^bits − 1
 
-That is the form of GGUF's Q4_1 (there with 4 bits and blocks of 32). The weights stay floats, so
-a rounded model is neither smaller nor faster here: only its answers change. Formats that are
-really small and fast are the subject of lesson 6.
+This is GGUF's Q4_1 format (with 4 bits and blocks of 32). The weights stay floats, so a quantized
+model is neither smaller nor faster here; only its outputs change. Lesson 6 covers formats that
+actually save memory and time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 SCALE_BITS = 32
-"""Bits that a block keeps beside its weights: d and m, 16 each."""
+"""Bits that a block stores in addition to its weights: d and m, 16 each."""
 
 BLOCK = 32
 
@@ -31,7 +31,7 @@ def quantize_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> tor
     Args:
         weights: any shape; the blocks lie along the last axis.
         bits: 1 to 16.
-        block: weights in a block; the last axis must be a multiple of it.
+        block: weights per block; the last axis must be a multiple of it.
 
     Raises:
         ValueError: if bits or block don't fit.
@@ -44,21 +44,21 @@ def quantize_blocks(weights: torch.Tensor, bits: int, block: int = BLOCK) -> tor
     blocks = weights.reshape(-1, block)
     low, high = blocks.aminmax(dim=1, keepdim=True)
     step = (high - low) / (2**bits - 1)
-    # a block of equal weights has no step; any will do, since all its weights are the lowest
+    # a block of equal weights has scale 0; any other works, since all its levels are 0
     step = step.where(step > 0, 1)
     levels = ((blocks - low) / step).round_()
     return levels.mul_(step).add_(low).reshape(weights.shape)
 
 
 def bits_per_weight(bits: float, block: int = BLOCK) -> float:
-    """Return the bits that a weight takes on disk, its share of the block's d and m included."""
+    """Return the bits per weight on disk, including the block's d and m."""
     return bits + SCALE_BITS / block
 
 
 def matrices(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """Return the parameters that are quantized: all matrices, a tied one once.
 
-    Vectors (the norms) stay as they are, as in all common formats: they are few.
+    Vectors (the norms) are few and stay unquantized, as in all common formats.
     """
     return {name: p for name, p in model.named_parameters() if p.ndim >= 2}
 
@@ -76,7 +76,7 @@ def quantized(
         model: changed in place; a copy of the changed matrices is kept meanwhile.
         bits: as in `quantize_blocks`.
         block: as in `quantize_blocks`.
-        only: whether a matrix of this name is rounded; every one if not given.
+        only: whether to quantize a matrix of this name; all if not given.
     """
     import torch
 

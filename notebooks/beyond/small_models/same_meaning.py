@@ -1,7 +1,7 @@
-"""One meaning in six forms: five short rules in five languages, and as a Python function.
+"""Provide five short rules in five languages and as Python functions.
 
-Written for this course (CC BY 4.0). Translations differ in length as translations do, so what is
-counted on them is true for texts like these, not for a language.
+Written for this course (CC BY 4.0). Translations vary in length, so token counts on them hold for
+texts like these, not for a language in general.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from beyond.locale import _
 
 FORMS = ("en", "ko", "ja", "ar", "fr", "python")
-"""The forms, English first: the others are compared with it."""
+"""The versions, English first: the others are compared with it."""
 
 
 def form_name(form: str) -> str:
-    """Return the name of a form for a reader."""
+    """Return the display name of a version."""
     return {
         "en": _("English"),
         "ko": _("Korean"),
@@ -29,7 +29,7 @@ def form_name(form: str) -> str:
 
 
 def texts(form: str) -> list[str]:
-    """Return the five texts in one form, in the same order in each."""
+    """Return the five texts of one version, in the same order in each."""
     return [item[form] for item in _items()]
 
 

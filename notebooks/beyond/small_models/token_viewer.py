@@ -1,7 +1,7 @@
-"""See where a tokenizer cuts: text in colours, one colour for each token, in turn.
+"""Show how a text is tokenized, with alternating colors for the tokens.
 
-A colour alone says nothing to those who don't see it, so each token has an edge as well, its
-number as a tooltip, and the same pieces stand as text beside the picture.
+For readers who can't distinguish the colors, each token also has an edge and its number as a
+tooltip, and the same tokens are available as plain text.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from beyond.locale import _
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
-# Light shades of the figures' colours; black text on each has a contrast of at least 10 : 1.
+# Light shades of the figures' colors; black text on each has a contrast of at least 10 : 1.
 _SHADES = ("#CFE5F2", "#FBE7BF", "#C9E9DE", "#F6D5C5", "#E3E3E3")
 
 SHOWN = 600
-"""Tokens that are drawn; what follows is only counted."""
+"""The most tokens that are drawn; further ones are only counted."""
 
 
 @dataclass(frozen=True)
 class ColoredTokens:
-    """A text with its tokens set apart; as the last value of a cell it shows itself."""
+    """A text with its tokens marked, displayed as the last value of a cell."""
 
     text: str
     tokenizer: str = "tekken"
@@ -54,7 +54,7 @@ class ColoredTokens:
             )
         name = tokens.NAMES[self.tokenizer]
         label = html.escape(_("{name}: {count} tokens").format(name=name, count=len(ids)))
-        # bdi: each piece keeps its own direction, so Arabic pieces stand in reading order
+        # bdi: each token keeps its own direction, so Arabic tokens are in reading order
         return (
             f"<p style='margin:4px 0'><b>{label}</b></p>"
             f"<div dir='auto' style='line-height:1.9;font-family:monospace'>{''.join(parts)}</div>"
@@ -62,7 +62,7 @@ class ColoredTokens:
 
 
 def counts(text: str, tokenizers: Sequence[str] | None = None) -> Table:
-    """Tabulate how many tokens each tokenizer makes of `text`, also per letter and byte."""
+    """Tabulate the number of tokens of `text` per tokenizer, also per character and byte."""
     letters, size = len(text), len(text.encode())
     rows = []
     for name in tokenizers or tokens.NAMES:
@@ -76,7 +76,7 @@ def counts(text: str, tokenizers: Sequence[str] | None = None) -> Table:
 class TokenViewer(PlainBox):
     """Type a text and see its tokens, with each tokenizer; a table counts them.
 
-    `text` is the field, `tokenizer` the choice, `table` the counts of the present text.
+    `text` is the field, `tokenizer` the choice, `table` the counts of the current text.
     """
 
     def __init__(self, text: str, tokenizer: str = "tekken") -> None:
@@ -100,12 +100,12 @@ class TokenViewer(PlainBox):
 
     @property
     def colored(self) -> ColoredTokens:
-        """The present text with the present tokenizer."""
+        """The current text, tokenized by the selected tokenizer."""
         return ColoredTokens(self.text.value, self.tokenizer.value)
 
     @property
     def table(self) -> Table:
-        """The counts of the present text."""
+        """The counts of the current text."""
         return counts(self.text.value)
 
     def _changed(self, change: object = None) -> None:
@@ -114,7 +114,7 @@ class TokenViewer(PlainBox):
 
 
 class _Plain:
-    """The viewer where there are no widgets: the same pieces and the same table."""
+    """The viewer where there are no widgets: the same tokens and the same table."""
 
     def __init__(self, viewer: TokenViewer) -> None:
         self._viewer = viewer

@@ -1,4 +1,4 @@
-"""The lesson clock: how long a lesson takes, and how long the learner has been at it."""
+"""Show the lesson clock: a lesson's planned time, and the time spent so far."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Clock(PlainBox):
     """The lesson clock: starts at 00:00 when its button is pressed, and can be paused.
 
     Args:
-        minutes: how long the lesson takes, as its opening says.
+        minutes: how long the lesson takes, as stated at its start.
 
-    It counts in the browser, so it goes on while a cell runs.
+    It counts in the browser, so it keeps running while a cell runs.
     """
 
     def __init__(self, minutes: int) -> None:
@@ -45,7 +45,7 @@ class Clock(PlainBox):
         )
 
     def _tick(self, change: object = None) -> None:
-        # role=timer isn't announced every second, which is what a reader wants of a clock
+        # screen readers don't announce role=timer every second
         self.face.value = f'<span role="timer">{html.escape(self.text)}</span>'
 
 

@@ -1,4 +1,4 @@
-"""Two more kinds of figure: lines over a range, and shares with their intervals."""
+"""Draw lines over a range, and proportions with their intervals."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def lines(
         title: of the chart.
         log_x: whether the x axis is logarithmic.
         log_y: whether the y axis is logarithmic.
-        backwards: the largest `x` on the left.
-        limits: name to height of dashed horizontal lines to compare with.
-        show_values: write each value at its point.
+        backwards: whether the largest `x` is on the left.
+        limits: name to height of dashed horizontal reference lines.
+        show_values: whether to label each point with its value.
     """
     use_style()
     figure = Figure()
@@ -76,7 +76,7 @@ def lines(
     axes.xaxis.set_major_formatter(plain)
     if backwards:
         axes.invert_xaxis()
-    axes.margins(y=0.14)  # room for the words at the lowest and the highest line
+    axes.margins(y=0.14)  # room for the labels at the lowest and the highest line
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_title(title)
@@ -98,15 +98,15 @@ def shares(
     title: str,
     chance: float | None = None,
 ) -> Chart:
-    """Draw shares of right answers as points with intervals, and a dashed line for chance.
+    """Draw accuracies as points with intervals, and a dashed line for chance.
 
     Args:
         groups: their names.
-        right: right answers in each group.
+        right: correct answers in each group.
         of: questions in each group.
-        intervals: (low, high) of each share, e.g. from `beyond.lm.classification.wilson`.
+        intervals: (low, high) of each proportion, e.g. from `beyond.lm.classification.wilson`.
         title: of the chart.
-        chance: the share that guessing gets.
+        chance: the fraction that random guessing gets right.
     """
     use_style()
     figure = Figure(figsize=(7.2, 1.3 + 0.55 * len(groups)))

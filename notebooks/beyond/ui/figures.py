@@ -1,8 +1,8 @@
-"""Figures for the lessons: one style, a font with Hangul, and alt text on every figure.
+"""Draw the lessons' figures in one style, with a Hangul font and alt text.
 
-A `Chart` is a matplotlib figure together with the words for those who don't see it. As the last
-value of a cell it shows itself. JupyterLab drops the alt text of a PNG output, so a chart is
-sent as HTML with an `img` that carries it; front ends without HTML get the words.
+A `Chart` is a matplotlib figure with its alt text, displayed as the last value of a cell.
+JupyterLab drops the alt text of a PNG output, so a chart is sent as HTML with an `img` that has
+it; front ends without HTML get the alt text alone.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 HANGUL_FONT = "NanumGothic"
-"""Nanum Gothic, SIL Open Font License 1.1, as the package koreanize-matplotlib carries it."""
+"""Nanum Gothic, SIL Open Font License 1.1, from the package koreanize-matplotlib."""
 
-# Okabe and Ito's colours: told apart with every common colour vision, and in print.
+# Okabe and Ito's colors: distinguishable with common color vision deficiencies, and in print.
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 
 _STYLE: dict[Any, Any] = {
@@ -39,7 +39,7 @@ _STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.titlelocation": "left",
-    # letters moved onto whole pixels lose a part of their tails
+    # hinting to whole pixels clips parts of letters
     "text.hinting": "no_hinting",
     "axes.unicode_minus": False,  # many Hangul fonts lack the minus sign U+2212
     "grid.color": "#DDDDDD",
@@ -52,9 +52,9 @@ _STYLE: dict[Any, Any] = {
 
 @cache
 def _font_family() -> tuple[str, ...]:
-    """Return the fonts to draw with; the first that has a letter is used for it.
+    """Return the fonts to draw with, in order of preference for each character.
 
-    The package that carries the font is only located, never imported: its import needs
+    The package that contains the font is only located, never imported: its import needs
     `distutils`, which Python 3.12 no longer has.
     """
     found = importlib.util.find_spec("koreanize_matplotlib")
@@ -64,7 +64,7 @@ def _font_family() -> tuple[str, ...]:
             if (folder / name).is_file():
                 font_manager.fontManager.addfont(folder / name)
     here = {font.name for font in font_manager.fontManager.ttflist}
-    # The others are what macOS, Windows and Linux desktops have.
+    # The others are fonts of macOS, Windows and Linux desktops.
     choices = (HANGUL_FONT, "Noto Sans CJK KR", "Apple SD Gothic Neo", "Malgun Gothic")
     hangul = [name for name in choices if name in here][:1]
     return (*hangul, "DejaVu Sans")
@@ -84,7 +84,7 @@ def style() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and its alt text: what it shows, in words, with the numbers that matter.
+    """A figure and its alt text, which describes it with its key numbers.
 
     Raises:
         ValueError: if the alt text is empty.
@@ -97,14 +97,14 @@ class Chart:
         if not self.alt.strip():
             raise ValueError("A figure needs alt text: say what it shows.")
         pyplot = sys.modules.get("matplotlib.pyplot")
-        if pyplot:  # it would show the figure a second time at the end of the cell
+        if pyplot:  # otherwise the figure would be shown again at the end of the cell
             pyplot.close(self.figure)
 
     def png(self) -> bytes:
         """Return the figure as a PNG file."""
         buffer = io.BytesIO()
         with style():
-            # tight: the lines of a Hangul font are taller than the layout reckons with
+            # tight: lines in a Hangul font are taller than the layout assumes
             self.figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.12)
         return buffer.getvalue()
 
@@ -123,7 +123,7 @@ class Chart:
 def bars(values: dict[str, Sequence[float]], groups: Sequence[str], unit: str, title: str) -> Chart:
     """Draw bars side by side: a color for each key of `values`, a cluster for each group.
 
-    The value stands at each bar, so that nothing has to be read off an axis.
+    Each bar is labeled with its value.
     """
     with style():
         figure = Figure()

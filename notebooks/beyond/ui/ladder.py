@@ -1,4 +1,4 @@
-"""The course's map, drawn: the efficiency ladder, and the lesson for each rung."""
+"""Draw the course's map: the efficiency ladder with the lesson for each rung."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ladder() -> Chart:
     rungs = (
         (_("1. Prompt engineering"), _("costs: your time, longer prompts"), BLUE),
         (_("2. Retrieval (RAG)"), _("adds facts; costs: a search, more tokens"), GREEN),
-        (_("3. Fine-tuning"), _("fixes behaviour; costs: data, compute, upkeep"), ORANGE),
+        (_("3. Fine-tuning"), _("fixes behavior; costs: data, compute, upkeep"), ORANGE),
     )
     figure = Figure(figsize=(8.6, 3.2))
     axes = figure.subplots()
@@ -45,7 +45,7 @@ def ladder() -> Chart:
     axes.text(
         0,
         -0.5,
-        _("Beside every rung: a smaller or a specialised model (lessons 3 to 6)"),
+        _("Beside every rung: a smaller or a specialized model (lessons 3 to 6)"),
         fontsize=9.5,
         color="#333333",
         va="center",
@@ -54,6 +54,6 @@ def ladder() -> Chart:
         "Three steps going up from left to right: 1. prompt engineering, 2. retrieval (RAG), "
         "3. fine-tuning. An arrow marked 'falls short?' leads from each step to the next, so "
         "fine-tuning comes last. Below them: at every step the model may also be a smaller or a "
-        "specialised one."
+        "specialized one."
     )
     return Chart(figure, alt)

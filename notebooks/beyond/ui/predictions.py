@@ -1,4 +1,4 @@
-"""Guesses: a lesson asks for one before each experiment, and sets it beside the result."""
+"""Compare the learner's guess before an experiment with its result."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from beyond.locale import _
 
 
 def against(guess: float | None, measured: float, unit: str = "") -> None:
-    """Print the learner's guess beside what was measured; None means that there is no guess yet.
+    """Print the learner's guess next to the measured value; None means no guess yet.
 
     Args:
         guess: the learner's number, in `unit`.
-        measured: the number that came out.
-        unit: what both count, in the reader's language.
+        measured: the measured number, in `unit`.
+        unit: of both numbers, in the reader's language.
     """
-    # a text of its own, because not every language puts a space before the unit
+    # a separate text, because not every language puts a space before the unit
     shown = _("{number} {unit}").format(number=_readable(measured), unit=unit).rstrip()
     if guess is None:
         print(

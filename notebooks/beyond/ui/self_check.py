@@ -1,8 +1,8 @@
-"""The questions with which a learner checks themselves, and the widget that asks them.
+"""Ask a lesson's self-check questions, which aren't graded.
 
-Nobody grades these. Each lesson's folder has a module `self_check` with a function `questions()`:
-they are there and not in the lesson, so that an answer isn't read by accident before the learner
-has thought about it.
+Each lesson's folder has a module `self_check` with a function `questions()`. The questions are
+there and not in the notebook, so that learners don't see an answer before they have thought about
+it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from beyond.ui.widgets import PlainBox
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing a learner may answer."""
+    """A possible answer to a question."""
 
     text: str
     why: str
-    """Why it is right, or what makes it tempting and wrong."""
+    """Why it is right, or why it is tempting but wrong."""
     right: bool = False
 
 
@@ -40,10 +40,10 @@ class Question:
 
 
 class SelfCheck(PlainBox):
-    """Questions with choices; a button says whether the choice is right, and why.
+    """Questions with choices; a button shows whether the choice is right, and why.
 
-    `choices` are the radio buttons, `buttons` the buttons, `answers` the texts that appear, one
-    of each for a question.
+    `choices` are the radio buttons, `buttons` the buttons, `answers` the explanations, one of
+    each per question.
     """
 
     def __init__(self, questions: Sequence[Question]) -> None:

@@ -1,4 +1,4 @@
-"""Plain tables that read well everywhere: as HTML in a notebook, as text in a terminal."""
+"""Show plain tables: as HTML in a notebook, as text in a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEFT = ' style="text-align:left"'
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a caption; the first column names the row, the others are numbers or words.
+    """A table with a caption; the first column has the row's name, the others its values.
 
     A notebook shows it as HTML with real header cells, which a screen reader announces;
     `print` shows aligned text.
@@ -37,7 +37,7 @@ class Table:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        # JupyterLab sets every cell to the right, which suits numbers; the names go left.
+        # JupyterLab right-aligns every cell, which suits numbers but not names.
         head = "".join(
             f'<th scope="col"{_LEFT if i == 0 else ""}>{html.escape(name)}</th>'
             for i, name in enumerate(self.header)
@@ -55,7 +55,7 @@ class Table:
 
 
 def _width(text: str) -> int:
-    """Count the columns in a terminal: a Hangul syllable takes two."""
+    """Return the width in terminal columns, two per Hangul syllable."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 

@@ -1,9 +1,8 @@
-"""A column of widgets with a plain version of itself: what the widgets of the lessons are built on.
+"""Provide the base class of the lessons' widgets, which have a plain alternative.
 
-Everything a widget shows also comes from a plain function, and each widget carries a plain
-version of itself (text and HTML) in its output: a front end that can't render widgets shows
-that one instead, and nothing depends on it. All controls work by keyboard: Tab moves between
-them, arrow keys move a slider or a choice, and a slider's number can be typed over.
+A plain function returns everything that a widget shows, and each widget's output includes a plain
+version (text and HTML) for front ends that can't render widgets. All controls work by keyboard:
+Tab moves between them, arrow keys move a slider or a choice, and a slider's number can be edited.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import ipywidgets
 
 
 class Plain(Protocol):
-    """Something that reads well without widgets."""
+    """Anything that can be displayed without widgets."""
 
     def __str__(self) -> str: ...
 

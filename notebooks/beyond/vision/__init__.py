@@ -1,6 +1,6 @@
-"""A small Mllama that sees: its scenes, its training, and what lesson 5 does with it.
+"""Lesson 5, vision: a small Mllama, its scenes and questions, and tools to look inside it.
 
-`scenes` draws, `questions` asks and knows the answers, `model` holds the shape and saves it,
-`train` trains it, `evaluate` measures; `load`, `asking`, `pictures` and `endpoint` put a question
-about any picture to any model; `inside`, `drawings` and `viewer` show what happens meanwhile.
+`scenes` draws images, `questions` generates questions with answers, `model` builds and saves the
+model, `evaluate` measures it; `load`, `asking`, `pictures` and `endpoint` ask any model about any
+picture; `inside`, `drawings` and `viewer` show how the answer comes about.
 """

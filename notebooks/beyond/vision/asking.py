@@ -1,4 +1,4 @@
-"""One question about one picture, to whoever is to answer it."""
+"""Ask a local model or an endpoint one question about one picture."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class BadPrompt(ValueError):
     """This text can't be sent to the model; the message says why and what to do."""
 
     def _render_traceback_(self) -> list[str]:
-        # A notebook shows this instead of a page of Python frames.
+        # A notebook shows this instead of a long traceback.
         return [str(self)]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered, by whom, and what had to be done to the picture first."""
+    """An answer, the model that gave it, and how the picture was converted."""
 
     text: str
     by: str
@@ -51,7 +51,7 @@ def ask(
     Args:
         vision_model: a loaded model (`load`), or an `Endpoint`.
         picture: anything that `open_picture` takes.
-        question: in words; the image token is put in for you.
+        question: the text; the image token is added.
 
     Raises:
         BadPicture, BadPrompt: if the picture or the question can't be used.
@@ -78,7 +78,7 @@ def complete(
     picture: str | os.PathLike | bytes | Image.Image | np.ndarray,
     prompt: str,
 ) -> Answer:
-    """Let a loaded model continue a prompt of your own, which must hold the image token.
+    """Let a loaded model continue your own prompt, which must contain the image token.
 
     Raises:
         BadPrompt: if the image token isn't there exactly once.

@@ -1,7 +1,7 @@
-"""From scenes and questions to the tensors that the model takes.
+"""Turn scenes and questions into the model's input tensors.
 
 `tiles` does what `MllamaImageProcessor` does with an image that needs no resizing, for many
-images at once (the tests hold the two equal); training would otherwise wait for the processor.
+images at once (the tests check that both agree), so that training doesn't wait for the processor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_TILES = 4
 
 @dataclass(frozen=True)
 class Texts:
-    """Questions with their answers, about as long as each other."""
+    """Questions with their answers, of similar length."""
 
     image: torch.Tensor  # texts: the number of the image in the batch
     tokens: torch.Tensor  # texts x tokens
@@ -42,7 +42,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images, and texts about them."""
+    """Images, and the texts about them."""
 
     pixels: torch.Tensor  # images x 1 x tiles x channels x TILE x TILE
     ratio_ids: torch.Tensor  # images x 1
@@ -72,9 +72,9 @@ def random_batch(
     most: int,
     often: Sequence[str] = (),
 ) -> Batch:
-    """Make training data: so many images, so many questions about each, `most` things at most.
+    """Generate training data: images with at most `most` things, and questions about each.
 
-    All kinds of questions take turns; those in `often` come twice as often.
+    All kinds of questions alternate; those in `often` come twice as often.
     """
     scenes, items = [], []
     for number in range(images):
@@ -85,7 +85,7 @@ def random_batch(
         while asked < questions:
             kind = kinds[asked % len(kinds)]
             item = ask(rng, scene, kind, str(rng.choice(LANGUAGES)))
-            if item is None:  # this scene has no such question
+            if item is None:  # no such question applies to this scene
                 kinds.remove(kind)
             else:
                 items.append((number, item))
@@ -108,7 +108,7 @@ def make_batch(
         (number, question, answer)
         for (number, _), question, answer in zip(items, asked, answered, strict=True)
     ]
-    # Few texts are long, descriptions mostly. In a group of their own they make no others wait.
+    # A few texts, mostly descriptions, are long; a separate group saves padding the others.
     rows.sort(key=lambda row: len(row[1]) + len(row[2]))
     split = len(rows) * 4 // 5
     groups = [_texts(tokenizer, group) for group in (rows[:split], rows[split:]) if group]
@@ -128,11 +128,11 @@ def _texts(tokenizer, rows: list[tuple[int, list[int], list[int]]]) -> Texts:
 
 
 LABELS = (len(SHAPES) + len(DIGITS) + 1, len(COLORS) + 1, 4, 4)
-"""How many different labels a patch can have: names, colours, rows, columns; 0 is "nothing"."""
+"""The number of labels that a patch can have: names, colors, rows, columns; 0 is "nothing"."""
 
 
 def patch_labels(scene: Scene) -> np.ndarray:
-    """Label what each patch shows: tiles x patches x 4 numbers, as `LABELS` lists them.
+    """Label the content of each patch: tiles x patches x 4 numbers, as in `LABELS`.
 
     A patch shows a thing if the thing's square covers at least a third of it. Rows and columns
     are those of a three by three grid, in which two rows are the first and the last.
@@ -167,7 +167,7 @@ def patch_labels(scene: Scene) -> np.ndarray:
 def _fast_prompt(processor: MllamaProcessor, question: str) -> str:
     """Return what `prompt` does, with the chat template rendered once for all questions."""
     marker = "\0"
-    kept: Any = processor  # the text is kept where it belongs
+    kept: Any = processor  # the rendered template is reused
     if not hasattr(kept, "beyond_prompt"):
         kept.beyond_prompt = prompt(processor, marker)
     return kept.beyond_prompt.replace(marker, question)

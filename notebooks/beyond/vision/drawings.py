@@ -1,4 +1,4 @@
-"""Pictures of what happens to a picture: tiles, patches, and maps laid over the image."""
+"""Draw an image's tiles and patches, and maps over the image."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ def tile_chart(
 def map_chart(
     image: Image.Image, maps: Mapping[str, np.ndarray], size: tuple[int, int] | None = None
 ) -> Chart:
-    """Draw the image, and each map laid over it: the brighter a patch, the larger its number.
+    """Draw the image, and each map over it; brighter patches have larger values.
 
     Args:
-        image: what the model was shown.
+        image: the image that the model was shown.
         maps: by title; rows x columns of patches over the whole canvas of tiles.
         size: width and height of that canvas in pixels of the image; the image's own if None.
     """
     width, height = size or image.size
-    grey = np.zeros((height, width), np.float32)
+    gray = np.zeros((height, width), np.float32)
     pixels = np.asarray(image.convert("L"), np.float32) / 255
-    grey[: pixels.shape[0], : pixels.shape[1]] = pixels
+    gray[: pixels.shape[0], : pixels.shape[1]] = pixels
     number = len(maps) + 1
     use_style()
     figure = Figure(figsize=(2.5 * number, 2.5 * max(0.5, min(height / width, 1.6)) + 0.5))
@@ -89,7 +89,7 @@ def map_chart(
     axes[0].set_title(_("the picture"), fontsize=10)
     for each, (title, values) in zip(axes[1:], maps.items(), strict=True):
         extent = (0, width, height, 0)
-        each.imshow(grey, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
+        each.imshow(gray, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
         shown = np.clip(values, 0, None)
         each.imshow(
             shown,
@@ -111,7 +111,7 @@ def map_chart(
 
 
 def strongest(values: np.ndarray) -> str:
-    """Say where the largest number of a map is: "row 2 of 8, column 7 of 8"."""
+    """Describe where a map has its maximum: "row 2 of 8, column 7 of 8"."""
     if values.max() <= 1e-6:
         return _("nowhere")
     row, column = np.unravel_index(int(values.argmax()), values.shape)
@@ -121,7 +121,7 @@ def strongest(values: np.ndarray) -> str:
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Compute the cosine similarity of two maps: 1 if in proportion, 0 if nowhere both."""
+    """Compute the cosine similarity of two maps: 1 if proportional, 0 if they don't overlap."""
     one, other = np.clip(one, 0, None), np.clip(other, 0, None)
     if one.sum() <= 0 or other.sum() <= 0:
         return 0.0
@@ -129,7 +129,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def picture_row(images: Sequence[Image.Image], titles: Sequence[str], alt: str) -> Chart:
-    """Draw pictures beside each other, each under its title, at the same height."""
+    """Draw pictures side by side, each with its title, at the same height."""
     use_style()
     figure = Figure(figsize=(1.9 * len(images) + 0.3, 2.4))
     for axes, image, title in zip(

@@ -1,6 +1,6 @@
-"""How often the model's answers are exactly right, and how often the best guess would be.
+"""Measure the exact-match accuracy of a model, and that of the best blind guess.
 
-`python -m beyond.vision.evaluate FOLDER` prints what the model card says about the model there.
+`python -m beyond.vision.evaluate FOLDER` prints the tables of the model card for a model folder.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from beyond.vision.scenes import draw, random_scene
 
 @dataclass(frozen=True)
 class Result:
-    """What the model answered to each item."""
+    """The model's answer to each item."""
 
     items: Sequence[Item]
     answers: Sequence[str]
 
     @property
     def exact(self) -> float:
-        """The share of answers that are right letter by letter."""
+        """The fraction of answers that match exactly."""
         return float(np.mean(self._right()))
 
     def by(self, field: str) -> dict[str, float]:
-        """Return the share of exact answers for each value of an `Item` field.
+        """Return the fraction of exact answers for each value of an `Item` field.
 
-        "kind", "language".
+        The field is "kind" or "language".
         """
         right: dict[str, list[bool]] = {}
         for item, ok in zip(self.items, self._right(), strict=True):
@@ -67,12 +67,12 @@ def evaluate(
         model: an Mllama.
         processor: the model's own.
         items: the questions.
-        images: what to show with each question; the items' own scenes if None.
-        at_once: how many questions to answer together.
-        label: what to write at the progress bar.
+        images: the image for each question; the items' own scenes if None.
+        at_once: the batch size.
+        label: of the progress bar.
     """
     images = [draw(item.scene) for item in items] if images is None else list(images)
-    # Questions as long as each other need no padding, and batches of like answers end together.
+    # Questions of the same length need no padding, and batches of like answers end together.
     order = sorted(range(len(items)), key=lambda n: (items[n].kind, len(items[n].question)))
     answers = [""] * len(items)
     for start in tqdm(range(0, len(order), at_once), desc=label, leave=False):
@@ -85,7 +85,7 @@ def evaluate(
 
 
 def guessing(items: Sequence[Item], practice: int = 20_000, seed: int = 3) -> float:
-    """Compute the share of items that the best guess from the question alone gets right.
+    """Compute the accuracy of the best guess from the question alone.
 
     For each question the guess is the most frequent answer to that very question among
     `practice` training items, or to its kind and language where the question isn't among them.
@@ -110,23 +110,23 @@ def guessing(items: Sequence[Item], practice: int = 20_000, seed: int = 3) -> fl
 
 
 ITEMS = 1_000
-"""Held-out items that the model card speaks of."""
+"""The number of held-out items in the model card."""
 
 
 def other_pictures(items: Sequence[Item]) -> list[Image.Image]:
-    """Draw for each item the picture of another one, of the next kind but one."""
+    """Draw for each item the picture of another item."""
     pictures = [draw(item.scene) for item in items]
     return pictures[8:] + pictures[:8]
 
 
 def blank_pictures(items: Sequence[Item]) -> list[Image.Image]:
-    """Make for each item a gray picture of the same size."""
+    """Return for each item a gray picture of the same size."""
     sizes = [(item.scene.width, item.scene.height) for item in items]
     return [Image.new("RGB", size, (128, 128, 128)) for size in sizes]
 
 
 def report(model: MllamaForConditionalGeneration, processor: MllamaProcessor) -> str:
-    """Write the model card's tables, in Markdown: exactness by kind, and the mistakes."""
+    """Format the model card's tables in Markdown: accuracy by kind, and the mistakes."""
     items = held_out_items(ITEMS)
     right = evaluate(model, processor, items, label="right picture")
     blank = evaluate(model, processor, items, blank_pictures(items), label="blank")

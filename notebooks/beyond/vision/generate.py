@@ -1,4 +1,4 @@
-"""Put a question into the model's chat template, and generate the answer."""
+"""Apply the model's chat template to a question, and generate the answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 
 def prompt(processor: MllamaProcessor, question: str) -> str:
-    """Return the text that asks `question` about one image, up to where the answer begins."""
+    """Return the text that asks `question` about one image, up to the start of the answer."""
     content = [{"type": "image"}, {"type": "text", "text": question}]
     messages: list[Any] = [{"role": "user", "content": content}]
     return processor.apply_chat_template(messages, add_generation_prompt=True)
@@ -24,7 +24,7 @@ def generate(
     texts: Sequence[str],
     most: int = 64,
 ) -> list[str]:
-    """Generate the most probable answers, token by token, to prompts about one image each."""
+    """Generate greedy answers to prompts about one image each."""
     inputs = processor(
         images=[[image] for image in images],
         text=list(texts),
@@ -33,7 +33,7 @@ def generate(
         padding_side="left",
         return_tensors="pt",
     ).to(model.device)
-    generator: Any = model  # transformers' mixin declares another class for `self`
+    generator: Any = model  # transformers' mixin declares a different class for `self`
     with torch.inference_mode():
         tokens = generator.generate(**inputs, do_sample=False, max_new_tokens=most)
     new = tokens[:, inputs["input_ids"].shape[1] :]

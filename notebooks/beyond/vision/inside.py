@@ -1,6 +1,6 @@
-"""Looking inside an Mllama while it answers: where it attends, what it needs, its gates.
+"""Look inside an Mllama while it answers: attention, occlusion, and gates.
 
-Shapes are named as transformers has them: an image has `tiles` tiles (4, the empty ones masked),
+Shapes follow transformers: an image has `tiles` tiles (4, the empty ones masked),
 each of `patches` vectors (one for the whole tile, then one for each patch, row by row).
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def inputs_for(vision_model: VisionModel, image: Image.Image, text: str) -> BatchFeature:
-    """Return the tensors for one image and a text that already holds the image token."""
+    """Return the tensors for one image and a text that already contains the image token."""
     return vision_model.processor(
         images=image, text=text, add_special_tokens=False, return_tensors="pt"
     ).to(vision_model.model.device)
@@ -83,12 +83,12 @@ def gates(
 
 @dataclass(frozen=True)
 class Attention:
-    """Where each cross-attention layer and head looks while an answer is written.
+    """The cross-attention of each layer and head while an answer is generated.
 
     Attributes:
         weights: layers x heads x tokens x tiles x patches; each token's weights sum to 1.
         layers: the layers' numbers.
-        tokens: the tokens that were about to be written.
+        tokens: the tokens to be generated.
         tiles: tiles down and across.
         size: width and height, in pixels, of the tiles together.
     """
@@ -113,7 +113,7 @@ class Attention:
         return lay_out(weights[: self.tiles[0] * self.tiles[1], 1:], self.tiles)
 
     def by_tile(self, layer: int, head: int | None = None) -> np.ndarray:
-        """Return the share of the attention that each tile gets, tiles down x tiles across."""
+        """Return the fraction of the attention that each tile gets, tiles down x tiles across."""
         weights = self.weights[layer].mean(1)
         weights = weights.mean(0) if head is None else weights[head]
         used = self.tiles[0] * self.tiles[1]
@@ -121,7 +121,7 @@ class Attention:
 
 
 def lay_out(patches: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
-    """Lay numbers for each patch, tiles x patches, out as in the image: rows x columns."""
+    """Rearrange values per patch, tiles x patches, as in the image: rows x columns."""
     side = round(patches.shape[1] ** 0.5)
     laid = patches.reshape(*tiles, side, side).transpose(0, 2, 1, 3)
     return laid.reshape(tiles[0] * side, tiles[1] * side)
@@ -130,7 +130,7 @@ def lay_out(patches: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
 def attention(
     vision_model: VisionModel, image: Image.Image, question: str, answer: str
 ) -> Attention:
-    """Record where the cross-attention layers look while the model generates `answer`.
+    """Record the attention of the cross-attention layers while the model generates `answer`.
 
     The library's own weights, from its eager attention; one pass over question and answer.
     """
@@ -145,7 +145,7 @@ def attention(
     finally:
         vision_model.model.set_attn_implementation(before)
     layers = cross_layers(vision_model)
-    # the weights with which a token is chosen are those of the token before it
+    # the attention that predicts a token is that of the token before it
     chosen = torch.stack([found[number][0, :, first - 1 : -1].float() for number in layers])
     tile_number = inputs["pixel_values"].shape[2]
     weights = chosen.reshape(*chosen.shape[:3], tile_number, -1).cpu().numpy()
@@ -176,13 +176,13 @@ def answer_score(vision_model: VisionModel, inputs: BatchFeature, answer_tokens:
 def occlusion(
     vision_model: VisionModel, image: Image.Image, question: str, answer: str, *, at_once: int = 32
 ) -> np.ndarray:
-    """Measure how much less probable the answer gets when a place in the image is covered.
+    """Measure how much less probable the answer becomes when part of the image is covered.
 
-    A square of two by two patches, in the background's colour (the median), is moved over the
-    image in steps of one patch. A square in another colour would be one thing more to see.
+    A square of two by two patches, in the background's color (the median), is moved over the
+    image in steps of one patch. A square in another color would look like an additional object.
 
     Returns:
-        Fall of the answer's log-probability for each patch, rows x columns: the mean over the
+        Decrease of the answer's log-probability for each patch, rows x columns: the mean over the
         squares that cover the patch; 0 where covering it changes nothing.
     """
     prompt = vision_model.prompt_for(question)

@@ -1,9 +1,9 @@
-"""A model that sees, from wherever it lies: the course's own, a folder, or the hub when asked.
+"""Load a vision model: the course's own, one in a folder, or, on request, one from the hub.
 
-All of them are Mllama models in the hub's folder layout, loaded by the same lines. The course's
-is the small one in `little-mllama/`: the same architecture as Llama 3.2 Vision, and not Llama.
+All are Mllama models in the hub's folder layout, loaded by the same code. The course's is the
+small one in `little-mllama/`, which has the architecture of Llama 3.2 Vision but isn't Llama.
 The environment variable BEYOND_VISION_MODEL names another: a local folder, or a hub id such as
-meta-llama/Llama-3.2-11B-Vision-Instruct. Nothing is fetched unless a learner names a hub id.
+meta-llama/Llama-3.2-11B-Vision-Instruct. Nothing is downloaded unless a learner names a hub id.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ VARIABLE = "BEYOND_VISION_MODEL"
 """The environment variable that names another model."""
 
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
-"""What a model's folder must hold, beside weights and how to process images."""
+"""Files that a model's folder must contain, besides weights and the processor's configuration."""
 
 SMALL = 100_000_000
-"""Models with fewer parameters are computed in fp32: on a CPU they are quicker so, and what is
-worked out by hand beside them needs the digits."""
+"""Models with fewer parameters run in fp32, which is faster on a CPU and precise enough to
+compare with results computed by hand."""
 
 MARGIN = 1.15
-"""Memory a loaded model takes over its weights alone, for what it computes."""
+"""Memory of a loaded model relative to its weights alone, to include activations."""
 
 FOUR_BIT_BYTES = 0.6
-"""Bytes a weight takes in 4 bits, scales included; cross-attention and head stay wider."""
+"""Bytes per weight in 4 bits, including scales; cross-attention and head stay wider."""
 
 
 @dataclass(frozen=True)
 class VisionModel:
-    """A model that answers questions about an image, here on this machine."""
+    """A model on this machine that answers questions about an image."""
 
     model: MllamaForConditionalGeneration
     processor: MllamaProcessor
     name: str
-    """Who answers, for the screen."""
+    """The display name of the model."""
 
     def answer(self, image: Image.Image, prompt: str, max_new_tokens: int = 64) -> str:
-        """Generate what follows `prompt`, always the most probable next token.
+        """Generate a greedy continuation of `prompt`.
 
         Args:
             image: RGB.
-            prompt: the whole text, image token included (`prompt_for` makes one).
+            prompt: the whole text, including the image token (see `prompt_for`).
             max_new_tokens: where to stop if the model doesn't.
             most_tokens: where to stop if the model doesn't.
         """
@@ -74,18 +74,18 @@ class VisionModel:
 
 
 def load(model: str | Path | None = None, *, four_bit: bool = False) -> VisionModel:
-    """Load a vision model, ready to be asked.
+    """Load a vision model, ready for questions.
 
     Args:
-        model: a local folder, or a hub id (then it is fetched, if it isn't there yet); None for
-            what the environment variable BEYOND_VISION_MODEL names, else the course's own.
+        model: a local folder, or a hub id (downloaded if necessary); None for the one in
+            the environment variable BEYOND_VISION_MODEL, else the course's own.
         four_bit: store the weights in 4 bits; needs an NVIDIA GPU and the package bitsandbytes.
 
-    Before a large model is loaded, what it needs and what is free is printed.
+    Before a large model is loaded, the memory that it needs and the free memory are printed.
 
     Raises:
-        NoModel: if files are missing, the model is of another kind, memory doesn't suffice, or
-            the hub doesn't answer.
+        NoModel: if files are missing, the architecture is a different one, there isn't enough
+            memory, or the hub doesn't answer.
     """
     chosen = str(model or os.environ.get(VARIABLE) or COURSE_MODEL)
     folder = Path(chosen).expanduser()
@@ -113,7 +113,7 @@ def load(model: str | Path | None = None, *, four_bit: bool = False) -> VisionMo
 
 
 def check_folder(folder: Path) -> None:
-    """Name what is missing from a model's folder, or what it is if it isn't an Mllama.
+    """Check that a model's folder is complete, and that the model is an Mllama.
 
     Raises:
         NoModel: if something is missing or wrong.
@@ -144,7 +144,7 @@ def check_folder(folder: Path) -> None:
 
 
 def license_note() -> str:
-    """Say what a person who decides to use Llama 3.2 Vision has to know first.
+    """Return what to know before deciding to use Llama 3.2 Vision.
 
     Sources: the Llama 3.2 Community License and Acceptable Use Policy
     (https://www.llama.com/llama3_2/use-policy/), the model card.
@@ -157,7 +157,7 @@ def license_note() -> str:
 
 
 def memory_note(name: str, parameters: int, four_bit: bool = False) -> str:
-    """Say what the model needs and what is free, in a sentence."""
+    """Describe in a sentence the memory that the model needs and the free memory."""
     each = FOUR_BIT_BYTES if four_bit else 2
     return _(
         "{name}: {parameters:.2f} billion parameters; needs about {needed:.1f} GB as {form}, "
@@ -172,7 +172,7 @@ def memory_note(name: str, parameters: int, four_bit: bool = False) -> str:
 
 
 def count_parameters(config) -> int:
-    """Count the parameters of a model of this configuration; no weights are made."""
+    """Count the parameters of a model of this configuration; without creating weights."""
     import torch
     from transformers import MllamaForConditionalGeneration
 
@@ -228,13 +228,13 @@ def _not_loaded(where: str, problem: Exception) -> NoModel:
     return NoModel(
         _(
             "{name} can't be loaded ({problem}); check its name, the connection, and that your "
-            "account has accepted the licence."
+            "account has accepted the license."
         ).format(name=where, problem=str(problem).strip().splitlines()[0])
     )
 
 
 def _parameters(folder: Path, config) -> int:
-    """Count parameters by the weights' own shapes, which are what will be loaded."""
+    """Count parameters by the shapes of the stored weights, which are what will be loaded."""
     return memory_needed(folder, "int8") or count_parameters(config)
 
 
@@ -250,7 +250,7 @@ def _check_memory(parameters: int, four_bit: bool) -> None:
 
 
 def _free_memory() -> int:
-    """Return the bytes free on the GPU where there is one, else in main memory."""
+    """Return the free bytes on the GPU if there is one, else in main memory."""
     if importlib.util.find_spec("torch"):
         import torch
 

@@ -1,7 +1,7 @@
-"""The course's small Mllama: its shape, its tokenizer, its processor, and how they are saved.
+"""Build and save the course's small Mllama: its dimensions, tokenizer and processor.
 
-Every class is transformers' own, the same that run Llama 3.2 Vision; only the numbers are
-smaller. Folder layout and file names are the hub's, so the same loader reads both.
+Every class is transformers' own, as for Llama 3.2 Vision; only the dimensions are smaller. Folder
+layout and file names are the hub's, so the same loader reads both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from transformers import (
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
 
 from beyond.lm.quiet import quiet
+from beyond.old_names import handed_on
 from beyond.vision.scenes import PATCH, TILE
+
+__getattr__ = handed_on(__name__)
 
 IMAGE_TOKEN = "<|image|>"
 BEGIN, END_OF_TEXT, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"
@@ -49,35 +52,37 @@ CHAT_TEMPLATE = """\
 {{ '<|eot_id|>' }}
 {%- endfor -%}
 """
-"""Turns that end as Llama 3's do, without its headers that say whose turn it is: they would have
-been half of each text, and training time with it. The image token stands first, so that every
-token of text may see the image."""
+"""Turns end as in Llama 3, but without its role headers, which would be half of each text and of
+the training time. The image token comes first, so that every text token may attend to the image."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The numbers that differ from Llama 3.2 11B Vision (in brackets)."""
+class MllamaShape:
+    """The dimensions that differ from Llama 3.2 11B Vision (in parentheses)."""
 
     tile: int = TILE  # (560) pixels
     patch: int = PATCH  # (14) pixels
     vision_width: int = 128  # (1280)
-    local_layers: int = 4  # (32) each tile and its neighbours, before the tiles' second naming
+    local_layers: int = 4  # (32) local transformer layers, before the second tile embedding
     global_layers: int = 2  # (8)
-    kept_layers: tuple[int, ...] = (1, 3)  # (3, 7, 15, 23, 30) handed on beside the last one
+    kept_layers: tuple[int, ...] = (
+        1,
+        3,
+    )  # (3, 7, 15, 23, 30) whose outputs are used in addition to the last one's
     text_width: int = 128  # (4096)
     text_layers: int = 6  # (40)
     cross_attention: tuple[int, ...] = (1, 3, 5)  # (3, 8, 13, 18, 23, 28, 33, 38)
     heads: int = 4  # (16 vision, 32 text)
     vocabulary: int = 640  # (128,256)
-    initial_spread: float = 0.07  # (0.02) a narrow model starts learning sooner with more
+    initial_spread: float = 0.07  # (0.02) a larger value lets a narrow model learn sooner
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer, as Llama 3's is: it can encode any text.
+    """Train a byte-level BPE tokenizer, like Llama 3's, which can encode any text.
 
     Args:
-        texts: what to learn the merges from.
-        vocabulary: the number of tokens; the image token comes on top, as in Llama 3.2.
+        texts: the training data for the merges.
+        vocabulary: the number of tokens, without the image token, as in Llama 3.2.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -112,8 +117,8 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizer
     )
 
 
-def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaProcessor:
-    """Join tokenizer and image processor, with the chat template."""
+def make_processor(tokenizer: PreTrainedTokenizerFast, shape: MllamaShape) -> MllamaProcessor:
+    """Combine tokenizer and image processor, with the chat template."""
     from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
 
     images = MllamaImageProcessorPil(
@@ -127,9 +132,9 @@ def make_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> MllamaPr
 
 
 def make_model(
-    tokenizer: PreTrainedTokenizerFast, shape: Shape, seed: int
+    tokenizer: PreTrainedTokenizerFast, shape: MllamaShape, seed: int
 ) -> MllamaForConditionalGeneration:
-    """Make a model of this shape with random weights."""
+    """Create a model with these dimensions and random weights."""
     if len(tokenizer) != shape.vocabulary + 1:
         raise ValueError(f"The tokenizer has {len(tokenizer)} tokens, not {shape.vocabulary + 1}.")
 

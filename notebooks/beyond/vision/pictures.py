@@ -1,4 +1,4 @@
-"""Any picture a learner may bring, as the plain RGB image that a model takes, or one sentence."""
+"""Convert any picture to the RGB image that a model takes, or explain why that fails."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from beyond.locale import _
 
 MOST_MEGAPIXELS = 100
-"""Larger pictures are refused before they are unpacked: each million pixels takes 3 MB, and a
-model that sees a few tiles would not notice the difference."""
+"""The most pixels of a picture; larger ones are refused before decoding. A million pixels takes
+3 MB, and a model that sees a few tiles wouldn't benefit from more."""
 
 
 class BadPicture(ValueError):
-    """This can't be shown to the model; the message says why and what to do."""
+    """The picture can't be shown to the model; the message says why and what to do."""
 
     def _render_traceback_(self) -> list[str]:
-        # A notebook shows this instead of a page of Python frames.
+        # A notebook shows this instead of a long traceback.
         return [str(self)]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An RGB image, and in words what had to be done to it."""
+    """An RGB image, and a description of how it was converted."""
 
     image: Image.Image
     notes: list[str] = field(default_factory=list)
@@ -86,7 +86,7 @@ def _from_file(source: str | os.PathLike | bytes, name: str) -> Image.Image:
         raise BadPicture(_("{name} is empty: it has no bytes at all.").format(name=name))
     try:
         with warnings.catch_warnings():
-            # The size is checked right after this, with our own limit and our own words.
+            # The size is checked right after this, with our own limit and message.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(source))
     except Image.DecompressionBombError:

@@ -1,7 +1,7 @@
-"""Questions about a scene, in English and Korean, each with its one right answer.
+"""Generate questions about a scene, in English and Korean, each with one right answer.
 
-Six kinds: describe, where, count, digit, exists, relation. Questions to be answered with yes or
-no have both answers equally often, so that guessing from the question gets half of them.
+Six kinds: describe, where, count, digit, exists, relation. Yes/no questions have
+both answers equally often, so that guessing from the question alone gets half of them.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ class Item:
 
 
 def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Item | None:
-    """Ask a question of this kind about the scene; None where the scene allows none.
+    """Generate a question of this kind about the scene, or None if none applies.
 
     Args:
-        rng: where all chance comes from.
+        rng: the source of randomness.
         scene: what the question is about.
         kind: one of `KINDS`.
         language: one of `LANGUAGES`.
@@ -101,7 +101,7 @@ def ask(rng: np.random.Generator, scene: Scene, kind: str, language: str) -> Ite
 
 
 def held_out_items(number: int, seed: int = 2026) -> list[Item]:
-    """Make test items, kinds and languages in turn, each with a scene of its own.
+    """Generate test items with alternating kinds and languages, each with its own scene.
 
     All scenes are of the held-out tenth, with held-out digits, and no two show the same.
     """
@@ -125,7 +125,7 @@ def thing_name(thing: Thing, language: str) -> str:
 
 
 def place_name(scene: Scene, row: int, column: int, language: str) -> str:
-    """Say where a cell is in the image: "top left", "bottom", "centre"; "왼쪽 위"."""
+    """Describe where a cell is in the image: "top left", "bottom", "centre"; "왼쪽 위"."""
     words = [_ROWS[scene.rows][row], _COLUMNS[scene.columns][column]]
     words = [word for word in words if word] or ["centre"]
     if language == "ko":
@@ -210,7 +210,7 @@ def _count(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
     else:
         groups = [("digits", "숫자", lambda t: t.is_digit)]
     counted = [(en, ko, sum(map(test, scene.things))) for en, ko, test in groups]
-    # Most groups have none: were all equally likely, "0" would nearly always be right.
+    # Most groups have none; if all were equally likely, "0" would nearly always be right.
     some = [group for group in counted if group[2]]
     none = [group for group in counted if not group[2]]
     en, ko, number = _pick(rng, none if none and (not some or rng.random() < 0.25) else some)
@@ -228,17 +228,17 @@ def _digit(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str, 
     if len(digits) == 1:
         ways.append("only")
     if sum(t.color == thing.color for t in digits) == 1:
-        ways.append("colour")
+        ways.append("color")
     way = _pick(rng, ways)
     place = place_name(scene, thing.row, thing.column, language)
     if language == "ko":
         where = {
             "place": f"{place}에 있는",
             "only": "이미지에 있는",
-            "colour": _KO[thing.color],
+            "color": _KO[thing.color],
         }[way]
     else:
-        where = {"place": f"at the {place}", "only": "there", "colour": thing.color}[way]
+        where = {"place": f"at the {place}", "only": "there", "color": thing.color}[way]
     return _form(rng, "digit", language, where=where), thing.name
 
 
@@ -247,7 +247,7 @@ def _exists(rng: np.random.Generator, scene: Scene, language: str) -> tuple[str,
     thing = _pick(rng, scene.things)
     color, name, yes = thing.color, thing.name, rng.random() < 0.5
     while not yes and (color, name) in there:
-        # What isn't there mostly differs from something that is in one way only.
+        # A thing that isn't there usually differs from a present one in a single property.
         way = rng.integers(3)
         if way != 0:
             color = str(rng.choice(list(COLORS)))

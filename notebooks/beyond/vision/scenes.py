@@ -1,15 +1,15 @@
-"""Scenes for the course's small vision model: colored shapes and handwritten digits.
+"""Generate scenes for the course's small vision model: colored shapes and handwritten digits.
 
-They are on a plain background, and everything about them is known, so that questions have one
+They are on a plain background, and all their properties are known, so that questions have one
 right answer.
 
-A scene is a few `Thing`s on a grid of cells; a thing lies somewhere in its cell and never leaves
-it. `draw` turns a scene into an image at any scale. Image sizes are chosen so that the processor
-cuts them into one, two, three or four tiles of 32 pixels.
+A scene is a few `Thing`s on a grid of cells; a thing is placed at random within its cell. `draw`
+turns a scene into an image at any scale. Image sizes are chosen so that the processor splits them
+into one, two, three or four tiles of 32 pixels.
 
 The digits are real handwriting: scikit-learn's copy of the UCI data set "Optical Recognition of
 Handwritten Digits" (https://doi.org/10.24432/C50P49, CC BY 4.0), 8 x 8 pixels. 36 of each digit
-are held out: training never sees them, and they come with the course.
+are held out from training and shipped with the course.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ class Scene:
     width: int
     rows: int
     columns: int
-    background: int  # grey, 0 to 255
+    background: int  # gray, 0 to 255
     things: tuple[Thing, ...]  # row by row, left to right
 
     @property
     def key(self) -> str:
-        """What the scene shows, whatever the exact places, sizes and shades."""
+        """The scene's content, regardless of exact places, sizes and shades."""
         things = " ".join(f"{t.color} {t.name} {t.row} {t.column}," for t in self.things)
         return f"{self.rows}x{self.columns}: {things}"
 
@@ -115,8 +115,8 @@ def random_scene(
     """Draw a random scene from the held-out tenth, or from the rest.
 
     Args:
-        rng: where all chance comes from.
-        held_out: which of the two parts.
+        rng: the source of randomness.
+        held_out: whether to draw from the held-out tenth.
         most: the largest number of things.
         needs_digit: put at least one digit into it.
     """
@@ -212,22 +212,22 @@ PLACES = {
     for row_number, row in enumerate(("top", "middle", "bottom"))
     for column_number, column in enumerate(("left", "centre", "right"))
 }
-"""Where a thing can lie, by row and column of a grid of three by three."""
+"""Names of places, by row and column of a three by three grid."""
 
 
 def compose(
     things: Mapping[str, str], canvas: tuple[int, int] = (2, 2), *, dark: bool = True, seed: int = 0
 ) -> Scene:
-    """Compose a scene of your own.
+    """Compose a scene from a description.
 
     Args:
-        things: what lies where, such as {"top left": "red circle", "right": "blue 7"}.
+        things: what to put where, such as {"top left": "red circle", "right": "blue 7"}.
         canvas: tiles of 32 pixels down and across; a side of one tile has no middle.
         dark: the background.
         seed: decides exact places, sizes and which handwriting.
 
     Raises:
-        ValueError: for a place, colour or name that there is not.
+        ValueError: for an unknown place, color or name.
     """
     rng = np.random.default_rng(seed)
     rows, columns = grid(canvas)
@@ -237,7 +237,7 @@ def compose(
         color, _space, name = what.partition(" ")
         if color not in COLORS or name not in (*SHAPES, *DIGITS):
             colors, names = ", ".join(COLORS), ", ".join((*SHAPES, *DIGITS))
-            raise ValueError(f"{what!r}: the colours are {colors}, the names {names}.")
+            raise ValueError(f"{what!r}: the colors are {colors}, the names {names}.")
         if where not in PLACES:
             raise ValueError(f"{where!r} is none of the places {', '.join(PLACES)}.")
         cell = []
@@ -264,7 +264,7 @@ def draw(scene: Scene, digits: Sequence[np.ndarray] | None = None, scale: float 
     """Draw the scene as an RGB image.
 
     Args:
-        scene: what to draw.
+        scene: the scene to draw.
         digits: for each digit its images, numbers x 8 x 8 from 0 to 1; the held-out ones if None.
         scale: pixels of the image for each pixel of the scene.
     """
@@ -347,7 +347,7 @@ def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     training, held_out = [], []
     for digit in range(10):
         images = (data.images[data.target == digit] / 16).astype(np.float32)
-        # Neighbours in the data set are often by the same hand: the last ones are held out
+        # Neighbors in the data set are often by the same writer: the last ones are held out
         # together, so that few writers are on both sides.
         training.append(images[:-HELD_OUT])
         held_out.append(images[-HELD_OUT:])
@@ -357,15 +357,15 @@ def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
 def varied(
     digits: Sequence[np.ndarray], rng: np.random.Generator, copies: int = 15
 ) -> tuple[np.ndarray, ...]:
-    """Return the digits and, of each, copies as another hand might have written them.
+    """Augment the digits with copies as other writers might have written them.
 
-    The copies are a little narrower or lower, slanted, moved, with a finer or a broader pen. A
-    model soon memorizes 1,400 images, and then reads new handwriting less well.
+    The copies are slightly narrower or lower, slanted, shifted, with a finer or broader pen. A
+    model soon memorizes 1,400 images, and then generalizes less well to new handwriting.
 
     Args:
         digits: for each digit numbers x 8 x 8, 0 to 1.
         rng: decides how the copies differ.
-        copies: how many of each image come on top.
+        copies: how many to add of each image.
     """
     from scipy.ndimage import affine_transform
 
@@ -385,7 +385,7 @@ def varied(
 
 
 def write_held_out_sheet(path: Path = HELD_OUT_SHEET) -> None:
-    """Write the held-out digits as a picture: a row for each digit."""
+    """Save the held-out digits as a picture: a row for each digit."""
     rows = [np.concatenate(list(images), axis=1) for images in all_digits()[1]]
     sheet = np.rint(np.concatenate(rows) * 255).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)

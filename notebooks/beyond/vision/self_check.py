@@ -80,7 +80,7 @@ def questions() -> list[Question]:
             (
                 Choice(
                     _("… the answer depends on that corner, or on what the cover looks like."),
-                    _("The cover is something to see as well, so try another colour."),
+                    _("The cover is something to see as well, so try another color."),
                     right=True,
                 ),
                 Choice(
@@ -105,17 +105,17 @@ def questions() -> list[Question]:
                     _("Memory comes later: a model that you may not use needs none."),
                 ),
                 Choice(
-                    _("Installing Ollama, which handles the licence."),
-                    _("Current Ollama doesn't run it, and no program changes a licence."),
+                    _("Installing Ollama, which handles the license."),
+                    _("Current Ollama doesn't run it, and no program changes a license."),
                 ),
                 Choice(
-                    _("Reading the licence: the multimodal models are not licensed there."),
+                    _("Reading the license: the multimodal models are not licensed there."),
                     _("It stands in Meta's terms: look first, and choose another model."),
                     right=True,
                 ),
                 Choice(
-                    _("Quantising it to 4 bits, so that it is another model."),
-                    _("Quantising changes memory and quality, and no terms."),
+                    _("Quantizing it to 4 bits, so that it is another model."),
+                    _("Quantizing changes memory and quality, and no terms."),
                 ),
             ),
         ),

@@ -1,4 +1,4 @@
-"""The widget of lesson 5: a scene, a question, the answer, and where the model looked for it."""
+"""Explore a scene with lesson 5's widget: a question, the answer, attention and occlusion."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from beyond.vision.scenes import COLORS, DIGITS, PLACES, SHAPES, Scene, compose,
 
 __getattr__ = handed_on(__name__)
 
-SCALE = 4  # scenes are drawn larger than the model sees them, so that a person sees them too
+SCALE = 4  # scenes are enlarged on screen, because the model's size is too small for people
 ALL = -1  # the choice of all heads together; a list shows a choice of None as nothing chosen
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One answer, and what can be seen of how it came about.
+    """One answer, with the attention and the occlusion map that explain it.
 
     Attributes:
         answer: what the model said.
-        by: who answered.
-        found: the attention while that answer was written, with the gates open.
+        by: the model that answered.
+        found: the attention while that answer was generated, with the gates open.
         fall: the occlusion map of that answer.
-        image: what was shown.
+        image: the image that was shown.
     """
 
     answer: str
@@ -71,7 +71,7 @@ class Explanation:
         return max(round(self.image.width * scale), 1), max(round(self.image.height * scale), 1)
 
     def table(self) -> Table:
-        """Tabulate where each layer and head looks most, and how far that is what counts."""
+        """Tabulate where each layer and head attends most, and its overlap with the occlusion."""
         rows = []
         for place, layer in enumerate(self.found.layers):
             for head in (None, *range(self.found.weights.shape[1])):
@@ -102,7 +102,7 @@ class Explanation:
 def explain(
     vision_model: VisionModel, image: Image.Image, question: str, gate: float = 1.0
 ) -> Explanation:
-    """Ask, and look where the model looks and what it needs.
+    """Ask the model, and record its attention and the occlusion map.
 
     Args:
         vision_model: a loaded model.
@@ -123,14 +123,14 @@ def explain(
 
 
 class VisionExplorer(PlainBox):
-    """Put a scene together, ask, and see the answer beside attention and occlusion.
+    """Compose a scene, ask about it, and show the answer with attention and occlusion.
 
     Args:
         who: the model to ask.
-        things: what lies where to begin with, such as {"top left": "red circle"}.
-        question: to begin with.
+        things: the initial scene, such as {"top left": "red circle"}.
+        question: the initial question.
 
-    `controls` are the widgets by name, `now` is the present `Explanation`.
+    `controls` are the widgets by name, `now` is the current `Explanation`.
     """
 
     def __init__(self, vision_model: VisionModel, things: Mapping[str, str], question: str) -> None:
@@ -152,9 +152,9 @@ class VisionExplorer(PlainBox):
             "place": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in PLACES], description=_("place")
             ),
-            "colour": ipywidgets.Dropdown(
+            "color": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in COLORS],
-                description=_("colour"),
+                description=_("color"),
             ),
             "name": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in (*SHAPES, *DIGITS)],
@@ -197,7 +197,7 @@ class VisionExplorer(PlainBox):
         named = self.controls
         rows = [
             named["canvas"],
-            ipywidgets.HBox([named["place"], named["colour"], named["name"]]),
+            ipywidgets.HBox([named["place"], named["color"], named["name"]]),
             ipywidgets.HBox([named["put"], named["remove"]]),
             named["question"],
             named["gate"],
@@ -211,7 +211,7 @@ class VisionExplorer(PlainBox):
 
     @property
     def scene(self) -> Scene:
-        """What the controls describe; things whose place the picture has not are left out."""
+        """The scene that the controls describe, without things whose place doesn't exist."""
         canvas = self.controls["canvas"].value
         there = {}
         for where, what in self.things.items():
@@ -224,7 +224,7 @@ class VisionExplorer(PlainBox):
 
     def _put(self, _button: object = None) -> None:
         named = self.controls
-        self.things[named["place"].value] = f"{named['colour'].value} {named['name'].value}"
+        self.things[named["place"].value] = f"{named['color'].value} {named['name'].value}"
         self._ask()
 
     def _remove(self, _button: object = None) -> None:
@@ -236,7 +236,7 @@ class VisionExplorer(PlainBox):
         if not question:
             self._said.value = f'<p role="status">{html.escape(_("Write a question."))}</p>'
             return
-        # one tile is for pictures of its own size; a larger square would get four
+        # the processor splits a square larger than one tile into four tiles
         scale = 1 if self.controls["canvas"].value == (1, 1) else SCALE
         image = draw(self.scene, scale=scale)
         self.now = explain(self.vision_model, image, question, self.controls["gate"].value)

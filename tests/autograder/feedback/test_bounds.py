@@ -14,12 +14,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from autograder.core import notebook_io
-from autograder.feedback import pool, worker
+from autograder.feedback import page_pool, page_worker
 from autograder.feedback.feedback import feedback
 from autograder.feedback.grades import CellGrade, Grades
 from autograder.feedback.job import PageJob
 from autograder.feedback.outputs import MAX_PAGE_IMAGE_CHARS
-from autograder.feedback.pool import render_pages
+from autograder.feedback.page_pool import render_pages
 from autograder.grading.coordinator import grade
 
 
@@ -256,7 +256,7 @@ FAULTS = {
     "too much for memory": broken(
         b'{"metadata": {"a": [' + b"{}," * 6_000_000 + b'{}]}, "cells": []}'
     ),
-    "too large": lambda path: os.truncate(path, worker.MAX_NOTEBOOK_BYTES * 2),
+    "too large": lambda path: os.truncate(path, page_worker.MAX_NOTEBOOK_BYTES * 2),
     "gone": lambda path: path.unlink(),
     "a folder": a_folder,
     "a pipe": endless,
@@ -265,7 +265,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_of_one_submission_stays_there(three, name, monkeypatch):
-    monkeypatch.setattr(worker, "WALL_SECONDS", 12.0)
+    monkeypatch.setattr(page_worker, "WALL_SECONDS", 12.0)
     feedback(three, "mini")
     before = others(three)
     FAULTS[name](graded(three, "eve"))
@@ -311,7 +311,7 @@ def test_the_command_names_them_and_ends_with_1(three):
 
 
 def test_a_process_that_talks_nonsense_gets_a_plain_page(tmp_path):
-    running = object.__new__(pool._Running)
+    running = object.__new__(page_pool._Running)
     running._job, running._plain = job(tmp_path, []), None
     import multiprocessing
 
@@ -329,6 +329,6 @@ def test_a_page_is_made_without_root(tmp_path, monkeypatch):
     made = []
     child = os.fork()
     if child == 0:
-        worker._give_up_rights()
+        page_worker._give_up_rights()
         os._exit(0 if os.getuid() == os.geteuid() == os.getgid() == 65534 else 1)
     assert os.waitpid(child, 0)[1] == 0 and not made

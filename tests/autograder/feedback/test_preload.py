@@ -18,7 +18,7 @@ from pathlib import Path
 
 import nbformat.v4 as v4
 from autograder.config import Course
-from autograder.feedback import worker
+from autograder.feedback import page_worker
 from autograder.feedback.grades import CellGrade, Grades
 from autograder.feedback.job import PageJob
 from autograder.feedback.plan import PagePlan
@@ -32,8 +32,8 @@ def watch():
     )
 
 course = Course(Path(sys.argv[1]))
-worker._silence_standard_streams = worker._limit_resources = lambda: None
-worker._give_up_rights = watch
+page_worker._silence_standard_streams = page_worker._limit_resources = lambda: None
+page_worker._give_up_rights = watch
 path = Path(sys.argv[2])
 grades = Grades(None, None, 0.0, 0.0, {"a": CellGrade(1.0, 2.0, False, True)}, {"a": "*hm*"})
 plans = {"en": PagePlan(((None, v4.new_markdown_cell("why")),), frozenset("a"))}
@@ -44,7 +44,7 @@ received = []
 reader = threading.Thread(target=lambda: received.extend(there.recv_bytes() for _one in "pw"))
 reader.start()
 job = PageJob("s", "m", "m", path, grades, plans, explain=sys.argv[3] == "1", texts=i18n.domains())
-worker.run(job, here)
+page_worker.run(job, here)
 reader.join(30)
 seen = list(opened)
 assert [one[:1] for one in received] == [b"p", b"w"], received

@@ -1,6 +1,6 @@
 """What the doctor finds here, and what it says where something is missing."""
 
-from autograder.grading.privileges import try_roles
+from autograder.grading.run_privileges import try_roles
 from autograder.sandbox import doctor as module
 from autograder.sandbox.doctor import can_grade, doctor
 from autograder.sandbox.errors import SandboxUnavailable

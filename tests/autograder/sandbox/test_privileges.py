@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.grading.privileges import try_roles
+from autograder.grading.run_privileges import try_roles
 from autograder.sandbox import barriers, doctor, privileges, root_launcher
 from tests.attacks import stations
 from tests.attacks.launcher import patched_imports

@@ -8,9 +8,9 @@ from transformers import LlamaConfig, MistralConfig
 from beyond.edge.weights import (
     BLOCK,
     Blocks,
+    DecoderShape,
     FromModel,
     NotALlama,
-    Shape,
     _halves,
     _q4_1,
     _q8_0,
@@ -20,7 +20,7 @@ from beyond.edge.weights import (
 
 
 def test_the_shape_of_a_llama(llama):
-    shape = Shape.of(llama.config)
+    shape = DecoderShape.of(llama.config)
     assert (shape.layers, shape.heads, shape.kv_heads, shape.head_size) == (2, 4, 2, 16)
     assert shape.tied and shape.context == 64
 
@@ -36,7 +36,7 @@ def test_the_shape_of_a_llama(llama):
 )
 def test_what_the_graph_would_compute_wrongly_is_refused(config):
     with pytest.raises(NotALlama, match=r"torch\.onnx\.export"):
-        Shape.of(config)
+        DecoderShape.of(config)
 
 
 def test_weights_in_memory(llama):

@@ -77,7 +77,7 @@ def test_more_tries_narrow_it(right, times):
 
 @pytest.mark.parametrize(("right", "of"), [(1, 0), (2, 1), (-1, 3)])
 def test_wilson_refuses_what_is_no_share(right, of):
-    with pytest.raises(ValueError, match="no share"):
+    with pytest.raises(ValueError, match="not a proportion"):
         scoring.wilson(right, of)
 
 

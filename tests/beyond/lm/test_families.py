@@ -16,7 +16,7 @@ def test_the_file_is_dated():
 def test_each_model_is_complete(model):
     assert re.fullmatch(r"20\d\d-[01]\d", model.released)
     assert model.source.startswith("https://")
-    assert model.licence and model.tokenizer
+    assert model.license and model.tokenizer
     assert model.context >= 8192
     assert "en" in model.languages
     assert all(re.fullmatch(r"[a-z]{2}", code) for code in model.languages)

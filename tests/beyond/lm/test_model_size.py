@@ -5,7 +5,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PhimoeConfig, PhimoeForCausalLM
 
 from beyond.lm.families import families, family
-from beyond.lm.model_size import FORMATS, Shape, weight_bytes
+from beyond.lm.model_size import FORMATS, TransformerShape, weight_bytes
 
 
 def _transformers_count(shape):
@@ -61,7 +61,7 @@ def test_a_dense_model_is_active_as_a_whole():
 
 
 def test_the_cache_by_hand():
-    shape = Shape(2, 8, 16, 4, 2, 2, 10)
+    shape = TransformerShape(2, 8, 16, 4, 2, 2, 10)
     assert shape.cache_bytes(3) == 2 * 2 * 2 * 2 * 3 * 2
     assert shape.cache_bytes(3, bits=8) == shape.cache_bytes(3) / 2
     assert shape.cache_bytes(0) == 0

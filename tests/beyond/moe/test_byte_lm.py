@@ -9,7 +9,7 @@ from beyond.moe.byte_lm import (
     SHAPES,
     WINDOWS,
     ByteLM,
-    Shape,
+    ByteLMShape,
     batch,
     curves,
     evaluate,
@@ -19,7 +19,7 @@ from beyond.moe.byte_lm import (
     windows,
 )
 
-TINY = Shape(hidden=16, experts=4, k=2, dim=16, layers=2, heads=2, context=16)
+TINY = ByteLMShape(hidden=16, experts=4, k=2, dim=16, layers=2, heads=2, context=16)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,9 @@ def test_routing_a_text():
 
 
 def test_evaluation_of_a_dense_model_has_no_loads():
-    assert evaluate(ByteLM(Shape(hidden=16, dim=16, layers=1, heads=2, context=16))).loads == []
+    assert (
+        evaluate(ByteLM(ByteLMShape(hidden=16, dim=16, layers=1, heads=2, context=16))).loads == []
+    )
 
 
 def test_the_recorded_curves_belong_to_these_models():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from beyond.moe.byte_lm import ByteLM, Curve, Report, Shape
+from beyond.moe.byte_lm import ByteLM, ByteLMShape, Curve, Report
 from beyond.moe.layer import Routing
 from beyond.moe.routing import (
     RoutingExplorer,
@@ -22,7 +22,7 @@ ROUTING = Routing(
     weights=torch.tensor([[0.75, 0.25]]).expand(5, 2),
     experts=torch.tensor([[0, 1], [1, 2], [2, 0], [0, 1], [1, 0]]),
 )
-TINY = Shape(hidden=16, experts=4, k=2, dim=16, layers=2, heads=2, context=16)
+TINY = ByteLMShape(hidden=16, experts=4, k=2, dim=16, layers=2, heads=2, context=16)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
-    from beyond.vision.model import Shape, make_model, make_processor, make_tokenizer, save
-    from beyond.vision.train import texts_to_spell
+    from beyond.vision.model import MllamaShape, make_model, make_processor, make_tokenizer, save
+    from tools.make_mllama import texts_to_spell
 
-    shape = Shape()
+    shape = MllamaShape()
     tokenizer = make_tokenizer(texts_to_spell(1_500), shape.vocabulary)
     model = make_model(tokenizer, shape, seed=1).eval()
     for layer in shape.cross_attention:  # a model that hasn't learned anything has closed gates

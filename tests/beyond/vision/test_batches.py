@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from beyond.vision.batches import make_batch, patch_labels, prompt, random_batch, tiles
-from beyond.vision.model import IMAGE_TOKEN, Shape, make_processor, make_tokenizer
+from beyond.vision.model import IMAGE_TOKEN, MllamaShape, make_processor, make_tokenizer
 from beyond.vision.questions import KINDS, ask
 from beyond.vision.scenes import DIGITS, SHAPES, draw, held_out_digits, random_scene
 
@@ -16,7 +16,7 @@ def processor():
     for n in range(600):
         item = ask(rng, random_scene(rng), KINDS[n % 6], ("en", "ko")[n % 2])
         texts += [item.question, item.answer] if item else []
-    shape = Shape()
+    shape = MllamaShape()
     return make_processor(make_tokenizer(texts, shape.vocabulary), shape)
 
 

@@ -23,7 +23,7 @@ def test_the_widget_shows_an_answer_its_giver_a_picture_and_a_table(widget):
 
 def test_things_are_put_and_cleared_and_left_out_where_there_is_no_place(widget):
     named = widget.controls
-    named["place"].value, named["colour"].value, named["name"].value = "bottom", "green", "4"
+    named["place"].value, named["color"].value, named["name"].value = "bottom", "green", "4"
     named["put"].click()
     assert "green 4 2 1" in widget.scene.key
     named["remove"].click()
@@ -70,7 +70,7 @@ def test_overlap_of_maps():
 
 def test_a_scene_of_ones_own_needs_known_words():
     for things in ({"top left": "pink circle"}, {"top left": "red star"}, {"nowhere": "red 1"}):
-        with pytest.raises(ValueError, match=r"none of the places|the colours are"):
+        with pytest.raises(ValueError, match=r"none of the places|the colors are"):
             compose(things)
     with pytest.raises(ValueError, match="no 'left'"):
         compose({"left": "red 1"}, (1, 1))

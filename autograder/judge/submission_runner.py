@@ -26,7 +26,7 @@ from autograder.judge.judge import (
     error_output,
     status_output,
 )
-from autograder.judge.outputs import TESTS_BYTES, OutputBudget, plain_output
+from autograder.judge.output_limits import TESTS_BYTES, OutputBudget, plain_output
 from autograder.judge.rpc import ChildGone
 from autograder.judge.runs import combine_runs
 from autograder.judge.student_client import Connect, NoProcess, StudentClient, TimeBudget, status_of

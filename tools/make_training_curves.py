@@ -1,12 +1,11 @@
 """Train the byte-level language models whose curves lesson 4 shows beside its own.
 
-    python benchmarks/moe_training.py            # all that is still missing; can be interrupted
-    python benchmarks/moe_training.py --seeds 2 --models mixture   # only some of it
-    python benchmarks/moe_training.py --corpus   # collect the three texts from this repository
+    python tools/make_training_curves.py            # all missing runs; can be interrupted
+    python tools/make_training_curves.py --seeds 2 --models mixture   # only some of them
+    python tools/make_training_curves.py --corpus   # collect the three texts from this repository
 
-Every finished training is kept under `.cache/`, and `notebooks/beyond/moe/training_curves.json` is
-written from what is there. Training uses one thread, so that the seconds of processor time it
-reports mean the same for all.
+Every finished run is kept under `.cache/`, and `notebooks/beyond/moe/training_curves.json` is
+written from these. Training uses one thread, so that the reported CPU seconds are comparable.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ RUNS = {  # name: the model's shape, and the weight of the balance loss
 
 
 def write(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader never meets half a file."""
+    """Write to a temporary file and rename it, so that a reader never sees a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     beside.write_text(text, encoding="utf-8")
@@ -44,14 +43,16 @@ def write(path: Path, text: str) -> None:
 
 
 def collect() -> None:
-    """The course's own prose in two languages and its own code, the same size each."""
-    catalogue = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
-    with catalogue.open("rb") as file:
-        messages = [(m.id, m.string) for m in read_po(file, locale="ko") if m.id and m.string]
+    """Collect the course's prose in two languages and its code, truncated to the same size."""
+    catalog = ROOT / "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po"
+    with catalog.open("rb") as file:
+        messages = [
+            (str(m.id), str(m.string)) for m in read_po(file, locale="ko") if m.id and m.string
+        ]
     code = sorted((ROOT / "notebooks/beyond").rglob("*.py")) + sorted(
         (ROOT / "autograder").rglob("*.py")
     )
-    found = {
+    found: dict[str, list[str]] = {
         "korean": [*prose("ko"), *(text for _id, text in messages)],
         "english": [*prose("en"), *(text for text, _translation in messages)],
         "python": [path.read_text("utf-8") for path in code],
@@ -59,13 +60,13 @@ def collect() -> None:
     joined = {name: "\n\n".join(texts).encode() for name, texts in found.items()}
     size = min(len(text) for text in joined.values())
     for name, text in joined.items():
-        # cut at the end of a line, so that no letter is cut in two
+        # truncate at a line break, so that no character is split
         write(FOLDER / f"{name}.txt", text[: text.rindex(b"\n", 0, size) + 1].decode())
         print(f"{name}: {(FOLDER / f'{name}.txt').stat().st_size:,} bytes")
 
 
 def prose(language: str) -> list[str]:
-    """The text cells of all lessons and assignments in one language, as students have them."""
+    """Return the text cells of all lessons and released assignments in one language."""
     paths = sorted((ROOT / "notebooks" / language).glob("*.ipynb")) + sorted(
         (ROOT / "release" / language).glob("*/*.ipynb")
     )
@@ -74,7 +75,7 @@ def prose(language: str) -> list[str]:
 
 
 def run(name: str, seed: int, folder: Path) -> None:
-    """One training, unless it is there already."""
+    """Train one model, unless its result exists already."""
     place = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}.json"
     if place.is_file():
         return
@@ -91,10 +92,10 @@ def run(name: str, seed: int, folder: Path) -> None:
 
 
 def gather(folder: Path) -> None:
-    """All finished trainings in one file, numbers rounded to what the lesson draws."""
+    """Gather all finished runs in one file, with numbers rounded for the lesson's plots."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     about = {
-        "made_by": "benchmarks/moe_training.py",
+        "made_by": "tools/make_training_curves.py",
         "steps": STEPS,
         "windows_a_step": WINDOWS,
         "seconds": "processor time of one thread",
@@ -108,7 +109,7 @@ def gather(folder: Path) -> None:
 
 
 def rounded(value):
-    """The same data, its floating-point numbers with four decimals."""
+    """Return the data with floats rounded to four decimals."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Train the course's small Mllama: `python -m beyond.vision.train`.
+"""Train the course's small Mllama: `python tools/make_mllama.py`.
 
-Seeded and resumable: the data of each step depend on the seed and the step alone, and a
-checkpoint holds the rest, so a run that was cut off goes on as if it had not been.
+Seeded and resumable: the data of each step depend only on the seed and the step, and a
+checkpoint stores the rest, so an interrupted run continues as if it hadn't stopped.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ from transformers import (
 )
 
 from beyond.vision.batches import LABELS, Batch, random_batch
-from beyond.vision.model import Shape, make_model, make_processor, make_tokenizer, save
+from beyond.vision.model import MllamaShape, make_model, make_processor, make_tokenizer, save
 from beyond.vision.questions import KINDS, LANGUAGES, ask
 from beyond.vision.scenes import all_digits, random_scene, varied
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; everything that a run depends on."""
+    """The hyperparameters of a run."""
 
     steps: int = 8_600
-    images: int = 24  # a step; an even number
-    questions: int = 5  # about each image, so that the vision model is used well
+    images: int = 24  # per step; an even number
+    questions: int = 5  # about each image, to amortize the vision model
     often: tuple[str, ...] = ("exists",)  # kinds of questions asked twice as often
-    naming: float = 0.3  # weight of naming what patches show, beside answering
-    rate: float = 1.5e-3  # AdamW's learning rate, at its highest
+    naming: float = 0.3  # weight of the auxiliary loss, labeling what patches show
+    rate: float = 1.5e-3  # AdamW's peak learning rate
     gate_rate: float = 2e-2  # gates are single numbers that start at 0
     warm_up: int = 200  # steps
     cool_down: int = 4_300  # steps
     decay: float = 0.02  # weight decay of matrices
-    easy: int = 300  # steps with one thing more each, from one thing on
+    easy: int = 300  # steps until the scenes get one more thing, starting from one
     seed: int = 5
 
     def rate_at(self, step: int) -> float:
-        """Return the share of the highest learning rate at a step: warm-up, plateau, cool-down."""
+        """Return the fraction of the peak learning rate at a step: warm-up, plateau, cool-down."""
         return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / self.cool_down)
 
     def most_things(self, step: int) -> int:
@@ -76,7 +76,7 @@ def texts_to_spell(number: int = 6_000) -> list[str]:
 
 @cache
 def handwriting(seed: int) -> tuple[np.ndarray, ...]:
-    """Return the training digits with variations: for each digit numbers x 8 x 8, 0 to 1."""
+    """Return the training digits with variations: for each digit images x 8 x 8, 0 to 1."""
     return varied(all_digits()[0], np.random.default_rng(seed))
 
 
@@ -85,11 +85,11 @@ def losses(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the mean cross-entropy of the answers' tokens, and of naming each patch.
 
-    A token of an answer with n tokens weighs 1 / sqrt(n): a description has fifteen times the
-    tokens of a yes, and would else count fifteen times as much.
+    A token of an answer with n tokens has weight 1 / sqrt(n): a description has fifteen times as
+    many tokens as a yes, and would otherwise count fifteen times as much.
 
-    Each image is looked at once for all its texts. `namer` reads the names off what the
-    cross-attention layers get to see; it helps the vision model to learn and is then dropped.
+    Each image is encoded once for all its texts. `namer` predicts labels from the inputs of the
+    cross-attention layers; it helps to train the vision model and isn't saved.
     """
     inner = model.model
     features = inner.vision_model(
@@ -111,7 +111,7 @@ def losses(
         cache = DynamicCache()
         for layer, (keys, values) in seen.items():
             cache.update(keys[texts.image], values[texts.image], layer)
-        # The image token is the first one, so every token may look at every tile there is.
+        # The image token comes first, so every token may attend to every tile.
         sees = batch.ratio_mask[texts.image][:, None].expand(-1, texts.tokens.shape[1], -1, -1)
         hidden = inner(
             input_ids=texts.tokens,
@@ -134,7 +134,7 @@ def _keys_and_values(
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Compute each cross-attention layer's keys and values, [images, heads, vectors, width].
 
-    The layers would do it themselves, but for every text about an image again.
+    The layers would compute them again for every text about an image.
     """
     found = {}
     config: Any = inner.config
@@ -166,13 +166,13 @@ def make_optimizer(model: nn.Module, namer: nn.Module, plan: Plan) -> torch.opti
 
 
 HALVES = 2
-"""Each step's data come in two halves, computed side by side: the model is so small that one
-half keeps one core busy, while two cores on the same half mostly wait for each other."""
+"""Each step's data are split into two halves, computed in parallel: the model is so small that two
+cores working on the same half mostly wait for each other."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What is trained, and what its data are made with."""
+    """The trained modules, and what generates their data."""
 
     plan: Plan
     model: MllamaForConditionalGeneration
@@ -197,7 +197,7 @@ class Parts:
             plan.most_things(step),
             plan.often,
         ).to(self.device)
-        # With the cache two groups of texts would add up their gradients in bfloat16.
+        # With the cache, gradients of two groups of texts would be summed in bfloat16.
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             answering, naming = losses(self.model, self.namer, batch)
         loss = answering + plan.naming * naming
@@ -207,8 +207,7 @@ class Parts:
 class Partner:
     """A process that computes the second half of each step, on the same parameters in memory.
 
-    Two threads would do, but Python lets only one of them run at a time, and with a model as
-    small as this one that is a quarter of a step.
+    Two threads would contend for the GIL, which costs a quarter of a step with such a small model.
     """
 
     def __init__(self, parts: Parts, threads: int) -> None:
@@ -238,8 +237,8 @@ class Partner:
             return *self._pipe.recv(), self._gradients
         except (EOFError, ConnectionResetError):
             raise RuntimeError(
-                "The second process ended, perhaps for want of memory; run the command again, "
-                "it goes on from the last checkpoint."
+                "The second process ended, perhaps because memory ran out; run the "
+                "command again to continue from the last checkpoint."
             ) from None
 
     def close(self) -> None:
@@ -274,12 +273,12 @@ class Training:
     Args:
         plan: how to train.
         shape: what to train.
-        device: where; a GPU makes minutes of an hour.
-        threads: cores to use on a processor. It doesn't change the data of a step.
+        device: where to train; a GPU takes minutes instead of an hour.
+        threads: CPU cores to use; the data of a step don't depend on it.
     """
 
     def __init__(
-        self, plan: Plan, shape: Shape, device: str | torch.device = "cpu", threads: int = 2
+        self, plan: Plan, shape: MllamaShape, device: str | torch.device = "cpu", threads: int = 2
     ) -> None:
         self.plan, self.shape = plan, shape
         device = torch.device(device)
@@ -329,7 +328,7 @@ class Training:
             self._partner = None
 
     def save_checkpoint(self, folder: Path) -> None:
-        """Write everything that going on needs; the last complete checkpoint stays until then."""
+        """Save everything needed to resume, keeping the last checkpoint until it is complete."""
         beside = folder.with_name(folder.name + ".new")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
@@ -347,7 +346,7 @@ class Training:
         os.replace(beside, folder)
 
     def resume(self, folder: Path) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
             ValueError: if it belongs to another plan or shape.
@@ -355,7 +354,7 @@ class Training:
         note = json.loads((folder / "run.json").read_text())
         if {name: note[name] for name in self._run()} != json.loads(json.dumps(self._run())):
             raise ValueError(
-                f"The checkpoint in {folder} was made with other settings; delete it to start anew."
+                f"The checkpoint in {folder} was made with other settings; delete it to start over."
             )
         self.model.load_state_dict(load_file(folder / "model.safetensors"))
         self.namer.load_state_dict(load_file(folder / "namer.safetensors"))
@@ -372,17 +371,17 @@ class Training:
 
 
 QUICK = Plan(40, images=8, questions=3, warm_up=5, cool_down=20, easy=0)
-"""A run of seconds, to see that everything works; it learns next to nothing."""
+"""A run of seconds to check that everything works; the model learns almost nothing."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command: train, and save the model."""
-    parser = argparse.ArgumentParser(prog="python -m beyond.vision.train", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=Path("little-mllama"), help="folder to write")
-    parser.add_argument("--quick", action="store_true", help="a run of seconds, as a check")
+    parser.add_argument("--quick", action="store_true", help="run for seconds, as a check")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
     options = parser.parse_args(arguments)
-    plan, shape = (QUICK if options.quick else Plan()), Shape()
+    plan, shape = (QUICK if options.quick else Plan()), MllamaShape()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(plan, shape, device, options.threads)
     checkpoint = options.to.with_name(options.to.name + ".checkpoint")
@@ -397,7 +396,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(training: Training, checkpoint: Path, every: int = 100) -> None:
-    """Train to the plan's end, with a progress bar and a checkpoint every so many steps."""
+    """Train to the plan's end, with a progress bar and a checkpoint every `every` steps."""
     steps = training.plan.steps
     with tqdm(total=steps, initial=training.step, disable=not sys.stderr.isatty()) as bar:
         sums, count = np.zeros(2), 0

@@ -11,10 +11,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from autograder.core.printable import one_line
-from autograder.feedback import worker
+from autograder.feedback import page_worker
 from autograder.feedback.job import NOT_READABLE, TOO_MUCH, PageJob, plain_page
+from autograder.feedback.page_worker import PLAIN, REASON, WHOLE
 from autograder.feedback.server import page_processes
-from autograder.feedback.worker import PLAIN, REASON, WHOLE
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 """The most bytes that are received from a page's process."""
@@ -75,11 +75,11 @@ class _Running:
         self._job = job
         self._plain: bytes | None = None
         self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # only subclasses have it
-            target=worker.run, args=(job, theirs), daemon=True
+            target=page_worker.run, args=(job, theirs), daemon=True
         )
         self._process.start()
         theirs.close()
-        self._until = time.monotonic() + worker.WALL_SECONDS
+        self._until = time.monotonic() + page_worker.WALL_SECONDS
 
     def left(self) -> float:
         """Return the seconds until this page's time is up."""
