@@ -24,6 +24,8 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
+from beyond.locale import translated
+
 HANGUL_FONT = "NanumGothic"
 """Nanum Gothic, SIL Open Font License 1.1, as the package koreanize-matplotlib carries it."""
 
@@ -123,8 +125,11 @@ class Chart:
 def bars(values: dict[str, Sequence[float]], groups: Sequence[str], unit: str, title: str) -> Chart:
     """Draw bars side by side: a color for each key of `values`, a cluster for each group.
 
-    The value stands at each bar, so that nothing has to be read off an axis.
+    The value stands at each bar, so that nothing has to be read off an axis. Labels are translated
+    into the reader's language.
     """
+    values, groups = translated(values), translated(list(groups))
+    unit, title = translated(unit), translated(title)
     with style():
         figure = Figure()
         axes = figure.subplots()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beyond.locale import _
+from beyond.locale import _, translated
 
 
 def against(guess: float | None, measured: float, unit: str = "") -> None:
@@ -11,8 +11,9 @@ def against(guess: float | None, measured: float, unit: str = "") -> None:
     Args:
         guess: the learner's number, in `unit`.
         measured: the number that came out.
-        unit: what both count, in the reader's language.
+        unit: what both count; it is translated into the reader's language.
     """
+    unit = translated(unit)
     # a text of its own, because not every language puts a space before the unit
     shown = _("{number} {unit}").format(number=_readable(measured), unit=unit).rstrip()
     if guess is None:
