@@ -136,7 +136,7 @@ def english_in(cells: list[nbformat.NotebookNode]) -> list[str]:
         found += [
             f"{cell.id} shows {text!r}"
             for text in sorted(ENGLISH)
-            if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", shown)
+            if re.search(rf"(?<!\w)(?<!# ){re.escape(text)}(?!\w)", shown)
         ]
     return found
 
