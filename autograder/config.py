@@ -69,6 +69,9 @@ class Settings:
         "locale",
     )
     text_domain: str = _setting("the base name of those files", "course")
+    text_functions: tuple[str, ...] = _setting(
+        "functions that look up their own texts: what a notebook gives them is translated too", ()
+    )
     namespace: str = _setting(
         "the key of the course's entries in the metadata of notebooks and cells", "autograder"
     )

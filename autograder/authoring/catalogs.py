@@ -1,7 +1,8 @@
 """Short texts made by code: extracted, merged into each language's catalog, compiled.
 
-A text is a literal in `_("…")` or `N_("…")` in a package or notebook, a check's name or hint,
-or an assert's message inside a check. Translators edit `<language>/LC_MESSAGES/<domain>.po`;
+A text is a literal in `_("…")` or `N_("…")` in a package or notebook, a literal that a notebook
+gives to a function which looks it up itself (the setting `text-functions`), a check's name or
+hint, or an assert's message inside a check. Translators edit `<language>/LC_MESSAGES/<domain>.po`;
 `build` adds what is new, drops what is gone, and compiles the `.mo` beside it. There are two
 domains: the course's own texts and, in a repository that holds the grader too, the grader's.
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 import ast
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +30,9 @@ from autograder.core import notebook_io
 from autograder.errors import UserError
 
 _KEYWORDS = {"_": None, "N_": None}
+_WORDS = re.compile(r"[^_]*[a-z]{2}[^_]*")
+_HIDING = (ast.Attribute, ast.Compare, ast.JoinedStr, ast.Lambda, ast.Subscript)
+_PASSING_ON = frozenset(["dict", "enumerate", "list", "reversed", "sorted", "tqdm", "tuple", "zip"])
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ def _extracted(method: str, content: bytes, options: dict[str, Any] | None = Non
 def messages(course: Course, domain: TextDomain) -> dict[str, set[str]]:
     """Return every text to translate, with the files it stands in (relative to the course)."""
     found: dict[str, set[str]] = {}
+    functions = frozenset(course.settings.text_functions)
 
     def add(texts: Iterator[str], path: Path) -> None:
         for text in texts:
@@ -111,10 +118,13 @@ def messages(course: Course, domain: TextDomain) -> dict[str, set[str]]:
             add(_extracted("jinja2.ext:babel_extract", path.read_bytes()), path)
     for folder in domain.notebooks:
         for path in sorted(folder.rglob("*.ipynb")):
-            for cell in notebook_io.read(path).cells:
-                if cell.cell_type == "code":
-                    add(_spoken(_plain_python(cell.source)), path)
-                    add(check_texts(cell.source), path)
+            sources = [
+                cell.source for cell in notebook_io.read(path).cells if cell.cell_type == "code"
+            ]
+            for source in sources:
+                add(_spoken(_plain_python(source)), path)
+                add(check_texts(source), path)
+            add(_given_texts(map(_plain_python, sources), functions), path)
     return found
 
 
@@ -134,6 +144,84 @@ def _spoken(source: str) -> Iterator[str]:
     for call in calls:
         if getattr(call.func, "id", None) in _KEYWORDS:
             yield from filter(None, [_literal(call.args[0])])
+
+
+def _given_texts(cells: Iterable[str], functions: frozenset[str]) -> Iterator[str]:
+    """Yield the literals that a notebook's cells give to these functions.
+
+    A literal also counts where it comes by way of a variable, a loop or another call, in the same
+    cell or in an earlier one.
+    """
+    nodes: list[ast.AST] = []
+    for source in cells:
+        with suppress(SyntaxError):  # cells with magics give nothing
+            nodes.extend(ast.walk(ast.parse(source)))
+    bound: dict[str, list[ast.expr]] = {}
+
+    def bind(target: ast.expr, *values: ast.expr) -> None:
+        for name in _names(target):
+            bound.setdefault(name, []).extend(values)
+
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                bind(target, node.value)
+                if isinstance(target, ast.Subscript):
+                    bind(target.value, target.slice)
+        elif isinstance(node, ast.For | ast.comprehension):
+            bind(node.target, node.iter)
+        elif isinstance(node, ast.Call) and _called(node) in ("append", "extend"):
+            bind(getattr(node.func, "value", node.func), *node.args)
+    given: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Call) and _called(node) in functions:
+            for argument in _arguments(node):
+                yield from _texts_in(argument, bound, given)
+
+
+def _called(call: ast.Call) -> str | None:
+    name = getattr(call.func, "id", None) or getattr(call.func, "attr", None)
+    return name if isinstance(name, str) else None
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(word.value for word in call.keywords)]
+
+
+def _names(target: ast.expr) -> Iterator[str]:
+    if isinstance(target, ast.Name):
+        yield target.id
+    elif isinstance(target, ast.Subscript):
+        yield from _names(target.value)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for element in target.elts:
+            yield from _names(element)
+
+
+def _texts_in(node: ast.AST, bound: dict[str, list[ast.expr]], given: set[str]) -> Iterator[str]:
+    """Yield the literals in an argument that are words, not names of formats or models."""
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and _WORDS.fullmatch(node.value):
+            yield node.value
+    elif isinstance(node, ast.Name):
+        if node.id not in given:
+            given.add(node.id)
+            for value in bound.get(node.id, ()):
+                # A text of its own is data that the lesson works on; labels come in collections.
+                if not isinstance(value, ast.Constant):
+                    yield from _texts_in(value, bound, given)
+    elif isinstance(node, ast.Call):
+        # What a method is called on, as in `names.items()`, and what passes through `zip`.
+        if isinstance(node.func, ast.Attribute):
+            yield from _texts_in(node.func.value, bound, given)
+        elif _called(node) in _PASSING_ON:
+            for argument in _arguments(node):
+                yield from _texts_in(argument, bound, given)
+    elif not isinstance(
+        node, ast.Lambda | ast.JoinedStr | ast.Compare | ast.Subscript | ast.Attribute
+    ):
+        for child in ast.iter_child_nodes(node):
+            yield from _texts_in(child, bound, given)
 
 
 def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catalog:

@@ -75,3 +75,17 @@ def test_the_course_and_the_grader_switch_together():
             "Check my answer",
         )
         switch("en")
+
+
+def test_labels_are_translated_wherever_they_stand(esperanto):
+    locale.set_language(esperanto)
+    assert locale.translated({"Run": ["Run"], "no such": 1}) == {"Ruli": ["Run"], "no such": 1}
+    assert locale.translated(("Run", 3, ["Run"])) == ("Ruli", 3, ["Ruli"])
+    assert locale.translated(locale.translated("Run")) == "Ruli"
+
+
+def test_say_prints_what_print_would_in_the_readers_language(esperanto, capsys):
+    locale.set_language(esperanto)
+    locale.say("Run", 1.5, "{n} of {m}", n=2, m=3)
+    locale.say("{as it is}")
+    assert capsys.readouterr().out == "Ruli 1.5 2 of 3\n{as it is}\n"

@@ -9,6 +9,7 @@ and the library they use, with the seconds that each cell took for whoever wants
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,8 +18,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from babel.messages.pofile import read_po
 from markdown_it import MarkdownIt
 from nbclient import NotebookClient
+
+from autograder.config import Course
+from beyond import locale
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.name for path in (ROOT / "notebooks" / "en").glob("*.ipynb"))
@@ -53,7 +58,18 @@ def key(*notebooks: nbformat.NotebookNode) -> str:
 QUICK = 2.0
 """Seconds that a cell took at most to be worth running in Korean too."""
 
-SHOWS = re.compile(r"\b_\(|widgets|questions|figures|predictions|editor|ladder|Table")
+GIVEN = Course(ROOT).settings.text_functions
+SHOWS = re.compile(rf"\b(_|{'|'.join(GIVEN)})\(|widgets|questions|predictions|editor|ladder")
+
+CATALOG = read_po(
+    io.BytesIO((Path(locale.__file__).parent / "ko/LC_MESSAGES/beyond.po").read_bytes())
+)
+ENGLISH = {
+    message.id
+    for message in CATALOG
+    if message.id and message.string != message.id and " " in message.id and "{" not in message.id
+}
+"""Texts of at least two words that a Korean reader shouldn't see."""
 
 
 def took(cell: nbformat.NotebookNode) -> float:
@@ -92,7 +108,7 @@ def wrong(name: str) -> dict[str, list[str]]:
         for number, cell in enumerate(again, len(english.cells)):
             english.cells.append(cell)
             client.execute_cell(cell, number)
-    found = {"en": errors(english.cells[: -len(again)]), "ko": errors(again)}
+    found = {"en": errors(english.cells[: -len(again)]), "ko": errors(again) + english_in(again)}
     place.parent.mkdir(parents=True, exist_ok=True)
     whole = [cell for cell in english.cells[: -len(again)] if cell.cell_type == "code"]
     seconds = {cell.id: round(took(cell), 1) for cell in whole}
@@ -108,6 +124,21 @@ def errors(cells: list[nbformat.NotebookNode]) -> list[str]:
         for output in cell.outputs
         if output.output_type == "error"
     ]
+
+
+def english_in(cells: list[nbformat.NotebookNode]) -> list[str]:
+    """English labels in what Korean cells show."""
+    found = []
+    for cell in cells:
+        texts = [output.get("text", "") for output in cell.outputs]
+        texts += [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+        shown = "\n".join(texts)
+        found += [
+            f"{cell.id} shows {text!r}"
+            for text in sorted(ENGLISH)
+            if re.search(rf"(?<!\w)(?<!# ){re.escape(text)}(?!\w)", shown)
+        ]
+    return found
 
 
 def test_there_are_lessons():

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from beyond.cost.formula import Option, Swing, break_even, dollars
-from beyond.locale import _
+from beyond.locale import _, translated
 from beyond.ui.figures import BLUE, GRAY, ORANGE, Chart, style, use_style
 
 
@@ -31,7 +31,10 @@ def quality_and_cost(
         intervals: (low, high) of each fraction.
         title: of the chart.
         chance: the fraction that random guessing gets right.
+
+    Labels are translated into the reader's language.
     """
+    names, title = translated(list(names)), translated(title)
     use_style()
     figure = Figure(figsize=(7.2, 4.2))
     axes = figure.subplots()
@@ -91,8 +94,10 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
         unit: what the axis counts.
         title: what was varied.
 
-    An infinite result is drawn as a bar that runs off the chart, marked "∞".
+    An infinite result is drawn as a bar that runs off the chart, marked "∞". Labels are translated
+    into the reader's language.
     """
+    unit, title = translated((unit, title))
     finite = [v for s in swings for v in (s.at_low, s.at_high, base) if math.isfinite(v)]
     left, right = min(finite, default=0.0), max(finite, default=1.0)
     edge = right + 0.15 * ((right - left) or 1.0)
@@ -117,7 +122,7 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
                     fontsize=9,
                 )
         axes.axvline(base, color="black", linewidth=1)
-        axes.set_yticks(range(len(swings)), [swing.name for swing in swings])
+        axes.set_yticks(range(len(swings)), [_(swing.name) for swing in swings])
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.16)

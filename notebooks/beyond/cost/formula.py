@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
 
-from beyond.locale import _
+from beyond.locale import _, translated
 
 TOKENS_PER_PRICE = 1_000_000
 """The number of tokens that providers quote prices for."""
@@ -84,6 +84,10 @@ class Option:
     trainings_per_year: float = 0.0
     """How often the training is repeated, not counting the first run."""
     label: str = ""
+    """What charts and tables call it, translated into the reader's language."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", translated(self.label))
 
     @property
     def call(self) -> float:

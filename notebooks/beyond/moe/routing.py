@@ -13,7 +13,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from beyond.locale import _
+from beyond.locale import _, translated
 from beyond.moe.byte_lm import ByteLM, Curve, Report, route
 from beyond.moe.layer import Routing
 from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
@@ -117,6 +117,7 @@ def table(text: str, routing: Routing) -> Table:
 
 def heat_map(text: str, routing: Routing, title: str) -> Chart:
     """Draw bytes from left to right, experts from top to bottom, darker for larger weights."""
+    title = translated(title)
     use_style()
     tokens, n = routing.logits.shape
     grid = np.zeros((n, tokens))
@@ -141,14 +142,13 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
 
 def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Chart:
     """Draw the fraction of each language's bytes that each expert gets, in one layer."""
+    shown = translated(list(names.values()))
     use_style()
     loads = np.array(report.loads[layer])  # [language, expert]
     figure = Figure(figsize=(7.2, 2.6))
     axes = figure.subplots()
     width = 0.8 / len(loads)
-    for i, (row, name, color) in enumerate(
-        zip(loads, names.values(), (BLUE, ORANGE, GREEN), strict=True)
-    ):
+    for i, (row, name, color) in enumerate(zip(loads, shown, (BLUE, ORANGE, GREEN), strict=True)):
         axes.bar(np.arange(len(row)) + i * width, 100 * row, width * 0.9, label=name, color=color)
     even = 100 / loads.shape[1]
     axes.axhline(even, color=GRAY, linewidth=1, linestyle=":")
@@ -161,7 +161,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
     axes.grid(axis="x", visible=False)
     parts = [
         f"{name}: " + ", ".join(f"{100 * share:.0f} %" for share in row)
-        for name, row in zip(names.values(), loads, strict=True)
+        for name, row in zip(shown, loads, strict=True)
     ]
     even_text = _("even would be {even:.1f} %").format(even=even)
     return Chart(figure, f"{title} ({even_text}). " + "; ".join(parts) + ".")
@@ -169,6 +169,7 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
 
 def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title: str) -> Chart:
     """Draw a panel for each run: the experts' fractions of all assignments over the steps."""
+    runs, title = translated(runs), translated(title)
     use_style()
     figure = Figure(figsize=(7.6, 3.0))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
@@ -218,6 +219,7 @@ def curves_chart(
         against: "flops" for training compute, "seconds" for CPU time.
         live: a run of the current session, as points: a label, its x values, its reports.
     """
+    names = {kind: translated(name) for kind, name in names.items()}
     use_style()
     figure = Figure(figsize=(7.2, 3.8))
     axes = figure.subplots()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from beyond.locale import _
+from beyond.locale import _, translated
 from beyond.ui.figures import GRAY, Chart, use_style
 
 
@@ -37,7 +37,11 @@ def lines(
         backwards: whether the largest `x` is on the left.
         limits: name to height of dashed horizontal reference lines.
         show_values: whether to label each point with its value.
+
+    Labels are translated into the reader's language.
     """
+    series, limits = translated(series), translated(limits or {})
+    x_label, y_label, title = translated((x_label, y_label, title))
     use_style()
     figure = Figure()
     axes = figure.subplots()
@@ -52,7 +56,7 @@ def lines(
                 ha="center",
                 fontsize=9,
             )
-    for name, height in (limits or {}).items():
+    for name, height in limits.items():
         axes.axhline(height, color=GRAY, linestyle="--", linewidth=1.2)
         axes.annotate(
             name,
@@ -86,7 +90,7 @@ def lines(
         f"{name}: " + ", ".join(f"{a:,.6g} → {b:,.4g}" for a, b in zip(x, values, strict=True))
         for name, values in series.items()
     ]
-    told += [f"{name}: {height:,.4g}" for name, height in (limits or {}).items()]
+    told += [f"{name}: {height:,.4g}" for name, height in limits.items()]
     return Chart(figure, f"{title} ({x_label}; {y_label}). " + "; ".join(told) + ".")
 
 
@@ -107,7 +111,10 @@ def shares(
         intervals: (low, high) of each proportion, e.g. from `beyond.lm.classification.wilson`.
         title: of the chart.
         chance: the fraction that random guessing gets right.
+
+    Labels are translated into the reader's language.
     """
+    groups, title = translated(list(groups)), translated(title)
     use_style()
     figure = Figure(figsize=(7.2, 1.3 + 0.55 * len(groups)))
     axes = figure.subplots()

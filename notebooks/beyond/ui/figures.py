@@ -24,6 +24,8 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
+from beyond.locale import translated
+
 HANGUL_FONT = "NanumGothic"
 """Nanum Gothic, SIL Open Font License 1.1, from the package koreanize-matplotlib."""
 
@@ -123,8 +125,10 @@ class Chart:
 def bars(values: dict[str, Sequence[float]], groups: Sequence[str], unit: str, title: str) -> Chart:
     """Draw bars side by side: a color for each key of `values`, a cluster for each group.
 
-    Each bar is labeled with its value.
+    Each bar is labeled with its value. Labels are translated into the reader's language.
     """
+    values, groups = translated(values), translated(list(groups))
+    unit, title = translated(unit), translated(title)
     with style():
         figure = Figure()
         axes = figure.subplots()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beyond.locale import _
+from beyond.locale import _, translated
 
 
 def against(guess: float | None, measured: float, unit: str = "") -> None:
@@ -11,8 +11,9 @@ def against(guess: float | None, measured: float, unit: str = "") -> None:
     Args:
         guess: the learner's number, in `unit`.
         measured: the measured number, in `unit`.
-        unit: of both numbers, in the reader's language.
+        unit: of both numbers; translated into the reader's language.
     """
+    unit = translated(unit)
     # a separate text, because not every language puts a space before the unit
     shown = _("{number} {unit}").format(number=_readable(measured), unit=unit).rstrip()
     if guess is None:

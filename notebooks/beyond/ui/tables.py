@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from beyond.locale import translated
+
 _LEFT = ' style="text-align:left"'
 
 
@@ -15,7 +17,7 @@ class Table:
     """A table with a caption; the first column has the row's name, the others its values.
 
     A notebook shows it as HTML with real header cells, which a screen reader announces;
-    `print` shows aligned text.
+    `print` shows aligned text. Words are translated into the reader's language.
     """
 
     caption: str
@@ -23,6 +25,9 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def __post_init__(self) -> None:
+        for name in ("caption", "header"):
+            object.__setattr__(self, name, translated(getattr(self, name)))
+        object.__setattr__(self, "rows", [translated(tuple(row)) for row in self.rows])
         for row in self.rows:
             if len(row) != len(self.header):
                 raise ValueError(f"A row has {len(row)} cells, the header {len(self.header)}.")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from beyond.locale import _
+from beyond.locale import _, translated
 from beyond.ui.figures import ORANGE, Chart, use_style
 
 
@@ -130,6 +130,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 def picture_row(images: Sequence[Image.Image], titles: Sequence[str], alt: str) -> Chart:
     """Draw pictures side by side, each with its title, at the same height."""
+    titles, alt = translated(list(titles)), translated(alt)
     use_style()
     figure = Figure(figsize=(1.9 * len(images) + 0.3, 2.4))
     for axes, image, title in zip(

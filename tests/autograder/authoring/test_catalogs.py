@@ -1,5 +1,6 @@
 """Short texts: found wherever code shows them, merged, compiled, never lost."""
 
+import dataclasses
 import gettext
 import io
 
@@ -33,6 +34,41 @@ def test_a_text_inside_an_f_string_is_found(spoken):
     module = course.root / "notebooks" / "beyond" / "more.py"
     module.write_text("""def f(x):\n    return f"<p>{x(_('Write it.'))}</p>"\n""")
     assert "Write it." in catalogs.messages(course, catalogs.domains(course)[0])
+
+
+GIVEN = """
+names = {"first row": 1, "f16": 2}
+for name, value in names.items():
+    Table("A caption", ("what",), [(name, value) for name in list(names)])
+rows = []
+rows.append(("an appended row", other("not shown")))
+charts.bars(rows, title="A title" if rows else "Another title", unit=f"{names} not this")
+TEXT = "A long text that the lesson works on"
+Table(TEXT, [], [])
+"""
+
+
+def test_what_a_notebook_gives_to_functions_that_look_it_up_is_found(spoken, kit):
+    course, _po = spoken
+    path = course.source("en") / "mini" / "mini.ipynb"
+    nb = notebook_io.read(path)
+    nb.cells.append(kit.new_code_cell("%magic here", id="magic"))
+    nb.cells.append(kit.new_code_cell(GIVEN, id="given"))
+    notebook_io.write(path, nb)
+
+    def found(*functions):
+        settings = dataclasses.replace(course.settings, text_functions=functions)
+        told = dataclasses.replace(course, settings=settings)
+        return set(catalogs.messages(told, catalogs.domains(told)[0]))
+
+    assert found("Table", "bars") - found() == {
+        "first row",
+        "A caption",
+        "what",
+        "an appended row",
+        "A title",
+        "Another title",
+    }
 
 
 def test_a_translation_stays_and_is_compiled(spoken):
