@@ -10,8 +10,6 @@ import ast
 import re
 from collections.abc import Iterable
 
-from nbformat import NotebookNode
-
 from autograder.core.bindings import bound_in
 
 _DEFINED = re.compile(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)")
@@ -21,17 +19,24 @@ _WORD = re.compile(r"[^\W\d]\w*")
 _LONGEST_LINE = 2_000
 
 
-def bound_by(cells: Iterable[NotebookNode]) -> set[str]:
+def bound_by(sources: Iterable[str]) -> set[str]:
     """Return the names that students' code may bind, near enough: it is never parsed here.
 
     Args:
-        cells: of any kind; prose binds nothing.
+        sources: of code cells.
     """
     found: set[str] = set()
-    for cell in cells:
-        if cell.cell_type == "code":
-            found |= _bound_in_source(cell.source)
+    for source in sources:
+        found |= _bound_in_source(source)
     return found
+
+
+def bound_by_stub(stub: str) -> set[str]:
+    """Return the names that an answer cell binds as it was given; none if it isn't plain Python."""
+    try:
+        return bound_in(ast.parse(stub))
+    except SyntaxError:
+        return set()
 
 
 def _bound_in_source(source: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Take from a notebook's file what grading needs, however an editor or a disk left the rest.
+r"""Take from a notebook's file what grading needs, however an editor or a disk left the rest.
 
     plain = normalized(parse(content))
 
@@ -8,13 +8,13 @@ slip in them costs nothing.
 
 | in the file                                    | is read as                                 |
 |------------------------------------------------|--------------------------------------------|
-| UTF-8, with or without a byte order mark;      | text; single bytes that fit none become    |
-| UTF-16, UTF-32; Windows-1252, CP949            | replacement characters                     |
+| UTF-8, UTF-16, UTF-32; Windows-1252, CP949     | text                                       |
+| bytes that fit none of these                   | replacement characters                     |
 | control characters in strings, NaN             | what they are                              |
 | anything behind the notebook (zeros, remains)  | nothing                                    |
 | format 3: `worksheets`, `input`, headings      | cells, sources, markdown                   |
 | a source in lines, as a number, missing        | text                                       |
-| lines that end in `\\r\\n` or `\\r`              | lines that end in `\\n`                     |
+| lines that end in `\r\n` or `\r`                | lines that end in `\n`                      |
 | a cell without a kind                          | code if it has what only code has          |
 
 Imports nothing but the standard library, because it runs in the sandboxed reader.
@@ -152,7 +152,7 @@ def _text(value: Any) -> str:
 
 
 def unix_lines(text: str, kind: str = "code") -> str:
-    """Return a text with `\\n` at the ends of its lines.
+    r"""Return a text with `\n` at the ends of its lines.
 
     Unicode's own line separators end lines in some editors, but in Python only where a text
     stands: in code they are replaced if it can't be read with them and can without.

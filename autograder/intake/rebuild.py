@@ -15,6 +15,7 @@ note to the student.
 | an answer in an own cell below the stub,  | it runs where it is, after the stub                |
 | or where the answer cell was              |                                                    |
 | an answer anywhere above the stub         | it runs where it is, and the stub doesn't          |
+| an answer in an own cell behind the test  | it runs after the stub                             |
 | a written answer in own cells below       | it is taken as if it stood in the answer cell      |
 | a test or read-only cell changed, missing | the instructor's, in the instructor's position     |
 | or moved                                  |                                                    |
@@ -39,7 +40,7 @@ from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
-from autograder.intake.answered_elsewhere import bound_by, without_bound
+from autograder.intake.answered_elsewhere import bound_by, bound_by_stub, without_bound
 from autograder.intake.notebook_reader import submission_from_notebook
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
@@ -96,24 +97,25 @@ def rebuild(
     }
     matched, own = _matched(submission, answers, [cell.id for cell in template.cells])
     own = _after_missing_answers(template, matched, own)
+    _bring_forward(template, answers, own)
     result = notebook_io.copied(template)
     notes: list[Note] = []
     cells = _own_cells(own.get(None, []))
-    bound = bound_by(cells)
+    bound = bound_by(_code(cells))
     for cell in result.cells:
         below = own.get(cell.id, [])
         if is_solution(cell):
             answer = answers[cell.id]
             cells.extend(before := _own_cells(own.get((cell.id, "before"), [])))
-            bound |= bound_by(before)
+            bound |= bound_by(_code(before))
             below, said = _fill_in(cell, answer, below, bound)
-            bound |= bound_by([cell])
+            bound |= bound_by(_code([cell]))
         else:
             said = _restored(cell, untouched[cell.id], matched.get(cell.id, []))
         notes.extend(said)
         cells.append(cell)
         cells.extend(made := _own_cells(below))
-        bound |= bound_by(made)
+        bound |= bound_by(_code(made))
     _unique_ids(cells, {cell.id for cell in template.cells})
     result.cells = cells
     return result, notes
@@ -218,6 +220,47 @@ def _after_missing_answers(
             answer = cell.id
             result[answer] = mine
     return result
+
+
+def _bring_forward(
+    template: NotebookNode, answers: dict[str, _Answer], own: dict[_Place, list[SubmittedCell]]
+) -> None:
+    """File own cells that answer further down, behind the tests, under the answer cell itself.
+
+    Only for an answer cell without work in it whose names nothing before its test binds.
+
+    Args:
+        template: the instructor's notebook.
+        answers: what was submitted of each answer cell.
+        own: the own cells by their place; changed in place.
+    """
+    places: list[_Place] = [None]
+    for cell in template.cells:
+        places += [(cell.id, "before"), cell.id]
+    for number, cell in enumerate(template.cells):
+        answer = answers.get(cell.id)
+        if answer is None or answer.counts or cell.cell_type != "code":
+            continue
+        if not (wanted := bound_by_stub(answer.stub)):
+            continue
+        tests = (n for n, one in enumerate(template.cells) if n > number and is_test(one))
+        until = 2 * next(tests, len(template.cells)) + 1
+        above = [answers[one.id].counts for one in template.cells[:number] if one.id in answers]
+        before = [one for place in places[:until] for one in own.get(place, [])]
+        if wanted & bound_by(one.source for one in [*above, *before] if one and one.kind == "code"):
+            continue
+        for place in places[until:]:
+            mine = own.get(place, [])
+            moved = [
+                one for one in mine if one.kind == "code" and wanted & bound_by([one.source])
+            ]
+            if moved:
+                own[place] = [one for one in mine if one not in moved]
+                own.setdefault(cell.id, []).extend(moved)
+
+
+def _code(cells: Iterable[NotebookNode]) -> Iterable[str]:
+    return (cell.source for cell in cells if cell.cell_type == "code")
 
 
 def _fill_in(
