@@ -251,9 +251,7 @@ def _bring_forward(
             continue
         for place in places[until:]:
             mine = own.get(place, [])
-            moved = [
-                one for one in mine if one.kind == "code" and wanted & bound_by([one.source])
-            ]
+            moved = [one for one in mine if one.kind == "code" and wanted & bound_by([one.source])]
             if moved:
                 own[place] = [one for one in mine if one not in moved]
                 own.setdefault(cell.id, []).extend(moved)

@@ -19,7 +19,7 @@ from autograder.errors import UserError
 from autograder.intake.notebook_json import is_read_whole, normalized, rows, source_key
 from autograder.intake.notebook_reader import Unreadable, parsed, plain_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
-from autograder.notebook_metadata import put
+from autograder.notebook_metadata import entries, put, used_in
 from autograder.student.own_notebook import unreadable
 
 _SET_LANGUAGE = re.compile(r"""^(\s*set_language\(\s*)(["'])[a-z]{2,3}\2""", re.MULTILINE)
@@ -74,7 +74,7 @@ def translate(course: Course, path: Path, to: str) -> Translated:
         )
     if not isinstance(data.get("metadata"), dict):
         data["metadata"] = {}
-    put(data, language=to)
+    put(data, used_in(data if entries(data) else versions[to]), language=to)
     text = json.dumps(data, ensure_ascii=False, indent=1, separators=(",", ": "))
     write_file(path, (text + "\n").encode("utf-8", "replace"))
     return Translated(path, to, switched, tuple(kept))
@@ -168,7 +168,7 @@ def _switch(
     switched, there, kept = 0, 0, []
     for row, cell in zip(rows(data) or (), _cells(data), strict=True):
         name = _name(cell, known)
-        if name not in wanted:
+        if name is None or name not in wanted:
             continue
         given = wanted[name]
         if name == LANGUAGE_CELL and given.cell_type == "code":

@@ -80,9 +80,10 @@ def _entry(title: str, lines: list[str]) -> dict[str, str]:
 
 def _load_jupyter_server_extension(app: ServerApp) -> None:
     """Put the button's addresses into a Jupyter server."""
-    app.web_app.settings["root_dir"] = app.root_dir
-    base = app.web_app.settings["base_url"]
-    app.web_app.add_handlers(
+    web_app: Any = app.web_app  # tornado's methods have no types
+    web_app.settings["root_dir"] = app.root_dir
+    base = web_app.settings["base_url"]
+    web_app.add_handlers(
         ".*$",
         [
             (url_path_join(base, "/assignments/validate"), ValidateHandler),

@@ -11,7 +11,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell
 
 from autograder.config import Course
 from autograder.core import notebook_io
@@ -199,7 +199,16 @@ def changed_given(work, name, rng, releases):
 
 FAULTS = [
     *(lost, own_cell_instead, answer_at_the_top, answer_above_the_stub, answer_below_the_stub),
-    *(answer_at_the_end, stub_again, scratch_copy, older_copy_above, older_copy_as_prose, split, doubled, moved),
+    *(
+        answer_at_the_end,
+        stub_again,
+        scratch_copy,
+        older_copy_above,
+        older_copy_as_prose,
+        split,
+        doubled,
+        moved,
+    ),
     *(merged, merged_with_its_test, lost_metadata, all_lost, another_language),
     *(another_assignment, as_prose, changed_given),
 ]

@@ -335,7 +335,9 @@ def test_a_file_in_a_systems_own_encoding(encoding, text):
     content = json.dumps(tree, ensure_ascii=False)
     found = counted(content.encode(encoding, "replace"))
     assert found.cells[-1].source == f"# {text}"
-    assert [one.cell_id for one in found.cells[:-1]] == [one.cell_id for one in EXPECTED["en"].cells]
+    assert [one.cell_id for one in found.cells[:-1]] == [
+        one.cell_id for one in EXPECTED["en"].cells
+    ]
 
 
 def test_a_damaged_byte_or_a_raw_line_end_in_a_string():
