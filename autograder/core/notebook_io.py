@@ -86,6 +86,20 @@ def _parse(content: bytes, name: str) -> NotebookNode:
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise BadNotebook(f"{name} has no list of cells; save it again from JupyterLab.")
     data.setdefault("metadata", {})
+    return from_plain(data, name)
+
+
+def from_plain(data: dict[str, Any], name: str) -> NotebookNode:
+    """Return a notebook in format 4.5 from its JSON.
+
+    Args:
+        data: with a list of cells, each a dict; changed in place.
+        name: what to call the notebook in an error.
+
+    Raises:
+        BadNotebook: it doesn't have the form of a notebook.
+    """
+    cells = data["cells"]
     data["nbformat_minor"] = 5
     seen: set[str] = set()
     for number, cell in enumerate(cells):

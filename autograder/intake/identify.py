@@ -233,14 +233,17 @@ def name_rank(file: str, assignment: str) -> tuple[int, tuple[int, ...]] | None:
 
 
 def cells_known(notebook: RawNotebook, spec: AssignmentSpec) -> set[str]:
-    """Return the assignment's cells that a notebook holds, by nbgrader's name or by the cell's id.
+    """Return the assignment's cells that a notebook holds: by nbgrader's name, by id or by text.
 
     A cell's id equals its grade_id in this course, so an editor that drops one of the two
     still leaves it recognizable; Colab moves the id into the cell's metadata.
     """
+    names = {cell_id: name for name, cell_id in spec.cells.by_grade_id.items()}
     found: set[str] = set()
     for cell in notebook.cells:
         found.update(mark for mark in cell.marks if mark in spec.grade_ids)
+        if (name := names.get(spec.cells.find(cell.marks, cell.source) or "")) is not None:
+            found.add(name)
     return found
 
 

@@ -1,14 +1,13 @@
 """Read a notebook from its bytes, tolerantly: what grading needs is taken, the rest is dropped.
 
 No nbformat, so that it starts at once and costs little: it runs in the sandboxed reader for
-whatever students submit, and in the student's own process for `submit`. Editors write outputs,
-metadata and formats of all kinds; none of that is looked at. Refused is only what isn't JSON, has
-no list of cells, is of the format before 2015, or is over a limit.
+whatever students submit, and in the student's own process for `submit` and `validate`. What is
+tolerated is in `notebook_json`. Refused is only what isn't JSON, has no list of cells, or is over
+a limit.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from autograder.core import images
 from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
+from autograder.intake.notebook_json import is_old_format, listed, normalized, parse
 from autograder.intake.submission import (
     CODE_LIMIT,
     LINE_LIMIT,
@@ -26,7 +26,6 @@ from autograder.intake.submission import (
     Submission,
     SubmittedCell,
     is_picture_name,
-    valid_text,
 )
 
 TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
@@ -45,7 +44,8 @@ EXPLAINED = {
     ),
     NOT_JSON: "it isn't a notebook: its content isn't JSON; save it again from JupyterLab",
     OLD_FORMAT: (
-        "it is in the old notebook format 3 or an older one; open it in JupyterLab and save it"
+        "it is in the old notebook format 3 or an older one and no cells can be found in it; open "
+        "it in JupyterLab and save it"
     ),
     NOT_VALID: "it is JSON but not a notebook; take the .ipynb file that JupyterLab saves",
     TOO_MANY_CELLS: (
@@ -102,21 +102,45 @@ def read_notebook(content: bytes) -> RawNotebook:
     Raises:
         Unreadable: it can't be used; nothing else is raised, whatever the bytes are.
     """
+    return from_plain(parsed(content))
+
+
+def parsed(content: bytes) -> Any:
+    """Return the JSON of a notebook's file.
+
+    Raises:
+        Unreadable: it isn't JSON, or too large.
+    """
     if len(content) > SIZE_LIMIT:
         raise Unreadable(TOO_LARGE)
     try:
-        data = json.loads(content.decode(_encoding(content)))
+        return parse(content)
     except MemoryError:
         raise Unreadable(TOO_COSTLY) from None
-    except (UnicodeDecodeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         raise Unreadable(NOT_JSON) from None
-    return from_plain(data)
 
 
-def _encoding(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    return "utf-8-sig"
+def plain_notebook(data: Any) -> dict[str, Any]:
+    """Return what grading needs of a notebook, in the form of today (`notebook_json.normalized`).
+
+    Args:
+        data: its JSON.
+
+    Raises:
+        Unreadable: it has no list of cells, or is over a limit.
+    """
+    if len(listed(data) or ()) > CELL_LIMIT:
+        raise Unreadable(TOO_MANY_CELLS)
+    plain = normalized(data)
+    if plain is None:
+        raise Unreadable(OLD_FORMAT if is_old_format(data) else NOT_VALID)
+    cells = plain["cells"]
+    if sum(cell["source"].count("\n") for cell in cells) > LINE_LIMIT:
+        raise Unreadable(TOO_COSTLY)
+    if sum(len(cell["source"]) for cell in cells if cell["cell_type"] == "code") > CODE_LIMIT:
+        raise Unreadable(TOO_COSTLY)
+    return plain
 
 
 def from_plain(data: object) -> RawNotebook:
@@ -125,51 +149,23 @@ def from_plain(data: object) -> RawNotebook:
     Raises:
         Unreadable: it can't be used.
     """
-    if not isinstance(data, dict):
-        raise Unreadable(NOT_VALID)
-    version = data.get("nbformat")
-    if not isinstance(version, int):
-        raise Unreadable(NOT_VALID)
-    if version < 4 or "worksheets" in data:
-        raise Unreadable(OLD_FORMAT)
-    rows = data.get("cells")
-    if not isinstance(rows, list):
-        raise Unreadable(NOT_VALID)
-    if len(rows) > CELL_LIMIT:
-        raise Unreadable(TOO_MANY_CELLS)
-    cells = tuple(
-        _cell(row)
-        for row in rows
-        if isinstance(row, dict) and isinstance(row.get("cell_type"), str)
-    )
-    if rows and not cells:
-        raise Unreadable(NOT_VALID)
-    if sum(cell.source.count("\n") for cell in cells) > LINE_LIMIT:
-        raise Unreadable(TOO_COSTLY)
-    if sum(len(cell.source) for cell in cells if cell.kind == "code") > CODE_LIMIT:
-        raise Unreadable(TOO_COSTLY)
-    return RawNotebook(_language(cells), _marked(data.get("metadata")), cells)
+    plain = plain_notebook(data)
+    cells = tuple(map(_cell, plain["cells"]))
+    return RawNotebook(_language(cells), _marked(plain["metadata"]), cells)
 
 
-def _cell(row: dict[str, Any]) -> RawCell:
-    kind = row.get("cell_type")
-    source = row.get("source", "")
-    if isinstance(source, list):
-        source = "".join(part for part in source if isinstance(part, str))
-    source = valid_text(source) if isinstance(source, str) else ""
-    source = source.replace("\r\n", "\n")
-    if kind == "heading":  # of format 3; some editors still write it
-        level = row.get("level")
-        signs = level if isinstance(level, int) and 1 <= level <= 6 else 1
-        kind, source = "markdown", f"{'#' * signs} {source}"
-    elif kind not in ("code", "markdown"):
-        kind = "raw"
-    metadata = row.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+def _cell(cell: dict[str, Any]) -> RawCell:
+    metadata = cell["metadata"]
     grader = metadata.get("nbgrader")
     grader = grader if isinstance(grader, dict) else {}
-    marks = (_mark(grader.get("grade_id")), _mark(row.get("id")), _mark(metadata.get("id")))
-    return RawCell(kind, source, marks, bool(grader.get("solution")), row.get("attachments"))
+    marks = (_mark(grader.get("grade_id")), _mark(cell["id"]), _mark(metadata.get("id")))
+    return RawCell(
+        cell["cell_type"],
+        cell["source"],
+        marks,
+        bool(grader.get("solution")),
+        cell.get("attachments"),
+    )
 
 
 def _mark(value: object) -> str | None:
@@ -184,12 +180,11 @@ def _language(cells: tuple[RawCell, ...]) -> str:
     return ""
 
 
-def _marked(metadata: object) -> dict[str, str]:
+def _marked(metadata: dict[str, Any]) -> dict[str, str]:
     """Return the languages that the metadata say, by the key under which they say it."""
-    marked = metadata if isinstance(metadata, dict) else {}
     return {
         key: entry["language"]
-        for key, entry in marked.items()
+        for key, entry in metadata.items()
         if isinstance(entry, dict) and isinstance(entry.get("language"), str)
     }
 

@@ -81,6 +81,7 @@ _MODULES = (
     "intake/errors.py",
     "intake/identify.py",
     "intake/member_names.py",
+    "intake/notebook_json.py",
     "intake/notebook_reader.py",
     "intake/reader_process.py",
     "intake/sources.py",

@@ -10,10 +10,13 @@ note to the student.
 |-------------------------------------------|----------------------------------------------------|
 | an answer cell once                       | its source                                         |
 | an answer cell several times              | the last one that isn't the empty stub; others run |
-|                                           | before it if they define what it doesn't           |
+|                                           | before it, where they stand above it               |
 | an answer cell gone                       | the empty stub: not answered                       |
 | an answer in an own cell below the stub,  | it runs where it is, after the stub                |
 | or where the answer cell was              |                                                    |
+| an answer anywhere above the stub         | it runs where it is, and the stub doesn't          |
+| an answer in an own cell behind the test  | it runs after the stub                             |
+| a written answer in own cells below       | it is taken as if it stood in the answer cell      |
 | a test or read-only cell changed, missing | the instructor's, in the instructor's position     |
 | or moved                                  |                                                    |
 | an own cell                               | it runs after the course's cell that it followed   |
@@ -21,7 +24,6 @@ note to the student.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -38,6 +40,7 @@ from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
+from autograder.intake.answered_elsewhere import bound_by, bound_by_stub, without_bound
 from autograder.intake.notebook_reader import submission_from_notebook
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
@@ -86,58 +89,120 @@ def rebuild(
     Returns:
         The rebuilt notebook, without outputs, and the notes for the student.
     """
-    matched, own = _matched(submission)
-    own = _after_missing_answers(template, matched, own)
     untouched = {cell.id: cell.source for cell in released.cells}
+    answers = {
+        cell.id: _answer_of(cell, untouched[cell.id], submission)
+        for cell in template.cells
+        if is_solution(cell)
+    }
+    matched, own = _matched(submission, answers, [cell.id for cell in template.cells])
+    own = _after_missing_answers(template, matched, own)
+    _bring_forward(template, answers, own)
     result = notebook_io.copied(template)
     notes: list[Note] = []
     cells = _own_cells(own.get(None, []))
+    bound = bound_by(_code(cells))
     for cell in result.cells:
-        found = matched.get(cell.id, [])
+        below = own.get(cell.id, [])
         if is_solution(cell):
-            cell.source, before, said = _answer(
-                cell, untouched[cell.id], found, own.get(cell.id, [])
-            )
-            cells.extend(_own_cells(before))
-            if cell.cell_type == "markdown":
-                _take_pictures(cell, [one for one in found if one.source == cell.source])
+            answer = answers[cell.id]
+            cells.extend(before := _own_cells(own.get((cell.id, "before"), [])))
+            bound |= bound_by(_code(before))
+            below, said = _fill_in(cell, answer, below, bound)
+            bound |= bound_by(_code([cell]))
         else:
-            said = _restored(cell, untouched[cell.id], found)
+            said = _restored(cell, untouched[cell.id], matched.get(cell.id, []))
         notes.extend(said)
         cells.append(cell)
-        cells.extend(_own_cells(own.get(cell.id, [])))
+        cells.extend(made := _own_cells(below))
+        bound |= bound_by(_code(made))
     _unique_ids(cells, {cell.id for cell in template.cells})
     result.cells = cells
     return result, notes
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """Hold the submitted cells that claim to be one answer cell.
+
+    Attributes:
+        counts: the one whose source is the answer; None if it is as it was given, or missing.
+        earlier: the others with work in them, each text once, in their order.
+        found: how many there are.
+        emptied: whether the student has left nothing of it.
+        stub: as it was given.
+    """
+
+    counts: SubmittedCell | None
+    earlier: tuple[SubmittedCell, ...]
+    found: int
+    emptied: bool
+    stub: str
+
+
+def _answer_of(cell: NotebookNode, stub: str, submission: Submission) -> _Answer:
+    """Find what counts as the answer in one answer cell.
+
+    The last one with work in it; one that was turned into prose, which is how people put code
+    aside, only where there is no other.
+    """
+    found = [one for one in submission.cells if one.cell_id == cell.id]
+    nothing = ("", normalized_source(stub))
+    written = [one for one in found if normalized_source(one.source) not in nothing]
+    counts = max(
+        enumerate(written),
+        key=lambda place: (place[1].kind == cell.cell_type, place[0]),
+        default=(0, None),
+    )[1]
+    seen = {normalized_source(counts.source)} if counts else set()
+    earlier: list[SubmittedCell] = []
+    for one in reversed(written):
+        if (text := normalized_source(one.source)) not in seen:
+            earlier.insert(0, one)
+            seen.add(text)
+    emptied = bool(found) and not any(normalized_source(one.source) for one in found)
+    return _Answer(counts, tuple(earlier), len(found), emptied, stub)
+
+
+_Place = str | tuple[str, str] | None
+"""After which of the course's cells own cells run; ("x", "before"): before the answer cell x."""
+
+
 def _matched(
-    submission: Submission,
-) -> tuple[dict[str, list[SubmittedCell]], dict[str | None, list[SubmittedCell]]]:
+    submission: Submission, answers: dict[str, _Answer], order: list[str]
+) -> tuple[dict[str, list[SubmittedCell]], dict[_Place, list[SubmittedCell]]]:
     """Group the submitted cells by the course's cell that they match.
 
-    The student's own cells are filed under the course's cell that precedes them.
+    The student's own cells are filed under the course's cell that precedes them. So are earlier
+    versions of an answer, unless that would let them undo the one that counts.
 
     Returns:
-        The matched cells by the course's cell id, and the own cells likewise.
+        The matched cells by the course's cell id, and the own cells by their place.
     """
     matched: dict[str, list[SubmittedCell]] = {}
-    own: dict[str | None, list[SubmittedCell]] = {}
+    own: dict[_Place, list[SubmittedCell]] = {}
+    places = {name: number for number, name in enumerate(order)}
     last: str | None = None
     for cell in submission.cells:
-        if cell.cell_id is None:
+        name = cell.cell_id
+        if name is None:
             own.setdefault(last, []).append(cell)
-        else:
-            matched.setdefault(cell.cell_id, []).append(cell)
-            last = cell.cell_id
+            continue
+        matched.setdefault(name, []).append(cell)
+        answer = answers.get(name)
+        if answer and any(cell is one for one in answer.earlier):
+            stands_above = last is None or places[last] < places[name]
+            own.setdefault(last if stands_above else (name, "before"), []).append(cell)
+        elif answer is None or answer.counts is None or cell is answer.counts:
+            last = name
     return matched, own
 
 
 def _after_missing_answers(
     template: NotebookNode,
     matched: dict[str, list[SubmittedCell]],
-    own: dict[str | None, list[SubmittedCell]],
-) -> dict[str | None, list[SubmittedCell]]:
+    own: dict[_Place, list[SubmittedCell]],
+) -> dict[_Place, list[SubmittedCell]]:
     """File own cells that take the place of a missing answer cell under that cell.
 
     So the stub that is put back comes before them, and doesn't undo what they define.
@@ -157,61 +222,93 @@ def _after_missing_answers(
     return result
 
 
-def _answer(
-    cell: NotebookNode, stub: str, found: list[SubmittedCell], below: list[SubmittedCell]
-) -> tuple[str, list[SubmittedCell], list[Note]]:
-    """Return what counts as the answer in one answer cell.
+def _bring_forward(
+    template: NotebookNode, answers: dict[str, _Answer], own: dict[_Place, list[SubmittedCell]]
+) -> None:
+    """File own cells that answer further down, behind the tests, under the answer cell itself.
+
+    Only for an answer cell without work in it whose names nothing before its test binds.
+
+    Args:
+        template: the instructor's notebook.
+        answers: what was submitted of each answer cell.
+        own: the own cells by their place; changed in place.
+    """
+    places: list[_Place] = [None]
+    for cell in template.cells:
+        places += [(cell.id, "before"), cell.id]
+    for number, cell in enumerate(template.cells):
+        answer = answers.get(cell.id)
+        if answer is None or answer.counts or cell.cell_type != "code":
+            continue
+        if not (wanted := bound_by_stub(answer.stub)):
+            continue
+        tests = (n for n, one in enumerate(template.cells) if n > number and is_test(one))
+        until = 2 * next(tests, len(template.cells)) + 1
+        above = [answers[one.id].counts for one in template.cells[:number] if one.id in answers]
+        before = [one for place in places[:until] for one in own.get(place, [])]
+        if wanted & bound_by(one.source for one in [*above, *before] if one and one.kind == "code"):
+            continue
+        for place in places[until:]:
+            mine = own.get(place, [])
+            moved = [one for one in mine if one.kind == "code" and wanted & bound_by([one.source])]
+            if moved:
+                own[place] = [one for one in mine if one not in moved]
+                own.setdefault(cell.id, []).extend(moved)
+
+
+def _code(cells: Iterable[NotebookNode]) -> Iterable[str]:
+    return (cell.source for cell in cells if cell.cell_type == "code")
+
+
+def _fill_in(
+    cell: NotebookNode, answer: _Answer, below: list[SubmittedCell], bound: set[str]
+) -> tuple[list[SubmittedCell], list[Note]]:
+    """Put what counts as the answer into an answer cell.
+
+    Args:
+        cell: the cell, which is changed in place.
+        answer: what was submitted of it.
+        below: the student's own cells that follow it.
+        bound: the names that the student's cells above it may bind.
 
     Returns:
-        The source, the cells that run before it, and the notes for the student.
+        Those own cells that still follow it, and the notes for the student.
     """
     name = grade_id(cell)
-    written = [one for one in found if normalized_source(one.source) != normalized_source(stub)]
-    if not written and any(one.kind == "code" and one.source.strip() for one in below):
-        text = N_(
-            "Answer cells are as they were given; your own cells below them ran after them: {cell}."
-        )
-        return stub, [], [note(text, cell=name)]
-    if not found:
-        text = N_("Missing answer cells count as not answered: {cell}.")
-        return stub, [], [note(text, cell=name)]
-    if len({one.source for one in written}) < 2:
-        return (written[-1].source if written else stub), [], []
-    before = _not_superseded(written) if cell.cell_type == "code" else []
-    if before:
+    if answer.counts:
+        cell.source = answer.counts.source
+        if cell.cell_type == "markdown":
+            _take_pictures(cell, [answer.counts])
+        if not answer.earlier:
+            return below, []
         text = N_(
             "Of answer cells that stood there several times the last one counts, and those before "
             "it ran too: {cell}."
         )
-    else:
-        text = N_("Of answer cells that stood there several times the last one counts: {cell}.")
-    return written[-1].source, before, [note(text, cell=name)]
-
-
-_DEFINED = re.compile(
-    r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)"
-    r"|^(\w+(?:[ \t]*,[ \t]*\w+)+)[ \t]*=(?!=)|^((?:import|from)[ \t].+)",
-    re.MULTILINE,
-)
-"""What a source defines at its outermost level, near enough; it is never parsed here."""
-
-
-def _not_superseded(versions: list[SubmittedCell]) -> list[SubmittedCell]:
-    """Return those earlier versions of an answer that define what no later one defines.
-
-    An answer in two parts, or one with a scratch cell that was copied from it, needs them all; an
-    earlier version doesn't run, for it may never end.
-    """
-    later = set(_DEFINED.findall(versions[-1].source))
-    seen = {versions[-1].source}
-    kept: list[SubmittedCell] = []
-    for one in reversed(versions[:-1]):
-        defined = set(_DEFINED.findall(one.source))
-        if one.kind == "code" and one.source not in seen and not defined <= later:
-            kept.insert(0, one)
-        seen.add(one.source)
-        later |= defined
-    return kept
+        if cell.cell_type != "code":
+            text = N_("Of answer cells that stood there several times the last one counts: {cell}.")
+        return below, [note(text, cell=name)]
+    cell.source = "" if answer.emptied else answer.stub
+    mine = [one for one in below if one.kind == cell.cell_type and one.source.strip()]
+    if cell.cell_type == "markdown" and mine:
+        cell.source = "\n\n".join(one.source for one in mine)
+        _take_pictures(cell, mine)
+        text = N_("Written answers were taken from your own cells in their place: {cell}.")
+        return [one for one in below if one not in mine], [note(text, cell=name)]
+    if cell.cell_type == "code" and (kept := without_bound(cell.source, bound)) != cell.source:
+        cell.source = kept
+        text = N_("Answer cells did not run, because your cells above them answer: {cell}.")
+        return below, [note(text, cell=name)]
+    if mine:
+        text = N_(
+            "Answer cells are as they were given; your own cells below them ran after them: {cell}."
+        )
+        return below, [note(text, cell=name)]
+    if not answer.found:
+        text = N_("Missing answer cells count as not answered: {cell}.")
+        return below, [note(text, cell=name)]
+    return below, []
 
 
 def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> list[Note]:

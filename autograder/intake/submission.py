@@ -21,6 +21,7 @@ import base64
 import binascii
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -173,8 +174,13 @@ def course_cells(
 
 
 def normalized_source(source: str) -> str:
-    """Return a source for comparison, without differences in line ends and outer space."""
-    return source.replace("\r\n", "\n").strip()
+    """Return a source for comparison: without what editors change unasked.
+
+    That is which signs end its lines, space before those and around the whole, and whether
+    accents and Hangul syllables are composed.
+    """
+    lines = unicodedata.normalize("NFC", source).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip()
 
 
 _ATTACHABLE = re.compile(r"[A-Za-z0-9+/]*={0,2}")

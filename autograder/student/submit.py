@@ -19,7 +19,7 @@ from typing import Any, cast
 from autograder.config import Course
 from autograder.core.atomic_io import read_file, write_file
 from autograder.core.messages import N_, Note, note
-from autograder.core.notebook_io import SIZE_LIMIT, language_of, parse
+from autograder.core.notebook_io import SIZE_LIMIT, language_of
 from autograder.core.receipts import RECEIPT, STAMP, make_receipt
 from autograder.core.student_id import require_student_id
 from autograder.errors import EnvironmentFault, UserError
@@ -34,6 +34,7 @@ from autograder.intake.identify import (
     is_notebook_name,
 )
 from autograder.intake.upload_limits import STUDENT_LIMITS
+from autograder.student.own_notebook import parse_own
 
 CELLS_MISSING = N_(
     "These cells of the assignment are missing and will be put back as they were given: {cells}."
@@ -115,11 +116,11 @@ def submit(
     course = course or Course.here()
     folder, files = _found(path)
     if len(files) == 1 and is_notebook_name(files[0][0]):
-        parse(files[0][1], files[0][0])  # says what is wrong with it
+        parse_own(files[0][1], files[0][0])  # says what is wrong with it
     spec, candidates = find_assignment(files, assignment_specs(course))
     chosen, notes = _chosen(candidates, spec, path)
     content = dict(files)[chosen.name]
-    notebook = parse(content, chosen.name)
+    notebook = parse_own(content, chosen.name)
     if not chosen.known:
         raise UserError(
             f"{chosen.name} holds none of {spec.assignment}'s cells; "

@@ -20,10 +20,14 @@ from nbformat import NotebookNode
 from autograder.checks import record_in
 from autograder.config import Course
 from autograder.core import notebook_io
-from autograder.core.messages import Note
+from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
 from autograder.errors import UserError
 from autograder.i18n import _, speaking
+from autograder.intake.identify import name_rank
+from autograder.intake.notebook_reader import submission_from_notebook
+from autograder.intake.submission import CourseCells, course_cells, normalized_source
+from autograder.student.own_notebook import read_own
 
 PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 NOT_RUN, WRITTEN = "not run", "written"
@@ -114,6 +118,21 @@ class ValidationResult:
         with speaking(self.language):
             return "\n".join(_told(self))
 
+    def told_cells(self) -> list[tuple[str, list[str]]]:
+        """Return each cell that isn't well, in words: a title and what to say of it.
+
+        In the language that is set now.
+        """
+        found = [
+            (f"{cell.grade_id}: {_state(cell)}", _failures(cell))
+            for cell in self.cells
+            if cell.state not in (PASSED, WRITTEN)
+        ]
+        found += [(error.cell, [error.message]) for error in self.errors]
+        named = {cell.grade_id for cell in self.cells}
+        text = _("not answered yet")
+        return found + [(f"{name}: {text}", []) for name in self.unanswered if name not in named]
+
 
 def validate(path: Path, course: Course | None = None) -> ValidationResult:
     """Run a notebook's visible checks.
@@ -128,9 +147,9 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
     """
     path = Path(path)
     course = course or Course.here()
-    own = notebook_io.read(path)
+    own = read_own(path)
     language = notebook_io.language_of(own)
-    known = find_release(course, own)
+    known = find_release(course, own, path.name)
     released: NotebookNode | None
     notes: list[Note] = []
     missing: list[str] = []
@@ -144,10 +163,12 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         running = notebook_io.copied(own)
         changed = _changed_by_own_checksums(own)
     else:
-        from autograder.intake.rebuild import rebuild, trusted_submission
+        from autograder.intake.rebuild import rebuild
 
         released = notebook_io.read(known)
-        running, notes = rebuild(released, released, trusted_submission(released, released, own))
+        running, notes = rebuild(
+            released, released, submission_from_notebook(own, _course_cells(course, known))
+        )
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
     executed = _executed(course, running, path.resolve().parent)
@@ -173,23 +194,30 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
     )
 
 
-def find_release(course: Course, own: NotebookNode) -> Path | None:
+def find_release(course: Course, own: NotebookNode, name: str = "") -> Path | None:
     """Find the release that a notebook is a copy of, in its own language where there is one.
 
-    What counts is its cells (by grade id, id or text), not its name: files get renamed.
+    What counts is its cells (by grade id, id or text), since files get renamed; its name counts
+    where editors have left nothing of those.
     """
     ids = {cell.id for cell in own.cells} | {grade_id(cell) for cell in own.cells}
-    texts = {cell.source.strip() for cell in own.cells if cell.source.strip()}
+    texts = {normalized_source(cell.source) for cell in own.cells} - {""}
     language = notebook_io.language_of(own)
     best: tuple[float, bool, Path] | None = None
     for path in _releases(course):
         cells = [cell for cell in notebook_io.read(path).cells if grade_id(cell)]
-        same = sum(grade_id(cell) in ids or cell.source.strip() in texts for cell in cells)
+        same = sum(
+            grade_id(cell) in ids or normalized_source(cell.source) in texts for cell in cells
+        )
         rank = (same / len(cells) if cells else 0.0, path.parent.parent.name == language, path)
         # A cell named `imports` is in every assignment; a third of the cells is not chance.
         if rank[0] >= 1 / 3 and (best is None or rank[:2] > best[:2]):
             best = rank
-    return best[2] if best else None
+    if best is None:
+        named = [path for path in _releases(course) if name_rank(name, path.stem)]
+        named.sort(key=lambda path: path.parent.parent.name != language)
+        return named[0] if named else None
+    return best[2]
 
 
 def _releases(course: Course) -> list[Path]:
@@ -200,13 +228,20 @@ def _releases(course: Course) -> list[Path]:
     ]
 
 
+def _course_cells(course: Course, known: Path) -> CourseCells:
+    """Return what recognizes an assignment's cells, in every language, as when it is graded."""
+    paths = [path for path in _releases(course) if path.name == known.name]
+    notebooks = [notebook_io.read(path) for path in paths]
+    return course_cells(notebooks, notebooks, map(notebook_io.language_of, notebooks))
+
+
 def _checksum(cell: NotebookNode) -> str | None:
     """Return nbgrader's checksum; None where the metadata it needs is damaged."""
     from nbgrader.utils import compute_checksum
 
     try:
         return str(compute_checksum(cell))
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -219,14 +254,21 @@ def _against_release(own: NotebookNode, released: NotebookNode) -> tuple[list[st
             continue
         found = [one for one in own.cells if grade_id(one) == name]
         if found:
-            if any(_checksum(one) != _checksum(cell) for one in found):
+            if any(_checksum(_with_given_text(one, cell)) != _checksum(cell) for one in found):
                 changed.append(name)
         # An editor that drops metadata leaves the id or at least the text.
-        elif not any(
-            one.id == cell.id or one.source.strip() == cell.source.strip() for one in own.cells
-        ):
+        elif not any(one.id == cell.id or _same_text(one, cell) for one in own.cells):
             missing.append(name)
     return changed, missing
+
+
+def _with_given_text(own: NotebookNode, given: NotebookNode) -> NotebookNode:
+    """Return a cell as given where only line ends and the like differ."""
+    if not _same_text(own, given):
+        return own
+    result = notebook_io.copied(own)
+    result.source = given.source
+    return result
 
 
 def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
@@ -338,10 +380,11 @@ def _is_untouched(cell: NotebookNode, released: NotebookNode | None) -> bool:
     """Return whether an answer cell is as it was released."""
     if released is None:
         return bool(grader_metadata(cell).get("checksum", "") == _checksum(cell))
-    return any(
-        grade_id(one) == grade_id(cell) and one.source.strip() == cell.source.strip()
-        for one in released.cells
-    )
+    return any(grade_id(one) == grade_id(cell) and _same_text(one, cell) for one in released.cells)
+
+
+def _same_text(one: NotebookNode, other: NotebookNode) -> bool:
+    return normalized_source(one.source) == normalized_source(other.source)
 
 
 def _unanswered(
@@ -369,19 +412,13 @@ def _unanswered(
 def _told(result: ValidationResult) -> list[str]:
     """Return the lines of `str(result)`, in the language that is set now."""
     marks = {PASSED: "✓", FAILED: "✗", UNANSWERED: "○", NOT_RUN: "–", WRITTEN: "✎"}
-    lines = [note.text() for note in result.notes]
+    lines = texts(list(result.notes))
     if result.assignment is None and result.changed:
         text = _("These test cells were changed, so their outcome says nothing: {cells}")
         lines.append(text.format(cells=", ".join(result.changed)))
     for cell in result.cells:
         lines.append(f"{marks[cell.state]} {cell.grade_id}: {_state(cell)}")
-        if cell.state in (FAILED, NOT_RUN) and cell.message:
-            lines.append(f"    {cell.message}")
-        for check in cell.checks if cell.state == FAILED else ():
-            if not check.passed:
-                lines.append(f"    ✗ {check.name}")
-                if check.message:
-                    lines.append(f"      {check.message}")
+        lines += [f"    {line}" for line in _failures(cell)]
     for error in result.errors:
         lines.append(
             _("The cell {cell} stopped with an error: {message}").format(
@@ -399,6 +436,17 @@ def _told(result: ValidationResult) -> list[str]:
         )
     elif result.ok:
         lines.append(_("More checks run when your work is graded."))
+    return lines
+
+
+def _failures(cell: CellResult) -> list[str]:
+    """Return the lines on what went wrong in a cell."""
+    lines = [cell.message] if cell.state in (FAILED, NOT_RUN) and cell.message else []
+    for check in cell.checks if cell.state == FAILED else ():
+        if not check.passed:
+            lines.append(f"✗ {check.name}")
+            if check.message:
+                lines.append(f"  {check.message}")
     return lines
 
 

@@ -172,6 +172,25 @@ def test_validate_answers_on_the_quiz(student_lab, page) -> None:
     expect(dialog).to_contain_text("q1")
 
 
+def test_validate_reads_as_tolerantly_as_grading(student_lab, page) -> None:
+    """Another editor's slips and kernel, and other line ends, are no hindrance."""
+    given = student_lab.root / "release" / "en" / "quiz" / "quiz.ipynb"
+    tree = json.loads(given.read_text(encoding="utf-8"))
+    tree["metadata"] = {"kernelspec": {"name": "ir", "display_name": "R"}}
+    for cell in tree["cells"]:
+        source = "".join(cell["source"]).replace(" = None", ' = "A"')
+        cell |= {"source": source.replace("\n", "\r\n"), "outputs": None}
+    bent = student_lab.root / "work" / "bent.ipynb"
+    bent.write_text(json.dumps(tree), encoding="utf-8")
+    answer = page.request.post(
+        student_lab.url + "assignments/validate",
+        headers={"Authorization": f"token {student_lab.token}"},
+        data={"path": "work/bent.ipynb"},
+        timeout=60_000,
+    )
+    assert answer.json() == {"success": True, "value": {}}
+
+
 def test_a_student_sees_only_what_is_a_students(student_lab, page) -> None:
     open_start_page(page, student_lab)
     page.get_by_role("menuitem", name="Nbgrader", exact=True).click()

@@ -83,9 +83,13 @@ def test_doubled_cells_collapse(parts, kit, course):
     ]
     result, notes = rebuild(base, given, work)
     assert cell(result, "a-answer").source == "a = 7"
-    assert len(result.cells) == len(base.cells)
+    assert cell(result, "own-1").source == "a = 42"
+    ids = [c.id for c in result.cells]
+    assert ids.index("own-1") < ids.index("a-answer")
+    assert len(result.cells) == len(base.cells) + 1
     assert said(notes) == [
-        "Of answer cells that stood there several times the last one counts: a-answer.",
+        "Of answer cells that stood there several times the last one counts, and those before it "
+        "ran too: a-answer.",
         "Cells that stood there several times ran once: a-test.",
     ]
 
@@ -152,18 +156,80 @@ def test_an_answer_in_two_cells_with_one_name_runs_whole(parts, kit, course):
     ]
 
 
-def test_an_earlier_version_of_an_answer_does_not_run(parts, kit, course):
+def test_earlier_versions_of_an_answer_run_as_own_cells_where_they_stand(parts, kit, course):
     base, given = parts
     work = kit.answered(course, **kit.RIGHT)
     position = [c.id for c in work.cells].index("double")
-    earlier = notebook_io.copied(work.cells[position])
-    earlier.id, earlier.source = "earlier", "def double(x):\n    while True: pass\n\ndouble(1)"
-    work.cells.insert(position, earlier)
+    first = notebook_io.copied(work.cells[position])
+    first.id, first.source = "first", "factor = 1"
+    between = new_code_cell("factor += 1", id="between")
+    work.cells[position:position] = [first, between]
+    last = work.cells[position + 2]
+    last.source = "factor *= 1\ndef double(x):\n    return factor * x"
     result, notes = rebuild(base, given, work)
-    assert [c.id for c in result.cells] == [c.id for c in base.cells]
-    assert said(notes) == [
-        "Of answer cells that stood there several times the last one counts: double."
+    at = [c.id for c in result.cells].index("double")
+    assert [c.source for c in result.cells[at - 2 : at + 1]] == [
+        first.source,
+        between.source,
+        last.source,
     ]
+    assert said(notes) == [
+        "Of answer cells that stood there several times the last one counts, and those before it "
+        "ran too: double."
+    ]
+
+
+def test_an_earlier_version_that_stands_further_down_undoes_nothing(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    for place, source in ((len(work.cells), "a = 1"), (len(work.cells) + 1, "a = 42")):
+        copy = notebook_io.copied(cell(work, "a-answer"))
+        copy.id, copy.source = f"copy-{place}", source
+        work.cells.insert(place, copy)
+    cell(work, "a-answer").source = "a = 0"
+    result, _notes = rebuild(base, given, work)
+    at = [c.id for c in result.cells].index("a-answer")
+    assert [c.source for c in result.cells[at - 2 : at + 1]] == ["a = 0", "a = 1", "a = 42"]
+    assert result.cells[-1].id == "double-test"
+
+
+def test_a_copy_put_aside_as_prose_is_not_the_answer(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course, **kit.RIGHT)
+    aside = notebook_io.copied(cell(work, "a-answer"))
+    aside.id, aside.cell_type, aside.source = "aside", "raw", "a = 13"
+    work.cells.append(aside)
+    result, _notes = rebuild(base, given, work)
+    assert cell(result, "a-answer").source == "a = 42"
+
+
+def test_a_stub_undoes_nothing_that_stands_above_it(parts, kit, course):
+    """All functions in one cell at the top; or two answer cells merged into one."""
+    base, given = parts
+    for gone in ((), ("a-answer", "double")):
+        work = kit.answered(course)
+        work.cells.insert(0, new_code_cell("\n".join(kit.RIGHT.values()), id="mine"))
+        work.cells = [c for c in work.cells if c.id not in gone]
+        result, notes = rebuild(base, given, work)
+        assert cell(result, "a-answer").source == cell(result, "double").source == ""
+        assert said(notes) == [
+            f"Answer cells did not run, because your cells above them answer: {name}."
+            for name in ("a-answer", "double")
+        ]
+    merged = kit.answered(course, a_answer="\n".join(kit.RIGHT.values()))
+    merged.cells = [c for c in merged.cells if c.id != "double"]
+    result, _notes = rebuild(base, given, merged)
+    assert cell(result, "double").source == ""
+
+
+def test_a_name_inside_a_function_above_answers_nothing(parts, kit, course):
+    base, given = parts
+    work = kit.answered(course)
+    helper = "def helper(x):\n    a = 1\n    return double(x=a) == 3"
+    work.cells.insert(0, new_code_cell(helper, id="mine"))
+    result, notes = rebuild(base, given, work)
+    assert cell(result, "a-answer").source == cell(given, "a-answer").source
+    assert notes == []
 
 
 def test_editors_that_drop_ids_and_metadata_lose_nobody_a_point(parts, kit, course):
@@ -244,9 +310,8 @@ def test_pictures_pasted_into_prose_are_kept_and_nothing_else_that_is_attached(p
     assert result.cells[-1]["attachments"] == {"drawn.png": {"image/png": PICTURE}}
 
 
-def test_a_picture_pasted_into_a_written_answer_is_kept(parts):
-    base, given = (notebook_io.copied(part) for part in parts)
-    for part in (base, given):
+def _add_essay(*parts):
+    for part in parts:
         essay = new_markdown_cell("YOUR ANSWER HERE", id="essay")
         essay.metadata.nbgrader = {
             "grade_id": "essay",
@@ -255,6 +320,24 @@ def test_a_picture_pasted_into_a_written_answer_is_kept(parts):
             "points": 1,
         }
         part.cells.append(essay)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_written_answer_in_own_cells_is_taken_as_the_answer(parts, missing):
+    base, given = (notebook_io.copied(part) for part in parts)
+    _add_essay(base, given)
+    work = notebook_io.copied(given)
+    if missing:
+        del work.cells[-1]
+    work.cells += [new_markdown_cell("Because.", id="x"), new_markdown_cell("And so.", id="y")]
+    result, notes = rebuild(base, given, work)
+    assert cell(result, "essay").source == "Because.\n\nAnd so."
+    assert said(notes) == ["Written answers were taken from your own cells in their place: essay."]
+
+
+def test_a_picture_pasted_into_a_written_answer_is_kept(parts):
+    base, given = (notebook_io.copied(part) for part in parts)
+    _add_essay(base, given)
     work = notebook_io.copied(given)
     work.cells[-1].source = "See ![](attachment:drawn.png)"
     work.cells[-1]["attachments"] = {"drawn.png": {"image/png": PICTURE}}

@@ -215,3 +215,14 @@ def test_receipts_are_checked(change, why):
 def test_another_file_called_receipt_is_none():
     for content in (b"", b"{", b"[]", b'{"total": 5}', b"\xff"):
         assert read_receipt(content) is None
+
+
+def test_a_slip_of_an_editor_stops_nothing(course, tmp_path):
+    tree = json.loads(notebook())
+    tree["metadata"], tree["nbformat"] = None, 3
+    tree["worksheets"] = [{"cells": tree.pop("cells")}]
+    for cell in tree["worksheets"][0]["cells"]:
+        cell["outputs"] = [{"output_type": "pyout"}]
+    content = b"\xef\xbb\xbf" + json.dumps(tree).encode()
+    result = submit(put(tmp_path / "quiz.ipynb", content), "s1", course, now=NOW)
+    assert contents(result.path)["quiz.ipynb"] == content and result.notes == []

@@ -1,5 +1,7 @@
 """Switching a student's notebook to the other language keeps everything that is theirs."""
 
+import json
+
 import pytest
 
 from autograder.authoring.confirm import confirm_translation
@@ -84,3 +86,85 @@ def test_an_author_confirms_a_translation(course, kit):
     assert confirm_translation(course, korean) == []
     with pytest.raises(UserError, match="isn't a translated source notebook"):
         confirm_translation(course, english)
+
+
+def bent(path, change):
+    """Change a notebook's JSON, as an editor or a system does."""
+    tree = json.loads(path.read_text("utf-8"))
+    for one in tree["cells"]:
+        one["source"] = "".join(one["source"])
+    change(tree)
+    path.write_text(json.dumps(tree, ensure_ascii=False), "utf-8", newline="")
+
+
+def other_line_ends(tree):
+    for one in tree["cells"]:
+        one["source"] = one["source"].replace("\n", "\r\n")
+
+
+def no_metadata(tree):
+    tree["metadata"] = None
+    tree["cells"] = [one for one in tree["cells"] if one["id"] != "language"]
+
+
+def slips(tree):
+    tree["cells"][0] |= {"outputs": None, "execution_count": "*", "pycharm": {"name": "#%%"}}
+    tree["cells"][1]["outputs"] = [{"output_type": "pyout", "text": ["x"]}]
+
+
+def old_format(tree):
+    tree["worksheets"] = [{"cells": tree.pop("cells")}]
+    tree["nbformat"] = 3
+
+
+@pytest.mark.parametrize("change", [other_line_ends, no_metadata, slips, old_format])
+def test_other_line_ends_and_slips_are_no_hindrance(course, mine, change):
+    bent(mine, change)
+    result = translate(course, mine, "ko")
+    assert result.kept == ()
+    tree = json.loads(mine.read_text("utf-8"))
+    cells = tree.get("cells") or tree["worksheets"][0]["cells"]
+    texts = ["".join(one["source"]) for one in cells]
+    assert texts[0].startswith("# 미니")
+    assert ("\r\n" in texts[0]) == (change is other_line_ends)
+    assert tree["metadata"]["beyond"]["language"] == "ko"
+    assert any("42" in one for one in texts) and "My notes." in texts
+    if change is slips:  # whatever else is in the file stays
+        assert cells[1]["outputs"] == [{"output_type": "pyout", "text": ["x"]}]
+        assert cells[0]["pycharm"] == {"name": "#%%"}
+    assert translate(course, mine, "ko").switched == 0
+
+
+def test_what_is_not_switched_is_not_marked_as_switched(course, mine):
+    def edited(tree):
+        tree["cells"] = [one for one in tree["cells"] if one["id"] != "language"]
+        tree["cells"][0]["source"] += " Mine."
+
+    bent(mine, edited)
+    before = mine.read_bytes()
+    with pytest.raises(UserError, match="all of its prose was edited"):
+        translate(course, mine, "ko")
+    assert mine.read_bytes() == before
+
+
+def test_code_of_ones_own_in_the_language_cell_stays(course, mine):
+    own = notebook_io.read(mine)
+    cell(own, "language").source += "\nimport math"
+    notebook_io.write(mine, own)
+    translate(course, mine, "ko")
+    source = cell(notebook_io.read(mine), "language").source
+    assert 'set_language("ko")' in source and source.endswith("import math")
+
+
+@pytest.mark.parametrize("behind", [b"\n}\n", b"\xff"])
+def test_a_file_that_would_lose_something_is_left_alone(course, mine, behind):
+    content = mine.read_bytes()
+    damaged = content + behind if behind != b"\xff" else content.replace(b"notes", b"no\xfftes")
+    mine.write_bytes(damaged)
+    if behind == b"\xff":  # a single odd byte in a file of UTF-8 with Hangul; here it is Latin-1
+        assert translate(course, mine, "ko").switched
+        assert "noÿtes" in mine.read_text("utf-8")
+        return
+    with pytest.raises(UserError, match="would lose a part"):
+        translate(course, mine, "ko")
+    assert mine.read_bytes() == damaged

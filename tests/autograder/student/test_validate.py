@@ -273,3 +273,44 @@ def test_unreadable(course, tmp_path, content, says):
 def test_no_such_file(course, tmp_path):
     with pytest.raises(UserError, match="doesn't exist"):
         validate(tmp_path / "gone.ipynb", course)
+
+
+def test_the_button_says_what_the_command_says(course, mine):
+    from autograder.student.validate_button import shown
+
+    assert shown(validate(mine(RIGHT), course)) == {}
+    wrong = validate(mine(RIGHT | {"double": "def double(x):\n    return '<b>'"}), course)
+    [entry] = shown(wrong)["failed"]
+    assert entry["source"] == "double-test: not passed"
+    assert "two becomes four" in entry["raw_error"]
+    assert "<b>" not in entry["error"], "it is put into the page as HTML"
+    alone = Course(course.root / "nowhere", cell_seconds=5)
+    changed = validate(mine(RIGHT | {"double-test": "report()"}), alone)
+    assert shown(changed) == {"changed": [{"source": "double-test"}]}
+
+
+def test_line_ends_and_slips_are_no_change(course, mine):
+    path = mine(RIGHT)
+    data = json.loads(path.read_bytes())
+    data["metadata"] = None
+    for cell in data["cells"]:
+        cell["source"] = "".join(cell["source"]).replace("\n", "\r\n")
+        cell["outputs"] = None
+    path.write_text(json.dumps(data), "utf-8")
+    result = validate(path, course)
+    assert result.ok and not result.changed and not result.notes
+    untouched = mine()
+    data = json.loads(untouched.read_bytes())
+    for cell in data["cells"]:
+        cell["source"] = "".join(cell["source"]).replace("\n", "\r\n")
+    untouched.write_text(json.dumps(data), "utf-8")
+    assert validate(untouched, course).unanswered == ("letter", "double", "why")
+
+
+def test_only_the_name_is_left(course, tmp_path):
+    answer = "\n".join((RIGHT["letter"], RIGHT["double"]))
+    path = tmp_path / "form.ipynb"
+    cell = {"cell_type": "code", "source": answer}
+    path.write_text(json.dumps({"cells": [cell]}), "utf-8")
+    result = validate(path, course)
+    assert states(result) == {"letter-test": "passed", "double-test": "passed", "why": "unanswered"}
