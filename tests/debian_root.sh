@@ -71,5 +71,7 @@ exec unshare --mount --pid --ipc --fork --kill-child --propagation private \
     pivot_root . outside
     umount --lazy /outside
     cd /course
-    exec env -i "$@"
+    # Not exec: the first process of a PID namespace has to reap the orphans, as bash does.
+    env -i "$@"
+    exit
   ' debian_root "$root" "$wheels" "${variables[@]}" "$@" </dev/null
