@@ -330,8 +330,6 @@ ATTACKS = [
         "huge-number",
         "Writes a number of a million digits and infinities into the file",
         content(lambda work: work[:-1] + b', "nbformat_minor": ' + b"9" * 1_000_000 + b"}"),
-        deserves=(0, 0),
-        written=0,
     ),
     Attack(
         "infinite-numbers",
