@@ -18,6 +18,7 @@ from autograder import i18n
 from autograder.feedback import preload  # noqa: F401 - loads all before privileges are dropped
 from autograder.feedback.job import TOO_MUCH, PageJob, plain_page, whole_page
 from autograder.notebook_metadata import accept
+from autograder.sandbox.limits import private_bytes
 from autograder.sandbox.privileges import become
 
 CPU_SECONDS = 8
@@ -83,15 +84,8 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        most = _private_bytes() + MAX_MEMORY_BYTES
+        most = private_bytes() + MAX_MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def _private_bytes() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("no VmData in /proc/self/status")
 
 
 def _give_up_rights() -> None:

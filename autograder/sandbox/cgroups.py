@@ -184,6 +184,11 @@ class Cgroup:
                             self.remove()
                             raise
 
+    @property
+    def counts_memory(self) -> bool:
+        """Return whether one of the groups limits memory."""
+        return any("memory" in kinds for _folder, _version, kinds in self._parents)
+
     def enter(self) -> None:
         """Move the calling process into the groups; what it starts is in them too."""
         for folder, _version, _kinds in self._parents:

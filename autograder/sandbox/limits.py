@@ -10,6 +10,10 @@ from autograder.sandbox.barriers import KERNEL_QUEUES, PROCESS_COUNT, stands
 
 MIB = 1024 * 1024
 
+MAPPED_FILES_BYTES = 6 * 1024 * MIB
+"""Address space for mapped files where a control group counts memory: a GPU build of PyTorch maps
+over 3 GB of libraries, hardly any of which it uses."""
+
 _QUEUED_SIGNALS = 256  # each running timer counts as one
 
 
@@ -29,6 +33,8 @@ class SandboxLimits:
         scratch_files: files and folders at a time.
         open_files: descriptors of one process.
         output_bytes: what one cell may show; the rest is cut, and the output says so.
+        mapped_bytes: address space of one process beyond its memory. Without a control group it
+            has to be 0: memory that is shared is counted nowhere else.
     """
 
     memory_bytes: int = 1536 * MIB
@@ -41,6 +47,7 @@ class SandboxLimits:
     scratch_files: int = 10_000
     open_files: int = 256
     output_bytes: int = MIB
+    mapped_bytes: int = 0
 
     def apply(self) -> None:
         """Limit the calling process and all it will start; only root could lift that again.
@@ -51,7 +58,8 @@ class SandboxLimits:
         import resource  # Unix has it, and this runs on Linux only
 
         limits = {
-            resource.RLIMIT_AS: _address_space() + self.memory_bytes,
+            resource.RLIMIT_AS: _address_space() + self.memory_bytes + self.mapped_bytes,
+            resource.RLIMIT_DATA: private_bytes() + self.memory_bytes,
             resource.RLIMIT_CPU: self.cpu_seconds,
             resource.RLIMIT_FSIZE: self.file_bytes,
             resource.RLIMIT_NOFILE: self.open_files,
@@ -102,3 +110,16 @@ def _address_space() -> int:
     """Return the process's bytes of address space: the imports take most of a gigabyte."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * mmap.PAGESIZE
+
+
+def private_bytes() -> int:
+    """Return the process's bytes of private writable memory, as RLIMIT_DATA counts them.
+
+    Raises:
+        OSError: the kernel doesn't tell.
+    """
+    with open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"VmData:"):
+                return int(line.split()[1]) * 1024
+    raise OSError("no VmData in /proc/self/status")

@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 from autograder.sandbox import barriers, kernel_counters, syscalls, wire
 from autograder.sandbox.barriers import stands
 from autograder.sandbox.cgroups import Cgroup
-from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.limits import MAPPED_FILES_BYTES, SandboxLimits
 from autograder.sandbox.namespaces import confine, seal_devices, unprivileged_uid
 
 _SETUP_SECONDS = 20.0
@@ -137,6 +137,8 @@ class Zygote:
             limits = replace(limits, cpu_seconds=max(1, round(seconds)))
         name = f"{self._start['group']}-{self._count}"
         group = Cgroup(self._start["parent_cgroups"], name, limits)
+        if group.counts_memory:
+            limits = replace(limits, mapped_bytes=MAPPED_FILES_BYTES)
         try:
             syscalls.children_in(self._own_pids)
             if stands(barriers.PROCESSES):
