@@ -321,8 +321,8 @@ ATTACKS = [
     ),
     Attack(
         "deep-metadata",
-        "Nests metadata five thousand deep",
-        content(lambda work: work[:-1] + b', "x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"),
+        "Nests metadata a hundred thousand deep",
+        content(lambda work: work[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
         deserves=(0, 0),
         written=0,
     ),

@@ -68,6 +68,9 @@ ENGLISH = {
     message.id
     for message in CATALOG
     if message.id and message.string != message.id and " " in message.id and "{" not in message.id
+} - {
+    # A model that is loaded in English says so for as long as it lives.
+    "little-mllama (the same architecture, not Llama)",
 }
 """Texts of at least two words that a Korean reader shouldn't see."""
 
