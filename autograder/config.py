@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nbgrader.apps.api import NbGraderAPI
 
 SETTINGS_FILE = "pyproject.toml"
+_NOT_FOR_NBGRADER = re.compile(r"\[|%[0-9A-Fa-f]{2}")
+"""What nbgrader takes for a pattern of file names, and its database tools for an escaped letter."""
 _TABLE = "[tool.autograder]"
 _HOME = Path(__file__).resolve().parents[1]
 """The course's folder, where the course holds this package too."""
@@ -482,7 +484,17 @@ class Course:
         return code
 
     def nbgrader_config(self) -> Config:
-        """The course as nbgrader's configuration: for the command and for Formgrader alike."""
+        """Return the course as nbgrader's configuration, for the command and for Formgrader alike.
+
+        Raises:
+            UserError: nbgrader can't work in this folder.
+        """
+        odd = _NOT_FOR_NBGRADER.search(str(self.root))
+        if odd:
+            raise UserError(
+                f"nbgrader can't work below a folder with {odd.group()!r} in its name: rename it, "
+                f"or move the course ({str(self.root)!r})."
+            )
         put_scripts_on_path()
         config = Config()
         config.CourseDirectory.course_id = self.id

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell
 
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.errors import UserError
 
 HERE = Path(__file__).resolve().parents[2]
 WRONG = {
@@ -164,7 +165,15 @@ def test_kernels_of_the_user_are_not_asked(delivered, tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "above", [".local/share/my course", "__pycache__/.ipynb_checkpoints", "한글 과정/새 폴더"]
+    "above",
+    [
+        ".local/share/my course",
+        "__pycache__/.ipynb_checkpoints",
+        "한글 과정/새 폴더",
+        "release/source/en",
+        "q'uo\"te;a&b#c%d*?",
+        "new\nline",
+    ],
 )
 def test_a_course_may_lie_in_any_folder(term, kit, tmp_path, above):
     """Hidden, with spaces, named like what is left out within a course: only what is below counts."""
@@ -222,3 +231,10 @@ def test_the_validate_button_runs_a_notebook_of_another_kernel(delivered, tmp_pa
         },
     )
     assert done.stdout.splitlines()[-1:] == ["{}"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("above", ["a%20b", "autumn [2026]"])
+def test_a_folder_that_nbgrader_cannot_work_in_is_a_sentence(tmp_path, above):
+    with pytest.raises(UserError, match="rename it, or move the course") as told:
+        Course(tmp_path / above).nbgrader_config()
+    assert "\n" not in str(told.value)
