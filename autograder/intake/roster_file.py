@@ -364,8 +364,8 @@ class _People:
         if found is None or not (found[2] or found[3]):
             return value
         power = int(found[4])
-        fraction, beyond = (found[2] or "")[:power], (found[2] or "")[power:]
-        if len(fraction) < power or beyond.strip("0"):
+        fraction, dropped = (found[2] or "")[:power], (found[2] or "")[power:]
+        if len(fraction) < power or dropped.strip("0"):
             raise UserError(
                 f"{what} {value!r} was shortened by a spreadsheet; make that column text, and "
                 "export it again."
