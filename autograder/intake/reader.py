@@ -21,7 +21,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -41,7 +41,7 @@ from autograder.intake.submission import (
     Submission,
     submission_from_wire,
 )
-from autograder.intake.upload import Upload
+from autograder.intake.upload import OpenedUpload, Upload
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.sandbox import root_launcher, wire
 from autograder.sandbox.bubblewrap import bwrap_argv, environment, explained, syscall_filter
@@ -109,15 +109,6 @@ _MESSAGES = frozenset(
 
 class ReaderGone(Exception):
     """Report that the reader gave no proper answer: late, killed, out of memory, or hijacked."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Hold what an upload comes to; see `upload.OpenedUpload`."""
-
-    refused: str = ""
-    submission: Submission | None = None
-    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -245,7 +236,7 @@ class Reader:
         files: Sequence[Callable[[], int]],
         put: Callable[[str, bytes], None],
         seconds: float = READING_SECONDS,
-    ) -> Opened:
+    ) -> OpenedUpload:
         """Open what one student submitted; see `upload.open_upload`.
 
         Args:
@@ -283,9 +274,9 @@ class Reader:
             if type(refused) is not str:
                 raise BadRecord("its refusal is no text")
             submission = submission_from_wire(record, spec.cells) if record is not None else None
-            return Opened(one_line(refused[:1000]), submission, _notes(notes))
+            return OpenedUpload(one_line(refused[:1000]), submission, _notes(notes))
         except (ReaderGone, BadRecord, BadArchive):
-            return Opened(notes=[note(COSTLY_UPLOAD)])
+            return OpenedUpload(notes=[note(COSTLY_UPLOAD)])
 
     def listing(self, descriptor: int, name: str) -> tuple[list[Member], list[str]]:
         """Return the members of a class's zip, each with its `PackedFile` as key, and its links.
