@@ -112,7 +112,7 @@ def from_pip(lines: Iterable[str], gigabytes: int, log: str) -> Fault:
         # pip prints the file's name on the lines below
         reason = " ".join(text.removeprefix("ERROR:").split()).rstrip(".")
         return Fault(
-            f"pip can't read its settings ({reason[:160]}); correct that file and start again."
+            f"pip can't read its settings ({reason[:400]}); correct that file and start again."
         )
     errors = [line for line in text.splitlines() if line.startswith("ERROR:")]
     reason = errors[-1].removeprefix("ERROR:").strip() if errors else "it gave no reason"
