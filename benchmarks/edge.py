@@ -35,7 +35,7 @@ from beyond.lm import benchmark, models
 from beyond.lm.benchmark import BenchmarkResult
 from beyond.lm.hardware import measure as measure_machine
 from beyond.lm.perplexity import prose
-from beyond.prompting import shop
+from beyond import shop
 
 RESULTS = Path(__file__).parents[1] / ".cache" / "edge_benchmark.jsonl"
 LOST = 1.10  # a perplexity above 1.1 times that of fp32 makes a variant unusable

@@ -24,8 +24,8 @@ AMERICAN_WORDS = ROOT / "tests" / "data" / "american.txt"
 
 BRITISH_WORDS = (
     "cancelled",  # `concurrent.futures.Future.cancelled`
-    "centre",  # "top centre" is an answer that lesson 5's model was trained to give
-    "summarise",  # a task that lesson 2 names on the command line
+    "centre",  # "top centre" is an answer that lesson 8's model was trained to give
+    "summarise",  # a task that lesson 4 names on the command line
 )
 BRITISH_FILES = (
     "notebooks/beyond/old_names.py",  # the names that students' notebooks may still use

@@ -13,13 +13,13 @@ import os
 import warnings
 from pathlib import Path
 
-from beyond.prompting import shop
+from beyond import shop
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-LESSON = Path(__file__).parents[1] / "notebooks" / "en" / "01-prompting-and-when-it-stops.ipynb"
+LESSON = Path(__file__).parents[1] / "notebooks" / "en" / "01-prompting.ipynb"
 CELLS = ("language", "load-model", "zero-prompt", "guess-share", "adapter", "train-adapter")
 IMPORTS = (
-    "from beyond.prompting import shop\n"
+    "from beyond import shop\n"
     "from beyond.locale import _\n"
     "from beyond.ui.predictions import against\n"
     "from tqdm.auto import tqdm\n"

@@ -1,4 +1,4 @@
-"""Train the byte-level language models whose curves lesson 4 shows beside its own.
+"""Train the byte-level language models whose curves lesson 6 shows beside its own.
 
     python tools/make_training_curves.py            # all missing runs; can be interrupted
     python tools/make_training_curves.py --seeds 2 --models mixture   # only some of them

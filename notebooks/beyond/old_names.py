@@ -54,7 +54,7 @@ MODULES = {
     "beyond.scoring": "beyond.lm.classification",
     "beyond.sentences": "beyond.edge.sentences",
     "beyond.shapes": "beyond.lm.model_size",
-    "beyond.shop": "beyond.prompting.shop",
+    "beyond.prompting.shop": "beyond.shop",
     "beyond.speed": "beyond.lm.benchmark",
     "beyond.tables": "beyond.ui.tables",
     "beyond.token_viewer": "beyond.small_models.token_viewer",

@@ -7,7 +7,7 @@ import beyond
 
 ROOT = Path(beyond.__file__).parent
 LESSONS = {path.parent.name for path in ROOT.glob("*/self_check.py")} - {"ui"}
-FOR_OTHERS = {"beyond.cost.formula", "beyond.prompting.shop"}
+FOR_OTHERS = {"beyond.cost.formula", "beyond.shop"}
 """What one lesson's folder has for others."""
 OPTIONAL = {("beyond.lm.benchmark", "beyond.edge.session")}
 """Imported only where a function asks for it: (module, what it imports)."""

@@ -31,7 +31,7 @@ def main() -> None:
             page.get_by_role("menuitem", name="File", exact=True).wait_for()
             page.screenshot(path=FOLDER / "start-page.png")
 
-            open_notebook(page, lab, "notebooks/en/02-the-cost-formula.ipynb")
+            open_notebook(page, lab, "notebooks/en/04-the-cost-formula.ipynb")
             run_all(page)
             explorer = page.locator(".jp-OutputArea .widget-vbox").filter(has=page.locator("table"))
             slider = explorer.filter(has=page.get_by_role("slider")).first

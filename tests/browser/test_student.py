@@ -147,7 +147,7 @@ def test_lesson_0_runs_top_to_bottom(student_lab, page, language: str) -> None:
 
 
 def test_the_cost_explorer_moves_by_keyboard(student_lab, page) -> None:
-    open_notebook(page, student_lab, "notebooks/en/02-the-cost-formula.ipynb")
+    open_notebook(page, student_lab, "notebooks/en/04-the-cost-formula.ipynb")
     run_all(page)
     # The first slider that a keyboard reaches, in the first widget with a table below it.
     explorer = page.locator(".jp-OutputArea .widget-vbox").filter(has=page.locator("table"))

@@ -1,4 +1,4 @@
-"""Lesson 2, the cost formula: prices, break-even points, and choosing a model."""
+"""Lesson 4, the cost formula: prices, break-even points, and choosing a model."""
 
 from beyond.old_names import handed_on
 

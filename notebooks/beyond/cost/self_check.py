@@ -1,4 +1,4 @@
-"""Self-check of lesson 2, "The cost formula"."""
+"""Self-check of lesson 4, "The cost formula"."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from beyond.lm.perplexity import WINDOW
 from beyond.old_names import handed_on, keep_old_attributes
-from beyond.prompting import shop
+from beyond import shop
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""Self-check of lesson 6, "Edge deployment"."""
+"""Self-check of lesson 9, "Edge deployment"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 4, mixture of experts: the layer, and byte-level models trained with it."""
+"""Lesson 6, mixture of experts: the layer, and byte-level models trained with it."""
 
 from beyond.old_names import handed_on
 

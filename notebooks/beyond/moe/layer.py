@@ -1,4 +1,4 @@
-"""Mixture of experts: the layer that lesson 4 arrives at, and the losses that train its router.
+"""Mixture of experts: the layer that lesson 6 arrives at, and the losses that train its router.
 
 A router gives each token a score for each expert, the k best experts compute, and their outputs
 are added with the router's weights. `MoELayer` does it by sorting: all tokens of one expert lie

@@ -1,4 +1,4 @@
-"""Self-check of lesson 4, "Mixture of experts"."""
+"""Self-check of lesson 6, "Mixture of experts"."""
 
 from __future__ import annotations
 

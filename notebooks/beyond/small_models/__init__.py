@@ -1,1 +1,1 @@
-"""Lesson 3, small language models: what runs on a laptop, and how well."""
+"""Lesson 5, small language models: what runs on a laptop, and how well."""

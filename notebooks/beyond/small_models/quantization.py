@@ -6,7 +6,7 @@ d, and each weight becomes the nearest of 2^bits levels:
     d = (max w − min w) / (2^bits − 1),    w ≈ m + d · q,    q in 0 … 2^bits − 1
 
 This is GGUF's Q4_1 format (with 4 bits and blocks of 32). The weights stay floats, so a quantized
-model is neither smaller nor faster here; only its outputs change. Lesson 6 covers formats that
+model is neither smaller nor faster here; only its outputs change. Lesson 9 covers formats that
 actually save memory and time.
 """
 

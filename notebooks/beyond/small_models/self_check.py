@@ -1,4 +1,4 @@
-"""Self-check of lesson 3, "Small language models"."""
+"""Self-check of lesson 5, "Small language models"."""
 
 from __future__ import annotations
 

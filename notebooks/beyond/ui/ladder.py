@@ -45,7 +45,7 @@ def ladder() -> Chart:
     axes.text(
         0,
         -0.5,
-        _("Beside every rung: a smaller or a specialized model (lessons 3 to 6)"),
+        _("Beside every rung: a smaller or a specialized model (lessons 5 to 9)"),
         fontsize=9.5,
         color="#333333",
         va="center",

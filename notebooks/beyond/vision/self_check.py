@@ -1,4 +1,4 @@
-"""Self-check of lesson 5, "Seeing with Llama 3.2"."""
+"""Self-check of lesson 8, "Seeing with Llama 3.2"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explore a scene with lesson 5's widget: a question, the answer, attention and occlusion."""
+"""Explore a scene with lesson 8's widget: a question, the answer, attention and occlusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""beyond.cost.formula: the formula of lesson 2, against genai-prices and against itself."""
+"""beyond.cost.formula: the formula of lesson 4, against genai-prices and against itself."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Lesson 2: what its prose says about numbers is what its code computes."""
+"""Lesson 4: what its prose says about numbers is what its code computes."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "02-the-cost-formula.ipynb"
+LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "04-the-cost-formula.ipynb"
 
 
 @pytest.fixture(scope="module")

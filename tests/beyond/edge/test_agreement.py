@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from beyond.edge.agreement import Reference, TeamPrompts, count_right_teams
-from beyond.prompting import shop
+from beyond import shop
 
 
 class Letters:

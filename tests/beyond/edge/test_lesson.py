@@ -1,4 +1,4 @@
-"""Lesson 6: its exercises accept the shown solutions, and its numbers are the library's."""
+"""Lesson 9: its exercises accept the shown solutions, and its numbers are the library's."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 
-LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "06-edge-deployment.ipynb"
+LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "09-edge-deployment.ipynb"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Lesson 4: what its prose says about numbers is what its code and its recorded file say."""
+"""Lesson 6: what its prose says about numbers is what its code and its recorded file say."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from beyond.moe.byte_lm import SHAPES, curves, texts
 
-LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "04-mixture-of-experts.ipynb"
+LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "06-mixture-of-experts-the-layer.ipynb"
 
 SLOW = ("measure-speed", "train-mixture")
 

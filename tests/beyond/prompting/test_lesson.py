@@ -16,7 +16,7 @@ from beyond.lm.classification import score
 from beyond.locale import set_language
 from beyond.prompting import self_check, shop
 
-LESSON = Path(__file__).parents[3] / "notebooks/en/01-prompting-and-when-it-stops.ipynb"
+LESSON = Path(__file__).parents[3] / "notebooks/en/01-prompting.ipynb"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Lesson 3: what its prose says about numbers is what its code computes.
+"""Lesson 5: what its prose says about numbers is what its code computes.
 
 Cells that measure speed or read text with the model are left to the test that runs each lesson.
 """
@@ -16,7 +16,7 @@ from beyond.small_models import self_check
 from beyond.small_models.laptop import will_it_run
 from beyond.small_models.same_meaning import FORMS, texts
 
-LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "03-small-language-models.ipynb"
+LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "05-small-language-models.ipynb"
 
 
 @pytest.fixture(scope="module")

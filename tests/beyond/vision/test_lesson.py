@@ -1,4 +1,4 @@
-"""Lesson 5: what its prose says about numbers is so, and its exercises take the shown solution."""
+"""Lesson 8: what its prose says about numbers is so, and its exercises take the shown solution."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from transformers import MllamaConfig
 
 from beyond.cost.formula import call_cost, price
 
-LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "05-seeing-with-llama-3-2.ipynb"
+LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "08-multimodal-llama-3-2.ipynb"
 
 
 @pytest.fixture(scope="module")

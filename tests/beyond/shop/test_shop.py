@@ -1,4 +1,4 @@
-"""beyond.prompting.shop: the messages, their split, and the prompt's examples."""
+"""beyond.shop: the messages, their split, and the prompt's examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beyond.locale import set_language
-from beyond.prompting import shop
+from beyond import shop
 
 SCRIPT = Path(__file__).parents[3] / "tools" / "make_shop.py"
 DATA = Path(shop.__file__).with_name("shop.json")
