@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-DAMPING = 0.01
-"""GPTQ's damping, as a fraction of the Hessian's mean diagonal: the paper's value."""
+DAMPING = 0.1
+"""GPTQ's damping, as a fraction of the Hessian's mean diagonal.
+
+The paper's 0.01 goes with 128 segments of 2,048 tokens. With the thousand tokens of a lesson it
+overfits: a larger value gives a smaller error on other text."""
 
 WINDOW = 512
 """Tokens per forward pass when inputs are recorded."""
@@ -43,7 +46,9 @@ def layer_inputs(
     import torch
 
     seen = []
-    hook = layer.register_forward_pre_hook(lambda _layer, given: seen.append(given[0].flatten(0, 1)))
+    hook = layer.register_forward_pre_hook(
+        lambda _layer, given: seen.append(given[0].flatten(0, 1))
+    )
     try:
         with torch.inference_mode():
             for text in texts:
@@ -55,9 +60,7 @@ def layer_inputs(
     return torch.cat(seen).clone()
 
 
-def output_error(
-    weights: torch.Tensor, quantized: torch.Tensor, inputs: torch.Tensor
-) -> float:
+def output_error(weights: torch.Tensor, quantized: torch.Tensor, inputs: torch.Tensor) -> float:
     """Return ‖X(W − Q)ᵀ‖ / ‖XWᵀ‖, the relative error of a linear layer's output.
 
     Args:
@@ -111,7 +114,9 @@ def gptq(
 
     hessian = inputs.double().T @ inputs.double()
     hessian += DAMPING * hessian.diagonal().mean() * torch.eye(len(hessian), dtype=torch.double)
-    inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
+    inverse = torch.linalg.cholesky(
+        torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True
+    )
     upper = inverse.to(weights.dtype)
     left, made = weights.clone(), torch.empty_like(weights)
     for start in range(0, weights.shape[1], block):
