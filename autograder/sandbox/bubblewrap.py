@@ -25,6 +25,7 @@ from autograder.sandbox.syscalls import is_privileged
 STUDENT_MODULES = (
     "__init__.py",
     "checks.py",
+    "choices.py",
     "expectations.py",
     "i18n.py",
     "locale",
