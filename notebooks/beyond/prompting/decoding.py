@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from beyond.locale import _
 from beyond.prompting.vocabulary import token_texts
 
 if TYPE_CHECKING:
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 16_000
 """The most tokens in one batch's KV cache, about 0.7 GB for SmolLM2."""
+
+
+ENDLESS = 60
+"""Steps after which a decoding loop is stopped; the lesson's outputs take about 15."""
+
+
+class Endless(RuntimeError):
+    """A decoding loop doesn't end."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("The loop asked for logits {n} times; it should end when no token is allowed.").format(
+                n=ENDLESS
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -35,18 +51,30 @@ class Generated:
 
 
 class Continuation:
-    """One prompt and what follows it: next-token log-probabilities, and a token to append."""
+    """One prompt and what follows it: the next token's logits, and a token to append."""
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str
     ) -> None:
         self._model = model
         self._cache: Cache | None = None
+        self._asked = 0
         self._read(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+    def logits(self) -> list[float]:
+        """Return the logit of each token of the vocabulary to come next.
+
+        Raises:
+            Endless: if a loop asks again and again.
+        """
+        self._asked += 1
+        if self._asked > ENDLESS:
+            raise Endless
+        return self._logits.tolist()
 
     def log_probabilities(self) -> torch.Tensor:
         """Return the log-probability of each token of the vocabulary to come next."""
-        return self._log_probabilities
+        return self._logits.log_softmax(dim=0)
 
     def append(self, token: int) -> None:
         """Continue the text with this token."""
@@ -63,7 +91,35 @@ class Continuation:
                 logits_to_keep=1,
             )
         self._cache = out.past_key_values
-        self._log_probabilities = out.logits[0, -1].float().log_softmax(dim=0).cpu()
+        self._logits = out.logits[0, -1].float().cpu()
+
+
+class Scripted:
+    """A stand-in for `Continuation` whose logits are given in advance.
+
+    Args:
+        rows: the logits before the first token, after one token, and so on; the last row stays.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[float]]) -> None:
+        self._rows = rows
+        self._asked = 0
+        self.appended: list[int] = []
+
+    def logits(self) -> list[float]:
+        """Return the logits after what was appended.
+
+        Raises:
+            Endless: if a loop asks again and again.
+        """
+        self._asked += 1
+        if self._asked > ENDLESS:
+            raise Endless
+        return list(self._rows[min(len(self.appended), len(self._rows) - 1)])
+
+    def append(self, token: int) -> None:
+        """Continue with this token."""
+        self.appended.append(int(token))
 
 
 def nucleus(log_probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -154,7 +210,7 @@ def generate(
             live = set(range(len(rows)))
             if allowed:
                 live = {row for row in live if mask("")}
-            for _ in range(max_new_tokens):
+            for _step in range(max_new_tokens):
                 if not live:
                     break
                 log_probabilities = batch.log_probabilities
