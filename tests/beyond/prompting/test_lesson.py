@@ -152,11 +152,11 @@ ONE_STEP = LOOP.format("allowed", "state.append(token)", "break")
 NO_MASK = """
 def constrained_text(state, vocabulary, outputs):
     written = ""
-    while allowed_tokens(written, vocabulary, outputs):
+    while allowed := allowed_tokens(written, vocabulary, outputs):
         logits = state.logits()
-        token = max(range(len(logits)), key=lambda i: logits[i])
+        token = logits.index(max(logits))
         state.append(token)
-        written += vocabulary[token] if token in allowed_tokens(written, vocabulary, outputs) else ""
+        written += vocabulary[token]
     return written
 """
 MCNEMAR = """
@@ -238,7 +238,7 @@ def test_every_question_explains_every_choice_and_lengths_are_even(code):
 
 
 def test_what_the_prose_says_about_ngrams():
-    """Short runs raise false alarms, long ones miss messages, greetings are in both sets."""
+    """Short runs raise false alarms, a leak is found, and greetings are in both sets."""
     leaked, clean = shop.held_out()[:10], shop.held_out()[10:40]
     corpus = [m.en for m in [*shop.training(), *leaked]]
 
@@ -248,7 +248,8 @@ def test_what_the_prose_says_about_ngrams():
     counts = [flagged(clean, n) for n in (4, 8, 12)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[-1]
-    assert flagged(leaked, 4) == 10 > flagged(leaked, 12)
+    assert [flagged(leaked, n) for n in (4, 8, 12)] == [10, 10, 10]
+    assert min(len(m.en.split()) for m in clean) < 12  # "can't find messages with fewer words"
     greeting = "I would be glad of a quick answer"
     assert any(greeting in m.en for m in shop.training())
     assert any(greeting in m.en for m in clean)
