@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 
 
@@ -30,28 +30,34 @@ def bigrams(text: str) -> list[str]:
     return n_grams(text, 2)
 
 
-def idf(term: str, counts: Sequence[Counter[str]]) -> float:
-    """Compute how rare a term is among texts, given each one's term counts.
+def idf(term: str, texts: Sequence[Collection[str]]) -> float:
+    """Compute how rare a term is among texts, each given as its terms.
 
     The natural logarithm of 1 + (N - n + 0.5) / (n + 0.5) for a term in n of N texts.
     """
-    having = sum(term in count for count in counts)
-    return math.log(1 + (len(counts) - having + 0.5) / (having + 0.5))
+    having = sum(term in text for text in texts)
+    return math.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
 
 
 def bm25(
-    query: Sequence[str], counts: Sequence[Counter[str]], k1: float = 1.2, b: float = 0.75
+    query: Sequence[str], texts: Sequence[Sequence[str]], k1: float = 1.2, b: float = 0.75
 ) -> list[float]:
     """Score each text for the query's terms; a term that is repeated in the query counts once.
 
     Args:
         query: its terms.
-        counts: each text's term counts.
+        texts: each text's terms.
         k1: how soon further occurrences of a term stop adding to the score.
         b: how much a long text is penalized, from 0 to 1.
 
     Source: Robertson and Zaragoza (2009), https://doi.org/10.1561/1500000019
     """
+    return _scores(query, [Counter(text) for text in texts], k1, b)
+
+
+def _scores(
+    query: Sequence[str], counts: Sequence[Counter[str]], k1: float = 1.2, b: float = 0.75
+) -> list[float]:
     lengths = [count.total() for count in counts]
     average = sum(lengths) / len(lengths)
     scores = [0.0] * len(counts)
@@ -96,10 +102,10 @@ def fuse(rankings: Sequence[Sequence[int]], k: int = 60) -> list[int]:
 
     Source: Cormack, Clarke and Büttcher (2009), https://doi.org/10.1145/1571941.1572114
     """
-    scores: Counter[int] = Counter()
+    scores: defaultdict[int, float] = defaultdict(float)
     for ranking in rankings:
         for place, i in enumerate(ranking, start=1):
-            scores[i] += 1 / (k + place)  # type: ignore[assignment]  # Counter's values may be floats
+            scores[i] += 1 / (k + place)
     return sorted(scores, key=lambda i: (-scores[i], i))
 
 
@@ -108,4 +114,4 @@ def rankings(
 ) -> list[list[int]]:
     """Rank all texts for each query by BM25."""
     counts = [Counter(tokenize(text)) for text in texts]
-    return [rank(bm25(tokenize(query), counts)) for query in queries]
+    return [rank(_scores(tokenize(query), counts)) for query in queries]
