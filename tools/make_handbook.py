@@ -228,9 +228,9 @@ def filled() -> tuple[list[dict], list[dict]]:
     """Fill in the sections about each product's warranty and parts, with questions."""
     sections, questions = [], []
     names = (
-        "id name ko_name year excluded ko_excluded aisle weight country ko_country part ko_part "
-        "price days"
-    ).split()
+        *("id", "name", "ko_name", "year", "excluded", "ko_excluded", "aisle", "weight"),
+        *("country", "ko_country", "part", "ko_part", "price", "days"),
+    )
     for i, row in enumerate(PRODUCTS.strip().splitlines()):
         facts = dict(zip(names, (part.strip() for part in row.split(" | ")), strict=True))
         facts["years"] = "one year" if facts["year"] == "1" else f"{facts['year']} years"

@@ -78,7 +78,7 @@ def rank(scores: Sequence[float], k: int | None = None) -> list[int]:
 def recall_at(
     k: int, rankings: Sequence[Sequence[int]], relevant: Sequence[Collection[int]]
 ) -> float:
-    """Compute the fraction of queries with a relevant index among the first `k` of their ranking."""
+    """Compute the fraction of queries with a relevant index among their first `k`."""
     hits = [
         any(i in found for i in ranking[:k])
         for ranking, found in zip(rankings, relevant, strict=True)

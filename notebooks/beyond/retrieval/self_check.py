@@ -77,7 +77,7 @@ def questions() -> list[Question]:
                 ),
                 Choice(
                     _("Mean-pooled states, because the model reads context."),
-                    _("They were the weakest search in this lesson, and context doesn't help here."),
+                    _("They were the lesson's weakest search, and context doesn't help here."),
                 ),
             ),
         ),
