@@ -74,7 +74,8 @@ def questions() -> list[Question]:
                 ),
                 Choice(
                     _(
-                        "On average, one output in a thousand names a team other than the correct one."
+                        "On average, one output in a thousand names a team other than the "
+                        "correct one."
                     ),
                     _("The mass isn't an error rate. Valid outputs can be wrong far more often."),
                 ),
