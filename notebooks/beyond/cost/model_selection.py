@@ -456,10 +456,12 @@ def _arithmetic(case: Case, sums: Tuning) -> Table:
         months = _("never") if math.isinf(sums.payback) else f"{sums.payback:,.1f}"
         how = _("paid once / what a month saves")
         rows.append((_("months until that is recovered"), months, how))
-    needed = _("none") if sums.needed > 1 else f"{sums.needed:.1%}"
+    needed = _("no accuracy suffices") if sums.needed > 1 else f"{sums.needed:.1%}"
     how = _("recovers everything within {months:g} months").format(months=a.patience_months)
     rows.append((_("accuracy from which fine-tuning pays"), needed, how))
-    return Table(_("What fine-tuning has to recover"), (_("quantity"), _("value"), _("from")), rows)
+    return Table(
+        _("What fine-tuning has to recover"), (_("quantity"), _("value"), _("calculation")), rows
+    )
 
 
 def _device(case: Case) -> tuple[str | None, Table]:
