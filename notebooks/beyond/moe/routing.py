@@ -140,6 +140,24 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
     return Chart(figure, alt.format(title=title, tokens=tokens, n=n, counts=counts))
 
 
+def layer_loads(report: Report) -> np.ndarray:
+    """Return the fraction of all assignments that each expert got, [layer, expert]."""
+    return np.array(report.loads).mean(axis=1)
+
+
+def overlap(report: Report, layer: int, one: str, other: str) -> float:
+    """Return the fraction of the load that two languages have in common, 0 to 1.
+
+    Args:
+        report: of a mixture.
+        layer: counted from 0.
+        one: a language, as in `report.losses`.
+        other: another one.
+    """
+    loads = dict(zip(report.losses, report.loads[layer], strict=True))
+    return float(np.minimum(loads[one], loads[other]).sum())
+
+
 def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Chart:
     """Draw the fraction of each language's bytes that each expert gets, in one layer."""
     shown = translated(list(names.values()))
@@ -238,7 +256,7 @@ def curves_chart(
             _("{name}: {last:.3f} after {x:,.1f}").format(name=name, last=mean[-1], x=x[-1])
         )
     if live:
-        label, places, reports = live
+        label, places, reports = translated(live[0]), *live[1:]
         axes.plot(places, [r.loss for r in reports], "o", color="black", markersize=4, label=label)
         words.append(
             _("{name}: {last:.3f} after {x:,.1f}").format(
