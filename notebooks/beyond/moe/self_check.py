@@ -31,7 +31,7 @@ def layer_questions() -> list[Question]:
                     _("That is a wider dense layer. Here a token still uses k experts."),
                 ),
                 Choice(
-                    _("Neither grows, because the experts share one set of weights."),
+                    _("Neither grows, because all the experts share one common set of weights."),
                     _("Experts don't share weights; attention and embeddings are shared."),
                 ),
             ),
@@ -56,7 +56,7 @@ def layer_questions() -> list[Question]:
                     _("Only the FFNs exist 16 times; everything else exists once."),
                 ),
                 Choice(
-                    _("83.7 GB must be in GPU memory, or else the model can't run."),
+                    _("83.7 GB must be in the GPU's own memory, or else the model can't be run."),
                     _("Runtimes can keep experts in RAM and compute them on the CPU."),
                 ),
             ),
@@ -78,7 +78,7 @@ def layer_questions() -> list[Question]:
                     right=True,
                 ),
                 Choice(
-                    _("So that fewer multiplications are needed than in a loop over tokens."),
+                    _("So that fewer multiplications are needed than in a loop over all the tokens."),
                     _("There are as many as before. They are only done in larger pieces."),
                 ),
             ),
@@ -181,7 +181,7 @@ def balance_questions() -> list[Question]:
                     right=True,
                 ),
                 Choice(
-                    _("No expert exceeds its capacity, so no token is dropped."),
+                    _("No expert exceeds its capacity, so no token's assignment is dropped."),
                     _("The loss doesn't know the capacity."),
                 ),
             ),
@@ -243,7 +243,7 @@ def balance_questions() -> list[Question]:
                     _("Reading a missing expert usually takes longer than computing with it."),
                 ),
                 Choice(
-                    _("Only the total parameters, since all are read each time."),
+                    _("Only the total parameters, since all of them are read for each token."),
                     _("Experts that aren't chosen needn't be read for this token."),
                 ),
                 Choice(
