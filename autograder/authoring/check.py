@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
 from autograder.authoring.problem import CellProblem
-from autograder.config import Course
+from autograder.config import SETTINGS_FILE, Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
@@ -132,7 +132,13 @@ def boundary_problems(course: Course) -> Iterator[Problem]:
     sources = course.source(course.source_language)
     for path in sorted(sources.rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.relative_to(sources).parts:
-            yield from _problems(course, path, lint.lint(notebook_io.read(path)))
+            off_limits = course.settings.modules_off_limits(path.parent.name)
+            yield from _problems(course, path, lint.lint(notebook_io.read(path), off_limits))
+    own = (course.root / SETTINGS_FILE).is_file()  # else they are those of another course
+    for name, _modules in course.settings.off_limits if own else ():
+        if name not in course.assignments():
+            text = f"names {name} in off-limits, which isn't an assignment"
+            yield Problem(SETTINGS_FILE, None, text)
 
 
 def leak_problems(course: Course) -> Iterator[Problem]:
