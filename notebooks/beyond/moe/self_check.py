@@ -78,7 +78,9 @@ def layer_questions() -> list[Question]:
                     right=True,
                 ),
                 Choice(
-                    _("So that fewer multiplications are needed than in a loop over all the tokens."),
+                    _(
+                        "So that fewer multiplications are needed than in a loop over all the tokens."
+                    ),
                     _("There are as many as before. They are only done in larger pieces."),
                 ),
             ),
