@@ -28,44 +28,65 @@ RECORD = Path(lora.__file__).parent / "seeds.json"
 
 
 def main() -> None:
-    """Train with gold labels and with the teacher's for each seed, and write the record."""
+    """Train with gold labels and with the teacher's for each seed, and write the record.
+
+    What the record holds already isn't trained again, so a run that was cut off goes on. Delete
+    the record to start anew.
+    """
     model, tokenizer = models.load()
     gold = [(m.en, m.team) for m in shop.training()]
+    record = json.loads(RECORD.read_text("utf-8")) if RECORD.is_file() else {}
+    seeds = {row["seed"]: row for row in record.get("seeds", [])}
+    if not seeds:
+        record = _record_of_base(model, tokenizer)
+    for seed in SEEDS:
+        if seed not in seeds:
+            seeds[seed] = {"seed": seed, **_tuned(model, tokenizer, gold, seed)}
+            _write(record, seeds)
     labeled = teacher.answer(model, tokenizer, shop.training())
-    distilled = [(m.en, team) for m, team in zip(shop.training(), labeled.chosen, strict=True)]
-    record: dict = {
+    record["teacher"]["training_right"] = labeled.right
+    silver = [(m.en, team) for m, team in zip(shop.training(), labeled.chosen, strict=True)]
+    for seed in SEEDS:
+        if "distilled_right" not in seeds[seed]:
+            student = _trained(model, tokenizer, silver, seed)
+            seeds[seed]["distilled_right"] = _replies(student, tokenizer, shop.held_out()).right
+            _write(record, seeds)
+
+
+def _record_of_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict:
+    return {
         "about": "Recorded by tools/make_adapter.py; the lesson shows it as recorded.",
         "date": date.today().isoformat(),
         "base": _general(model, tokenizer),
-        "teacher": {
-            "training_right": labeled.right,
-            "held_out_right": teacher.answer(model, tokenizer, shop.held_out()).right,
-        },
-        "seeds": [],
+        "teacher": {"held_out_right": teacher.answer(model, tokenizer, shop.held_out()).right},
     }
-    for seed in SEEDS:
-        tuned = _trained(model, tokenizer, gold, seed)
-        if seed == 0:
-            lora.save_adapter(tuned, lora.ADAPTER)
-            tuned = lora.load_adapter(model)
-        later = _replies(tuned, tokenizer, shop.later_messages())
-        kettle = [
-            text
-            for text, m in zip(later.texts, shop.later_messages(), strict=True)
-            if m.topic == "kettle"
-        ]
-        row = {
-            "seed": seed,
-            "held_out_right": _replies(tuned, tokenizer, shop.held_out()).right,
-            "later_right": later.right,
-            "kettle_to_office": kettle.count("office"),
-            **_general(tuned, tokenizer),
-        }
-        student = _trained(model, tokenizer, distilled, seed)
-        row["distilled_right"] = _replies(student, tokenizer, shop.held_out()).right
-        record["seeds"].append(row)
-        print(row, flush=True)
-        RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+def _tuned(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    gold: list[tuple[str, str]],
+    seed: int,
+) -> dict:
+    """Train with gold labels, and return what the tuned model gets right."""
+    tuned = _trained(model, tokenizer, gold, seed)
+    if seed == 0:
+        lora.save_adapter(tuned, lora.ADAPTER)
+        tuned = lora.load_adapter(model)
+    later = _replies(tuned, tokenizer, shop.later_messages())
+    asked = zip(later.texts, shop.later_messages(), strict=True)
+    return {
+        "held_out_right": _replies(tuned, tokenizer, shop.held_out()).right,
+        "later_right": later.right,
+        "kettle_to_office": [text for text, m in asked if m.topic == "kettle"].count("office"),
+        **_general(tuned, tokenizer),
+    }
+
+
+def _write(record: dict, seeds: dict[int, dict]) -> None:
+    record["seeds"] = list(seeds.values())
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    print(record["seeds"], flush=True)
 
 
 def _trained(

@@ -122,7 +122,9 @@ def save_adapter(model: nn.Module, folder: Path) -> None:
         numbers.add(int(name.split(".")[2]))
         names.add(name.rpartition(".")[2])
         r, alpha = layer.r, layer.alpha
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    weights = folder / "adapter_model.safetensors"
+    save_file(tensors, weights, metadata={"format": "pt"})
+    weights.chmod(0o644)  # safetensors makes files that only their owner may read
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
