@@ -47,7 +47,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class NotAnswered(Exception):
-    """The student has not answered yet: a value, or a function's result, is None."""
+    """The student has not answered yet: a value, or a function's result, is None.
+
+    Args:
+        name: what has no answer.
+        reason: what to say below the check, in the language that is set, if there is more to say
+            than that.
+    """
+
+    def __init__(self, name: str = "", reason: str = "") -> None:
+        super().__init__(name)
+        self.reason = reason
+
+
+class Unexpected(AssertionError):
+    """A function's result isn't the one to expect.
+
+    Args:
+        message: one sentence for the student, in the language that is set.
+        hint: the likely mistake, untranslated; empty where none fits this result.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class CheckFailed(AssertionError):
@@ -55,7 +78,10 @@ class CheckFailed(AssertionError):
 
     def _render_traceback_(self) -> list[str]:
         # IPython shows these lines in place of a traceback, whose frames are all ours.
-        return str(self).splitlines()
+        if os.environ.get("NBGRADER_VALIDATING"):
+            return str(self).splitlines()  # nbgrader's own Validate shows nothing else
+        # The list has just been shown.
+        return [_("Not every check passed; the list above says why.")]
 
 
 class AssertsLeftOut(RuntimeError):
@@ -174,14 +200,17 @@ class check:
         if error is None:
             return ""
         if isinstance(error, NotAnswered):
-            return _("no answer yet")
+            return error.reason or _("no answer yet")
         if isinstance(error, CannotCross):
             reason = _(error.template).format(**error.words)
+        elif isinstance(error, Unexpected):
+            reason = str(error)  # bounded where it was made
         else:
             reason = _(_one_line(error))
         if not isinstance(error, (AssertionError, CannotCross)):
             reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-        hint = _("Hint: {hint}").format(hint=_(self.hint)) if self.hint else ""
+        likely = error.hint if isinstance(error, Unexpected) and error.hint else self.hint
+        hint = _("Hint: {hint}").format(hint=_(likely)) if likely else ""
         if reason and hint and reason[-1] not in ".?!…":
             reason += "."
         return " ".join(part for part in (reason, hint) if part)
@@ -211,15 +240,20 @@ def given(value: T, name: str | None = None) -> T:
     return copy
 
 
-def report() -> None:
+def report(*, stop: bool = True) -> None:
     """Show how the checks of this cell went; the last line of every test cell.
 
     One output carries the list as text, as HTML and as data. If everything passed, that is
     all. If nothing failed but what is not answered yet, one line on stderr says so, and Run
     All goes on (nbgrader's Validate counts such a cell as failed).
 
+    Args:
+        stop: whether a failed check is an error, at which Run All stops. A test cell that
+            earns points needs that: nbgrader's Validate looks for errors. A lesson doesn't.
+
     Raises:
-        CheckFailed: if any other check failed; its message lists every failed check.
+        CheckFailed: if any other check failed; its message lists every failed check, though a
+            notebook shows it as one line below the list.
     """
     outcomes = _cell.close()
     if not outcomes:
@@ -234,7 +268,8 @@ def report() -> None:
         line = _("Not answered yet: {names}").format(names=", ".join(map(str, names)))
         print(line, file=sys.stderr)
         return
-    raise CheckFailed(failure(record)) from None
+    if stop:
+        raise CheckFailed(failure(record)) from None
 
 
 def shown(record: dict[str, Any]) -> dict[str, Any]:

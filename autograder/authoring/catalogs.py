@@ -84,8 +84,17 @@ def check_texts(source: str) -> Iterator[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "check":
             texts = node.args[:1] + [word.value for word in node.keywords if word.arg == "hint"]
             yield from filter(None, map(_literal, texts))
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "expect":
+            yield from filter(None, map(_literal, hint_texts(node)))
         elif isinstance(node, ast.Assert) and node.msg is not None:
             yield from filter(None, [_literal(node.msg)])
+
+
+def hint_texts(call: ast.Call) -> list[ast.expr]:
+    """Return what a call of `expect` says for each wrong result that it names."""
+    written = [word.value for word in call.keywords if word.arg == "hints"]
+    pairs = [pair for hints in written for pair in getattr(hints, "elts", ())]
+    return [pair.elts[1] for pair in pairs if len(getattr(pair, "elts", ())) == 2]
 
 
 def _literal(node: ast.expr) -> str | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from nbformat import NotebookNode
 
 from autograder import notebook_metadata
+from autograder.authoring.catalogs import hint_texts
 from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
@@ -151,6 +152,7 @@ def _test_problems(cell: NotebookNode, tree: ast.Module, names: Names) -> Iterat
     for name in sorted(bound_in(tree) & names.read_only):
         yield f"binds {name}, which a read-only cell binds; choose another name"
     yield from _use_problems(tree, names)
+    yield from _expect_problems(tree)
     yield from _shape_problems(cell, tree)
 
 
@@ -163,6 +165,8 @@ def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
     remote = names.functions | names.probes
+    # `expect(f, 1)` makes the call itself.
+    called |= {id(call.args[0]) for call in _calls_of_expect(tree) if call.args}
     # `try: f(-1)` asks whether it raises, and exceptions do cross.
     expected_to_raise = {
         id(line) for node in ast.walk(tree) if isinstance(node, ast.Try) for line in node.body
@@ -207,6 +211,30 @@ def _use_problems(tree: ast.Module, names: Names) -> Iterator[str]:
                     yield f"passes a function to {name}; only plain values can cross"
 
 
+def _calls_of_expect(tree: ast.AST) -> list[ast.Call]:
+    return [called[1] for node in ast.walk(tree) if (called := _call(node, {"expect"}))]
+
+
+def _expect_problems(tree: ast.Module) -> Iterator[str]:
+    """Yield what is wrong with hints, and with what a test can't find out."""
+    for call in _calls_of_expect(tree):
+        for word in call.keywords:
+            if word.arg == "hints" and len(hint_texts(call)) != len(
+                getattr(word.value, "elts", [0])
+            ):
+                yield "has hints for expect that aren't written out as pairs of a result and a text"
+        if not all(isinstance(text, ast.Constant) for text in hint_texts(call)):
+            yield "has a hint whose text isn't a literal, so it can't be translated"
+        if any(isinstance(one, ast.Starred) for one in call.args[:1]):
+            yield "calls expect with a function that isn't written out"
+    for node in ast.walk(tree):
+        if _call(node, {"written_here"}):
+            yield (
+                "uses written_here, which can't see into the student's process; name the modules "
+                "in the setting off-limits"
+            )
+
+
 def _call(node: ast.AST, names: set[str]) -> tuple[str, ast.Call] | None:
     """Return the name and the call if a node calls one of `names`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
@@ -248,6 +276,8 @@ def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
                 word.arg == "hidden" and getattr(word.value, "value", False) is True
                 for word in call.keywords
             )
+            if is_hidden and any(map(hint_texts, _calls_of_expect(node))):
+                yield "has hints for expect in a hidden check, which shows none"
             if is_hidden and node.lineno not in hidden:
                 yield "has a hidden check outside BEGIN/END HIDDEN TESTS: students would get it"
             if not is_hidden and node.lineno in hidden:
@@ -255,3 +285,5 @@ def _shape_problems(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and id(node) not in inside:
             yield "asserts outside a check, so the assertion earns no points"
+        elif _call(node, {"expect"}) and id(node) not in inside:
+            yield "expects something outside a check, so it earns no points"

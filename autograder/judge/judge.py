@@ -21,6 +21,7 @@ from typing import Any
 from autograder import checks
 from autograder.core.bindings import Names
 from autograder.core.cell_status import CellStatus
+from autograder.expectations import RemoteFunction, expect
 from autograder.judge.partial_credit import keep_last_value, points_shown
 from autograder.judge.remote_errors import register_exceptions
 from autograder.judge.rpc import ChildGone
@@ -33,7 +34,7 @@ from autograder.judge.student_client import (
 )
 from autograder.sandbox import numeric_context
 
-_VALUE, _CALL = "__student_value__", "__student_call__"
+_VALUE, _CALL, _FUNCTION = "__student_value__", "__student_call__", "__student_function__"
 _LAST = "__last_value__"
 
 _INTERRUPT_GRACE_SECONDS = 5.0  # seconds that a test may take to notice that its time is over
@@ -111,6 +112,7 @@ class Judge:
         )
         self._namespace[_VALUE] = self._value
         self._namespace[_CALL] = self._call
+        self._namespace[_FUNCTION] = lambda name: RemoteFunction(name, self._call)
         register_exceptions(self._namespace)
 
     def _value(self, name: str) -> Any:
@@ -300,6 +302,8 @@ def status_output(status: CellStatus) -> Output:
 class _RemoteNames(ast.NodeTransformer):
     """Turn the student's names into requests: `f(1)` into a call, `q1` into a value.
 
+    The function that `expect` is given becomes one that makes the call.
+
     Names that a function or comprehension of the test binds for itself are left alone.
     """
 
@@ -318,7 +322,16 @@ class _RemoteNames(ast.NodeTransformer):
             node.keywords = [self.visit(one) for one in node.keywords]
             node.func = ast.copy_location(ast.Name(_CALL, ast.Load()), func)
             return node
+        if isinstance(func, ast.Name) and func.id == expect.__name__ and node.args:
+            node.args[0] = self._function(node.args[0])
         return self.generic_visit(node)
+
+    def _function(self, node: ast.expr) -> ast.expr:
+        """Return what `expect` calls: for a student's name, that in the student's process."""
+        if isinstance(node, ast.Name) and self._is_student(node.id):
+            request = ast.Call(ast.Name(_FUNCTION, ast.Load()), [ast.Constant(node.id)], [])
+            return ast.copy_location(request, node)
+        return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """Replace a student's name, where it is read, by a request for its value."""

@@ -1,5 +1,28 @@
 """Hand the grader's checks on, under the name that the course's notebooks import them by."""
 
-from autograder.checks import CheckFailed, NotAnswered, check, given, probe, report, seeded
+from autograder.checks import (
+    CheckFailed,
+    NotAnswered,
+    Unexpected,
+    check,
+    given,
+    probe,
+    report,
+    seeded,
+)
+from autograder.expectations import expect, is_stub
+from autograder.provenance import written_here
 
-__all__ = ["CheckFailed", "NotAnswered", "check", "given", "probe", "report", "seeded"]
+__all__ = [
+    "CheckFailed",
+    "NotAnswered",
+    "Unexpected",
+    "check",
+    "expect",
+    "given",
+    "is_stub",
+    "probe",
+    "report",
+    "seeded",
+    "written_here",
+]

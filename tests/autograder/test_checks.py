@@ -382,6 +382,7 @@ CELLS = {
     "crashed": 'with check("left over"):\n    assert False\n1 / 0\nreport()',
     "after": 'with check("own"):\n    pass\nreport()',
     "crashed-again": 'with check("left over"):\n    assert False\n1 / 0\nreport()',
+    "lesson": 'with check("apples"):\n    assert False\nreport(stop=False)',
     "only-report": "report()",
     "unanswered": 'with check("form", weight=0):\n    given(None, "q1")\nreport()',
     "hidden": (
@@ -428,12 +429,43 @@ def test_kernel_one_output_carries_text_html_and_data(ran):
     assert score(data(ran["passed"]), 2) == 2
 
 
-def test_kernel_the_traceback_has_only_our_lines(ran):
+def test_kernel_a_failure_is_read_once(ran):
     (error,) = errors(ran["failed"])
     assert error.ename == "CheckFailed"
-    lines = "\n".join(error.traceback).splitlines()
-    assert lines == ["Checks passed: 1 of 2", "✗ apples", "    too few"]
+    assert error.traceback == ["Not every check passed; the list above says why."]
+    shown = [output.data["text/plain"] for output in ran["failed"] if "data" in output]
+    assert shown == ["Checks passed: 1 of 2\n✗ apples\n    too few\n✓ pears"]
     assert score(data(ran["failed"]), 2) == 1
+
+
+def test_nbgraders_own_validation_shows_tracebacks_only_so_they_list_what_failed(monkeypatch):
+    monkeypatch.setenv("NBGRADER_VALIDATING", "1")
+    with check("apples"):
+        raise AssertionError("too few")
+    with check("pears"):
+        pass
+    with pytest.raises(CheckFailed) as failure:
+        report()
+    assert failure.value._render_traceback_() == [
+        "Checks passed: 1 of 2",
+        "✗ apples",
+        "    too few",
+    ]
+
+
+def test_a_lesson_goes_on_after_a_failed_check(capsys):
+    with check("apples"):
+        raise AssertionError("too few")
+    report(stop=False)
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == ["Checks passed: 0 of 1", "✗ apples", "    too few"]
+    assert captured.err == ""
+
+
+def test_kernel_a_lessons_failure_is_no_error(ran):
+    (output,) = ran["lesson"]
+    assert output.output_type == "display_data"
+    assert score(data(ran["lesson"]), 2) == 0
 
 
 def test_kernel_a_crashed_cell_leaks_nothing_into_the_next(ran):

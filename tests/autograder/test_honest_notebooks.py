@@ -197,3 +197,29 @@ def test_faults_of_cells_cost_nothing_and_are_told(course, tmp_path):
     for student in ("lostmeta", "crlf-stub", "crlf-untouched"):
         path = tmp_path / "in" / student / "cost-formula.ipynb"
         assert validate(path, course).ok == (CASES[student][1] == 12), student
+
+
+def test_formgraders_buttons_take_the_same_notebooks(course):
+    """nbgrader's own collecting copies files as they come; then the button grades one by one."""
+    command(course, "release", "cost-formula")
+    trees = {}
+    for student, (change, _points, _told) in CASES.items():
+        trees[student] = solved(course, "cost-formula")
+        change(trees[student]["cells"])
+    for fault in [*form.FAULTS[::6], form.old_format]:  # each button press takes seconds
+        tree = trees[fault.__name__] = solved(course, "cost-formula")
+        fault(tree, answer(tree["cells"], "call-cost"), form.random.Random(1))
+    for student, tree in trees.items():
+        place = course.submitted / f"{student}-b" / "cost-formula"
+        place.mkdir(parents=True)
+        (place / "cost-formula.ipynb").write_text(json.dumps(tree))
+    api = course.api()
+    done = {name: api.autograde("cost-formula", f"{name}-b") for name in trees}
+    assert [(name, one["log"]) for name, one in done.items() if not one["success"]] == []
+    with course.gradebook() as gradebook:
+        points = {
+            one.student.id.removesuffix("-b"): one.score
+            for one in gradebook.assignment_submissions("cost-formula")
+            if one.student.id.endswith("-b")
+        }
+    assert points == {name: CASES[name][1] if name in CASES else 12 for name in trees}

@@ -36,6 +36,15 @@ def test_a_text_inside_an_f_string_is_found(spoken):
     assert "Write it." in catalogs.messages(course, catalogs.domains(course)[0])
 
 
+def test_what_expect_says_of_a_wrong_result_is_a_text(kit):
+    source = (
+        "with check('a name'):\n"
+        "    expect(f, 'an argument', returns='a result', hints=(\n"
+        "        ('a wrong result', 'Is it sorted?'), (lambda r: r < 0, 'Is it ' 'negative?')))"
+    )
+    assert set(catalogs.check_texts(source)) == {"a name", "Is it sorted?", "Is it negative?"}
+
+
 GIVEN = """
 names = {"first row": 1, "f16": 2}
 for name, value in names.items():

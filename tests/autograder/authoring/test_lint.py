@@ -46,6 +46,9 @@ def findings(kit, test=None, solution=SOLUTION, given=GIVEN, later=None):
         "assert a is not None",
         "try:\n    f(-1)\nexcept ValueError:\n    pass",
         "assert [f(x) for x in range(3)] == [0, 1, 2]",
+        "expect(f, a, returns=1, hints=((2, 'Too much.'), (lambda r: r < 0, 'Negative.')))",
+        "assert expect(f, [1])[0] == 1",
+        "expect(outputs_of, 3)",
     ],
 )
 def test_what_crosses_is_fine(kit, test):
@@ -58,6 +61,11 @@ def test_what_crosses_is_fine(kit, test):
         ("assert isinstance(f(1), Layer)", "student's class Layer"),
         ("class Mine(Layer): pass", "student's class Layer"),
         ("assert list(map(f, [1])) == [1]", "passes f itself"),
+        ("expect(max, f, returns=1)", "passes f itself"),
+        ("expect(f, 1, hints=HINTS)", "aren't written out as pairs"),
+        ("expect(f, 1, hints=((2, 'x'), 'no pair'))", "aren't written out as pairs"),
+        ("expect(f, 1, hints=((2, f'{a}'),))", "a hint whose text isn't a literal"),
+        ("written_here(f, not_from=('x',))", "the setting off-limits"),
         ("assert f.__doc__", "passes f itself"),
         ("x = []\nf(x)\nassert x", "calls f for its side effects"),
         ("assert f(lambda x: x)", "passes a function to f"),
@@ -129,3 +137,25 @@ def test_the_shape_of_a_test_cell(kit, source, says):
 
 def test_the_mini_course_is_clean(kit):
     assert lint(kit.source_notebook()) == []
+
+
+def test_a_call_of_expect_belongs_in_a_check_and_hides_its_hints_with_it(kit):
+    def with_test(source):
+        cells = [
+            kit.new_code_cell(GIVEN, id="given", metadata=kit.meta("given")),
+            kit.new_code_cell(SOLUTION, id="answer", metadata=kit.meta("answer", solution=True)),
+            kit.new_code_cell(source, id="test", metadata=kit.meta("test", points=1)),
+        ]
+        return [one.text for one in lint(kit.notebook(cells))]
+
+    assert with_test("expect(f, 1, returns=1)\nreport()") == [
+        "expects something outside a check, so it earns no points"
+    ]
+    hidden = (
+        "### BEGIN HIDDEN TESTS\nwith check('x', hidden=True):\n"
+        "    expect(f, 1, returns=1{})\n### END HIDDEN TESTS\nreport()"
+    )
+    assert with_test(hidden.format("")) == []
+    assert with_test(hidden.format(", hints=((2, 'Twice.'),)")) == [
+        "has hints for expect in a hidden check, which shows none"
+    ]

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from decimal import Decimal
 
@@ -105,6 +106,36 @@ def test_values_and_calls_go_over_the_channel(judged):
     assert len(outputs) == 1
     assert [one[:-1] for one in child.asked] == [("value", "a"), ("call", "f", [5], {"key": 2})]
     assert 0 < child.asked[1][-1] <= 0.5
+
+
+EXPECTS = "from beyond.checks import check, expect, report"
+
+
+def test_what_is_expected_of_a_function_is_called_over_the_channel(judged):
+    body = "expect(f, [a], key=2, returns=8, hints=((7, 'One more.'),))"
+    answers = {"a": ["value", 5], "f": lambda args, kwargs: ["value", args[0][0] + kwargs["key"]]}
+    records, _outputs, child = judged(body, given=EXPECTS, **answers)
+    assert passed(records) == [False]
+    assert records[0][0]["message"] == ("`f([5], key=2)` returned 7; expected 8. Hint: One more.")
+    assert [one[:-1] for one in child.asked] == [("value", "a"), ("call", "f", [[5]], {"key": 2})]
+    records, _outputs, _child = judged(body.replace("8", "7"), given=EXPECTS, **answers)
+    assert passed(records) == [True]
+
+
+def test_a_function_without_a_result_has_no_answer(judged):
+    records, outputs, _child = judged("expect(f, 2)", given=EXPECTS, f=lambda *_: ["value", None])
+    assert records[0][0]["unanswered"]
+    assert records[0][0]["message"] == "`f(2)` returned None: did you forget `return`?"
+    assert outputs[1]["text"] == "Not answered yet: f\n"
+
+
+@pytest.mark.parametrize("end", ["close", lambda *_: time.sleep(0.8) or ["value", 1]])
+def test_an_end_of_the_process_fails_what_is_expected(judged, end):
+    records, _outputs, _child = judged(
+        "expect(f, 2, returns=1, hints=((Exception, 'Caught.'),))", given=EXPECTS, f=end
+    )
+    assert passed(records) == [False]
+    assert "Caught" not in records[0][0]["message"]
 
 
 def test_an_own_name_of_the_test_wins_inside_its_function(judged):
