@@ -22,7 +22,7 @@ def seeds_table() -> Table:
         (
             str(row["seed"]),
             f"{row['held_out_right']}%",
-            f"{row['distilled_right']}%",
+            f"{row['distilled_right']}%" if "distilled_right" in row else "–",
             f"{row['later_right']} / 25",
             f"{row['general_right']} / 16",
             f"{row['perplexity']:.1f}",
@@ -34,12 +34,12 @@ def seeds_table() -> Table:
             date=record()["date"]
         ),
         (
-            "seed",
-            "tuned on gold labels",
-            "distilled",
-            "new rules",
-            "general questions",
-            "perplexity of prose",
+            _("seed"),
+            _("tuned on gold labels"),
+            _("distilled"),
+            _("new rules"),
+            _("general questions"),
+            _("perplexity of prose"),
         ),
         rows,
     )

@@ -72,7 +72,7 @@ def token_table(tokenizer: PreTrainedTokenizerBase, shown: Example) -> Table:
         rows.append((str(place), text, str(token), learned))
     return Table(
         _("One training example, token by token"),
-        ("position", "token", "id", "label"),
+        (_("position"), _("token"), _("id"), _("label")),
         rows,
     )
 
