@@ -17,11 +17,12 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from beyond import shop
 from beyond.fine_tuning import general, lora, sft, teacher
 from beyond.lm import models
 from beyond.lm.perplexity import perplexity, prose
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SEEDS = range(5)
 RECORD = Path(lora.__file__).parent / "seeds.json"

@@ -1,4 +1,4 @@
-"""Show what five seeds gave when `tools/make_adapter.py` ran, recorded and not measured live."""
+"""Show what several seeds gave when `tools/make_adapter.py` ran, recorded and not measured live."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ def record() -> dict:
 
 
 def seeds_table() -> Table:
-    """Return a row for each recorded seed."""
-    rows = [
+    """Return a row for each recorded seed, and one for the base model."""
+    base = record()["base"]
+    rows = [(_("base model"), "–", "–", f"{base['general_right']} / 16", _ppl(base))]
+    rows += [
         (
             str(row["seed"]),
-            f"{row['held_out_right']}%",
-            f"{row['distilled_right']}%" if "distilled_right" in row else "–",
+            f"{row['held_out_right']} / 100",
             f"{row['later_right']} / 25",
             f"{row['general_right']} / 16",
-            f"{row['perplexity']:.1f}",
+            _ppl(row),
         )
         for row in record()["seeds"]
     ]
     return Table(
-        _("Recorded on {date} with five seeds, not measured just now").format(
-            date=record()["date"]
-        ),
+        _("Recorded on {date}, not measured just now").format(date=record()["date"]),
         (
             _("seed"),
-            _("tuned on gold labels"),
-            _("distilled"),
-            _("new rules"),
+            _("held-out messages"),
+            _("new rules (below)"),
             _("general questions"),
             _("perplexity of prose"),
         ),
         rows,
     )
+
+
+def _ppl(row: dict) -> str:
+    return f"{row['perplexity']:.1f}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def peft_merge(W: Tensor, A: Tensor, B: Tensor, alpha: float) -> Tensor:  # noqa: N803 - the lesson's names of matrices
+def peft_merge(W: Tensor, A: Tensor, B: Tensor, alpha: float) -> Tensor:
     """Return W with the update merged, as the library peft computes it.
 
     Args:

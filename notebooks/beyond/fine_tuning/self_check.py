@@ -70,7 +70,7 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _("A student model is distilled from a pipeline that is correct in 65% of cases."),
+            _("A model is distilled from a pipeline that is correct in 65% of cases. What holds?"),
             (
                 Choice(
                     _("It will mostly repeat the pipeline's systematic mistakes."),
