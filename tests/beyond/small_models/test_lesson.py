@@ -280,6 +280,54 @@ def test_the_output_errors(cells, smollm2):
         assert min(scaled, compensated) > (plain - weights).norm() > importance
 
 
+def test_what_coarser_formats_cost(smollm2):
+    """The intervals are over ten passages; the lesson says only what they allow."""
+    from beyond.small_models.quality import mean_losses, passages, perplexity_ratio
+    from beyond.small_models.quantization import quantized
+
+    model, tokenizer = smollm2
+    before = mean_losses(model, tokenizer, passages(), limit=128)
+
+    def ratio(bits, block, rounding):
+        with quantized(model, bits, block, lambda name: "layers" in name, rounding):
+            return perplexity_ratio(before, mean_losses(model, tokenizer, passages(), limit=128))
+
+    assert ratio(4, 32, quantize_absmax).low > 1
+    two = ratio(3, 32, quantize_blocks), ratio(3, 32, quantize_absmax)
+    assert max(one.low for one in two) < min(one.high for one in two)  # they overlap
+    assert all(2 < one.low and one.high < 10 for one in two)  # "several times"
+    assert ratio(2, 16, quantize_blocks).low > 200  # "hundreds or thousands"
+
+
+def test_the_task_at_three_bits(smollm2):
+    from beyond import shop
+    from beyond.small_models.quantization import quantized
+
+    model, tokenizer = smollm2
+    messages = shop.held_out()[::2]
+    assert len(messages) == 50
+    assert shop.accuracy(model, tokenizer, messages, rules=True).right >= 45  # "nearly all"
+    with quantized(model, 3, only=lambda name: "layers" in name):
+        low, high = shop.accuracy(model, tokenizer, messages, rules=True).interval
+    assert low < 1 / 5 < high
+
+
+def test_what_a_small_model_loses(smollm2):
+    from beyond.lm.classification import wilson
+    from beyond.lm.perplexity import choose, questions_by_difficulty
+
+    model, tokenizer = smollm2
+    questions = questions_by_difficulty()
+    levels = list(dict.fromkeys(question.level for question in questions))
+    chosen = choose(model, tokenizer, questions)
+    interval = [wilson(chosen[start : start + 20].count(0), 20) for start in range(0, 80, 20)]
+    found = dict(zip(levels, interval, strict=True))
+    assert found["everyday knowledge"][0] > 1 / 4
+    assert found["reasoning in several steps"][0] <= 1 / 4
+    between = found["specialist knowledge"], found["reasoning in one step"]
+    assert max(low for low, _high in between) < min(high for _low, high in between)
+
+
 def test_the_questions():
     questions = self_check.questions()
     assert 4 <= len(questions) <= 6
