@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from beyond.locale import set_language
 from beyond import shop
+from beyond.locale import set_language
 
 SCRIPT = Path(__file__).parents[3] / "tools" / "make_shop.py"
 DATA = Path(shop.__file__).with_name("shop.json")
