@@ -65,8 +65,8 @@ class Minutes:
 
 
 def lessons() -> list[Path]:
-    """Return the lessons' English notebooks."""
-    return sorted(LESSONS.glob("*.ipynb"))
+    """Return the lessons' English notebooks, without appendices, which nobody has to read."""
+    return sorted(LESSONS.glob("[0-9]*.ipynb"))
 
 
 def minutes(path: Path, running: float | None = None) -> Minutes:

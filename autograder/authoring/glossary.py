@@ -2,8 +2,9 @@
 
 A glossary is a page of Markdown in each language's folder of lessons (the setting `glossary` names
 it). Its tables of four columns list terms: the term, its name in the other language, its meaning,
-and the lesson that introduces it. Other names that are fine too follow in parentheses or after
-commas. A table of two columns lists words that the course doesn't use, and what it says instead.
+and the lesson that introduces it. Other names follow in parentheses or after commas, and what is
+fine in prose without being a name to learn in an HTML comment, which no reader sees. A table of
+two columns lists words that the course doesn't use, and what it says instead.
 
 Where the prose in the source language uses a term, its translation has to use the term's name, or
 the same word. What only looks like a term in another form (a verb, a compound) isn't looked for:
@@ -98,7 +99,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 def _names(cell: str) -> tuple[str, ...]:
     """Return the names in a cell: "mixture of experts (MoE)" has two."""
-    found = [part.strip() for part in re.split(r"[(),]", cell)]
+    found = [part.strip() for part in re.split(r"<!--|-->|[(),]", cell)]
     return tuple(dict.fromkeys(one for one in found if one))
 
 

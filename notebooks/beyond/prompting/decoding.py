@@ -31,9 +31,9 @@ class Endless(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__(
-            _("The loop asked for logits {n} times; it should end when no token is allowed.").format(
-                n=ENDLESS
-            )
+            _(
+                "The loop asked for logits {n} times; it should end when no token is allowed."
+            ).format(n=ENDLESS)
         )
 
 

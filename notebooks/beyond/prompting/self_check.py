@@ -73,7 +73,10 @@ def questions() -> list[Question]:
                     right=True,
                 ),
                 Choice(
-                    _("On average, one output in a thousand names a team that is not the correct one."),
+                    _(
+                        "On average, one output in a thousand names a team other than the "
+                        "correct one."
+                    ),
                     _("The mass isn't an error rate. Valid outputs can be wrong far more often."),
                 ),
             ),

@@ -22,7 +22,7 @@ def token_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     decoder = ByteLevel()
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
     texts = []
-    for token, piece in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
+    for token, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
         text = "" if token in special or piece is None else decoder.decode([piece])
         texts.append("" if "\N{REPLACEMENT CHARACTER}" in text else text)
     return texts

@@ -16,7 +16,7 @@ ENGLISH = (
     "# Glossary\n\nText with | a bar.\n\n"
     + HEAD
     + "| adapter | 어댑터 | A set. | [3](03.ipynb) |\n"
-    "| fine-tuning | 미세 조정, 파인튜닝 | More training. | [3](03.ipynb) |\n"
+    "| fine-tuning | 미세 조정, 파인튜닝 <!-- 다시 학습 --> | More training. | [3](03.ipynb) |\n"
     "| mixture of experts (MoE) | 전문가 혼합, MoE | A layer. | [6](06.ipynb) |\n"
     "| RAG | 검색 증강 생성 | Passages. | [2](02.ipynb) |\n"
     "| supervised fine-tuning (SFT) | 지도 미세 조정 | With answers. | [3](03.ipynb) |\n"
@@ -35,7 +35,7 @@ SOURCE, OTHER = Glossary.parse(ENGLISH), Glossary.parse(KOREAN)
 
 def test_a_page_is_read():
     assert [term.names for term in SOURCE.terms][2] == ("mixture of experts", "MoE")
-    assert SOURCE.terms[1].others == ("미세 조정", "파인튜닝")
+    assert SOURCE.terms[1].others == ("미세 조정", "파인튜닝", "다시 학습")
     assert SOURCE.terms[0].lesson == "03.ipynb"
     assert SOURCE.avoided == (("leaning", "bias"), ("reading speed", "prefill throughput"))
 

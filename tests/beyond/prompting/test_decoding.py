@@ -65,7 +65,9 @@ def test_a_mask_is_followed_and_its_mass_is_kept(llama, tokenizer):
     goals = ("xay", "xbz")
 
     def allowed(written):
-        return [i for i, t in enumerate(texts) if t and any(g.startswith(written + t) for g in goals)]
+        return [
+            i for i, t in enumerate(texts) if t and any(g.startswith(written + t) for g in goals)
+        ]
 
     for options in ({}, {"temperature": 1.0, "seed": 3}):
         made = generate(llama, tokenizer, PROMPTS, "begin:", allowed=allowed, **options)
@@ -105,9 +107,7 @@ def test_an_empty_prompt_is_refused(llama, tokenizer):
         generate(llama, tokenizer, ["a", ""])
 
 
-@pytest.mark.parametrize(
-    ("top_p", "kept"), [(0.0, 1), (0.5, 1), (0.6, 2), (0.85, 3), (1.0, 4)]
-)
+@pytest.mark.parametrize(("top_p", "kept"), [(0.0, 1), (0.5, 1), (0.6, 2), (0.85, 3), (1.0, 4)])
 def test_the_nucleus_is_the_smallest_set_that_reaches_its_mass(top_p, kept):
     log_p = torch.tensor([0.1, 0.5, 0.15, 0.25]).log()
     masked = nucleus(log_p, top_p)

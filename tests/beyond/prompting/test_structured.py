@@ -10,7 +10,7 @@ from beyond.prompting.structured import allowed_outputs, allowed_tokens, matches
 
 SCHEMA = {
     "type": "object",
-    "properties": {"size": {"enum": ["S", "M", "1\"2"]}, "gift": {"type": "boolean"}},
+    "properties": {"size": {"enum": ["S", "M", '1"2']}, "gift": {"type": "boolean"}},
     "required": ["size", "gift"],
 }
 
