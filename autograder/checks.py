@@ -27,11 +27,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
+from autograder.choices import outcome_in_words, read_option
 from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.wire import crossed
 
-__all__ = ["check", "given", "probe", "report", "seeded"]
+__all__ = ["check", "choice", "given", "probe", "report", "seeded"]
 
 MIME_TYPE = "application/vnd.autograder.checks+json"
 _RECORD_TYPE = re.compile(r"application/vnd\.[a-z0-9-]+\.checks\+json")
@@ -99,6 +100,7 @@ class _Outcome:
     hidden: bool
     message: str  # what the student may read, translated
     unanswered: str | None = None  # what has no answer yet, where that is the reason
+    choice: dict[str, str] | None = None  # what `choice` recorded
 
 
 class _Cell:
@@ -107,6 +109,7 @@ class _Cell:
     def __init__(self) -> None:
         self._execution: int | None = None
         self._outcomes: list[_Outcome] = []
+        self.choice: dict[str, str] | None = None  # what the running check recorded
 
     def outcomes(self) -> list[_Outcome]:
         """The running cell's own list; what a cell that stopped halfway left is dropped."""
@@ -168,6 +171,7 @@ class check:
                 )
             )
         _cell.outcomes()  # drop what an earlier cell left, also if this block never returns
+        _cell.choice = None
         self._ends = _ends()[0]
         if self.hidden:
             _silence(self._silence)
@@ -191,7 +195,15 @@ class check:
         if isinstance(error, NotAnswered):
             unanswered = str(error) or _(self.name)
         _cell.outcomes().append(
-            _Outcome(self.name, self.weight, error is None, self.hidden, message, unanswered)
+            _Outcome(
+                self.name,
+                self.weight,
+                error is None,
+                self.hidden,
+                message,
+                unanswered,
+                _cell.choice,
+            )
         )
         return True
 
@@ -238,6 +250,36 @@ def given(value: T, name: str | None = None) -> T:
     if copy is None:
         raise NotAnswered(name or "")
     return copy
+
+
+def choice(answer: object, question: str, correct: str = "", options: str = "ABCD") -> str:
+    """Return the option that answers a choice question; case and spaces don't matter.
+
+    Every such test asks twice: in a visible check of weight 0 for the form, and in a hidden one
+    with the correct option. Feedback then says what was chosen and, after the due date, what is
+    correct; mark the test's cell with "choice" so that it says nothing before.
+
+    Args:
+        answer: the student's.
+        question: what the student calls it, such as "q3".
+        correct: the correct option, a literal; "" to look at the form only.
+        options: the letters to choose from.
+
+    Raises:
+        AssertionError: `answer` isn't one of the options, or isn't the correct one.
+        NotAnswered: it is None.
+    """
+    chosen = read_option(given(answer, question), options)
+    if chosen is None:
+        raise AssertionError(
+            _("Replace None with one letter in quotes: {options}.").format(
+                options=", ".join(f'"{letter}"' for letter in options)
+            )
+        )
+    _cell.choice = {"question": question, "chosen": chosen, "correct": correct}
+    if correct and chosen != correct:
+        raise AssertionError(_("not the correct option"))
+    return chosen
 
 
 def report(*, stop: bool = True) -> None:
@@ -437,7 +479,7 @@ def _lines(checks: list[dict[str, Any]], heading: str) -> list[str]:
     """A heading and a line for each check, its message wrapped below it."""
     lines = [heading]
     for one in checks:
-        lines.append(f"{_mark(one)} {_(one['name'])}")
+        lines.append(f"{_mark(one)} {outcome_in_words(one) or _(one['name'])}")
         lines += textwrap.wrap(
             one["message"], _LINE_WIDTH, initial_indent="    ", subsequent_indent="    "
         )
@@ -452,7 +494,7 @@ def _html(checks: list[dict[str, Any]], heading: str) -> str:
         message = f"<br><small>{html.escape(one['message'])}</small>" if one["message"] else ""
         items.append(
             f'<li><span role="img" aria-label="{html.escape(word)}">{_mark(one)}</span> '
-            f"{html.escape(_(one['name']))}{message}</li>"
+            f"{html.escape(outcome_in_words(one) or _(one['name']))}{message}</li>"
         )
     return (
         f"<p>{html.escape(heading)}</p>"
@@ -472,6 +514,7 @@ def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
                 "hidden": outcome.hidden,
                 "unanswered": outcome.unanswered is not None,
                 "message": outcome.message,
+                **({"choice": outcome.choice} if outcome.choice else {}),
             }
             for outcome in outcomes
         ],

@@ -62,8 +62,18 @@ class Settings:
     lessons: str = _setting(
         "the folder of the lessons' notebooks, one folder a language", "notebooks"
     )
+    glossary: str = _setting(
+        "the page in each language's folder of lessons that lists the terms which prose keeps to; "
+        "none by default",
+        "",
+    )
     packages: tuple[str, ...] = _setting(
         "importable packages that student code may use besides what is installed", ()
+    )
+    off_limits: tuple[tuple[str, tuple[str, ...]], ...] = _setting(
+        "a table of modules that have what an assignment asks for, so that its students' code can "
+        'neither import nor read them, as in moe-gate = ["our_package.moe"]',
+        (),
     )
     code_folders: tuple[str, ...] = _setting("folders with code that has texts to translate", ())
     catalogs: str = _setting(
@@ -140,6 +150,10 @@ class Settings:
             values[known[key].name] = _checked(key, value, known[key].default, path)
         return cls(**values)
 
+    def modules_off_limits(self, assignment: str) -> tuple[str, ...]:
+        """Return the modules that student code must not use in an assignment."""
+        return dict(self.off_limits).get(assignment, ())
+
     def variable(self, name: str) -> str | None:
         """Return the environment variable AUTOGRADER_…, by its older name where it has only that.
 
@@ -169,6 +183,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _PLAIN_NAMES = ("course-id", "text-domain", "namespace", "source-language", "languages")
 _PLACES = (
     "lessons",
+    "glossary",
     "code-folders",
     "catalogs",
     "bundle-folders",
@@ -191,6 +206,11 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
         name, fits = "a table of strings", isinstance(value, dict)
         parts = [one for pair in value.items() for one in pair] if fits else []
         kept = tuple(value.items()) if fits else ()
+    elif key == "off-limits":
+        name = "a table of lists of modules"
+        fits = isinstance(value, dict) and all(isinstance(one, list) for one in value.values())
+        parts = [one for some in value.values() for one in some] if fits else []
+        kept = tuple((key, tuple(some)) for key, some in value.items()) if fits else ()
     elif isinstance(default, tuple):
         name, fits = "a list of strings", isinstance(value, list)
         parts = value if fits else []
@@ -203,6 +223,10 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
         if key in _PLAIN_NAMES and one and not _NAME.fullmatch(one):
             raise UserError(
                 f"{path}: {key} in {_TABLE} can't be {one!r}; use letters, digits, - . and _."
+            )
+        if key == "off-limits" and not all(part.isidentifier() for part in one.split(".")):
+            raise UserError(
+                f"{path}: {key} in {_TABLE} can't be {one!r}; write a module's dotted name."
             )
         if key in _PLACES and (
             PurePosixPath(one).is_absolute() or ".." in PurePosixPath(one).parts

@@ -24,7 +24,7 @@ def written_here(function: Any, not_from: Iterable[str] = ()) -> None:
 
     Args:
         function: the student's function or class.
-        not_from: modules and packages, such as "beyond.moe"; what lies in them counts too.
+        not_from: modules and packages, such as "our_package.moe"; what lies in them counts too.
 
     Raises:
         NotAnswered: there is no function yet.

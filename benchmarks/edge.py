@@ -28,6 +28,7 @@ from statistics import median
 import numpy as np
 from needs import missing, require
 
+from beyond import shop
 from beyond.edge import agreement, export
 from beyond.edge.agreement import Agreement, Reference, TeamPrompts
 from beyond.edge.session import OnnxModel, open_session
@@ -35,7 +36,6 @@ from beyond.lm import benchmark, models
 from beyond.lm.benchmark import BenchmarkResult
 from beyond.lm.hardware import measure as measure_machine
 from beyond.lm.perplexity import prose
-from beyond import shop
 
 RESULTS = Path(__file__).parents[1] / ".cache" / "edge_benchmark.jsonl"
 LOST = 1.10  # a perplexity above 1.1 times that of fp32 makes a variant unusable

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from autograder.config import Course
 from autograder.judge.job import Assignment, Job, JobOutcome, code_cells
 
 
@@ -21,7 +22,9 @@ class Executed:
 def job_for(notebook: NotebookNode, source: NotebookNode, **more: object) -> Job:
     """A job for a rebuilt notebook; `more` are other fields of `Job`."""
     fields = {"student": "x", "assignment": "a", **more}
-    return Job(cells=code_cells(notebook), about=Assignment.of(source, ("beyond",)), **fields)
+    off_limits = Course.here().settings.modules_off_limits(fields["assignment"])
+    about = Assignment.of(source, ("beyond",), off_limits=off_limits)
+    return Job(cells=code_cells(notebook), about=about, **fields)
 
 
 def execute(notebook: NotebookNode, source: NotebookNode, **more: object) -> Executed:

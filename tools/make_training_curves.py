@@ -1,4 +1,4 @@
-"""Train the byte-level language models whose curves lesson 6 shows beside its own.
+"""Train the byte-level language models whose curves lesson 7 shows beside its own.
 
     python tools/make_training_curves.py            # all missing runs; can be interrupted
     python tools/make_training_curves.py --seeds 2 --models mixture   # only some of them
@@ -25,7 +25,7 @@ from tqdm import tqdm
 from beyond.moe.byte_lm import CURVES, FOLDER, SHAPES, WINDOWS, Report, train
 
 ROOT = Path(__file__).parents[1]
-STEPS, EVERY, SEEDS = 400, 25, (0, 1, 2)
+STEPS, EVERY, SEEDS = 400, 25, (0, 1, 2, 3, 4)
 RUNS = {  # name: the model's shape, and the weight of the balance loss
     "mixture": (SHAPES["mixture"], 0.01),
     "mixture, no balance": (SHAPES["mixture"], 0.0),

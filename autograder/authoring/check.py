@@ -9,9 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
+from autograder.authoring import (
+    build,
+    catalogs,
+    dry_run,
+    glossary,
+    leaks,
+    lint,
+    source_rules,
+    sync,
+)
 from autograder.authoring.problem import CellProblem
-from autograder.config import Course
+from autograder.config import SETTINGS_FILE, Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 
@@ -99,6 +108,15 @@ def translation_problems(course: Course) -> Iterator[Problem]:
             yield Problem(_name(course, path), None, f"has no translation of {text[:70]!r}")
 
 
+def glossary_problems(course: Course) -> Iterator[Problem]:
+    """Yield prose that doesn't keep to the terms of the glossary, and faults of its pages."""
+    for path, problem in glossary.problems(course):
+        if isinstance(problem, CellProblem):
+            yield Problem(_name(course, path), problem.cell, problem.text)
+        else:
+            yield Problem(_name(course, path), None, problem)
+
+
 def built_problems(course: Course) -> Iterator[Problem]:
     """Yield built files that are missing, out of date, or left over."""
     files = build.planned_files(course)
@@ -132,7 +150,13 @@ def boundary_problems(course: Course) -> Iterator[Problem]:
     sources = course.source(course.source_language)
     for path in sorted(sources.rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.relative_to(sources).parts:
-            yield from _problems(course, path, lint.lint(notebook_io.read(path)))
+            off_limits = course.settings.modules_off_limits(path.parent.name)
+            yield from _problems(course, path, lint.lint(notebook_io.read(path), off_limits))
+    own = (course.root / SETTINGS_FILE).is_file()  # else they are those of another course
+    for name, _modules in course.settings.off_limits if own else ():
+        if name not in course.assignments():
+            text = f"names {name} in off-limits, which isn't an assignment"
+            yield Problem(SETTINGS_FILE, None, text)
 
 
 def leak_problems(course: Course) -> Iterator[Problem]:
@@ -152,6 +176,7 @@ def dry_run_problems(course: Course) -> Iterator[Problem]:
 STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
     "ids, outputs and metadata": source_problems,
     "translations": translation_problems,
+    "terms": glossary_problems,
     "built files": built_problems,
     "the trust boundary": boundary_problems,
     "leaks": leak_problems,

@@ -19,6 +19,7 @@ from autograder.authoring.problem import CellProblem
 from autograder.core.bindings import BUILTINS, Names, bound_in, names_of, probes_in, used_in
 from autograder.core.hidden_tests import hidden_lines
 from autograder.core.notebook_io import grader_metadata, is_solution, is_test
+from autograder.sandbox.off_limits import is_within
 
 _INTROSPECTION = {
     "inspect", "gc", "sys", "ctypes", "get_ipython", "globals", "locals", "vars", "eval", "exec",
@@ -29,8 +30,13 @@ _INTROSPECTION = {
 _COLLECTIONS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
-def lint(notebook: NotebookNode) -> list[CellProblem]:
-    """Return every place in a source notebook that can't work across the trust boundary."""
+def lint(notebook: NotebookNode, off_limits: Sequence[str] = ()) -> list[CellProblem]:
+    """Return every place in a source notebook that can't work across the trust boundary.
+
+    Args:
+        notebook: the source notebook.
+        off_limits: modules that student code can't import in this assignment.
+    """
     found: list[CellProblem] = []
     cells = []
     for cell in notebook.cells:
@@ -49,8 +55,23 @@ def lint(notebook: NotebookNode) -> list[CellProblem]:
         else:
             texts = _read_only_cell_problems(cell, tree, names)
         found.extend(CellProblem(cell.id, text) for text in dict.fromkeys(texts))
+        found.extend(
+            CellProblem(cell.id, f"imports {name}, which is off-limits; only hidden tests can")
+            for name in _imported_where_students_run(cell, tree)
+            if is_within(name, off_limits)
+        )
     found.extend(_unmarked_choice_questions(cells, notebook_metadata.used_in(notebook)))
     return found
+
+
+def _imported_where_students_run(cell: NotebookNode, tree: ast.Module) -> Iterator[str]:
+    """Yield the modules that a cell imports in a student's process or kernel."""
+    hidden = hidden_lines(cell.source) if is_test(cell) else set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and node.lineno not in hidden:
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.lineno not in hidden:
+            yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
 def _unmarked_choice_questions(

@@ -16,7 +16,7 @@ from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
-from autograder.feedback.preprocessors import GRADES, PLAN, withheld_choices
+from autograder.feedback.preprocessors import GRADES, PLAN, is_over, withheld_choices
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
 
@@ -99,7 +99,8 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
         nb = new_notebook()
     else:
         with speaking(shown_language(nb)):
-            results = {one.grade_id: one for one in graded_cells(nb)}
+            revealed = job.explain or is_over(job.grades.due)
+            results = {one.grade_id: one for one in graded_cells(nb, reveal=revealed)}
     held = withheld_choices(
         nb, job.grades, job.plan(shown_language(nb)), job.choices_shown or job.explain
     )

@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from autograder.checks import is_shown, record_in
+from autograder.choices import outcome_in_words
 from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import (
     copied,
@@ -30,7 +31,14 @@ from autograder.core.notebook_io import (
 )
 from autograder.core.notebook_language import shown_language
 from autograder.core.printable import printable_value
-from autograder.feedback.preprocessors import GRADES, HELD, CellGrade, Grades, Withheld
+from autograder.feedback.preprocessors import (
+    EXPLAINED,
+    GRADES,
+    HELD,
+    CellGrade,
+    Grades,
+    Withheld,
+)
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
 from autograder.grading.result import GradedCell, graded_cells
@@ -131,13 +139,19 @@ class FeedbackPage(Exporter):
             resources: nbgrader's names of student, assignment and notebook.
             options: ignored.
         """
-        # Points and reasons come from the complete tests, before hidden parts are removed.
-        with speaking(shown_language(nb)):
-            results = {one.grade_id: one for one in graded_cells(nb)}
         prepared = self._init_resources(resources)  # type: ignore[no-untyped-call]  # nbconvert has no annotations
-        nb, prepared = self._preprocess(copied(nb), prepared)
+        reduced, prepared = self._preprocess(copied(nb), prepared)
+        explained = prepared.get(EXPLAINED, False)
+        # Points and reasons come from the complete tests, of which hidden parts aren't removed.
+        with speaking(shown_language(nb)):
+            results = {one.grade_id: one for one in graded_cells(nb, reveal=explained)}
         page = render(
-            nb, prepared[GRADES], results, prepared["nbgrader"], prepared.get(HELD, Withheld())
+            reduced,
+            prepared[GRADES],
+            results,
+            prepared["nbgrader"],
+            prepared.get(HELD, Withheld()),
+            explained=explained,
         )
         return page, prepared
 
@@ -149,6 +163,7 @@ def render(
     names: dict[str, str],
     held: Withheld = Withheld(),  # noqa: B008 - frozen
     left_out: str = "",
+    explained: bool = False,
 ) -> str:
     """Return the page of a notebook that the feedback preprocessors have processed.
 
@@ -160,6 +175,7 @@ def render(
         held: the questions whose results are withheld.
         left_out: a msgid that says why the notebook isn't shown; then the page has no cells,
             and its questions are those of the gradebook. "" to show the notebook.
+        explained: whether the page may name the correct option of a choice question.
     """
     language = shown_language(nb)
     with speaking(language):
@@ -196,7 +212,9 @@ def render(
             score=max(0.0, points - penalty),
             max_score=sum(one.grade.max_points for one in shown),
             notes=_notes(nb),
-            parts=[] if left_out else [_part(one, questions, grades.comments) for one in nb.cells],
+            parts=[]
+            if left_out
+            else [_part(one, questions, grades.comments, explained) for one in nb.cells],
             left_out=_(left_out) if left_out else "",
             highlighting=Markup(_highlighting_styles()),
         )
@@ -238,7 +256,12 @@ def _reason(grade: CellGrade, result: GradedCell | None, held: Withheld | None) 
     return "; ".join(readable(one, 500, 3) for one in result.messages)
 
 
-def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str, str]) -> Part:
+def _part(
+    cell: NotebookNode,
+    questions: dict[str, Question],
+    comments: dict[str, str],
+    explained: bool,
+) -> Part:
     name = grade_id(cell) or ""
     code = cell.cell_type == "code"
     comment = comments.get(name)
@@ -253,7 +276,7 @@ def _part(cell: NotebookNode, questions: dict[str, Question], comments: dict[str
         if code
         else Markup(markdown_to_html(cell.source, _HEADINGS_DOWN, cell.get("attachments"))),
         code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
-        checks=tuple(check for out in outputs for check in _checks(out)),
+        checks=tuple(check for out in outputs for check in _checks(out, explained)),
         outputs=tuple(out for out in outputs if not is_shown(out.get("data"))),
         comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
     )
@@ -271,13 +294,13 @@ def _kind(cell: NotebookNode) -> str:
     return "read-only" if cell.cell_type == "code" else "prose"
 
 
-def _checks(output: NotebookNode) -> list[Check]:
+def _checks(output: NotebookNode, explained: bool) -> list[Check]:
     record = record_in(output.get("data"))
     if record is None:
         return []
     return [
         Check(
-            readable(_(str(one.get("name", ""))), 300, 2),
+            readable(outcome_in_words(one, explained) or _(str(one.get("name", ""))), 300, 2),
             one["passed"],
             readable(one.get("message", ""), 500, 5),
         )

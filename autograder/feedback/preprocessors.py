@@ -23,7 +23,7 @@ from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
 from autograder.feedback.plan import PagePlan, choices, page_plan
 
-__all__ = ["GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
+__all__ = ["EXPLAINED", "GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
 
 GRADES = "autograder_grades"
 """The key of the notebook's `Grades` in nbconvert's resources."""
@@ -33,6 +33,9 @@ PLAN = "autograder_plan"
 
 HELD = "autograder_held"
 """The key of the questions whose results are withheld, a `Withheld`."""
+
+EXPLAINED = "autograder_explained"
+"""The key of whether the page explains the answers, and so may name the correct ones."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ class RevealExplanations(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Insert the explanations, in place, if they may be shown."""
-        if not (self.always or is_over(resources[GRADES].due)):
+        resources[EXPLAINED] = self.always or is_over(resources[GRADES].due)
+        if not resources[EXPLAINED]:
             return nb, resources
         after: dict[str | None, list[NotebookNode]] = {}
         for place, cell in resources[PLAN].explanations:

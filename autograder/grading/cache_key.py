@@ -25,6 +25,8 @@ class CacheKeys:
         self._course = course
         self._assignment = assignment
         self._instructors = _contents(course.source(course.source_language) / assignment)
+        off_limits = course.settings.modules_off_limits(assignment)
+        self._instructors += "\0".join(off_limits).encode()
 
     def of(self, student: str) -> str:
         """Return the SHA-256 over a submission, its receipt and the instructor's files."""

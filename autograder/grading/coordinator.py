@@ -395,7 +395,7 @@ def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
     imports = set()
     for source in _source_notebooks(course, assignment):
         with suppress(KeyError, TypeError):  # what is wrong with it is reported later
-            imports |= imports_in(source)
+            imports |= imports_in(source, course.settings.modules_off_limits(assignment))
     packages = course.settings.packages
     return functools.partial(warm_up, tuple(sorted(imports)), packages, (str(course.root),))
 

@@ -170,7 +170,10 @@ class SubmissionPreparer:
         about = self._about.get((name, language))
         if about is None:
             about = self._about[name, language] = Assignment.of(
-                source, self._course.settings.packages, [str(self._course.root)]
+                source,
+                self._course.settings.packages,
+                [str(self._course.root)],
+                self._course.settings.modules_off_limits(self._assignment),
             )
         return Job(
             student=student,

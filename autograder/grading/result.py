@@ -93,13 +93,18 @@ def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path
     return sorted((course.autograded / student / assignment).glob("*.ipynb"))
 
 
-def graded_cells(notebook: NotebookNode) -> tuple[GradedCell, ...]:
-    """Return the graded cells of an executed notebook."""
+def graded_cells(notebook: NotebookNode, reveal: bool = True) -> tuple[GradedCell, ...]:
+    """Return the graded cells of an executed notebook.
+
+    Args:
+        notebook: the notebook.
+        reveal: whether the messages may name the correct option of a choice question.
+    """
     found = []
     for cell in notebook.cells:
         if not grader_metadata(cell).get("grade"):
             continue
-        result = score_cell(cell)
+        result = score_cell(cell, reveal)
         most = float(grader_metadata(cell).get("points", 0))
         found.append(
             GradedCell(str(grade_id(cell)), result.points, most, result.reasons, result.answered)

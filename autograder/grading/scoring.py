@@ -17,6 +17,7 @@ from nbgrader import utils
 from nbgrader.preprocessors import SaveAutoGrades
 
 from autograder.checks import is_shown, record_in, score
+from autograder.choices import outcome_in_words
 from autograder.core.cell_status import CellStatus
 from autograder.core.notebook_io import copied, grader_metadata
 from autograder.i18n import _
@@ -38,10 +39,14 @@ class CellScore:
     answered: bool = True
 
 
-def score_cell(cell: NotebookNode) -> CellScore:
+def score_cell(cell: NotebookNode, reveal: bool = True) -> CellScore:
     """Score an executed graded cell.
 
     A cell whose points aren't a finite number from 0 to what it is worth earns 0.
+
+    Args:
+        cell: the cell.
+        reveal: whether the reasons may name the correct option of a choice question.
     """
     most = float(grader_metadata(cell).get("points", 0))
     if utils.is_solution(cell) or cell.cell_type != "code":
@@ -57,7 +62,7 @@ def score_cell(cell: NotebookNode) -> CellScore:
         failed = [one for one in failed if one["weight"] == 0] or failed
         if failed and all(one.get("unanswered") is True for one in failed):
             return CellScore(points, (), answered=False)
-        return CellScore(points, tuple(_words(one) for one in failed))
+        return CellScore(points, tuple(_words(one, reveal) for one in failed))
     why = stopped(cell)
     if why is not None:
         return CellScore(0.0, (why,))
@@ -75,7 +80,9 @@ def _record(cell: NotebookNode) -> dict[str, Any] | None:
     return record_in(found[-1]) if found else None
 
 
-def _words(failed: dict[str, Any]) -> str:
+def _words(failed: dict[str, Any], reveal: bool) -> str:
+    if wrong_choice := outcome_in_words(failed, reveal):
+        return wrong_choice
     name, message = _(str(failed.get("name", ""))), str(failed.get("message", ""))
     said = _("not passed: {check}").format(check=name)
     return f"{said} ({message})" if message else said

@@ -20,6 +20,7 @@ from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
 from autograder.judge.output_limits import judged_output
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox import wire
+from autograder.sandbox.off_limits import is_within
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -73,6 +74,7 @@ class Assignment:
         imports: modules to have ready on both sides.
         packages: that student code may import besides what is installed.
         hidden: folders that must not be in sight, should they lie within one that is needed.
+        off_limits: modules that student code must neither import nor read.
     """
 
     remote: tuple[str, ...]
@@ -82,22 +84,29 @@ class Assignment:
     imports: tuple[str, ...]
     packages: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    off_limits: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, source: NotebookNode, packages: Iterable[str] = (), hidden: Iterable[str] = ()
+        cls,
+        source: NotebookNode,
+        packages: Iterable[str] = (),
+        hidden: Iterable[str] = (),
+        off_limits: Iterable[str] = (),
     ) -> Assignment:
         """Return what the source notebook, with its solution, says."""
         names = names_in(source)
+        forbidden = tuple(off_limits)
         listed = entries(source).get("files", [])
         return cls(
             remote=tuple(sorted(names.remote)),
             fresh_probes=tuple(sorted(names.fresh_probes)),
             solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
-            imports=tuple(sorted(imports_in(source))),
+            imports=tuple(sorted(imports_in(source, forbidden))),
             packages=tuple(packages),
             hidden=tuple(hidden),
+            off_limits=forbidden,
         )
 
     @functools.cached_property
@@ -219,11 +228,13 @@ def solution_sources(source: NotebookNode) -> list[str]:
     ]
 
 
-def imports_in(notebook: dict[str, Any]) -> set[str]:
-    """Return the modules that a notebook's cells import.
+def imports_in(notebook: dict[str, Any], off_limits: Iterable[str] = ()) -> set[str]:
+    """Return the modules that a notebook's cells import, to have them ready.
 
     Args:
         notebook: as nbformat or `json` reads it; a source may be text or a list of lines.
+        off_limits: modules to leave out: what student processes are forked from must not have
+            them in its memory.
     """
     found: set[str] = set()
     for cell in notebook["cells"]:
@@ -238,7 +249,7 @@ def imports_in(notebook: dict[str, Any]) -> set[str]:
                 found |= {name.name for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module)
-    return found
+    return {name for name in found if not is_within(name, off_limits)}
 
 
 @dataclass

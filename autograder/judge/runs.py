@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from autograder import checks
+from autograder.choices import merged_choice
 from autograder.core.cell_status import CellStatus
 from autograder.judge.hidden_part import is_independent, string_literals_in
 from autograder.judge.job import CellOutcome, CodeCell
@@ -77,6 +78,7 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
     shown: dict[str, list[dict[str, Any]]] = {}
     for one in seen:
         shown.setdefault(one["name"], []).append(one)
+    chosen = {one["choice"]["question"]: one["choice"]["chosen"] for one in seen if "choice" in one}
     nothing_yet = first is not None and all(one["unanswered"] for one in seen)
     tree = ast.parse(source)
     names, independent = string_literals_in(tree), is_independent(tree, source)
@@ -84,10 +86,12 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
     for one in record["checks"]:
         # A name that the test makes up as it runs may have been made of a student's value.
         named = {**one, "message": "", "name": one["name"] if one["name"] in names else UNNAMED}
+        choice = merged_choice(named.pop("choice", None), chosen, names)
         found = None if one["hidden"] else shown.get(one["name"])
         if one["hidden"]:
             # That there is no answer is what the visible run found of all checks, or isn't told.
-            merged.append({**named, "unanswered": nothing_yet and not one["passed"]})
+            kept = {"choice": choice} if choice else {}
+            merged.append({**named, **kept, "unanswered": nothing_yet and not one["passed"]})
         elif found:
             first_found = found.pop(0)
             passed = first_found["passed"] and (independent or one["passed"])

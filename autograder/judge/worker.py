@@ -167,13 +167,18 @@ class _JobRun:
         if kind in self._children:
             self._end(self._children.pop(kind))
         try:
-            child = self._children[kind] = self._forked(self._student)
+            fork = self._student if kind == STUDENT else self._fresh
+            child = self._children[kind] = self._forked(fork)
         except ValueError as error:
             self._unfit = str(error)
             return None
         return child
 
     def _student(self, zygotes: _Zygotes) -> Child:
+        job = self._job
+        return zygotes.students.fork(job.files, job.seed, job.seconds, job.about.off_limits)
+
+    def _fresh(self, zygotes: _Zygotes) -> Child:
         return zygotes.students.fork(self._job.files, self._job.seed, self._job.seconds)
 
     def _judge(self, zygotes: _Zygotes) -> Child:

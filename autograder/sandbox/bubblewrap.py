@@ -25,6 +25,7 @@ from autograder.sandbox.syscalls import is_privileged
 STUDENT_MODULES = (
     "__init__.py",
     "checks.py",
+    "choices.py",
     "expectations.py",
     "i18n.py",
     "locale",
@@ -41,6 +42,7 @@ STUDENT_MODULES = (
     "sandbox/wire.py",
     "sandbox/__init__.py",
     "sandbox/numeric_context.py",
+    "sandbox/off_limits.py",
     "sandbox/barriers.py",
     "sandbox/kernel_counters.py",
     "sandbox/exceptions.py",

@@ -14,6 +14,9 @@ MAPPED_FILES_BYTES = 6 * 1024 * MIB
 """Address space for mapped files where a control group counts memory: a GPU build of PyTorch maps
 over 3 GB of libraries, hardly any of which it uses."""
 
+REQUEST_BYTES = 4096
+"""The longest request for a child that a zygote reads."""
+
 _QUEUED_SIGNALS = 256  # each running timer counts as one
 
 

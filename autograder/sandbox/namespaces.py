@@ -58,7 +58,11 @@ def seal_devices() -> None:
 
 
 def confine(
-    limits: SandboxLimits, uid: int | None, shadowed: list[str], syscall_filter: bytes
+    limits: SandboxLimits,
+    uid: int | None,
+    shadowed: list[str],
+    syscall_filter: bytes,
+    covered: list[str],
 ) -> None:
     """Sandbox the calling process.
 
@@ -67,6 +71,7 @@ def confine(
         uid: the unprivileged user to become, if the caller is root.
         shadowed: the folders under /tmp that must stay visible, in the order of `SHADOWED`.
         syscall_filter: the system call filter's program (`syscall_policy.compiled`).
+        covered: files and folders that it must not see into.
 
     Raises:
         OSError: a barrier could not be set up; the message says which.
@@ -76,6 +81,7 @@ def confine(
     if stands(barriers.HOST_NAME):
         socket.sethostname("sandbox")
     settings = _mount(limits, shadowed)
+    _cover(covered)
     limits.apply()
     _enter_user_namespace(uid, settings)
     os.close(settings)
@@ -137,6 +143,16 @@ def _mount(limits: SandboxLimits, shadowed: list[str]) -> int:
         Path(folder).mkdir(parents=True, exist_ok=not stands(barriers.SCRATCH))
         syscalls.mount(f"{SHADOWED}/{number}", folder, flags=whole)
     return settings
+
+
+def _cover(places: list[str]) -> None:
+    """Mount something empty over files and folders."""
+    for place in places:
+        if os.path.isdir(place):
+            flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
+            syscalls.mount("covered", place, "tmpfs", flags, "size=4k,nr_inodes=1")
+        elif os.path.exists(place):  # one that an earlier mount has covered is gone
+            syscalls.mount("/dev/null", place, flags=syscalls.MS_BIND)
 
 
 def _bound_shared_memory(limits: SandboxLimits) -> None:

@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
-from autograder.sandbox import barriers, kernel_counters, syscalls, wire
+from autograder.sandbox import barriers, kernel_counters, off_limits, syscalls, wire
 from autograder.sandbox.barriers import stands
 from autograder.sandbox.cgroups import Cgroup
-from autograder.sandbox.limits import MAPPED_FILES_BYTES, SandboxLimits
+from autograder.sandbox.limits import MAPPED_FILES_BYTES, REQUEST_BYTES, SandboxLimits
 from autograder.sandbox.namespaces import confine, seal_devices, unprivileged_uid
 
 _SETUP_SECONDS = 20.0
@@ -113,14 +113,15 @@ class Zygote:
     def _answer(self) -> bool:
         """Fork a child if that is asked for; return False once the worker is gone."""
         try:
-            message, descriptors, _flags, _from = socket.recv_fds(self._control, 256, 2)
+            message, descriptors, _flags, _from = socket.recv_fds(self._control, REQUEST_BYTES, 2)
         except OSError:
             return False
         if not message:
             return False
         channel, lifetime = (socket.socket(fileno=one) for one in descriptors)
         try:
-            self._fork(channel, lifetime, json.loads(message)["seconds"])
+            asked = json.loads(message)
+            self._fork(channel, lifetime, asked["seconds"], asked["off_limits"])
         except OSError as error:
             with suppress(wire.WireError):
                 wire.send_frame(lifetime, ["fault", str(error)], time.monotonic() + 1)
@@ -128,7 +129,13 @@ class Zygote:
         channel.close()
         return True
 
-    def _fork(self, channel: socket.socket, lifetime: socket.socket, seconds: float | None) -> None:
+    def _fork(
+        self,
+        channel: socket.socket,
+        lifetime: socket.socket,
+        seconds: float | None,
+        off_limits: list[str],
+    ) -> None:
         self._count += 1
         limits = self._limits
         if seconds is not None and stands(barriers.WALL_TIME):
@@ -148,7 +155,7 @@ class Zygote:
             group.remove()
             raise
         if pid == 0:
-            self._run_child(channel, lifetime, group, limits)
+            self._run_child(channel, lifetime, group, limits, off_limits)
         deadline = time.monotonic() + limits.wall_seconds
         child = _RunningChild(pid, os.pidfd_open(pid), lifetime, group, limits, deadline)
         self._children[child.handle] = self._children[lifetime.fileno()] = child
@@ -156,7 +163,12 @@ class Zygote:
             syscalls.use_huge_pages()
 
     def _run_child(
-        self, channel: socket.socket, lifetime: socket.socket, group: Cgroup, limits: SandboxLimits
+        self,
+        channel: socket.socket,
+        lifetime: socket.socket,
+        group: Cgroup,
+        limits: SandboxLimits,
+        modules: list[str],
     ) -> NoReturn:
         """Sandbox this process, the child, then serve. Nothing returns into the zygote's loop."""
         try:
@@ -169,7 +181,9 @@ class Zygote:
                     if serial is None
                     else unprivileged_uid(serial + self._count, self._start["trusted"])
                 )
-                confine(limits, uid, self._start["shadowed"], self._syscalls)
+                covered = list(off_limits.files_of(modules, sys.path))
+                confine(limits, uid, self._start["shadowed"], self._syscalls, covered)
+                off_limits.forbid(modules)
                 setup = wire.receive_frame(lifetime, time.monotonic() + _SETUP_SECONDS)
                 unfit = _put_files(setup["files"])
                 if unfit:

@@ -38,7 +38,7 @@ from autograder.sandbox.bubblewrap import (
     syscall_filter,
 )
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.limits import DEFAULT_LIMITS, SandboxLimits
+from autograder.sandbox.limits import DEFAULT_LIMITS, REQUEST_BYTES, SandboxLimits
 from autograder.sandbox.namespaces import unprivileged_uid
 from autograder.sandbox.paths import COURSE
 from autograder.sandbox.plain_values import MAX_BYTES
@@ -305,6 +305,7 @@ class ZygoteClient:
         files: Mapping[str, bytes] | None = None,
         seed: int = 0,
         seconds: float | None = None,
+        off_limits: Sequence[str] = (),
     ) -> Child:
         """Fork a new child with a sandbox of its own.
 
@@ -312,6 +313,7 @@ class ZygoteClient:
             files: what to put into its working folder, by relative path.
             seed: where the usual random generators start.
             seconds: how long it may live, and compute; None for what the limits say.
+            off_limits: modules that it can neither import nor read.
 
         Raises:
             ZygoteDied: start another one.
@@ -332,7 +334,10 @@ class ZygoteClient:
         deadline = time.monotonic() + _FORK_SECONDS
         try:
             with channel, zygote_end:
-                request = json.dumps({"seconds": seconds}).encode()
+                asked = {"seconds": seconds, "off_limits": list(off_limits)}
+                request = json.dumps(asked).encode()
+                if len(request) > REQUEST_BYTES:
+                    raise ValueError("off-limits names too many modules; name their packages")
                 socket.send_fds(self._control, [request], [channel.fileno(), zygote_end.fileno()])
         except OSError:
             child.end()

@@ -11,7 +11,7 @@ from typing import Any
 from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_code_cell, new_output
 from nbgrader.preprocessors import Execute
 from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
@@ -20,6 +20,7 @@ from autograder.notebook_metadata import put
 from autograder.student.kernel import CourseKernelManager
 
 _TIMEOUTS_ALLOWED = 2
+_FORBID = "__import__('autograder.sandbox.off_limits').sandbox.off_limits.forbid({!r})"
 
 TIMED_OUT, DIED, NOT_RUN = (
     one.error_name for one in (CellStatus.TIMED_OUT, CellStatus.DIED, CellStatus.NOT_RUN)
@@ -31,10 +32,15 @@ class ExecuteSubmission(Execute):
 
     A cell that wasn't run gets an error output named `NotRun`, so it can't pass for a test
     without complaints.
+
+    Args:
+        off_limits: modules that no cell may import.
+        options: nbgrader's.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, off_limits: tuple[str, ...] = (), **options: Any) -> None:
         super().__init__(kernel_manager_class=CourseKernelManager, **options)
+        self._off_limits = off_limits
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict, km: object = None
@@ -48,7 +54,12 @@ class ExecuteSubmission(Execute):
         """
         self._stopped: str | None = None
         self._timeouts = 0
+        if self._off_limits:
+            # A cell, because what starts a kernel runs nothing of ours.
+            nb.cells.insert(0, new_code_cell(_FORBID.format(self._off_limits), id="off-limits"))
         executed: tuple[NotebookNode, ResourcesDict] = super().preprocess(nb, resources, km)
+        if self._off_limits:
+            del executed[0].cells[0]
         return executed
 
     def preprocess_cell(

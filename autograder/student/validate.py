@@ -171,7 +171,8 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         )
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
-    executed = _executed(course, running, path.resolve().parent)
+    off_limits = course.settings.modules_off_limits(known.parent.name) if known else ()
+    executed = _executed(course, running, path.resolve().parent, off_limits)
     with speaking(language):
         cells = tuple(_cell_results(executed, released, course.cell_seconds))
         errors = tuple(
@@ -282,7 +283,9 @@ def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
     ]
 
 
-def _executed(course: Course, notebook: NotebookNode, folder: Path) -> NotebookNode:
+def _executed(
+    course: Course, notebook: NotebookNode, folder: Path, off_limits: tuple[str, ...]
+) -> NotebookNode:
     """Run the notebook in a kernel of this Python, each cell under the time limit."""
     from nbconvert.exporters.exporter import ResourcesDict
     from nbgrader.utils import setenv
@@ -298,7 +301,9 @@ def _executed(course: Course, notebook: NotebookNode, folder: Path) -> NotebookN
         "language": "python",
         "display_name": "Python 3 (ipykernel)",
     }
-    step = ExecuteSubmission(config=course.nbgrader_config(), kernel_name="python3")
+    step = ExecuteSubmission(
+        config=course.nbgrader_config(), kernel_name="python3", off_limits=off_limits
+    )
     step.log.setLevel("CRITICAL")
     with setenv(NBGRADER_VALIDATING="1", NBGRADER_EXECUTION="validate"):
         resources = ResourcesDict(metadata={"path": str(folder)})

@@ -129,6 +129,8 @@ ARGUMENTS = {
     "beyond.edge.session.CachedModel": {"room": "capacity"},
     "beyond.edge.session.open_session": {"optimise": "optimize"},
     "beyond.lm.ollama.stream": {"ended": "on_end"},
+    "beyond.moe.layer.MoELayer": {"renormalise": "renormalize"},
+    "beyond.moe.layer.top_k": {"renormalise": "renormalize"},
 }
 """Keyword arguments of a function or class, and what they are called now."""
 

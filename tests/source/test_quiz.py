@@ -40,7 +40,7 @@ def quiz(assignments):
 
 @pytest.fixture(scope="module")
 def key(quiz, assignments):
-    """The right letters: {1: "A", …}."""
+    """The correct letters: {1: "A", …}."""
     found = {}
     for cell_id, source in assignments.solutions(quiz).items():
         number, letter = re.search(r'^q(\d+) = "([A-D])"$', source, re.MULTILINE).groups()
@@ -83,8 +83,8 @@ def test_each_question_has_four_choices_and_an_explanation_of_each(assignments, 
         assert explanation.metadata["beyond"]["reveal"] == "after-due"
         assert len(choices(explanation.source)) == 4
         heading = explanation.source.split("\n")[0]
-        assert re.search(r"\b([A-D])(?=[.입])", heading).group(1) == letter
-        right = {"en": "Right", "ko": "맞습니다"}[language]
+        assert re.search(r"\b([A-D])(?= is|입)", heading).group(1) == letter
+        right = {"en": "Correct", "ko": "맞습니다"}[language]
         praised = [text.startswith(right) for text in choices(explanation.source)]
         assert praised == [one == letter for one in LETTERS]
 
@@ -96,7 +96,7 @@ def test_each_question_is_one_point(quiz, assignments):
 
 def test_every_lesson_is_asked_about(quiz):
     text = "".join(cell.source for cell in quiz.cells if cell.id.endswith("-question"))
-    assert set(re.findall(r"\*Lesson (\d)\*", text)) == set("0123456")
+    assert set(re.findall(r"\*Lesson (\d)\*", text)) == set("0123456789")
 
 
 def test_korean_is_in_step(quiz, assignments):
@@ -159,7 +159,7 @@ def test_every_wrong_letter_scores_nothing(quiz, assignments, run, key, step):
     ran = run(assignments.answered(quiz, written(wrong)))
     assert assignments.total(ran) == 0
     for number in key:
-        assert ran[f"q{number}-test"].failed == {f"q{number} is answered correctly"}
+        assert ran[f"q{number}-test"].failed == {"the answer is correct"}
 
 
 def test_one_wrong_answer_costs_one_point(quiz, assignments, run, key):
@@ -195,7 +195,7 @@ def test_any_other_form_scores_nothing_and_is_told(quiz, assignments, run, key):
         for number, form in enumerate(forms, 1):
             test = ran[f"q{number}-test"]
             assert (test.points, test.error) == (0, "CheckFailed"), form
-            assert "Replace None by one letter in quotes." in test.text
+            assert "Replace None with one letter in quotes" in test.text
 
 
 def test_validate_calls_no_letter_wrong(quiz, assignments, run):
@@ -225,8 +225,19 @@ def test_an_untouched_notebook_in_a_kernel(quiz, assignments):
     assert ran["q3-test"].stderr == "Not answered yet: q3\n"
 
 
-def test_a_wrong_answer_is_not_told_the_right_one(quiz, assignments, run, key):
+def test_a_wrong_answer_in_the_release_is_told_nothing(quiz, assignments, run, key):
+    release = assignments.released(quiz)
+    wrong = {n: LETTERS[LETTERS.index(letter) - 1] for n, letter in key.items()}
+    ran = run(assignments.answered(release, written(wrong)))
+    said = {
+        re.sub(r"q\d+|'[A-D]'", "?", str(ran[f"q{n}-test"].record))  # the student's own letter
+        for n in key
+    }
+    assert len(said) == 1  # the same words for every question, whatever its answer is
+
+
+def test_a_wrong_answer_is_graded_with_both_letters(quiz, assignments, run, key):
     wrong = {n: LETTERS[LETTERS.index(letter) - 1] for n, letter in key.items()}
     ran = run(assignments.answered(quiz, written(wrong)))
-    said = {re.sub(r"q\d+", "q", str(ran[f"q{n}-test"].record)) for n in key}
-    assert len(said) == 1  # the same words for every question, whatever its answer is
+    for n, letter in key.items():
+        assert f"Question {n}: you chose {wrong[n]}; {letter} is correct" in ran[f"q{n}-test"].text

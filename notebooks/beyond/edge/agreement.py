@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from beyond import shop
 from beyond.lm.perplexity import WINDOW
 from beyond.old_names import handed_on, keep_old_attributes
-from beyond import shop
 
 if TYPE_CHECKING:
     import torch

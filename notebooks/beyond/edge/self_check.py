@@ -38,14 +38,14 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _("An exported model gives the right first token. What have you proved?"),
+            _("An exported model gives the correct first token. What have you proved?"),
             (
                 Choice(
-                    _("That the export is right."),
+                    _("That the export is correct: every later token follows from it."),
                     _("The first run has no past, so the cache hasn't been used at all."),
                 ),
                 Choice(
-                    _("That the weights are right; cache and positions are untested."),
+                    _("That the weights are correct; cache and positions are untested."),
                     _(
                         "Mistakes there show only in later steps, so compare the logits at every "
                         "step of a longer generation."
@@ -53,11 +53,11 @@ def questions() -> list[Question]:
                     right=True,
                 ),
                 Choice(
-                    _("Nothing, because logits are never exactly equal."),
+                    _("Nothing, because the logits of two programs are never equal."),
                     _("They need not be: state a tolerance, and hold every step to it."),
                 ),
                 Choice(
-                    _("That it is faster."),
+                    _("That the exported model runs faster than the original does."),
                     _("Nobody has looked at a clock yet."),
                 ),
             ),
@@ -66,45 +66,51 @@ def questions() -> list[Question]:
             _("Why can 8 bits be worse than 4?"),
             (
                 Choice(
-                    _("Processors compute 4 bits more exactly."),
+                    _("Processors compute with 4 bits more exactly than with 8."),
                     _("They compute both exactly enough; what was rounded away is the trouble."),
                 ),
                 Choice(
-                    _("One step for a whole matrix, or all its inputs, must suit the largest."),
+                    _("One scale for a whole matrix has to suit its largest number."),
                     _(
-                        "The many small numbers then fall on a few levels. A step for every 32, "
-                        "even of 4 bits, follows them closely."
+                        "The many small numbers then fall on a few levels. A scale for every 32 "
+                        "of them, even with 4 bits, follows them closely."
                     ),
                     right=True,
                 ),
                 Choice(
-                    _("They can't: more bits are always nearer to the original."),
+                    _("They can't: more bits are always closer to the original."),
                     _("Only with the same grouping; the lesson's table shows the opposite case."),
                 ),
                 Choice(
-                    _("Because 8-bit files are larger and don't fit the cache."),
+                    _("8-bit files are larger and no longer fit into the cache."),
                     _("That would make it slower, not worse."),
                 ),
             ),
         ),
         Question(
-            _("A colleague reports: our new form writes 3 times as fast. What do you ask first?"),
+            _(
+                "A colleague reports: our new variant decodes 3 times as fast. What do you ask "
+                "first?"
+            ),
             (
                 Choice(
-                    _("How many bits it has."),
+                    _("How many bits per weight it has, and in which format it stores them."),
                     _("The bits alone tell neither what it says nor what it weighs."),
                 ),
                 Choice(
-                    _("Whether it was measured on a GPU."),
-                    _("Worth knowing, but a fast form that lost the model is useless anywhere."),
+                    _("Whether it was measured on a GPU, and on which model of which maker."),
+                    _(
+                        "Worth knowing, but a fast variant that broke the model is useless "
+                        "anywhere."
+                    ),
                 ),
                 Choice(
-                    _("What its perplexity and its answers on our task are, from the same run."),
+                    _("What its perplexity and accuracy on our task are, from the same run."),
                     _("Speed without quality in the same table is no result."),
                     right=True,
                 ),
                 Choice(
-                    _("How large the file is."),
+                    _("How large the file is, and whether the download became shorter too."),
                     _("That matters next, together with resident memory and the cache."),
                 ),
             ),
@@ -132,7 +138,7 @@ def questions() -> list[Question]:
                     _("Training and shipping are different jobs, and its environment is large."),
                 ),
                 Choice(
-                    _("None: phones can't run language models."),
+                    _("None: phones can't run language models, not even small ones."),
                     _("At 4 bits SmolLM2-135M has about 100 MB; this lesson ran it on two cores."),
                 ),
             ),

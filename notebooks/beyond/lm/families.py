@@ -38,6 +38,8 @@ class Family:
     """ISO 639-1 codes, as listed by the publisher."""
     shape: TransformerShape
     source: str
+    claimed_languages: int = 0
+    """How many languages the publisher counts, where it names fewer of them."""
     remark: str = ""
     challenge: bool = False
     """Whether it is in the challenge's catalog of fall 2024."""
@@ -90,9 +92,7 @@ def table() -> Table:
                 size,
                 f"{each.context // 1024}k",
                 each.license,
-                _("{count}, Korean").format(count=len(each.languages))
-                if "ko" in each.languages
-                else str(len(each.languages)),
+                _languages(each),
                 f"{weight_bytes(exact, FORMATS['bf16']) / 1e9:.1f}",
                 f"{weight_bytes(exact, FORMATS['int4']) / 1e9:.1f}",
             )
@@ -108,6 +108,11 @@ def table() -> Table:
         _("GB, int4"),
     )
     return Table(_("Small models, as of {date}").format(date=as_of()), header, rows)
+
+
+def _languages(model: Family) -> str:
+    count = max(len(model.languages), model.claimed_languages)
+    return _("{count}, Korean").format(count=count) if "ko" in model.languages else str(count)
 
 
 @cache

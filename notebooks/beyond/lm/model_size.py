@@ -2,7 +2,9 @@
 
 The dimensions are those in a published config.json. All models in the lessons are of one kind: an
 embedding, layers of attention (with fewer key and value heads than query heads) and of a gated
-feed-forward network or several of them as experts, and an output head.
+feed-forward network or several of them as experts, and an output head. Some newer models have a
+few more vectors (norms of queries and keys, biases of experts, attention sinks); they make up
+less than 0.1% and are left out.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ class TransformerShape:
     experts: int = 1
     active_experts: int = 1
     """Experts per token."""
+    local_layers: int = 0
+    """Layers with sliding-window attention, which cache only the last `window` tokens."""
+    window: int = 0
     attention_bias: bool = False
     norm_bias: bool = False
     head_bias: bool = False
@@ -49,9 +54,12 @@ class TransformerShape:
     def cache_bytes(self, tokens: int, bits: float = 16) -> float:
         """Return the size of the KV cache after `tokens` tokens, in bytes.
 
-        A key and a value per layer and KV head.
+        A key and a value per layer and KV head; a layer with a sliding window keeps no more
+        tokens than that.
         """
-        return 2 * self.layers * self.kv_heads * self.head_dim * tokens * bits / 8
+        kept = (self.layers - self.local_layers) * tokens
+        kept += self.local_layers * min(tokens, self.window)
+        return 2 * kept * self.kv_heads * self.head_dim * bits / 8
 
     def _count(self, experts: int) -> int:
         queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim

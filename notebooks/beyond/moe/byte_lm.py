@@ -222,7 +222,7 @@ def train(
     rate: float = 3e-3,
     every: int = 25,
 ) -> Iterator[tuple[ByteLM, Report]]:
-    """Train a model; yield it with a report before the first step and every `every` steps.
+    """Train a new model; yield it with a report before the first step and every `every` steps.
 
     Args:
         shape: the model's.
@@ -233,7 +233,18 @@ def train(
             run equals the beginning of a long one.
         every: steps between two reports.
     """
-    model = ByteLM(shape, seed)
+    yield from train_model(ByteLM(shape, seed), steps, seed, balance, rate, every)
+
+
+def train_model(
+    model: ByteLM,
+    steps: int,
+    seed: int = 0,
+    balance: float = 0.01,
+    rate: float = 3e-3,
+    every: int = 25,
+) -> Iterator[tuple[ByteLM, Report]]:
+    """Train a model that exists, in place; arguments and reports as in `train`."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1)
     warming = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     generator = torch.Generator().manual_seed(seed)
@@ -241,7 +252,7 @@ def train(
     yield model, evaluate(model)
     for step in range(1, steps + 1):
         began = time.process_time()
-        letters, following = batch(shape, generator)
+        letters, following = batch(model.shape, generator)
         scores, routings = model(letters)
         loss = F.cross_entropy(scores.flatten(0, 1), following.flatten())
         if routings and balance:

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from beyond.old_names import keep_old_arguments
+
 Choice = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Turns logits [T, E] into weights [T, k] and the numbers of the chosen experts [T, k]."""
 
@@ -30,17 +32,18 @@ class Routing(NamedTuple):
     experts: Tensor  # [T, k], the chosen experts' numbers, the best first
 
 
-def top_k(logits: Tensor, k: int, renormalise: bool = True) -> tuple[Tensor, Tensor]:
+@keep_old_arguments("beyond.moe.layer.top_k")
+def top_k(logits: Tensor, k: int, renormalize: bool = True) -> tuple[Tensor, Tensor]:
     """Return the k most probable experts of each token, and their weights.
 
     Args:
         logits: [T, E].
         k: experts for each token, 1 to E.
-        renormalise: divide the k probabilities by their sum, so that they add up to 1 (Mixtral);
+        renormalize: divide the k probabilities by their sum, so that they add up to 1 (Mixtral);
             otherwise they stay what the softmax over all experts gave (OLMoE, Switch).
     """
     weights, experts = logits.softmax(-1).topk(k, dim=-1)
-    if renormalise:
+    if renormalize:
         weights = weights / weights.sum(-1, keepdim=True)
     return weights, experts
 
@@ -72,23 +75,24 @@ class MoELayer(nn.Module):
         hidden: width inside an expert, H.
         experts: how many there are, E.
         k: how many each token uses.
-        renormalise: whether a token's weights add up to 1; see `top_k`.
+        renormalize: whether a token's weights add up to 1; see `top_k`.
         choose: another way to pick experts, from logits [T, E]; replaces `top_k`.
     """
 
+    @keep_old_arguments("beyond.moe.layer.MoELayer")
     def __init__(
         self,
         dim: int,
         hidden: int,
         experts: int,
         k: int,
-        renormalise: bool = True,
+        renormalize: bool = True,
         choose: Choice | None = None,
     ) -> None:
         super().__init__()
         if not 1 <= k <= experts:
             raise ValueError(f"A token uses 1 to {experts} experts, not {k}.")
-        self.choose = choose or partial(top_k, k=k, renormalise=renormalise)
+        self.choose = choose or partial(top_k, k=k, renormalize=renormalize)
         self.router = nn.Linear(dim, experts, bias=False)
         self.gate_up = nn.Parameter(torch.randn(experts, 2 * hidden, dim) * dim**-0.5)
         self.down = nn.Parameter(torch.randn(experts, dim, hidden) * hidden**-0.5)

@@ -140,6 +140,24 @@ def heat_map(text: str, routing: Routing, title: str) -> Chart:
     return Chart(figure, alt.format(title=title, tokens=tokens, n=n, counts=counts))
 
 
+def layer_loads(report: Report) -> np.ndarray:
+    """Return the fraction of all assignments that each expert got, [layer, expert]."""
+    return np.array(report.loads).mean(axis=1)
+
+
+def overlap(report: Report, layer: int, one: str, other: str) -> float:
+    """Return the fraction of the load that two languages have in common, 0 to 1.
+
+    Args:
+        report: of a mixture.
+        layer: counted from 0.
+        one: a language, as in `report.losses`.
+        other: another one.
+    """
+    loads = dict(zip(report.losses, report.loads[layer], strict=True))
+    return float(np.minimum(loads[one], loads[other]).sum())
+
+
 def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Chart:
     """Draw the fraction of each language's bytes that each expert gets, in one layer."""
     shown = translated(list(names.values()))
@@ -154,16 +172,16 @@ def language_loads(report: Report, layer: int, names: Mapping[str, str]) -> Char
     axes.axhline(even, color=GRAY, linewidth=1, linestyle=":")
     axes.set_xticks(np.arange(loads.shape[1]) + width, map(str, range(loads.shape[1])))
     axes.set_xlabel(_("expert"))
-    axes.set_ylabel(_("% of the assignments"))
-    title = _("Who gets which language, layer {layer}").format(layer=layer + 1)
+    axes.set_ylabel(_("load, % of assignments"))
+    title = _("Load by language, layer {layer}").format(layer=layer + 1)
     axes.set_title(title)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(axis="x", visible=False)
     parts = [
-        f"{name}: " + ", ".join(f"{100 * share:.0f} %" for share in row)
+        f"{name}: " + ", ".join(f"{100 * share:.0f}%" for share in row)
         for name, row in zip(shown, loads, strict=True)
     ]
-    even_text = _("even would be {even:.1f} %").format(even=even)
+    even_text = _("uniform would be {even:.1f}%").format(even=even)
     return Chart(figure, f"{title} ({even_text}). " + "; ".join(parts) + ".")
 
 
@@ -195,9 +213,9 @@ def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title:
                     fontsize=9,
                 )
             bottom += share
-        last = ", ".join(f"{share:.0f} %" for share in shares[-1])
+        last = ", ".join(f"{share:.0f}%" for share in shares[-1])
         ends.append(_("{name}: at the end {shares}").format(name=name, shares=last))
-    panels[0].set_ylabel(_("% of the assignments"))
+    panels[0].set_ylabel(_("load, % of assignments"))
     figure.suptitle(title, x=0.01, ha="left")
     return Chart(figure, f"{title}. " + "; ".join(ends) + ".")
 
@@ -208,7 +226,7 @@ LINES = {"dense, same active": "-", "dense, same total": "--", "mixture": "-."}
 def curves_chart(
     curves: Sequence[Curve],
     names: Mapping[str, str],
-    against: str,
+    against: str = "flops",
     live: tuple[str, Sequence[float], Sequence[Report]] | None = None,
 ) -> Chart:
     """Draw held-out loss: for each kind of model the mean of its seeds, and their range.
@@ -238,7 +256,7 @@ def curves_chart(
             _("{name}: {last:.3f} after {x:,.1f}").format(name=name, last=mean[-1], x=x[-1])
         )
     if live:
-        label, places, reports = live
+        label, places, reports = translated(live[0]), *live[1:]
         axes.plot(places, [r.loss for r in reports], "o", color="black", markersize=4, label=label)
         words.append(
             _("{name}: {last:.3f} after {x:,.1f}").format(
@@ -248,10 +266,18 @@ def curves_chart(
     highest = max(c.reports[min(2, len(c.reports) - 1)].loss for c in curves)
     axes.set_ylim(top=highest)
     axes.set_xlim(left=0)
-    unit = _("trillion operations") if against == "flops" else _("seconds of one core")
+    unit = (
+        _("training compute, trillion operations")
+        if against == "flops"
+        else _("processor time of one thread, seconds")
+    )
     axes.set_xlabel(unit)
-    axes.set_ylabel(_("held-out loss, nats a byte"))
-    title = _("Loss against computing") if against == "flops" else _("Loss against processor time")
+    axes.set_ylabel(_("held-out loss, nats per byte"))
+    title = (
+        _("Loss against training compute")
+        if against == "flops"
+        else _("Loss against training time")
+    )
     axes.set_title(title)
     axes.legend()
     return Chart(figure, f"{title} ({unit}). " + "; ".join(words) + ".")
@@ -311,7 +337,7 @@ class RoutingExplorer(PlainBox):
         title = _("Layer {layer}, k = {k}, temperature {t:.2g}").format(
             layer=value["layer"] + 1, k=value["k"], t=value["temperature"]
         )
-        said = _("Loss on this text: {loss:.2f} nats a byte.").format(loss=loss)
+        said = _("Loss on this text: {loss:.2f} nats per byte.").format(loss=loss)
         parts = [
             f'<p role="status">{html.escape(said)}</p>',
             colored(text, routing)._repr_html_(),

@@ -6,8 +6,10 @@ The memory that a model needs while it generates:
     KV cache     2 × layers × KV heads × head size × tokens × 2 bytes
     the program  about 1 GB for the runtime and activations
 
-It runs if that fits next to the system and the open programs. Decode throughput is bounded by
-memory bandwidth: each new token reads the active weights and the cache once.
+There are three verdicts, which are independent of each other: whether that fits in memory next to
+the system and the open programs; whether decoding can be fast enough, as its throughput is bounded
+by memory bandwidth (each new token reads the active weights and the cache once); and whether the
+publisher lists the languages. Whether the model is good enough, only a measurement tells.
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ MEMORY_READ_GB_S = 30.0
 """Approximate memory bandwidth of the machine on which the lessons were timed (lesson 0)."""
 
 
+ENOUGH_TOKENS_PER_SECOND = 5.0
+"""An assumption: about as fast as a person reads English, 220 words a minute."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What `will_it_run` found about one model, in 10^9 bytes."""
@@ -43,6 +49,12 @@ class Verdict:
     room_gb: float
     tokens_per_second: float
     """An upper bound, not a forecast."""
+    fits: bool
+    """Whether weights, cache and program fit in the memory that is left."""
+    fast_enough: bool
+    """Whether the bound allows the throughput that is wanted; the real one may still be lower."""
+    listed: bool
+    """Whether the publisher lists all the languages."""
     problems: tuple[str, ...]
     """Reasons to rule the model out; empty if there are none."""
     notes: tuple[str, ...] = ()
@@ -86,6 +98,7 @@ def will_it_run(
     languages: Sequence[str] = (),
     bandwidth_gb_s: float = MEMORY_READ_GB_S,
     kept_gb: float = KEPT_GB,
+    tokens_per_second: float = ENOUGH_TOKENS_PER_SECOND,
 ) -> Verdict:
     """Decide whether `model` runs on a machine, with the reasons to rule it out.
 
@@ -97,6 +110,7 @@ def will_it_run(
         languages: ISO 639-1 codes that the publisher must list.
         bandwidth_gb_s: the machine's memory bandwidth, in 10^9 bytes per second.
         kept_gb: memory used by other programs, in 10^9 bytes.
+        tokens_per_second: the decode throughput that is wanted.
 
     Raises:
         ValueError: if a number isn't positive.
@@ -113,9 +127,13 @@ def will_it_run(
     cache = model.shape.cache_bytes(context) / 1e9
     room = max(memory_gb - kept_gb, 0.0)
     read = weight_bytes(model.shape.active_parameters(), bits) / 1e9 + cache
+    fits = weights + cache + PROGRAM_GB <= room
+    fast_enough = bandwidth_gb_s / read >= tokens_per_second
     problems, notes = [], []
-    if weights + cache + PROGRAM_GB > room:
+    if not fits:
         problems.append(_("too large"))
+    if not fast_enough:
+        problems.append(_("too slow"))
     if context > model.context:
         problems.append(_("reads {context:,} tokens at most").format(context=model.context))
     missing = [code for code in languages if code not in model.languages]
@@ -124,7 +142,16 @@ def will_it_run(
     if not model.free:
         notes.append(_("read the license first: {license}").format(license=model.license))
     return Verdict(
-        model.name, weights, cache, room, bandwidth_gb_s / read, tuple(problems), tuple(notes)
+        name=model.name,
+        weights_gb=weights,
+        cache_gb=cache,
+        room_gb=room,
+        tokens_per_second=bandwidth_gb_s / read,
+        fits=fits,
+        fast_enough=fast_enough,
+        listed=not missing,
+        problems=tuple(problems),
+        notes=tuple(notes),
     )
 
 
@@ -134,37 +161,59 @@ def verdicts(
     context: int = 4096,
     languages: Sequence[str] = (),
     bandwidth_gb_s: float = MEMORY_READ_GB_S,
+    tokens_per_second: float = ENOUGH_TOKENS_PER_SECOND,
 ) -> Table:
-    """Tabulate `will_it_run` for every model of the data file."""
+    """Tabulate the three verdicts of `will_it_run` for every model of the data file."""
     rows = []
     for model in families():
-        found = will_it_run(model, memory_gb, bits, context, languages, bandwidth_gb_s)
-        answer = "✓" if found.runs else "✗ " + ", ".join(found.problems)
+        found = will_it_run(
+            model,
+            memory_gb,
+            bits,
+            context,
+            languages,
+            bandwidth_gb_s,
+            tokens_per_second=tokens_per_second,
+        )
+        needed = f"{found.needed_gb:.1f}"
+        if context > model.context:
+            needed += " " + _("(context {context:,} at most)").format(context=model.context)
         rows.append(
             (
                 found.name,
-                f"{found.weights_gb:.1f}",
-                f"{found.cache_gb:.1f}",
-                f"{found.needed_gb:.1f}",
+                needed,
+                _mark(found.fits),
                 _pace(found.tokens_per_second),
+                _mark(found.fast_enough),
+                _mark(found.listed),
                 model.license,
-                answer,
             )
         )
-    room = max(memory_gb - KEPT_GB, 0)
     caption = _(
-        "GB needed at {bits:g} bits a weight and {context:,} tokens; {room:.0f} GB are there"
-    ).format(bits=bits, context=context, room=room)
+        "{bits:g} bits per weight, {context:,} tokens of context; {room:.0f} GB free, "
+        "{bandwidth:.0f} GB/s, {wanted:g} tokens per second wanted; languages: {languages}"
+    ).format(
+        bits=bits,
+        context=context,
+        room=max(memory_gb - KEPT_GB, 0),
+        bandwidth=bandwidth_gb_s,
+        wanted=tokens_per_second,
+        languages=", ".join(languages) or "–",
+    )
     header = (
         _("model"),
-        _("weights"),
-        _("KV cache"),
-        _("in all"),
-        _("tokens a second, at most"),
+        _("GB needed"),
+        _("fits in memory"),
+        _("tokens per second, at most"),
+        _("can be fast enough"),
+        _("lists the languages"),
         _("license"),
-        _("runs?"),
     )
     return Table(caption, header, rows)
+
+
+def _mark(holds: bool) -> str:
+    return "✓" if holds else "✗"
 
 
 def _pace(tokens_per_second: float) -> str:
@@ -173,7 +222,7 @@ def _pace(tokens_per_second: float) -> str:
 
 
 class LaptopCheck(PlainBox):
-    """Set a machine and a use case; a table shows which models run, and why others don't.
+    """Set a machine and a use case; a table shows the three verdicts on each model.
 
     `controls` are the widgets by name, `table` the result for their current values.
     """

@@ -7,136 +7,146 @@ from beyond.ui.self_check import Choice, Question
 
 
 def questions() -> list[Question]:
-    """The questions in the language that is set now."""
+    """Return the questions in the language that is set now."""
     return [
         Question(
-            _("What does a small model give up, and what does it offer in return?"),
+            _(
+                "A format stores 3-bit codes in blocks of 16, with a scale and a minimum of "
+                "16 bits each. How many bits does a weight take?"
+            ),
             (
                 Choice(
-                    _("It gives up nothing: careful training data makes up for the size."),
-                    _(
-                        "Good data helps, but the lesson measured what is missing: in reasoning of "
-                        "several steps the model can't be told from guessing."
-                    ),
+                    _("3 bits: scale and minimum are too few to count."),
+                    _("They are 32 bits for 16 weights, which adds 2 bits to each weight."),
                 ),
                 Choice(
-                    _("It gives up breadth, and offers low latency and running on the device."),
-                    _(
-                        "Fewer bytes are read per token, and they fit into a laptop; what was "
-                        "not stored in them can't be answered from them."
-                    ),
+                    _("4 bits: one 16-bit number is shared by 16 weights."),
+                    _("That would be absmax, with a scale only. Here there is a minimum too."),
+                ),
+                Choice(
+                    _("5 bits: two 16-bit numbers are shared by 16 weights."),
+                    _("3 + 32/16. That is as much as 4-bit codes in blocks of 32 take."),
                     right=True,
                 ),
                 Choice(
-                    _("It gives up the KV cache, and so saves memory."),
-                    _("A small model keeps a cache like a large one, per layer and KV head."),
-                ),
-                Choice(
-                    _("It gives up languages only; knowledge stays."),
-                    _("Languages are a part of it. Knowledge and reasoning shrink as well."),
+                    _("35 bits: each weight has a scale and a minimum of its own."),
+                    _("The two numbers belong to the block; its 16 weights share them."),
                 ),
             ),
         ),
         Question(
             _(
-                "Phi-3.5-MoE has 16 experts, of which a token uses 2: 41.9B parameters, 6.64B of "
-                "them active. How much memory do its weights need in bf16?"
+                "You round SmolLM2's layers to 4 bits (min–max, blocks of 32) and the perplexity "
+                "stays the same. What have you shown?"
             ),
             (
                 Choice(
-                    _("About 13 GB, for the active ones."),
-                    _("The next token may choose other experts, so all must be resident."),
-                ),
-                Choice(
-                    _("About 84 GB, for all of them."),
-                    _("41.9 billion × 2 bytes. The experts save compute per token, not memory."),
+                    _("That these weights were on a 4-bit grid already."),
+                    _("Rounding to the same grid changes nothing. The first rounding is unseen."),
                     right=True,
                 ),
                 Choice(
-                    _("About 122 GB, for 16 times 3.8B."),
-                    _("Attention and tables exist once; only the networks exist 16 times."),
+                    _("That 4 bits cost no quality in small models."),
+                    _("The cost of 4 bits was paid before; you need the original weights for it."),
                 ),
                 Choice(
-                    _("About 42 GB: a byte for each."),
-                    _("That would be int8. A weight in bf16 takes 2 bytes."),
+                    _("That perplexity is too coarse to see the loss."),
+                    _("It sees small losses well; here the weights didn't change at all."),
+                ),
+                Choice(
+                    _("That min–max rounding is better than absmax."),
+                    _("Absmax uses another grid, so it was never compared on equal terms."),
+                ),
+            ),
+        ),
+        Question(
+            _("What does GPTQ do that plain rounding doesn't?"),
+            (
+                Choice(
+                    _("It gives important weights more bits than the others."),
+                    _("All codes have the same number of bits; only their values are chosen."),
+                ),
+                Choice(
+                    _("It trains the whole model again after it was rounded."),
+                    _("It needs only the layer's inputs on some text, and no training."),
+                ),
+                Choice(
+                    _("It scales channels with large inputs up before rounding."),
+                    _("That is AWQ. GPTQ leaves the channels as they are."),
+                ),
+                Choice(
+                    _("It changes the weights still to come, to compensate errors."),
+                    _("Column by column, so that the layer's output changes as little as it can."),
+                    right=True,
                 ),
             ),
         ),
         Question(
             _(
-                "In the lesson, rounding to 4 bits hurt less than rounding to 5. What follows for "
-                "4-bit models in general?"
+                "Two models decode equally many tokens per second. For the same Korean text one "
+                "tokenizer produces 200 tokens, the other 800. What follows for the second?"
             ),
             (
                 Choice(
-                    _("4 bits are better than 5; fewer levels calm the model."),
-                    _("No step of the measurement shows that, and no reason speaks for it."),
+                    _("It takes as long, since the speed per token is equal."),
+                    _("Equal speed per token and 4 times as many tokens: 4 times as long."),
                 ),
                 Choice(
-                    _("Nothing: these weights lay on a 4-bit grid already."),
-                    _(
-                        "Rounding to the same grid changes nothing, to another it does. The cost "
-                        "of the first rounding can't be seen from here."
-                    ),
+                    _("It takes 4 times as long, and its context holds a quarter."),
+                    _("Time and context both count tokens, and so does the price."),
                     right=True,
                 ),
                 Choice(
-                    _("4 bits cost nothing, so always use 4 bits."),
-                    _("What cost nothing was to round again. The first time was never measured."),
+                    _("It understands Korean better, as it looks more closely."),
+                    _("Many pieces mean that the tokenizer has rarely seen such text."),
                 ),
                 Choice(
-                    _("The perplexity must have been computed wrongly."),
-                    _("It repeats to the last digit. The number is right; its reading was not."),
+                    _("It costs 4 times as much, while time stays the same."),
+                    _("Price and time both count tokens; neither stays the same."),
                 ),
             ),
         ),
         Question(
-            _(
-                "Two models cost the same per token and write equally many tokens a second. One "
-                "tokenizer makes 200 tokens of a Korean text, the other 800. What follows?"
-            ),
+            _("A card promises a context of 128k tokens. What do you check for your laptop?"),
             (
-                Choice(
-                    _("Nothing; price and speed are the same."),
-                    _("They are the same per token, and one needs 4 times as many tokens."),
-                ),
-                Choice(
-                    _("The second is 4 times as dear and slow; its context holds a quarter."),
-                    _("Cost, time and context all count tokens, so fertility is in each of them."),
-                    right=True,
-                ),
-                Choice(
-                    _("The second understands Korean 4 times better, as it looks more closely."),
-                    _("More pieces mean that the tokenizer has rarely seen such text."),
-                ),
-                Choice(
-                    _("Only the cost differs; time and context count letters."),
-                    _("A model reads and writes tokens, and its context counts them too."),
-                ),
-            ),
-        ),
-        Question(
-            _("A card promises a context of 128k tokens. What must you check for a laptop?"),
-            (
-                Choice(
-                    _("Nothing: what the card promises works anywhere."),
-                    _("It was trained for it. Whether your memory holds the cache is open."),
-                ),
-                Choice(
-                    _("What the KV cache takes at the length that you need."),
-                    _(
-                        "2 × layers × KV heads × head size × tokens × 2 bytes: for Phi-3.5-mini "
-                        "more than 50 GB at its full context."
-                    ),
-                    right=True,
-                ),
                 Choice(
                     _("Whether the weights are smaller than 128 GB."),
                     _("Weights don't grow with the context; the cache does."),
                 ),
                 Choice(
-                    _("The number of experts."),
-                    _("Experts change the weights. The cache belongs to the attention layers."),
+                    _("Whether the vocabulary has 128k entries too."),
+                    _("Vocabulary and context have nothing to do with each other."),
+                ),
+                Choice(
+                    _("What the KV cache takes at the length you need."),
+                    _("For Phi-3.5-mini at full context it is more than 50 GB in bf16."),
+                    right=True,
+                ),
+                Choice(
+                    _("Nothing: it was trained for it, so it works."),
+                    _("Training says that it can use them, not that your memory holds them."),
+                ),
+            ),
+        ),
+        Question(
+            _("A model fits in memory and its bound is 12 tokens per second. What do you know?"),
+            (
+                Choice(
+                    _("That it will generate 12 tokens per second."),
+                    _("The bound leaves out arithmetic and overhead; the real speed is lower."),
+                ),
+                Choice(
+                    _("That it runs, at 12 tokens per second or fewer."),
+                    _("Memory and bandwidth tell no more. Quality has to be measured."),
+                    right=True,
+                ),
+                Choice(
+                    _("That it is good enough for a task on a laptop."),
+                    _("Neither memory nor speed says anything about its answers."),
+                ),
+                Choice(
+                    _("That it supports the languages of its tokenizer."),
+                    _("What the publisher lists is a third question, to be checked apart."),
                 ),
             ),
         ),

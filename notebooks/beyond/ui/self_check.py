@@ -2,14 +2,17 @@
 
 Each lesson's folder has a module `self_check` with a function `questions()`. The questions are
 there and not in the notebook, so that learners don't see an answer before they have thought about
-it.
+it. Choices are shown in an order of their own, in which the correct ones take every position
+about equally often, so an explanation must not refer to "the first one".
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ipywidgets
 
@@ -23,31 +26,54 @@ class Choice:
 
     text: str
     why: str
-    """Why it is right, or why it is tempting but wrong."""
+    """Why it is correct, or why it is tempting but wrong."""
     right: bool = False
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question with exactly one right choice."""
+    """A question with exactly one correct choice."""
 
     text: str
     choices: tuple[Choice, ...]
 
     def __post_init__(self) -> None:
         if sum(choice.right for choice in self.choices) != 1:
-            raise ValueError(f"A question needs exactly one right choice: {self.text}")
+            raise ValueError(f"A question needs exactly one correct choice: {self.text}")
+
+
+def shuffled(questions: Sequence[Question]) -> list[Question]:
+    """Return questions with their choices in another order, the same every time.
+
+    The correct ones take each position about equally often.
+    """
+    most = max((len(question.choices) for question in questions), default=1)
+    places: list[int] = []
+    found = []
+    for question in questions:
+        dice = random.Random(hashlib.sha256(question.text.encode()).digest())
+        if not places:  # each position once before any comes again
+            places = dice.sample(range(most), most)
+        place = next((one for one in places if one < len(question.choices)), 0)
+        if place in places:
+            places.remove(place)
+        choices = [choice for choice in question.choices if not choice.right]
+        dice.shuffle(choices)
+        correct = next(choice for choice in question.choices if choice.right)
+        choices.insert(place, correct)
+        found.append(replace(question, choices=tuple(choices)))
+    return found
 
 
 class SelfCheck(PlainBox):
-    """Questions with choices; a button shows whether the choice is right, and why.
+    """Questions with choices; a button shows whether the choice is correct, and why.
 
     `choices` are the radio buttons, `buttons` the buttons, `answers` the explanations, one of
     each per question.
     """
 
     def __init__(self, questions: Sequence[Question]) -> None:
-        self.questions = list(questions)
+        self.questions = shuffled(questions)
         self.choices: list[ipywidgets.RadioButtons] = []
         self.buttons: list[ipywidgets.Button] = []
         self.answers: list[ipywidgets.HTML] = []
@@ -73,7 +99,7 @@ class SelfCheck(PlainBox):
         super().__init__(rows, lambda: _PlainQuestions(self.questions))
 
     def answer(self, index: int) -> None:
-        """Show whether the choice made for question `index`, counted from 0, is right, and why."""
+        """Show whether the choice made for question `index` (from 0) is correct, and why."""
         chosen = self.choices[index].value
         if chosen is None:
             text = _("Choose an answer first.")
@@ -124,4 +150,4 @@ class _PlainQuestions:
 
 
 def _verdict(right: bool) -> str:
-    return "✓ " + _("Right.") if right else "✗ " + _("Not this one.")
+    return "✓ " + _("Correct.") if right else "✗ " + _("Not this one.")

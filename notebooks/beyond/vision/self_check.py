@@ -35,7 +35,7 @@ def questions() -> list[Question]:
             _("All gates of the cross-attention layers are set to 0. What do you get?"),
             (
                 Choice(
-                    _("An error, because the picture has nowhere to go."),
+                    _("An error, because the image's features have nowhere to go."),
                     _("Every layer still runs; what it adds is multiplied by tanh(0) = 0."),
                 ),
                 Choice(
@@ -76,23 +76,23 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _("You cover a corner of the picture, and the answer gets much less probable. So …"),
+            _("You cover a corner of the image, and the answer becomes much less probable. So …"),
             (
                 Choice(
-                    _("… the answer depends on that corner, or on what the cover looks like."),
+                    _("… the answer depends on that corner or on the cover itself."),
                     _("The cover is something to see as well, so try another color."),
                     right=True,
                 ),
                 Choice(
-                    _("… attention must be highest there."),
+                    _("… attention must be highest in that corner of the image."),
                     _("The two often differ: information travels through the vision layers first."),
                 ),
                 Choice(
-                    _("… the model has understood the corner."),
+                    _("… the model has understood what the corner shows."),
                     _("Depending on something and understanding it are different claims."),
                 ),
                 Choice(
-                    _("… the picture had too few tiles."),
+                    _("… the image was divided into too few tiles to begin with."),
                     _("The number of tiles follows from its shape and size, not from the answer."),
                 ),
             ),
@@ -101,20 +101,20 @@ def questions() -> list[Question]:
             _("A company in the EU wants to build on Llama 3.2 11B Vision. What comes first?"),
             (
                 Choice(
-                    _("Buying a GPU with more than 20 GB."),
+                    _("Buying a GPU with more than 20 GB of memory for the weights."),
                     _("Memory comes later: a model that you may not use needs none."),
                 ),
                 Choice(
-                    _("Installing Ollama, which handles the license."),
+                    _("Installing Ollama, which takes care of the license by itself."),
                     _("Current Ollama doesn't run it, and no program changes a license."),
                 ),
                 Choice(
-                    _("Reading the license: the multimodal models are not licensed there."),
+                    _("Reading the license, which leaves out companies in the EU."),
                     _("It stands in Meta's terms: look first, and choose another model."),
                     right=True,
                 ),
                 Choice(
-                    _("Quantizing it to 4 bits, so that it is another model."),
+                    _("Quantizing it to 4 bits, so that legally it is another model."),
                     _("Quantizing changes memory and quality, and no terms."),
                 ),
             ),

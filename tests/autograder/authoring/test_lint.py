@@ -139,6 +139,22 @@ def test_the_mini_course_is_clean(kit):
     assert lint(kit.source_notebook()) == []
 
 
+def test_only_hidden_tests_import_what_is_off_limits(kit):
+    def found(given, test):
+        cells = [
+            kit.new_code_cell(given, id="given", metadata=kit.meta("given")),
+            kit.new_code_cell(test, id="test", metadata=kit.meta("test", points=1)),
+        ]
+        return [f"{one.cell}: {one.text}" for one in lint(kit.notebook(cells), ["shelf.moe"])]
+
+    hidden = "### BEGIN HIDDEN TESTS\nfrom shelf import moe\n### END HIDDEN TESTS\nreport()"
+    assert found("import shelf", hidden) == []
+    says = "imports shelf.moe, which is off-limits; only hidden tests can"
+    assert found("from shelf import moe", "report()") == [f"given: {says}"]
+    assert found("", "import shelf.moe\nreport()") == [f"test: {says}"]
+    assert found("import shelf.moes", "report()") == []
+
+
 def test_a_call_of_expect_belongs_in_a_check_and_hides_its_hints_with_it(kit):
     def with_test(source):
         cells = [

@@ -191,7 +191,8 @@ def text_form(tree, cell, rng):
 def line_ends(tree, cell, rng):
     end = rng.choice(["\r\n", "\r", "\r\r\n"])
     for one in tree["cells"]:
-        one["source"] = "".join(filter(None, map(str, one["source"]))).replace("\n", end)
+        text = "".join(part for part in one["source"] if isinstance(part, str))
+        one["source"] = text.replace("\n", end)
 
 
 def separators(tree, cell, rng):

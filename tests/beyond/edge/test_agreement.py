@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from beyond.edge.agreement import Reference, TeamPrompts, count_right_teams
 from beyond import shop
+from beyond.edge.agreement import Reference, TeamPrompts, count_right_teams
 
 
 class Letters:

@@ -36,9 +36,9 @@ CASES = {
         OlmoeConfig,
         {"num_experts": E, "norm_topk_prob": False},
         "gate",
-        {"renormalise": False},
+        {"renormalize": False},
     ),
-    "OLMoE, renormalised": (
+    "OLMoE, renormalized": (
         OlmoeSparseMoeBlock,
         OlmoeConfig,
         {"num_experts": E, "norm_topk_prob": True},
@@ -150,20 +150,20 @@ shapes = st.integers(1, 6).flatmap(
 
 @settings(max_examples=40, deadline=None)
 @given(shapes, st.booleans())
-def test_sorting_changes_nothing(shape, renormalise):
+def test_sorting_changes_nothing(shape, renormalize):
     tokens, n, k, seed = shape
     torch.manual_seed(seed)
-    layer = MoELayer(6, 4, n, k, renormalise).double()
+    layer = MoELayer(6, 4, n, k, renormalize).double()
     x = torch.randn(tokens, 6, dtype=torch.double)
     torch.testing.assert_close(layer(x)[0], plain(layer, x))
 
 
 @settings(max_examples=10, deadline=None)
 @given(shapes, st.booleans())
-def test_gradcheck(shape, renormalise):
+def test_gradcheck(shape, renormalize):
     tokens, n, k, seed = shape
     torch.manual_seed(seed)
-    layer = MoELayer(4, 3, n, k, renormalise).double()
+    layer = MoELayer(4, 3, n, k, renormalize).double()
     x = torch.randn(min(tokens, 4), 4, dtype=torch.double, requires_grad=True)
     parameters = tuple(layer.parameters())
     assert torch.autograd.gradcheck(lambda x, *_: layer(x)[0], (x, *parameters))
@@ -187,7 +187,7 @@ def test_weights(shape):
     logits = torch.randn(tokens, n, generator=torch.Generator().manual_seed(seed))
     weights, experts = top_k(logits, k)
     torch.testing.assert_close(weights.sum(-1), torch.ones(tokens))
-    kept, same = top_k(logits, k, renormalise=False)
+    kept, same = top_k(logits, k, renormalize=False)
     assert torch.equal(experts, same)
     assert (kept.sum(-1) <= 1 + 1e-6).all()
     torch.testing.assert_close(kept / kept.sum(-1, keepdim=True), weights)

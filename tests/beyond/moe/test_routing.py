@@ -60,9 +60,9 @@ def test_heat_map_says_who_was_first():
 
 def test_loads_are_said_in_words():
     runs = {"with": [report(0, 0.5, 0.5), report(10, 0.25, 0.75)]}
-    assert "25 %, 75 %" in loads_over_training(runs, 0, "Shares").alt
+    assert "25%, 75%" in loads_over_training(runs, 0, "Shares").alt
     alt = language_loads(report(1, 0.1, 0.9), 0, {"ko": "Korean", "en": "English", "py": "P"}).alt
-    assert "Korean: 10 %, 90 %" in alt and "50.0 %" in alt
+    assert "Korean: 10%, 90%" in alt and "50.0%" in alt
 
 
 @pytest.mark.parametrize("against", ["flops", "seconds"])
