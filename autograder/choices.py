@@ -66,6 +66,8 @@ def merged_choice(
     if not isinstance(hidden, Mapping):
         return None
     question, correct = hidden.get("question"), hidden.get("correct")
+    if not isinstance(question, str) or not isinstance(correct, str):
+        return None
     if question not in visible or correct not in literals:
         return None
     return {"question": question, "chosen": visible[question], "correct": correct}

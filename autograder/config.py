@@ -62,6 +62,11 @@ class Settings:
     lessons: str = _setting(
         "the folder of the lessons' notebooks, one folder a language", "notebooks"
     )
+    glossary: str = _setting(
+        "the page in each language's folder of lessons that lists the terms which prose keeps to; "
+        "none by default",
+        "",
+    )
     packages: tuple[str, ...] = _setting(
         "importable packages that student code may use besides what is installed", ()
     )
@@ -178,6 +183,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _PLAIN_NAMES = ("course-id", "text-domain", "namespace", "source-language", "languages")
 _PLACES = (
     "lessons",
+    "glossary",
     "code-folders",
     "catalogs",
     "bundle-folders",

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.authoring import build, catalogs, dry_run, leaks, lint, source_rules, sync
+from autograder.authoring import (
+    build,
+    catalogs,
+    dry_run,
+    glossary,
+    leaks,
+    lint,
+    source_rules,
+    sync,
+)
 from autograder.authoring.problem import CellProblem
 from autograder.config import SETTINGS_FILE, Course
 from autograder.core import notebook_io
@@ -99,6 +108,15 @@ def translation_problems(course: Course) -> Iterator[Problem]:
             yield Problem(_name(course, path), None, f"has no translation of {text[:70]!r}")
 
 
+def glossary_problems(course: Course) -> Iterator[Problem]:
+    """Yield prose that doesn't keep to the terms of the glossary, and faults of its pages."""
+    for path, problem in glossary.problems(course):
+        if isinstance(problem, CellProblem):
+            yield Problem(_name(course, path), problem.cell, problem.text)
+        else:
+            yield Problem(_name(course, path), None, problem)
+
+
 def built_problems(course: Course) -> Iterator[Problem]:
     """Yield built files that are missing, out of date, or left over."""
     files = build.planned_files(course)
@@ -158,6 +176,7 @@ def dry_run_problems(course: Course) -> Iterator[Problem]:
 STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
     "ids, outputs and metadata": source_problems,
     "translations": translation_problems,
+    "terms": glossary_problems,
     "built files": built_problems,
     "the trust boundary": boundary_problems,
     "leaks": leak_problems,

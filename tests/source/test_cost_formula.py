@@ -18,35 +18,35 @@ POINTS = {
 CALL = {
     "million": "a million input tokens cost the input price",
     "own price": "input and output each have their own price",
-    "negative": "a negative count is refused",
+    "negative": "a negative count is rejected",
     "others": "other counts and prices",
     "extremes": "very small and very large amounts",
-    "bad": "every bad number is refused",
+    "bad": "every invalid number is rejected",
 }
 MONTH = {
-    "hosting": "hosting is paid once a month",
-    "spread": "a training run is spread over the months up to the next",
-    "no time": "no time between two training runs is refused",
+    "hosting": "hosting is paid for once a month",
+    "spread": "the cost of a training run is spread over the months until the next one",
+    "no time": "0 months between two training runs are rejected",
     "others": "other months",
     "zeros": "months without calls, hosting or training",
-    "bad": "every bad number is refused",
+    "bad": "every invalid number is rejected",
 }
 BREAK_EVEN = {
-    "saving": "the saving per call pays the fixed cost back",
-    "same": "never, when the cost of a call stays the same",
-    "dearer": "never, when a call gets dearer",
+    "saving": "the savings per call pay back the fixed cost",
+    "same": "never, if a call costs the same as before",
+    "dearer": "never, if a call gets more expensive",
     "others": "other costs",
     "zeros": "nothing to pay back, and calls that become free",
-    "bad": "every bad number is refused",
+    "bad": "every invalid number is rejected",
 }
 TORNADO = {
     "one": "one input moves at a time",
     "widest": "the widest bar comes first",
-    "falls": "a bar is as wide when the cost falls",
-    "unknown": "an unknown input is refused",
+    "falls": "a bar is just as wide if the cost falls",
+    "unknown": "an unknown input is rejected",
     "others": "other cases and ranges",
     "few": "one range, no range, and a range upside down",
-    "bad": "bad names and bad numbers are refused",
+    "bad": "invalid names and numbers are rejected",
 }
 
 # A mistake: the solution cell, what is replaced in the solution, and the checks it breaks.
@@ -414,8 +414,9 @@ def test_each_mistake_fails_the_checks_it_breaks_and_no_other(
     ran = run(assignments.answered(source_notebook, {cell: source}))
     test = ran[f"{cell}-test"]
     assert test.failed == {CHECKS[cell][one] for one in broken}
-    unanswered = mistake == "computed, not returned"  # the function returns None, as the stub does
-    assert test.error == (None if unanswered else "CheckFailed")
+    assert test.error == "CheckFailed"
+    if mistake == "computed, not returned":
+        assert "returned None: did you forget `return`?" in test.text
     record = test.record["checks"]
     earned = sum(one["weight"] for one in record if one["passed"])
     share = earned / sum(one["weight"] for one in record)

@@ -73,15 +73,57 @@ def quality_and_cost(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _pos: f"${value:,.4g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _pos: ""))
     axes.set_xlabel(_("dollars for 1,000 calls"))
-    axes.set_ylabel(_("right answers, % (with 95 % interval)"))
+    axes.set_ylabel(_("correct answers, % (with 95% interval)"))
     axes.set_title(title)
     told = [
-        _("{name}: {share:.0%} right ({low:.0%} to {high:.0%}) for {cost}").format(
+        _("{name}: {share:.0%} correct ({low:.0%} to {high:.0%}) for {cost}").format(
             name=name, share=share, low=low, high=high, cost=dollars(cost)
         )
         for name, cost, share, (low, high) in zip(names, costs, right, intervals, strict=True)
     ]
-    start = _("{title}: right answers against dollars for 1,000 calls.").format(title=title)
+    start = _("{title}: correct answers against dollars for 1,000 calls.").format(title=title)
+    return Chart(figure, f"{start} " + "; ".join(told) + ".")
+
+
+def cascade_chart(points: Sequence[tuple[float, float, float, float]], title: str) -> Chart:
+    """Draw the accuracy of a cascade against its cost, a point for each threshold.
+
+    Args:
+        points: (threshold, fraction escalated, accuracy, dollars per message), by threshold.
+        title: of the chart.
+
+    Labels are translated into the reader's language.
+    """
+    title = translated(title)
+    with style():
+        figure = Figure()
+        axes = figure.subplots()
+        xs = [1_000 * dollars_each for *_rest, dollars_each in points]
+        ys = [100 * accuracy for _t, _e, accuracy, _d in points]
+        axes.plot(xs, ys, "-o", markersize=6)
+        for i, ((threshold, *_rest), x, y) in enumerate(zip(points, xs, ys, strict=True)):
+            # alternately below and above the line, so that neighbors don't collide
+            below = i % 2 == 0
+            axes.annotate(
+                f"{threshold:g}",
+                (x, y),
+                xytext=(6, -14) if below else (-4, 8),
+                textcoords="offset points",
+                ha="left" if below else "right",
+                fontsize=9,
+            )
+        axes.margins(x=0.08, y=0.15)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _pos: f"${x:,.2f}"))
+        axes.set_xlabel(_("dollars per 1,000 messages"))
+        axes.set_ylabel(_("correct answers, %"))
+        axes.set_title(title)
+    told = [
+        _("threshold {threshold:g}: {accuracy:.1%} correct for {cost}").format(
+            threshold=threshold, accuracy=accuracy, cost=dollars(1_000 * each)
+        )
+        for threshold, _escalated, accuracy, each in points
+    ]
+    start = _("{title}: correct answers against dollars for 1,000 messages.").format(title=title)
     return Chart(figure, f"{start} " + "; ".join(told) + ".")
 
 

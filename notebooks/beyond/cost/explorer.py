@@ -41,7 +41,7 @@ def compare(before: Option, after: Option, calls: float) -> Table:
         (_("output per call"), *(dollars(c.output) for c in costs)),
         (_("one call"), *(dollars(c.total) for c in costs)),
         (
-            _("fixed per month: hosting and retraining"),
+            _("fixed per month: hosting, retraining, reserve"),
             *(dollars(o.fixed) for o in (before, after)),
         ),
         (
@@ -76,6 +76,7 @@ class Explorer(PlainBox):
         prices: Sequence[Price] | None = None,
     ) -> None:
         self._labels = (before.label, after.label)
+        self._reserve = after.reserve
         known = list(prices if prices is not None else catalog())
         known += [p for p in (before.price, after.price) if p not in known]
         choices = [(_price_label(p), p) for p in known]
@@ -122,6 +123,7 @@ class Explorer(PlainBox):
             training=value["training_after"],
             trainings_per_year=value["trainings_after"],
             label=self._labels[1],
+            reserve=self._reserve,
         )
         return before, after
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
@@ -42,17 +42,27 @@ class Price:
     """Dollars per million tokens that are sent to the model."""
     output: float
     """Dollars per million tokens that the model generates."""
-    model: str = ""
+    model: str = field(default="", repr=False)
     """`provider/model`, as `genai-prices` names it; empty for a price of your own."""
-    label: str = ""
+    label: str = field(default="", repr=False)
     """The display name."""
-    source: str = ""
+    source: str = field(default="", repr=False)
     """The provider's own price page."""
-    up_to: int | None = None
+    up_to: int | None = field(default=None, repr=False)
     """Longest input, in tokens, for which this price holds; None: no limit known."""
+    cache_read: float | None = None
+    """Dollars per million tokens that are read from the prompt cache; None: none is listed."""
+    cache_write: float | None = None
+    """Dollars per million tokens that are written to the cache; None: billed as input."""
+    batch: float | None = None
+    """Factor on every price for batch processing, such as 0.5; None: no batch price is listed."""
 
     def __post_init__(self) -> None:
         _not_negative(input_price=self.input, output_price=self.output)
+        for name in ("cache_read", "cache_write", "batch"):
+            amount = getattr(self, name)
+            if amount is not None:
+                _not_negative(**{name: amount})
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,8 @@ class Option:
     """How often the training is repeated, not counting the first run."""
     label: str = ""
     """What charts and tables call it, translated into the reader's language."""
+    reserve: float = 0.0
+    """Dollars a month set aside for a move to another provider: probability a year × cost / 12."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", translated(self.label))
@@ -96,12 +108,14 @@ class Option:
 
     @property
     def fixed(self) -> float:
-        """Dollars a month that do not depend on the calls: hosting, and retraining."""
-        return fixed_monthly_cost(self.hosting, self.training, self.trainings_per_year)
+        """Dollars a month that do not depend on the calls: hosting, retraining, the reserve."""
+        return self.reserve + fixed_monthly_cost(
+            self.hosting, self.training, self.trainings_per_year
+        )
 
     def monthly(self, calls: float) -> float:
         """Return the dollars of a month with `calls` calls, without the first training run."""
-        return monthly_cost(calls, self.call, self.hosting, self.training, self.trainings_per_year)
+        return monthly_cost(calls, self.call) + self.fixed
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ class Swing:
 
 
 def price(model: str, on: date = PRICES_DATE) -> Price:
-    """Return the price of `model` ("provider/model", e.g. "openai/gpt-4o-mini") on the day `on`.
+    """Return the price of `model` ("provider/model", e.g. "openai/gpt-6-luna") on the day `on`.
 
     Where a provider's price depends on the length of the prompt, this is the price of short
     prompts, and `up_to` says how far it holds. Where it depends on the hour, it is the price
@@ -139,32 +153,45 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
     from genai_prices.types import TieredPrices
 
     provider, info = _find(model)
-    row = info.get_prices(datetime.combine(on, time(12), tzinfo=UTC))
-    amounts: list[float] = []
+    noon = datetime.combine(on, time(12), tzinfo=UTC)
+    row = info.get_prices(noon)
     limits: list[int] = []
-    for amount in (getattr(row, "input_mtok", None), getattr(row, "output_mtok", None)):
-        if amount is None:
-            raise ValueError(f"{model} has no price per token of input and output.")
-        if isinstance(amount, TieredPrices):
-            limits.extend(tier.start for tier in amount.tiers)
-            amount = amount.base
-        amounts.append(float(amount))
-    quoted: dict = next((row for row in _SNAPSHOT["models"] if row["model"] == model), {})
+
+    def amount(unit: str) -> float | None:
+        found = getattr(row, f"{unit}_mtok", None)
+        if isinstance(found, TieredPrices):
+            limits.extend(tier.start for tier in found.tiers)
+            found = found.base
+        return None if found is None else float(found)
+
+    listed = {unit: amount(unit) for unit in ("input", "output", "cache_read", "cache_write")}
+    if listed["input"] is None or listed["output"] is None:
+        raise ValueError(f"{model} has no price per token of input and output.")
+    row = info.get_prices(noon, {"processing": "batch"})
+    in_batch = amount("input")
+    known = [*_SNAPSHOT["models"], *_SNAPSHOT["former"]]
+    quoted: dict = next((row for row in known if row["model"] == model), {})
     label = quoted.get("label") or info.name or info.id
     if quoted.get("tuned"):
         label = _("{model}, fine-tuned").format(model=label)
     return Price(
-        input=amounts[0],
-        output=amounts[1],
+        input=listed["input"],
+        output=listed["output"],
         model=model,
         label=label,
         source=(provider.pricing_urls or [""])[0],
         up_to=min(limits, default=None),
+        cache_read=listed["cache_read"],
+        cache_write=listed["cache_write"],
+        batch=in_batch / listed["input"] if in_batch and in_batch < listed["input"] else None,
     )
 
 
 def catalog() -> list[Price]:
-    """Return the models that the lessons quote, with their prices on `PRICES_DATE`."""
+    """Return the models that lesson 4 compares, with their prices on `PRICES_DATE`.
+
+    For none of them had an end been announced when the list was made; see `prices.json`.
+    """
     return [price(row["model"]) for row in _SNAPSHOT["models"]]
 
 

@@ -4,30 +4,42 @@
 
 Always try prompt engineering first; if it falls short, retrieval; fine-tune last, and only when
 the gain in quality and the saving in tokens outweigh compute and data preparation. The program
-prints the rung that it recommends together with the arithmetic, so that every number can be
-checked and changed. It can't predict the quality that a rung would reach; it says what to measure.
+prints tables with the arithmetic and recommends a rung, so that every number can be checked and
+changed. It doesn't guess how accurate a fine-tuned model would be: pass the accuracy measured in
+a trial run, or it computes the accuracy from which fine-tuning would pay.
 """
 
 from __future__ import annotations
 
 import argparse
+import html
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn
 
 from beyond import locale
-from beyond.cost.formula import Option, break_even, dollars, payback_months, price, task_cost
+from beyond.cost.formula import (
+    MONTHS_PER_YEAR,
+    Option,
+    Price,
+    break_even,
+    dollars,
+    payback_months,
+    price,
+    task_cost,
+)
 from beyond.lm.families import families
 from beyond.locale import _
+from beyond.ui.tables import Table
 
 TASKS = {
     "answer": True,
     "classify": False,
     "extract": False,
     "rewrite": False,
-    "summarise": False,
+    "summarize": False,
     "translate": False,
 }
 """The tasks, and whether their answers need facts that the prompt alone doesn't hold."""
@@ -47,6 +59,8 @@ class Assumptions:
     """Tokens that retrieval adds to each prompt."""
     kept_prompt: float = 0.25
     """Fraction of the prompt still needed after fine-tuning, without examples and rules."""
+    kept_output: float = 1.0
+    """Fraction of the output tokens still generated after fine-tuning, without reasoning."""
     training: float = 150.0
     """Dollars of compute for one training run."""
     data_preparation: float = 2_000.0
@@ -54,7 +68,11 @@ class Assumptions:
     trainings_per_year: float = 4.0
     """Retrainings: the task and the base model change."""
     hosting: float = 0.0
-    """Dollars a month for keeping the fine-tuned model ready."""
+    """Dollars a month for a machine that hosts the fine-tuned model."""
+    stop_probability: float = 0.25
+    """Probability a year that the provider of the fine-tuned model stops offering it."""
+    moving: float = 2_400.0
+    """Dollars for the move to another provider if it does."""
     enough_examples: int = 100
     """Labeled examples below which fine-tuning isn't tried."""
     patience_months: float = 12.0
@@ -71,8 +89,14 @@ class Assumptions:
             value = getattr(self, each.name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(_not_negative(each.name, value))
+        if self.stop_probability > 1:
+            raise ValueError(
+                _("{name} is {value}; it must be between 0 and 1.").format(
+                    name="stop_probability", value=self.stop_probability
+                )
+            )
         if self.bandwidth == 0:
-            raise ValueError(_("bandwidth is 0; a device reads more than 0 GB a second."))
+            raise ValueError(_("bandwidth is 0; it must be more than 0 GB/s."))
 
 
 @dataclass(frozen=True)
@@ -110,22 +134,28 @@ class Case:
     """The rungs already tried; `quality_now` is the best result among them."""
     wrong_answer: float = 0.0
     """Dollars that one wrong answer costs, such as rework or a lost customer."""
-    model: str = "openai/gpt-4o-mini"
+    model: str = "openai/gpt-6.1-sol"
     """provider/model, as genai-prices names it."""
-    tuned_model: str = "openai/ft:gpt-4o-mini"
-    """The same model, fine-tuned, whose tokens are priced differently."""
+    tuned_model: str = "mistral/ministral-8b-2512"
+    """The model to fine-tune, at the price of its tokens; empty: its tokens are free, because
+    you host it and pay `assume.hosting`."""
+    quality_tuned: float | None = None
+    """Accuracy of the fine-tuned model on held-out items; None: not measured yet."""
     assume: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
+        if self.task == "summarise":  # the spelling in notebooks handed out earlier
+            object.__setattr__(self, "task", "summarize")
         _one_of("task", self.task, TASKS)
         _one_of("device", self.device, DEVICES)
         for rung in self.tried:
             _one_of("tried", rung, RUNGS)
-        for name in ("quality_now", "quality_wanted"):
-            if not 0 <= getattr(self, name) <= 1:
+        for name in ("quality_now", "quality_wanted", "quality_tuned"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
                 raise ValueError(
-                    _("{name} is {value}; it is a share between 0 and 1.").format(
-                        name=name, value=getattr(self, name)
+                    _("{name} is {value}; it must be between 0 and 1.").format(
+                        name=name, value=value
                     )
                 )
         numbers = ("calls_per_month", "input_tokens", "output_tokens", "examples", "wrong_answer")
@@ -146,31 +176,31 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One step of the ladder: what was found, and the arithmetic behind it."""
-
-    name: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Advice:
-    """What `walk` found. `choice` is one of RUNGS, or "none" if no rung is worth it yet."""
+    """What `walk` found.
+
+    `choice` is one of RUNGS, "trial" if a trial run should measure the fine-tuned model first, or
+    "none" if no rung is worth it yet.
+    """
 
     choice: str
     recommendation: str
-    rungs: tuple[Rung, ...]
-    break_even: float
-    """N*: calls a month from which fine-tuning pays; infinite if it never does."""
+    tables: tuple[Table, ...]
+    """The arithmetic: the rungs, what fine-tuning has to recover, and the models for a device."""
+    break_even: float | None
+    """N*: calls a month from which fine-tuning pays; infinite if it never does, None if the
+    fine-tuned model hasn't been measured."""
     device_model: str | None = None
     """The model for the device, where one fits."""
 
     def __str__(self) -> str:
-        lines = []
-        for number, rung in enumerate(self.rungs, start=1):
-            lines.append(f"[{number}] {rung.name}")
-            lines += [f"    {line}" for line in rung.lines]
-        return "\n".join([*lines, "", f"=> {self.recommendation}"])
+        return "\n\n".join([*map(str, self.tables), f"=> {self.recommendation}"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        tables = "".join(table._repr_html_() for table in self.tables)
+        return f"{tables}<p><strong>{html.escape(self.recommendation)}</strong></p>"
 
 
 @dataclass(frozen=True)
@@ -179,16 +209,18 @@ class Tuning:
 
     before: float
     """Dollars per task: the call, and the cost of wrong answers."""
-    after: float
-    """The same after fine-tuning, if it reaches the quality wanted."""
+    after: float | None
+    """The same after fine-tuning; None if the fine-tuned model hasn't been measured."""
     fixed: float
-    """Per month: hosting and retraining."""
+    """Per month: hosting, retraining, and the reserve for a move."""
     once: float
     """Data preparation and the first training run."""
-    break_even: float
-    """N*, calls a month."""
-    payback: float
-    """Months until the one-time cost is recovered."""
+    break_even: float | None
+    """N*, calls a month; None if not measured."""
+    payback: float | None
+    """Months until the one-time cost is recovered; None if not measured."""
+    needed: float
+    """Accuracy from which fine-tuning pays within the patience assumed; infinite if none does."""
 
 
 def options(case: Case) -> dict[str, Option]:
@@ -198,7 +230,8 @@ def options(case: Case) -> dict[str, Option]:
         LookupError: if genai-prices doesn't know a model of the case.
     """
     a = case.assume
-    base, tuned = price(case.model), price(case.tuned_model)
+    base = price(case.model)
+    tuned = price(case.tuned_model) if case.tuned_model else Price(0, 0)
     # Fine-tuning replaces the examples and rules in the prompt, but not the facts.
     facts = a.retrieved_tokens if "retrieval" in case.tried else 0
     return {
@@ -207,10 +240,11 @@ def options(case: Case) -> dict[str, Option]:
         "fine-tune": Option(
             tuned,
             case.input_tokens * a.kept_prompt + facts,
-            case.output_tokens,
+            case.output_tokens * a.kept_output,
             hosting=a.hosting,
             training=a.training,
             trainings_per_year=a.trainings_per_year,
+            reserve=a.stop_probability * a.moving / MONTHS_PER_YEAR,
         ),
     }
 
@@ -219,25 +253,38 @@ def tuning(case: Case) -> Tuning:
     """Compute what fine-tuning would cost and save, against the best rung tried so far.
 
     before = call + (1 − quality now) × cost of a wrong answer
-    after = fine-tuned call + (1 − quality wanted) × cost of a wrong answer
-    N* = (hosting + retraining) / (before − after)
+    after = fine-tuned call + (1 − quality tuned) × cost of a wrong answer
+    N* = (hosting + retraining + reserve) / (before − after)
     """
     ways = options(case)
     now = ways["retrieval" if "retrieval" in case.tried else "prompt"]
     tuned = ways["fine-tune"]
-    reached = max(case.quality_now, case.quality_wanted)
     before = task_cost(now.call, case.quality_now, case.wrong_answer)
-    after = task_cost(tuned.call, reached, case.wrong_answer)
     once = case.assume.data_preparation + case.assume.training
+    sums = Tuning(before, None, tuned.fixed, once, None, None, _needed(case, before, tuned, once))
+    if case.quality_tuned is None:
+        return sums
+    after = task_cost(tuned.call, case.quality_tuned, case.wrong_answer)
     calls = case.calls_per_month
-    return Tuning(
-        before=before,
+    return replace(
+        sums,
         after=after,
-        fixed=tuned.fixed,
-        once=once,
         break_even=break_even(tuned.fixed, before, after),
         payback=payback_months(once, calls * before, calls * after + tuned.fixed),
     )
+
+
+def _needed(case: Case, before: float, tuned: Option, once: float) -> float:
+    """Compute the accuracy at which fine-tuning recovers its costs within the patience."""
+    if not case.calls_per_month or not case.assume.patience_months:
+        return math.inf
+    monthly = tuned.fixed + once / case.assume.patience_months
+    affordable = before - monthly / case.calls_per_month  # dollars per task
+    if tuned.call > affordable:
+        return math.inf
+    if not case.wrong_answer:
+        return 0.0
+    return max(0.0, 1 - (affordable - tuned.call) / case.wrong_answer)
 
 
 def walk(case: Case) -> Advice:
@@ -247,137 +294,181 @@ def walk(case: Case) -> Advice:
         LookupError: if genai-prices doesn't know a model of the case.
     """
     sums = tuning(case)
-    gap = case.quality_wanted - case.quality_now
-    pays = sums.payback <= case.assume.patience_months
-    enough = case.examples >= case.assume.enough_examples
-    rungs = [_prompt(case, gap), _retrieval(case, gap), _fine_tune(case, sums, enough)]
-    choice, text = _choose(case, gap, pays, enough)
+    tables = [_ladder(case), _arithmetic(case, sums)]
+    choice, text = _choose(case, sums)
     model = None
     if case.device != "cloud":
-        model, rung = _device(case)
-        rungs.append(rung)
+        model, table = _device(case)
+        tables.append(table)
         text += " " + _on_device(case, model)
-    return Advice(choice, text, tuple(rungs), sums.break_even, model)
+    return Advice(choice, text, tuple(tables), sums.break_even, model)
 
 
-def _choose(case: Case, gap: float, pays: bool, enough: bool) -> tuple[str, str]:
-    if gap <= 0:
-        if pays and enough:
+def _choose(case: Case, sums: Tuning) -> tuple[str, str]:
+    pays = sums.payback is not None and sums.payback <= case.assume.patience_months
+    reaches = case.quality_tuned is not None and case.quality_tuned >= case.quality_wanted
+    enough = case.examples >= case.assume.enough_examples
+    if case.quality_now >= case.quality_wanted:
+        if pays and reaches and enough:
             return "fine-tune", _(
-                "The quality is there, and fine-tuning pays by what it saves. Do it last: "
-                "measure the fine-tuned model on held-out items before you switch."
+                "The accuracy is reached, and fine-tuning still pays through what it saves: "
+                "fine-tune, and check on held-out items before you switch."
             )
         reached = "retrieval" if "retrieval" in case.tried else "prompt"
-        return reached, _("The quality is there: keep what you have. Fine-tuning would not pay.")
+        return reached, _("The accuracy is reached: keep what you have.")
     if "prompt" not in case.tried:
-        return "prompt", _("Begin with the prompt: it costs the least. Measure, then walk again.")
+        return "prompt", _(
+            "Start with the prompt, which costs the least; measure it, then run this again."
+        )
     if TASKS[case.task] and "retrieval" not in case.tried:
         if case.documents:
             return "retrieval", _(
-                "Prompting falls short and the answers need facts: add retrieval. Measure, then "
-                "walk again with the new quality."
+                "Prompting falls short and the answers need facts: add retrieval, measure it, "
+                "then run this again with the new accuracy."
             )
         return "retrieval", _(
-            "The answers need facts, and there are no documents to retrieve them from: collect "
-            "them first. Fine-tuning is no reliable way to add facts."
+            "The answers need facts, but there are no documents to retrieve them from: collect "
+            "documents first, because fine-tuning doesn't add facts reliably."
         )
-    if pays and not enough:
+    if sums.needed > 1 or (case.quality_tuned is not None and not pays):
         return "none", _(
-            "The arithmetic speaks for fine-tuning, but there are too few examples: collect and "
-            "check more of them, hold some back for measuring, then walk again."
+            "Fine-tuning doesn't pay here: improve the prompt, try a stronger model, or check "
+            "what a wrong answer costs you."
         )
-    if pays:
+    if not enough:
+        return "none", _(
+            "Fine-tuning could pay, but there are too few labeled examples: collect and check "
+            "more, hold some of them out, then run this again."
+        )
+    if case.quality_tuned is None:
+        return "trial", _(
+            "Run one trial training and measure it on held-out items: fine-tuning pays from an "
+            "accuracy of {needed:.1%}."
+        ).format(needed=sums.needed)
+    if not reaches:
         return "fine-tune", _(
-            "What comes before has been tried, and the gain outweighs the effort: fine-tune. "
-            "Hold examples back and check that the quality you want is reached."
-        )
-    return "none", _(
-        "Fine-tuning isn't worth it yet: improve the prompt, try a stronger model, or put a price "
-        "on wrong answers; then walk again."
+            "Fine-tuning pays, but at {tuned:.0%} it misses the {wanted:.0%} that you want: "
+            "fine-tune, and look for more or better examples."
+        ).format(tuned=case.quality_tuned, wanted=case.quality_wanted)
+    return "fine-tune", _(
+        "The lower rungs fall short and fine-tuning pays: fine-tune, and keep the held-out items "
+        "to test each new version."
     )
 
 
-def _prompt(case: Case, gap: float) -> Rung:
-    way = options(case)["prompt"]
-    wanted = _("quality {now:.0%}, wanted {wanted:.0%}: ").format(
-        now=case.quality_now, wanted=case.quality_wanted
+_NOTHING = "–"
+
+
+def _ladder(case: Case) -> Table:
+    """Show each rung's state, accuracy and costs."""
+    ways = options(case)
+    found = {"prompt": _prompt(case), "retrieval": _retrieval(case), "fine-tune": _tuned(case)}
+    best = "retrieval" if "retrieval" in case.tried else "prompt"
+    accuracy = {best: case.quality_now, "fine-tune": case.quality_tuned}
+    rows = []
+    for number, rung in enumerate(RUNGS, start=1):
+        way = ways[rung]
+        quality = accuracy.get(rung)
+        cells = [f"{number} {_rung_name(rung)}", found[rung]]
+        if rung == "retrieval" and not TASKS[case.task]:
+            rows.append([*cells, *[_NOTHING] * 5])
+            continue
+        cells += [f"{way.input_tokens:,.0f} → {way.output_tokens:,.0f}", dollars(way.call)]
+        if quality is None:
+            cells += [_NOTHING, _NOTHING]
+        else:
+            task = task_cost(way.call, quality, case.wrong_answer)
+            cells += [f"{quality:.0%}", dollars(task, 4)]
+        rows.append([*cells, dollars(way.monthly(case.calls_per_month))])
+    header = (
+        _("rung"),
+        _("finding"),
+        _("tokens in → out"),
+        _("$ per call"),
+        _("accuracy"),
+        _("$ per task"),
+        _("$ per month"),
     )
-    verdict = _("reached") if gap <= 0 else _("{points:.0f} points short").format(points=100 * gap)
-    return Rung(_("Prompt"), (wanted + verdict, _call(way), _month(way, case.calls_per_month)))
+    caption = _(
+        "The ladder for {calls:,.0f} calls a month; a task is a call plus {wrong} for each wrong "
+        "answer"
+    ).format(calls=case.calls_per_month, wrong=dollars(case.wrong_answer))
+    return Table(caption, header, rows)
 
 
-def _retrieval(case: Case, gap: float) -> Rung:
-    if not TASKS[case.task]:
-        why = _("this task needs no facts from outside: skip it")
-        return Rung(_("Retrieval (RAG)"), (why,))
-    way = options(case)["retrieval"]
+def _rung_name(rung: str) -> str:
+    return {
+        "prompt": _("Prompt"),
+        "retrieval": _("Retrieval (RAG)"),
+        "fine-tune": _("Fine-tuning"),
+    }[rung]
+
+
+def _prompt(case: Case) -> str:
+    if "prompt" not in case.tried:
+        return _("not tried yet")
+    gap = case.quality_wanted - case.quality_now
+    if gap <= 0:
+        return _("{wanted:.0%} reached").format(wanted=case.quality_wanted)
     if "retrieval" in case.tried:
-        first = _("tried already")
-    elif gap <= 0:
-        first = _("not needed: the quality is reached")
-    elif case.documents:
-        first = _("answers need facts, and documents are at hand: try it next")
-    else:
-        first = _("answers need facts, but there are no documents yet")
-    added = _("adds {tokens:,.0f} tokens to each prompt").format(
-        tokens=case.assume.retrieved_tokens
-    )
-    return Rung(_("Retrieval (RAG)"), (first, added, _call(way), _month(way, case.calls_per_month)))
+        return _("tried")
+    return _("{points:.0f} percentage points short").format(points=100 * gap)
 
 
-def _fine_tune(case: Case, sums: Tuning, enough: bool) -> Rung:
-    way = options(case)["fine-tune"]
-    have = _("{have:,} examples at hand, {need:,} needed: ").format(
+def _retrieval(case: Case) -> str:
+    if not TASKS[case.task]:
+        return _("skipped: no facts needed")
+    if "retrieval" in case.tried:
+        gap = case.quality_wanted - case.quality_now
+        if gap <= 0:
+            return _("{wanted:.0%} reached").format(wanted=case.quality_wanted)
+        return _("{points:.0f} percentage points short").format(points=100 * gap)
+    if case.quality_now >= case.quality_wanted:
+        return _("not needed")
+    return _("documents available") if case.documents else _("no documents yet")
+
+
+def _tuned(case: Case) -> str:
+    return _("{have:,} examples, {need:,} needed").format(
         have=case.examples, need=case.assume.enough_examples
     )
-    lines = [have + (_("enough") if enough else _("too few")), _call(way)]
-    if case.wrong_answer:
-        lines.append(
-            _("with wrong answers at {each} each: {before} per task before, {after} after").format(
-                each=dollars(case.wrong_answer),
-                before=dollars(sums.before, 4),
-                after=dollars(sums.after, 4),
-            )
-        )
-    else:
-        lines.append(_("no price is put on wrong answers, so only tokens count"))
-    if math.isinf(sums.break_even):
-        lines.append(_("N* = ∞: a task gets no cheaper, so no number of calls pays for it"))
-    else:
-        star = _("N* = {fixed} / ({before} - {after}) = {calls:,.0f} calls a month")
-        lines.append(
-            star.format(
-                fixed=dollars(sums.fixed),
-                before=dollars(sums.before, 4),
-                after=dollars(sums.after, 4),
-                calls=sums.break_even,
-            )
-        )
-        lines.append(_("today: {now:,.0f} calls a month").format(now=case.calls_per_month))
-    if math.isinf(sums.payback):
-        lines.append(
-            _("{once} for data and the first run: never earned back").format(
-                once=dollars(sums.once)
-            )
-        )
-    else:
-        lines.append(
-            _("{once} for data and the first run: earned back in {months:,.1f} months").format(
-                once=dollars(sums.once), months=sums.payback
-            )
-        )
-    return Rung(_("Fine-tune"), tuple(lines))
 
 
-def _device(case: Case) -> tuple[str | None, Rung]:
-    """Choose the largest model that fits in memory and answers in time."""
-    room = case.memory * case.assume.weights_share
-    lines = [
-        _("{room:.1f} GB for weights: {share:.0%} of {memory:g} GB").format(
-            room=room, share=case.assume.weights_share, memory=case.memory
+def _arithmetic(case: Case, sums: Tuning) -> Table:
+    """Show what fine-tuning has to recover, and from when it does."""
+    a = case.assume
+    rows = [
+        (
+            _("fixed cost F, $ per month"),
+            dollars(sums.fixed),
+            f"{dollars(a.hosting)} + {dollars(a.training)} × {a.trainings_per_year:g} / 12 + "
+            f"{a.stop_probability:g} × {dollars(a.moving)} / 12",
         )
     ]
+    if sums.after is not None and sums.break_even is not None:
+        if math.isinf(sums.break_even):
+            rows.append((_("N*, calls per month"), "∞", _("a task gets no cheaper")))
+        else:
+            how = f"{dollars(sums.fixed)} / ({dollars(sums.before, 4)} − {dollars(sums.after, 4)})"
+            rows.append((_("N*, calls per month"), f"{sums.break_even:,.0f}", how))
+    rows.append((_("paid once, $"), dollars(sums.once), _("data preparation + first training")))
+    if sums.payback is not None:
+        months = _("never") if math.isinf(sums.payback) else f"{sums.payback:,.1f}"
+        how = _("paid once / what a month saves")
+        rows.append((_("months until that is recovered"), months, how))
+    needed = _("no accuracy suffices") if sums.needed > 1 else f"{sums.needed:.1%}"
+    how = _("recovers everything within {months:g} months").format(months=a.patience_months)
+    rows.append((_("accuracy from which fine-tuning pays"), needed, how))
+    return Table(
+        _("What fine-tuning has to recover"), (_("quantity"), _("value"), _("calculation")), rows
+    )
+
+
+def _device(case: Case) -> tuple[str | None, Table]:
+    """Choose the largest model that fits in memory and answers in time."""
+    room = case.memory * case.assume.weights_share
     best = None
+    rows = []
     for model in _MODELS:
         size = model.parameters * case.assume.bits / 8 / 1e9
         seconds = case.output_tokens * size / case.assume.bandwidth
@@ -391,52 +482,28 @@ def _device(case: Case) -> tuple[str | None, Rung]:
             problems.append(_("too slow"))
         if not problems:
             best = f"{model.name} ({model.tokenizer})"
-        lines.append(
-            _(
-                "{name}: {size:.1f} GB at {bits:g} bits, at least {seconds:.1f} s an answer: "
-            ).format(name=model.name, size=size, bits=case.assume.bits, seconds=seconds)
-            + (", ".join(problems) or _("fits"))
-        )
-    lines.append(
-        _(
-            "at least = output tokens × GB / {bandwidth:g} GB/s: each token reads all weights"
-        ).format(bandwidth=case.assume.bandwidth)
-    )
-    return best, Rung(_("On the device"), tuple(lines))
+        verdict = ", ".join(problems) or _("fits")
+        rows.append((model.name, f"{size:.1f}", f"{seconds:.1f}", verdict))
+    caption = _(
+        "On the device: {bits:g} bits per weight, {room:.1f} GB for weights, {bandwidth:g} GB/s"
+    ).format(bits=case.assume.bits, room=room, bandwidth=case.assume.bandwidth)
+    header = (_("model"), _("weights, GB"), _("s per answer, at least"), _("verdict"))
+    return best, Table(caption, header, rows)
 
 
 def _on_device(case: Case, model: str | None) -> str:
     if model is None:
-        return _("On the {device}: no model of the list fits; relax a limit.").format(
+        return _("On the {device}, no model in the list fits: relax one of the limits.").format(
             device=_device_name(case.device)
         )
     return _(
-        "On the {device}: {model}, run by ONNX Runtime or Ollama; the prices above are then "
-        "replaced by the device's own cost. Measure quality and speed on it."
+        "On the {device}: {model}, run by ONNX Runtime or Ollama; the device's own cost then "
+        "replaces the prices above, so measure accuracy and speed there."
     ).format(device=_device_name(case.device), model=model)
 
 
 def _device_name(device: str) -> str:
     return {"cloud": _("cloud"), "laptop": _("laptop"), "phone": _("phone")}[device]
-
-
-def _call(way: Option) -> str:
-    return _(
-        "one call = ({input:,.0f} × {price_in:g} + {output:,.0f} × {price_out:g}) / 1,000,000 "
-        "= {cost}"
-    ).format(
-        input=way.input_tokens,
-        price_in=way.price.input,
-        output=way.output_tokens,
-        price_out=way.price.output,
-        cost=dollars(way.call),
-    )
-
-
-def _month(way: Option, calls: float) -> str:
-    return _("one month = {calls:,.0f} × {call} = {month}").format(
-        calls=calls, call=dollars(way.call), month=dollars(way.monthly(calls))
-    )
 
 
 def _one_of(name: str, value: str, choices: Sequence[str] | dict[str, bool]) -> None:
@@ -452,37 +519,84 @@ def _not_negative(name: str, value: float) -> str:
     return _("{name} is {value}; it must be 0 or more.").format(name=name, value=value)
 
 
-def editor():
+def editor(case: Case | None = None):
     """Open the lesson's editor, with a program that walks the ladder for a case of your own.
 
     Needs ipywidgets; the same program runs from a shell without them.
+
+    Args:
+        case: whose numbers the program starts with; those of `EXAMPLE` if none are given.
     """
     from beyond.cost.editor import Editor  # late: the command line needs no widgets
 
-    return Editor("model_selection.py", PROGRAM)
+    return Editor("model_selection.py", program(case or EXAMPLE))
 
 
-PROGRAM = """\
-from beyond.cost.model_selection import Assumptions, Case, walk
-
-case = Case(
-    task="classify",           # answer, classify, extract, rewrite, summarise, translate
-    quality_now=0.82,          # measured with the best prompt so far
+EXAMPLE = Case(
+    task="classify",
+    quality_now=0.82,
     quality_wanted=0.92,
     calls_per_month=250_000,
-    input_tokens=1_200,        # instructions, examples and the text itself
+    input_tokens=1_200,
     output_tokens=80,
     languages=("en", "ko"),
-    device="cloud",            # or laptop, phone
-    latency=None,              # seconds for a whole answer
-    examples=3_000,            # labeled examples at hand
-    documents=False,           # texts that hold missing facts
-    wrong_answer=0.05,         # dollars that a wrong answer costs
-    assume=Assumptions(data_preparation=2_000, trainings_per_year=4),
+    examples=3_000,
+    wrong_answer=0.05,
+    quality_tuned=0.92,
 )
+"""The case that the editor starts with where the lesson has none."""
 
-print(walk(case))
-"""
+_COMMENTS = {
+    "task": ", ".join(TASKS),
+    "quality_now": "measured with the best prompt so far",
+    "input_tokens": "instructions, examples and the text itself",
+    "device": "or laptop, phone",
+    "latency": "seconds for a whole answer",
+    "examples": "labeled examples available",
+    "documents": "texts with the missing facts",
+    "wrong_answer": "dollars that a wrong answer costs",
+    "quality_tuned": "measured in a trial run; None if not measured",
+}
+_LEFT_OUT = ("memory", "tried", "assume")
+
+
+def program(case: Case) -> str:
+    """Write the Python program that walks the ladder for `case`."""
+    lines = []
+    for each in fields(Case):
+        if each.name in _LEFT_OUT:
+            continue
+        line = f"    {each.name}={_literal(getattr(case, each.name))},"
+        comment = _COMMENTS.get(each.name)
+        lines.append(f"{line:38}# {comment}" if comment else line)
+    changed = [
+        f"{each.name}={_literal(getattr(case.assume, each.name))}"
+        for each in fields(Assumptions)
+        if getattr(case.assume, each.name) != each.default
+    ]
+    lines.append(f"    assume=Assumptions({', '.join(changed)}),")
+    body = "\n".join(lines)
+    return (
+        "from beyond.cost.model_selection import Assumptions, Case, walk\n\n"
+        f"case = Case(\n{body}\n)\n\nprint(walk(case))\n"
+    )
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        inside = ", ".join(map(_literal, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.6g}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{int(value):_}"
+    return repr(value)
+
+
+PROGRAM = program(EXAMPLE)
+"""The program that the editor starts with where the lesson has no case."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -497,59 +611,67 @@ def parser() -> argparse.ArgumentParser:
     made = _Parser(
         prog="model_selection",
         description=_(
-            "Walk the ladder prompt, retrieval, fine-tune for a case, with the arithmetic."
+            "Walk the ladder from prompting to retrieval to fine-tuning, with the arithmetic."
         ),
     )
     add = made.add_argument
-    add("--task", required=True, choices=TASKS, help=_("what the model is to do"))
+    add("--task", required=True, choices=TASKS, help=_("what the model does"))
     add(
         "--quality-now",
         required=True,
         type=float,
         metavar="SHARE",
-        help=_("share of right answers with the best of what was tried, 0 to 1"),
+        help=_("accuracy of the best rung tried, from 0 to 1"),
     )
     add(
         "--quality-wanted",
         required=True,
         type=float,
         metavar="SHARE",
-        help=_("share of right answers that is needed"),
+        help=_("accuracy that you need, from 0 to 1"),
     )
     add("--calls-per-month", required=True, type=float, metavar="N", help=_("calls per month"))
-    add("--input-tokens", required=True, type=float, metavar="N", help=_("tokens sent per call"))
-    add(
-        "--output-tokens", required=True, type=float, metavar="N", help=_("tokens written per call")
-    )
+    add("--input-tokens", required=True, type=float, metavar="N", help=_("input tokens per call"))
+    add("--output-tokens", required=True, type=float, metavar="N", help=_("output tokens per call"))
     add(
         "--languages",
         nargs="+",
         default=["en"],
         metavar="CODE",
-        help=_("languages of the task, such as: en ko"),
+        help=_("languages of the task, for example: en ko"),
     )
-    add("--device", default="cloud", choices=DEVICES, help=_("where the model is to run"))
+    add("--device", default="cloud", choices=DEVICES, help=_("where the model runs"))
     add("--memory", type=float, default=16.0, metavar="GB", help=_("memory of the device"))
-    add("--latency", type=float, metavar="SECONDS", help=_("how long a whole answer may take"))
-    add("--examples", type=int, default=0, metavar="N", help=_("labeled examples at hand"))
-    add("--documents", action="store_true", help=_("documents with the facts are at hand"))
-    add("--tried", nargs="*", default=["prompt"], choices=RUNGS, help=_("rungs tried already"))
+    add("--latency", type=float, metavar="SECONDS", help=_("time limit for a whole answer"))
+    add("--examples", type=int, default=0, metavar="N", help=_("number of labeled examples"))
+    add("--documents", action="store_true", help=_("documents with the facts are available"))
+    add("--tried", nargs="*", default=["prompt"], choices=RUNGS, help=_("rungs tried so far"))
     add(
         "--wrong-answer",
         type=float,
         default=0.0,
         metavar="$",
-        help=_("what one wrong answer costs, in dollars"),
+        help=_("cost of a wrong answer, in dollars"),
     )
     add("--model", default=Case.model, help=_("provider/model, as genai-prices names it"))
-    add("--tuned-model", default=Case.tuned_model, help=_("the same model, fine-tuned"))
+    add(
+        "--tuned-model",
+        default=Case.tuned_model,
+        help=_("the model to fine-tune; empty if you host it yourself"),
+    )
+    add(
+        "--quality-tuned",
+        type=float,
+        metavar="SHARE",
+        help=_("accuracy of the fine-tuned model in a trial run; leave out if not measured"),
+    )
     add(
         "--language",
         default=locale.language(),
         choices=locale.available(),
         help=_("language of the output"),
     )
-    group = made.add_argument_group(_("assumptions, all to be doubted"))
+    group = made.add_argument_group(_("assumptions: check them against your own case"))
     for each in fields(Assumptions):
         kind = int if isinstance(each.default, int) else float
         group.add_argument(

@@ -7,30 +7,61 @@ from beyond.ui.self_check import Choice, Question
 
 
 def questions() -> list[Question]:
-    """The questions in the language that is set now."""
+    """Return the questions in the language that is set now."""
     return [
         Question(
-            _("A model reads 2,000 tokens and writes 100. What must you know to price the call?"),
+            _(
+                "A model gets 2,000 tokens, reasons for 300 and answers with 100. Which tokens "
+                "are billed at the output price?"
+            ),
             (
                 Choice(
-                    _("The number of tokens, 2,100, and one price per token."),
+                    _("The 100 tokens of the answer, because only they are shown."),
+                    _("Hidden tokens are generated too, and providers bill them as output."),
+                ),
+                Choice(
+                    _("The 400 tokens of the reasoning and of the answer together."),
+                    _("Everything that the model generates is output, shown or not."),
+                    right=True,
+                ),
+                Choice(
+                    _("All 2,400 tokens, because each call has a single price."),
                     _(
-                        "Input and output have prices of their own; in the lesson's table output "
+                        "Input and output have separate prices; in the lesson's table output "
                         "costs up to 5 times as much."
                     ),
                 ),
                 Choice(
-                    _("Both numbers of tokens, and the price of input and of output."),
-                    _("Each number is multiplied by its own price, then the two are added."),
+                    _("The 300 tokens of the reasoning, because thinking costs extra."),
+                    _("The answer is generated as well; reasoning has no price of its own."),
+                ),
+            ),
+        ),
+        Question(
+            _(
+                "Every prompt begins with today's date and the time, followed by 3,000 identical "
+                "tokens. What does the prompt cache save?"
+            ),
+            (
+                Choice(
+                    _("Nearly all of it: 3,000 tokens are above the minimum."),
+                    _("The length suffices, but the prefix must also be identical from its start."),
+                ),
+                Choice(
+                    _("Half of it, because the date is the same for a whole day."),
+                    _("The time changes within the first tokens, so each call is a miss."),
+                ),
+                Choice(
+                    _("Nothing until the provider turns its batch discount on."),
+                    _("Batches and caches are separate discounts, and you choose batches."),
+                ),
+                Choice(
+                    _("Nothing: the prompts already differ near their beginning."),
+                    _(
+                        "A hit needs the same tokens from the start. Put what changes at the end "
+                        "of the prompt."
+                    ),
                     right=True,
-                ),
-                Choice(
-                    _("The number of letters, because providers charge by letters."),
-                    _("Text models are priced by tokens, and letters per token vary by language."),
-                ),
-                Choice(
-                    _("Only the output tokens; reading is free."),
-                    _("Reading has a price, and prompts are often much longer than answers."),
                 ),
             ),
         ),
@@ -41,80 +72,77 @@ def questions() -> list[Question]:
             ),
             (
                 Choice(
-                    _("From 3,000,000 calls."),
-                    _("That is 300 ÷ 0.0001, but the 0.0001 is lost with each call, not saved."),
+                    _("From 3,000,000 calls, because each call makes a difference of $0.0001."),
+                    _("That is 300 ÷ 0.0001, but here each call loses the 0.0001."),
                 ),
                 Choice(
-                    _("From 750,000 calls."),
-                    _("That divides by the cost before; only the difference is saved per call."),
+                    _("From 750,000 calls, because that many calls cost $300 today."),
+                    _("That divides by the cost before; only a saving per call can recover F."),
                 ),
                 Choice(
-                    _("It never pays through the cost of tokens."),
+                    _("From no number of calls, as long as only tokens are counted."),
                     _(
-                        "Each call is dearer than before, so N* is infinite. Only better answers "
-                        "could still justify it."
+                        "Each call costs more than before, so N* is infinite. Only better answers "
+                        "could still justify the change."
                     ),
                     right=True,
                 ),
                 Choice(
-                    _("At once, because a fine-tuned model needs shorter prompts."),
-                    _("Shorter prompts are already in the cost per call, and it went up."),
-                ),
-            ),
-        ),
-        Question(
-            _("Model A's tokens cost half as much as model B's. When can A's bill be higher?"),
-            (
-                Choice(
-                    _("Never: half the price is half the bill."),
-                    _("The bill is tokens × price, and the number of tokens isn't the same."),
-                ),
-                Choice(
-                    _("When A's tokenizer cuts the same text into more than twice as many tokens."),
-                    _(
-                        "Half the price times more than twice the tokens is more. Wrong answers "
-                        "that somebody must repair can turn the comparison round as well."
-                    ),
-                    right=True,
-                ),
-                Choice(
-                    _("When B has more parameters."),
-                    _(
-                        "Parameters aren't in the formula; the provider's price already "
-                        "covers them."
-                    ),
-                ),
-                Choice(
-                    _("When there are many calls."),
-                    _("The calls multiply both bills alike, so they can't swap the order."),
+                    _("From the first call, because a tuned model needs shorter prompts."),
+                    _("Shorter prompts are already part of the cost per call, which went up."),
                 ),
             ),
         ),
         Question(
             _(
-                "Prompting reaches 80 %, you want 90 %, and the wrong answers lack facts that are "
-                "in your documents. What comes next?"
+                "In a cascade, you raise the threshold from 0.8 to 0.95. What happens to the cost "
+                "per message?"
             ),
             (
                 Choice(
-                    _("Fine-tune on the documents, so that the model knows them."),
-                    _("Fine-tuning mainly fixes behavior and format; it adds facts unreliably."),
-                ),
-                Choice(
-                    _("Retrieval, and measure again."),
+                    _("It rises or stays, because at least as many messages are escalated."),
                     _(
-                        "It is the next rung of the ladder, and putting facts into the prompt is "
-                        "what it does."
+                        "A higher threshold keeps fewer cheap answers, and each escalated message "
+                        "pays for both calls."
                     ),
                     right=True,
                 ),
                 Choice(
-                    _("A small model on the device."),
-                    _("That may lower cost and latency, but it brings no missing facts."),
+                    _("It falls or stays, because fewer of the answers kept are wrong."),
+                    _("The answers kept are more accurate, but more messages pay twice."),
                 ),
                 Choice(
-                    _("Nothing: 80 % is as far as prompting goes."),
-                    _("The ladder has two more rungs; this one is cheap to try."),
+                    _("It stays the same, because every message gets one answer."),
+                    _("An escalated message gets one answer, but two calls are paid for it."),
+                ),
+                Choice(
+                    _("It can move either way, depending on the strong model's accuracy."),
+                    _("That accuracy changes how many answers are correct, not what calls cost."),
+                ),
+            ),
+        ),
+        Question(
+            _(
+                "Prompting reaches 80%, you want 90%, and the wrong answers lack facts that are "
+                "in your documents. What comes next?"
+            ),
+            (
+                Choice(
+                    _("Fine-tuning on the documents, so that the model learns the facts."),
+                    _("Fine-tuning mainly changes behavior and format; it adds facts unreliably."),
+                ),
+                Choice(
+                    _("Retrieval from the documents, followed by a new measurement."),
+                    _("It is the next rung, and putting facts into the prompt is its purpose."),
+                    right=True,
+                ),
+                Choice(
+                    _("A cascade to a stronger model, which will know more of the facts."),
+                    _("A stronger model hasn't read your documents either."),
+                ),
+                Choice(
+                    _("A longer few-shot prompt, so that the prefix reaches the cache."),
+                    _("Caching changes the cost; the facts would still be missing."),
                 ),
             ),
         ),

@@ -74,10 +74,10 @@ class Machine:
         return Table(_("This machine, now"), (_("What"), _("How much")), rows)
 
     def tokens_per_second_at_most(self, parameters: float, bytes_each: float) -> float:
-        """Compute an upper bound on decode throughput here, for a batch of one.
+        """Compute an upper bound on decode throughput here, for one text and one token a pass.
 
-        Each new token reads every weight once, so memory bandwidth is the bound; everything
-        else only makes decoding slower.
+        Each pass reads every weight once, so memory bandwidth is the bound as long as the weights
+        don't fit in the processor's cache; everything else only makes decoding slower.
 
         Args:
             parameters: the number of parameters, all of which are read for each token.

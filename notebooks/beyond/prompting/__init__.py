@@ -1,1 +1,1 @@
-"""Lesson 1, prompting and when it stops: routing a shop's messages to the right team."""
+"""Lesson 1, prompting: constrained decoding, sampling and evaluation on a shop's messages."""

@@ -1,9 +1,9 @@
-"""Define the lessons' task: which team of a shop answers a message.
+"""Define the task of several lessons: which team of a shop answers a message.
 
 The shop is fictional. Its handbook (20 rules, one per topic) and its messages were written for
 this course by `tools/make_shop.py`; 300 messages are for training, 100 with other wording are held
 out. About half of the rules can be guessed; the others are house rules. The model gets the English
-text; the Korean one is for the reader, and for the experiment with Korean in lesson 1.
+text; the Korean one is for the reader, and for the experiment with Korean in lesson 2.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def ladder() -> Chart:
     axes.text(
         0,
         -0.5,
-        _("Beside every rung: a smaller or a specialized model (lessons 5 to 9)"),
+        _("On every rung, the model may also be a smaller or a specialized one (lessons 5 to 9)"),
         fontsize=9.5,
         color="#333333",
         va="center",

@@ -48,6 +48,15 @@ def test_quality_and_cost_says_each_point():
     chart = charts.quality_and_cost(
         ["cheap", "dear"], [0.01, 2.0], [0.25, 0.9], [(0.1, 0.4), (0.8, 0.95)], "Two", chance=0.2
     )
-    assert "cheap: 25% right (10% to 40%) for $0.01" in chart.alt
-    assert "dear: 90% right (80% to 95%) for $2.00" in chart.alt
+    assert "cheap: 25% correct (10% to 40%) for $0.01" in chart.alt
+    assert "dear: 90% correct (80% to 95%) for $2.00" in chart.alt
+    assert chart.png().startswith(b"\x89PNG")
+
+
+def test_cascade_chart_says_each_threshold():
+    points = [(0.0, 0.0, 0.8, 0.0001), (0.9, 0.4, 0.95, 0.0012), (1.01, 1.0, 0.95, 0.002)]
+    chart = charts.cascade_chart(points, "Cascade")
+    assert "threshold 0.9: 95.0% correct for $1.20" in chart.alt
+    labels = [text.get_text() for text in chart.figure.axes[0].texts]
+    assert labels == ["0", "0.9", "1.01"]
     assert chart.png().startswith(b"\x89PNG")

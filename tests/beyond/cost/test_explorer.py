@@ -27,10 +27,10 @@ def test_explorer_starts_with_the_plain_table(explorer):
     ("control", "value"),
     [
         ("calls", 1e6),
-        ("price_before", cost.price("openai/gpt-4o")),
+        ("price_before", cost.price("openai/gpt-6.1-sol")),
         ("input_before", 3_000),
         ("output_before", 500),
-        ("price_after", cost.price("openai/gpt-4o")),
+        ("price_after", cost.price("openai/gpt-6.1-sol")),
         ("input_after", 1_000),
         ("output_after", 10),
         ("hosting_after", 500),
@@ -62,6 +62,12 @@ def test_every_control_has_a_label_and_a_keyboard(explorer):
 def test_explorer_s_figure_has_alt_text_and_its_table_is_announced(explorer):
     assert 'alt="Dollars per month against calls per month.' in explorer._figure.value
     assert 'aria-live="polite"' in explorer._numbers.value
+
+
+def test_the_reserve_stays_in_the_fixed_cost():
+    kept = module.Explorer(BEFORE, cost.Option(cost.Price(1, 1), 10, 10, reserve=50), calls=100)
+    kept.controls["hosting_after"].value = 20
+    assert kept.options[1].fixed == 70
 
 
 def test_explorer_takes_prices_outside_the_catalogue():

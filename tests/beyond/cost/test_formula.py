@@ -22,13 +22,40 @@ prices = st.builds(cost.Price, input=money, output=money)
 def test_snapshot_is_what_the_pinned_package_says():
     """Whoever moves the pin of genai-prices must look at the dated rows again."""
     assert f"genai-prices {version('genai-prices')} " in SNAPSHOT["source"]
-    for row in SNAPSHOT["models"]:
+    for row in [*SNAPSHOT["models"], *SNAPSHOT["former"]]:
         found = cost.price(row["model"])
         assert (found.input, found.output) == (row["input"], row["output"]), row["model"]
         assert found.label.startswith(row["label"])
         assert found.label.endswith(", fine-tuned") == row.get("tuned", False)
         assert found.source.startswith("https://")
-        assert found.up_to is None, "a lesson's row should not depend on the prompt's length"
+        if row in SNAPSHOT["models"]:
+            listed = (found.cache_read, found.cache_write, found.batch)
+            assert listed == tuple(row.get(n) for n in ("cache_read", "cache_write", "batch"))
+        assert found.up_to is None or found.up_to >= 100_000, "longer than any lesson's prompt"
+
+
+def test_no_model_that_the_lesson_compares_is_marked_as_deprecated():
+    """Nor has its provider announced its end; whoever adds a row looks at the provider's page."""
+    for row in SNAPSHOT["models"]:
+        _provider, info = cost._find(row["model"])
+        assert not info.deprecated, row["model"]
+    former = {row["model"] for row in SNAPSHOT["former"]}
+    assert {"openai/gpt-4o", "openai/gpt-4o-mini", "openai/ft:gpt-4o-mini"} <= former
+    assert not former & {p.model for p in cost.catalog()}
+
+
+def test_batches_halve_cached_input_too():
+    """The lesson applies the batch factor to the whole call."""
+    noon = datetime(2026, 11, 4, 12, tzinfo=UTC)
+    for row in SNAPSHOT["models"]:
+        _provider, info = cost._find(row["model"])
+        batch = info.get_prices(noon, {"processing": "batch"})
+        plain = info.get_prices(noon)
+        for unit in ("input_mtok", "output_mtok", "cache_read_mtok"):
+            prices = [getattr(p, unit) for p in (plain, batch)]
+            assert len({float(getattr(p, "base", p)) for p in prices}) == 2
+            full, half = (float(getattr(p, "base", p)) for p in prices)
+            assert half == pytest.approx(0.5 * full), (row["model"], unit)
 
 
 def test_call_cost_agrees_with_genai_prices():
@@ -128,6 +155,8 @@ def test_option_is_the_same_formula():
     assert option.call == pytest.approx(0.002)
     assert option.fixed == pytest.approx(230)
     assert option.monthly(10_000) == pytest.approx(250)
+    reserved = cost.Option(cost.Price(1, 4), 1_000, 250, hosting=30, reserve=50)
+    assert (reserved.fixed, reserved.monthly(10_000)) == (80, pytest.approx(100))
 
 
 @given(money, st.floats(0, 1), money)

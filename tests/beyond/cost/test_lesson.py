@@ -1,12 +1,25 @@
 """Lesson 4: what its prose says about numbers is what its code computes."""
 
+import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from autograder.checks import CheckFailed
+from beyond.cost import workload
+from beyond.cost.formula import break_even, price
+from beyond.cost.model_selection import walk
+
 LESSON = Path(__file__).parents[3] / "notebooks" / "en" / "04-the-cost-formula.ipynb"
+BUILD = {
+    "input-dollars": "build-1-solution",
+    "call-dollars": "build-2-solution",
+    "cascade": "build-3-solution",
+    "cheapest": "build-4-solution",
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,89 +37,320 @@ def names(cells):
     return bound
 
 
-def solutions(cells):
-    code = re.search(r"```python\n(.*?)```", cells["transfer-cache"].source, re.DOTALL).group(1)
-    bound = {}
-    exec("import math\n" + code, bound)
+@pytest.fixture(scope="module")
+def solved(cells, names):
+    """The lesson's names after the shown solutions were written into the build's cells."""
+    bound = dict(names)
+    for solution in BUILD.values():
+        code = re.search(r"```python\n(.*?)```", cells[solution].source, re.DOTALL).group(1)
+        exec(code, bound)
     return bound
 
 
+def test_prices(names):
+    ratios = sorted(row.output / row.input for row in names["catalog"]())
+    assert len(ratios) == 7  # "among 7 models"
+    assert ratios[0] == 1 and 3 <= ratios[1] <= ratios[-1] <= 5
+    writes = [row.cache_write for row in names["catalog"]()]
+    assert None in writes  # "a dash means"
+    assert {row.batch for row in names["catalog"]()} == {0.5}
+
+
 def test_tokens(cells, names):
-    (english, korean), (_english, older) = names["counted"].values()
-    assert (english, [len(text) for text in names["ARTICLE_1"].values()]) == (33, [170, 87])
-    assert "170" in cells["predict-korean"].source and "87" in cells["predict-korean"].source
+    (english, korean), (other, older) = names["counted"].values()
+    lengths = [len(text) for text in names["ARTICLE_1"].values()]
+    assert (english, lengths) == (33, [170, 87])
     prose = cells["read-tokens"].source
     assert f"{korean / english:.1f} times" in prose
-    assert f"{older / names['counted']['SentencePiece'][0]:.1f} times" in prose
-    assert 1 - korean / older > 0.40  # "even at a discount of 40 %"
+    assert f"{older / other:.1f} times" in prose
+    assert 1 - korean / older > 0.40  # "more than 40% cheaper to break even"
 
 
-def test_prices(cells, names):
-    ratios = sorted(row.output / row.input for row in names["catalog"]())
-    assert len(ratios) == 9
-    assert [round(ratio, 6) for ratio in ratios[:1]] == [1] and 3 <= ratios[1] <= ratios[-1] <= 5
-    gpt4o, mini = names["gpt4o"], names["mini"]
-    assert names["price"]("openai/ft:gpt-4o").input / gpt4o.input == 1.5
-    assert names["tuned_mini"].output / mini.output == 2
-    assert mini.output / mini.input == 4
+def test_the_longer_prefix_passes_the_minimum_and_costs_less(names):
+    short, long = names["short"], names["long"]
+    assert short < workload.CACHE_MINIMUM <= long
+    assert names["by_prefix"][long] < names["by_prefix"][short]
+    sol, message = names["sol"], names["message"]
+    plain = workload.input_dollars(
+        long, message, replace(sol, cache_read=None, cache_write=None), 0
+    )
+    assert workload.input_dollars(long, message, sol, 0.0) > plain  # "more than without a cache"
+    assert workload.input_dollars(long, message, sol, 0.20) > plain
+    assert workload.input_dollars(long, message, sol, 0.22) < plain  # "about 21%"
+    assert (sol.cache_read, sol.cache_write, sol.input) == (0.1, 2.5, 2.0)
 
 
-def test_the_month_and_break_even(cells, names):
-    few_shot, tuned = names["prompt_mini"], names["tune_mini"]
-    assert 0.55 < 1 - tuned.call / few_shot.call < 0.65  # "more than halves", "60 %"
-    assert tuned.monthly(200_000) > few_shot.monthly(200_000)
+def test_reasoning_more_than_doubles_the_call(names):
+    assert names["REASONING"] == 150
+    assert names["thinking"] > 2 * names["plain"]
+    assert names["answer"] < 10  # "a handful"
+
+
+def test_the_cascade_s_curve(names):
+    """Steep at first, then flat, while the cost keeps rising."""
+    thresholds, escalated, accuracy, cost = zip(*names["routed"], strict=True)
+    assert list(cost) == sorted(cost) and escalated[0] == 0 and escalated[-1] == 1
+    nine = thresholds.index(0.9)
+    early = (accuracy[nine] - accuracy[0]) / (cost[nine] - cost[0])
+    late = (accuracy[-2] - accuracy[nine]) / (cost[-2] - cost[nine])
+    assert early > 5 * max(late, 0)
+    assert cost[-1] > names["best"]  # "the cheap call is wasted"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_confidence_tells_correct_from_wrong_in_other_draws_of_the_messages(names, seed):
+    measured = names["measured"]
+    pairs = list(zip(measured.confidences, measured.correct, strict=True))
+    drawn = random.Random(seed).choices(pairs, k=len(pairs))
+    first = sorted(drawn, key=lambda pair: pair[0])[:30]  # those that are escalated early
+    wrong = [sum(not ok for _c, ok in some) / len(some) for some in (first, drawn)]
+    assert wrong[0] > wrong[1]
+    confidences, correct = zip(*drawn, strict=True)
+    strong = names["best"], names["STRONG"]
+    share, accuracy, cost = workload.cascade(confidences, correct, 0.9, names["cheap"], *strong)
+    assert share < 0.6 and cost < 0.6 * names["best"]
+    assert accuracy > sum(correct) / len(correct) + 0.05
+
+
+def test_the_more_a_mistake_costs_the_higher_the_threshold(names):
+    chosen = [workload.cheapest(names["points"], wrong) for wrong in (0, 0.002, 0.02, 0.2)]
+    assert chosen == sorted(chosen) and chosen[0] == 0 < chosen[-1]
+
+
+def test_fixed_costs_and_break_even(names):
+    tune, sol, luna = names["tune"], names["ask_sol"], names["ask_luna"]
+    assert tune.fixed == pytest.approx(70)  # "an F of 70 dollars a month"
     n_star = names["n_star"]
-    prose = cells["read-break-even"].source
-    for before in (names["prompt_4o"], few_shot):
-        calls = n_star(tuned.fixed, before.call, tuned.call)
-        assert f"{round(calls, -3):,.0f} calls" in prose or f"{round(calls, -3):,.0f} if" in prose
+    assert n_star(sol, tune) < names["CALLS"] < n_star(luna, tune)
+    cached = names["best"]
+    assert break_even(tune.fixed, cached, tune.call) > n_star(sol, tune)  # the transfer question
 
 
-def test_quality_is_the_widest_bar_and_turns_the_sign(names):
-    first = names["swings"][0]
-    assert first.name == "quality_after"
-    assert first.at_low < 0 < names["saving"](**names["base"]) < first.at_high / 3
-    assert [swing.name for swing in names["swings"][1:3]] == ["few_shot", "calls"]
-    assert len(names["swings"]) == 6
+def test_accuracy_is_the_widest_bar_and_turns_the_sign(names):
+    swings = names["swings"]
+    assert [s.name for s in swings[:3]] == ["quality_after", "calls", "reasoning"]
+    assert swings[0].low == 0.87 and swings[0].at_low < 0 < names["saving"](**names["base"])
+    assert len(swings) == 6
+    training = next(s for s in swings if s.name == "labeling")
+    assert training.width < 0.05 * swings[0].width  # "hardly matters"
 
 
 def test_what_the_explorer_s_tasks_claim(names):
-    from dataclasses import replace
+    before, after = names["ask_luna"], names["tune"]
 
-    from beyond.cost.formula import break_even
-
-    before, after = names["prompt_mini"], names["tune_mini"]
-
-    def n_star(**changes):
-        b, a = (replace(option, **changes) for option in (before, after))
+    def n_star(b, a):
         return break_even(a.fixed, b.call, a.call)
 
-    assert n_star(output_tokens=2 * after.output_tokens) > n_star()
-    assert n_star(output_tokens=2_000) == float("inf")
-    assert replace(after, hosting=20).monthly(1e6) > before.monthly(1e6)
+    tenth = replace(before, output_tokens=before.output_tokens / 10)
+    assert n_star(tenth, after) > n_star(before, after)
+    reasoning = names["REASONING"] * before.price.output / 1e6
+    assert reasoning > before.call / 2  # "most of Luna's cost is its reasoning"
+    assert n_star(names["ask_sol"], after) < 200_000
     assert after.monthly(1e6) < before.monthly(1e6)
+    assert replace(after, hosting=60).monthly(1e6) > before.monthly(1e6)
 
 
-@pytest.mark.parametrize("task", ["cached-call-cost", "months-to-pay-back"])
-def test_the_shown_solution_passes_the_visible_checks(cells, names, capsys, task):
-    bound = {**names, **solutions(cells)}
+def test_what_the_ladder_recommends(names):
+    case = names["case"]
+    assert walk(case).choice == "trial"
+    assert walk(replace(case, quality_tuned=0.94)).choice == "fine-tune"
+    assert walk(replace(case, quality_tuned=0.88)).choice == "none"
+    assert walk(replace(case, task="answer", documents=True)).choice == "retrieval"
+
+
+def test_the_decision(cells, names):
+    prose = cells["decision-answer"].source
+    months = names["months"]
+    text = "{:.0f}, {:.0f} and {:.0f} dollars".format(*months.values())
+    assert text in prose
+    assert min(months, key=months.get) == "C"
+    assert round(months["B"] - months["C"]) == 3
+    for name, (call, quality) in names["offers"].items():
+        assert f"{call:.4f}" in prose and f"{(1 - quality) * names['MISTAKE']:.4f}" in prose, name
+    assert 0.01 * names["REVIEWS"] * names["MISTAKE"] == pytest.approx(30)
+
+
+def test_what_a_wrong_answer_costs(names):
+    assert names["WRONG"] == pytest.approx(0.20)
+
+
+def test_the_models_can_be_bought(names):
+    for option in ("ask_sol", "ask_luna", "tune"):
+        assert names[option].price in names["catalog"]()
+    assert price("openai/gpt-4o-mini") not in names["catalog"]()
+
+
+def run_checks(cells, bound, task):
     exec(cells[f"{task}-checks"].source, bound)
+
+
+def read(capsys):
+    """What a cell printed, without line breaks."""
+    shown = capsys.readouterr()
+    return " ".join((shown.out + shown.err).split())
+
+
+@pytest.mark.parametrize("task", list(BUILD))
+def test_the_shown_solution_passes_the_checks(cells, solved, capsys, task):
+    run_checks(cells, solved, task)
     shown = capsys.readouterr()
     assert "✗" not in shown.out and not shown.err
     assert "return None  # your code here" in cells[task].source
 
 
-def test_a_wrong_solution_fails_with_a_hint(cells, names):
-    bound = {**names, "months_to_pay_back": lambda once, before, after: once / before}
-    with pytest.raises(AssertionError, match="Divide by what one month saves"):
-        exec(cells["months-to-pay-back-checks"].source, bound)
+MISTAKES = [
+    ("input-dollars", "(prefix + fresh) * p.input", "Prices are per million tokens"),
+    (
+        "input-dollars",
+        "(prefix * (hit_rate * p.cache_read + (1 - hit_rate) * p.cache_write) + fresh * p.input)"
+        " / 1e6",
+        "nothing is cached",
+    ),
+    (
+        "input-dollars",
+        "(prefix * (p.input if prefix <= minimum else hit_rate * p.cache_read + (1 - hit_rate)"
+        " * p.cache_write) + fresh * p.input) / 1e6",
+        "exactly the minimum",
+    ),
+    (
+        "input-dollars",
+        "(prefix * (p.input if prefix < 1_024 else hit_rate * p.cache_read + (1 - hit_rate)"
+        " * p.cache_write) + fresh * p.input) / 1e6",
+        "not a fixed 1,024",
+    ),
+    (
+        "input-dollars",
+        "(prefix * (p.input if prefix < minimum else hit_rate * p.cache_read + (1 - hit_rate)"
+        " * p.input) + fresh * p.input) / 1e6",
+        "A miss pays the price for writing",
+    ),
+    (
+        "input-dollars",
+        "(prefix * (p.input if prefix < minimum else (1 - hit_rate) * p.cache_read + hit_rate"
+        " * p.cache_write) + fresh * p.input) / 1e6",
+        "Are hits and misses swapped?",
+    ),
+    (
+        "call-dollars",
+        "input_dollars(prefix, fresh, p, hit_rate) + answer * p.output / 1e6",
+        "The reasoning tokens are missing",
+    ),
+    (
+        "call-dollars",
+        "input_dollars(prefix, fresh, p, hit_rate) + (answer * p.output + reasoning * p.input)"
+        " / 1e6",
+        "not the input price",
+    ),
+    (
+        "call-dollars",
+        "input_dollars(prefix, fresh, p, hit_rate) + (answer + reasoning) * p.output / 1e6",
+        "`batch=True` changed nothing",
+    ),
+    (
+        "call-dollars",
+        "input_dollars(prefix, fresh, p, hit_rate) * (p.batch if batch else 1)"
+        " + (answer + reasoning) * p.output / 1e6",
+        "The factor applies to the output too",
+    ),
+    (
+        "call-dollars",
+        "(input_dollars(prefix, fresh, p, 0) + (answer + reasoning) * p.output / 1e6)"
+        " * (p.batch if batch else 1)",
+        "Pass `hit_rate` on",
+    ),
+    (
+        "cascade",
+        "(lambda k: (1 - k, sum(ok for c, ok in zip(confidences, correct) if c >= threshold)"
+        " / len(correct) + (1 - k) * strong_accuracy, k * cheap_call + (1 - k) * strong_call))"
+        "(sum(c >= threshold for c in confidences) / len(correct))",
+        "pays for both calls",
+    ),
+    (
+        "cascade",
+        "(lambda k: (1 - k, k + (1 - k) * strong_accuracy, cheap_call + (1 - k) * strong_call))"
+        "(sum(c >= threshold for c in confidences) / len(correct))",
+        "count as correct although",
+    ),
+    (
+        "cascade",
+        "(lambda k: (1 - k, sum(ok for c, ok in zip(confidences, correct) if c >= threshold)"
+        " / len(correct) + (1 - k), cheap_call + (1 - k) * strong_call))"
+        "(sum(c >= threshold for c in confidences) / len(correct))",
+        "Use `strong_accuracy`",
+    ),
+    (
+        "cascade",
+        "(lambda k: (1 - k, sum(ok for c, ok in zip(confidences, correct) if c > threshold)"
+        " / len(correct) + (1 - k) * strong_accuracy, cheap_call + (1 - k) * strong_call))"
+        "(sum(c > threshold for c in confidences) / len(correct))",
+        "includes the threshold",
+    ),
+    ("cheapest", "min(rows, key=lambda row: row[2])[0]", "The cost of wrong answers is missing"),
+    (
+        "cheapest",
+        "min(rows, key=lambda row: row[2] + (1 - row[1]) * wrong_answer)",
+        "Return the threshold alone",
+    ),
+    (
+        "cheapest",
+        "min(rows, key=lambda row: row[2] + (1 - row[1]) * wrong_answer)[0]",
+        "compare the thresholds",
+    ),
+]
 
 
-def test_caching_postpones_fine_tuning(cells, names):
-    """The answer to the last transfer question."""
-    cached = solutions(cells)["cached_call_cost"]
-    before, after, gpt4o = names["prompt_4o"], names["tune_mini"], names["gpt4o"]
-    examples = before.input_tokens - 23
-    cheaper = cached(examples, 23, before.output_tokens, 1.25, gpt4o.input, gpt4o.output)
-    n_star = names["n_star"]
-    assert n_star(after.fixed, cheaper, after.call) > n_star(after.fixed, before.call, after.call)
+@pytest.mark.parametrize(("task", "body", "hint"), MISTAKES)
+def test_a_likely_mistake_gets_the_fitting_hint(cells, solved, capsys, task, body, hint):
+    head = cells[task].source.split("\n")[0]
+    bound = dict(solved)
+    exec(f"{head}\n    return {body}", bound)
+    run_checks(cells, bound, task)
+    assert hint in read(capsys)
+
+
+@pytest.mark.parametrize("task", list(BUILD))
+def test_a_forgotten_return_is_named(cells, solved, capsys, task):
+    head = cells[task].source.split("\n")[0]
+    bound = dict(solved)
+    exec(f"{head}\n    result = 1 + 1", bound)
+    run_checks(cells, bound, task)
+    assert "did you forget `return`?" in read(capsys)
+
+
+@pytest.mark.parametrize("task", list(BUILD))
+def test_the_library_s_version_is_refused(cells, solved, capsys, task):
+    name = task.replace("-", "_")
+    bound = {**solved, name: getattr(workload, name)}
+    run_checks(cells, bound, task)
+    assert "write it yourself here" in read(capsys)
+
+
+def test_the_library_s_versions_agree_with_the_solutions(solved):
+    chance = random.Random(4)
+    for _trial in range(50):
+        p = price(chance.choice(["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"]))
+        numbers = [chance.randrange(3_000) for _ in range(4)]
+        more = {"hit_rate": chance.random(), "batch": chance.random() < 0.5}
+        assert solved["call_dollars"](*numbers, p, **more) == pytest.approx(
+            workload.call_dollars(*numbers, p, **more)
+        )
+        confidences = [round(chance.random(), 1) for _ in range(20)]
+        correct = [chance.random() < 0.7 for _ in range(20)]
+        rest = (round(chance.random(), 1), 0.001, 0.01, chance.random())
+        mine = solved["cascade"](confidences, correct, *rest)
+        assert mine == pytest.approx(workload.cascade(confidences, correct, *rest))
+
+
+def test_a_batch_needs_a_batch_price():
+    with pytest.raises(ValueError, match="no batch price"):
+        workload.call_dollars(
+            1, 1, 1, 1, replace(price("openai/gpt-6-luna"), batch=None), batch=True
+        )
+
+
+def test_a_failed_check_stops_nothing():
+    """`report(stop=False)` in the lesson's cells: Run All goes on."""
+    cells = nbformat.read(LESSON, 4).cells
+    reports = [c.source for c in cells if c.cell_type == "code" and "report(" in c.source]
+    assert len(reports) == len(BUILD) and all("report(stop=False)" in s for s in reports)
+    assert issubclass(CheckFailed, AssertionError)

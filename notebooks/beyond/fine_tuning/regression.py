@@ -1,0 +1,13 @@
+"""Compare a fixed set of cases before and after a change of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def regressions(before: Mapping[str, bool], after: Mapping[str, bool]) -> list[str]:
+    """Return the cases that passed before and don't pass now, in alphabetical order.
+
+    A case that is missing from `after` doesn't pass: a test that no longer runs protects nothing.
+    """
+    return sorted(case for case, passed in before.items() if passed and not after.get(case, False))
