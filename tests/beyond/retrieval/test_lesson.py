@@ -406,7 +406,7 @@ def test_without_the_message_the_answers_are_about_as_good(smollm2, seed):
 
 @needs_wordllama
 @needs_model
-def test_a_written_answer_is_seldom_grounded_and_a_quoted_one_always(smollm2, cells):
+def test_a_citation_may_be_wrong_and_a_quoted_answer_is_always_grounded(smollm2, cells):
     passages = handbook.by_paragraph()
     names = {
         "texts": [p.titled for p in passages],
@@ -427,7 +427,13 @@ def test_a_written_answer_is_seldom_grounded_and_a_quoted_one_always(smollm2, ce
     exec(cells["guess-grounded"], names)
     exec(cells["generate"].replace("[:24]", "[:10]"), names)
     exec(cells["quote"], names)
-    assert names["grounded"] <= 6
-    assert any(reader.citation(answer) for answer in names["answers"])
     grounded = names["is_grounded"]
     assert all(grounded(sentence, source) for sentence, source in names["quoted"])
+    written = list(zip(names["answers"], names["sources"], strict=True))
+    assert any(source and not grounded(answer, source) for answer, source in written)
+    asked = names["some"]
+
+    def correct(said):
+        return sum(q.answer.lower() in a.lower() for q, a in zip(asked, said, strict=True))
+
+    assert correct(names["answers"]) < correct([sentence for sentence, _source in names["quoted"]])
