@@ -160,7 +160,7 @@ def record_trace(model: ByteLM, letters: Tensor) -> Trace:
         trace.weights.append(result[1].weights)
         trace.experts.append(result[1].experts)
 
-    hooks = [block.feed.register_forward_hook(remember) for block in model.blocks]  # type: ignore[union-attr, operator, arg-type]  # a list of Block
+    hooks = [block.feed.register_forward_hook(remember) for block in model.blocks]  # type: ignore[union-attr]  # a list of Block
     try:
         model(letters)
     finally:
