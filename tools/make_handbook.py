@@ -240,10 +240,10 @@ def filled() -> tuple[list[dict], list[dict]]:
         for about, wordings in (("warranty", WARRANTY), ("parts", PARTS)):
             # the wordings of the two sections take turns at different rates
             wording = wordings[(i if about == "warranty" else i // 3) % 3]
-            title = tuple(text.format(**facts) for text in TITLES[about])
+            english, korean = (text.format(**facts) for text in TITLES[about])
             lines = particled(wording.format(**facts)).strip().split("\n")
             chapter = ("Warranty and parts", "보증과 부품")
-            made = section(f"{facts['id']}-{about}", title, chapter, lines)
+            made = section(f"{facts['id']}-{about}", (english, korean), chapter, lines)
             sections.append(made)
             which, english, korean, answer, ko_answer = ASKED[i % 3]
             if which == about:

@@ -73,7 +73,7 @@ class Passage:
 def sections(language: str = "en") -> list[Section]:
     """Return the handbook's 120 sections in `en` or `ko`."""
     return [
-        Section(s["id"], *(s[language][k] for k in ("chapter", "title")), _paragraphs(s, language))
+        Section(s["id"], s[language]["chapter"], s[language]["title"], _paragraphs(s, language))
         for s in _data()["sections"]
     ]
 

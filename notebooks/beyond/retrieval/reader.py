@@ -71,7 +71,7 @@ def generate(
             ids[place, longest - len(rows[i]) :] = torch.tensor(rows[i])
             mask[place, longest - len(rows[i]) :] = 1
         with torch.inference_mode():
-            out = model.generate(
+            out = model.generate(  # type: ignore[operator]  # transformers types it as a module
                 input_ids=ids,
                 attention_mask=mask,
                 max_new_tokens=max_new_tokens,
