@@ -274,7 +274,7 @@ def _returned(
     return text
 
 
-_AT_A_GLANCE = 24
+_AT_A_GLANCE = 32
 """Characters of two values whose difference is seen without being pointed at."""
 
 

@@ -24,9 +24,6 @@ WITHOUT_A_CHECK = {
     "beyond/cost/test_charts.py::test_break_even_chart_draws_when_everything_is_free": (
         "matplotlib raises on an axis without an extent"
     ),
-    "beyond/small_models/test_lesson.py::test_the_exercises_have_solutions": (
-        "the cells that it executes raise unless every check passes"
-    ),
     "beyond/test_old_names.py::test_a_name_of_before_is_there": "`getattr` raises",
     "env/test_environment.py::test_a_finished_environment_needs_no_right_to_write": (
         "`ensure` raises where it needs the right, as the test before shows"

@@ -7,8 +7,8 @@ fine in prose without being a name to learn in an HTML comment, which no reader 
 two columns lists words that the course doesn't use, and what it says instead.
 
 Where the prose in the source language uses a term, its translation has to use the term's name, or
-the same word. What only looks like a term in another form (a verb, a compound) isn't looked for:
-a false alarm would cost more than what is missed.
+the same word. A term in another form (a verb, a compound) isn't looked for, nor is a single word
+that stands in a cell only once: a false alarm would cost more than what is missed.
 """
 
 from __future__ import annotations
@@ -159,10 +159,10 @@ def missing_terms(prose: str, translation: str, glossary: Glossary) -> Iterator[
     # The longest first, so that "fine-tuning" isn't found in "supervised fine-tuning".
     by_length = [(name, term) for term in glossary.terms for name in term.names]
     for name, term in sorted(by_length, key=lambda one: -len(one[0])):
-        pattern = _pattern(name)
-        if not pattern.search(prose):
+        prose, times = _pattern(name).subn(" ", prose)
+        # A translation may well do without a word that stands there once, in passing.
+        if times < (1 if re.search(r"[ -]|[A-Z]{2}", name) else 2):
             continue
-        prose = pattern.sub(" ", prose)
         fine = (*term.others, *term.names)
         if not any(_squeezed(one) in squeezed for one in fine):
             yield f"has no {term.others[0]} where the other language says {name}"
@@ -179,7 +179,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     """
     if not _LATIN.search(name):
         return re.compile(re.escape(name))
-    words = "[ -]".join(re.escape(word) for word in re.split(r"[ -]", name))
+    words = r"\s+".join(re.escape(word) for word in name.split())
     # An acronym keeps its case: "rag" is no RAG.
     flags = 0 if name.isupper() else re.IGNORECASE
     return re.compile(rf"(?<![\w-]){words}(?:s|es)?(?![\w-])", flags)

@@ -81,7 +81,7 @@ def confine(
     if stands(barriers.HOST_NAME):
         socket.sethostname("sandbox")
     settings = _mount(limits, shadowed)
-    _cover(covered)
+    _cover([*covered, *_shadowed_places(covered, shadowed)])
     limits.apply()
     _enter_user_namespace(uid, settings)
     os.close(settings)
@@ -153,6 +153,16 @@ def _cover(places: list[str]) -> None:
             syscalls.mount("covered", place, "tmpfs", flags, "size=4k,nr_inodes=1")
         elif os.path.exists(place):  # one that an earlier mount has covered is gone
             syscalls.mount("/dev/null", place, flags=syscalls.MS_BIND)
+
+
+def _shadowed_places(places: list[str], shadowed: list[str]) -> list[str]:
+    """Return where else places under /tmp are seen: in what `_mount` bound aside."""
+    return [
+        f"{SHADOWED}/{number}/{os.path.relpath(place, folder)}"
+        for number, folder in enumerate(shadowed)
+        for place in places
+        if Path(place).is_relative_to(folder)
+    ]
 
 
 def _bound_shared_memory(limits: SandboxLimits) -> None:

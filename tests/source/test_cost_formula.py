@@ -470,3 +470,37 @@ def test_the_release_has_neither_solutions_nor_hidden_tests(source_notebook, ass
     for told in ("saving =", "saving >", "hidden=", "HIDDEN", "seeded(", "abs(bar", "isfinite(num"):
         assert told not in text
         assert told in str(source_notebook.cells)
+
+
+# A mistake, and what the student reads about it.
+HINTS = {
+    "one price for all tokens": "The output tokens were multiplied by the input price.",
+    "prices swapped": "The two prices are swapped.",
+    "prices per thousand": "Prices are per million tokens, not per thousand.",
+    "rounded to cents": "Don't round: a single call may cost less than a cent.",
+    "nothing refused": "`call_cost(-1, 1, 1.0, 1.0)` returned a result; expected a ValueError.",
+    "hosting paid per call": "Hosting was paid for once per call instead of once a month.",
+    "training multiplied": "Divide the cost of a training run by the months; don't multiply.",
+    "training paid whole": "One month pays for the whole training run",
+    "training forgotten": "The cost of training is missing from the sum.",
+    "division by zero": "Check the months before you divide.",
+    "no case distinction": "The saving is negative here",
+    "distance instead of saving": "Each call costs 0.001 dollars more than before, not less.",
+    "divided by the new cost": "Divide by what a call saves, not by what it costs now.",
+    "base is changed": "Are the calls back at their base value?",
+    "width with a sign": "With more months the cost falls: take the distance.",
+    "low and high swapped": "The cost at the low value comes before the one at the high.",
+    "KeyError": "Look whether base has the input first.",
+}
+
+
+@pytest.mark.parametrize("mistake", HINTS)
+def test_the_hint_fits_the_mistake(source_notebook, assignments, run, mistake):
+    cell, old, new, _broken = MISTAKES[mistake]
+    answers = assignments.solutions(source_notebook)
+    answers[cell] = with_mistake(answers[cell], old, new)
+    ran = run(assignments.answered(assignments.released(source_notebook), answers))
+    said = " ".join(ran[f"{cell}-test"].text.replace("\\n", " ").split())
+    assert HINTS[mistake] in said
+    others = set(HINTS.values()) - {HINTS[mistake]}
+    assert not [hint for hint in others if hint in said]

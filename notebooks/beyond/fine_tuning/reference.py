@@ -24,8 +24,8 @@ def peft_merge(W: Tensor, A: Tensor, B: Tensor, alpha: float) -> Tensor:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about names that will change in a later version
         model[0].get_parameter("weight").copy_(W)
-        adapted = get_peft_model(model, config)  # type: ignore[arg-type]  # any nn.Module will do
+        adapted = get_peft_model(model, config)
         for name, factor in (("lora_A", A), ("lora_B", B)):
             adapted.get_parameter(f"base_model.model.0.{name}.default.weight").copy_(factor)
-        merged = adapted.merge_and_unload()  # type: ignore[operator]  # a method of peft's
+        merged = adapted.merge_and_unload()
     return merged.get_parameter("0.weight").detach()

@@ -67,7 +67,7 @@ def token_table(tokenizer: PreTrainedTokenizerBase, shown: Example) -> Table:
     """Show each token of an example with its label."""
     rows = []
     for place, (token, label) in enumerate(zip(shown.ids, shown.labels, strict=True)):
-        text = tokenizer.decode([token]).replace("\n", "⏎").replace(" ", "␣")
+        text = str(tokenizer.decode([token])).replace("\n", "⏎").replace(" ", "␣")
         learned = str(label) if label != IGNORED else "−100"
         rows.append((str(place), text, str(token), learned))
     return Table(
@@ -227,7 +227,7 @@ def reply(
         ids[i, longest - len(row) :] = torch.tensor(row)
         mask[i, longest - len(row) :] = 1
     with torch.inference_mode():
-        out = model.generate(
+        out = model.generate(  # type: ignore[operator]  # transformers types it as a module
             input_ids=ids,
             attention_mask=mask,
             max_new_tokens=new_tokens,
@@ -235,7 +235,7 @@ def reply(
             pad_token_id=end,
         )[:, longest:].tolist()
     spent = [row.index(end) + 1 if end in row else len(row) for row in out]
-    texts = tuple(tokenizer.decode(row, skip_special_tokens=True).strip() for row in out)
+    texts = tuple(str(tokenizer.decode(row, skip_special_tokens=True)).strip() for row in out)
     return Replies(
         texts=texts,
         expected=tuple(expected) if expected is not None else texts,

@@ -203,7 +203,7 @@ def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title:
         axes.set_ylim(0, 100)
         bottom = 0.0
         for expert, share in enumerate(shares[-1]):
-            if share > 4:  # the expert's number, if the band is thick enough
+            if share > 6:  # the expert's number, if the band is thick enough
                 axes.text(
                     steps[-1] * 0.985,
                     bottom + share / 2,

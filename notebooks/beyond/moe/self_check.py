@@ -78,9 +78,7 @@ def layer_questions() -> list[Question]:
                     right=True,
                 ),
                 Choice(
-                    _(
-                        "So that fewer multiplications are needed than in a loop over all the tokens."
-                    ),
+                    _("So that fewer multiplications are needed than in a loop over every token."),
                     _("There are as many as before. They are only done in larger pieces."),
                 ),
             ),

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from beyond.locale import say
+from beyond.locale import _
 
 if TYPE_CHECKING:
     import torch
@@ -91,9 +91,14 @@ def yours_or_library(yours: Rounding, library: Rounding = quantize_blocks) -> Ro
     except Exception:  # whatever an unfinished function raises
         fits = False
     if fits:
-        say("What follows uses your functions.")
+        print(_("What follows uses your functions."))
     else:
-        say("What follows uses the library's version, as yours doesn't give the same results yet.")
+        print(
+            _(
+                "What follows uses the library's version, as yours doesn't give the same "
+                "results yet."
+            )
+        )
     return yours if fits else library
 
 

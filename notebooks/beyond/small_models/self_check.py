@@ -41,7 +41,7 @@ def questions() -> list[Question]:
             ),
             (
                 Choice(
-                    _("That these weights were on a 4-bit grid already."),
+                    _("That they were on a 4-bit grid already."),
                     _("Rounding to the same grid changes nothing. The first rounding is unseen."),
                     right=True,
                 ),
@@ -75,7 +75,7 @@ def questions() -> list[Question]:
                     _("That is AWQ. GPTQ leaves the channels as they are."),
                 ),
                 Choice(
-                    _("It changes the weights still to come, to compensate errors."),
+                    _("It corrects the weights still to come for the error."),
                     _("Column by column, so that the layer's output changes as little as it can."),
                     right=True,
                 ),

@@ -71,7 +71,9 @@ def test_a_term_twice_or_out_of_order_is_told():
     ("english", "korean"),
     [
         ("Fine-tuning helps.", "미세 조정이 도움이 됩니다."),
-        ("Fine tuning helps.", "파인튜닝이 도움이 됩니다."),
+        ("Fine-tuning helps.", "파인튜닝이 도움이 됩니다."),
+        ("By fine tuning it.", "그것을 조율하여."),
+        ("An adapter, in passing.", "지나가는 말로."),
         ("Two adapters.", "어댑터가 두 개."),
         ("A mixture of experts (MoE).", "전문가\n혼합입니다."),
         ("RAG", "RAG란"),
@@ -90,7 +92,7 @@ def test_a_translation_with_the_terms_is_fine(english, korean):
     ("english", "korean", "says"),
     [
         ("Fine-tuning helps.", "조율이 도움이 됩니다.", "has no 미세 조정 where"),
-        ("Adapters are small.", "연결기는 작습니다.", "has no 어댑터 where"),
+        ("Adapters are small: an adapter has few.", "연결기는 작습니다.", "has no 어댑터 where"),
         ("The SFT", "미세 조정", "has no 지도 미세 조정 where"),
     ],
 )

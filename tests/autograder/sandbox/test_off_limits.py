@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from autograder.sandbox import off_limits
+from autograder.sandbox.namespaces import _shadowed_places
 from autograder.sandbox.zygote_client import ZygoteClient
 from tests.autograder.sandbox.conftest import LIMITS, Talk
 
@@ -124,3 +125,8 @@ def test_the_sentence_is_korean_where_the_notebook_is():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "json.tool" in done.stderr and "직접" in done.stderr
+
+
+def test_what_is_bound_aside_for_a_childs_own_tmp_is_covered_too():
+    places = ["/tmp/env/lib/p/m.py", "/course/p/m.py"]
+    assert _shadowed_places(places, ["/opt/env", "/tmp/env"]) == ["/shadowed/1/lib/p/m.py"]

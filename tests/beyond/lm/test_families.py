@@ -34,6 +34,13 @@ def test_the_models_that_lessons_speak_of():
         "Ministral 3 8B",
         "Llama 3.2 1B",
         "Llama 3.2 3B",
+        "EXAONE 4.0 1.2B",
+        "HyperCLOVA X SEED 1.5B",
+        "Kanana 1.5 2.1B",
+        "Qwen3 4B 2507",
+        "Gemma 3 4B",
+        "Phi-4-mini",
+        "gpt-oss-20b",
     }
 
 
@@ -46,6 +53,22 @@ def test_the_challenge_keeps_its_catalogue():
 def test_korean_is_not_among_llamas_languages():
     assert "ko" not in family("Llama 3.2 3B").languages
     assert "ko" in family("Phi-3.5-mini").languages
+
+
+def test_korean_models_list_korean():
+    for name in ("EXAONE 4.0 1.2B", "HyperCLOVA X SEED 1.5B", "Kanana 1.5 2.1B"):
+        assert "ko" in family(name).languages
+
+
+def test_a_license_that_anyone_may_use_for_anything_is_marked():
+    open_source = {"Apache-2.0", "MIT"}
+    assert all(model.free == (model.license in open_source) for model in families())
+
+
+def test_languages_that_are_counted_but_not_named():
+    rows = {row[0]: row[5] for row in table().rows}
+    assert rows["Gemma 3 4B"] == "140" and rows["Qwen3 4B 2507"] == "119, Korean"
+    assert rows["Kanana 1.5 2.1B"] == "2, Korean"
 
 
 def test_an_unknown_name():

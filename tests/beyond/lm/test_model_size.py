@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from transformers import LlamaConfig, LlamaForCausalLM, PhimoeConfig, PhimoeForCausalLM
 
 from beyond.lm.families import families, family
@@ -35,9 +36,48 @@ def _transformers_count(shape):
     return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
 
 
-@pytest.mark.parametrize("model", families(), ids=lambda model: model.name)
+OWN_CLASSES = {
+    "EXAONE 4.0 1.2B": ("Exaone4Config", {"layer_types": ["full_attention"] * 30}),
+    "HyperCLOVA X SEED 1.5B": ("LlamaConfig", {}),
+    # Llama's config refuses heads that aren't as wide together as the hidden size
+    "Kanana 1.5 2.1B": ("MistralConfig", {"sliding_window": None}),
+    "Gemma 3 4B": ("Gemma3TextConfig", {}),
+    "Qwen3 4B 2507": ("Qwen3Config", {}),
+    "gpt-oss-20b": ("GptOssConfig", {"num_local_experts": 32}),
+}
+"""Models whose architecture has a few vectors more than Llama's: transformers' own config."""
+
+
+@pytest.mark.parametrize(
+    "model",
+    [one for one in families() if one.name not in OWN_CLASSES],
+    ids=lambda model: model.name,
+)
 def test_the_count_is_transformers_count(model):
     assert model.shape.parameters() == _transformers_count(model.shape)
+
+
+@pytest.mark.parametrize("name", OWN_CLASSES)
+def test_what_the_count_leaves_out_is_less_than_a_thousandth(name):
+    shape = family(name).shape
+    kind, more = OWN_CLASSES[name]
+    config = getattr(transformers, kind)(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        tie_word_embeddings=shape.tied,
+        **more,
+    )
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    count = sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+    assert shape.parameters() == pytest.approx(count, rel=1e-3)
+    local = [kind for kind in getattr(config, "layer_types", None) or () if "sliding" in kind]
+    assert shape.local_layers == len(local)
 
 
 @pytest.mark.parametrize("model", families(), ids=lambda model: model.name)
@@ -65,3 +105,10 @@ def test_the_cache_by_hand():
     assert shape.cache_bytes(3) == 2 * 2 * 2 * 2 * 3 * 2
     assert shape.cache_bytes(3, bits=8) == shape.cache_bytes(3) / 2
     assert shape.cache_bytes(0) == 0
+
+
+def test_a_sliding_window_caches_no_more_than_that():
+    shape = TransformerShape(2, 8, 16, 4, 2, 2, 10, local_layers=1, window=4)
+    everywhere = TransformerShape(2, 8, 16, 4, 2, 2, 10)
+    assert shape.cache_bytes(4) == everywhere.cache_bytes(4)
+    assert shape.cache_bytes(100) == everywhere.cache_bytes(100 / 2 + 4 / 2)

@@ -7,9 +7,11 @@ import itertools
 import json
 import math
 import re
+from collections import Counter
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 
@@ -280,11 +282,36 @@ def test_each_team_is_one_token_and_the_logits_are_as_many_as_said(smollm2):
         assert len(tokenizer(" " + team, add_special_tokens=False)["input_ids"]) == 1
 
 
-@needs_model
-def test_examples_teach_the_format_whichever_are_drawn(smollm2):
-    """Over five draws: the name is written far more often, and accuracy stays close to chance."""
+@pytest.fixture(scope="module")
+def five_draws(smollm2):
+    """The lesson's five draws of 5 examples, on its 40 messages."""
     model, tokenizer = smollm2
-    some = shop.held_out()[:20]
-    draws = [shop.accuracy(model, tokenizer, some, shots=5, seed=seed) for seed in range(5)]
-    assert all(scores.obeyed >= 0.4 for scores in draws)
-    assert sum(scores.accuracy for scores in draws) / 5 < 0.35
+    some = shop.held_out()[:40]
+    return [shop.accuracy(model, tokenizer, some, shots=5, seed=seed) for seed in range(5)]
+
+
+@needs_model
+def test_examples_teach_the_format_whichever_are_drawn(five_draws):
+    """Over five draws: the name is written far more often, and accuracy stays close to chance."""
+    assert all(scores.obeyed >= 0.4 for scores in five_draws)
+    assert sum(scores.accuracy for scores in five_draws) / 5 < 0.3
+
+
+@needs_model
+def test_votes_buy_next_to_nothing(cells, five_draws):
+    """Many votes approach the greedy answer; neither way gains 5 points from 1 vote to 5."""
+    bound = {
+        "curve": {(5, seed): scores for seed, scores in enumerate(five_draws)},
+        "DRAWS": range(5),
+        "shop": shop,
+        "some": shop.held_out()[:40],
+        "np": np,
+        "Counter": Counter,
+        "itertools": itertools,
+    }
+    exec(cells["votes"], bound)
+    by_samples, by_prompts = bound["by_samples"], bound["by_prompts"]
+    greedy = 100 * np.mean([scores.calibrated().accuracy for scores in five_draws])
+    assert by_samples[5] - by_samples[1] < 5
+    assert by_prompts[5] - by_prompts[1] < 5
+    assert abs(by_samples[25] - greedy) < abs(by_samples[1] - greedy)

@@ -14,15 +14,19 @@ def test_the_sum_by_hand():
     assert found.cache_gb == pytest.approx(2 * 40 * 8 * 128 * 4096 * 2 / 1e9)
     assert found.needed_gb == found.weights_gb + found.cache_gb + PROGRAM_GB
     assert found.room_gb == 12
-    assert found.runs and "runs" in str(found)
+    assert found.fits and not found.fast_enough and "too slow" in str(found)
+    slower = will_it_run(family("Mistral NeMo"), memory_gb=16, tokens_per_second=3)
+    assert slower.runs and "runs" in str(slower)
 
 
 def test_what_speaks_against_it():
-    small = will_it_run(family("Mistral NeMo"), memory_gb=8)
+    small = will_it_run(family("Mistral NeMo"), memory_gb=8, bandwidth_gb_s=60)
     assert not small.runs and small.problems == ("too large",)
+    slow = will_it_run(family("Mistral NeMo"), memory_gb=16, bandwidth_gb_s=30)
+    assert not slow.runs and slow.problems == ("too slow",)
     language = will_it_run(family("Llama 3.2 3B"), languages=("en", "ko"))
     assert language.problems == ("does not list ko",)
-    context = will_it_run(family("Mistral Small 3"), memory_gb=128, context=65_536)
+    context = will_it_run(family("Mistral Small 3"), 128, context=65_536, bandwidth_gb_s=300)
     assert context.problems == ("reads 32,768 tokens at most",)
 
 
@@ -56,14 +60,34 @@ def test_impossible_numbers(name):
         will_it_run(family("Phi-3.5-mini"), **{name: 0})
 
 
+def test_the_three_verdicts_are_independent():
+    def verdict(name):
+        found = will_it_run(family(name), 16, languages=("en", "ko"), bandwidth_gb_s=30)
+        return found.fits, found.fast_enough, found.listed
+
+    assert verdict("Kanana 1.5 2.1B") == (True, True, True)
+    assert verdict("Llama 3.2 3B") == (True, True, False)
+    assert verdict("Mistral NeMo") == (True, False, True)
+    assert verdict("Phi-3.5-MoE") == (False, True, True)
+
+
 def test_the_widget_follows_its_controls():
-    widget = LaptopCheck(memory_gb=16)
-    rows = {row[0]: row[-1] for row in widget.table.rows}
-    assert rows["Mistral NeMo"] == "✓" and rows["Mistral Small 3"] == "✗ too large"
+    widget = LaptopCheck(memory_gb=16, bandwidth_gb_s=30)
+
+    def marks(name):
+        row = next(row for row in widget.table.rows if row[0] == name)
+        return row[2], row[4], row[5]
+
+    assert marks("Mistral NeMo") == ("✓", "✗", "✓")
+    widget.controls["bandwidth"].value = 60
+    assert marks("Mistral NeMo") == ("✓", "✓", "✓")
     widget.controls["memory"].value = 8
-    assert {row[0]: row[-1] for row in widget.table.rows}["Mistral NeMo"] == "✗ too large"
+    assert marks("Mistral NeMo") == ("✗", "✓", "✓")
     widget.controls["languages"].value = "EN, xx"
-    assert all("xx" in row[-1] for row in widget.table.rows)
+    assert {row[5] for row in widget.table.rows} == {"✗"}
+    widget.controls["context"].value = 65_536
+    row = next(row for row in widget.table.rows if row[0] == "Mistral Small 3")
+    assert "32,768 at most" in row[1]
 
 
 def test_the_widget_has_a_plain_form():

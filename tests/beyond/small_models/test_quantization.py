@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from beyond.small_models.quantization import bits_per_weight, matrices, quantize_blocks, quantized
+from beyond.small_models.quantization import (
+    bits_per_weight,
+    matrices,
+    quantize_absmax,
+    quantize_blocks,
+    quantized,
+    yours_or_library,
+)
 
 
 def small_model():
@@ -90,3 +97,39 @@ def test_some_matrices_only():
     with quantized(model, 2, only=lambda name: "embed" not in name):
         assert torch.equal(model.model.embed_tokens.weight, before)
         assert model.model.layers[0].mlp.up_proj.weight[0, :32].unique().numel() <= 4
+
+
+def test_absmax_hits_the_largest_weight_and_zero():
+    after = quantize_absmax(torch.tensor([[-0.7, 0.0, 0.04, 0.31]]), 4, block=4)
+    assert torch.allclose(after, torch.tensor([[-0.7, 0.0, 0.0, 0.3]]))
+    assert torch.equal(quantize_absmax(torch.zeros(1, 32), 4), torch.zeros(1, 32))
+    with pytest.raises(ValueError, match="bits is 1"):
+        quantize_absmax(torch.zeros(1, 32), 1)
+
+
+def test_another_rounding():
+    model = small_model()
+    weights = model.model.layers[0].mlp.up_proj.weight
+    wanted = quantize_absmax(weights.detach(), 3)
+    with quantized(model, 3, rounding=quantize_absmax):
+        assert torch.equal(weights, wanted)
+
+
+def raising(weights, bits, block):
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "unfinished", [raising, lambda w, b, k: None, lambda w, b, k: w], ids=["raises", "None", "same"]
+)
+def test_an_unfinished_function_is_replaced(unfinished, capsys):
+    assert yours_or_library(unfinished) is quantize_blocks
+    assert "library" in capsys.readouterr().out
+
+
+def test_a_finished_one_is_used(capsys):
+    def mine(weights, bits, block):
+        return quantize_absmax(weights, bits, block)
+
+    assert yours_or_library(mine, quantize_absmax) is mine
+    assert "your functions" in capsys.readouterr().out

