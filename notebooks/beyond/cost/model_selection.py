@@ -413,7 +413,7 @@ def _finding(case: Case, rung: str) -> str:
     """Say in two or three words where a rung stands."""
     reached = case.quality_now >= case.quality_wanted
     if rung == "fine-tune":
-        return _("not measured") if case.quality_tuned is None else _("measured")
+        return _("not measured") if case.quality_tuned is None else _("from a trial run")
     if rung == "retrieval" and not TASKS[case.task]:
         return _("no facts needed")
     if rung == "prompt" and "prompt" in case.tried and "retrieval" in case.tried:

@@ -128,7 +128,7 @@ def test_the_advice_is_shown_as_tables():
     assert shown.count("<table>") == 3 and shown.count('<th scope="col"') == 4 + 3 + 4
     ladder, facts, _device = walk(replace(BASE, device="laptop")).tables
     assert list(ladder.header) == ["", "1 Prompt", "2 Retrieval (RAG)", "3 Fine-tuning"]
-    assert ladder.rows[0] == ("finding", "falls short", "no facts needed", "measured")
+    assert ladder.rows[0] == ("finding", "falls short", "no facts needed", "from a trial run")
     assert max(map(len, str(walk(BASE)).splitlines())) <= 80  # the terminal's width
     assert "$" in facts.rows[0][0] and "per month" in facts.rows[0][0]
 
