@@ -549,8 +549,8 @@ _COMMENTS = {
     "latency": "seconds for a whole answer",
     "examples": "labeled examples available",
     "documents": "texts with the missing facts",
-    "wrong_answer": "dollars that a wrong answer costs",
-    "quality_tuned": "measured in a trial run; None if not measured",
+    "wrong_answer": "dollars per wrong answer",
+    "quality_tuned": "accuracy in a trial run; None before it",
 }
 _LEFT_OUT = ("memory", "tried", "assume")
 
