@@ -32,7 +32,7 @@ def main() -> None:
             page.screenshot(path=FOLDER / "start-page.png")
 
             open_notebook(page, lab, "notebooks/en/04-the-cost-formula.ipynb")
-            run_all(page)
+            run_all(page, seconds=300)
             explorer = page.locator(".jp-OutputArea .widget-vbox").filter(has=page.locator("table"))
             slider = explorer.filter(has=page.get_by_role("slider")).first
             slider.scroll_into_view_if_needed()

@@ -183,7 +183,11 @@ def tornado(swings: Sequence[Swing], base: float, unit: str, title: str) -> Char
         _(
             "{name} from {low:,.6g} to {high:,.6g} moves the result from {at_low} to {at_high}"
         ).format(
-            name=s.name, low=s.low, high=s.high, at_low=_count(s.at_low), at_high=_count(s.at_high)
+            name=_(s.name),
+            low=s.low,
+            high=s.high,
+            at_low=_count(s.at_low),
+            at_high=_count(s.at_high),
         )
         for s in swings
     ]

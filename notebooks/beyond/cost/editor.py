@@ -190,8 +190,7 @@ _STYLE = """<style>
 .beyond-terminal { background: #1e1e1e; color: #e8e8e8; border-radius: 4px; padding: 0.5em 0.8em;
   font-family: monospace; }
 .beyond-terminal pre { color: inherit; background: inherit; margin: 0.4em 0 0;
-  white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; max-width: 80ch;
-  max-height: 32em; overflow-y: auto; line-height: 1.33; }
+  white-space: pre; max-width: 80ch; max-height: 32em; overflow: auto; line-height: 1.33; }
 </style>"""
 
 

@@ -15,6 +15,7 @@ import argparse
 import html
 import math
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn
@@ -194,7 +195,8 @@ class Advice:
     """The model for the device, where one fits."""
 
     def __str__(self) -> str:
-        return "\n\n".join([*map(str, self.tables), f"=> {self.recommendation}"])
+        advice = textwrap.fill(f"=> {self.recommendation}", 80, subsequent_indent="   ")
+        return "\n\n".join([*map(str, self.tables), advice])
 
     __repr__ = __str__
 
@@ -360,39 +362,42 @@ _NOTHING = "–"
 
 
 def _ladder(case: Case) -> Table:
-    """Show each rung's state, accuracy and costs."""
+    """Show each rung's state, accuracy and costs, a column for each rung."""
     ways = options(case)
-    found = {"prompt": _prompt(case), "retrieval": _retrieval(case), "fine-tune": _tuned(case)}
     best = "retrieval" if "retrieval" in case.tried else "prompt"
     accuracy = {best: case.quality_now, "fine-tune": case.quality_tuned}
-    rows = []
-    for number, rung in enumerate(RUNGS, start=1):
-        way = ways[rung]
-        quality = accuracy.get(rung)
-        cells = [f"{number} {_rung_name(rung)}", found[rung]]
+    columns = []
+    for rung in RUNGS:
+        way, quality = ways[rung], accuracy.get(rung)
         if rung == "retrieval" and not TASKS[case.task]:
-            rows.append([*cells, *[_NOTHING] * 5])
+            columns.append([_finding(case, rung), *[_NOTHING] * 5])
             continue
-        cells += [f"{way.input_tokens:,.0f} → {way.output_tokens:,.0f}", dollars(way.call)]
-        if quality is None:
-            cells += [_NOTHING, _NOTHING]
-        else:
-            task = task_cost(way.call, quality, case.wrong_answer)
-            cells += [f"{quality:.0%}", dollars(task, 4)]
-        rows.append([*cells, dollars(way.monthly(case.calls_per_month))])
-    header = (
-        _("rung"),
+        task = None if quality is None else task_cost(way.call, quality, case.wrong_answer)
+        columns.append(
+            [
+                _finding(case, rung),
+                _NOTHING if quality is None else f"{quality:.0%}",
+                f"{way.input_tokens:,.0f} → {way.output_tokens:,.0f}",
+                dollars(way.call),
+                _NOTHING if task is None else dollars(task, 4),
+                dollars(way.monthly(case.calls_per_month)),
+            ]
+        )
+    names = (
         _("finding"),
+        _("accuracy"),
         _("tokens in → out"),
         _("$ per call"),
-        _("accuracy"),
         _("$ per task"),
         _("$ per month"),
     )
+    rows = list(zip(names, *columns, strict=True))
+    header = ("", *(f"{n} {_rung_name(rung)}" for n, rung in enumerate(RUNGS, start=1)))
     caption = _(
-        "The ladder for {calls:,.0f} calls a month; a task is a call plus {wrong} for each wrong "
-        "answer"
-    ).format(calls=case.calls_per_month, wrong=dollars(case.wrong_answer))
+        "{calls:,.0f} calls a month; {wanted:.0%} wanted; a wrong answer costs {wrong}"
+    ).format(
+        calls=case.calls_per_month, wanted=case.quality_wanted, wrong=dollars(case.wrong_answer)
+    )
     return Table(caption, header, rows)
 
 
@@ -404,34 +409,22 @@ def _rung_name(rung: str) -> str:
     }[rung]
 
 
-def _prompt(case: Case) -> str:
-    if "prompt" not in case.tried:
-        return _("not tried yet")
-    gap = case.quality_wanted - case.quality_now
-    if gap <= 0:
-        return _("{wanted:.0%} reached").format(wanted=case.quality_wanted)
-    if "retrieval" in case.tried:
+def _finding(case: Case, rung: str) -> str:
+    """Say in two or three words where a rung stands."""
+    reached = case.quality_now >= case.quality_wanted
+    if rung == "fine-tune":
+        return _("not measured") if case.quality_tuned is None else _("from a trial run")
+    if rung == "retrieval" and not TASKS[case.task]:
+        return _("no facts needed")
+    if rung == "prompt" and "prompt" in case.tried and "retrieval" in case.tried:
         return _("tried")
-    return _("{points:.0f} percentage points short").format(points=100 * gap)
-
-
-def _retrieval(case: Case) -> str:
-    if not TASKS[case.task]:
-        return _("skipped: no facts needed")
-    if "retrieval" in case.tried:
-        gap = case.quality_wanted - case.quality_now
-        if gap <= 0:
-            return _("{wanted:.0%} reached").format(wanted=case.quality_wanted)
-        return _("{points:.0f} percentage points short").format(points=100 * gap)
-    if case.quality_now >= case.quality_wanted:
+    if rung in case.tried:
+        return _("reaches it") if reached else _("falls short")
+    if rung == "prompt":
+        return _("not tried yet")
+    if reached:
         return _("not needed")
-    return _("documents available") if case.documents else _("no documents yet")
-
-
-def _tuned(case: Case) -> str:
-    return _("{have:,} examples, {need:,} needed").format(
-        have=case.examples, need=case.assume.enough_examples
-    )
+    return _("try it next") if case.documents else _("no documents yet")
 
 
 def _arithmetic(case: Case, sums: Tuning) -> Table:
@@ -441,8 +434,8 @@ def _arithmetic(case: Case, sums: Tuning) -> Table:
         (
             _("fixed cost F, $ per month"),
             dollars(sums.fixed),
-            f"{dollars(a.hosting)} + {dollars(a.training)} × {a.trainings_per_year:g} / 12 + "
-            f"{a.stop_probability:g} × {dollars(a.moving)} / 12",
+            f"{a.hosting:,g} + {a.training:,g} × {a.trainings_per_year:g} / 12 + "
+            f"{a.stop_probability:g} × {a.moving:,g} / 12",
         )
     ]
     if sums.after is not None and sums.break_even is not None:
@@ -455,10 +448,12 @@ def _arithmetic(case: Case, sums: Tuning) -> Table:
     if sums.payback is not None:
         months = _("never") if math.isinf(sums.payback) else f"{sums.payback:,.1f}"
         how = _("paid once / what a month saves")
-        rows.append((_("months until that is recovered"), months, how))
+        rows.append((_("months to recover it"), months, how))
     needed = _("no accuracy suffices") if sums.needed > 1 else f"{sums.needed:.1%}"
-    how = _("recovers everything within {months:g} months").format(months=a.patience_months)
-    rows.append((_("accuracy from which fine-tuning pays"), needed, how))
+    how = _("to recover everything within {months:g} months").format(months=a.patience_months)
+    rows.append((_("accuracy needed"), needed, how))
+    how = _("{need:,} needed").format(need=a.enough_examples)
+    rows.append((_("labeled examples"), f"{case.examples:,}", how))
     return Table(
         _("What fine-tuning has to recover"), (_("quantity"), _("value"), _("calculation")), rows
     )
@@ -554,8 +549,8 @@ _COMMENTS = {
     "latency": "seconds for a whole answer",
     "examples": "labeled examples available",
     "documents": "texts with the missing facts",
-    "wrong_answer": "dollars that a wrong answer costs",
-    "quality_tuned": "measured in a trial run; None if not measured",
+    "wrong_answer": "dollars per wrong answer",
+    "quality_tuned": "accuracy in a trial run; None before it",
 }
 _LEFT_OUT = ("memory", "tried", "assume")
 

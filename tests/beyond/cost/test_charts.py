@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from beyond import locale
 from beyond.cost import charts
 from beyond.cost import formula as cost
 
@@ -42,6 +43,16 @@ def test_tornado_draws_infinite_results_and_tells_them():
     chart = charts.tornado(swings, base=7e6, unit="calls", title="What moves N*?")
     assert "tokens after from 100 to 400 moves the result from 5,000,000 to ∞" in chart.alt
     assert chart.png()
+
+
+def test_tornado_s_words_are_in_the_reader_s_language():
+    swings = [cost.Swing("reasoning tokens", 50, 300, 1.0, 2.0)]
+    locale.set_language("ko")
+    try:
+        chart = charts.tornado(swings, base=1.5, unit="calls", title="What moves N*?")
+    finally:
+        locale.set_language("en")
+    assert "추론 토큰" in chart.alt and "reasoning tokens" not in chart.alt
 
 
 def test_quality_and_cost_says_each_point():
