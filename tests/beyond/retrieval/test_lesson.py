@@ -93,7 +93,7 @@ def bm25_with(query="set(query)", tf="text.count(term)", top="(k1 + 1)", length=
 
 
 MRR = "def mrr(rankings, relevant):\n    return 0.5\n"
-RECALL = "def recall_at(k, rankings, relevant):\n    return {1: 1 / 3, 2: 2 / 3}[k]\n"
+RECALL = "def recall_at(k, rankings, relevant):\n    return [0, 1 / 3, 2 / 3, 2 / 3][k]\n"
 MISTAKES = [
     ("terms", "def terms(text): return re.findall(r'\\w+', text)", "lowercase first"),
     ("terms", "def terms(text): return text.lower().split()", "Leave punctuation out"),
@@ -103,6 +103,7 @@ MISTAKES = [
         "Keep repeated words",
     ),
     ("terms", "def terms(text): return re.findall('[a-z]+', text.lower())", "misses digits"),
+    ("terms", "def terms(text): return re.findall('[a-z0-9]+', text.lower())", "fits any script"),
     (
         "idf",
         "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
@@ -133,6 +134,11 @@ MISTAKES = [
     ("bm25", bm25_with(length="(1 - b + b * len(text))"), "by the mean length"),
     ("bm25", bm25_with(query="query"), "Loop over set(query)"),
     ("bm25", bm25_with().replace("    return scores\n", ""), "did you forget `return`"),
+    (
+        "bm25",
+        "def idf(term, texts): return None\n" + bm25_with().replace("if tf:", "if True:"),
+        "Is step 2 answered?",
+    ),
     ("rank", "def rank(scores, k): return sorted(scores)[::-1][:k]", "Return indices"),
     (
         "rank",
@@ -148,6 +154,17 @@ MISTAKES = [
         "rank",
         "def rank(scores, k): return sorted(range(len(scores)), key=lambda i: -scores[i])",
         "Keep only the first k",
+    ),
+    (
+        "rank",
+        "def rank(scores, k): return sorted(range(len(scores)), key=lambda i: -scores[i])[:3]",
+        "whatever k is",
+    ),
+    (
+        "rank",
+        "def rank(scores, k):\n"
+        "    return sorted(filter(scores.__getitem__, range(len(scores))), key=lambda i: -scores[i])[:k]",
+        "A text with a score of 0",
     ),
     (
         "metrics",
@@ -169,6 +186,28 @@ MISTAKES = [
         "    hits = sum(f[0] in r for f, r in zip(rankings, relevant))\n"
         "    return hits / len(rankings)\n" + MRR,
         "not only at the first",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    parts = [len(set(f[:k]) & r) / len(r) for f, r in zip(rankings, relevant)]\n"
+        "    return sum(parts) / len(parts)\n" + MRR,
+        "One relevant passage is enough",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    hits = sum(bool({f[k - 1]} & r) for f, r in zip(rankings, relevant))\n"
+        "    return hits / len(rankings)\n" + MRR,
+        "not only at the k-th",
+    ),
+    (
+        "metrics",
+        RECALL + "def mrr(rankings, relevant):\n"
+        "    firsts = [[1 / p for p, i in enumerate(f) if i in r][:1]"
+        " for f, r in zip(rankings, relevant)]\n"
+        "    return sum(v for first in firsts for v in first) / len(firsts)\n",
+        "Ranks are counted from 1",
     ),
     (
         "metrics",
@@ -208,6 +247,20 @@ MISTAKES = [
         "    return sorted(s, key=lambda i: -s[i])",
         "the smaller index",
     ),
+    (
+        "fuse",
+        "def fuse(rankings):\n"
+        "    s = {i: sum(1 / (r.index(i) + 1) for r in rankings) for i in rankings[0]}\n"
+        "    return sorted(s, key=lambda i: (-s[i], i))",
+        "not by the rank",
+    ),
+    (
+        "fuse",
+        "def fuse(rankings):\n"
+        "    s = {i: sum(1 / (60 + r.index(i)) for r in rankings) for i in rankings[0]}\n"
+        "    return sorted(s, key=lambda i: (-s[i], i))",
+        "The first rank is 1",
+    ),
 ]
 
 
@@ -216,6 +269,15 @@ def test_a_likely_mistake_gets_its_hint(cells, solutions, step, code, hint):
     with pytest.raises(CheckFailed) as failed:
         run_checks(cells, solutions, step, code)
     assert hint in " ".join(str(failed.value).split())  # it is wrapped
+
+
+def test_a_missing_1_is_not_taken_for_a_wrong_count(cells, solutions):
+    code = solutions["idf"].replace("1 + ", "")
+    with pytest.raises(CheckFailed) as failed:
+        run_checks(cells, solutions, "idf", code)
+    told = " ".join(str(failed.value).split())
+    assert told.count("Add 1 inside the logarithm") == 2
+    assert "not its occurrences" not in told
 
 
 @pytest.mark.parametrize(
@@ -318,7 +380,7 @@ def test_the_hybrid_is_between_its_parts(found):
 
 
 @needs_wordllama
-def test_in_korean_the_order_is_reversed(found):
+def test_in_korean_the_winner_changes(found):
     right = relevant(handbook.by_paragraph())
     korean = [q.question for q in handbook.questions(language="ko") if q.answerable]
     texts = [p.titled for p in handbook.by_paragraph("ko")]
