@@ -10,7 +10,9 @@ kernel, in the notebook's own folder, and nothing is written to it.
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 NOT_RUN, WRITTEN = "not run", "written"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_UNDEFINED = re.compile(r"NameError: name '(\w+)' is not defined")
 _LONGEST_MESSAGE = 300
 
 
@@ -176,11 +179,9 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
     with speaking(language):
         cells = tuple(_cell_results(executed, released, course.cell_seconds))
         errors = tuple(
-            CellError(grade_id(cell) or cell.id, message)
+            stopped
             for cell in executed.cells
-            if cell.cell_type == "code"
-            and not is_test(cell)
-            and (message := _error_message(cell, course.cell_seconds)[1])
+            if (stopped := _stopped(cell, course.cell_seconds)) is not None
         )
     return ValidationResult(
         path=path,
@@ -328,6 +329,55 @@ def _error_message(cell: NotebookNode, seconds: int) -> tuple[str, str]:
     return name, line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
 
 
+def _stopped(cell: NotebookNode, seconds: int) -> CellError | None:
+    """Return how a cell that tests nothing stopped with an error; None if it didn't."""
+    if cell.cell_type != "code" or is_test(cell):
+        return None
+    message = _error_message(cell, seconds)[1]
+    if not message:
+        return None
+    undefined = _UNDEFINED.fullmatch(message)
+    if undefined and undefined[1] in _assigned_names(cell.source):
+        hint = _('If {name} is meant as text, put it in quotes: "{name}".')
+        message = f"{message}. {hint.format(name=undefined[1])}"
+    return CellError(grade_id(cell) or cell.id, message)
+
+
+def _assigned_names(source: str) -> set[str]:
+    """Return the names that stand alone as the value of an assignment, as in `q1 = A`."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # a cell with a magic, or with a null byte
+        return set()
+    return {
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)
+    }
+
+
+def _cause(message: str, earlier: Iterable[tuple[NotebookNode, CellError]]) -> str:
+    """Return what to say where a test lacks a name that an earlier cell stopped before setting.
+
+    Args:
+        message: of the test's cell or of one of its checks.
+        earlier: the cells before it that stopped with an error, and how.
+
+    Returns:
+        That cell and its error; the message as it is where no such cell explains it.
+    """
+    undefined = _UNDEFINED.match(message)
+    if undefined is None:
+        return message
+    word = re.compile(rf"\b{undefined[1]}\b")
+    for cell, stopped in earlier:
+        if word.search(cell.source) and not stopped.message.startswith(undefined[0]):
+            return _("The cell {cell} stopped with an error: {message}").format(
+                cell=stopped.cell, message=stopped.message
+            )
+    return message
+
+
 def _record(cell: NotebookNode) -> list[dict[str, Any]]:
     """Return the checks that `report` left in a cell's outputs."""
     for output in reversed(cell.outputs):
@@ -342,7 +392,10 @@ def _cell_results(
     executed: NotebookNode, released: NotebookNode | None, seconds: int
 ) -> list[CellResult]:
     results = []
+    earlier: list[tuple[NotebookNode, CellError]] = []
     for cell in executed.cells:
+        if (stopped := _stopped(cell, seconds)) is not None:
+            earlier.append((cell, stopped))
         name = grade_id(cell)
         if name is None or not grader_metadata(cell).get("grade"):
             continue
@@ -350,18 +403,22 @@ def _cell_results(
             state = UNANSWERED if _is_untouched(cell, released) else WRITTEN
             results.append(CellResult(name, state))
         elif cell.cell_type == "code":
-            results.append(_test_result(name, cell, seconds))
+            results.append(_test_result(name, cell, seconds, earlier))
     return results
 
 
-def _test_result(name: str, cell: NotebookNode, seconds: int) -> CellResult:
+def _test_result(
+    name: str, cell: NotebookNode, seconds: int, earlier: list[tuple[NotebookNode, CellError]]
+) -> CellResult:
     from autograder.student import kernel_runner
 
     checks = _record(cell)
     error, message = _error_message(cell, seconds)
     shown = tuple(
         CheckResult(
-            _(str(one.get("name", ""))), one.get("passed") is True, str(one.get("message", ""))
+            _(str(one.get("name", ""))),
+            one.get("passed") is True,
+            _cause(str(one.get("message", "")), earlier),
         )
         for one in checks
     )
@@ -377,7 +434,7 @@ def _test_result(name: str, cell: NotebookNode, seconds: int) -> CellResult:
         state,
         form_only=bool(checks) and all(one.get("weight") == 0 for one in checks),
         checks=shown,
-        message="" if error == "CheckFailed" and shown else message,
+        message="" if error == "CheckFailed" and shown else _cause(message, earlier),
     )
 
 

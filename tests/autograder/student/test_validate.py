@@ -221,6 +221,32 @@ def test_a_crash_a_loop_and_an_exit(course, mine, tmp_path):
     assert result.errors[0].message == "It ended the Python process."
 
 
+def test_a_name_that_an_answer_cell_stopped_before_setting(course, mine):
+    """The test's NameError is about the answer's error; a letter without quotes is called that."""
+    stopped = "NameError: name 'B' is not defined. If B is meant as text, put it in quotes: \"B\"."
+    told = f"The cell letter stopped with an error: {stopped}"
+    result = validate(mine(RIGHT | {"letter": "q1 = B"}), course)
+    assert states(result)["letter-test"] == "failed"
+    assert [check.message for check in result.cells[0].checks] == [told]
+    assert [(error.cell, error.message) for error in result.errors] == [("letter", stopped)]
+    assert "name 'q1' is not defined" not in str(result)
+
+    result = validate(mine(RIGHT | {"double": "def double(x) return 2 * x"}), course)
+    for check in result.cells[1].checks:
+        assert check.message.startswith("The cell double stopped with an error: SyntaxError")
+    assert "quotes" not in str(result)
+
+
+def test_a_name_that_no_cell_was_to_set_is_left_as_it_is(course, mine):
+    def edit(notebook):
+        notebook.cells.insert(2, new_code_cell("print(q1)", id="looks"))
+        notebook.cells.insert(3, new_code_cell("1 / 0", id="fails"))
+
+    result = validate(mine(RIGHT | {"letter": "q2 = 'B'"}, edit=edit), course)
+    [check] = result.cells[0].checks
+    assert check.message == "NameError: name 'q1' is not defined"
+
+
 def test_it_speaks_the_notebooks_language(course, mine):
     from beyond.locale import language
 
