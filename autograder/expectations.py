@@ -291,7 +291,8 @@ def _told_apart(one: Any, other: Any, limit: int = 60) -> tuple[str, str]:
         return texts
     if _is_number(one) and _is_number(other):
         return repr(one)[:limit], repr(other)[:limit]
-    for kind in (str, bytes):
-        if isinstance(one, kind) and isinstance(other, kind):
-            return at_first_difference(one, other, limit)
+    if isinstance(one, str) and isinstance(other, str):
+        return at_first_difference(one, other, limit)
+    if isinstance(one, bytes) and isinstance(other, bytes):
+        return at_first_difference(one, other, limit)
     return texts
