@@ -23,7 +23,7 @@ from autograder.checks import NotAnswered, Unexpected
 from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.wire import crossed
-from autograder.value_text import call_text, short
+from autograder.value_text import at_first_difference, call_text, short
 
 Hint = tuple[object, str]
 """A wrong result, or a function that tells whether a result is that mistake; and what to say."""
@@ -268,7 +268,7 @@ def _returned(
             place=place, found=found, expected=expected
         )
     elif isinstance(_listed(result), list) and isinstance(_listed(returns), list) and not path:
-        text += " " + _("It has {found} values, expected {expected}.").format(
+        text += " " + _("Number of values: {found}, expected {expected}.").format(
             found=len(result), expected=len(returns)
         )
     return text
@@ -282,8 +282,17 @@ _LONGEST_PLACE = 40  # characters
 
 
 def _told_apart(one: Any, other: Any, limit: int = 60) -> tuple[str, str]:
-    """Return descriptions of two values that differ, with all digits where that takes them."""
+    """Return descriptions of two values that differ, and not in what was left out of both.
+
+    Numbers get all their digits where that takes them, texts begin shortly before they differ.
+    """
     texts = short(one, limit), short(other, limit)
-    if texts[0] == texts[1] and _is_number(one) and _is_number(other):
+    if texts[0] != texts[1]:
+        return texts
+    if _is_number(one) and _is_number(other):
         return repr(one)[:limit], repr(other)[:limit]
+    if isinstance(one, str) and isinstance(other, str):
+        return at_first_difference(one, other, limit)
+    if isinstance(one, bytes) and isinstance(other, bytes):
+        return at_first_difference(one, other, limit)
     return texts

@@ -7,9 +7,11 @@ what a check says about a student's result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from autograder.i18n import _
+
+Text = TypeVar("Text", str, bytes)
 
 LONGEST = 60
 """Characters of one described value."""
@@ -49,6 +51,34 @@ def call_text(name: str, args: Iterable[object], kwargs: Mapping[str, object]) -
         if len(text) <= LONGEST_CALL:
             return text
     return _cut(text, LONGEST_CALL - 1) + ")"
+
+
+def at_first_difference(one: Text, other: Text, limit: int = LONGEST) -> tuple[str, str]:
+    """Describe two texts that differ by the part around their first difference.
+
+    Args:
+        one: a text.
+        other: another one, of the same type.
+        limit: characters of each description, at least 20.
+    """
+    pairs = enumerate(zip(one, other, strict=False))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+    begin = max(0, at - limit // 3)
+    while len(repr(one[begin:at])) > limit // 2:  # an escaped character takes up to ten
+        begin += 1
+    return _from(one, begin, limit), _from(other, begin, limit)
+
+
+def _from(text: Text, begin: int, limit: int) -> str:
+    """Return a part of a text as Python writes it, with … where the text goes on."""
+    for end in range(min(len(text), begin + limit), begin - 1, -1):
+        part = repr(text[begin:end])
+        opening = part.index(part[-1]) + 1
+        before, after = "…" if begin else "", "…" if end < len(text) else ""
+        part = f"{part[:opening]}{before}{part[opening:-1]}{after}{part[-1]}"
+        if len(part) <= limit:
+            return part
+    return "…"
 
 
 def _described(value: Any, limit: int, depth: int) -> str:
@@ -104,7 +134,9 @@ def _container(value: Any, limit: int, depth: int) -> str:
         grown = length + len(text) + (2 if shown else 0)
         if grown + len(rest) > limit:
             rest = _("… {count} more").format(count=left + 1)
-            if not shown:
+            if not shown and not left:
+                rest = _cut(text, limit - length)
+            elif not shown:
                 rest = _("{count} items").format(count=len(value))
             return f"{begin}{', '.join([*shown, rest])}{end}"
         shown.append(text)

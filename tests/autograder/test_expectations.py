@@ -165,13 +165,26 @@ def test_the_place_of_a_difference_in_long_values_is_said():
     assert "They first differ at ['sums'][299]: 300, expected 7." in said(
         sums, list(range(300)), returns=right
     )
-    assert "It has 3 values, expected 2." in said(lambda: [1, 2, 3], returns=[1, 2])
+    assert "Number of values: 3, expected 2." in said(lambda: [1, 2, 3], returns=[1, 2])
 
 
 def test_numbers_that_look_the_same_are_told_apart():
     assert said(lambda: 0.12345678, returns=0.12345679, within=1e-12).endswith(
         "returned 0.12345678; expected 0.12345679."
     )
+
+
+def test_texts_that_look_the_same_when_shortened_are_shown_where_they_differ():
+    found = ['{"size": "S", "gift": true}', '{"size": "S", "gift": false}']
+    assert said(lambda: found, returns=found[::-1]).endswith(
+        """They first differ at [0]: '…"gift": true}', expected '…"gift": false}'."""
+    )
+    long = "a handbook's text, " * 5
+    assert said(lambda: long + "one.", returns=long + "two.").endswith(
+        """returned "… a handbook's text, one."; expected "… a handbook's text, two."."""
+    )
+    assert said(lambda: "a  b", returns="a b").endswith("returned 'a  b'; expected 'a b'.")
+    assert said(lambda: b"x" * 99, returns=b"x" * 98 + b"y").count("…x") == 2
 
 
 def test_it_returns_the_plain_value():

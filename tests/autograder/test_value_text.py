@@ -10,7 +10,7 @@ import torch
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from autograder.value_text import LONGEST_CALL, call_text, short
+from autograder.value_text import LONGEST_CALL, at_first_difference, call_text, short
 
 
 @dataclasses.dataclass
@@ -56,6 +56,8 @@ SELF.append(SELF)
         (object(), "<object>"),
         (Rude(), "<Rude>"),
         ("x" * 100, "'" + "x" * 57 + "…'"),
+        ({"a": {"b": {"kitchen": ["garden", "office"]}}}, "{'a': {'b': {'kitchen': ['ga…}}"),
+        ([["kitchen" * 9], 2], "[['kitchenkitchenkitche…], 2]"),
         (10**100, "a whole number of more than 60 digits"),
     ],
 )
@@ -88,6 +90,20 @@ def test_a_description_is_one_line_within_its_limit(value, limit):
     text = short(value, limit)
     assert 0 < len(text) <= limit
     assert text == " ".join(text.split())
+
+
+texts = st.text(
+    alphabet=st.sampled_from("ab '\"\\\n\x00\N{GRINNING FACE}\U000e0001가"), max_size=90
+)
+
+
+@for_all(texts, texts, st.integers(20, 80))
+def test_two_texts_are_shown_where_they_first_differ(one, other, limit):
+    shown = at_first_difference(one, other, limit)
+    assert all(0 < len(text) <= limit for text in shown)
+    assert (shown[0] == shown[1]) == (one == other)
+    data = at_first_difference(one.encode(), other.encode(), limit)
+    assert (data[0] == data[1]) == (one == other)
 
 
 @for_all(st.lists(st.text(max_size=30) | st.integers(), max_size=50))

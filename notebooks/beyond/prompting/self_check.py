@@ -48,8 +48,11 @@ def questions() -> list[Question]:
                     _("The format is nearly perfect already; every example costs tokens."),
                 ),
                 Choice(
-                    _("Facts, which the examples don't contain: try retrieval."),
-                    _("Examples teach the format. The next rung of the ladder adds facts."),
+                    _("Probably facts that five examples don't contain."),
+                    _(
+                        "Wrong answers suggest missing facts, or a model too weak to use them. "
+                        "For facts, try the next rung of the ladder: retrieval."
+                    ),
                     right=True,
                 ),
             ),

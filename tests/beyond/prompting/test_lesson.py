@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib.util
 import itertools
 import json
@@ -70,15 +72,14 @@ def answered(cells, capsys):
             exec(re.search(r"```python\n(.*?)```", cells[place], re.DOTALL).group(1), bound)
         exec("from beyond.checks import check, expect, report, written_here", bound)
         bound |= {"GOALS": ["abc", "abd"], "SCHEMA": SCHEMA, "tokenizer": None, "model": None}
-        bound |= {"JSON_ZERO": "", "to_json": ["?"]}
+        bound |= {"JSON_ZERO": "", "to_json": ["?"], "vocabulary": VOCABULARY}
         if isinstance(answer, str):
             exec(answer, bound)
         elif answer is not None:
             bound[name] = answer
         source = cells[name.replace("_", "-") + "-checks"]
-        source = source.replace("token_texts(tokenizer)", "VOCABULARY")
         source = re.sub(r"Continuation\(model.*?\)", "TinyModel()", source)
-        bound |= {"VOCABULARY": VOCABULARY, "TinyModel": TinyModel}
+        bound["TinyModel"] = TinyModel
         capsys.readouterr()
         exec(source, bound)
         shown = capsys.readouterr()
@@ -113,6 +114,19 @@ def allowed_outputs(schema):
     lists = [p.get("enum", [True, False]) for p in schema["properties"].values()]
     return [str(dict(zip(names, row))) for row in itertools.product(*lists)]
 """
+OUTPUTS_FALSE_FIRST = """
+def allowed_outputs(schema):
+    names = list(schema["properties"])
+    lists = [p.get("enum", [False, True]) for p in schema["properties"].values()]
+    return [json.dumps(dict(zip(names, row))) for row in itertools.product(*lists)]
+"""
+OUTPUTS_FIRST_FASTEST = """
+def allowed_outputs(schema):
+    names = list(schema["properties"])
+    lists = [p.get("enum", [True, False]) for p in schema["properties"].values()]
+    rows = itertools.product(*lists[::-1])
+    return [json.dumps(dict(zip(names, row[::-1]))) for row in rows]
+"""
 OUTPUTS_IN_STEP = """
 def allowed_outputs(schema):
     names = list(schema["properties"])
@@ -127,6 +141,20 @@ EMPTY = TOKENS.format("any(o.startswith(written + text) for o in outputs)")
 ANYWHERE = TOKENS.format("text and any(written + text in o for o in outputs)")
 ALONE = TOKENS.format("text and any(o.startswith(text) for o in outputs)")
 WHOLE = TOKENS.format("text and written + text in outputs")
+FIRST_CHARACTER = TOKENS.format(
+    "text and any(o.startswith(written) and o[len(written):][:1] == text[0] for o in outputs)"
+)
+WRITTEN_IGNORED = TOKENS.format("text and any(o[len(written):].startswith(text) for o in outputs)")
+PROBABILITIES = """
+def masked_probabilities(logits, allowed):
+    total = sum(math.exp(logits[i]) for i in allowed)
+    return {}
+"""
+ONLY_ALLOWED = PROBABILITIES.format("[math.exp(logits[i]) / total for i in allowed]")
+NO_MASK_AT_ALL = PROBABILITIES.format("[math.exp(x) / total for x in logits]")
+NOT_NORMALIZED = PROBABILITIES.format(
+    "[math.exp(x) if i in allowed else 0 for i, x in enumerate(logits)]"
+)
 NOT_DIVIDED = """
 def masked_probabilities(logits, allowed):
     total = sum(math.exp(x) for x in logits)
@@ -161,6 +189,16 @@ def constrained_text(state, vocabulary, outputs):
         written += vocabulary[token]
     return written
 """
+LEAST = LOOP.format("allowed", "state.append(token)", "pass").replace("max(", "min(")
+ALWAYS_FIRST = LOOP.format("allowed[:1]", "state.append(token)", "pass")
+NOT_EXTENDED = LOOP.replace("written +=", "_ =").format("allowed", "state.append(token)", "pass")
+NO_STEP_THREE = "masked_probabilities = lambda logits, allowed: None\n" + LOOP.format(
+    "allowed", "state.append(token)", "pass"
+)
+ONE_OUTPUT = """
+def constrained_text(state, vocabulary, outputs):
+    return outputs[{}]
+"""
 MCNEMAR = """
 def mcnemar(before, after):
     gained = sum(a and not b for b, a in zip(before, after))
@@ -179,6 +217,11 @@ TO_LOST = MCNEMAR.format(
 ONLY_OBSERVED = MCNEMAR.format(
     n="gained + lost", result="min(1, 2 * math.comb(n, min(gained, lost)) / 2**n)"
 )
+ONE_SHORT = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL})").replace(" + 1)", ")")
+TO_LARGER = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL})").replace(
+    "min(g", "max(g"
+)
+BY_N = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL}) * n / n")
 
 
 @pytest.mark.parametrize(
@@ -186,15 +229,29 @@ ONLY_OBSERVED = MCNEMAR.format(
     [
         ("allowed_outputs", OUTPUTS_BY_STR, "Python's notation"),
         ("allowed_outputs", OUTPUTS_IN_STEP, "itertools.product"),
+        ("allowed_outputs", OUTPUTS_FALSE_FIRST, "True comes before False"),
+        ("allowed_outputs", OUTPUTS_FIRST_FASTEST, "the last property changes fastest"),
         ("allowed_tokens", EMPTY, "Leave out tokens"),
         ("allowed_tokens", ANYWHERE, "startswith, not in"),
         ("allowed_tokens", ALONE, "written + token"),
         ("allowed_tokens", WHOLE, "only the beginning"),
+        ("allowed_tokens", FIRST_CHARACTER, "not only its first character"),
+        ("allowed_tokens", WRITTEN_IGNORED, "Compare `written`, too"),
+        ("masked_probabilities", ONLY_ALLOWED, "a value for each logit"),
+        ("masked_probabilities", NO_MASK_AT_ALL, "outside `allowed` get exactly 0"),
+        ("masked_probabilities", NOT_NORMALIZED, "add up to 1"),
         ("masked_probabilities", NOT_DIVIDED, "allowed tokens only"),
         ("masked_probabilities", ZERO_LOGITS, "exp(0) is 1"),
         ("constrained_text", NOT_APPENDED, "Append each token"),
         ("constrained_text", ONE_STEP, "loop until"),
         ("constrained_text", NO_MASK, "allowed tokens only"),
+        ("constrained_text", NOT_EXTENDED, "extend `written`"),
+        ("constrained_text", LEAST, "not the least probable"),
+        ("constrained_text", ALWAYS_FIRST, "the first allowed token"),
+        ("constrained_text", NO_STEP_THREE, "still return None"),
+        ("mcnemar", ONE_SHORT, "before its end"),
+        ("mcnemar", TO_LARGER, "smaller of gained and lost"),
+        ("mcnemar", BY_N, "Here n is 0"),
         ("mcnemar", ONE_SIDED, "double the sum"),
         ("mcnemar", ALL_COUNT, "only the messages that changed"),
         ("mcnemar", NO_MIN, "at most 1"),
@@ -218,6 +275,32 @@ def test_a_likely_mistake_gets_the_hint_that_fits(answered, name, answer, hint):
 )
 def test_the_librarys_version_is_no_answer(answered, name, answer):
     assert "write it yourself" in " ".join(answered(name, answer).split())
+
+
+@pytest.mark.parametrize("number", range(-1, 4))
+def test_none_of_the_outputs_passes_without_decoding(answered, number):
+    assert "✗" in answered("constrained_text", ONE_OUTPUT.format(number))
+
+
+def test_the_sections_after_an_exercise_need_none_of_its_cells(cells):
+    """Whoever skips the cells of an exercise, and not only its answer, can go on."""
+    exercises = {name.replace("_", "-") for name in HELP}
+    exercises |= {f"{name}-checks" for name in exercises}
+    assert exercises <= set(cells)
+    known = set(dir(builtins))
+    for cell in nbformat.read(LESSON, 4).cells:
+        if cell.cell_type != "code" or cell.id in exercises:
+            continue
+        names = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)]
+        known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                known |= {(one.asname or one.name).split(".")[0] for one in node.names}
+            elif isinstance(node, ast.FunctionDef):
+                known.add(node.name)
+            elif isinstance(node, ast.arg):
+                known.add(node.arg)
+        assert {node.id for node in names if isinstance(node.ctx, ast.Load)} <= known, cell.id
 
 
 def test_another_mistake_gets_no_hint(answered):
