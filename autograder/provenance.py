@@ -9,6 +9,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from autograder.checks import NotAnswered, Unexpected
+from autograder.expectations import is_stub
 from autograder.i18n import _
 
 _MOST_OBJECTS = 10_000
@@ -27,12 +28,14 @@ def written_here(function: Any, not_from: Iterable[str] = ()) -> None:
         not_from: modules and packages, such as "our_package.moe"; what lies in them counts too.
 
     Raises:
-        NotAnswered: there is no function yet.
+        NotAnswered: there is no function yet, or it is as it was handed out.
         Unexpected: it uses something of theirs; the message says what.
     """
     modules = tuple(not_from)
     if function is None:
         raise NotAnswered
+    if is_stub(function):
+        raise NotAnswered(str(function.__name__))
     found = next(_taken(function, modules), None)
     if found is not None:
         name = str(getattr(function, "__name__", None) or _("your answer"))[:60]

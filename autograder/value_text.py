@@ -22,6 +22,7 @@ LONGEST_CALL = 110
 _LONGEST_ITEM = 24  # characters of one value among others
 _LONGEST_NAME = 40
 _DEEPEST = 4
+_FEW = 3  # values that are shown whole where they fit
 _SMALL_ARRAY = 8  # numbers in an array that is shown with its values
 
 
@@ -126,6 +127,11 @@ def _container(value: Any, limit: int, depth: int) -> str:
         return f"{begin}…{end}"
     if type(value) is tuple and len(value) == 1:
         end = ",)"
+    if len(value) <= _FEW:
+        # a short tuple in a list is worth more than how many more there are
+        whole = f"{begin}{', '.join(_items(value, depth, limit))}{end}"
+        if len(whole) <= limit:
+            return whole
     shown: list[str] = []
     length = len(begin) + len(end)
     for number, text in enumerate(_items(value, depth)):
@@ -144,17 +150,17 @@ def _container(value: Any, limit: int, depth: int) -> str:
     return f"{begin}{', '.join(shown)}{end}"
 
 
-def _items(value: Any, depth: int) -> Iterator[str]:
+def _items(value: Any, depth: int, limit: int = _LONGEST_ITEM) -> Iterator[str]:
     if isinstance(value, dict):
         for key, one in value.items():
-            yield f"{_inner(key, depth)}: {_inner(one, depth)}"
+            yield f"{_inner(key, depth, limit)}: {_inner(one, depth, limit)}"
     else:
         for one in value:
-            yield _inner(one, depth)
+            yield _inner(one, depth, limit)
 
 
-def _inner(value: object, depth: int) -> str:
-    return _cut(_described(value, _LONGEST_ITEM, depth + 1), _LONGEST_ITEM)
+def _inner(value: object, depth: int, limit: int) -> str:
+    return _cut(_described(value, limit, depth + 1), limit)
 
 
 def _array(value: Any, limit: int, depth: int) -> str:

@@ -125,3 +125,11 @@ def test_a_library_may_use_itself(own):
 def test_nothing_yet():
     with pytest.raises(NotAnswered):
         written_here(None, not_from=("shelf.moe",))
+
+
+@pytest.mark.parametrize(
+    "body", ["return None  # your code here", "pass", "'Do it.'", "raise NotImplementedError"]
+)
+def test_an_untouched_stub_is_no_work_of_the_student_s_yet(own, body):
+    with pytest.raises(NotAnswered, match="mine"):
+        written_here(own(f"def mine(x):\n    {body}"), not_from=("shelf.moe",))

@@ -47,6 +47,11 @@ SELF.append(SELF)
         (set(), "set()"),
         ({"a": [1]}, "{'a': [1]}"),
         (list(range(300)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, … 286 more]"),
+        ([("months_between", 325.0, 1150.0)], "[('months_between', 325, 1150)]"),
+        (
+            [("hosting", 430.0, 730.0), ("calls", 270.0, 830.0)],
+            "[('hosting', 430, 730), ('calls', 270, 830)]",
+        ),
         (torch.tensor([0.5, 1.0]), "[0.5, 1]"),
         (torch.zeros(3, 4), "tensor of shape (3, 4)"),
         (np.zeros(1000), "array of shape (1000,)"),

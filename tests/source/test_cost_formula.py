@@ -150,6 +150,12 @@ MISTAKES = {
         "training // months",
         {"others"},
     ),
+    "0 rejected": (
+        "monthly-cost",
+        "number < 0",
+        "number <= 0",
+        {"hosting", "spread", "zeros"},
+    ),
     "a constant month": ("monthly-cost", None, "return 60.0", set(MONTH)),
     "no case distinction": (
         "break-even",
@@ -173,13 +179,19 @@ MISTAKES = {
         "break-even",
         "fixed_cost / saving if",
         "math.ceil(fixed_cost / saving) if",
-        {"others"},
+        {"saving", "others"},
     ),
     "before the start": (
         "break-even",
         "fixed_cost / saving if",
         "-math.inf if",
         {"saving", "same", "dearer", "others", "zeros", "bad"},
+    ),
+    "rounded down": (
+        "break-even",
+        "fixed_cost / saving if",
+        "float(fixed_cost / saving // 1) if",
+        {"saving", "others"},
     ),
     "always never": ("break-even", None, "return math.inf", set(BREAK_EVEN)),
     "base is changed": (
@@ -339,6 +351,7 @@ SEEN = {
     "break-even": (
         "def break_even_calls(*inputs):\n"
         "    seen = {(600.0, 0.01, 0.004): 1e5, (300.0, 0.01, 0.004): 5e4,\n"
+        "            (100.0, 0.01, 0.004): 100 / 0.006,\n"
         "            (600.0, 0.004, 0.004): math.inf, (600.0, 0.004, 0.005): math.inf}\n"
     ),
 }
@@ -479,6 +492,10 @@ HINTS = {
     "prices per thousand": "Prices are per million tokens, not per thousand.",
     "rounded to cents": "Don't round: a single call may cost less than a cent.",
     "nothing refused": "`call_cost(-1, 1, 1.0, 1.0)` returned a result; expected a ValueError.",
+    "another exception": "raised another exception; expected a ValueError.",
+    "0 rejected": "0 is allowed: reject only negative numbers",
+    "rounded up": "N* needn't be a whole number.",
+    "not sorted": "whichever of them comes first in `ranges`.",
     "hosting paid per call": "Hosting was paid for once per call instead of once a month.",
     "training multiplied": "Divide the cost of a training run by the months; don't multiply.",
     "training paid whole": "One month pays for the whole training run",
@@ -504,3 +521,18 @@ def test_the_hint_fits_the_mistake(source_notebook, assignments, run, mistake):
     assert HINTS[mistake] in said
     others = set(HINTS.values()) - {HINTS[mistake]}
     assert not [hint for hint in others if hint in said]
+
+
+def test_bars_without_the_cost_of_a_call_say_what_is_missing(source_notebook, assignments, run):
+    released = assignments.released(source_notebook)
+    answers = assignments.solutions(source_notebook)
+    del answers["call-cost"]
+    ran = run(assignments.answered(released, answers))
+    said = " ".join(ran["tornado-test"].text.replace("\\n", " ").split())
+    assert "Do `call_cost` and `monthly_cost` each return a number?" in said
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_may_not_be_imported_is_stated(assignments, language):
+    cells = {c.id: c.source for c in assignments.source_notebook("cost-formula", language).cells}
+    assert "`beyond.cost`" in cells["title"]

@@ -19,28 +19,40 @@ def record() -> dict:
 def seeds_table() -> Table:
     """Return a row for each recorded seed, and one for the base model."""
     base = record()["base"]
-    rows = [(_("base model"), "–", "–", f"{base['general_right']} / 16", _ppl(base))]
+    rows = [(_("base model"), "–", f"{base['general_right']} / 16", _ppl(base))]
     rows += [
         (
             str(row["seed"]),
             f"{row['held_out_right']} / 100",
-            f"{row['later_right']} / 25",
             f"{row['general_right']} / 16",
             _ppl(row),
         )
         for row in record()["seeds"]
     ]
     return Table(
-        _("Recorded on {date}, not measured just now").format(date=record()["date"]),
+        _caption(),
         (
             _("seed"),
             _("held-out messages"),
-            _("new rules (below)"),
             _("general questions"),
             _("perplexity of prose"),
         ),
         rows,
     )
+
+
+def later_table() -> Table:
+    """Return what each recorded seed's adapter said to the messages about changed rules."""
+    rows = [
+        (str(row["seed"]), f"{row['later_right']} / 25", f"{row['kettle_to_office']} / 5")
+        for row in record()["seeds"]
+    ]
+    header = (_("seed"), _("correct"), _("kettle messages sent to the old team"))
+    return Table(_caption(), header, rows)
+
+
+def _caption() -> str:
+    return _("Recorded on {date}, not measured just now").format(date=record()["date"])
 
 
 def _ppl(row: dict) -> str:

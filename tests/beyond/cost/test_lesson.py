@@ -2,7 +2,9 @@
 
 import random
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import nbformat
@@ -38,13 +40,21 @@ def names(cells):
 
 
 @pytest.fixture(scope="module")
-def solved(cells, names):
-    """The lesson's names after the shown solutions were written into the build's cells."""
-    bound = dict(names)
-    for solution in BUILD.values():
-        code = re.search(r"```python\n(.*?)```", cells[solution].source, re.DOTALL).group(1)
-        exec(code, bound)
+def solved(cells):
+    """The names of the build's cells after the shown solutions were written into them."""
+    bound = {"__name__": "lesson"}
+    for task in BUILD:
+        exec(cells[task].source, bound)
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            exec(cells[f"{task}-checks"].source, bound)
+    for task in BUILD:
+        exec(code_of(cells, task), bound)
     return bound
+
+
+def code_of(cells, task):
+    """The solution that the lesson shows."""
+    return re.search(r"```python\n(.*?)```", cells[BUILD[task]].source, re.DOTALL).group(1)
 
 
 def test_prices(names):
@@ -63,10 +73,11 @@ def test_tokens(cells, names):
     prose = cells["read-tokens"].source
     assert f"{korean / english:.1f} times" in prose
     assert f"{older / other:.1f} times" in prose
-    assert 1 - korean / older > 0.40  # "more than 40% cheaper to break even"
+    assert f"about {1 - korean / older:.0%} cheaper" in prose
+    assert f"({older} tokens against {korean})" in prose
 
 
-def test_the_longer_prefix_passes_the_minimum_and_costs_less(names):
+def test_the_longer_prefix_passes_the_minimum_and_costs_less(cells, names):
     short, long = names["short"], names["long"]
     assert short < workload.CACHE_MINIMUM <= long
     assert names["by_prefix"][long] < names["by_prefix"][short]
@@ -78,6 +89,12 @@ def test_the_longer_prefix_passes_the_minimum_and_costs_less(names):
     assert workload.input_dollars(long, message, sol, 0.20) > plain
     assert workload.input_dollars(long, message, sol, 0.22) < plain  # "about 21%"
     assert (sol.cache_read, sol.cache_write, sol.input) == (0.1, 2.5, 2.0)
+    prose = cells["read-cache"].source
+    assert f"prefix of {short} tokens" in prose and f"{long:,} cached tokens" in prose
+    assert f"about {(2.5 - 2 * short / long) / 2.4:.0%}. At 50%" in prose
+    at_half = 1000 * workload.input_dollars(long, message, sol, 0.5)
+    shorter = 1000 * workload.input_dollars(short, message, sol, 0.5)
+    assert f"{at_half:.2f} dollars, that of the short ones {shorter:.2f}." in prose
 
 
 def test_reasoning_more_than_doubles_the_call(names):
@@ -126,11 +143,12 @@ def test_fixed_costs_and_break_even(names):
     assert break_even(tune.fixed, cached, tune.call) > n_star(sol, tune)  # the transfer question
 
 
-def test_accuracy_is_the_widest_bar_and_turns_the_sign(names):
+def test_accuracy_is_the_widest_bar_and_turns_the_sign(cells, names):
     swings = names["swings"]
     assert [s.name for s in swings[:3]] == ["quality_after", "calls", "reasoning"]
     assert swings[0].low == 0.87 and swings[0].at_low < 0 < names["saving"](**names["base"])
     assert len(swings) == 6
+    assert all(f"`{swing.name}`" in cells["sensitivity"].source for swing in swings)
     training = next(s for s in swings if s.name == "labeling")
     assert training.width < 0.05 * swings[0].width  # "hardly matters"
 
@@ -156,6 +174,13 @@ def test_what_the_ladder_recommends(names):
     assert walk(replace(case, quality_tuned=0.94)).choice == "fine-tune"
     assert walk(replace(case, quality_tuned=0.88)).choice == "none"
     assert walk(replace(case, task="answer", documents=True)).choice == "retrieval"
+
+
+def test_what_the_text_says_of_the_program_s_assumptions(cells, names):
+    prose, assume = cells["edit-the-case"].source, names["case"].assume
+    assert f"{assume.trainings_per_year:g} retrainings a year" in prose
+    assert f"{assume.enough_examples} labeled examples" in prose
+    assert f"within {assume.patience_months:g} months" in prose
 
 
 def test_the_decision(cells, names):
@@ -231,6 +256,46 @@ MISTAKES = [
         "Are hits and misses swapped?",
     ),
     (
+        "input-dollars",
+        "(prefix * (p.input if prefix < minimum else hit_rate * p.cache_read + (1 - hit_rate)"
+        " * p.cache_write) + fresh * p.input) / 1e6",
+        "`p.cache_write` is None here",
+    ),
+    (
+        "input-dollars",
+        "(prefix * (p.input if prefix < minimum else hit_rate * p.cache_read + (1 - hit_rate)"
+        " * (p.cache_write or 0)) + fresh * p.input) / 1e6",
+        "Writing isn't free",
+    ),
+    (
+        "input-dollars",
+        "((prefix + fresh) * hit_rate * p.cache_read + (prefix + fresh) * (1 - hit_rate)"
+        " * p.cache_write) / 1e6 if prefix >= minimum and fresh else"
+        " (prefix * (p.input if prefix < minimum else hit_rate * p.cache_read + (1 - hit_rate)"
+        " * p.cache_write) + fresh * p.input) / 1e6",
+        "billed as part of the prefix",
+    ),
+    ("input-dollars", "(prefix + fresh) * p.input / 1e3", "not per thousand"),
+    ("input-dollars", "prefix * p.input + fresh * p.input / 1e6", "in parentheses"),
+    ("call-dollars", "input_dollars(prefix, fresh, p, hit_rate)", "The output is missing"),
+    (
+        "call-dollars",
+        "input_dollars(prefix, fresh, p, hit_rate) / 1e6 + (answer + reasoning) * p.output / 1e6",
+        "divided by a million twice",
+    ),
+    (
+        "call-dollars",
+        "((prefix + fresh) * p.input + (answer + reasoning) * p.output) / 1e6"
+        " * (p.batch if batch else 1)",
+        "Use your `input_dollars`",
+    ),
+    (
+        "call-dollars",
+        "(input_dollars(prefix, fresh, p, hit_rate) + (answer + reasoning) * p.output / 1e6)"
+        " * (0.5 if batch else 1)",
+        "not by a fixed factor",
+    ),
+    (
         "call-dollars",
         "input_dollars(prefix, fresh, p, hit_rate) + answer * p.output / 1e6",
         "The reasoning tokens are missing",
@@ -285,7 +350,35 @@ MISTAKES = [
         "(sum(c > threshold for c in confidences) / len(correct))",
         "includes the threshold",
     ),
-    ("cheapest", "min(rows, key=lambda row: row[2])[0]", "The cost of wrong answers is missing"),
+    (
+        "cascade",
+        "(lambda k: (1 - k, sum(ok for c, ok in zip(confidences, correct) if c < threshold)"
+        " / len(correct) + (1 - k) * strong_accuracy, cheap_call + (1 - k) * strong_call))"
+        "(sum(c < threshold for c in confidences) / len(correct))",
+        "You escalate the confident ones",
+    ),
+    (
+        "cascade",
+        "(lambda k: (k, sum(ok for c, ok in zip(confidences, correct) if c >= threshold)"
+        " / len(correct) + (1 - k) * strong_accuracy, cheap_call + (1 - k) * strong_call))"
+        "(sum(c >= threshold for c in confidences) / len(correct))",
+        "not the fraction that is kept",
+    ),
+    (
+        "cascade",
+        "(lambda k: (1 - k, sum(ok for c, ok in zip(confidences, correct) if c >= threshold)"
+        " / max(1, k * len(correct)) + (1 - k) * strong_accuracy,"
+        " cheap_call + (1 - k) * strong_call))"
+        "(sum(c >= threshold for c in confidences) / len(correct))",
+        "not by the kept ones",
+    ),
+    ("cheapest", "min(rows, key=lambda row: row[2])[0]", "wrong answers added"),
+    (
+        "cheapest",
+        "min(rows, key=lambda row: row[2] + row[1] * wrong_answer)[0]",
+        "times 1 minus the accuracy",
+    ),
+    ("cheapest", "max(rows, key=lambda row: row[1])[0]", "add what its calls cost"),
     (
         "cheapest",
         "min(rows, key=lambda row: row[2] + (1 - row[1]) * wrong_answer)",
@@ -309,6 +402,30 @@ def test_a_likely_mistake_gets_the_fitting_hint(cells, solved, capsys, task, bod
 
 
 @pytest.mark.parametrize("task", list(BUILD))
+def test_an_untouched_step_passes_nothing(cells, solved, capsys, task):
+    bound = dict(solved)
+    exec(cells[task].source, bound)
+    run_checks(cells, bound, task)
+    assert "Checks passed: 0 of" in read(capsys)
+
+
+def test_the_second_step_without_the_first_is_told_so(cells, solved, capsys):
+    bound = dict(solved)
+    exec(cells["input-dollars"].source, bound)
+    exec(code_of(cells, "call-dollars"), bound)
+    run_checks(cells, bound, "call-dollars")
+    assert "Has step 1 an answer yet?" in read(capsys)
+
+
+def test_what_the_unsure_messages_would_give_differs_from_every_expected_value(solved):
+    """No result of the checks' messages stays the same if kept and escalated are exchanged."""
+    sure, right = solved["SURE"], solved["RIGHT"]
+    one = workload.cascade(sure, right, 0.7, 0.001, 0.02, 1.0)
+    other = workload.cascade([1 - c for c in sure], right, 0.31, 0.001, 0.02, 1.0)
+    assert all(a != pytest.approx(b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("task", list(BUILD))
 def test_a_forgotten_return_is_named(cells, solved, capsys, task):
     head = cells[task].source.split("\n")[0]
     bound = dict(solved)
@@ -328,7 +445,7 @@ def test_the_library_s_version_is_refused(cells, solved, capsys, task):
 def test_the_library_s_versions_agree_with_the_solutions(solved):
     chance = random.Random(4)
     for _trial in range(50):
-        p = price(chance.choice(["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"]))
+        p = price(chance.choice(["openai/gpt-6-luna", "mistral/ministral-8b-2512"]))
         numbers = [chance.randrange(3_000) for _ in range(4)]
         more = {"hit_rate": chance.random(), "batch": chance.random() < 0.5}
         assert solved["call_dollars"](*numbers, p, **more) == pytest.approx(

@@ -9,12 +9,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from beyond import shop
 from beyond.checks import CheckFailed
 from beyond.cost.formula import fixed_monthly_cost
-from beyond.fine_tuning import general, lora, recorded, self_check, sft
+from beyond.fine_tuning import general, lora, recorded, regression, self_check, sft
 from beyond.lm import models
 from beyond.lm.model_size import TransformerShape
 from beyond.locale import set_language
@@ -76,21 +77,29 @@ def test_what_is_handed_out_is_not_answered_yet(cell, capsys):
         ("new-factors-checks", "torch.zeros(d_out, r), torch.randn(r, d_in)", "A first"),
         ("new-factors-checks", "torch.randn(r, d_in), torch.randn(d_out, r)", "all zeros"),
         ("new-factors-checks", "torch.zeros(r, d_in), torch.zeros(d_out, r)", "no gradient"),
+        ("new-factors-checks", "torch.ones(r, d_in), torch.zeros(d_out, r)", "must be random"),
         ("lora-forward-checks", "x @ W.T + alpha * (x @ A.T @ B.T)", "not alpha"),
+        ("lora-forward-checks", "x @ W.T + alpha / A.shape[1] * (x @ A.T @ B.T)", "rows of A"),
+        ("lora-forward-checks", "x @ W.T + alpha / B.shape[0] * (x @ A.T @ B.T)", "rows of A"),
         ("lora-forward-checks", "x @ W.T + x @ A.T @ B.T", "isn't scaled"),
         ("lora-forward-checks", "alpha / A.shape[0] * (x @ A.T @ B.T)", "base output"),
         ("lora-forward-checks", "x @ W.T + alpha / 2 * (x @ B.T @ A.T)", "Shapes don't fit"),
         ("merge-checks", "W + alpha * B @ A", "not alpha"),
         ("merge-checks", "W + B @ A", "isn't scaled"),
+        ("merge-checks", "W + alpha / A.shape[1] * (B @ A)", "rows of A"),
+        ("merge-checks", "W + alpha / B.shape[0] * (B @ A)", "rows of A"),
+        ("merge-checks", "W.add_(alpha / A.shape[0] * (B @ A))", "return a new matrix"),
         ("merge-checks", "alpha / A.shape[0] * B @ A", "add W"),
         ("merge-checks", "W + alpha / A.shape[0] * A @ B", "shape of W"),
         ("added-parameters-checks", "d_in * d_out", "frozen"),
         ("added-parameters-checks", "r * d_in * d_out", "add their sizes"),
         ("added-parameters-checks", "d_in + d_out", "r numbers"),
+        ("added-parameters-checks", "16896", "from d_in, d_out and r"),
+        ("added-parameters-checks", "8 * (d_in + d_out)", "not a fixed 8"),
         ("regressions-checks", "[n for n, ok in before.items() if ok and not after.get(n)]",
          "Sort"),
         ("regressions-checks", "sorted(n for n in before if before[n] != after.get(n))",
-         "no regression"),
+         "isn't a regression"),
         ("regressions-checks", "sorted(n for n in before if before[n] and not after[n])",
          "missing"),
         ("regressions-checks", "sorted(n for n in after if before[n] and not after[n])",
@@ -112,12 +121,87 @@ def test_a_likely_mistake_gets_the_hint_that_fits(cell, code, hint):
         ("nn.Parameter(A), nn.Parameter(B)", "A, B", "nn.Parameter"),
         ("nn.Parameter(B)", "nn.Parameter(B + 1)", "B must start at zero"),
         ("self.base(x)", "x @ self.base.weight.T", "bias"),
+        ("base.requires_grad_(False)", "base.weight.requires_grad_(False)", "bias of base"),
+        ("nn.Parameter(A), nn.Parameter(B)", "A, nn.Parameter(B)", "A is trained too"),
+        (
+            "nn.Parameter(A), nn.Parameter(B)",
+            "nn.Parameter(A), nn.Parameter(B); self.requires_grad_(False)",
+            "freeze base alone",
+        ),
+        ("base.in_features, base.out_features", "base.out_features, base.in_features", "swapped"),
+        ("base.out_features, r)", "base.out_features, 8)", "not a fixed 8"),
+        ("self.alpha / self.r", "self.alpha", "not alpha"),
+        ("self.alpha / self.r", "1", "is it scaled?"),
+        ("self.alpha / self.r", "0", "must be added"),
+        ("self.alpha / self.r", "16 / 8", "not fixed numbers"),
+        ("return self.base(x)", "y = self.base(x)", "did you forget `return`?"),
     ],
 )
 def test_a_mistake_in_the_layer_gets_the_hint_that_fits(old, new, hint):
     code = SOLUTIONS["LoRALinear"]
     assert old in code
     assert hint in checked({"LoRALinear": code.replace(old, new)}, "lora-layer-checks")
+
+
+def test_a_layer_without_the_first_step_is_told_so():
+    stub = CELLS["new-factors"]
+    assert "Step 1 has no answer yet" in checked({"new_factors": stub}, "lora-layer-checks")
+
+
+@pytest.mark.parametrize("cell", ["new-factors-checks", "merge-checks", "added-parameters-checks"])
+def test_a_forgotten_return_is_named(cell):
+    code = SOLUTIONS[BUILD[cell]].replace("return", "made =")
+    assert "did you forget `return`?" in checked({BUILD[cell]: code}, cell)
+
+
+def test_a_merge_in_place_spoils_no_later_check(capsys):
+    """The matrices of step 2 stay as they are, so a corrected `merge` passes at once."""
+    names: dict = {"torch": torch, "nn": nn, "__name__": "__main__"}
+    for code in SOLUTIONS.values():
+        exec(code, names)
+    for cell in ("new-factors-checks", "lora-forward-checks"):
+        exec(CELLS[cell], names)
+    update = "alpha / A.shape[0] * (B @ A)"
+    for body in (f"W += {update}\n    return W", f"return W + {update}"):
+        exec(f"def merge(W, A, B, alpha):\n    {body}\n", names)
+        capsys.readouterr()
+        exec(CELLS["merge-checks"], names)
+    assert "Checks passed: 4 of 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("code", "fine"),
+    [
+        (SOLUTIONS["regressions"], True),
+        (CELLS["regressions"], False),
+        ("def regressions(before, after): return 3", False),
+        ("def regressions(before, after): raise KeyError", False),
+        ("def regressions(before, after): return list(before)", False),
+    ],
+)
+def test_the_gate_uses_a_function_only_if_it_works(code, fine):
+    names: dict = {}
+    exec(code, names)
+    assert regression.works(names["regressions"]) is fine
+    assert "regression.works(regressions)" in CELLS["gate"]
+
+
+def test_no_table_tells_a_result_before_its_prediction():
+    assert "25" not in str(recorded.seeds_table())
+    cells = list(CELLS)
+    assert cells.index("later") < cells.index("facts-later") < cells.index("recorded-later")
+    assert "2 / 25" in str(recorded.later_table())
+
+
+def test_the_shapes_in_the_prose_are_the_model_s():
+    factors = load_file(lora.ADAPTER / "adapter_model.safetensors")
+    layer = [(name, t) for name, t in factors.items() if ".layers.15." in name]
+    ins = sorted(t.shape[1] for name, t in layer if "lora_A" in name)
+    outs = sorted(t.shape[0] for name, t in layer if "lora_B" in name)
+    assert {t.shape[0] for name, t in layer if "lora_A" in name} == {8}
+    assert (ins, outs) == ([576] * 6 + [1536], [192] * 2 + [576] * 3 + [1536] * 2)
+    for text in ("576 → 576 (twice)", "576 → 192 (twice)", "576 → 1,536 (twice)", "1,536 → 576"):
+        assert text in CELLS["train"]
 
 
 @pytest.mark.parametrize("scale", ["self.alpha", "1"])
