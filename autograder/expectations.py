@@ -19,11 +19,11 @@ from numbers import Complex, Number
 from types import CodeType
 from typing import Any
 
-from autograder.checks import NotAnswered, Unexpected
+from autograder.checks import NotAnswered, Unexpected, says_all
 from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.wire import crossed
-from autograder.value_text import call_text, short
+from autograder.value_text import LONGEST, call_text, has_few_numbers, short
 
 Hint = tuple[object, str]
 """A wrong result, or a function that tells whether a result is that mistake; and what to say."""
@@ -93,7 +93,9 @@ def expect(
     except Exception as error:
         if type(error).__module__.startswith("autograder."):  # its process has ended, or is late
             raise
-        raise Unexpected(_raised(call, error), _fitting(hints, error)) from None
+        raise Unexpected(
+            _raised(call, error), _fitting(hints, error), says_all=says_all(error)
+        ) from None
     if result is None and returns is not None:
         text = _("`{call}` returned None: did you forget `return`?").format(call=call)
         if isinstance(function, RemoteFunction):
@@ -281,8 +283,13 @@ _AT_A_GLANCE = 32
 _LONGEST_PLACE = 40  # characters
 
 
-def _told_apart(one: Any, other: Any, limit: int = 60) -> tuple[str, str]:
+_LONGEST_NUMBERS = 120  # characters of a few numbers, which are shown whole
+
+
+def _told_apart(one: Any, other: Any, limit: int = LONGEST) -> tuple[str, str]:
     """Return descriptions of two values that differ, with all digits where that takes them."""
+    if limit == LONGEST and has_few_numbers(one) and has_few_numbers(other):
+        limit = _LONGEST_NUMBERS
     texts = short(one, limit), short(other, limit)
     if texts[0] == texts[1] and _is_number(one) and _is_number(other):
         return repr(one)[:limit], repr(other)[:limit]
