@@ -67,11 +67,21 @@ class Unexpected(AssertionError):
     Args:
         message: one sentence for the student, in the language that is set.
         hint: the likely mistake, untranslated; empty where none fits this result.
+        says_all: whether the message leaves nothing for the check's own hint to explain.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, says_all: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.says_all = says_all
+
+
+def says_all(error: BaseException) -> bool:
+    """Return whether an exception tells the reason: a name or a module that isn't there.
+
+    A hint about the answer's numbers would lead away from it.
+    """
+    return isinstance(error, NameError | ImportError)
 
 
 class CheckFailed(AssertionError):
@@ -221,7 +231,10 @@ class check:
             reason = _(_one_line(error))
         if not isinstance(error, (AssertionError, CannotCross)):
             reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-        likely = error.hint if isinstance(error, Unexpected) and error.hint else self.hint
+        if isinstance(error, Unexpected):
+            likely = error.hint or ("" if error.says_all else self.hint)
+        else:
+            likely = "" if says_all(error) else self.hint
         hint = _("Hint: {hint}").format(hint=_(likely)) if likely else ""
         if reason and hint and reason[-1] not in ".?!…":
             reason += "."

@@ -19,11 +19,17 @@ from numbers import Complex, Number
 from types import CodeType
 from typing import Any
 
-from autograder.checks import NotAnswered, Unexpected
+from autograder.checks import NotAnswered, Unexpected, says_all
 from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.wire import crossed
-from autograder.value_text import at_first_difference, call_text, short
+from autograder.value_text import (
+    LONGEST,
+    at_first_difference,
+    call_text,
+    has_few_numbers,
+    short,
+)
 
 Hint = tuple[object, str]
 """A wrong result, or a function that tells whether a result is that mistake; and what to say."""
@@ -93,7 +99,9 @@ def expect(
     except Exception as error:
         if type(error).__module__.startswith("autograder."):  # its process has ended, or is late
             raise
-        raise Unexpected(_raised(call, error), _fitting(hints, error)) from None
+        raise Unexpected(
+            _raised(call, error), _fitting(hints, error), says_all=says_all(error)
+        ) from None
     if result is None and returns is not None:
         text = _("`{call}` returned None: did you forget `return`?").format(call=call)
         if isinstance(function, RemoteFunction):
@@ -281,11 +289,16 @@ _AT_A_GLANCE = 32
 _LONGEST_PLACE = 40  # characters
 
 
-def _told_apart(one: Any, other: Any, limit: int = 60) -> tuple[str, str]:
+_LONGEST_NUMBERS = 120  # characters of a few numbers, which are shown whole
+
+
+def _told_apart(one: Any, other: Any, limit: int = LONGEST) -> tuple[str, str]:
     """Return descriptions of two values that differ, and not in what was left out of both.
 
     Numbers get all their digits where that takes them, texts begin shortly before they differ.
     """
+    if limit == LONGEST and has_few_numbers(one) and has_few_numbers(other):
+        limit = _LONGEST_NUMBERS
     texts = short(one, limit), short(other, limit)
     if texts[0] != texts[1]:
         return texts

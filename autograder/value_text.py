@@ -6,6 +6,7 @@ what a check says about a student's result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ _LONGEST_ITEM = 24  # characters of one value among others
 _LONGEST_NAME = 40
 _DEEPEST = 4
 _FEW = 3  # values that are shown whole where they fit
-_SMALL_ARRAY = 8  # numbers in an array that is shown with its values
+_FEW_NUMBERS = 12  # that are shown whole, in an array or in nested lists
 
 
 def short(value: object, limit: int = LONGEST) -> str:
@@ -45,12 +46,20 @@ def call_text(name: str, args: Iterable[object], kwargs: Mapping[str, object]) -
     """
     name, positional, named = _cut(name, _LONGEST_NAME), list(args), dict(kwargs)
     text = ""
-    for limit in (LONGEST, _LONGEST_ITEM, 12):
-        words = [short(one, limit) for one in positional]
-        words += [f"{key}={short(one, limit)}" for key, one in named.items()]
-        text = f"{name}({', '.join(words)})"
-        if len(text) <= LONGEST_CALL:
-            return text
+    values = [("", one) for one in positional] + [(f"{key}=", one) for key, one in named.items()]
+    limits = [LONGEST] * len(values)
+    for smaller in (LONGEST, _LONGEST_ITEM, 12):
+        words = [short(one, limit) for (_key, one), limit in zip(values, limits, strict=True)]
+        # the longest are shortened first, so that the others stay whole as long as they can
+        for place in sorted(range(len(words)), key=lambda place: -len(words[place])):
+            limits[place] = smaller
+            words[place] = short(values[place][1], smaller)
+            text = ", ".join(key + word for (key, _one), word in zip(values, words, strict=True))
+            if len(name) + len(text) + 2 <= LONGEST_CALL:
+                return f"{name}({text})"
+        text = f"{name}({text})" if words else f"{name}()"
+    if len(text) <= LONGEST_CALL:
+        return text
     return _cut(text, LONGEST_CALL - 1) + ")"
 
 
@@ -82,8 +91,47 @@ def _from(text: Text, begin: int, limit: int) -> str:
     return "…"
 
 
+def has_few_numbers(value: object) -> bool:
+    """Return whether a value is made of at most 12 numbers, in arrays or lists or tuples."""
+    try:
+        return 0 < _numbers(value) <= _FEW_NUMBERS
+    except Exception:  # a student's class may fail at whatever it is asked
+        return False
+
+
+def _numbers(value: Any, depth: int = 0) -> int:
+    """Return how many numbers a value is made of; more than a few where it holds others."""
+    if isinstance(value, int | float):
+        return 1
+    if _is_array(value):
+        return int(math.prod(value.shape))
+    if not isinstance(value, list | tuple) or len(value) > _FEW_NUMBERS or depth >= _DEEPEST:
+        return _FEW_NUMBERS + 1
+    return sum(_numbers(one, depth + 1) for one in value)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(type(value), "shape") and hasattr(type(value), "tolist")
+
+
+def _in_full(value: Any, longest: int) -> str:
+    """Return a few numbers as they stand, in their brackets."""
+    if _is_array(value):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        inner = ", ".join(_in_full(one, longest) for one in value)
+        begin, end = _BRACKETS[list if isinstance(value, list) else tuple]
+        return f"{begin}{inner}{',' if begin == '(' and len(value) == 1 else ''}{end}"
+    return _described(value, longest, _DEEPEST)
+
+
 def _described(value: Any, limit: int, depth: int) -> str:
     kind = type(value)
+    if isinstance(value, list | tuple) or _is_array(value):
+        if has_few_numbers(value) and len(text := _in_full(value, limit)) <= limit:
+            return text
+        if isinstance(value, tuple):
+            value, kind = tuple(value), tuple  # also one whose values have names
     if kind is float:
         return f"{value:.6g}"
     if kind is str:
@@ -94,8 +142,8 @@ def _described(value: Any, limit: int, depth: int) -> str:
         return _whole(value)
     if kind in _BRACKETS:
         return _container(value, limit, depth)
-    if hasattr(kind, "shape") and hasattr(kind, "tolist"):
-        return _array(value, limit, depth)
+    if _is_array(value):
+        return _array(value)
     if isinstance(value, type) or callable(value):
         return str(getattr(value, "__name__", None) or _of_type(value))
     text = repr(value)
@@ -163,16 +211,9 @@ def _inner(value: object, depth: int, limit: int) -> str:
     return _cut(_described(value, limit, depth + 1), limit)
 
 
-def _array(value: Any, limit: int, depth: int) -> str:
-    """Return a small array's values, or a larger one's shape."""
+def _array(value: Any) -> str:
+    """Return an array's shape."""
     shape = tuple(int(size) for size in value.shape)
-    count = 1
-    for size in shape:
-        count *= size
-    if 0 < count <= _SMALL_ARRAY:
-        text = _described(value.tolist(), 10_000, depth)
-        if len(text) <= limit:
-            return text
     name = {"ndarray": "array", "Tensor": "tensor"}.get(type(value).__name__)
     return _("{kind} of shape {shape}").format(kind=name or _of_type(value), shape=shape)
 

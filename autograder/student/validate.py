@@ -126,12 +126,12 @@ class ValidationResult:
 
         In the language that is set now.
         """
-        found = [
+        found = [(error.cell, [error.message]) for error in self.errors]
+        found += [
             (f"{cell.grade_id}: {_state(cell)}", _failures(cell))
             for cell in self.cells
             if cell.state not in (PASSED, WRITTEN)
         ]
-        found += [(error.cell, [error.message]) for error in self.errors]
         named = {cell.grade_id for cell in self.cells}
         text = _("not answered yet")
         return found + [(f"{name}: {text}", []) for name in self.unanswered if name not in named]
@@ -478,15 +478,16 @@ def _told(result: ValidationResult) -> list[str]:
     if result.assignment is None and result.changed:
         text = _("These test cells were changed, so their outcome says nothing: {cells}")
         lines.append(text.format(cells=", ".join(result.changed)))
-    for cell in result.cells:
-        lines.append(f"{marks[cell.state]} {cell.grade_id}: {_state(cell)}")
-        lines += [f"    {line}" for line in _failures(cell)]
+    # first, because the checks that fail below may fail for this alone
     for error in result.errors:
         lines.append(
             _("The cell {cell} stopped with an error: {message}").format(
                 cell=error.cell, message=error.message
             )
         )
+    for cell in result.cells:
+        lines.append(f"{marks[cell.state]} {cell.grade_id}: {_state(cell)}")
+        lines += [f"    {line}" for line in _failures(cell)]
     if result.unanswered:
         lines.append(_("Not answered yet: {names}").format(names=", ".join(result.unanswered)))
     passed = sum(cell.state == PASSED for cell in result.cells)

@@ -29,6 +29,7 @@ from autograder.checks import (
     score,
     seeded,
 )
+from autograder.expectations import expect
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +78,21 @@ def test_the_message_lists_every_failed_check_and_no_passed_one():
         "✗ plums",
         "    ZeroDivisionError: division by zero. Hint: Is it ripe?",
     ]
+
+
+@pytest.mark.parametrize("error", [NameError("name 'x' is not defined"), ImportError("it may not")])
+def test_a_missing_name_or_module_is_no_occasion_for_a_hint(error):
+    def answer():
+        raise error
+
+    with pytest.raises(CheckFailed) as failed:
+        with check("called directly", hint="Is it ripe?"):
+            answer()
+        with check("called by expect", hint="Is it ripe?"):
+            expect(answer, returns=1)
+        report()
+    assert str(failed.value).count(str(error)) == 2
+    assert "ripe" not in str(failed.value)
 
 
 def test_all_passed_returns_none_and_prints_nothing_on_stderr(capsys):

@@ -33,7 +33,8 @@ CHECKS = {
         "dropped": ("a dropped choice adds nothing", 1),
         "once": ("each expert is called once, on its own tokens", 1),
         "others": ("other tokens, weights and experts", 3),
-        "gradients": ("gradients of tokens, weights and experts", 2),
+        "learns": ("gradients reach the tokens, the weights and the experts", 1),
+        "gradients": ("gradients of tokens, weights and experts", 1),
         "others once": ("other experts work once, on their own tokens", 1),
     },
     "balance-loss": {
@@ -41,7 +42,8 @@ CHECKS = {
         "one expert": ("all tokens on one expert", 1),
         "twice": ("twice the tokens, the same loss", 1),
         "others": ("other batches", 3),
-        "gradient": ("the gradient of the loss", 2),
+        "moves": ("the loss moves the probability of every expert that was chosen", 1),
+        "gradient": ("the gradient of the loss", 1),
     },
     "capacity": {
         "fits": ("no expert takes more than fits", 1),
@@ -57,7 +59,8 @@ CHECKS = {
         "others": ("other layers", 3),
         "gradients": ("gradients of other layers", 2),
         "idle": ("experts without tokens learn nothing", 1),
-        "capacity": ("layers with a capacity", 2),
+        "drops": ("with a factor choices are dropped, and the loss counts them all", 1),
+        "capacity": ("layers with a capacity", 1),
     },
 }
 POINTS = {"gate": 2, "top-k": 3, "mixture": 4, "balance-loss": 3, "capacity": 3, "layer": 4}
@@ -238,7 +241,7 @@ MISTAKES = {
         ("if renormalise", "if False"),
         {
             "top-k": {"ratio", "others", "gradients"},
-            "layer": {"numbers", "others", "gradients", "capacity"},
+            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
     ),
@@ -254,7 +257,7 @@ MISTAKES = {
         ("weights / weights.sum(dim=-1, keepdim=True)", "weights.softmax(dim=-1)"),
         {
             "top-k": {"ratio", "others", "gradients"},
-            "layer": {"numbers", "others", "gradients", "capacity"},
+            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
         "a softmax of probabilities: sums to 1, but at another ratio",
@@ -282,7 +285,7 @@ MISTAKES = {
     "marked behind autograd's back": Mistake(
         "top-k",
         MARKED_BEHIND_AUTOGRADS_BACK,
-        {"top-k": {"untouched"}, "layer": {"others", "gradients", "capacity"}},
+        {"top-k": {"untouched"}, "layer": {"others", "gradients", "drops", "capacity"}},
         RIGHT - part(1, 9) * 3 - part(7, 11) * 4,
         "no error tells; the balance loss is computed from what was marked",
     ),
@@ -295,7 +298,7 @@ MISTAKES = {
     "weights as numbers": Mistake(
         "top-k",
         ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
-        {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "capacity"}},
+        {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "drops", "capacity"}},
         RIGHT - part(3, 9) * 3 - part(5, 11) * 4,
         "the right numbers, and a router that learns from the balance loss alone",
     ),
@@ -306,7 +309,7 @@ MISTAKES = {
         RIGHT - 3 - part(9, 11) * 4,
         "argmax without gradient",
     ),
-    # mixture: weights 1 1 1 1 3 2 1, of 10
+    # mixture: weights 1 1 1 1 1 3 1 1, of 10
     "a loop over the tokens": Mistake(
         "mixture",
         LOOP_OVER_TOKENS,
@@ -338,8 +341,8 @@ MISTAKES = {
         "mixture",
         LOOP_OVER_TOKENS.replace("if number >= 0:", "if True:"),
         {
-            "mixture": {"dropped", "once", "others", "gradients", "others once"},
-            "layer": {"capacity"},
+            "mixture": {"dropped", "once", "others", "learns", "gradients", "others once"},
+            "layer": {"drops", "capacity"},
         },
         RIGHT - part(8, 10) * 4 - part(2, 11) * 4,
     ),
@@ -347,8 +350,8 @@ MISTAKES = {
         "mixture",
         ("combined.index_add_(0, rows, answers)", "combined[rows] = answers"),
         {
-            "mixture": {"two", "others", "gradients"},
-            "layer": {"numbers", "others", "gradients", "capacity"},
+            "mixture": {"two", "others", "learns", "gradients"},
+            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
     ),
@@ -356,8 +359,8 @@ MISTAKES = {
         "mixture",
         (" * weights[rows, places].unsqueeze(-1)", ""),
         {
-            "mixture": {"two", "dropped", "others", "gradients"},
-            "layer": {"numbers", "learns", "others", "gradients", "capacity"},
+            "mixture": {"two", "dropped", "others", "learns", "gradients"},
+            "layer": {"numbers", "learns", "others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(7, 10) * 4 - part(9, 11) * 4,
     ),
@@ -365,8 +368,8 @@ MISTAKES = {
         "mixture",
         ("weights[rows, places]", "weights[rows, 0]"),
         {
-            "mixture": {"two", "others", "gradients"},
-            "layer": {"numbers", "others", "gradients", "capacity"},
+            "mixture": {"two", "others", "learns", "gradients"},
+            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
     ),
@@ -375,7 +378,7 @@ MISTAKES = {
         EXPERT_BY_PLACE,
         {
             "mixture": all_of("mixture"),
-            "layer": {"numbers", "others", "gradients", "capacity"},
+            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
         RIGHT - 4 - part(8, 11) * 4,
         "the layer's idle experts stay idle, because the first k do all the work",
@@ -383,14 +386,17 @@ MISTAKES = {
     "tokens detached": Mistake(
         "mixture",
         ("expert(x[rows])", "expert(x[rows].detach())"),
-        {"mixture": {"gradients"}},
+        {"mixture": {"learns", "gradients"}},
         RIGHT - part(2, 10) * 4,
         "the layer's own parameters still learn; what lies below it would not",
     ),
     "no gradient at all": Mistake(
         "mixture",
         ("    return combined", "    return combined.detach()"),
-        {"mixture": {"gradients"}, "layer": {"learns", "gradients", "idle", "capacity"}},
+        {
+            "mixture": {"learns", "gradients"},
+            "layer": {"learns", "gradients", "idle", "drops", "capacity"},
+        },
         RIGHT - part(2, 10) * 4 - part(6, 11) * 4,
     ),
     "added to the input": Mistake(
@@ -400,40 +406,49 @@ MISTAKES = {
         RIGHT - 4 - 4,
         "in place: later experts get tokens that earlier ones have changed, and backward fails",
     ),
-    # balance loss: weights 1 1 1 3 2, of 8
+    # balance loss: weights 1 1 1 1 3 1, of 8
     "counts, not fractions": Mistake(
         "balance-loss",
         (" / chosen.numel()", ""),
-        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        {
+            "balance-loss": all_of("balance-loss"),
+            "layer": {"others", "gradients", "drops", "capacity"},
+        },
         RIGHT - 3 - part(7, 11) * 4,
     ),
     "not divided by k": Mistake(
         "balance-loss",
         ("chosen.numel()", "len(chosen)"),
         {
-            "balance-loss": {"balanced", "others", "gradient"},
-            "layer": {"others", "gradients", "capacity"},
+            "balance-loss": {"balanced", "others", "moves", "gradient"},
+            "layer": {"others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
     ),
     "sum, not mean": Mistake(
         "balance-loss",
         (".mean(dim=0)", ".sum(dim=0)"),
-        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        {
+            "balance-loss": all_of("balance-loss"),
+            "layer": {"others", "gradients", "drops", "capacity"},
+        },
         RIGHT - 3 - part(7, 11) * 4,
     ),
     "not times the experts": Mistake(
         "balance-loss",
         ("experts * (fractions", "(fractions"),
-        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        {
+            "balance-loss": all_of("balance-loss"),
+            "layer": {"others", "gradients", "drops", "capacity"},
+        },
         RIGHT - 3 - part(7, 11) * 4,
     ),
     "mean of the chosen only": Mistake(
         "balance-loss",
         CHOSEN_ONLY,
         {
-            "balance-loss": {"one expert", "others", "gradient"},
-            "layer": {"others", "gradients", "capacity"},
+            "balance-loss": {"one expert", "others", "moves", "gradient"},
+            "layer": {"others", "gradients", "drops", "capacity"},
         },
         RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
         "renormalised top-k in place of the full softmax; balanced is still 1",
@@ -442,7 +457,7 @@ MISTAKES = {
         "balance-loss",
         (", minlength=experts", ""),
         {
-            "balance-loss": {"one expert", "others", "gradient"},
+            "balance-loss": {"one expert", "others", "moves", "gradient"},
             "layer": {"numbers", "parameters", "learns", "others", "idle"},
         },
         RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
@@ -451,27 +466,30 @@ MISTAKES = {
     "loss without gradient": Mistake(
         "balance-loss",
         ("probabilities.mean", "probabilities.detach().mean"),
-        {"balance-loss": {"gradient"}, "layer": {"gradients", "capacity"}},
+        {"balance-loss": {"moves", "gradient"}, "layer": {"gradients", "drops", "capacity"}},
         RIGHT - part(2, 8) * 3 - part(4, 11) * 4,
     ),
     "always balanced": Mistake(
         "balance-loss",
         "def balance_loss(probabilities, chosen):\n    return torch.tensor(1.0)",
-        {"balance-loss": all_of("balance-loss"), "layer": {"others", "gradients", "capacity"}},
+        {
+            "balance-loss": all_of("balance-loss"),
+            "layer": {"others", "gradients", "drops", "capacity"},
+        },
         RIGHT - 3 - part(7, 11) * 4,
     ),
     # capacity: weights 1 1 1 3 1, of 7
     "capacity rounded down": Mistake(
         "capacity",
         ("math.ceil", "math.floor"),
-        {"capacity": {"fits", "untouched", "others"}, "layer": {"capacity"}},
+        {"capacity": {"fits", "untouched", "others"}, "layer": {"drops", "capacity"}},
         RIGHT - part(5, 7) * 3 - part(2, 11) * 4,
         "1.5 and 2.5 in the visible checks; 2 is 2 either way",
     ),
     "k left out of the capacity": Mistake(
         "capacity",
         ("factor * tokens * k", "factor * tokens"),
-        {"capacity": all_of("capacity", "extremes"), "layer": {"capacity"}},
+        {"capacity": all_of("capacity", "extremes"), "layer": {"drops", "capacity"}},
         RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
         "room for every token is still enough, since none has an expert twice",
     ),
@@ -484,35 +502,35 @@ def within_capacity(chosen, experts, factor):
     place = F.one_hot(line, experts).cumsum(0).gather(1, line[:, None])[:, 0]
     return torch.where(place <= capacity, line, -1).reshape(chosen.shape)
 """,
-        {"capacity": {"ranks", "others"}, "layer": {"capacity"}},
+        {"capacity": {"ranks", "others"}, "layer": {"drops", "capacity"}},
         RIGHT - part(4, 7) * 3 - part(2, 11) * 4,
     ),
     "-1 written through a view": Mistake(
         "capacity",
         ON_A_VIEW,
-        {"capacity": {"untouched"}, "layer": {"capacity"}},
+        {"capacity": {"untouched"}, "layer": {"drops", "capacity"}},
         RIGHT - part(1, 7) * 3 - part(2, 11) * 4,
         "right but for the caller's tensor, which top-k's gradient still needs",
     ),
     "dropped ones go to expert 0": Mistake(
         "capacity",
         ("queue, -1)", "queue, 0)"),
-        {"capacity": all_of("capacity"), "layer": {"capacity"}},
+        {"capacity": all_of("capacity"), "layer": {"drops", "capacity"}},
         RIGHT - 3 - part(2, 11) * 4,
     ),
     "one place too few": Mistake(
         "capacity",
         ("place <= capacity", "place < capacity"),
-        {"capacity": all_of("capacity", "extremes"), "layer": {"capacity"}},
+        {"capacity": all_of("capacity", "extremes"), "layer": {"drops", "capacity"}},
         RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
     ),
     "nothing is dropped": Mistake(
         "capacity",
         "def within_capacity(chosen, experts, factor):\n    return chosen.clone()",
-        {"capacity": all_of("capacity"), "layer": {"capacity"}},
+        {"capacity": all_of("capacity"), "layer": {"drops", "capacity"}},
         RIGHT - 3 - part(2, 11) * 4,
     ),
-    # layer: weights 1 1 1 3 2 1 2, of 11
+    # layer: weights 1 1 1 1 3 2 1 1, of 11
     "experts in a plain list": Mistake(
         "layer",
         ("nn.ModuleList(experts)", "experts"),
@@ -523,19 +541,19 @@ def within_capacity(chosen, experts, factor):
     "the router a plain tensor": Mistake(
         "layer",
         ("nn.Parameter(router)", "router"),
-        {"layer": {"parameters", "learns", "gradients", "capacity"}},
+        {"layer": {"parameters", "learns", "gradients", "drops", "capacity"}},
         RIGHT - part(6, 11) * 4,
     ),
     "not renormalised": Mistake(
         "layer",
         ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
-        {"layer": {"numbers", "others", "gradients", "capacity"}},
+        {"layer": {"numbers", "others", "gradients", "drops", "capacity"}},
         RIGHT - part(8, 11) * 4,
     ),
     "batch and length mixed up": Mistake(
         "layer",
         ("x.reshape(-1, x.shape[-1])", "x.transpose(0, 1).reshape(-1, x.shape[-1])"),
-        {"layer": {"numbers", "others", "gradients", "capacity"}},
+        {"layer": {"numbers", "others", "gradients", "drops", "capacity"}},
         RIGHT - part(8, 11) * 4,
         "each output lands on another position, and all shapes are right",
     ),
@@ -548,7 +566,7 @@ def within_capacity(chosen, experts, factor):
     "no limit": Mistake(
         "layer",
         ("if self.factor is not None", "if False"),
-        {"layer": {"capacity"}},
+        {"layer": {"drops", "capacity"}},
         RIGHT - part(2, 11) * 4,
     ),
     "the loss after dropping": Mistake(
@@ -561,7 +579,7 @@ def within_capacity(chosen, experts, factor):
             "            chosen = within_capacity(chosen, len(self.experts), self.factor)\n"
             "        loss = balance_loss(probabilities, chosen.clamp(min=0))\n",
         ),
-        {"layer": {"capacity"}},
+        {"layer": {"drops", "capacity"}},
         RIGHT - part(2, 11) * 4,
     ),
     "the output alone": Mistake(

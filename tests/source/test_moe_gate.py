@@ -94,6 +94,51 @@ def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
     }
 
 
+@pytest.mark.parametrize(
+    ("cell", "change", "said"),
+    [
+        ("gate", ("torch.softmax(scores, dim=-1)", "scores"), "apply the softmax"),
+        ("gate", ("    return torch.softmax", "    torch.softmax"), "did you forget `return`"),
+        ("top-k", ("if renormalise", "if True"), "when renormalise is False"),
+        ("top-k", ("weights.sum(dim=-1, keepdim=True)", "weights.sum(dim=-1)"), "keepdim=True"),
+        ("mixture", (" * weights[rows, places].unsqueeze(-1)", ""), "answer by its weight"),
+        (
+            "mixture",
+            ("            answers =", "            with torch.no_grad():\n                answers ="),
+            "no_grad()",
+        ),
+        ("balance-loss", ("probabilities.mean", "probabilities.softmax(-1).mean"), "already a soft"),
+        ("balance-loss", ("experts * (fractions", "(fractions"), "by the number of experts"),
+        ("balance-loss", ("chosen.flatten()", "chosen[:, :1].repeat(1, chosen.shape[1]).flatten()"),
+         "All k choices"),
+        ("balance-loss", (".sum()", ".sum().item()"), ".item() cut off"),
+        ("balance-loss", ("probabilities.mean", "probabilities.detach().mean"), ".item() cut off"),
+        ("capacity", ("torch.where(place <= capacity, queue, -1)", "(place <= capacity)"),
+         "not True and False"),
+        ("layer", ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
+         "to be renormalized"),
+        ("layer", ("if self.factor is not None", "if False"), "that within_capacity kept"),
+        ("layer", ("(x.shape), loss", "(x.shape), 0 * loss"), "that within_capacity kept"),
+        ("layer", ("        tokens =", "        torch.nothing_such\n        tokens ="), "no attribute"),
+    ],
+)  # fmt: skip
+def test_a_visible_check_explains_a_likely_mistake(
+    source_notebook, assignments, grade, cell, change, said
+):
+    right = assignments.solutions(source_notebook)
+    assert right[cell].count(change[0]) == 1
+    outcome = grade({**right, cell: right[cell].replace(*change)})
+    seen = [check["message"] for check in records(outcome)[cell] if not check["hidden"]]
+    assert [message for message in seen if said in message], seen
+
+
+def test_a_name_that_isn_t_there_gets_no_hint_about_numbers(source_notebook, assignments, grade):
+    right = assignments.solutions(source_notebook)
+    outcome = grade({**right, "balance-loss": "def balance_loss(*given):\n    return missing"})
+    seen = [one["message"] for one in records(outcome)["balance-loss"] if not one["hidden"]]
+    assert all("NameError" in one and "Hint" not in one for one in seen)
+
+
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_other_ways_to_be_right_score_everything(grade, language):
     assert points(grade(HONEST, language)) == RIGHT

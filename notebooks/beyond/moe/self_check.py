@@ -187,7 +187,7 @@ def balance_questions() -> list[Question]:
             ),
         ),
         Question(
-            _("In training, one expert gets half of the assignments. What makes that less?"),
+            _("In training, one expert gets half of the assignments. What reduces that share?"),
             (
                 Choice(
                     _("A z-loss, because it makes the logits smaller."),

@@ -75,10 +75,17 @@ def quantize_absmax(weights: torch.Tensor, bits: int, block: int = BLOCK) -> tor
     return (blocks / scale).round_().mul_(scale).reshape(weights.shape)
 
 
-def yours_or_library(yours: Rounding, library: Rounding = quantize_blocks) -> Rounding:
+def yours_or_library(
+    yours: Rounding, library: Rounding = quantize_blocks, method: str = ""
+) -> Rounding:
     """Return the learner's function if it does what the library's does, else the library's.
 
     Says which one it is, so that the rest of the lesson works before the exercise is solved.
+
+    Args:
+        yours: the learner's.
+        library: what it must agree with.
+        method: what to call it; empty where there is only one.
     """
     import torch
 
@@ -90,7 +97,17 @@ def yours_or_library(yours: Rounding, library: Rounding = quantize_blocks) -> Ro
         )
     except Exception:  # whatever an unfinished function raises
         fits = False
-    if fits:
+    if method:
+        text = (
+            _("{method}: what follows uses your functions.")
+            if fits
+            else _(
+                "{method}: what follows uses the library's version, as yours doesn't give the "
+                "same results yet."
+            )
+        )
+        print(text.format(method=_(method)))
+    elif fits:
         print(_("What follows uses your functions."))
     else:
         print(

@@ -216,6 +216,8 @@ def test_a_crash_a_loop_and_an_exit(course, mine, tmp_path):
     ]
     assert states(result)["letter-test"] == "passed"
     assert states(result)["double-test"] == "failed"
+    assert str(result).index("boom") < str(result).index("letter-test")
+    assert result.told_cells()[0][0] == "letter"
     result = validate(mine(RIGHT | {"letter": "import os\nos._exit(3)"}), quick)
     assert states(result)["letter-test"] == "not run"
     assert result.errors[0].message == "It ended the Python process."

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from beyond.lm.families import family
 from beyond.moe import layer as moe
 from beyond.moe import self_check
 from beyond.moe.byte_lm import SHAPES, ByteLM, ByteLMShape, curves, texts, train, train_model
@@ -107,6 +108,12 @@ MISTAKES = [
     (LAYER, "moe-parameters", ("return count(experts), count(k)", "return count(experts), count(1)"),
      "Count k experts"),
     (LAYER, "moe-parameters", ("2 * vocabulary", "vocabulary"), "two matrices"),
+    (LAYER, "moe-parameters", ("attention + router +", "attention +"), "has a router, too"),
+    (LAYER, "moe-parameters", ("3 * width * hidden", "2 * width * hidden"), "three matrices"),
+    (LAYER, "moe-parameters", ("count(experts), count(k)", "count(k), count(experts)"),
+     "First the total"),
+    (LAYER, "moe-parameters", ("count(experts), count(k)", "count(experts)"),
+     "Return two numbers"),
     (LAYER, "gate", (".softmax(dim=-1)", ""), "apply the softmax"),
     (LAYER, "gate", ("dim=-1", "dim=0"), "row must sum to 1"),
     (LAYER, "gate", ("(x.float() @ router.float().T)", "(x @ router.T).float()"), "no 257"),
@@ -115,6 +122,7 @@ MISTAKES = [
      "second softmax"),
     (LAYER, "top-k", ("weights.sum(dim=-1, keepdim=True)", "weights.sum(dim=0)"),
      "last axis"),
+    (LAYER, "top-k", (", keepdim=True", ""), "a sum of its own"),
     (LAYER, "top-k", ("if renormalize:", "if True:"), "renormalize is False"),
     (LAYER, "dispatch", ("minlength=n", "minlength=0"), "still needs a count"),
     (LAYER, "dispatch", ("order // k", "order % 3"), "a // k"),
@@ -129,6 +137,8 @@ MISTAKES = [
     (LAYER, "fraction-read", ("1 - (1 - k / experts) ** tokens", "k"), "divide by how many"),
     (BALANCE, "balance-loss", ("n * (f", "(f"), "Multiply by the number"),
     (BALANCE, "balance-loss", ("experts.numel()", "len(experts)"), "sums to 1"),
+    (BALANCE, "balance-loss", (".mean(dim=0)", ".sum(dim=0)"), "not a sum"),
+    (BALANCE, "balance-loss", ("softmax(dim=-1)", "softmax(dim=0)"), "the last axis"),
     (BALANCE, "balance-loss", ("experts.flatten()", "experts[:, :1].flatten()"), None),
     (BALANCE, "balance-loss",
      ("logits.softmax(dim=-1)",
@@ -156,6 +166,25 @@ def test_a_likely_mistake_is_explained(capsys, lesson, task, change, hint):
         assert hint in shown
     else:  # a mistake without an explanation of its own gets none that doesn't fit
         assert "Hint" not in shown
+
+
+@pytest.mark.parametrize(
+    ("lesson", "task", "change", "said"),
+    [
+        (LAYER, "gate", (".softmax(dim=-1)", ".softmax(dim=-1).to(x.dtype)"), "stay in float32"),
+        (LAYER, "dispatch", (".tolist()", ""), "counts must be a list"),
+        (LAYER, "combine", (".view(tokens, k, -1)", ".view(-1, 2, 1)"), "from the shapes"),
+        (BALANCE, "balance-loss", ("minlength=n", "minlength=0"), "needs minlength"),
+        (BALANCE, "balance-loss", ("(f * P).sum()", "(f * P).sum().item()"), "cut the gradient"),
+        (BALANCE, "balance-loss", ("logits.softmax", "logits.detach().softmax"),
+         "cut the gradient"),
+    ],
+)  # fmt: skip
+def test_right_numbers_of_the_wrong_kind_don_t_pass(capsys, lesson, task, change, said):
+    right = solution(lesson, task)
+    assert right.count(change[0]) == 1
+    shown = outcome(capsys, lesson, task, right.replace(*change))
+    assert "✗" in shown and said in shown
 
 
 @pytest.mark.parametrize(
@@ -209,6 +238,12 @@ def test_the_build_s_functions_are_the_library_s():
         assert bound["bytes_sent"](experts, kept, 8, 4, 512) == sent.tolist()
 
 
+def test_what_the_guess_of_phi_s_total_builds_on():
+    mini = family("Phi-3.5-mini").shape
+    networks = 3 * mini.hidden * mini.intermediate * mini.layers
+    assert f"about {networks / mini.parameters():.0%} of that" in cells(LAYER)["predict-total"]
+
+
 def test_phi_s_numbers():
     from transformers import PhimoeConfig
 
@@ -239,6 +274,7 @@ def test_a_bfloat16_router_changes_near_ties_only():
         changed = (pairs[0] != pairs[1]).any(-1)
         second, third = exact.logits.topk(3).values[:, 1:].unbind(-1)
         assert 0 < changed.float().mean() < 0.01
+        assert (second - third).median() == pytest.approx(0.12, abs=0.01)
         assert (second - third)[changed].max() < (second - third).median() / 5
 
 

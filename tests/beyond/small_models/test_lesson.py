@@ -143,6 +143,56 @@ WRONG = {
         "def bits_per_weight(bits, block, numbers):\n    return bits + 16 / block",
         "two numbers for each block",
     ),
+    "rounded up": (
+        "def longest_context(free, layers, heads, size):\n"
+        "    return max(0, -int(-free // (4 * layers * heads * size)))",
+        "Round down: the last token",
+    ),
+    "absmax rounded down": (
+        "def absmax(blocks, bits):\n"
+        "    scale = blocks.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)\n"
+        "    scale = scale.where(scale > 0, 1)\n"
+        "    return torch.trunc(blocks / scale + 1e-4), scale",
+        "Round to the nearest",
+    ),
+    "zeros divided": (
+        "def absmax(blocks, bits):\n"
+        "    scale = blocks.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)\n"
+        "    return torch.round(blocks / scale), scale",
+        "0/0 is NaN",
+    ),
+    "a scale without dimensions": (
+        "def absmax(blocks, bits):\n"
+        "    scale = blocks.abs().max() / (2 ** (bits - 1) - 1)\n"
+        "    scale = scale.where(scale > 0, 1)\n"
+        "    return torch.round(blocks / scale), scale",
+        "One scale for each row",
+    ),
+    "scales in a row": (
+        "def absmax(blocks, bits):\n"
+        "    scale = blocks.abs().amax(dim=1) / (2 ** (bits - 1) - 1)\n"
+        "    scale = scale.where(scale > 0, 1)\n"
+        "    return torch.round(blocks / scale[:, None]), scale",
+        "Return the scales as a column",
+    ),
+    "scales first": (
+        "def absmax(blocks, bits):\n"
+        "    scale = blocks.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)\n"
+        "    scale = scale.where(scale > 0, 1)\n"
+        "    return scale, torch.round(blocks / scale)",
+        "First the codes, then the scales.",
+    ),
+    "equal weights divided": (
+        "def minmax(blocks, bits):\n"
+        "    low, high = blocks.aminmax(dim=1, keepdim=True)\n"
+        "    scale = (high - low) / (2**bits - 1)\n"
+        "    return torch.round((blocks - low) / scale), scale, low",
+        "0/0 is NaN",
+    ),
+    "always blocks of 32": (
+        "def bits_per_weight(bits, block, numbers):\n    return bits + 0.5 * numbers",
+        "divide by block",
+    ),
     "imported": (
         "from beyond.small_models.quantization import quantize_absmax\n"
         "def absmax(blocks, bits):\n"
