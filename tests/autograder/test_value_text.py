@@ -64,7 +64,10 @@ SELF.append(SELF)
         (object(), "<object>"),
         (Rude(), "<Rude>"),
         ("x" * 100, "'" + "x" * 57 + "…'"),
-        ({"a": {"b": {"kitchen": ["garden", "office"]}}}, "{'a': {'b': {'kitchen': ['garden', 'office']}}}"),
+        (
+            {"a": {"b": {"kitchen": ["garden", "office"]}}},
+            "{'a': {'b': {'kitchen': ['garden', 'office']}}}",
+        ),
         ([["kitchen" * 9], 2], "[['kitchenkitchenkitchen…'], 2]"),
         (10**100, "a whole number of more than 60 digits"),
     ],
