@@ -121,7 +121,7 @@ def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
         ("layer", ("(x.shape), loss", "(x.shape), 0 * loss"), "that within_capacity kept"),
         ("layer", ("        tokens =", "        torch.nothing_such\n        tokens ="), "no attribute"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a row a line
 def test_a_visible_check_explains_a_likely_mistake(
     source_notebook, assignments, grade, cell, change, said
 ):

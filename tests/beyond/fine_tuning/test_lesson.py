@@ -107,7 +107,7 @@ def test_what_is_handed_out_is_not_answered_yet(cell, capsys):
         ("regressions-checks", "sum(before[n] and not after.get(n, False) for n in before)",
          "not their number"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a row a line
 def test_a_likely_mistake_gets_the_hint_that_fits(cell, code, hint):
     head = SOLUTIONS[BUILD[cell]].splitlines()[0]
     failures = checked({BUILD[cell]: f"{head}\n    return {code}\n"}, cell)
@@ -219,7 +219,7 @@ def test_a_layer_with_another_scale_is_refused(scale):
         ("lora-layer-checks", "from beyond.fine_tuning.lora import LoRALinear\n"),
         ("regressions-checks", "from beyond.fine_tuning.regression import regressions\n"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a row a line
 def test_what_the_library_has_is_no_answer(cell, code):
     assert "write it yourself" in checked({BUILD[cell]: code}, cell)
 

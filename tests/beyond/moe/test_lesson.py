@@ -43,7 +43,7 @@ def solution(lesson, task):
 
 FIRST = {LAYER: ("phi-shapes", "phi-total", "moe-parameters-checks", "gate", "gate-checks",
                  "top-k-checks", "dispatch-checks", "combine-checks"),
-         BALANCE: ("balance-loss", "balance-loss-checks")}  # fmt: skip
+         BALANCE: ("balance-loss", "balance-loss-checks")}  # fmt: skip  # a row a line
 """Cells that bind what later check cells use; none of them needs an answer."""
 
 TASKS = [
@@ -153,7 +153,7 @@ MISTAKES = [
     (BALANCE, "bytes-sent", (" and sender != receiver", ""), "isn't sent"),
     (BALANCE, "bytes-sent", ("+= row_bytes", "+= 1"), "row_bytes bytes"),
     (BALANCE, "bytes-sent", ("kept[token, choice] and ", ""), "look at kept"),
-]  # fmt: skip
+]  # fmt: skip  # a row a line
 
 
 @pytest.mark.parametrize(("lesson", "task", "change", "hint"), MISTAKES)
@@ -179,7 +179,7 @@ def test_a_likely_mistake_is_explained(capsys, lesson, task, change, hint):
         (BALANCE, "balance-loss", ("logits.softmax", "logits.detach().softmax"),
          "cut the gradient"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a row a line
 def test_right_numbers_of_the_wrong_kind_don_t_pass(capsys, lesson, task, change, said):
     right = solution(lesson, task)
     assert right.count(change[0]) == 1
@@ -196,7 +196,7 @@ def test_right_numbers_of_the_wrong_kind_don_t_pass(capsys, lesson, task, change
                              (".view(experts.T.shape).T", ".view(experts.shape)")),
          "first choices before"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a row a line
 def test_another_definition_is_recognized(capsys, task, code, hint):
     changed = solution(BALANCE, task)
     for one in code:
@@ -215,7 +215,7 @@ def test_another_definition_is_recognized(capsys, task, code, hint):
          "    return library.balance_loss(logits, experts)"),
         (BALANCE, "balance-loss", "from beyond.moe.layer import balance_loss"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a row a line
 def test_the_library_s_version_doesn_t_count(capsys, lesson, task, code):
     shown = outcome(capsys, lesson, task, code)
     assert "✗" in shown and "write it yourself" in shown

@@ -62,8 +62,9 @@ def run_checks(cells, solutions, step, code):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_solution_passes(cells, solutions, step):
+def test_the_solution_passes(cells, solutions, step, capsys):
     run_checks(cells, solutions, step, solutions[step])
+    assert "✗" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("step", STEPS)
