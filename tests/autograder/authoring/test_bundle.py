@@ -153,8 +153,8 @@ def test_a_lesson_that_was_run_goes_without_its_outputs(course):
         ("notebooks/START.md", 'By the way, q2 = "C".'),
         (
             "env/README.md",
-            "Right: more experts make the model larger, while each token is computed "
-            "by a few of them only.",
+            "Correct. More experts make the model larger, but each token is processed "
+            "by only a few of them.",
         ),
         (
             "notebooks/beyond/cost.py",
@@ -174,7 +174,7 @@ def test_a_leak_stops_it(course, name, text):
 def test_a_leak_names_the_cell(course):
     path = course.release("ko") / "quiz" / "quiz.ipynb"
     notebook = notebook_io.read(path)
-    notebook.cells.append(new_code_cell('q5 = "A"', id="stray"))
+    notebook.cells.append(new_code_cell('q5 = "B"', id="stray"))
     notebook_io.write(path, notebook)
     with pytest.raises(
         UserError, match=r"release/ko/quiz/quiz\.ipynb, stray has the answer to a question"
