@@ -82,7 +82,8 @@ def expect(
         kwargs: named arguments of the call.
 
     Raises:
-        NotAnswered: the function is None or an untouched stub.
+        NotAnswered: the function is None or an untouched stub, or it returned None where that isn't
+            the result to expect.
         Unexpected: it raised an exception, or returned something else; the message says what.
         CannotCross: grading can't see what it returned.
     """
@@ -103,11 +104,10 @@ def expect(
             _raised(call, error), _fitting(hints, error), says_all=says_all(error)
         ) from None
     if result is None and returns is not None:
-        text = _("`{call}` returned None: did you forget `return`?").format(call=call)
-        if isinstance(function, RemoteFunction):
-            # From here a stub can't be told from a forgotten `return`; neither is an answer.
-            raise NotAnswered(name, text)
-        raise Unexpected(text)
+        # Where work is judged, a stub can't be told from a forgotten `return`: both are no answer.
+        raise NotAnswered(
+            name, _("`{call}` returned None: did you forget `return`?").format(call=call)
+        )
     if returns is not _ANYTHING:
         difference = first_difference(result, returns, within)
         if difference is not None:

@@ -14,7 +14,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from autograder import checks, i18n
-from autograder.checks import NotAnswered, Unexpected, check, report
+from autograder.checks import NotAnswered, Unexpected, check, probe, report
 from autograder.expectations import RemoteFunction, expect, first_difference, is_stub
 from autograder.sandbox.plain_values import CannotCross
 
@@ -92,9 +92,22 @@ def test_none_reads_as_a_forgotten_return():
         sum(numbers)
 
     text = "`forgot([1, 2])` returned None: did you forget `return`?"
-    assert said(forgot, [1, 2], returns=3) == text
-    assert said(forgot, [1, 2]) == text
+    for expected in ({"returns": 3}, {}):
+        with pytest.raises(NotAnswered) as nothing:
+            expect(forgot, [1, 2], **expected)
+        assert (str(nothing.value), nothing.value.reason) == ("forgot", text)
     assert expect(forgot, [1, 2], returns=None) is None
+
+
+def test_a_probe_that_got_nothing_is_not_answered(capsys):
+    @probe
+    def run_it(numbers):
+        return no_body(numbers)
+
+    with check("it works"):
+        expect(run_it, [1, 2], returns=3)
+    report()
+    assert "Not answered yet" in capsys.readouterr().err
 
 
 def no_body(_text):

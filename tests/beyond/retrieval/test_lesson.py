@@ -104,7 +104,7 @@ MISTAKES = [
         "Keep repeated words",
     ),
     ("terms", "def terms(text): return re.findall('[a-z]+', text.lower())", "misses digits"),
-    ("terms", "def terms(text): return re.findall('[a-z0-9]+', text.lower())", "fits any script"),
+    ("terms", "def terms(text): return re.findall('[a-z0-9]+', text.lower())", "any script"),
     (
         "idf",
         "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
@@ -165,7 +165,7 @@ MISTAKES = [
         "rank",
         "def rank(scores, k):\n"
         "    return sorted(filter(scores.__getitem__, range(len(scores))), key=lambda i: -scores[i])[:k]",
-        "A text with a score of 0",
+        "Texts with a score of 0 are ranked too",
     ),
     (
         "metrics",
