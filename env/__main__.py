@@ -5,7 +5,8 @@ This file uses only syntax that any Python understands, so that one that is too 
 
 import sys
 
-OLDEST = (3, 11)
+# The launcher's own; where it is older than the course needs, uv brings another Python.
+OLDEST = (3, 9)
 
 
 def too_old(version):
@@ -13,9 +14,9 @@ def too_old(version):
     if tuple(version[:2]) >= OLDEST:
         return None
     return (
-        "This is Python %d.%d, but the course needs Python %d.%d or newer; "
+        "This is Python %d.%d, but the course needs Python 3.11 or newer; "
         "install one (python.org, or your system's packages) and start with it, "
-        "for example: python3.12 env lab" % (tuple(version[:2]) + OLDEST)
+        "for example: python3.12 env lab" % tuple(version[:2])
     )
 
 

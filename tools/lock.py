@@ -1,0 +1,73 @@
+"""Write `env/lock/`, every version and hash that the launcher installs, from `env/*.in`.
+
+    python tools/lock.py                            # keep what is locked, lock what is new
+    python tools/lock.py --upgrade-package NAME     # any options of `uv pip compile`
+
+It needs uv and pypi.org. Versions of PyTorch's CPU wheels, which PyPI doesn't have, stand in
+`env/lock/torch-cpu.txt` by hand: their hashes are in PyTorch's own index.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+ENV = Path(__file__).resolve().parents[1] / "env"
+LOCK = ENV / "lock"
+# What differs between a machine with a GPU and one without.
+_GPU = re.compile(r"(torch|triton|nvidia-.*|cuda-.*)==")
+_HEAD = (
+    "# Written by tools/lock.py; any index will do, since the hashes say which files are meant.\n"
+)
+
+
+def compiled(sources: Iterable[Path], *options: str) -> list[str]:
+    """Return the locked requirements of these files, each with its marker and hashes.
+
+    Raises:
+        subprocess.CalledProcessError: uv found no solution; it has said why.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "lock.txt"
+        # uv keeps the versions that its output file has.
+        output.write_text("".join(path.read_text("utf-8") for path in sorted(LOCK.glob("*.txt"))))
+        command = ["uv", "pip", "compile", "--quiet", "--no-config", "--universal"]
+        command += ["--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
+        command += ["--default-index", "https://pypi.org/simple", "--output-file", str(output)]
+        subprocess.run([*command, *options, *map(str, sources)], check=True)
+        return re.split(r"^(?=\S)", output.read_text("utf-8"), flags=re.MULTILINE)[1:]
+
+
+def name_of(requirement: str) -> str:
+    """Return the name of a locked requirement's package."""
+    return requirement.partition("==")[0]
+
+
+def write(name: str, requirements: Iterable[str]) -> None:
+    """Write one file of the lock."""
+    (LOCK / name).write_text(_HEAD + "".join(requirements), encoding="utf-8")
+
+
+def main(options: list[str]) -> None:
+    """Write all files of the lock."""
+    course, tests = ENV / "requirements.in", ENV / "requirements-test.in"
+    everything = compiled([course, tests], *options)
+    models = compiled([ENV / "models.txt"], "--no-deps", *options)
+    uv = compiled([ENV / "uv.in"], *options)
+    write("torch.txt", [one for one in everything if _GPU.match(one)])
+    shared = [one for one in everything if not _GPU.match(one)]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as versions:
+        versions.write("\n".join(one.split(" \\")[0] for one in everything))
+        versions.flush()
+        needed = set(map(name_of, compiled([course], "--constraint", versions.name, *options)))
+    write("course.txt", [*(one for one in shared if name_of(one) in needed), *models])
+    write("test.txt", [one for one in shared if name_of(one) not in needed])
+    write("uv.txt", uv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
