@@ -142,6 +142,7 @@ def download(address: str, settings: dict[str, str], seconds: float = 0) -> tupl
     Raises:
         OSError: nothing answers, or something else than the file.
     """
+    address = address.partition("#")[0]  # urllib sends a proxy the fragment, too
     parts = urlsplit(address)
     headers = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5, */*;q=0.1"}
     user, password = parts.username, parts.password

@@ -28,7 +28,7 @@ if [ ! -e "$root/made" ]; then
   rm -rf "$root"
   mkdir -p "${root%/*}"
   # What .ci/run expects of any machine; it installs the rest itself.
-  mmdebstrap --quiet --variant=minbase --include=ca-certificates,git,procps,python3,python3-venv \
+  mmdebstrap --quiet --variant=minbase --include=ca-certificates,git,procps,python3 \
     "$release" "$root"
   touch "$root/made"
 fi
@@ -43,7 +43,7 @@ wheels=${PIP_FIND_LINKS:-}
 variables=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8)
 while IFS= read -r one; do
   variables+=("$one")
-done < <(env | grep -E '^(CI|PIP_[A-Z_]*|SSL_CERT_[A-Z]*|REQUESTS_CA_BUNDLE|[A-Za-z]*_(proxy|PROXY))=' || true)
+done < <(env | grep -E '^(CI|PIP_[A-Z_]*|UV_[A-Z_]*|SSL_CERT_[A-Z]*|REQUESTS_CA_BUNDLE|[A-Za-z]*_(proxy|PROXY))=' || true)
 
 # A clone of its own, which keeps the environment that the last run made there.
 if [ -d "$root/course/.git" ]; then

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import environment
+import pip_settings
+import uv
 from environment import Environment
 from faults import Fault
 
@@ -20,7 +22,7 @@ PINS = (*environment.PINS, *environment.TEST_PINS)
 
 
 class Rehearsal(Environment):
-    """An environment whose pip only notes what it was asked for."""
+    """An environment whose uv only notes what it was asked for."""
 
     def __init__(self, root: Path) -> None:
         self.said: list[str] = []
@@ -29,22 +31,21 @@ class Rehearsal(Environment):
         self.fails_at = ""
         super().__init__(root, self.said.append)
 
-    def _create(self) -> None:
-        self.created += 1
-        self.scripts.mkdir(parents=True)
-        self.python.touch()
-
-    def _pip(self, *arguments: object) -> None:
-        line = " ".join(Path(str(one)).name for one in arguments)
+    def _uv(self, *arguments: object) -> None:
+        line = " ".join(str(one).replace(str(self.root), "ROOT") for one in arguments)
         if self.fails_at and self.fails_at in line:
-            raise Fault("pip failed.")
-        self.asked.append(line)
+            raise Fault("uv failed.")
+        if arguments[0] == "venv":
+            self.created += 1
+            self.scripts.mkdir(parents=True)
+            self.python.touch()
+        elif "--dry-run" not in arguments:
+            self.asked.append(line)
 
-    def _check_imports(self) -> None:
-        pass
+    def _start(self, code: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE, text=True)
 
-    @staticmethod
-    def _pytorch_answers() -> bool:
+    def _pytorch_answers(self) -> bool:
         return False
 
 
@@ -53,13 +54,15 @@ PROJECTS = ["autograder/pyproject.toml", "pyproject.toml"]
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "lock").mkdir(parents=True)
     for name in PINS:
         (tmp_path / "env" / name).write_text("torch==2.13.0\n")
     (tmp_path / "autograder").mkdir()
     for name in PROJECTS:
         (tmp_path / name).write_text("[project]\n")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: _Disk(free=10**12))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Rehearsal, "_has_gpu", staticmethod(lambda: False))
     return tmp_path
 
 
@@ -68,18 +71,16 @@ class _Disk:
         self.free = free
 
 
-COURSE = [
-    "-r requirements.in -c constraints.txt",
-    "--no-deps -r models.txt",
-    "--no-deps --no-build-isolation -e autograder -e",
-]
-TEST = "-r requirements-test.in -c constraints.txt"
+STRICT = "pip install --no-deps --require-hashes --no-build -r ROOT/env/lock"
+OWN = "pip install --no-deps --no-build-isolation --offline -e ROOT/autograder -e ROOT"
+COURSE = [f"{STRICT}/course.txt -r ROOT/env/lock/torch-cpu.txt", OWN]
+TEST = f"{STRICT}/test.txt"
 
 
 def asked(rehearsal: Rehearsal, root: Path) -> list[str]:
-    """What pip was asked for since the last time."""
+    """What uv was asked for since the last time."""
     since, rehearsal.asked = rehearsal.asked, []
-    return [line.replace(" " + root.name, "") for line in since]
+    return since
 
 
 def test_it_is_made_once(root: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_changed_test_pin_concerns_the_tests_only(root: Path) -> None:
     env = Rehearsal(root)
     env.ensure(test=True)
     asked(env, root)
-    (root / "env" / "requirements-test.in").write_text("pytest\n")
+    (root / "env" / "lock" / "test.txt").write_text("pytest\n")
     env.ensure()
     assert asked(env, root) == []
     env.ensure(test=True)
@@ -151,7 +152,7 @@ def test_line_ends_are_no_change(root: Path) -> None:
     assert env.is_ready()
 
 
-@pytest.mark.parametrize("stopped_at", ["requirements.in", "models.txt", "-e"])
+@pytest.mark.parametrize("stopped_at", ["venv", "course.txt", "-e"])
 def test_what_stopped_halfway_is_made_anew(root: Path, stopped_at: str) -> None:
     env = Rehearsal(root)
     env.fails_at = stopped_at
@@ -159,7 +160,7 @@ def test_what_stopped_halfway_is_made_anew(root: Path, stopped_at: str) -> None:
         env.ensure()
     assert not env.is_ready()
     again = Rehearsal(root)
-    leftover = again.scripts / "half-written"
+    leftover = again.folder / "half-written"
     leftover.touch()
     again.ensure()
     assert again.created == 1
@@ -280,17 +281,26 @@ def test_a_finished_environment_needs_no_right_to_write(
     env.ensure()
 
 
-def test_a_python_without_venv(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
+def test_a_python_without_venv(tmp_path: Path) -> None:
+    """Debian's: uv needs neither of the two."""
+    code = "import sys; sys.modules.update(venv=None, ensurepip=None); import environment, launcher"
+    command = [sys.executable, "-c", code]
+    env_folder = str(Path(environment.__file__).parent)
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": env_folder})
 
-    def without(name: str, *rest: object) -> object:
-        if name == "ensurepip":
-            raise ImportError(name)
-        return real(name, *rest)
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(Fault, match=r"sudo apt install python3\.\d+-venv"):
-        Rehearsal(root).ensure()
+def test_a_python_that_is_too_old_for_the_course(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS comes with 3.9, which runs the launcher: uv brings another, and that is said."""
+    made: list[object] = []
+    monkeypatch.setattr(sys, "version_info", (3, 9, 6, "final", 0))
+    monkeypatch.setattr(environment.platform, "python_version", lambda: "3.9.6")
+    env = Rehearsal(root)
+    monkeypatch.setattr(env, "_uv", lambda *arguments: made.extend(arguments))
+    env._create()
+    assert made[made.index("--python") + 1] == ">=3.11,<3.14"
+    assert "Python 3.9.6, too old for the course, so uv takes another" in env.said[0]
 
 
 def test_a_32_bit_python(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,45 +319,87 @@ def test_a_mac_that_pytorch_is_not_made_for(root: Path, monkeypatch: pytest.Monk
 def test_pytorchs_own_index_is_used_where_it_answers(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Rehearsal, "_has_gpu", staticmethod(lambda: False))
-    monkeypatch.setattr(Rehearsal, "_pytorch_answers", staticmethod(lambda: True))
+    monkeypatch.setattr(Rehearsal, "_pytorch_answers", lambda self: True)
     env = Rehearsal(root)
     env.ensure()
-    first = asked(env, root)[0]
-    assert first == "--no-deps --index-url cpu torch==2.13.0"
+    assert (
+        asked(env, root)[0]
+        == COURSE[0] + " --find-links https://download.pytorch.org/whl/cpu/torch/"
+    )
 
 
-def test_a_machine_with_a_gpu_takes_the_ordinary_wheels(
+def usual(line: str) -> str:
+    return line.replace("torch-cpu.txt", "torch.txt")
+
+
+def test_a_machine_with_a_gpu_takes_the_usual_wheels(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Rehearsal, "_has_gpu", staticmethod(lambda: True))
-    monkeypatch.setattr(Rehearsal, "_pytorch_answers", staticmethod(lambda: True))
+    monkeypatch.setattr(Rehearsal, "_pytorch_answers", lambda self: True)
     env = Rehearsal(root)
     env.ensure()
-    assert asked(env, root) == COURSE
+    assert asked(env, root)[0] == usual(COURSE[0])
 
 
-# pip for real, against an index that is not there
+def test_where_no_place_has_cpu_wheels_the_usual_ones_are_taken(root: Path) -> None:
+    env = Rehearsal(root)
+    env.fails_at = "--dry-run"
+    env.ensure()
+    assert asked(env, root)[0] == usual(COURSE[0])
+    assert any("usual ones take several GB" in line for line in env.said)
 
 
-def test_no_network_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    env = Environment(tmp_path, lambda line: None)
-    env.folder = Path(sys.prefix)
-    with pytest.raises(Fault, match="package index did not answer; check the network"):
-        env._pip(
-            "--retries",
-            "1",
-            "--timeout",
-            "2",
-            "--index-url",
-            "http://127.0.0.1:9/",
-            "a-package-that-is-nowhere",
-        )
-    assert "a-package-that-is-nowhere" in env.log.read_text()
-    assert not (env.cache / "tmp").exists()
+def test_what_does_not_start_is_not_finished(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Environment, code: str) -> subprocess.Popen[str]:
+        fails = "raise SystemExit('libgomp is missing')" if "torch" in code else ""
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", fails]
+        return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+    monkeypatch.setattr(Rehearsal, "_start", broken)
+    env = Rehearsal(root)
+    with pytest.raises(Fault, match=r"doesn't start \(libgomp is missing\)"):
+        env.ensure()
+    assert not env.is_ready()
+
+
+# Bytecode
+
+
+def test_bytecode_is_made_once_and_waited_for_only_if_asked(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[list[str]] = []
+
+    class Noted:
+        def __init__(self, command: list[str], **more: object) -> None:
+            began.append(command)
+
+        def wait(self) -> None:
+            (env.folder / "compiled").touch()
+
+    env = Rehearsal(root)
+    env.ensure()
+    monkeypatch.setattr(environment.subprocess, "Popen", Noted)
+    env.compile(wait=False)
+    env.compile(wait=True)  # the other one is gone without having finished
+    env.compile(wait=True)
+    env.compile(wait=False)
+    assert len(began) == 2
+
+
+def test_the_code_that_compiles_compiles(tmp_path: Path) -> None:
+    code = environment._COMPILE.format(done=str(tmp_path / "compiled"), nice=19)
+    code = code.replace('sysconfig.get_path("purelib")', repr(str(tmp_path)))
+    (tmp_path / "one.py").write_text("x = 1\n")
+    (tmp_path / "template.py").write_text("no Python\n")  # such things come in packages
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert list(tmp_path.glob("__pycache__/one.*.pyc"))
+    assert (tmp_path / "compiled").exists()
+
+
+# uv for real, with an index that is not there, or a folder
 
 
 HINDERING = """
@@ -371,30 +423,63 @@ ignore-installed = true
 """
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real environment with nothing but pip, and a wheel beside it."""
-    folder = tmp_path_factory.mktemp("bare")
-    env = Environment(folder, lambda line: None)
-    env._create()
-    (folder / "links").mkdir()
-    info = "little-1.dist-info"
-    with zipfile.ZipFile(folder / "links" / "little-1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("little.py", "")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: little\nVersion: 1\n")
+def make_wheel(folder: Path, name: str, files: dict[str, str]) -> Path:
+    info = f"{name}-1.dist-info"
+    path = folder / f"{name}-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, content in files.items():
+            wheel.writestr(file, content)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
-    return folder
+    return path
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real uv, fetched the way a student's machine fetches it."""
+    root = Path(environment.__file__).parents[1]
+    settings = pip_settings.read()
+    places = settings.get("find-links", "").split()
+    return uv.find(root / "env" / "lock" / "uv.txt", root / ".cache", settings, places)
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+@pytest.fixture
+def bare(
+    tmp_path: Path, fetched: str, no_settings: None, monkeypatch: pytest.MonkeyPatch
+) -> Environment:
+    """A real environment with nothing in it, and a wheel beside it."""
+    monkeypatch.setattr(uv, "find", lambda *rest: fetched)
+    (tmp_path / "links").mkdir()
+    make_wheel(tmp_path / "links", "little", {"little.py": ""})
+    env = Environment(tmp_path, lambda line: None)
+    env._create()
+    return env
+
+
+def test_no_network_is_told_as_such(bare: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(Fault, match="package index did not answer; check the network"):
+        bare._uv("pip", "install", "a-package-that-is-nowhere")
+    assert "a-package-that-is-nowhere" in bare.log.read_text()
 
 
 def test_what_pip_is_told_elsewhere_does_not_hinder(
-    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By pip.conf and by variables; the places that packages come from still count."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
     settings = tmp_path / "pip.conf"
-    settings.write_text(HINDERING.format(links=bare / "links", elsewhere=tmp_path / "elsewhere"))
+    settings.write_text(
+        HINDERING.format(links=tmp_path / "links", elsewhere=tmp_path / "elsewhere")
+    )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     for name, value in {
         "USER": "1",
@@ -404,39 +489,44 @@ def test_what_pip_is_told_elsewhere_does_not_hinder(
         "PYTHON": "/nonexistent/python",
     }.items():
         monkeypatch.setenv(f"PIP_{name}", value)
-    env = Environment(bare, lambda line: None)
-    env._pip("little")
-    [found] = bare.glob(".venv/lib/python*/site-packages/little.py")
+    for name, value in {"REQUIRE_HASHES": "1", "SYSTEM_PYTHON": "1", "PYTHON": "3.2"}.items():
+        monkeypatch.setenv(f"UV_{name}", value)
+    bare._uv("pip", "install", "little")
+    [found] = tmp_path.glob(".venv/lib/python*/site-packages/little.py")
     assert found.is_file() and not (tmp_path / "elsewhere").exists()
-
-    # what is taken over comes from all of the user's files, and is all that pip is told
-    settings.write_text(
-        "[global]\nindex-url = https://a.example/simple\nproxy = http://p.example:1\n"
-        "cert = /c.pem\n[install]\nindex-url = https://b.example/simple\n"
-        "extra-index-url = https://x.example\n https://y.example\n"
-    )
-    monkeypatch.setenv("PIP_PROXY", "http://q.example:1")
-    assert {
-        "PIP_INDEX_URL": "https://b.example/simple",
-        "PIP_EXTRA_INDEX_URL": "\nhttps://x.example\nhttps://y.example".strip(),
-        "PIP_PROXY": "http://q.example:1",
-        "PIP_CERT": "/c.pem",
-        "PIP_CONFIG_FILE": os.devnull,
-    }.items() <= env._pip_settings().items()
 
 
 def test_a_setting_that_keeps_packages_away_is_named(
-    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {tmp_path}\n")
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    env = Environment(bare, lambda line: None)
     with pytest.raises(Fault, match=r"^pip's setting no-index keeps it from .* start again\.$"):
-        env._pip("a-package-that-is-nowhere")
-    (tmp_path / "pip.conf").write_text("[install\nuser")
-    with pytest.raises(Fault, match=r"^pip can't read its settings \(.*pip\.conf.* start again\.$"):
-        env._pip("little")
+        bare._uv("pip", "install", "a-package-that-is-nowhere")
+
+
+def test_another_file_than_the_pinned_one_is_refused(bare: Environment, tmp_path: Path) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"little==1 --hash=sha256:{'0' * 64}\n")
+    bare.offline = tmp_path / "links"
+    with pytest.raises(Fault, match="isn't the one that this course is pinned to"):
+        bare._install(lock)
+
+
+def test_a_folder_that_lacks_a_package_is_named(bare: Environment, tmp_path: Path) -> None:
+    bare.offline = tmp_path / "links"
+    with pytest.raises(
+        Fault, match=r"The folder .*/links has no elsewhere.* env pack on a machine"
+    ):
+        bare._uv("pip", "install", "elsewhere==1")
+
+
+def test_no_python_and_no_way_to_one(bare: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    with pytest.raises(
+        Fault, match=r"needs Python 3\.11 or newer, which this machine doesn't have"
+    ):
+        bare._uv("venv", "--python", "==3.99.*", bare.root / "other")
 
 
 def test_settings_that_leave_asserts_out_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

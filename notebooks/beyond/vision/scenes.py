@@ -341,7 +341,7 @@ def all_digits() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     except ImportError:
         raise RuntimeError(
             "Training needs scikit-learn, which carries the handwritten digits; install it with "
-            "`pip install -c env/constraints.txt scikit-learn`."
+            "`pip install scikit-learn`."
         ) from None
     data = load_digits()
     training, held_out = [], []
