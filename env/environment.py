@@ -242,7 +242,7 @@ class Environment:
         self._logged([*command, "--dest", str(folder)], {**plain_environ(), **variables})
 
     def _has_cpu_torch(self) -> bool:
-        return any(self.folder.glob("**/site-packages/torch-*+cpu.dist-info"))
+        return any(self.folder.glob("lib/python*/site-packages/torch-*+cpu.dist-info"))
 
     def compile(self, wait: bool) -> None:
         """Compile the installed packages to bytecode, which spares each later start some seconds.
