@@ -296,7 +296,7 @@ class Environment:
         """
         settings = self._settings()
         lock = self.pins / "lock" / "uv.txt"
-        places = [self.offline] if self.offline else settings.get("find-links", "").split()
+        places = [self.offline] if self.offline else pip_settings.links(settings)
         command = [uv.find(lock, self.cache, settings, places), *map(str, arguments)]
         if arguments[0] == "pip":
             command += ["--python", str(self.python)]

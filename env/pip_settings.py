@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from faults import Fault
 
@@ -84,6 +86,16 @@ def indexes(settings: dict[str, str]) -> list[str]:
         return []
     first = settings.get("index-url") or settings.get("pypi-url") or "https://pypi.org/simple"
     return [first, *settings.get("extra-index-url", "").split()]
+
+
+def links(settings: dict[str, str]) -> list[str]:
+    """Return the folders and pages of find-links; pip passes over a folder that isn't there."""
+    return [
+        place
+        for place in settings.get("find-links", "").split()
+        if ("://" in place and not place.startswith("file:"))
+        or Path(url2pathname(urlsplit(place).path) if "://" in place else place).exists()
+    ]
 
 
 def for_pip(settings: dict[str, str]) -> dict[str, str]:

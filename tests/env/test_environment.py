@@ -440,7 +440,7 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real uv, fetched the way a student's machine fetches it."""
     root = Path(environment.__file__).parents[1]
     settings = pip_settings.read()
-    places = settings.get("find-links", "").split()
+    places = pip_settings.links(settings)
     return uv.find(root / "env" / "lock" / "uv.txt", root / ".cache", settings, places)
 
 

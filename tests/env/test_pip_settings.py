@@ -106,6 +106,13 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, text: str) -> None:
         pip_settings.read()
 
 
+def test_a_folder_that_is_not_there_is_passed_over(tmp_path: Path) -> None:
+    """As pip does; uv would stop."""
+    there = [str(tmp_path), tmp_path.as_uri(), "https://x.example/wheels"]
+    gone = [str(tmp_path / "gone"), (tmp_path / "gone").as_uri()]
+    assert pip_settings.links({"find-links": "\n".join([*gone, *there])}) == there
+
+
 def test_uv_is_told_the_same(home: Path) -> None:
     told = pip_settings.for_uv(
         {
