@@ -20,10 +20,12 @@ ASKED = (
 """All others (user, target, require-hashes, constraint, …) decide what is installed and where to,
 which is the course's to say: with `user = true` in pip.conf, for one, nothing could be."""
 
-_OF_UV = ("DEFAULT_INDEX", "INDEX", "INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "INSECURE_HOST")
-_OF_UV += ("CACHE_DIR", "KEYRING_PROVIDER", "HTTP_TIMEOUT", "HTTP_RETRIES", "LINK_MODE")
-_OF_UV += ("PYTHON_INSTALL_MIRROR", "PYTHON_INSTALL_DIR", "PYTHON_DOWNLOADS", "NATIVE_TLS")
-_OF_UV += ("SYSTEM_CERTS", "CONCURRENT_DOWNLOADS", "CONCURRENT_INSTALLS", "NO_CACHE")
+_OF_UV = (
+    *("DEFAULT_INDEX", "INDEX", "INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "INSECURE_HOST"),
+    *("CACHE_DIR", "NO_CACHE", "KEYRING_PROVIDER", "HTTP_TIMEOUT", "HTTP_RETRIES", "LINK_MODE"),
+    *("PYTHON_INSTALL_MIRROR", "PYTHON_INSTALL_DIR", "PYTHON_DOWNLOADS", "NATIVE_TLS"),
+    *("SYSTEM_CERTS", "CONCURRENT_DOWNLOADS", "CONCURRENT_INSTALLS"),
+)
 
 
 def files() -> list[Path]:

@@ -126,7 +126,8 @@ def _links(place: str, settings: dict[str, str]) -> list[str]:
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.base, self.links = "", []
+        self.base = ""
+        self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list) -> None:
         link = dict(attributes).get("href") or ""
