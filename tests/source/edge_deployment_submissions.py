@@ -331,7 +331,7 @@ MISTAKES = {
         "choose",
         ("= max(fitting", "= min(fitting"),
         all_of("choose", "nothing"),
-        "choose the one of the highest quality",
+        "Compare quality first",
     ),
     "the first that fits": Mistake(
         "choose",
@@ -480,9 +480,9 @@ MISTAKES = {
     "the plan as it is": Mistake(
         "open",
         (" if name in here", ""),
-        {"providers", "session", "others"},
+        {"providers", "others"},
         "leave it out",
-        why="a session with providers that this ONNX Runtime doesn't have",
+        why="ONNX Runtime leaves out what it doesn't have, and opens the session all the same",
     ),
     "whatever is here": Mistake(
         "open",
@@ -509,7 +509,7 @@ MISTAKES = {
         "parity", (".abs().max()", ".abs().mean()"), {"told", "largest", "others"}, "the mean"
     ),
     "signed differences": Mistake(
-        "parity", (".abs().max()", ".max()"), {"told", "largest", "others"}, "the absolute value"
+        "parity", (".abs().max()", ".max()"), {"largest", "others"}, "the absolute value"
     ),
     "compared in training mode": Mistake(
         "parity", (".eval()(ids)", ".train()(ids)"), all_of("parity"), "in eval mode"
