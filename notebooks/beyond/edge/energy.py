@@ -76,7 +76,9 @@ class Counters:
         used = 0
         for zone, start, end in zip(self._zones, before, after, strict=True):
             # the counter starts again at 0 when it is full
-            used += end - start if end >= start else end - start + _number(zone, "max_energy_range_uj")
+            used += (
+                end - start if end >= start else end - start + _number(zone, "max_energy_range_uj")
+            )
         return Energy(used / 1e6, seconds)
 
     def _read(self) -> list[int]:

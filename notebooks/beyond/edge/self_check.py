@@ -35,31 +35,9 @@ def questions() -> list[Question]:
             ),
         ),
         Question(
-            _("An exported model gives the correct first token. What have you shown?"),
-            (
-                Choice(
-                    _("The export is correct, as every later token follows from it."),
-                    _("The first pass has no past, so the cache hasn't been used at all."),
-                ),
-                Choice(
-                    _("The weights are probably correct; cache and positions are untested."),
-                    _("Errors there show only later, so compare the logits at every step."),
-                    right=True,
-                ),
-                Choice(
-                    _("Nothing, as the logits of two programs are never exactly equal."),
-                    _("They needn't be: state a tolerance, and check every step against it."),
-                ),
-                Choice(
-                    _("The exported model is at least as fast as the original one."),
-                    _("No time has been measured yet."),
-                ),
-            ),
-        ),
-        Question(
             _(
-                "A draft has 4 tokens. The model agrees with the first two, not with the third, and "
-                "again with the fourth. How many tokens does this pass add to the text?"
+                "A draft has 4 tokens. The model agrees with the first two, not with the third, "
+                "and again with the fourth. How many tokens does this pass add to the text?"
             ),
             (
                 Choice(

@@ -203,9 +203,5 @@ def yours_or_library(yours: Method) -> Method:
     if fits:
         print(_("What follows uses your functions."))
         return yours
-    print(
-        _(
-            "What follows uses the library's version, as yours doesn't give the same results yet."
-        )
-    )
+    print(_("What follows uses the library's version, as yours doesn't give the same results yet."))
     return speculate
