@@ -349,7 +349,7 @@ MISTAKES = {
     "None compared": Mistake(
         "choose",
         ('-math.inf if one["quality"] is None else one["quality"]', 'one["quality"]'),
-        {"unknown", "others", "ties", "catalog"},
+        {"unknown", "others", "catalog"},
         "None can't be compared",
     ),
     "a missing quality on top": Mistake(
@@ -523,7 +523,7 @@ MISTAKES = {
     "the first text alone": Mistake(
         "parity",
         ("- expected)", "- expected)[:1]"),
-        {"told", "largest", "others"},
+        {"largest", "others"},
         "look at all texts",
     ),
     "one scale for a matrix": Mistake(
