@@ -349,7 +349,7 @@ MISTAKES = {
     "None compared": Mistake(
         "choose",
         ('-math.inf if one["quality"] is None else one["quality"]', 'one["quality"]'),
-        {"unknown", "others", "ties", "catalog"},
+        {"unknown", "others", "catalog"},
         "None can't be compared",
     ),
     "a missing quality on top": Mistake(
@@ -523,7 +523,7 @@ MISTAKES = {
     "the first text alone": Mistake(
         "parity",
         ("- expected)", "- expected)[:1]"),
-        {"told", "largest", "others"},
+        {"largest", "others"},
         "look at all texts",
     ),
     "one scale for a matrix": Mistake(
@@ -840,16 +840,16 @@ def session_settings(plan, here):
 onnxruntime.InferenceSession = lambda *given, **more: None
 """
 FORGERIES = {
-    "reads the durations": ("latency", READS_THE_DURATIONS, {"p50", "p95", "others"}),
-    "replaces the timer": ("latency", REPLACES_THE_TIMER, {"p50", "p95", "others"}),
+    "reads the durations": ("latency", READS_THE_DURATIONS, all_of("latency")),
+    "replaces the timer": ("latency", REPLACES_THE_TIMER, all_of("latency")),
     "a table of seeds": ("parity", TABLE_FOR_PARITY, all_of("parity")),
     "infinite": ("parity", INFINITE_PARITY, all_of("parity")),
     "probes replaced": ("parity", PROBES_REPLACED, all_of("parity")),
     "a shared file": ("export", A_SHARED_FILE, all_of("export")),
     "one guesser for all": ("export", ONE_GUESSER_FOR_ALL, {"others"}),
     "a table of the sentences": ("export", A_TABLE_OF_THE_SENTENCES, {"sizes", "others"}),
-    "a small table": ("quantise", A_SMALL_TABLE, {"others"}),
     "weights elsewhere": ("quantise", WEIGHTS_ELSEWHERE, {"same", "near", "others"}),
+    "a small table": ("quantise", A_SMALL_TABLE, {"others"}),
     "settings that lie": ("open", SETTINGS_THAT_LIE, all_of("open")),
 }
 """What earns points without the work, if anything does: the cell, the answer, and what it fails."""
