@@ -98,7 +98,7 @@ def _secret(course: Course, student: str, assignment: str) -> str | None:
     return content.decode("ascii") if content and is_secret(content) else None
 
 
-class ReleaseFeedback(ExchangeReleaseFeedback):  # type: ignore[misc]  # nbgrader has no types
+class ReleaseFeedback(ExchangeReleaseFeedback):
     """Let Formgrader's button and nbgrader's own command do the same."""
 
     def copy_files(self) -> None:

@@ -165,13 +165,14 @@ def read_absent(
     ).scalar_one_or_none()
     if due is None:
         return {}
-    extensions = dict(
-        gradebook.db.execute(
+    extensions = {
+        student: extension
+        for student, extension in gradebook.db.execute(
             select(SubmittedAssignment.student_id, SubmittedAssignment.extension)
             .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
             .where(Assignment.name == assignment)
-        ).tuples()
-    )
+        )
+    }
     cell = BaseCell.__table__
     cells: dict[str, dict[str, CellGrade]] = {}
     for notebook, name, most in gradebook.db.execute(
