@@ -165,14 +165,12 @@ def read_absent(
     ).scalar_one_or_none()
     if due is None:
         return {}
-    extensions = {
-        student: extension
-        for student, extension in gradebook.db.execute(
-            select(SubmittedAssignment.student_id, SubmittedAssignment.extension)
-            .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
-            .where(Assignment.name == assignment)
-        )
-    }
+    own = gradebook.db.execute(
+        select(SubmittedAssignment.student_id, SubmittedAssignment.extension)
+        .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+        .where(Assignment.name == assignment)
+    )
+    extensions: dict[str, timedelta | None] = {row.student_id: row.extension for row in own}
     cell = BaseCell.__table__
     cells: dict[str, dict[str, CellGrade]] = {}
     for notebook, name, most in gradebook.db.execute(
@@ -188,13 +186,13 @@ def read_absent(
         .outerjoin(TaskCell.__table__, TaskCell.__table__.c.id == cell.c.id)
         .where(Assignment.name == assignment)
     ):
-        own = cells.setdefault(notebook, {})
+        points = cells.setdefault(notebook, {})
         if most is not None:
-            own[name] = CellGrade(0.0, float(most), by_hand=False, waiting=False)
+            points[name] = CellGrade(0.0, float(most), by_hand=False, waiting=False)
     return {
         student: {
-            notebook: Grades(None, due + (extensions.get(student) or timedelta()), 0.0, 0.0, own)
-            for notebook, own in cells.items()
+            notebook: Grades(None, due + (extensions.get(student) or timedelta()), 0.0, 0.0, points)
+            for notebook, points in cells.items()
         }
         for (student,) in gradebook.db.execute(select(Student.id))
         if student not in present
