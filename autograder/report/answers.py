@@ -99,7 +99,11 @@ def count_answers(course: Course, sheet: GradeSheet) -> AnswerCounts:
                     count.failed += not one["passed"]
     order = {question.name: place for place, question in enumerate(sheet.questions)}
     failed = sorted(
-        ((name, count) for (name, _check), count in checks.items() if count.failed),
+        (
+            (name, count)
+            for (name, _check), count in checks.items()
+            if count.failed and name not in options
+        ),
         key=lambda pair: (-pair[1].failed, order[pair[0]]),
     )
     return AnswerCounts(
