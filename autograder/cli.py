@@ -396,18 +396,31 @@ def feedback(
         bool,
         typer.Option("--show-choices", help="Show choice questions before the due date too."),
     ] = False,
+    release: Annotated[
+        bool,
+        typer.Option("--release", help="Also into the exchange, for students to fetch."),
+    ] = False,
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            "--pack",
+            metavar="LMS",
+            help="Also as the zip that returns them through an LMS: canvas or moodle.",
+        ),
+    ] = None,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Write a feedback page for every student.
 
     Answers are explained once the due date has passed; what became of choice questions is held
-    back until then.
+    back until then. Whoever handed in nothing gets the explanations after the due date.
     """
     from autograder.feedback.page_privileges import give_up_root
 
     where = _course(course, db=db)
-    give_up_root(where)
+    exchange = [Path(where.nbgrader_config().Exchange.root)] if release else []
+    give_up_root(where, *exchange)
     from autograder.feedback.feedback import feedback as write_feedback
 
     with _progress(f"feedback on {assignment}") as show:
@@ -415,6 +428,14 @@ def feedback(
     out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
     for sentence in filter(None, [result.held, *result.warnings, *result.failed.values()]):
         out.print(one_line(sentence), markup=False)
+    if release:
+        from autograder.feedback.exchange import release_feedback
+
+        out.print(one_line(release_feedback(where, assignment, result.pages)), markup=False)
+    if pack is not None:
+        from autograder.feedback.lms_return import pack_feedback
+
+        out.print(one_line(pack_feedback(where, assignment, pack, result.pages)), markup=False)
     if result.failed or result.warnings:
         raise typer.Exit(1)
 

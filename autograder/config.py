@@ -556,6 +556,8 @@ class Course:
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
+        # nbgrader's own stops at the first submission that didn't come through the exchange.
+        config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
         # Formgrader shows what the feedback page shows of a student's work, made as harmless.
         # Besides, how a written answer is to be read.
         config.HTMLExporter.preprocessors = [

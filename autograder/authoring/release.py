@@ -12,6 +12,8 @@ from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
 from autograder.errors import UserError
+from autograder.intake.given_before import record_given
+from autograder.intake.rebuild import make_release
 
 if TYPE_CHECKING:
     from nbgrader.apps.api import NbGraderAPI
@@ -59,8 +61,11 @@ def release(
         _to_exchange(course, api, assignment)
     build(course)
     folder = course.source(course.source_language) / assignment
+    language = course.source_language
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, sources)
+    given = {name: make_release(course, assignment, name, language) for name in sources}
+    record_given(course, assignment, given)
     return course.release(course.released_language) / assignment
 
 

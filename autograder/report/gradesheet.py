@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id
+from autograder.core.question_titles import notebook_title, question_titles
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
     from nbgrader.api import Gradebook
 
 
@@ -28,12 +30,19 @@ class Question:
         name: its grade id.
         points: its maximum, without extra credit.
         manual: whether it is graded manually (a written answer).
+        heading: its heading in the notebook; "" where it has none.
     """
 
     key: str
     name: str
     points: float
     manual: bool
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it: the heading, else the grade id."""
+        return self.heading or self.name
 
 
 @dataclass
@@ -82,6 +91,7 @@ class GradeSheet:
 
     Attributes:
         collected: the students whose submission was collected but never graded.
+        heading: the notebook's title; "" where it has none.
     """
 
     assignment: str
@@ -89,6 +99,12 @@ class GradeSheet:
     questions: list[Question]
     rows: list[Row]
     collected: list[str]
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call the assignment: the notebook's title, else its name."""
+        return self.heading or self.assignment
 
     @property
     def submitted(self) -> list[Row]:
@@ -96,15 +112,21 @@ class GradeSheet:
         return [row for row in self.rows if row.submitted]
 
 
-def grade_sheet(course: Course, assignment: str) -> GradeSheet:
+def grade_sheet(course: Course, assignment: str, language: str | None = None) -> GradeSheet:
     """Read a class's results from the gradebook.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        language: that of the questions' titles; the source language by default.
 
     Raises:
         UserError: the gradebook doesn't have the assignment.
         EnvironmentFault: the gradebook is in use or can't be reached.
     """
     with course.gradebook() as gradebook:
-        questions = _questions(gradebook, course, assignment)
+        notebooks = _notebooks(course, assignment, language)
+        questions = _questions(gradebook, notebooks, assignment)
         rows = _students(gradebook)
         submissions = _submissions(gradebook, assignment, rows)
         _grades(gradebook, submissions, {question.key for question in questions})
@@ -126,6 +148,7 @@ def grade_sheet(course: Course, assignment: str) -> GradeSheet:
         questions=questions,
         rows=sorted(rows.values(), key=_by_name),
         collected=sorted(set(collected)),
+        heading=next(filter(None, map(notebook_title, notebooks.values())), ""),
     )
 
 
@@ -136,7 +159,9 @@ def _by_name(row: Row) -> tuple[str, str, str]:
     return folded(row.last_name), folded(row.first_name), folded(row.student)
 
 
-def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Question]:
+def _questions(
+    gradebook: Gradebook, notebooks: dict[str, NotebookNode], assignment: str
+) -> list[Question]:
     from nbgrader.api import Assignment, BaseCell, GradeCell, Notebook, TaskCell
     from sqlalchemy import select
 
@@ -148,7 +173,8 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
             f"The gradebook has no assignment {assignment!r}; release it first, and check the name."
         )
     questions = []
-    order = _order(course, assignment)
+    order = _order(notebooks)
+    titles = {name: question_titles(one) for name, one in notebooks.items()}
     for kind in (GradeCell, TaskCell):
         # The columns of the subclass's own table, whose id is the foreign key to the base.
         table = kind.__table__
@@ -167,22 +193,30 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
         )
         for notebook, key, name, points, cell_type in cells:
             manual = kind is TaskCell or cell_type == "markdown"
-            question = Question(key, name, float(points or 0.0), manual)
+            heading = titles.get(notebook, {}).get(name, "")
+            question = Question(key, name, float(points or 0.0), manual, heading)
             place = order.get((notebook, name), len(order))
             questions.append(((notebook, place, name), question))
     return [question for _place, question in sorted(questions, key=lambda pair: pair[0])]
 
 
-def _order(course: Course, assignment: str) -> dict[tuple[str, str], int]:
-    """Return the position of each graded cell in its notebook: the gradebook has no order."""
-    places: dict[tuple[str, str], int] = {}
-    folders = (course.source(course.source_language), course.release(course.source_language))
+def _notebooks(course: Course, assignment: str, language: str | None) -> dict[str, NotebookNode]:
+    """Return the assignment's notebooks by name, from the source or else the release."""
+    languages = dict.fromkeys([language or course.source_language, course.source_language])
+    folders = (where(code) for code in languages for where in (course.source, course.release))
     folder = next((path / assignment for path in folders if (path / assignment).is_dir()), None)
-    for path in sorted(folder.glob("*.ipynb")) if folder else []:
-        for number, cell in enumerate(notebook_io.read(path).cells):
-            if name := grade_id(cell):
-                places[path.stem, name] = number
-    return places
+    paths = sorted(folder.glob("*.ipynb")) if folder else []
+    return {path.stem: notebook_io.read(path) for path in paths}
+
+
+def _order(notebooks: dict[str, NotebookNode]) -> dict[tuple[str, str], int]:
+    """Return the position of each graded cell in its notebook: the gradebook has no order."""
+    return {
+        (notebook, name): number
+        for notebook, one in notebooks.items()
+        for number, cell in enumerate(one.cells)
+        if (name := grade_id(cell))
+    }
 
 
 def _students(gradebook: Gradebook) -> dict[str, Row]:
