@@ -256,8 +256,8 @@ class GradebookWriter:
             extensions = read_extensions(session, self.assignment)
             here = SubmittedAssignment.assignment_id == self._assignment_id
             totals = select(Grade.notebook_id, func.sum(Grade.score)).group_by(Grade.notebook_id)
-            earned = dict(
-                session.execute(totals.where(Grade.notebook_id.in_(_rows_of(here)))).all()
+            earned: dict[str, float | None] = dict(
+                session.execute(totals.where(Grade.notebook_id.in_(_rows_of(here)))).tuples().all()
             )
             everyone = select(SubmittedAssignment).options(
                 selectinload(SubmittedAssignment.notebooks)
