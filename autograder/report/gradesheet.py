@@ -14,6 +14,7 @@ from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id
 from autograder.core.question_titles import notebook_title, question_titles
+from autograder.core.term_records import Enrollment, read_enrollments
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Row:
     last_name: str = ""
     email: str = ""
     lms_user_id: str = ""
+    section: str = ""
     submitted: bool = False
     raw: float = 0.0
     penalty: float = 0.0
@@ -127,7 +129,9 @@ def grade_sheet(course: Course, assignment: str, language: str | None = None) ->
     with course.gradebook() as gradebook:
         notebooks = _notebooks(course, assignment, language)
         questions = _questions(gradebook, notebooks, assignment)
-        rows = _students(gradebook)
+        enrollments = read_enrollments(gradebook.db)
+        dropped = {student for student, one in enrollments.items() if one.dropped is not None}
+        rows = _students(gradebook, enrollments)
         submissions = _submissions(gradebook, assignment, rows)
         _grades(gradebook, submissions, {question.key for question in questions})
     collected = [
@@ -135,7 +139,7 @@ def grade_sheet(course: Course, assignment: str, language: str | None = None) ->
         for row in rows.values()
         if not row.submitted and (course.submitted / row.student / assignment).is_dir()
     ]
-    known = set(rows)
+    known = set(rows) | dropped
     if course.submitted.is_dir():
         collected += [
             place.name
@@ -219,7 +223,7 @@ def _order(notebooks: dict[str, NotebookNode]) -> dict[tuple[str, str], int]:
     }
 
 
-def _students(gradebook: Gradebook) -> dict[str, Row]:
+def _students(gradebook: Gradebook, enrollments: dict[str, Enrollment]) -> dict[str, Row]:
     from nbgrader.api import Student
     from sqlalchemy import select
 
@@ -230,10 +234,14 @@ def _students(gradebook: Gradebook) -> dict[str, Row]:
         Student.email,
         Student.lms_user_id,
     )
-    return {
-        student: Row(student, first or "", last or "", email or "", lms_user_id or "")
-        for student, first, last, email, lms_user_id in gradebook.db.execute(select(*columns))
-    }
+    rows = {}
+    for student, first, last, email, lms_user_id in gradebook.db.execute(select(*columns)):
+        own = enrollments.get(student, Enrollment())
+        if own.dropped is None:
+            rows[student] = Row(
+                student, first or "", last or "", email or "", lms_user_id or "", own.section
+            )
+    return rows
 
 
 def _submissions(gradebook: Gradebook, assignment: str, rows: dict[str, Row]) -> dict[str, Row]:
@@ -256,7 +264,9 @@ def _submissions(gradebook: Gradebook, assignment: str, rows: dict[str, Row]) ->
         .where(Assignment.name == assignment)
     )
     for student, received, extension, due, notebook, penalty in found:
-        row = rows[student]
+        row = rows.get(student)
+        if row is None:  # has left the course
+            continue
         row.submitted = True
         row.penalty += penalty or 0.0
         if received is not None and due is not None:
@@ -275,7 +285,9 @@ def _grades(gradebook: Gradebook, by_notebook: dict[str, Row], questions: set[st
     for notebook, cell, score, waiting in gradebook.db.execute(
         select(*columns).where(Grade.cell_id.in_(questions))
     ):
-        row = by_notebook[notebook]
+        row = by_notebook.get(notebook)
+        if row is None:
+            continue
         row.scores[cell] = float(score or 0.0)
         row.raw += row.scores[cell]
         if waiting:
