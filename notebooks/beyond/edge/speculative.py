@@ -26,8 +26,9 @@ SIZE, MOST = 2, 8
 class GreedyModel(Protocol):
     """A model with a KV cache that says which token it would generate."""
 
-    cached: int
-    """The tokens in the cache."""
+    @property
+    def cached(self) -> int:
+        """The tokens in the cache."""
 
     def predict(self, ids: Sequence[int], last: int) -> list[int]:
         """Append tokens to the cache; return the next token after each of the `last` ones."""
