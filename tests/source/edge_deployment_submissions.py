@@ -379,7 +379,7 @@ MISTAKES = {
         why="a model has one number of tokens, whatever its bits",
     ),
     "the last name in the alphabet": Mistake(
-        "choose", BY_TUPLES, {"tokens", "others", "ties"}, "the name doesn't count"
+        "choose", BY_TUPLES, {"tokens", "others", "ties", "catalog"}, "the name doesn't count"
     ),
     "an empty list": Mistake(
         "choose",

@@ -338,9 +338,8 @@ def test_a_forgotten_return_is_no_answer(grade, right):
             assert all(one["unanswered"] for one in checks if not one["hidden"]), cell
 
 
-def test_hidden_failures_tell_nothing(grade, right):
+def test_hidden_failures_tell_nothing(grade):
     answers = {
-        **right,
         "memory": "def memory_needed(model, bits, context):\n"
         "    print('seen', model)\n    raise RuntimeError(f'seen {model}')",
     }
@@ -427,10 +426,10 @@ def test_a_file_without_a_guesser_earns_nothing_for_what_it_answers(grade, sham)
     }
 
 
-def test_what_is_no_model_file_costs_its_own_checks_only(grade, right):
+def test_what_is_no_model_file_costs_its_own_checks_only(grade):
     code = writer_of(b"\x08\x07not onnx")
     answers = {cell: code.replace("{name}", name) for cell, name in WRITERS.items()}
-    assert failed(grade({**right, **answers})) == {
+    assert those(answers, grade(answers)) == {
         "export": all_of("export"),
         "quantise": all_of("quantise", "smaller"),
     }
@@ -475,4 +474,6 @@ def test_a_file_that_never_answers_costs_its_own_checks_only(grade, right):
         helper.make_node("Loop", ["most", "always", "start"], ["logits"], body=body),
     ]
     code = writer_of(model_file(nodes)).replace("{name}", "quantize")
-    assert failed(grade({**right, "quantise": code})) == {"quantise": all_of("quantise", "smaller")}
+    assert those(["open", "quantise"], grade({"quantise": code, "open": right["open"]})) == {
+        "quantise": all_of("quantise", "smaller")
+    }
