@@ -73,7 +73,7 @@ def _change(course: Course, students: Iterable[str], **changes: object) -> list[
         known = read_enrollments(gradebook.db)
         for student in chosen:
             before = known.get(student, Enrollment())
-            write_enrollment(gradebook.db, student, replace(before, **changes))  # type: ignore[arg-type]
+            write_enrollment(gradebook.db, student, replace(before, **changes))  # type: ignore[arg-type]  # each named for its own field
         gradebook.db.commit()
     return chosen
 

@@ -184,7 +184,7 @@ def test_a_failed_check_says_call_expected_and_got(feedback_page, opened):
     card = opened(feedback_page).locator("#q-f-test")
     assert card.locator("dl").first.inner_text().split("\n") == [
         "Call", "f(1)", "Expected", "2", "Got", "'<b>'",
-    ]  # fmt: skip
+    ]  # fmt: skip  # pairs of term and description
     assert "Read again: Lesson 4 → Adding" in card.inner_text()
     assert "Nearly there." in card.inner_text()
 

@@ -44,7 +44,7 @@ DIGIT, COUNT, PITCH = "which digit?", "how many tones?", "rising or falling?"
 
 WORDS = (
     "<audio>", "<end>", DIGIT, COUNT, PITCH, *"0123456789", "rising", "falling",
-)  # fmt: skip
+)  # fmt: skip  # one digit a line would be long
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def test_nothing_before_the_due_date_without_a_submission(term, kit):
          ".._.._Ben_98_assignsubmission_file_/mini.html"),
         ("moodle", "ben/mini.ipynb", None),
     ],
-)  # fmt: skip
+)  # fmt: skip  # pairs of long names stay together
 def test_the_names_that_an_lms_takes_back(origin, name, back):
     assert name_to_return(origin, name, "mini.html") == back
 
