@@ -171,11 +171,11 @@ def test_smaller_things_are_read_less_well_whichever_scenes_are_drawn():
         assert kinds["relation"] > kinds["digit"]
 
 
-def test_both_designs_recorded_over_seeds():
+def test_both_designs_recorded_over_five_seeds():
     runs = fusion.recorded()
     for design in (fusion.CROSS, fusion.TOKENS):
         own = [run for run in runs if run.design == design]
-        assert len({run.seed for run in own}) == len(own) >= 2
+        assert len({run.seed for run in own}) == len(own) == 5
         for run in own:  # at equal compute
             assert fusion.BUDGET * 0.98 < run.flops[-1] <= fusion.BUDGET
             assert run.flops[-1] == run.steps[-1] * fusion.step_flops(design)
