@@ -44,7 +44,7 @@ def run_checks(cells, exercise, code, capsys):
     start += 'FUSION = ("beyond.vision.fusion",)\n'
     exec(start + code + "\n" + cells[f"{exercise}-checks"], bound)
     shown = capsys.readouterr()
-    return shown.out + shown.err
+    return " ".join((shown.out + shown.err).split())
 
 
 def solution(cells, exercise):
