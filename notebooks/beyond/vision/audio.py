@@ -43,8 +43,15 @@ DIGIT, COUNT, PITCH = "which digit?", "how many tones?", "rising or falling?"
 """The questions."""
 
 WORDS = (
-    "<audio>", "<end>", DIGIT, COUNT, PITCH, *"0123456789", "rising", "falling",
-)  # fmt: skip  # one digit a line would be long
+    "<audio>",
+    "<end>",
+    DIGIT,
+    COUNT,
+    PITCH,
+    *"0123456789",
+    "rising",
+    "falling",
+)
 
 
 @dataclass(frozen=True)

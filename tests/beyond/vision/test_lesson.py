@@ -44,7 +44,7 @@ def run_checks(cells, exercise, code, capsys):
     start += 'FUSION = ("beyond.vision.fusion",)\n'
     exec(start + code + "\n" + cells[f"{exercise}-checks"], bound)
     shown = capsys.readouterr()
-    return shown.out + shown.err
+    return " ".join((shown.out + shown.err).split())
 
 
 def solution(cells, exercise):
@@ -171,11 +171,11 @@ def test_smaller_things_are_read_less_well_whichever_scenes_are_drawn():
         assert kinds["relation"] > kinds["digit"]
 
 
-def test_both_designs_recorded_over_seeds():
+def test_both_designs_recorded_over_five_seeds():
     runs = fusion.recorded()
     for design in (fusion.CROSS, fusion.TOKENS):
         own = [run for run in runs if run.design == design]
-        assert len({run.seed for run in own}) == len(own) >= 2
+        assert len({run.seed for run in own}) == len(own) == 5
         for run in own:  # at equal compute
             assert fusion.BUDGET * 0.98 < run.flops[-1] <= fusion.BUDGET
             assert run.flops[-1] == run.steps[-1] * fusion.step_flops(design)
@@ -254,3 +254,15 @@ def test_a_spectrogram_has_its_tone_where_it_is():
     )
     assert low < high
     assert audio.patches(torch.zeros(2, audio.BANDS, 80)).shape == (2, 16, 120)
+
+
+def test_digits_by_new_voices_are_recognized_whichever_seed():
+    """With half of the appendix's steps; silence gets the same answer each time."""
+    sounds, new = audio.training_sounds(800, seed=1), audio.held_out_sounds()
+    digits = [sound for sound in new if sound.question == audio.DIGIT]
+    for seed in range(5):
+        model = audio.train(sounds, 250, seed=seed)
+        heard = audio.answers(model, digits)
+        right = [sound.answer == answer for sound, answer in zip(digits, heard, strict=True)]
+        assert sum(right) > 0.3 * len(right)
+        assert len(set(audio.answers(model, digits, silent=True))) == 1
