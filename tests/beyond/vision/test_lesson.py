@@ -18,7 +18,7 @@ from beyond.cost.formula import call_cost, price
 from beyond.vision import audio, fusion, inside, self_check
 from beyond.vision.asking import ask
 from beyond.vision.evaluate import evaluate
-from beyond.vision.load import COURSE_MODEL, count_parameters, load
+from beyond.vision.load import COURSE_MODEL, MARGIN, count_parameters, load
 from beyond.vision.questions import held_out_items
 from beyond.vision.scenes import PLACES, compose, draw, shrunk
 from beyond.vision.viewer import explain
@@ -232,11 +232,14 @@ def test_wrong_functions_are_replaced_in_training():
     assert steps.may_attend is may_attend and steps.join is fusion.join
 
 
-def test_the_sizes_of_the_11b():
+def test_the_sizes_of_the_11b(cells):
     base = count_parameters(MllamaConfig())
     instruct = count_parameters(MllamaConfig(vision_config=MllamaVisionConfig(image_size=560)))
     assert MllamaVisionConfig().image_size == 448
     assert f"{base / 1e9:.2f}" == "10.64" and f"{instruct / 1e9:.2f}" == "10.67"
+    weights = 2 * instruct / 1e9
+    assert f"{weights:.0f}" == "21" and f"{weights * MARGIN:.1f}" == "24.5"
+    assert "about 21 GB" in cells["take-away"] and "24.5 GB" in cells["take-away"]
 
 
 def test_which_tiles_an_image_gets():
