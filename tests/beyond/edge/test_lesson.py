@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from beyond.checks import CheckFailed
-from beyond.edge import export, self_check, speculative
+from beyond.edge import export, self_check, speculative, translation_check
 from beyond.edge.kv_cache import CHANNEL, TOKEN, CacheFormat, perplexity
+from beyond.edge.sentences import sentences
 from beyond.edge.session import OnnxModel
 from beyond.edge.weights import to_blocks
 from beyond.lm import models
@@ -345,10 +346,19 @@ def test_a_row_of_weights_keeps_its_blocks(cells):
     assert "These weights *came* as 4 bits" in cells["read-errors"]
 
 
+def test_the_baselines_of_the_translation_tool(cells):
+    originals, references = sentences("en")[:4], sentences("ko")[:4]
+    copied = translation_check.chrf(originals, references)
+    shuffled = translation_check.chrf([*references[1:], references[0]], references)
+    assert f"a copy of the English source gets {copied:.0f}," in cells["tool-intro"]
+    assert f"in shuffled order get {shuffled:.0f}." in cells["tool-intro"]
+
+
 def test_numbers_in_the_prose(cells):
     cached = solved(cells)["cache_bytes"]
     assert f"{cached(30, 3, 64, 72, 32) / 1e6:.0f} MB" in cells["read-settings"]
     assert f"{cached(30, 3, 64, 8_192, 32) / 1e6:.0f} MB" in cells["read-settings"]
+    assert f"{cached(30, 3, 64, 1, 32) / 1e3:.0f} KB" in cells["predict-copies"]
     assert cached(30, 3, 64, 8_192, 16) > 108e6  # more than int4-gguf, as section 7 says
     assert f"{cached(28, 8, 128, 6_000, 16) / 1e9:.1f} GB per user" in cells["read-kv"]
     assert "the weights about 1.7 GB" in cells["read-kv"]
