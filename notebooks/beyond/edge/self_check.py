@@ -129,7 +129,7 @@ def questions() -> list[Question]:
                     _("Training and shipping are different jobs, and its environment is large."),
                 ),
                 Choice(
-                    _("None: phones can't run language models at all yet."),
+                    _("None: phones can't run any language models at all yet."),
                     _("Section 9 lists phones that do, and SmolLM2 in 4 bits takes about 100 MB."),
                 ),
             ),
