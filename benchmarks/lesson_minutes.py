@@ -5,7 +5,8 @@
                                                  .cache/lessons, else by running the lesson
 
 Reading counts the English prose and the self-check at 200 words a minute; code, formulas and links
-aren't words. An exercise counts the minutes that it states.
+aren't words. An exercise counts the minutes that it states. What is labeled optional isn't counted:
+a section whose heading begins with "Optional:", and a fold whose summary does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _NOT_PROSE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _WORD = re.compile(r"[^\W_][\w'’.,%-]*")
+_HEADING = re.compile(r"^(#{2,}) (?:\d+\. )?(Optional: )?", re.MULTILINE)
+_OPTIONAL_FOLD = re.compile(r"<details><summary>Optional: .*?</details>", re.DOTALL)
 _STATED = re.compile(r"\*\*Time:\*\* (?:about )?(\d+) minutes")
 _EXERCISE = re.compile(r"^\*Difficulty: .*?About (\d+) minutes?", re.MULTILINE)
 _RUNS = re.compile(r"\*\*Runs:\*\*([^\n·]*)")
@@ -77,9 +80,10 @@ def minutes(path: Path, running: float | None = None) -> Minutes:
         running: the measured minutes of its cells; None for what its title states.
     """
     notebook = nbformat.read(path, as_version=4)
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    prose = [without_optional("\n\n".join(cells))]
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    title = prose[0]
+    title = cells[0]
     stated = _STATED.search(title)
     return Minutes(
         words=sum(map(count_words, prose)) + sum(map(count_words, _questions(code))),
@@ -87,6 +91,21 @@ def minutes(path: Path, running: float | None = None) -> Minutes:
         exercises=sum(int(found) for text in prose for found in _EXERCISE.findall(text)),
         stated=int(stated[1]) if stated else 0,
     )
+
+
+def without_optional(text: str) -> str:
+    """Return a lesson's prose without the sections and folds that are labeled optional."""
+    kept: list[str] = []
+    end, skipped = 0, 0  # skipped: the level of the optional section's heading, or 0
+    text = _OPTIONAL_FOLD.sub("", text)
+    for heading in _HEADING.finditer(text):
+        level = len(heading[1])
+        if not skipped:
+            kept.append(text[end : heading.start()])
+        if not skipped or level <= skipped:
+            skipped = level if heading[2] else 0
+        end = heading.start()
+    return "".join(kept) + ("" if skipped else text[end:])
 
 
 def count_words(text: str) -> int:

@@ -60,3 +60,26 @@ def test_words(text, words):
 def test_stated_running(runs, minutes):
     title = f"# Lesson 1 · X\n\n**Time:** 55 minutes · **Needs:** y · **Runs:** {runs}"
     assert lesson_minutes.stated_running(title) == minutes
+
+
+def test_what_is_labeled_optional_is_not_counted():
+    """An optional section ends at the next heading of its level or above, a fold where it ends."""
+    text = """## 1. Needed
+one <details><summary>Optional: why</summary>
+
+two
+
+</details> three
+### Optional: more
+four
+#### Deeper
+five
+## 2. Optional: a game
+six
+### Part of it
+seven
+## 3. Needed too
+eight"""
+    kept = lesson_minutes.without_optional(text)
+    numbers = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+    assert [word for word in numbers if word in kept] == ["one", "three", "eight"]

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from beyond import locale
+
+LANGUAGES = ("en", "ko")
+"""The languages that the handbook is written in."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -68,6 +73,12 @@ class Passage:
     def answers(self, question: Question) -> bool:
         """Tell whether the passage contains the whole evidence for the question."""
         return question.section == self.section and question.evidence in self.text
+
+
+def language() -> str:
+    """Return the course's language, or English if the handbook isn't written in it."""
+    chosen = locale.language()
+    return chosen if chosen in LANGUAGES else LANGUAGES[0]
 
 
 def sections(language: str = "en") -> list[Section]:

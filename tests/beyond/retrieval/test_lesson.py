@@ -28,9 +28,15 @@ needs_model = pytest.mark.skipif(
 STEPS = ("terms", "idf", "bm25", "rank", "metrics", "fuse")
 
 
+def by_language(code):
+    """The lesson's cells in a language, by id."""
+    path = LESSON.parents[1] / code / LESSON.name
+    return {cell.id: cell.source for cell in nbformat.read(path, 4).cells}
+
+
 @pytest.fixture(scope="module")
 def cells():
-    return {cell.id: cell.source for cell in nbformat.read(LESSON, 4).cells}
+    return by_language("en")
 
 
 @pytest.fixture(scope="module")
@@ -328,36 +334,56 @@ def relevant(passages):
     return [{i for i, p in enumerate(passages) if p.answers(q)} for q in QUESTIONS]
 
 
-@pytest.fixture(scope="module")
-def splits(cells):
-    names = {"re": re, "book": handbook.sections()}
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_title_helps_every_split_and_the_smallest_passages_most(cells, language):
+    """In both languages, as their learners see it; and a cut hits very few of the questions."""
+    names = {"re": re, "book": handbook.sections(language), "handbook": handbook}
+    names["questions"] = [q for q in handbook.questions(language=language) if q.answerable]
+    exec("from beyond.ui.tables import Table", names)
     exec(cells["windows"], names)
-    return names["SPLITS"]
-
-
-def test_the_title_helps_every_split_and_the_smallest_passages_most(splits):
-    gains, alone, cut = {}, {}, {}
-    for name, parts in splits.items():
-        passages = handbook.passages(handbook.sections(), parts)
-        right = relevant(passages)
-        words = sum(len(p.text.split()) for p in passages) / len(passages)
-        k = round(125 / words)
-        plain, titled = (
-            search.recall_at(k, search.rankings(ASKED, texts), right)
-            for texts in ([p.text for p in passages], [p.titled for p in passages])
-        )
-        gains[name], alone[name], cut[name] = titled - plain, plain, right.count(set())
+    exec(cells["guess-title"], names)
+    exec(cells["chunking-table"], names)
+    gains, rows = names["gain"], names["rows"]
     assert min(gains.values()) > 0
     assert max(gains, key=gains.get) == "single sentences"
-    assert max(gains.values()) > max(alone.values()) - min(alone.values())
-    assert (cut["3 sentences"], cut["3 sentences, 1 overlapping"]) == (1, 0)
+    cut = {row[0]: int(row[3]) for row in rows}
+    assert 0 < cut["3 sentences"] <= 3
+    assert cut["3 sentences, 1 overlapping"] == 0
+    assert len(names["questions"]) == 173
 
 
-def test_the_example_never_names_the_drill():
-    (one,) = (s for s in handbook.sections() if s.id == "galto-trouble")
-    assert not re.search("galto|drill", one.paragraphs[1], re.IGNORECASE)
-    assert len([q for q in QUESTIONS if q.section == one.id]) == 2
-    assert len(QUESTIONS) == 173
+@pytest.mark.parametrize(
+    ("language", "name", "kind"), [("en", "galto", "drill"), ("ko", "갈토", "드릴")]
+)
+def test_the_example_never_names_the_drill(cells, language, name, kind):
+    (one,) = (s for s in handbook.sections(language) if s.id == "galto-trouble")
+    assert not re.search(f"{name}|{kind}", one.paragraphs[1], re.IGNORECASE)
+    assert one.title in by_language(language)["predict-title"]
+    assert (
+        one.paragraphs[0]
+        .split(". ")[1]
+        .startswith(re.search(r'"(.*?)"', by_language(language)["read-chunking"])[1])
+    )
+    asked = [q for q in handbook.questions(language=language) if q.section == one.id]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_learner_sees_the_handbook_of_the_courses_language(cells, language, capsys):
+    set_language(language)
+    try:
+        names: dict = {}
+        exec(cells["see-handbook"], names)
+        exec(cells["see-questions"], names)
+    finally:
+        set_language("en")
+    assert names["book"] == handbook.sections(language)
+    assert names["questions"] == [q for q in handbook.questions(language=language) if q.answerable]
+
+
+def test_a_language_without_a_handbook_gets_the_english_one(monkeypatch):
+    monkeypatch.setattr(handbook.locale, "language", lambda: "de")
+    assert handbook.language() == "en"
 
 
 @pytest.fixture(scope="module")
@@ -405,9 +431,9 @@ def test_in_korean_the_winner_changes(found):
     ]
 
 
-def test_the_threshold_does_worse_on_questions_it_was_not_chosen_on(cells):
-    texts = [p.titled for p in handbook.by_paragraph()]
-    names = {"np": np, "search": search, "handbook": handbook, "texts": texts}
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_threshold_does_worse_on_questions_it_was_not_chosen_on(cells, language):
+    names = {"np": np, "search": search, "handbook": handbook, "LANGUAGE": language}
     names |= {"say": lambda *_a, **_k: None, "against": lambda *_a: None, "Table": lambda *a: a}
     exec(cells["scores"], names)
     exec(cells["guess-threshold"], names)
@@ -416,6 +442,10 @@ def test_the_threshold_does_worse_on_questions_it_was_not_chosen_on(cells):
         sum(names["kept_and_declined"](names[s], names["threshold"])) for s in ("dev", "test")
     )
     assert 100 < test < dev
+    unanswerable = re.search(r'\("(.*?)"\)', by_language(language)["read-threshold"])[1]
+    assert unanswerable in {
+        q.question for q in handbook.questions(language=language) if not q.answerable
+    }
 
 
 @needs_wordllama
