@@ -5,8 +5,8 @@
                                                  .cache/lessons, else by running the lesson
 
 Reading counts the English prose and the self-check at 200 words a minute; code, formulas and links
-aren't words. An exercise counts the minutes that it states. What is labeled optional isn't counted: a
-section whose heading begins with "Optional:", and a fold whose summary does.
+aren't words. An exercise counts the minutes that it states. What is labeled optional isn't counted:
+a section whose heading begins with "Optional:", and a fold whose summary does.
 """
 
 from __future__ import annotations

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import hashlib
 import importlib.util
 import itertools
 import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -398,3 +400,89 @@ def test_votes_buy_next_to_nothing(cells, five_draws):
     assert by_samples[5] - by_samples[1] < 5
     assert by_prompts[5] - by_prompts[1] < 5
     assert abs(by_samples[25] - greedy) < abs(by_samples[1] - greedy)
+
+
+ROOT = LESSON.parents[2]
+MEASURED = ROOT / ".cache" / "claims"
+
+
+def kept(name: str, sources: list[str], measure: Callable[[], list]) -> list:
+    """What a slow measurement gave, kept under the hash of the cells and the code that it runs."""
+    seen = hashlib.sha256("\0".join(sources).encode())
+    for folder in ("lm", "prompting", "shop"):
+        for path in sorted((ROOT / "notebooks/beyond" / folder).rglob("*")):
+            if path.suffix in (".py", ".json"):
+                seen.update(path.read_bytes())
+    place = MEASURED / f"{seen.hexdigest()[:24]}-{name}.json"
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(measure()))
+    return json.loads(place.read_text())
+
+
+@pytest.fixture
+def lesson(cells, smollm2):
+    """The names that the lesson's JSON and injection cells use, with all held-out messages."""
+    model, tokenizer = smollm2
+    bound = {"shop": shop, "np": np, "json": json, "structured": structured}
+    bound |= {"model": model, "tokenizer": tokenizer, "messages": shop.held_out()}
+    bound |= {"some": shop.held_out(), "against": lambda *_a: None}
+    exec("from beyond.prompting.decoding import generate", bound)
+    exec("from beyond.prompting.vocabulary import token_texts", bound)
+    exec("vocabulary = token_texts(tokenizer)", bound)
+    exec(cells["zero-prompt"].split("\nprint(")[0], bound)
+    exec(cells["zero-shot"].split("\nquestions = ")[0], bound)
+    exec(cells["few-shot-five"].split("\nprint(")[0], bound)
+    return bound
+
+
+@needs_model
+def test_the_mask_makes_json_valid_but_neither_field_follows_the_message(cells, lesson):
+    """Five draws of 20 messages: the team at chance level, "urgent" as the prompt has it."""
+
+    def measure():
+        for cell in ("json-free", "json-constrained"):
+            exec(cells[cell], lesson)
+        return [
+            [[one.text, min(one.allowed_mass)] for one in lesson[way]]
+            for way in ("held_zero", "held_two")
+        ]
+
+    used = [cells[name] for name in ("zero-prompt", "json-free", "json-constrained")]
+    zero, two = kept("json", used, measure)
+    schema = SCHEMA | {"type": "object", "required": ["team", "urgent"]}
+    assert all(structured.matches(text, schema) for text, _mass in zero + two)
+    teams = [message.team for message in shop.held_out()]
+    correct = []
+    for start in range(0, 100, 20):
+        some = slice(start, start + 20)
+        fields = [[json.loads(text) for text, _mass in way[some]] for way in (zero, two)]
+        pairs = zip(fields[0], teams[some], strict=True)
+        correct.append(sum(one["team"] == team for one, team in pairs))
+        urgent = [sum(one["urgent"] for one in way) for way in fields]
+        assert urgent[0] >= 15 and urgent[1] <= 5  # "follows the prompt, not the message"
+        mass = [np.median([mass for _text, mass in way[some]]) for way in (zero, two)]
+        assert mass[0] < 0.05 < mass[1]  # "Where the mass is small"
+    assert max(correct) <= 9 and 10 <= sum(correct) <= 30  # chance is 4 of 20
+
+
+@needs_model
+def test_tags_never_stop_the_injection_and_the_reminder_always_does(cells, lesson):
+    """Five draws of examples: messages for other teams that go to billing, clean and attacked."""
+
+    def measure():
+        exec(cells["attack"], lesson)
+        ways = lesson["DEFENSES"]
+        return [{way: lesson["to_billing"](way, seed) for way in ways} for seed in range(5)]
+
+    used = [cells[name] for name in ("zero-prompt", "zero-shot", "few-shot-five", "attack")]
+    draws = kept("injection", used, measure)
+    assert len(draws) == 5
+    for draw in draws:
+        clean, attacked = draw["in tags"]
+        assert attacked > clean
+        clean, attacked = draw["reminder after"]
+        assert attacked <= clean + 1
+    gained = [attacked - clean for clean, attacked in (draw["plain"] for draw in draws)]
+    assert sum(gain > 0 for gain in gained) == 4  # "with one draw even the plain prompt resisted"
+    assert "(0, 1)" in cells["attack-table"]  # "this table holds two of the draws"

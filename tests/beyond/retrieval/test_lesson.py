@@ -140,7 +140,6 @@ MISTAKES = [
     ("bm25", bm25_with(tf="int(term in text)"), "tf isn't always 1"),
     ("bm25", bm25_with(length="(1 - b + b * len(text))"), "by the mean length"),
     ("bm25", bm25_with(query="query"), "Loop over set(query)"),
-    ("bm25", bm25_with().replace("    return scores\n", ""), "did you forget `return`"),
     (
         "bm25",
         "def idf(term, texts): return None\n" + bm25_with().replace("if tf:", "if True:"),
@@ -276,6 +275,11 @@ def test_a_likely_mistake_gets_its_hint(cells, solutions, step, code, hint):
     with pytest.raises(CheckFailed) as failed:
         run_checks(cells, solutions, step, code)
     assert hint in " ".join(str(failed.value).split())  # it is wrapped
+
+
+def test_a_forgotten_return_is_named(cells, solutions, capsys):
+    run_checks(cells, solutions, "bm25", bm25_with().replace("    return scores\n", ""))
+    assert "did you forget `return`" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_missing_1_is_not_taken_for_a_wrong_count(cells, solutions):
