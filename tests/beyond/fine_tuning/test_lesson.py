@@ -274,7 +274,7 @@ def test_the_memory_is_that_of_the_published_shape():
 def test_every_recorded_run_says_what_the_prose_says():
     base, runs = recorded.record()["base"], recorded.record()["seeds"]
     rag = recorded.record()["teacher"]["held_out_right"]
-    assert len(runs) >= 3
+    assert len(runs) >= 5
     for run in runs:
         assert run["perplexity"] > 1.5 * base["perplexity"]  # "Both measures got much worse"
         assert run["general_right"] < base["general_right"] / 2
