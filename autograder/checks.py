@@ -68,12 +68,22 @@ class Unexpected(AssertionError):
         message: one sentence for the student, in the language that is set.
         hint: the likely mistake, untranslated; empty where none fits this result.
         says_all: whether the message leaves nothing for the check's own hint to explain.
+        details: what the message says, in parts: "call", "expected", "returned" or "raised", and
+            "remark" for a sentence that follows them.
     """
 
-    def __init__(self, message: str, hint: str = "", *, says_all: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        says_all: bool = False,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.hint = hint
         self.says_all = says_all
+        self.details = dict(details or {})
 
 
 def says_all(error: BaseException) -> bool:
@@ -111,6 +121,7 @@ class _Outcome:
     message: str  # what the student may read, translated
     unanswered: str | None = None  # what has no answer yet, where that is the reason
     choice: dict[str, str] | None = None  # what `choice` recorded
+    details: dict[str, str] | None = None  # the message in parts, where a call was compared
 
 
 class _Cell:
@@ -201,6 +212,9 @@ class check:
             _listening.ends_in_checks += ends - self._ends
             error = end
         message = "" if self.hidden else self._explain(error)
+        details = None
+        if isinstance(error, Unexpected) and error.details and not self.hidden:
+            details = {**error.details, "hint": _(self._likely(error))}
         unanswered = None
         if isinstance(error, NotAnswered):
             unanswered = str(error) or _(self.name)
@@ -213,6 +227,7 @@ class check:
                 message,
                 unanswered,
                 _cell.choice,
+                details,
             )
         )
         return True
@@ -231,14 +246,17 @@ class check:
             reason = _(_one_line(error))
         if not isinstance(error, (AssertionError, CannotCross)):
             reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-        if isinstance(error, Unexpected):
-            likely = error.hint or ("" if error.says_all else self.hint)
-        else:
-            likely = "" if says_all(error) else self.hint
+        likely = self._likely(error)
         hint = _("Hint: {hint}").format(hint=_(likely)) if likely else ""
         if reason and hint and reason[-1] not in ".?!…":
             reason += "."
         return " ".join(part for part in (reason, hint) if part)
+
+    def _likely(self, error: BaseException) -> str:
+        """Return the likely mistake, untranslated; "" if the error itself says it all."""
+        if isinstance(error, Unexpected):
+            return error.hint or ("" if error.says_all else self.hint)
+        return "" if says_all(error) else self.hint
 
 
 def given(value: T, name: str | None = None) -> T:
@@ -528,6 +546,7 @@ def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
                 "unanswered": outcome.unanswered is not None,
                 "message": outcome.message,
                 **({"choice": outcome.choice} if outcome.choice else {}),
+                **({"details": outcome.details} if outcome.details else {}),
             }
             for outcome in outcomes
         ],

@@ -13,6 +13,7 @@ import codecs
 import io
 import logging
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,8 +24,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from autograder.config import Course, put_scripts_on_path
 from autograder.core.console import Console
@@ -34,7 +44,9 @@ from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
     from autograder.grading.result import SubmissionResult
+    from autograder.grading.time_left import TimeLeft
     from autograder.intake.roster_file import Roster
+    from autograder.term.total import StudentTotal
 
 app = typer.Typer(
     help="Build, release, collect, grade and report the assignments of a Jupyter course.",
@@ -46,6 +58,7 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 REASONS_SHOWN = 4
+SECONDS_BETWEEN_LINES = 10.0
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 # A wrong word on the command line. Typer carries a click of its own and names this class nowhere.
 UsageError: Any = typer.BadParameter.__base__
@@ -149,23 +162,72 @@ def _say_error(sentence: str) -> None:
     err.print(f"autograder: {escape(one_line(sentence))}", style="red")
 
 
+class _TimeLeftColumn(ProgressColumn):
+    """Show the time that a run estimates for itself."""
+
+    def __init__(self, time_left: TimeLeft) -> None:
+        super().__init__()
+        self._time_left = time_left
+
+    def render(self, task: Task) -> Text:
+        """Return the time left."""
+        return Text(self._time_left.in_words())
+
+
 @contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar with students done and time left, on stderr so that output can be piped."""
+def _progress(
+    title: str, time_left: TimeLeft | None = None
+) -> Iterator[Callable[[int, int, str], None]]:
+    """Show students done and time left, on stderr so that output can be piped.
+
+    At a terminal it is a bar; elsewhere a plain line now and then, where the run can take long.
+    """
+    if not err.is_terminal:
+        if time_left is None:
+            yield lambda *_told: None
+            return
+        lines = _ProgressLines(title, time_left)
+        time_left.on_tick = lines.tick
+        yield lines.show
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn() if time_left is None else _TimeLeftColumn(time_left),
         TextColumn("{task.fields[at]}"),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(title, total=None, at="")
 
         def show(done: int, total: int, at: str) -> None:
             bar.update(task, completed=done, total=total, at=escape(one_line(at)))
 
         yield show
+
+
+class _ProgressLines:
+    """Print how far a run is as plain lines, seldom enough for a log."""
+
+    def __init__(self, title: str, time_left: TimeLeft) -> None:
+        self._title = title
+        self._time_left = time_left
+        self._last = time.monotonic()
+        self._done, self._total = 0, 0
+
+    def show(self, done: int, total: int, _at: str) -> None:
+        """Note how far it is; print that at the end, or if it's time again."""
+        self._done, self._total = done, total
+        self.tick(is_over=done == total)
+
+    def tick(self, is_over: bool = False) -> None:
+        """Print a line, if it's time again."""
+        if not is_over and time.monotonic() < self._last + SECONDS_BETWEEN_LINES:
+            return
+        self._last = time.monotonic()
+        left = "" if is_over else self._time_left.in_words()
+        told = f"{self._title}: {self._done} of {self._total} done{', ' if left else ''}{left}"
+        err.print(escape(one_line(told)))
 
 
 def print_results(results: list[SubmissionResult], console: Console = out) -> None:
@@ -189,7 +251,10 @@ def _why(result: SubmissionResult) -> list[str]:
     if len(lines) > REASONS_SHOWN:
         lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]
     if result.late_seconds:
-        lines.append("handed in late")
+        hours = result.late_seconds / 3600
+        late = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
+        cost = f", which cost {round(result.penalty, 2):g} points" if result.penalty else ""
+        lines.append(f"handed in late by {late}{cost}")
     return lines
 
 
@@ -379,10 +444,16 @@ def grade(
     where = _course(course, db=db)
     with without_root(where):
         from autograder.grading.coordinator import grade as grade_submissions
+        from autograder.grading.time_left import TimeLeft
 
-        with _progress(f"grading {assignment}") as show:
-            results = grade_submissions(where, assignment, student, again, show, workers, scheduler)
+        left = TimeLeft()
+        with _progress(f"grading {assignment}", left) as show:
+            results = grade_submissions(
+                where, assignment, student, again, show, workers, scheduler, left
+            )
+        from autograder.grading.result import class_summary
     print_results(results)
+    out.print(class_summary(results), markup=False)
 
 
 @app.command()
@@ -396,18 +467,31 @@ def feedback(
         bool,
         typer.Option("--show-choices", help="Show choice questions before the due date too."),
     ] = False,
+    release: Annotated[
+        bool,
+        typer.Option("--release", help="Also into the exchange, for students to fetch."),
+    ] = False,
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            "--pack",
+            metavar="LMS",
+            help="Also as the zip that returns them through an LMS: canvas or moodle.",
+        ),
+    ] = None,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Write a feedback page for every student.
 
     Answers are explained once the due date has passed; what became of choice questions is held
-    back until then.
+    back until then. Whoever handed in nothing gets the explanations after the due date.
     """
     from autograder.feedback.page_privileges import give_up_root
 
     where = _course(course, db=db)
-    give_up_root(where)
+    exchange = [Path(where.nbgrader_config().Exchange.root)] if release else []
+    give_up_root(where, *exchange)
     from autograder.feedback.feedback import feedback as write_feedback
 
     with _progress(f"feedback on {assignment}") as show:
@@ -415,6 +499,14 @@ def feedback(
     out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
     for sentence in filter(None, [result.held, *result.warnings, *result.failed.values()]):
         out.print(one_line(sentence), markup=False)
+    if release:
+        from autograder.feedback.exchange import release_feedback
+
+        out.print(one_line(release_feedback(where, assignment, result.pages)), markup=False)
+    if pack is not None:
+        from autograder.feedback.lms_return import pack_feedback
+
+        out.print(one_line(pack_feedback(where, assignment, pack, result.pages)), markup=False)
     if result.failed or result.warnings:
         raise typer.Exit(1)
 
@@ -433,6 +525,161 @@ def report(
 
     result = write_report(_course(course, db=db), assignment, to, language, excel=excel)
     out.print(str(result), markup=False)
+
+
+term_app = typer.Typer(
+    help="Extensions, sections, who is in the class, the course total; alone, how things stand.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(term_app, name="term")
+
+Enrolled = Annotated[list[str], typer.Argument(help="The students' ids.", metavar="STUDENT...")]
+
+
+@term_app.callback()
+def term(context: typer.Context, db: Database = None, course: CourseFolder = None) -> None:
+    """Extensions, sections, who is in the class, the course total; alone, how things stand."""
+    if context.invoked_subcommand is not None:
+        if db is not None or course is not None:
+            raise UserError("Write --db and --course at the end, after the rest of the command.")
+        return
+    from autograder.term.overview import describe_term
+
+    for line in describe_term(_course(course, db=db)):
+        out.print(one_line(line), markup=False)
+
+
+@term_app.command("extend")
+def term_extend(
+    assignment: Assignment,
+    students: Enrolled,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Until when; written as for release --due."),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the extension back.")] = False,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Give students more time, before or after they hand in; penalties change at the next grade."""
+    from autograder.core.dates import in_words, read_date
+    from autograder.term.extensions import extend
+
+    if (until is None) != remove:
+        raise UserError("Say until when with --until DATE, or --remove to take an extension back.")
+    where = _course(course, db=db)
+    when = read_date(until, "--until", where.time_zone) if until is not None else None
+    found = extend(where, assignment, students, when)
+    for one in found:
+        time = f"until {in_words(one.until)}" if one.until else "no extension any more"
+        out.print(one_line(f"{one.student} has {time} for {assignment}."), markup=False)
+    if any(one.handed_in for one in found):
+        out.print(f"Run `autograder grade {assignment}` to bring penalties up to date.")
+
+
+@term_app.command("section")
+def term_section(
+    name: Annotated[str, typer.Argument(help="The section's name; '' for none.")],
+    students: Enrolled,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Put students into a section."""
+    from autograder.term.students import set_section
+
+    changed = set_section(_course(course, db=db), students, name)
+    where = f"in section {name}" if name.strip() else "in no section"
+    out.print(one_line(f"Now {where}: {', '.join(changed)}."), markup=False)
+
+
+@term_app.command("drop")
+def term_drop(students: Enrolled, db: Database = None, course: CourseFolder = None) -> None:
+    """Note that students left: no longer graded, reported or counted; nothing is removed."""
+    from autograder.term.students import drop
+
+    changed = drop(_course(course, db=db), students)
+    out.print(one_line(f"Left the course: {', '.join(changed)}."), markup=False)
+
+
+@term_app.command("restore")
+def term_restore(students: Enrolled, db: Database = None, course: CourseFolder = None) -> None:
+    """Take back that students left."""
+    from autograder.term.students import restore
+
+    changed = restore(_course(course, db=db), students)
+    out.print(one_line(f"In the course again: {', '.join(changed)}."), markup=False)
+
+
+@term_app.command("rename")
+def term_rename(
+    old: Annotated[str, typer.Argument(help="The id so far.")],
+    new: Annotated[str, typer.Argument(help="The new id.")],
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Give a student another id, with everything that is theirs."""
+    from autograder.term.students import rename
+
+    moved = rename(_course(course, db=db), old, new)
+    out.print(one_line(f"{old} is now {new}; {len(moved)} folders were renamed."), markup=False)
+
+
+@term_app.command("roster")
+def term_roster(
+    file: Annotated[Path, typer.Argument(help="The class list, as for collect --roster.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell how it is understood, and stop there.")
+    ] = False,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Take in the class list, with sections, before anything is collected."""
+    from autograder.intake.roster import enroll
+    from autograder.intake.roster_file import read_roster
+
+    where = _course(course, db=db)
+    found = read_roster(file)
+    _show_roster(where, found, dry_run)
+    enroll(where, found.people)
+
+
+@term_app.command("total")
+def term_total(
+    section: Annotated[str | None, typer.Option(help="Only this section.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="The CSV to write.")] = None,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Add up every student's scores over the course."""
+    from autograder.term.total import course_total, write_total
+
+    where = _course(course, db=db)
+    found = course_total(where, section)
+    table = Table()
+    for heading in ("Student", "Section"):
+        table.add_column(heading, overflow="fold")
+    for name, points in found.points.items():
+        table.add_column(escape(one_line(f"{name} / {points:g}")), justify="right")
+    table.add_column("Total", justify="right")
+    for one in found.students:
+        cells = [_total_cell(one, name) for name in found.points]
+        percent = "–" if one.percent is None else f"{one.percent:.1f}%"
+        who = [one_line(one.student), one_line(one.section)]
+        table.add_row(*map(escape, who), *cells, percent)
+    out.print(table)
+    if any(one.waiting for one in found.students):
+        out.print("* a person has still to grade something of it, which counts 0 so far")
+    out.print(f"For a spreadsheet: {write_total(where, found, to)}", markup=False)
+
+
+def _total_cell(total: StudentTotal, assignment: str) -> str:
+    if assignment in total.missing:
+        return "missing"
+    mark = "*" if assignment in total.waiting else ""
+    score = total.scores.get(assignment)
+    return f"{score:.4g}{mark}" if score is not None else mark or "–"
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import os
 import re
 import sqlite3
@@ -106,6 +107,17 @@ class Settings:
     time_zone: str = _setting(
         "the time zone of dates that name none, such as Asia/Seoul; this machine's by default", ""
     )
+    late_policy: tuple[tuple[str, float], ...] = _setting(
+        "a table of what lateness costs: per-day (percent of the earned points for each day that "
+        "has begun), grace-minutes (what costs nothing) and cap (the most percent); nothing by "
+        "default",
+        (),
+    )
+    weights: tuple[tuple[str, float], ...] = _setting(
+        "a table of how much each assignment counts in the course total, as in quiz = 20; by "
+        "default each point counts the same",
+        (),
+    )
     environment: tuple[tuple[str, str], ...] = _setting(
         "a table of older names of the environment variables AUTOGRADER_…, as in "
         'AUTOGRADER_EXCHANGE = "OUR_EXCHANGE"',
@@ -202,6 +214,8 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
     """
     kept: Any = value
     parts: list[Any]
+    if key in _NUMBERS:
+        return _checked_numbers(key, value, path)
     if key == "environment":
         name, fits = "a table of strings", isinstance(value, dict)
         parts = [one for pair in value.items() for one in pair] if fits else []
@@ -239,6 +253,44 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
             f"{path}: {key} in {_TABLE} can't be {value!r}; write a name such as Asia/Seoul."
         )
     return kept
+
+
+_LATE_POLICY = {"per-day": 100.0, "grace-minutes": math.inf, "cap": 100.0}
+"""The keys of a late policy, with the largest value of each."""
+_NUMBERS = ("late-policy", "weights")
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+def _checked_numbers(key: str, value: Any, path: Path) -> tuple[tuple[str, float], ...]:
+    """Return a table of numbers as the field keeps it; "10%" is the number 10.
+
+    Raises:
+        UserError: it is none, or a number can't be used.
+    """
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: {key} in {_TABLE} has to be a table of numbers.")
+    kept = []
+    for name, given in value.items():
+        if key == "late-policy" and name not in _LATE_POLICY:
+            raise UserError(
+                f"{path}: {key} in {_TABLE} has no key {name!r}; "
+                f"choose one of: {', '.join(_LATE_POLICY)}."
+            )
+        percent = _PERCENT.fullmatch(given.strip()) if isinstance(given, str) else None
+        number = float(percent[1]) if percent and name != "grace-minutes" else given
+        most = _LATE_POLICY.get(name, math.inf) if key == "late-policy" else math.inf
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not 0 <= number <= most
+            or not math.isfinite(number)
+        ):
+            limit = "0 or more" if most == math.inf else f"from 0 to {most:g}"
+            raise UserError(
+                f"{path}: {name} of {key} in {_TABLE} can't be {given!r}; write a number {limit}."
+            )
+        kept.append((name, float(number)))
+    return tuple(kept)
 
 
 def _time_zone(name: str) -> tzinfo | None:
@@ -556,6 +608,12 @@ class Course:
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
+        # nbgrader's own stops at the first submission that didn't come through the exchange.
+        config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
+        if policy := dict(self.settings.late_policy):
+            config.AssignLatePenalties.plugin_class = "autograder.grading.late_policy.LatePolicy"
+            for name, value in policy.items():
+                config.LatePolicy[name.replace("-", "_")] = value
         # Formgrader shows what the feedback page shows of a student's work, made as harmless.
         # Besides, how a written answer is to be read.
         config.HTMLExporter.preprocessors = [

@@ -100,8 +100,11 @@ def expect(
     except Exception as error:
         if type(error).__module__.startswith("autograder."):  # its process has ended, or is late
             raise
+        details = {"call": call, "raised": _kind_and_reason(error)}
+        if returns is not _ANYTHING:
+            details["expected"] = short(returns)
         raise Unexpected(
-            _raised(call, error), _fitting(hints, error), says_all=says_all(error)
+            _raised(call, error), _fitting(hints, error), says_all=says_all(error), details=details
         ) from None
     if result is None and returns is not None:
         # Where work is judged, a stub can't be told from a forgotten `return`: both are no answer.
@@ -111,9 +114,8 @@ def expect(
     if returns is not _ANYTHING:
         difference = first_difference(result, returns, within)
         if difference is not None:
-            raise Unexpected(
-                _returned(call, result, returns, difference), _fitting(hints, result, within)
-            )
+            details = _compared(call, result, returns, difference)
+            raise Unexpected(_returned(details), _fitting(hints, result, within), details=details)
     return result
 
 
@@ -250,36 +252,44 @@ def _explains(wrong: Any, result: Any, within: float | None) -> bool:
 
 
 def _raised(call: str, error: Exception) -> str:
+    return _("`{call}` raised {error}.").format(call=call, error=_kind_and_reason(error))
+
+
+def _kind_and_reason(error: Exception) -> str:
     try:
         reason = " ".join(str(error).split())[:120]
     except Exception:  # a student's exception class may fail even at this
         reason = ""
     kind = type(error).__name__[:40]
-    return _("`{call}` raised {error}.").format(
-        call=call, error=f"{kind}: {reason.rstrip('.')}" if reason else kind
-    )
+    return f"{kind}: {reason.rstrip('.')}" if reason else kind
 
 
-def _returned(
+def _compared(
     call: str, result: Any, returns: Any, difference: tuple[tuple[Any, ...], Any, Any]
-) -> str:
+) -> dict[str, str]:
+    """Return what there is to say of a result that isn't the one to expect, in parts."""
     found, expected = _told_apart(result, returns)
-    text = _("`{call}` returned {found}; expected {expected}.").format(
-        call=call, found=found, expected=expected
-    )
+    remark = ""
     path, one, other = difference
     if path and (len(found) > _AT_A_GLANCE or len(expected) > _AT_A_GLANCE or found == expected):
-        found, expected = _told_apart(one, other, 24)
+        inner, outer = _told_apart(one, other, 24)
         place = "".join(f"[{short(key, 20)}]" for key in path)
         place = place if len(place) <= _LONGEST_PLACE else f"{place[: _LONGEST_PLACE - 1]}…"
-        text += " " + _("They first differ at {place}: {found}, expected {expected}.").format(
-            place=place, found=found, expected=expected
+        remark = _("They first differ at {place}: {found}, expected {expected}.").format(
+            place=place, found=inner, expected=outer
         )
     elif isinstance(_listed(result), list) and isinstance(_listed(returns), list) and not path:
-        text += " " + _("Number of values: {found}, expected {expected}.").format(
+        remark = _("Number of values: {found}, expected {expected}.").format(
             found=len(result), expected=len(returns)
         )
-    return text
+    return {"call": call, "returned": found, "expected": expected, "remark": remark}
+
+
+def _returned(details: dict[str, str]) -> str:
+    text = _("`{call}` returned {found}; expected {expected}.").format(
+        call=details["call"], found=details["returned"], expected=details["expected"]
+    )
+    return f"{text} {details['remark']}" if details["remark"] else text
 
 
 _AT_A_GLANCE = 32

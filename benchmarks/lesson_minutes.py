@@ -95,7 +95,8 @@ def minutes(path: Path, running: float | None = None) -> Minutes:
 
 def without_optional(text: str) -> str:
     """Return a lesson's prose without the sections and folds that are labeled optional."""
-    kept, end, skipped = [], 0, 0  # skipped: the level of the optional section's heading, or 0
+    kept: list[str] = []
+    end, skipped = 0, 0  # skipped: the level of the optional section's heading, or 0
     text = _OPTIONAL_FOLD.sub("", text)
     for heading in _HEADING.finditer(text):
         level = len(heading[1])

@@ -11,7 +11,10 @@ from autograder.authoring.build import build
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
+from autograder.core.term_records import align_extensions
 from autograder.errors import UserError
+from autograder.intake.given_before import record_given
+from autograder.intake.rebuild import make_release
 
 if TYPE_CHECKING:
     from nbgrader.apps.api import NbGraderAPI
@@ -54,13 +57,19 @@ def release(
         with course.gradebook() as gradebook:
             # nbgrader stores times as naive UTC.
             naive = due.astimezone(UTC).replace(tzinfo=None)
-            gradebook.update_or_create_assignment(assignment, duedate=naive)
+            gradebook.find_assignment(assignment).duedate = naive
+            # An extension reaches until a moment, whatever the due date is.
+            align_extensions(gradebook.db, assignment)
+            gradebook.db.commit()
     if to_exchange:
         _to_exchange(course, api, assignment)
     build(course)
     folder = course.source(course.source_language) / assignment
+    language = course.source_language
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}
     record_release(course, assignment, sources)
+    given = {name: make_release(course, assignment, name, language) for name in sources}
+    record_given(course, assignment, given)
     return course.release(course.released_language) / assignment
 
 

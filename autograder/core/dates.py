@@ -85,9 +85,10 @@ def in_words(moment: datetime) -> str:
 
 def _parsed(text: str) -> tuple[datetime, str | None]:
     """Return the time without a zone, at the end of its day if it has no time, and the zone."""
-    found = _WHOLE.fullmatch(unicodedata.normalize("NFKC", text).strip())
-    if found is None:
-        raise UnreadableTime("it isn't a date that can be read")
+    plain = unicodedata.normalize("NFKC", text).strip()
+    found = _WHOLE.fullmatch(plain)
+    if found is None or (found["zone"] or "").casefold() in ("am", "pm"):
+        return _spelled_out(plain)
     year, month, day = (int(found[part]) for part in ("year", "month", "day"))
     try:
         start = datetime(year, month, day)
@@ -104,6 +105,85 @@ def _parsed(text: str) -> tuple[datetime, str | None]:
     # 24:00 is the midnight that ends the day.
     clock = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micro)
     return start + clock, found["zone"]
+
+
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DAYS = "mon|tue|wed|thu|fri|sat|sun"
+_MERIDIEM = {"오전": "am", "오후": "pm"}
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d|\d\s*[ap]\.?m\b", re.IGNORECASE)
+_TOKEN = re.compile(
+    rf"(?:{_MONTHS})[a-z]*\.?|(?:{_DAYS})[a-z]*\.?|\d{{1,2}}(?:st|nd|rd|th)?|\d{{4}}"
+    r"|\d{4}-\d{1,2}-\d{1,2}|\d{1,2}(?::\d\d){0,2}\s*(?:[ap]\.?m\.?)?|[ap]\.?m\.?|at|of",
+    re.IGNORECASE,
+)
+_TRAILING_ZONE = re.compile(
+    r"(?P<rest>.*(?:\d|\d\s*[ap]\.?m\.?|[a-z],?\s+\d{4}))"
+    r"\s+(?P<zone>[A-Za-z][A-Za-z0-9_/+:-]*|[+-]\d{1,2}(?::?\d\d)?)",
+    re.IGNORECASE,
+)
+_LONGEST = 60
+
+
+def _spelled_out(text: str) -> tuple[datetime, str | None]:
+    """Return what `_parsed` does, of a date with a month's name, am and pm, or Korean units.
+
+    Which of two numbers is the month is never guessed: the month has a name, or the year leads.
+    A year that isn't written is the one that makes the date the nearest to today.
+    """
+    from dateutil import parser
+
+    unreadable = UnreadableTime("it isn't a date that can be read")
+    if len(text) > _LONGEST:
+        raise unreadable
+    plain = _without_korean(text)
+    zone = None
+    found = _TRAILING_ZONE.fullmatch(plain)
+    if found and not _TOKEN.fullmatch(found["zone"]):
+        plain, zone = found["rest"], found["zone"]
+    plain = re.sub(r"(\d)\s+([ap]\.?m)", r"\1\2", plain.replace(",", " "), flags=re.IGNORECASE)
+    tokens = plain.split()
+    named = [one for one in tokens if re.match(rf"(?:{_MONTHS})", one, re.IGNORECASE)]
+    leads = re.match(r"\d{4}-\d{1,2}-\d{1,2}(?:\s|$)", plain)
+    numbers = [one for one in tokens if re.fullmatch(r"\d{1,2}(?:st|nd|rd|th)?", one)]
+    if not all(map(_TOKEN.fullmatch, tokens)) or len(named) != (0 if leads else 1):
+        raise unreadable
+    has_time = bool(_TIME_OF_DAY.search(plain))
+    if len(numbers) != (0 if leads else 1):
+        raise unreadable  # a month without a day, or a number that could be anything
+    now = datetime.now()
+    has_year = re.search(r"(?<!\d)\d{4}(?!\d)", plain) is not None
+    years = [now.year] if has_year else [now.year - 1, now.year, now.year + 1]
+    read = []
+    for year in years:
+        try:
+            read.append(parser.parse(plain, default=datetime(year, 1, 1)))
+        except (ValueError, OverflowError, TypeError):
+            continue
+    if not read:
+        raise unreadable
+    moment = min(read, key=lambda one: abs(one.replace(tzinfo=None) - now))
+    if moment.tzinfo is not None or moment.year not in _YEARS:
+        raise unreadable
+    for one in tokens:
+        day = re.match(rf"(?:{_DAYS})", one, re.IGNORECASE)
+        if day and f"{moment:%a}".casefold() != day[0].casefold():
+            raise UnreadableTime(f"{moment:%d %B %Y} is a {moment:%A}")
+    return (moment if has_time else moment + _LAST_SECOND), zone
+
+
+def _without_korean(text: str) -> str:
+    """Return a date with Korean units as one with dashes, colons, am and pm."""
+    text = re.sub(r"(\d{4})\s*년\s*(\d{1,2})\s*월\s*(\d{1,2})\s*일", r"\1-\2-\3 ", text)
+    text = re.sub(
+        r"(\d{1,2})\s*시(?:\s*(\d{1,2})\s*분)?",
+        lambda found: f"{found[1]}:{int(found[2] or 0):02}",
+        text,
+    )
+    return re.sub(
+        r"(오전|오후)\s*(\d{1,2}(?::\d\d)?)",
+        lambda found: f"{found[2]} {_MERIDIEM[found[1]]}",
+        text,
+    ).strip()
 
 
 def _placed(parsed: datetime, name: str | None, zone: tzinfo | None) -> datetime:

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from autograder import i18n
 from autograder.config import Course
+from autograder.core import notebook_io
 from autograder.core.atomic_io import write_file
 from autograder.core.printable import one_line
 from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
-from autograder.feedback.grades import Grades, read_grades
+from autograder.feedback.grades import Grades, read_absent, read_grades
 from autograder.feedback.job import PageJob
 from autograder.feedback.page_pool import RenderedPage, render_pages
 from autograder.feedback.plan import PagePlan, page_plan
 from autograder.feedback.preprocessors import is_over
-from autograder.grading.coordinator import Progress
-from autograder.notebook_metadata import accepted
+from autograder.grading.coordinator import Progress, submitted_students
+from autograder.intake.rebuild import make_release
+from autograder.notebook_metadata import accepted, put
 
 
 @dataclass
@@ -55,6 +57,8 @@ def feedback(
 ) -> FeedbackResult:
     """Write one HTML page for each graded notebook to `term/feedback`.
 
+    Whoever handed nothing in gets one with the explanations once the due date has passed.
+
     An error in one student's page doesn't affect the others.
 
     Args:
@@ -73,18 +77,32 @@ def feedback(
     course.require_assignment(assignment)
     course.require_free_gradebook()
     found = sorted(path.parent.name for path in course.autograded.glob(f"*/{assignment}"))
-    for student in students or []:
-        if require_student_id(student) not in found:
-            raise UserError(
-                f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
-            )
     if not found:
         raise UserError(f"No {assignment} has been graded; run `autograder grade {assignment}`.")
     with course.gradebook() as gradebook:
         grades = read_grades(gradebook, assignment)
+        present = {*found, *submitted_students(course, assignment)}
+        absent = {
+            student: own
+            for student, own in read_absent(gradebook, assignment, present).items()
+            if any(is_over(one.due) for one in own.values())
+        }
+    for student in students or []:
+        if require_student_id(student) not in (*found, *absent):
+            raise UserError(
+                f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
+            )
     run = _Run(course, assignment, explain, choices_shown)
-    chosen = list(dict.fromkeys(students or found))
-    jobs = [job for student in chosen for job in run.jobs(student, grades.get(student, {}))]
+    chosen = list(dict.fromkeys(students or [*found, *sorted(absent)]))
+    jobs = [
+        job
+        for student in chosen
+        for job in (
+            run.blank_jobs(student, absent[student])
+            if student in absent
+            else run.jobs(student, grades.get(student, {}))
+        )
+    ]
     if progress:
         progress(0, len(jobs), "")
     for number, made in enumerate(render_pages(jobs)):
@@ -106,6 +124,7 @@ class _Run:
         self._explain = explain
         self._choices_shown = choices_shown
         self._plans: dict[str, dict[str, PagePlan]] = {}
+        self._blanks: dict[str, bytes] = {}
 
     def jobs(self, student: str, grades: dict[str, Grades]) -> Iterator[PageJob]:
         """Yield the jobs that make a student's pages."""
@@ -125,7 +144,42 @@ class _Run:
                 self._choices_shown,
                 i18n.domains(),
                 accepted(),
+                self._course.time_zone,
             )
+
+    def blank_jobs(self, student: str, grades: dict[str, Grades]) -> Iterator[PageJob]:
+        """Yield the jobs that make the pages of a student who handed nothing in."""
+        for notebook, own in sorted(grades.items()):
+            if blank := self._blank(notebook):
+                yield PageJob(
+                    student,
+                    self._assignment,
+                    notebook,
+                    Path(),
+                    own,
+                    self._plans_of(notebook),
+                    texts=i18n.domains(),
+                    namespaces=accepted(),
+                    zone=self._course.time_zone,
+                    blank=blank,
+                )
+
+    def _blank(self, notebook: str) -> bytes:
+        """Return a notebook as it was released; empty if its source can't be used."""
+        if notebook not in self._blanks:
+            language = self._course.released_language
+            try:
+                made = make_release(self._course, self._assignment, notebook, language)
+            except UserError as error:
+                self.result.warnings.append(
+                    f"The source notebook {notebook} ({language}) couldn't be used for those who "
+                    f"handed nothing in: {error}"
+                )
+                self._blanks[notebook] = b""
+            else:
+                put(made, language=language)
+                self._blanks[notebook] = notebook_io.to_bytes(made)
+        return self._blanks[notebook]
 
     def _plans_of(self, notebook: str) -> dict[str, PagePlan]:
         """Return the plan of a notebook's page in each language, read only once."""

@@ -5,6 +5,7 @@ The number of queries doesn't grow with the class.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -136,3 +137,63 @@ def read_grades(
         if comment:
             by_id[key].comments[name] = comment
     return found
+
+
+def read_absent(
+    gradebook: Gradebook, assignment: str, present: Collection[str]
+) -> dict[str, dict[str, Grades]]:
+    """Return what there was to get for each student who handed nothing in, by notebook.
+
+    Args:
+        gradebook: the open gradebook.
+        assignment: the assignment's name.
+        present: the students who did hand something in.
+    """
+    from nbgrader.api import (
+        Assignment,
+        BaseCell,
+        GradeCell,
+        Notebook,
+        Student,
+        SubmittedAssignment,
+        TaskCell,
+    )
+    from sqlalchemy import func, select
+
+    due = gradebook.db.execute(
+        select(Assignment.duedate).where(Assignment.name == assignment)
+    ).scalar_one_or_none()
+    if due is None:
+        return {}
+    own = gradebook.db.execute(
+        select(SubmittedAssignment.student_id, SubmittedAssignment.extension)
+        .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+        .where(Assignment.name == assignment)
+    )
+    extensions: dict[str, timedelta | None] = {row.student_id: row.extension for row in own}
+    cell = BaseCell.__table__
+    cells: dict[str, dict[str, CellGrade]] = {}
+    for notebook, name, most in gradebook.db.execute(
+        select(
+            Notebook.name,
+            cell.c.name,
+            func.coalesce(GradeCell.__table__.c.max_score, TaskCell.__table__.c.max_score),
+        )
+        .select_from(cell)
+        .join(Notebook, Notebook.id == cell.c.notebook_id)
+        .join(Assignment, Assignment.id == Notebook.assignment_id)
+        .outerjoin(GradeCell.__table__, GradeCell.__table__.c.id == cell.c.id)
+        .outerjoin(TaskCell.__table__, TaskCell.__table__.c.id == cell.c.id)
+        .where(Assignment.name == assignment)
+    ):
+        points = cells.setdefault(notebook, {})
+        if most is not None:
+            points[name] = CellGrade(0.0, float(most), by_hand=False, waiting=False)
+    return {
+        student: {
+            notebook: Grades(None, due + (extensions.get(student) or timedelta()), 0.0, 0.0, points)
+            for notebook, points in cells.items()
+        }
+        for (student,) in gradebook.db.execute(select(Student.id))
+        if student not in present
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -16,7 +17,7 @@ from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
-from autograder.feedback.preprocessors import GRADES, PLAN, is_over, withheld_choices
+from autograder.feedback.preprocessors import ABSENT, GRADES, PLAN, ZONE, is_over, withheld_choices
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
 
@@ -42,6 +43,9 @@ class PageJob:
         choices_shown: whether to show results of choice questions even before the due date.
         texts: whose translations the page is made with.
         namespaces: the keys of the grader's entries in the notebook's metadata.
+        zone: the course's time zone; this machine's when None.
+        blank: the notebook as it was released, for a student who handed nothing in; there is no
+            graded one then.
     """
 
     student: str
@@ -54,6 +58,8 @@ class PageJob:
     choices_shown: bool = False
     texts: tuple[i18n.Domain, ...] = ()
     namespaces: tuple[str, ...] = ()
+    zone: tzinfo | None = None
+    blank: bytes = b""
 
     @property
     def names(self) -> dict[str, str]:
@@ -80,6 +86,8 @@ def whole_page(job: PageJob, nb: NotebookNode) -> str:
         "nbgrader": job.names,
         GRADES: job.grades,
         PLAN: job.plan(shown_language(nb)),
+        ZONE: job.zone,
+        ABSENT: bool(job.blank),
         "metadata": {"name": job.notebook},
     }
     page, _resources = exporter.from_notebook_node(nb, resources)
@@ -101,7 +109,16 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
         with speaking(shown_language(nb)):
             revealed = job.explain or is_over(job.grades.due)
             results = {one.grade_id: one for one in graded_cells(nb, reveal=revealed)}
-    held = withheld_choices(
-        nb, job.grades, job.plan(shown_language(nb)), job.choices_shown or job.explain
+    plan = job.plan(shown_language(nb))
+    held = withheld_choices(nb, job.grades, plan, job.choices_shown or job.explain)
+    return render(
+        nb,
+        job.grades,
+        results,
+        job.names,
+        held,
+        why,
+        plan=plan,
+        zone=job.zone,
+        absent=bool(job.blank),
     )
-    return render(nb, job.grades, results, job.names, held, why)

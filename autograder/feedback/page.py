@@ -6,21 +6,22 @@ The template (`templates/feedback.html.j2`) escapes everything but the HTML that
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from nbconvert.exporters import Exporter
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from pygments.formatters import HtmlFormatter
 
-from autograder.checks import is_shown, record_in
-from autograder.choices import outcome_in_words
+from autograder.checks import is_shown
 from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import (
     copied,
@@ -31,13 +32,25 @@ from autograder.core.notebook_io import (
 )
 from autograder.core.notebook_language import shown_language
 from autograder.core.printable import printable_value
+from autograder.core.question_titles import notebook_title, question_titles
+from autograder.feedback.plan import PagePlan
 from autograder.feedback.preprocessors import (
+    ABSENT,
     EXPLAINED,
     GRADES,
     HELD,
+    PLAN,
+    ZONE,
     CellGrade,
     Grades,
     Withheld,
+)
+from autograder.feedback.questions import (
+    Check,
+    Question,
+    QuestionCells,
+    cells_by_question,
+    checks_of,
 )
 from autograder.feedback.sanitize import highlighted, lowered, markdown_to_html
 from autograder.feedback.text import readable
@@ -48,44 +61,10 @@ from autograder.notebook_metadata import entries
 MAX_NOTES = 200
 """The most notes about a submission that are shown."""
 
-_HEADINGS_DOWN = 2  # the page itself has headings of levels 1 and 2
+MAX_OPEN_LINES, MAX_OPEN_CHARS = 20, 1_600
+"""The most lines and characters of code that is shown whole; more of it scrolls."""
 
-
-@dataclass(frozen=True)
-class Question:
-    """One row of the score table.
-
-    Attributes:
-        name: the grade id.
-        grade: the points.
-        words: why it got these points.
-        held: whether its result is withheld.
-    """
-
-    name: str
-    grade: CellGrade
-    words: str
-    held: bool = False
-
-    @property
-    def state(self) -> str:
-        """Its CSS class: "held", "waiting", "full", "part" or "none"."""
-        if self.held:
-            return "held"
-        if self.grade.waiting:
-            return "waiting"
-        if self.grade.points >= self.grade.max_points:
-            return "full"
-        return "part" if self.grade.points > 0 else "none"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of a test."""
-
-    name: str
-    passed: bool
-    message: str
+_HEADINGS_DOWN = 2  # the page itself has headings of levels 1 and 2 above the notebook
 
 
 @dataclass(frozen=True)
@@ -96,22 +75,46 @@ class Part:
         kind: its CSS class: "prose", "explanation", "answer", "test", "read-only" or "own"
             (added by the student).
         name: the cell's grade id, or "".
-        question: its row in the score table, if it has one.
         prose: the HTML of a Markdown cell.
         code: the highlighted source of a code cell.
         checks: the results of a test's checks.
         outputs: its outputs from `ReadableOutputs`, without the record of checks.
         comment: a grader's comment, as HTML.
+        mended: whether the instructor has changed this test since the student got it; `code` is
+            then the test as the student had it.
     """
 
     kind: str
     name: str
-    question: Question | None
     prose: Markup | None
     code: Markup | None
     checks: tuple[Check, ...]
     outputs: tuple[NotebookNode, ...]
     comment: Markup | None
+    mended: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """A question that lost points or has a comment, with what its reader needs."""
+
+    question: Question
+    task: tuple[Part, ...]
+    answers: tuple[Part, ...]
+    test: Part | None
+    explanations: tuple[Part, ...]
+    comments: tuple[Markup, ...]
+    readings: tuple[str, ...]
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The results of the test's checks."""
+        return self.test.checks if self.test else ()
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether the option that was chosen says it all."""
+        return any(one.is_choice for one in self.checks)
 
 
 class FeedbackPage(Exporter):
@@ -143,8 +146,11 @@ class FeedbackPage(Exporter):
         reduced, prepared = self._preprocess(copied(nb), prepared)
         explained = prepared.get(EXPLAINED, False)
         # Points and reasons come from the complete tests, of which hidden parts aren't removed.
+        absent = prepared.get(ABSENT, False)
         with speaking(shown_language(nb)):
-            results = {one.grade_id: one for one in graded_cells(nb, reveal=explained)}
+            results = (
+                {} if absent else {one.grade_id: one for one in graded_cells(nb, reveal=explained)}
+            )
         page = render(
             reduced,
             prepared[GRADES],
@@ -152,6 +158,9 @@ class FeedbackPage(Exporter):
             prepared["nbgrader"],
             prepared.get(HELD, Withheld()),
             explained=explained,
+            plan=prepared.get(PLAN, PagePlan()),
+            zone=prepared.get(ZONE),
+            absent=absent,
         )
         return page, prepared
 
@@ -164,6 +173,9 @@ def render(
     held: Withheld = Withheld(),  # noqa: B008 - frozen
     left_out: str = "",
     explained: bool = False,
+    plan: PagePlan = PagePlan(),  # noqa: B008 - frozen
+    zone: tzinfo | None = None,
+    absent: bool = False,
 ) -> str:
     """Return the page of a notebook that the feedback preprocessors have processed.
 
@@ -176,47 +188,78 @@ def render(
         left_out: a msgid that says why the notebook isn't shown; then the page has no cells,
             and its questions are those of the gradebook. "" to show the notebook.
         explained: whether the page may name the correct option of a choice question.
+        plan: what the page may show besides.
+        zone: the course's time zone, for readers without scripts; this machine's when None.
+        absent: whether the student handed nothing in, so that the notebook is the released one.
     """
     language = shown_language(nb)
     with speaking(language):
+        titles = question_titles(nb)
         order = dict.fromkeys(name for cell in nb.cells if (name := grade_id(cell)) is not None)
         if left_out:
             order |= dict.fromkeys(grades.cells)
-        questions = {
-            name: Question(
+        parts = (
+            {}
+            if left_out
+            else {cell.id: _part(cell, grades.comments, explained) for cell in nb.cells}
+        )
+        cells = cells_by_question(nb)
+        questions = [
+            _question(
                 name,
+                titles.get(name, name),
                 grades.cells[name],
-                _reason(
-                    grades.cells[name], results.get(name), held if name in held.names else None
+                results.get(name),
+                held if name in held.names else None,
+                tuple(
+                    check
+                    for cell in nb.cells
+                    if grade_id(cell) == name and cell.id in parts
+                    for check in parts[cell.id].checks
                 ),
-                name in held.names,
+                zone,
             )
             for name in order
             if name in grades.cells
-        }
-        shown = [one for one in questions.values() if not one.held]
+        ]
+        shown = [one for one in questions if not one.held]
         points = sum(one.grade.points for one in shown)
         # A penalty may depend on the score, and would reveal it.
         penalty = grades.penalty if len(shown) == len(questions) else 0.0
+        cards = [
+            _card(one, cells.get(one.name, QuestionCells()), nb, parts, grades.comments, plan)
+            for one in questions
+        ]
+        cards = [one for one in cards if one.question.lost or (one.comments and not absent)]
+        carded = {one.question.name for one in cards}
         return _template().render(
             _=_,
             language=language,
             names=names,
+            title=notebook_title(nb) or names["notebook"],
             grades=grades,
+            received_words=_with_time(_("received {time}"), grades.received, zone)
+            if grades.received
+            else "",
             penalty=penalty,
-            questions=list(questions.values()),
+            unfinished=[one for one in questions if one.state != "full"],
+            finished=[one for one in questions if one.state == "full"],
+            finished_points=sum(one.grade.points for one in questions if one.state == "full"),
             held=len(questions) - len(shown),
-            held_words=_withheld_text(len(questions) - len(shown), held),
+            held_words=_withheld_text(len(questions) - len(shown), held, zone),
             waiting=any(one.grade.waiting for one in shown),
             points=points,
             score=max(0.0, points - penalty),
             max_score=sum(one.grade.max_points for one in shown),
             notes=_notes(nb),
-            parts=[]
-            if left_out
-            else [_part(one, questions, grades.comments, explained) for one in nb.cells],
+            cards=cards,
+            carded=carded,
+            states={one.name: one for one in questions},
+            parts=list(parts.values()),
             left_out=_(left_out) if left_out else "",
-            highlighting=Markup(_highlighting_styles()),
+            absent=absent,
+            script=Markup(SCRIPT),
+            script_hash=_script_hash(),
         )
 
 
@@ -225,61 +268,112 @@ def _notes(nb: NotebookNode) -> list[str]:
     return [readable(one, 1_000, 10) for one in texts(notes[:MAX_NOTES])]
 
 
-def _withheld_text(count: int, held: Withheld) -> str:
+def _withheld_text(count: int, held: Withheld, zone: tzinfo | None) -> str:
     if not count:
         return ""
     if held.until is None:
         return _("Questions withheld until your instructor releases them: {count}").format(
             count=count
         )
-    return _("Questions shown after {time}: {count}").format(count=count, time=_time(held.until))
+    return _with_time(_("Questions shown after {time}: {count}"), held.until, zone, count=count)
 
 
-def _reason(grade: CellGrade, result: GradedCell | None, held: Withheld | None) -> str:
-    """Return what the table says next to the points."""
+def _question(
+    name: str,
+    title: str,
+    grade: CellGrade,
+    result: GradedCell | None,
+    held: Withheld | None,
+    checks: tuple[Check, ...],
+    zone: tzinfo | None,
+) -> Question:
+    """Return a question with what is said next to its points."""
     if held is not None:
         if result is not None and not result.answered:
-            return _("no answer yet")
-        if held.until is None:
-            return _("withheld until your instructor releases it")
-        return _("shown after {time}").format(time=_time(held.until))
+            words = _("no answer yet")
+        elif held.until is None:
+            words = _("withheld until your instructor releases it")
+        else:
+            words = _with_time(_("shown after {time}"), held.until, zone)
+        return Question(name, title, grade, words, held=True)
     if grade.waiting:
-        return _("waiting for manual grading")
+        return Question(name, title, grade, _("waiting for manual grading"))
     if grade.by_hand:
-        return _("graded manually")
+        return Question(name, title, grade, _("graded manually"))
     if grade.points >= grade.max_points:
-        return _("everything passed")
+        return Question(name, title, grade, _("everything passed"))
     if result is None:
-        return ""
+        return Question(name, title, grade, "")
     if not result.answered:
-        return _("no answer yet")
-    return "; ".join(readable(one, 500, 3) for one in result.messages)
+        return Question(name, title, grade, _("no answer yet"))
+    if checks:
+        if any(one.is_choice and not one.passed for one in checks):
+            return Question(name, title, grade, _("not correct"))
+        passed = sum(one.passed for one in checks)
+        words = _("Checks passed: {passed} of {total}").format(passed=passed, total=len(checks))
+        return Question(name, title, grade, words)
+    reasons = tuple(readable(one, 500, 3) for one in result.messages)
+    return Question(name, title, grade, "", reasons)
 
 
-def _part(
-    cell: NotebookNode,
-    questions: dict[str, Question],
+def _card(
+    question: Question,
+    cells: QuestionCells,
+    nb: NotebookNode,
+    parts: Mapping[str, Part],
     comments: dict[str, str],
-    explained: bool,
-) -> Part:
-    name = grade_id(cell) or ""
-    code = cell.cell_type == "code"
-    comment = comments.get(name)
+    plan: PagePlan,
+) -> Card:
+    own = [cells.test, *cells.answers]
+    names = dict.fromkeys(
+        [question.name, *(name for cell in nb.cells if cell.id in own and (name := grade_id(cell)))]
+    )
+    said = (_comment(comments.get(name)) for name in names)
+    return Card(
+        question,
+        tuple(parts[one] for one in cells.task if one in parts),
+        tuple(parts[one] for one in cells.answers if one in parts),
+        parts.get(cells.test),
+        tuple(parts[one] for one in cells.explanations if one in parts),
+        tuple(one for one in said if one is not None),
+        plan.readings.get(question.name, ()) if question.lost else (),
+    )
+
+
+def _comment(comment: str | None) -> Markup | None:
     if comment == "No response.":  # what nbgrader itself writes
         comment = _("No answer.")
+    return Markup(markdown_to_html(comment, _HEADINGS_DOWN + 1)) if comment else None
+
+
+def _part(cell: NotebookNode, comments: dict[str, str], explained: bool) -> Part:
+    name = grade_id(cell) or ""
+    code = cell.cell_type == "code"
     outputs = cell.get("outputs", []) if code else []
+    had = entries(cell).get("had") if is_test(cell) else None
+    source = readable(had) if isinstance(had, str) else cell.source
     return Part(
         kind=_kind(cell),
         name=name,
-        question=questions.get(name),
         prose=None
         if code
         else Markup(markdown_to_html(cell.source, _HEADINGS_DOWN, cell.get("attachments"))),
-        code=Markup(highlighted(cell.source)) if code and cell.source.strip() else None,
-        checks=tuple(check for out in outputs for check in _checks(out, explained)),
+        code=Markup(_code(source)) if code and source.strip() else None,
+        checks=tuple(check for out in outputs for check in checks_of(out, explained)),
         outputs=tuple(out for out in outputs if not is_shown(out.get("data"))),
-        comment=Markup(markdown_to_html(comment, _HEADINGS_DOWN)) if comment else None,
+        comment=_comment(comments.get(name)),
+        mended=isinstance(had, str),
     )
+
+
+def _code(source: str) -> str:
+    """Return highlighted code, which the keyboard can scroll where it is long enough to."""
+    shown = highlighted(source)
+    return shown.replace("<pre>", '<pre tabindex="0">', 1) if _scrolls(source) else shown
+
+
+def _scrolls(text: str) -> bool:
+    return text.count("\n") >= MAX_OPEN_LINES or len(text) > MAX_OPEN_CHARS
 
 
 def _kind(cell: NotebookNode) -> str:
@@ -292,20 +386,6 @@ def _kind(cell: NotebookNode) -> str:
     if cell.id.startswith("own-"):
         return "own"
     return "read-only" if cell.cell_type == "code" else "prose"
-
-
-def _checks(output: NotebookNode, explained: bool) -> list[Check]:
-    record = record_in(output.get("data"))
-    if record is None:
-        return []
-    return [
-        Check(
-            readable(outcome_in_words(one, explained) or _(str(one.get("name", ""))), 300, 2),
-            one["passed"],
-            readable(one.get("message", ""), 500, 5),
-        )
-        for one in record["checks"][:200]
-    ]
 
 
 # Formatting.
@@ -325,17 +405,64 @@ def _duration(seconds: float) -> str:
     return _("{days} days {hours} h").format(days=hours // 24, hours=hours % 24)
 
 
-def _time(value: datetime) -> str:
-    return f"{value:%Y-%m-%d %H:%M} UTC"
+def _time(moment: datetime, zone: tzinfo | None) -> Markup:
+    """Return a time in the course's zone, which the page's script puts into the reader's.
+
+    Args:
+        moment: in naive UTC, as nbgrader has it.
+        zone: the course's; this machine's when None.
+    """
+    there = moment.replace(tzinfo=UTC)
+    local = there.astimezone(zone)
+    return Markup('<time datetime="{}">{}</time>').format(
+        f"{there:%Y-%m-%dT%H:%M:%SZ}", f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
+    )
+
+
+def _with_time(text: str, moment: datetime, zone: tzinfo | None, **values: object) -> Markup:
+    return escape(text).format(time=_time(moment, zone), **values)
+
+
+SCRIPT = """
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  if (isNaN(moment)) continue;
+  time.title = time.textContent;
+  time.textContent = moment.toLocaleString(document.documentElement.lang || undefined, {
+    year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit",
+    timeZoneName: "short",
+  });
+}
+const focusable = () => {
+  for (const box of document.querySelectorAll(".output, .tex2jax_ignore")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  }
+};
+focusable();
+document.addEventListener("toggle", focusable, true);
+const reveal = () => {
+  const there = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!there) return;
+  for (let one = there; one; one = one.parentElement) {
+    if (one.localName === "details") one.open = true;
+  }
+  there.scrollIntoView();
+};
+addEventListener("hashchange", reveal);
+reveal();
+"""
+"""The page's only script: times in the reader's zone, scrolling by keyboard, links into folds."""
+
+
+@cache
+def _script_hash() -> str:
+    """Return what the page's policy allows: this script, to the letter, and no other."""
+    return base64.b64encode(hashlib.sha256(SCRIPT.encode("utf-8")).digest()).decode("ascii")
 
 
 def _harmless(cleaned: str) -> Markup:
     """Return an output's HTML, which `ReadableOutputs` has sanitized, as markup."""
     return Markup(lowered(cleaned, _HEADINGS_DOWN))
-
-
-def _highlighting_styles() -> str:
-    return str(HtmlFormatter(style="vs").get_style_defs(".highlight"))
 
 
 @cache
@@ -348,6 +475,7 @@ def _template() -> Template:
         # Also where a control character was encoded in HTML.
         finalize=printable_value,
     )
-    environment.filters.update(points=_points, duration=_duration, time=_time, harmless=_harmless)
+    environment.filters.update(points=_points, duration=_duration, harmless=_harmless)
+    environment.tests.update(scrolling=_scrolls)
     template = files("autograder.feedback").joinpath("templates/feedback.html.j2")
     return environment.from_string(template.read_text(encoding="utf-8"))

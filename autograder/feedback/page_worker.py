@@ -43,7 +43,7 @@ def run(job: PageJob, answers: Connection) -> None:
     """Render a page and send it: the process's main function."""
     _silence_standard_streams()
     try:
-        content = _content(job.path)
+        content = job.blank or _content(job.path)
         i18n.use(job.texts)
         for one in job.namespaces:
             accept(one)

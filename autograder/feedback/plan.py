@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core.lesson_sections import readings
 from autograder.core.notebook_io import grade_id, is_explanation
 from autograder.notebook_metadata import entries
 
@@ -21,11 +23,13 @@ class PagePlan:
             follows; None for those before the first cell.
         choices: the grade ids of the choice questions.
         choices_shown: whether their results are shown even before the due date.
+        readings: by grade id, the sections of lessons to read again where points were lost.
     """
 
     explanations: tuple[tuple[str | None, NotebookNode], ...] = ()
     choices: frozenset[str] = frozenset()
     choices_shown: bool = False
+    readings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def page_plan(course: Course, language: str, assignment: str, notebook: str) -> PagePlan:
@@ -43,7 +47,10 @@ def page_plan(course: Course, language: str, assignment: str, notebook: str) -> 
         else:
             last = cell.id
     return PagePlan(
-        tuple(explanations), choices(source), entries(source).get("show_choices") is True
+        tuple(explanations),
+        choices(source),
+        entries(source).get("show_choices") is True,
+        readings(course, language, source),
     )
 
 

@@ -8,6 +8,7 @@ alone. So a page with something of everything is made here first.
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from pathlib import Path
 
 import nbgrader.preprocessors  # noqa: F401 - registers what the steps are made of
@@ -49,7 +50,7 @@ _PIXEL = (
 
 def _sample() -> NotebookNode:
     """Return a notebook with something of everything that a page shows."""
-    checks = {"checks": [{"name": "s", "passed": False, "message": "t"}]}
+    checks = {"checks": [{"name": "s", "passed": False, "message": "t", "weight": 1}]}
     shown = {
         "text/plain": "u",
         "text/html": "<table style='color: red'><tr><td>v</td></tr></table>",
@@ -76,7 +77,9 @@ def _sample() -> NotebookNode:
 
 
 def _warm_up() -> None:
-    grades = Grades(None, None, 60.0, 0.5, {"a": CellGrade(1.0, 2.0, False, False)}, {"a": "b"})
+    grades = Grades(
+        datetime(2026, 1, 2), None, 60.0, 0.5, {"a": CellGrade(1.0, 2.0, False, False)}, {"a": "b"}
+    )
     job = PageJob("a", "b", "c", Path(), grades)
     for code in ("", *domains()[-1].languages()):
         with speaking(code):

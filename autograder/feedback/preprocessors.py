@@ -23,7 +23,17 @@ from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import CellGrade, Grades, read_grades
 from autograder.feedback.plan import PagePlan, choices, page_plan
 
-__all__ = ["EXPLAINED", "GRADES", "HELD", "PLAN", "CellGrade", "Grades", "Withheld"]
+__all__ = [
+    "ABSENT",
+    "EXPLAINED",
+    "GRADES",
+    "HELD",
+    "PLAN",
+    "ZONE",
+    "CellGrade",
+    "Grades",
+    "Withheld",
+]
 
 GRADES = "autograder_grades"
 """The key of the notebook's `Grades` in nbconvert's resources."""
@@ -36,6 +46,14 @@ HELD = "autograder_held"
 
 EXPLAINED = "autograder_explained"
 """The key of whether the page explains the answers, and so may name the correct ones."""
+
+
+ZONE = "autograder_zone"
+"""The key of the course's time zone; None there for this machine's."""
+
+
+ABSENT = "autograder_absent"
+"""The key of whether the student handed nothing in."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,8 @@ class ReadGrades(NbGraderPreprocessor):
             with Gradebook(names["db_url"], self.config.CourseDirectory.course_id) as gradebook:
                 found = read_grades(gradebook, names["assignment"], names["student"])
             resources[GRADES] = found[names["student"]][names["notebook"]]
+        if ZONE not in resources:
+            resources[ZONE] = Course.of(self.config).time_zone
         if PLAN not in resources:
             names = resources["nbgrader"]
             course = Course.of(self.config)

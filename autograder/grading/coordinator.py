@@ -34,6 +34,7 @@ from autograder.grading.result_folder import (
     ResultRecord,
     interrupted_folders,
 )
+from autograder.grading.time_left import TimeLeft
 from autograder.judge.job import imports_in, longest_job
 from autograder.notebook_metadata import entries
 from autograder.sandbox.errors import SandboxUnavailable
@@ -54,6 +55,9 @@ Progress = Callable[[int, int, str], None]
 Runner = Callable[[bytes], bytes]
 """Runs one job (`judge.job.Job`) and returns its outcome (`judge.job.JobOutcome`)."""
 
+_TICK = 2.0
+"""Seconds after which the time left is told again though nothing has ended."""
+
 _WORKER_GRACE = 60.0
 """Seconds beyond a job's own limits before its process counts as hung."""
 
@@ -71,17 +75,19 @@ def grade(
     progress: Progress | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    time_left: TimeLeft | None = None,
 ) -> list[SubmissionResult]:
     """Grade the collected submissions, except those that haven't changed since.
 
     Args:
         course: the course.
         assignment: the assignment's name.
-        students: only these; None for everyone.
+        students: only these; None for everyone who hasn't left the course.
         again: grade also what hasn't changed.
         progress: is called for each submission.
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
+        time_left: is told what starts and ends.
 
     Returns:
         A result for every submission asked for, graded now or before.
@@ -111,9 +117,18 @@ def grade(
     chosen = students or found
     report_progress = progress or (lambda *_told: None)
     runner = _runner()
-    with _alone(course):
+    with grading_lock(course):
         return _on_workers(
-            course, assignment, chosen, again, report_progress, runner, workers, scheduler
+            course,
+            assignment,
+            chosen,
+            again,
+            report_progress,
+            runner,
+            workers,
+            scheduler,
+            with_dropped=students is not None,
+            time_left=time_left or TimeLeft(),
         )
 
 
@@ -142,6 +157,8 @@ def _on_workers(
     runner: Runner,
     workers: int | None,
     scheduler: str | None,
+    with_dropped: bool,
+    time_left: TimeLeft,
 ) -> list[SubmissionResult]:
     with ExitStack() as stack:
         preload = _preload(runner, course, assignment)
@@ -162,18 +179,23 @@ def _on_workers(
 
         writer = stack.enter_context(GradebookWriter(course, assignment))
         _recover(course, assignment, writer, cache_keys)
+        if not with_dropped:
+            left = writer.dropped_students()
+            chosen = [one for one in chosen if one not in left]
         known = writer.students()
         todo = [
             one
             for one in chosen
             if again or one not in known or not _is_graded(course, one, assignment, cache_keys)
         ]
-        coordinator = _Coordinator(course, assignment, writer, report_progress, chosen)
+        writer.refresh_lateness(set(chosen) - set(todo))
+        coordinator = _Coordinator(course, assignment, writer, report_progress, chosen, time_left)
         coordinator.take_unchanged(set(todo))
         if todo:
             preparer = SubmissionPreparer(course, assignment, writer.notebooks)
             pool = pool or start(len(todo) + 1)
             require_preflight(course, assignment, preparer, pool, runner)
+            time_left.begin(len(todo), pool.width, _longest(course, assignment) - _WORKER_GRACE)
             coordinator.run(todo, preparer, pool, runner)
         return coordinator.end()
 
@@ -192,8 +214,10 @@ class _Coordinator:
         writer: GradebookWriter,
         report_progress: Progress,
         chosen: list[str],
+        time_left: TimeLeft,
     ) -> None:
         self._course = course
+        self._time_left = time_left
         self._assignment = assignment
         self._writer = writer
         self._report = report_progress
@@ -234,12 +258,17 @@ class _Coordinator:
                 if work is None:
                     break
                 on_the_way[pool.submit(run_each, runner, work.jobs)] = work
+                self._time_left.submitted(work.student)
             if not on_the_way:
                 return
             # Made while the workers are busy, so that none waits for the next.
             if len(ready) < pool.width:
                 ready.extend(islice(waiting, 1))
-            done = wait(on_the_way, return_when=FIRST_COMPLETED).done
+            done = wait(on_the_way, _TICK, return_when=FIRST_COMPLETED).done
+            if not done:
+                self._time_left.on_tick()
+            for work in (on_the_way[future] for future in on_the_way if future in done):
+                self._time_left.ended(work.student)
             came = {future: on_the_way[future] for future in on_the_way if future in done}
             # All are safe on disk before the first of them can meet a gradebook in use.
             finished = [self._finished(came[future], future, preparer) for future in came]
@@ -280,6 +309,7 @@ class _Coordinator:
             raise
         except Exception as error:
             self._report_student(student)
+            self._time_left.ended(student)
             self._failed[student] = error
             return None
 
@@ -401,7 +431,7 @@ def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], ob
 
 
 @contextmanager
-def _alone(course: Course) -> Iterator[None]:
+def grading_lock(course: Course) -> Iterator[None]:
     """Lock out a second run on the same course; the system unlocks when the process ends.
 
     Raises:

@@ -8,7 +8,8 @@ sent back to that person unless something changed under it.
 |---------------------------|------------------------------------------------------------------|
 | `Grade.auto_score`        | `scoring.score_cell` of the cell; 0 if its notebook wasn't handed in|
 | `Grade.needs_manual_grade`| no score yet, or the answer changed under a manual score         |
-| `Grade.manual_score`, `Grade.extra_credit`, `Comment.manual_comment`, `extension` | untouched|
+| `Grade.manual_score`, `Grade.extra_credit`, `Comment.manual_comment` | untouched            |
+| `extension`               | from `core.term_records`, where it has one; else untouched       |
 | `Comment.auto_comment`    | "No response." for an answer cell as released                    |
 | `late_submission_penalty` | what the configured plugin says of score and lateness            |
 """
@@ -16,7 +17,7 @@ sent back to that person unless something changed under it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,11 +41,17 @@ from nbgrader.api import (
     TaskCell,
 )
 from nbgrader.preprocessors import AssignLatePenalties
-from sqlalchemy import Engine, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Engine, Select, event, func, select
+from sqlalchemy.orm import Session, selectinload
 
 from autograder.config import Course
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution
+from autograder.core.term_records import (
+    align_extension,
+    dropped_students,
+    make_tables,
+    read_extensions,
+)
 from autograder.errors import UserError
 from autograder.grading.scoring import score_cell
 from autograder.intake.rebuild import is_student_cell
@@ -100,6 +107,7 @@ class GradebookWriter:
             self.gradebook = Gradebook(self.course.database, self.course.id)
             stack.callback(self.gradebook.close)
             _announce_writes(self.gradebook.engine)
+            make_tables(self.gradebook.engine)
             with Session(self.gradebook.engine) as session:
                 self._read_cells(session)
             self._close = stack.pop_all().close
@@ -159,6 +167,11 @@ class GradebookWriter:
                 )
             )
 
+    def dropped_students(self) -> set[str]:
+        """Return the students who left the course."""
+        with self.course.plain_gradebook_errors(), Session(self.gradebook.engine) as session:
+            return dropped_students(session)
+
     def write(
         self,
         student: str,
@@ -196,8 +209,9 @@ class GradebookWriter:
                 grades = _write_grades(session, row, cells, graded.get(name), earlier)
                 _write_comments(session, row, cells, graded.get(name))
                 row.late_submission_penalty = None
-                if name in graded and submission.total_seconds_late > 0:
-                    row.late_submission_penalty = self._penalty(submission, grades)
+                if name in graded:
+                    earned = sum(map(_score, grades))
+                    row.late_submission_penalty = self._penalty(submission, earned)
 
     def _submission(
         self, session: Session, student: str, received: datetime | None
@@ -218,14 +232,63 @@ class GradebookWriter:
         if received is not None:
             found.timestamp = received
         session.flush()
+        align_extension(found, read_extensions(session, self.assignment).get(student))
         return found
 
-    def _penalty(self, submission: SubmittedAssignment, grades: list[Grade]) -> float | None:
-        notebook = _Scored(sum(map(_score, grades)))
-        penalty = self._late.plugin_inst.late_submission_penalty(
-            submission.student_id, notebook.score, submission.total_seconds_late
-        )
+    def refresh_lateness(self, students: Iterable[str]) -> None:
+        """Bring extensions and penalties of submissions that aren't graded again up to date.
+
+        Due dates, extensions, the policy and manual scores may have changed since they were.
+
+        Args:
+            students: whose submissions.
+
+        Raises:
+            EnvironmentFault: the gradebook can't be written.
+        """
+        chosen = set(students)
+        with (
+            self.course.plain_gradebook_errors(),
+            Session(self.gradebook.engine) as session,
+            session.begin(),
+        ):
+            session.connection(execution_options={_WRITES: True})
+            extensions = read_extensions(session, self.assignment)
+            here = SubmittedAssignment.assignment_id == self._assignment_id
+            totals = select(Grade.notebook_id, func.sum(Grade.score)).group_by(Grade.notebook_id)
+            earned: dict[str, float | None] = dict(
+                session.execute(totals.where(Grade.notebook_id.in_(_rows_of(here)))).tuples().all()
+            )
+            everyone = select(SubmittedAssignment).options(
+                selectinload(SubmittedAssignment.notebooks)
+            )
+            for submission in session.scalars(everyone.where(here)):
+                if submission.student_id not in chosen:
+                    continue
+                align_extension(submission, extensions.get(submission.student_id))
+                for row in submission.notebooks:
+                    score = float(earned.get(row.id) or 0.0)
+                    # What wasn't handed in has no penalty, and one of 0 points is none.
+                    penalty = self._penalty(submission, score) if score else None
+                    if (penalty or 0.0) != (row.late_submission_penalty or 0.0):
+                        row.late_submission_penalty = penalty
+
+    def _penalty(self, submission: SubmittedAssignment, score: float) -> float | None:
+        late = submission.total_seconds_late
+        if late <= 0:
+            return None
+        notebook = _Scored(score)
+        penalty = self._late.plugin_inst.late_submission_penalty(submission.student_id, score, late)
         return None if penalty is None else self._late._check_late_penalty(notebook, penalty)
+
+
+def _rows_of(submissions: ColumnElement[bool]) -> Select[tuple[str]]:
+    """Return a query for the ids of the submitted notebooks of some submissions."""
+    return (
+        select(SubmittedNotebook.id)
+        .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
+        .where(submissions)
+    )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from autograder.grading.result_folder import ResultRecord
 from autograder.intake import nbgrader_files
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
+from autograder.intake.given_before import record_given
 from autograder.intake.identify import assignment_specs
 from autograder.intake.notebook_reader import EXPLAINED
 from autograder.intake.placeholder import UNREADABLE, keep_unreadable
@@ -102,6 +103,8 @@ class SubmissionPreparer:
         self._registered = registered
         self._names = sorted(registered)
         self._sources = SourceNotebooks(course, assignment)
+        given = {name: self._sources.get(name).released for name in self._names}
+        record_given(course, assignment, given)
         self._reader: Reader | None = None
         self._cache_keys = CacheKeys(course, assignment)
         self._asked = assignment_specs(course)[assignment].asked

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import (
+    BaseCell,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    Notebook,
+    SubmittedNotebook,
+)
+from sqlalchemy import select
 
 from autograder.config import Course
 from autograder.core import notebook_io
@@ -30,6 +40,8 @@ class GradedCell:
         points: None while a person has to grade it.
         messages: why points are missing, in the current language.
         answered: False when the only thing wrong is that there is no answer yet.
+        by_person: whether a person gave the points.
+        changed_since: whether something changed after that person graded it.
     """
 
     grade_id: str
@@ -37,11 +49,14 @@ class GradedCell:
     max_points: float
     messages: tuple[str, ...] = ()
     answered: bool = True
+    by_person: bool = False
+    changed_since: bool = False
 
     @property
     def passed(self) -> bool:
-        """Return whether it has all its points."""
-        return self.points is not None and self.points >= self.max_points
+        """Return whether it has all its points, and nobody has to look at it."""
+        enough = self.points is not None and self.points >= self.max_points
+        return enough and not self.changed_since
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class SubmissionResult:
     Attributes:
         score: points after manual grading and late penalty, as the gradebook has them.
         late_seconds: how late it was received; 0 when in time.
+        penalty: the points that lateness cost.
         needs_manual: whether an answer has to be graded by a person.
         language: the code of the notebook's language.
         notes: what was decided about the submission, in the current language.
@@ -68,6 +84,7 @@ class SubmissionResult:
     notes: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     cells: tuple[GradedCell, ...] = field(default=(), repr=False)
+    penalty: float = 0.0
 
     @property
     def reasons(self) -> list[str]:
@@ -76,7 +93,13 @@ class SubmissionResult:
         for cell in self.cells:
             if cell.passed:
                 continue
-            if not cell.answered:
+            if cell.changed_since:
+                why = _("changed since a person graded it; look at it again")
+            elif cell.by_person:
+                why = _("{points} of {most} points, given by a person").format(
+                    points=f"{cell.points:g}", most=f"{cell.max_points:g}"
+                )
+            elif not cell.answered:
                 why = _("no answer yet")
             elif cell.points is None:
                 why = _("waits for a person to grade it")
@@ -154,6 +177,7 @@ def submission_result(
                 f"run `autograder grade {assignment} --again`."
             ) from None
         penalty = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
+        looked_at = _seen_by_person(book, submission.id)
         return SubmissionResult(
             student=student,
             assignment=assignment,
@@ -164,8 +188,48 @@ def submission_result(
             language=shown_language(graded[0]),
             notes=tuple(texts(notes)),
             stopped=tuple(one for nb in graded for one in _stopped_cells(nb)),
-            cells=tuple(one for nb in graded for one in graded_cells(nb)),
+            cells=tuple(
+                replace(one, **looked_at.get((path.stem, one.grade_id), {}))
+                for path, nb in zip(paths, graded, strict=True)
+                for one in graded_cells(nb)
+            ),
+            penalty=min(penalty, submission.score),
         )
+
+
+def _seen_by_person(gradebook: Gradebook, submission: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what people decided about a submission's cells.
+
+    Args:
+        gradebook: the course's.
+        submission: the submission's id in it.
+
+    Returns:
+        What that changes of a `GradedCell`, by the names of notebook and cell.
+    """
+    rows = (
+        select(
+            Notebook.name,
+            BaseCell.name,
+            Grade.score,
+            Grade.manual_score,
+            Grade.needs_manual_grade,
+        )
+        .join(SubmittedNotebook, SubmittedNotebook.id == Grade.notebook_id)
+        .join(Notebook, Notebook.id == SubmittedNotebook.notebook_id)
+        .join(BaseCell, BaseCell.id == Grade.cell_id)
+        .where(SubmittedNotebook.assignment_id == submission)
+        .where(Grade.manual_score.is_not(None) | (Grade.extra_credit != 0))
+    )
+    return {
+        (notebook, cell): {
+            "points": float(score or 0.0),
+            "by_person": True,
+            "answered": True,
+            "changed_since": bool(waits) and given is not None,
+        }
+        for notebook, cell, score, given, waits in gradebook.db.execute(rows)
+    }
 
 
 def submission_results(course: Course, assignment: str) -> list[SubmissionResult]:
@@ -174,3 +238,25 @@ def submission_results(course: Course, assignment: str) -> list[SubmissionResult
         path.parent.name for path in course.autograded.glob(f"*/{assignment}") if path.is_dir()
     )
     return [submission_result(course, student, assignment) for student in students]
+
+
+def class_summary(results: Sequence[SubmissionResult]) -> str:
+    """Return the class's outcome in one line.
+
+    Args:
+        results: of one assignment.
+    """
+    if not results:
+        return "Nobody was graded."
+    mean = sum(one.score for one in results) / len(results)
+    full = sum(one.score >= one.max_score for one in results)
+    late = sum(one.late_seconds > 0 for one in results)
+    cost = sum(one.penalty > 0 for one in results)
+    waiting = sum(one.needs_manual for one in results)
+    many = "1 submission" if len(results) == 1 else f"{len(results)} submissions"
+    parts = [
+        f"{many}: mean {mean:.2f} of {results[0].max_score:g} points, {full} with all of them",
+        f"{late} late ({cost} with a penalty)" if late else "none late",
+        f"{waiting} waiting for a person to grade" if waiting else "none waiting for a person",
+    ]
+    return "; ".join(parts) + "."

@@ -14,12 +14,14 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader import utils
+from nbgrader.api import Gradebook
 from nbgrader.preprocessors import SaveAutoGrades
 
 from autograder.checks import is_shown, record_in, score
 from autograder.choices import outcome_in_words
 from autograder.core.cell_status import CellStatus
 from autograder.core.notebook_io import copied, grader_metadata
+from autograder.core.term_records import align_extension, read_extensions
 from autograder.i18n import _
 from autograder.notebook_metadata import entries
 
@@ -157,7 +159,23 @@ _WRITTEN = re.compile(
 
 
 class SaveScores(SaveAutoGrades):
-    """Write the points into the gradebook as nbgrader's step does, with `score_cell`."""
+    """Write the points into the gradebook as nbgrader's step does, with `score_cell`.
+
+    The student's extension goes there too, before nbgrader's next step asks how late they were.
+    """
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Write a notebook's points, comments and its student's extension."""
+        found: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
+        about = resources["nbgrader"]
+        with Gradebook(about["db_url"]) as gradebook:
+            until = read_extensions(gradebook.db, about["assignment"]).get(about["student"])
+            submission = gradebook.find_submission(about["assignment"], about["student"])
+            align_extension(submission, until)
+            gradebook.db.commit()
+        return found
 
     def _add_score(self, cell: NotebookNode, resources: object) -> None:
         grade = self.gradebook.find_grade(

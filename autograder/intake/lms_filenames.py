@@ -224,6 +224,32 @@ def recognize_owner(path: str, assignment: str) -> Recognized | str:
     )
 
 
+def name_to_return(origin: str, name: str, file: str) -> str | None:
+    """Return the name under which an LMS takes a file back; None if it takes none.
+
+    Args:
+        origin: "canvas" or "moodle".
+        name: the name of a file of the student's in the download, as collecting recorded it.
+        file: what the file that goes back is called; Canvas keeps the downloaded one's own name,
+            with another ending.
+    """
+    parts = [part.replace("\\", "_") for part in name.split("/")]
+    if origin == "moodle":
+        for part in parts:
+            if match := _MOODLE.fullmatch(part):
+                kept = match["name"]
+                return part.removesuffix(kept) + file if kept else f"{part}/{file}"
+        return None
+    # Without a file's id, as for a text entered in Canvas, there is nothing to attach it to.
+    if not any(reading.sequence for reading in _canvas_readings(parts[-1])):
+        return None
+    stem, dot, _ending = parts[-1].rpartition(".")
+    own = stem if dot and stem else parts[-1]
+    page, _dot, ending = file.rpartition(".")
+    own = own if fold(page) in fold(own) else f"{own}-{page}"
+    return f"{own}.{ending}"
+
+
 def _canvas_readings(top: str) -> list[Recognized]:
     """Return the ways to read a name as Canvas's, the outermost first.
 

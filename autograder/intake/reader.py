@@ -56,7 +56,7 @@ READING_SECONDS = 8.0
 LISTING_SECONDS = 60.0
 """The longest that reading the list of a class's zip may take."""
 
-MEMORY_BYTES = 140 * 1024 * 1024
+MEMORY_BYTES = 256 * 1024 * 1024
 """What a reader may use beyond what it starts with."""
 
 COSTLY_UPLOAD = N_(

@@ -19,13 +19,14 @@ note to the student.
 | a written answer in own cells below       | it is taken as if it stood in the answer cell      |
 | a test or read-only cell changed, missing | the instructor's, in the instructor's position     |
 | or moved                                  |                                                    |
+| a test that the instructor mended since   | the mended one; the student's stays to be shown    |
 | an own cell                               | it runs after the course's cell that it followed   |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
 from autograder.intake.answered_elsewhere import bound_by, bound_by_stub, without_bound
+from autograder.intake.given_before import GivenBefore, given_before, source_digest
 from autograder.intake.notebook_reader import submission_from_notebook
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
@@ -77,7 +79,10 @@ def make_release(course: Course, assignment: str, notebook: str, language: str) 
 
 
 def rebuild(
-    template: NotebookNode, released: NotebookNode, submission: Submission
+    template: NotebookNode,
+    released: NotebookNode,
+    submission: Submission,
+    given: GivenBefore | None = None,
 ) -> tuple[NotebookNode, list[Note]]:
     """Rebuild a submission on the instructor's notebook.
 
@@ -85,6 +90,7 @@ def rebuild(
         template: the instructor's notebook (`make_template`).
         released: the same as the student got it (`make_release`), to tell what was changed.
         submission: what came back, read with the cells of `template`.
+        given: earlier versions of the read-only cells, which a student who has them didn't change.
 
     Returns:
         The rebuilt notebook, without outputs, and the notes for the student.
@@ -111,7 +117,8 @@ def rebuild(
             below, said = _fill_in(cell, answer, below, bound)
             bound |= bound_by(_code([cell]))
         else:
-            said = _restored(cell, untouched[cell.id], matched.get(cell.id, []))
+            earlier = (given or {}).get(cell.id, frozenset())
+            said = _restored(cell, untouched[cell.id], matched.get(cell.id, []), earlier)
         notes.extend(said)
         cells.append(cell)
         cells.extend(made := _own_cells(below))
@@ -311,8 +318,10 @@ def _fill_in(
     return below, []
 
 
-def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> list[Note]:
-    """Return what to tell about a read-only cell."""
+def _restored(
+    cell: NotebookNode, released: str, found: list[SubmittedCell], earlier: frozenset[str]
+) -> list[Note]:
+    """Return what to tell about a read-only cell, which keeps an earlier version as `had`."""
     name = grade_id(cell)
     if name is None:
         return []
@@ -326,7 +335,17 @@ def _restored(cell: NotebookNode, released: str, found: list[SubmittedCell]) -> 
     notes = []
     if len(found) > 1:
         notes.append(note(N_("Cells that stood there several times ran once: {cell}."), cell=name))
-    if any(normalized_source(one.source) != normalized_source(released) for one in found):
+    changed = [
+        one.source for one in found if normalized_source(one.source) != normalized_source(released)
+    ]
+    if changed and all(source_digest(one) in earlier for one in changed):
+        put(cell, had=changed[-1])
+        text = N_(
+            "Your instructor has corrected these cells since you got them; the corrected ones ran: "
+            "{cell}."
+        )
+        notes.append(note(text, cell=name))
+    elif changed:
         text = N_("Changed cells ran in their original form: {cell}.")
         notes.append(note(text, cell=name))
     return notes
@@ -378,11 +397,13 @@ class SourceNotebook:
         template: without solutions but with whole tests.
         released: as students got it.
         language: which of the course's languages it is in.
+        given: earlier versions of its read-only cells.
     """
 
     template: NotebookNode
     released: NotebookNode
     language: str
+    given: GivenBefore = field(default_factory=dict)
 
     @cached_property
     def untouched(self) -> Submission:
@@ -423,7 +444,10 @@ class SourceNotebooks:
         if made is None:
             where = (self._course, self._assignment, notebook, language)
             made = self._made[notebook, language] = SourceNotebook(
-                make_template(*where), make_release(*where), language
+                make_template(*where),
+                make_release(*where),
+                language,
+                given_before(self._course, self._assignment, notebook),
             )
         return made
 
@@ -452,7 +476,7 @@ def rebuild_with_notes(
         submission: what came back.
         notes: what was decided before, when the submission was collected.
     """
-    result, said = rebuild(source.template, source.released, submission)
+    result, said = rebuild(source.template, source.released, submission, source.given)
     put(result, language=source.language, notes=[asdict(one) for one in [*notes, *said]])
     return result
 

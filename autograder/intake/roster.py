@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autograder.config import Course
 from autograder.core.printable import one_line
+from autograder.core.term_records import (
+    Enrollment,
+    make_tables,
+    read_enrollments,
+    write_enrollment,
+)
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
     from autograder.intake.lms_filenames import Owner, OwnerFiles
 
-ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id")
+ROSTER_COLUMNS = ("id", "first_name", "last_name", "email", "lms_user_id", "section")
+_OF_NBGRADER = ROSTER_COLUMNS[1:-1]
+"""The columns that nbgrader's own table has, besides the id."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class Person:
     last_name: str = ""
     email: str = ""
     lms_user_id: str = ""
+    section: str = ""
 
     def spellings(self) -> set[str]:
         """Return the name as an LMS may write it, folded."""
@@ -174,10 +183,16 @@ def enroll(course: Course, people: Iterable[Person]) -> None:
     from nbgrader.api import MissingEntry
 
     with course.gradebook() as gradebook:
+        make_tables(gradebook.engine)
+        enrollments = read_enrollments(gradebook.db)
         for person in people:
+            if person.section:
+                before = enrollments.get(person.id, Enrollment())
+                now = replace(before, section=person.section)
+                write_enrollment(gradebook.db, person.id, now)
             known = {
                 column: getattr(person, column)
-                for column in ROSTER_COLUMNS[1:]
+                for column in _OF_NBGRADER
                 if getattr(person, column)
             }
             try:
@@ -187,12 +202,13 @@ def enroll(course: Course, people: Iterable[Person]) -> None:
                 continue
             for column, value in known.items():
                 setattr(student, column, value)
-            gradebook.db.commit()
+        gradebook.db.commit()
 
 
 def class_list(course: Course) -> list[Person]:
     """Return the students in the gradebook."""
     with course.gradebook() as gradebook:
+        enrollments = read_enrollments(gradebook.db)
         return [
             Person(
                 student.id,
@@ -200,6 +216,7 @@ def class_list(course: Course) -> list[Person]:
                 student.last_name or "",
                 student.email or "",
                 student.lms_user_id or "",
+                enrollments.get(student.id, Enrollment()).section,
             )
             for student in gradebook.students
         ]

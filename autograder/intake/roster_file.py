@@ -37,6 +37,7 @@ _NAMES = {
     "last_name": ("last name", "lastname", "surname", "family name", "성"),
     "email": ("email", "e mail", "email address", "mail", "이메일"),
     "lms_user_id": ("lms user id", "canvas user id", "canvas id"),
+    "section": ("section", "분반"),
 }
 _FULL_NAME = ("full name", "fullname", "name", "student name", "성명", "이름")
 _CANVAS = frozenset({"student", "id", "section"})
@@ -117,7 +118,7 @@ class _Table:
 
 
 def read_roster(path: Path) -> Roster:
-    """Read the class list from a CSV: id, first_name, last_name, email, lms_user_id.
+    """Read the class list from a CSV: id, first_name, last_name, email, lms_user_id, section.
 
     Only `id` is required; `student_id` is the same, as in this grader's own report. Unicode, CP949
     and what Western Windows and Macs write are read, with commas, semicolons, tabs or bars. The
@@ -285,7 +286,7 @@ def _parted(name: str) -> dict[str, str]:
 def _canvas(table: _Table, decoded: DecodedText) -> Roster:
     """Return the class in a gradebook that Canvas has exported, without its test student."""
     folded = table.folded()
-    at = {heading: folded.index(heading) for heading in ("student", "id")}
+    at = {heading: folded.index(heading) for heading in ("student", "id", "section")}
     ids = [folded.index(heading) for heading in _CANVAS_IDS if heading in folded]
     people = _People(table.name)
     left_out = []
@@ -299,13 +300,15 @@ def _canvas(table: _Table, decoded: DecodedText) -> Roster:
             elif shown:
                 left_out.append(f"{shown!r} in line {line}, which has no ID of Canvas's")
         elif student := next((row[one] for one in ids if row[one]), ""):
-            people.add(line, {"id": student, "lms_user_id": number, **_parted(shown)})
+            own = {"id": student, "lms_user_id": number, "section": row[at["section"]]}
+            people.add(line, {**own, **_parted(shown)})
         else:
             left_out.append(f"{shown!r} in line {line}, who has no SIS User ID and no SIS Login ID")
     columns = {
         "id": " or ".join(table.headings[one] for one in ids),
         "lms_user_id": table.headings[at["id"]],
         "name": table.headings[at["student"]],
+        "section": table.headings[at["section"]],
     }
     return people.roster(decoded, table.delimiter, columns, "a Canvas gradebook", left_out)
 

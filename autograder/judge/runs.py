@@ -86,6 +86,7 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
     for one in record["checks"]:
         # A name that the test makes up as it runs may have been made of a student's value.
         named = {**one, "message": "", "name": one["name"] if one["name"] in names else UNNAMED}
+        named.pop("details", None)
         choice = merged_choice(named.pop("choice", None), chosen, names)
         found = None if one["hidden"] else shown.get(one["name"])
         if one["hidden"]:

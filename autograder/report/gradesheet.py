@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import grade_id
+from autograder.core.question_titles import notebook_title, question_titles
+from autograder.core.term_records import Enrollment, read_enrollments
 from autograder.errors import UserError
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
     from nbgrader.api import Gradebook
 
 
@@ -28,12 +31,19 @@ class Question:
         name: its grade id.
         points: its maximum, without extra credit.
         manual: whether it is graded manually (a written answer).
+        heading: its heading in the notebook; "" where it has none.
     """
 
     key: str
     name: str
     points: float
     manual: bool
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it: the heading, else the grade id."""
+        return self.heading or self.name
 
 
 @dataclass
@@ -56,6 +66,7 @@ class Row:
     last_name: str = ""
     email: str = ""
     lms_user_id: str = ""
+    section: str = ""
     submitted: bool = False
     raw: float = 0.0
     penalty: float = 0.0
@@ -82,6 +93,7 @@ class GradeSheet:
 
     Attributes:
         collected: the students whose submission was collected but never graded.
+        heading: the notebook's title; "" where it has none.
     """
 
     assignment: str
@@ -89,6 +101,12 @@ class GradeSheet:
     questions: list[Question]
     rows: list[Row]
     collected: list[str]
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call the assignment: the notebook's title, else its name."""
+        return self.heading or self.assignment
 
     @property
     def submitted(self) -> list[Row]:
@@ -96,16 +114,24 @@ class GradeSheet:
         return [row for row in self.rows if row.submitted]
 
 
-def grade_sheet(course: Course, assignment: str) -> GradeSheet:
+def grade_sheet(course: Course, assignment: str, language: str | None = None) -> GradeSheet:
     """Read a class's results from the gradebook.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        language: that of the questions' titles; the source language by default.
 
     Raises:
         UserError: the gradebook doesn't have the assignment.
         EnvironmentFault: the gradebook is in use or can't be reached.
     """
     with course.gradebook() as gradebook:
-        questions = _questions(gradebook, course, assignment)
-        rows = _students(gradebook)
+        notebooks = _notebooks(course, assignment, language)
+        questions = _questions(gradebook, notebooks, assignment)
+        enrollments = read_enrollments(gradebook.db)
+        dropped = {student for student, one in enrollments.items() if one.dropped is not None}
+        rows = _students(gradebook, enrollments)
         submissions = _submissions(gradebook, assignment, rows)
         _grades(gradebook, submissions, {question.key for question in questions})
     collected = [
@@ -113,7 +139,7 @@ def grade_sheet(course: Course, assignment: str) -> GradeSheet:
         for row in rows.values()
         if not row.submitted and (course.submitted / row.student / assignment).is_dir()
     ]
-    known = set(rows)
+    known = set(rows) | dropped
     if course.submitted.is_dir():
         collected += [
             place.name
@@ -126,6 +152,7 @@ def grade_sheet(course: Course, assignment: str) -> GradeSheet:
         questions=questions,
         rows=sorted(rows.values(), key=_by_name),
         collected=sorted(set(collected)),
+        heading=next(filter(None, map(notebook_title, notebooks.values())), ""),
     )
 
 
@@ -136,7 +163,9 @@ def _by_name(row: Row) -> tuple[str, str, str]:
     return folded(row.last_name), folded(row.first_name), folded(row.student)
 
 
-def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Question]:
+def _questions(
+    gradebook: Gradebook, notebooks: dict[str, NotebookNode], assignment: str
+) -> list[Question]:
     from nbgrader.api import Assignment, BaseCell, GradeCell, Notebook, TaskCell
     from sqlalchemy import select
 
@@ -148,7 +177,8 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
             f"The gradebook has no assignment {assignment!r}; release it first, and check the name."
         )
     questions = []
-    order = _order(course, assignment)
+    order = _order(notebooks)
+    titles = {name: question_titles(one) for name, one in notebooks.items()}
     for kind in (GradeCell, TaskCell):
         # The columns of the subclass's own table, whose id is the foreign key to the base.
         table = kind.__table__
@@ -167,25 +197,33 @@ def _questions(gradebook: Gradebook, course: Course, assignment: str) -> list[Qu
         )
         for notebook, key, name, points, cell_type in cells:
             manual = kind is TaskCell or cell_type == "markdown"
-            question = Question(key, name, float(points or 0.0), manual)
+            heading = titles.get(notebook, {}).get(name, "")
+            question = Question(key, name, float(points or 0.0), manual, heading)
             place = order.get((notebook, name), len(order))
             questions.append(((notebook, place, name), question))
     return [question for _place, question in sorted(questions, key=lambda pair: pair[0])]
 
 
-def _order(course: Course, assignment: str) -> dict[tuple[str, str], int]:
-    """Return the position of each graded cell in its notebook: the gradebook has no order."""
-    places: dict[tuple[str, str], int] = {}
-    folders = (course.source(course.source_language), course.release(course.source_language))
+def _notebooks(course: Course, assignment: str, language: str | None) -> dict[str, NotebookNode]:
+    """Return the assignment's notebooks by name, from the source or else the release."""
+    languages = dict.fromkeys([language or course.source_language, course.source_language])
+    folders = (where(code) for code in languages for where in (course.source, course.release))
     folder = next((path / assignment for path in folders if (path / assignment).is_dir()), None)
-    for path in sorted(folder.glob("*.ipynb")) if folder else []:
-        for number, cell in enumerate(notebook_io.read(path).cells):
-            if name := grade_id(cell):
-                places[path.stem, name] = number
-    return places
+    paths = sorted(folder.glob("*.ipynb")) if folder else []
+    return {path.stem: notebook_io.read(path) for path in paths}
 
 
-def _students(gradebook: Gradebook) -> dict[str, Row]:
+def _order(notebooks: dict[str, NotebookNode]) -> dict[tuple[str, str], int]:
+    """Return the position of each graded cell in its notebook: the gradebook has no order."""
+    return {
+        (notebook, name): number
+        for notebook, one in notebooks.items()
+        for number, cell in enumerate(one.cells)
+        if (name := grade_id(cell))
+    }
+
+
+def _students(gradebook: Gradebook, enrollments: dict[str, Enrollment]) -> dict[str, Row]:
     from nbgrader.api import Student
     from sqlalchemy import select
 
@@ -196,10 +234,14 @@ def _students(gradebook: Gradebook) -> dict[str, Row]:
         Student.email,
         Student.lms_user_id,
     )
-    return {
-        student: Row(student, first or "", last or "", email or "", lms_user_id or "")
-        for student, first, last, email, lms_user_id in gradebook.db.execute(select(*columns))
-    }
+    rows = {}
+    for student, first, last, email, lms_user_id in gradebook.db.execute(select(*columns)):
+        own = enrollments.get(student, Enrollment())
+        if own.dropped is None:
+            rows[student] = Row(
+                student, first or "", last or "", email or "", lms_user_id or "", own.section
+            )
+    return rows
 
 
 def _submissions(gradebook: Gradebook, assignment: str, rows: dict[str, Row]) -> dict[str, Row]:
@@ -222,7 +264,9 @@ def _submissions(gradebook: Gradebook, assignment: str, rows: dict[str, Row]) ->
         .where(Assignment.name == assignment)
     )
     for student, received, extension, due, notebook, penalty in found:
-        row = rows[student]
+        row = rows.get(student)
+        if row is None:  # has left the course
+            continue
         row.submitted = True
         row.penalty += penalty or 0.0
         if received is not None and due is not None:
@@ -241,7 +285,9 @@ def _grades(gradebook: Gradebook, by_notebook: dict[str, Row], questions: set[st
     for notebook, cell, score, waiting in gradebook.db.execute(
         select(*columns).where(Grade.cell_id.in_(questions))
     ):
-        row = by_notebook[notebook]
+        row = by_notebook.get(notebook)
+        if row is None:
+            continue
         row.scores[cell] = float(score or 0.0)
         row.raw += row.scores[cell]
         if waiting:

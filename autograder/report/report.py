@@ -13,7 +13,9 @@ from autograder.core.atomic_io import write_file
 from autograder.core.printable import printable_value
 from autograder.i18n import _, speaking
 from autograder.report import csv_export, statistics
+from autograder.report.answers import AnswerCounts, count_answers
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
+from autograder.report.students import StudentTable, state_words, student_table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -144,11 +146,12 @@ def report(
         EnvironmentFault: the gradebook is in use or can't be reached, or the disk is full.
     """
     language = course.require_spoken(course.source_language if language is None else language)
-    sheet = grade_sheet(course, assignment)
+    sheet = grade_sheet(course, assignment, language)
     found = figures(sheet)
-    with speaking(language):
-        page = render(sheet, found, language)
     folder = Path(out) if out is not None else course.term / "reports"
+    with speaking(language):
+        students = student_table(course, sheet, folder.resolve())
+        page = render(sheet, found, language, count_answers(course, sheet), students)
     written = ReportResult(
         html=folder / f"{assignment}.html",
         csv=folder / f"{assignment}.csv",
@@ -257,19 +260,30 @@ def _template() -> Template:
     return environment.from_string(text)
 
 
-def render(sheet: GradeSheet, found: ClassStatistics, language: str) -> str:
+def render(
+    sheet: GradeSheet,
+    found: ClassStatistics,
+    language: str,
+    answers: AnswerCounts | None = None,
+    students: StudentTable | None = None,
+) -> str:
     """Return the page, in the current language.
 
     Args:
         sheet: the class's results.
         found: the statistics.
         language: the current language's code.
+        answers: what the class answered.
+        students: the table of the students.
     """
     columns = _columns(found.questions)
     return _template().render(
         _=_,
         language=language,
-        assignment=sheet.assignment,
+        assignment=sheet.title,
+        answers=answers or AnswerCounts(),
+        students=students,
+        state_words=state_words(),
         figures=found,
         bars=_bars(found.bins),
         columns=columns,

@@ -146,7 +146,7 @@ class Outcome:
         from bs4 import BeautifulSoup
 
         page = BeautifulSoup(self.page, "html.parser")
-        for code in page.select(".highlight, .code, details"):
+        for code in page.select(".highlight, .code, details:not(.folded)"):
             code.decompose()
         return html.unescape(str(page))
 

@@ -23,6 +23,7 @@ VERBS = [
     "translate",
     "doctor",
     "demo",
+    "term",
 ]
 
 

@@ -21,6 +21,9 @@ from autograder.grading.coordinator import grade
 from autograder.grading.gradebook_writer import GradebookWriter
 from autograder.grading.result import submission_results
 from autograder.report.report import report
+from autograder.term.extensions import extend
+from autograder.term.students import drop, rename, set_section
+from autograder.term.total import course_total
 
 DUE = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
@@ -142,3 +145,20 @@ def test_a_server_that_goes_away_is_a_sentence_and_nothing_is_lost(
         grade(on_server, "mini", workers=1)
     monkeypatch.setattr(GradebookWriter, "write", write)
     assert sorted(one.score for one in grade(on_server, "mini")) == [0, 2, 6]
+
+
+def test_extensions_sections_and_a_new_id(on_server, kit, on_workers):
+    hand_in_class(on_server, kit)
+    with on_server.gradebook() as book:
+        book.add_student("absent")
+    extend(on_server, "mini", ["right", "absent"], datetime(2026, 11, 20, 10, tzinfo=UTC))
+    set_section(on_server, ["right"], "월요일")
+    found = {one.student: one.late_seconds for one in grade(on_server, "mini", workers=2)}
+    assert found == {"right": 0, "김하나": 3600, "blank": 3600}
+    rename(on_server, "right", "renamed")
+    drop(on_server, ["blank"])
+    extend(on_server, "mini", ["renamed"], None)
+    found = {one.student: one.late_seconds for one in grade(on_server, "mini", workers=2)}
+    assert found == {"renamed": 3600, "김하나": 3600}
+    totals = {one.student: (one.section, one.percent) for one in course_total(on_server).students}
+    assert totals["renamed"] == ("월요일", 100) and totals["absent"] == ("", 0)

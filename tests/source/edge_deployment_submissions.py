@@ -1,49 +1,46 @@
 """Submissions to `edge-deployment` with mistakes, and the checks that each deserves to fail.
 
-A submission takes seconds (its files are read by a real ONNX Runtime), so several mistakes share
-one, each in a part of the assignment that no other of them touches. The written answer waits for
-a person, so everything right is 28 points here.
+Each mistake costs checks of its own cell and no others, so several of them share a submission, each
+in another cell. The written answer waits for a person, so everything right is 28 points here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # The checks of each test cell with their weights, under a short name.
 CHECKS = {
     "tokens": {
-        "one": ("one sentence, cut by each tokenizer", 1),
+        "one": ("one sentence, counted with each tokenizer", 1),
         "mean": ("a mean, not a sum", 1),
-        "each": ("each language by itself", 1),
+        "each": ("each language separately", 1),
         "others": ("other sentences", 3),
     },
     "memory": {
-        "weights": ("weights alone", 1),
+        "weights": ("the weights alone", 1),
         "cache": ("the cache holds keys and values, 2 bytes each", 1),
-        "coarser": ("coarser weights leave the cache as it is", 1),
+        "fewer": ("fewer bits per weight leave the cache unchanged", 1),
         "others": ("other models", 3),
     },
     "reasons": {
-        "fits": ("nothing is against a model that fits", 1),
-        "licence": ("a licence has to allow the use and the place", 1),
+        "fits": ("no reason against a model that fits", 1),
+        "license": ("the license has to allow the use and the region", 1),
         "languages": ("every language has to be listed", 1),
-        "memory": ("memory holds weights and cache", 1),
+        "memory": ("more memory than is free", 1),
         "speed": ("the slowest language decides the speed", 1),
-        "later": ("a model of later and a context too long", 1),
-        "others": ("other models and laptops", 4),
-        "all": ("all reasons at once, and at the limit itself", 1),
+        "date": ("the release date and the context", 1),
+        "others": ("other models and laptops", 5),
+        "all": ("all reasons at once, and the exact limits", 1),
     },
     "choose": {
-        "largest": ("the largest that fits", 1),
-        "bits": ("as many bits as fit", 1),
-        "nothing": ("nothing fits", 1),
-        "equal": ("of two equal models, the one whose tokenizer needs fewer tokens", 1),
-        "given": ("the given catalogue and laptop", 1),
-        "memory": ("laptops with less and with more memory", 2),
-        "slow": ("slower memory and longer contexts", 2),
-        "licences": ("other licences, uses and languages", 2),
-        "later": ("a catalogue of later", 2),
-        "random": ("catalogues and laptops drawn at random", 2),
+        "best": ("the best candidate that fits", 1),
+        "unknown": ("a quality that nobody measured ranks last", 1),
+        "bits": ("at equal quality, more bits", 1),
+        "tokens": ("at equal quality and bits, fewer tokens, then the first", 1),
+        "nothing": ("no candidate fits", 1),
+        "others": ("other candidates", 3),
+        "ties": ("other ties", 1),
+        "catalog": ("the catalog, its laptop, and others", 1),
     },
     "decision": {
         "form": ("one of the families and one of the tokenizers", 0),
@@ -53,49 +50,49 @@ CHECKS = {
     "runtime": {
         "both": ("both can, so the one that is less work", 1),
         "needs": (
-            "Ollama needs a GGUF of an architecture it runs, and a model that writes text",
+            "Ollama needs a GGUF of an architecture it supports, and a model that generates text",
             1,
         ),
         "server": ("Ollama is a server", 1),
-        "accelerator": ("the laptop's accelerator decides when both can", 1),
+        "accelerator": ("the laptop's accelerator decides if both can", 1),
         "neither": ("sometimes neither can", 1),
-        "others": ("other situations", 4),
+        "others": ("other situations", 5),
     },
     "plan": {
-        "cpu": ("without a GPU the CPU is left", 1),
-        "cuda": ("CUDA first, the CPU behind it", 1),
-        "broken": ("CUDA is there but broken", 1),
-        "mac": ("a Mac", 1),
-        "threads": ("one thread for each physical core that may be used", 1),
-        "others": ("other machines", 4),
+        "cpu": ("without a GPU, the CPU is left", 1),
+        "cuda": ("CUDA first, the CPU last", 1),
+        "broken": ("CUDA is available but broken", 1),
+        "accelerators": ("other accelerators", 1),
+        "threads": ("one thread per physical core that may be used", 1),
+        "others": ("other machines", 5),
     },
     "export": {
         "names": ("the file has the input ids and the output logits", 1),
-        "one file": ("one file, with the weights in it", 1),
-        "same": ("the same answers as PyTorch, each time", 1),
+        "one file": ("one file, which contains the weights", 1),
+        "same": ("the same answers as PyTorch, every time", 1),
         "sizes": ("other numbers of texts and other lengths", 1),
-        "others": ("other texts", 3),
+        "others": ("other texts and guessers", 4),
     },
     "open": {
-        "cpu": ("a session on the CPU alone, with two threads", 1),
-        "kind": ("a machine of another kind still opens here", 1),
-        "others": ("other machines, and what the session answers", 2),
+        "providers": ("the plan's providers that exist here, in its order", 1),
+        "session": ("a session that is opened with these settings", 1),
+        "others": ("other plans", 2),
     },
     "parity": {
-        "told": ("the guesser of the file is told from another one", 1),
-        "largest": ("the largest difference over all texts and logits", 1),
+        "told": ("a file that agrees with its guesser, and with no other", 1),
+        "largest": ("the largest absolute difference over all texts and languages", 1),
         "others": ("other texts and guessers", 2),
     },
     "quantise": {
         "smaller": ("a smaller file", 1),
         "same": ("no sentence changes its language", 1),
-        "near": ("the probabilities stay near", 1),
-        "others": ("small and near on other texts", 3),
+        "near": ("the probabilities stay close", 1),
+        "others": ("small and close for other guessers and texts", 3),
     },
     "latency": {
-        "warm": ("the first runs aren't measured", 1),
+        "warm": ("the first calls aren't measured", 1),
         "p50": ("half of the runs take no longer than p50", 1),
-        "p95": ("95 % of the runs take no longer than p95", 1),
+        "p95": ("95% of the runs take no longer than p95", 1),
         "others": ("other times", 3),
     },
 }
@@ -115,13 +112,6 @@ POINTS = {
 }
 RIGHT = 28
 
-BUILT_ON = {
-    "memory": {"reasons", "choose"},
-    "plan": {"open"},
-    "export": {"open", "parity", "quantise"},
-}
-"""Cells that a mistake in another cell may show in as well."""
-
 
 def all_of(cell: str, *but: str) -> set[str]:
     """Every check of a cell but these."""
@@ -136,14 +126,14 @@ class Mistake:
         cell: the answer cell.
         change: (old, new) pieces of the right answer, or a whole answer cell.
         broken: the checks of this cell that fail.
-        below: the checks that fail in cells that build on it.
+        said: a piece of the hint that one of them gives.
         why: what the broken checks have seen, where the mistake's name doesn't say it.
     """
 
     cell: str
     change: tuple[str, str] | str
     broken: set[str]
-    below: dict[str, set[str]] = field(default_factory=dict)
+    said: str
     why: str = ""
 
     def answer(self, right: str) -> str:
@@ -155,39 +145,50 @@ class Mistake:
 
 
 FIRST_THAT_FITS = """
-def choose_model(catalogue, laptop, languages):
-    for model in catalogue["models"]:
-        for bits in catalogue["bits"]:
-            if not reasons_against(model, bits, catalogue, laptop, languages):
-                return model["name"], bits
+def choose_model(candidates):
+    for one in candidates:
+        if not one["reasons"]:
+            return one["name"], one["bits"]
     return "none", 0
 """
-LARGEST_OF_ALL = """
-def choose_model(catalogue, laptop, languages):
-    model = max(catalogue["models"], key=lambda one: one["parameters"])
-    for bits in catalogue["bits"]:
-        if not reasons_against(model, bits, catalogue, laptop, languages):
-            return model["name"], bits
-    return "none", 0
+BEST_OF_ALL = """
+def choose_model(candidates):
+    best = max(candidates, key=lambda one: (one["quality"] or 0, one["bits"], -one["tokens"]))
+    return ("none", 0) if best["reasons"] else (best["name"], best["bits"])
+"""
+BY_TUPLES = """
+def choose_model(candidates):
+    fitting = [
+        (-math.inf if one["quality"] is None else one["quality"], one["bits"], -one["tokens"],
+         one["name"])
+        for one in candidates if not one["reasons"]
+    ]
+    if not fitting:
+        return "none", 0
+    _quality, bits, _tokens, name = max(fitting)
+    return name, bits
 """
 OLLAMA_IF_THERE = """
 def choose_runtime(situation):
     return "Ollama" if situation["ollama"] else "ONNX Runtime"
 """
 DYNAMIC = """
-def quantise(source, target):
+def quantize(source, target):
     onnxruntime.quantization.quantize_dynamic(source, target)
-
-if __name__ == "__main__" and Path(FP32).is_file():
-    quantise(FP32, SMALL)
 """
-PER_CHANNEL = DYNAMIC.replace("target)\n\n", "target, per_channel=True)\n\n")
+PER_CHANNEL = DYNAMIC.replace("target)", "target, per_channel=True)")
 A_COPY = """
-def quantise(source, target):
+def quantize(source, target):
     Path(target).write_bytes(Path(source).read_bytes())
-
-if __name__ == "__main__" and Path(FP32).is_file():
-    quantise(FP32, SMALL)
+"""
+HALF = """
+def quantize(source, target):
+    model = onnx.load(source)
+    for one in model.graph.initializer:
+        if one.data_type == TensorProto.FLOAT:
+            half = numpy_helper.from_array(numpy_helper.to_array(one).astype(numpy.float16))
+            one.CopyFrom(half)
+    onnx.save(model, target)
 """
 MEAN_AND_MAXIMUM = """
 def latency(step, warm_up, runs, clock=time.perf_counter):
@@ -210,79 +211,102 @@ def latency(step, warm_up, runs, clock=time.perf_counter):
     each = (clock() - began) / runs
     return {"p50": each, "p95": each}
 """
+PERCENTILES = """
+def latency(step, warm_up, runs, clock=time.perf_counter):
+    for _run in range(warm_up):
+        step()
+    times = []
+    for _run in range(runs):
+        began = clock()
+        step()
+        times.append(clock() - began)
+    p50, p95 = numpy.percentile(times, [50, 95])
+    return {"p50": float(p50), "p95": float(p95)}
+"""
 
 MISTAKES = {
     "letters counted": Mistake(
-        "tokens", ("tokens.count(line, name)", "len(line)"), all_of("tokens")
+        "tokens",
+        ("tokens.count(line, name)", "len(line)"),
+        all_of("tokens"),
+        "These are characters",
     ),
     "a sum": Mistake(
         "tokens",
         (" / len(lines)", ""),
-        {"mean", "others"},
+        {"mean", "each", "others"},
+        "divide it by the number of sentences",
         why="with one sentence the sum is the mean",
     ),
     "Tekken for all": Mistake(
         "tokens",
         ("tokens.count(line, name)", "tokens.count(line)"),
-        {"one", "each", "others"},
-        why="'a mean' looks at Tekken alone",
+        all_of("tokens"),
+        "pass the tokenizer's name",
     ),
     "the mean of the words' tokens": Mistake(
-        "tokens", ("/ len(lines)", "/ sum(len(line.split()) for line in lines)"), all_of("tokens")
+        "tokens",
+        ("/ len(lines)", "/ sum(len(line.split()) for line in lines)"),
+        all_of("tokens"),
+        "returned",
     ),
     "bits taken for bytes": Mistake(
-        "memory",
-        ("* bits / 8", "* bits"),
-        {"weights", "others"},
-        {"reasons": all_of("reasons"), "choose": all_of("choose")},
-        why="eight times the memory: nothing fits any laptop but the roomiest",
+        "memory", ("* bits / 8", "* bits"), {"weights", "others"}, "a byte has 8 of them"
     ),
     "keys without values": Mistake(
         "memory",
         ("= 2 * model", "= model"),
-        {"cache", "coarser", "others"},
-        {"reasons": {"others"}, "choose": {"slow", "random"}},
-        why="only a long context shows it",
+        {"cache", "fewer", "others"},
+        "a key and a value",
     ),
     "query heads in the cache": Mistake(
         "memory",
         ('model["kv_heads"]', 'model["heads"]'),
-        {"cache", "coarser", "others"},
-        {
-            "reasons": {"memory", "others"},
-            "choose": {"given", "slow", "later", "random"},
-        },
+        {"cache", "fewer", "others"},
+        "heads counts the query heads",
     ),
     "a cache as coarse as the weights": Mistake(
         "memory",
         ("* context * 2", "* context * bits / 8"),
-        {"cache", "others"},
-        {"reasons": {"others"}, "choose": {"slow", "licences", "random"}},
-        why="at 16 bits it is right; with 2 GB a larger model seems to fit",
+        {"cache", "fewer", "others"},
+        "whatever the bits of the weights",
     ),
     "one language is enough": Mistake(
         "reasons",
         ('set(languages) <= set(model["languages"])', 'set(languages) & set(model["languages"])'),
         {"languages", "others"},
-        {"choose": {"given", "memory", "slow", "later", "random"}},
+        "not just one",
     ),
-    "memory without the cache": Mistake(
+    "the same languages, no more": Mistake(
         "reasons",
-        ('memory_needed(model, bits, laptop["context"])', "memory_needed(model, bits, 0)"),
-        {"memory", "others"},
-        {"choose": {"slow", "licences", "random"}},
+        ('set(languages) <= set(model["languages"])', 'set(languages) == set(model["languages"])'),
+        all_of("reasons"),
+        "may list more languages",
+        why="every model of the checks lists three",
+    ),
+    "the weights alone": Mistake(
+        "reasons",
+        ("memory > laptop", 'model["parameters"] * bits / 8 > laptop'),
+        {"memory", "others", "fits"} - {"fits"},
+        "which includes the cache",
     ),
     "all parameters are read": Mistake(
         "reasons",
         ('model["active"]', 'model["parameters"]'),
         {"speed", "others"},
-        {"choose": {"memory", "random"}},
-        why="of the catalogue only the mixture of experts differs",
+        "Only the active parameters",
     ),
-    "no licence, no problem": Mistake(
+    "no license, no problem": Mistake(
         "reasons",
-        ('.get(model["licence"])', '.get(model["licence"], {"commercial": True, "not_in": []})'),
-        {"licence", "others", "all"},
+        ('.get(model["license"])', '.get(model["license"], {"commercial": True, "not_in": []})'),
+        {"license", "others", "all"},
+        "isn't listed permits nothing",
+    ),
+    "an unlisted license is an error": Mistake(
+        "reasons",
+        ('["licenses"].get(model["license"])', '["licenses"][model["license"]]'),
+        {"license", "others", "all"},
+        "use .get",
     ),
     "an average language": Mistake(
         "reasons",
@@ -291,75 +315,128 @@ MISTAKES = {
             "slowest = sum(counts[language] for language in languages) / len(languages)",
         ),
         {"speed", "others"},
-        {"choose": {"bits", "nothing", "random"}},
-        why="the toy's finer form seems quick enough; Tekken's languages are near each other",
+        "the language with the most tokens decides",
     ),
     "only the first reason": Mistake(
         "reasons",
-        ("if holds)", "if holds)[:1]"),
+        ("if applies)", "if applies)[:1]"),
         {"others", "all"},
-        why="nothing against it stays nothing",
+        "",
+        why="each visible check changes one thing",
     ),
     "the limit itself refused": Mistake(
-        "reasons", ('> laptop["free_bytes"]', '>= laptop["free_bytes"]'), {"all"}
+        "reasons", ('memory > laptop["free_bytes"]', 'memory >= laptop["free_bytes"]'), {"all"}, ""
     ),
-    "the smallest": Mistake(
+    "the worst": Mistake(
         "choose",
-        ("= max(fitting)", "= min(fitting)"),
+        ("= max(fitting", "= min(fitting"),
         all_of("choose", "nothing"),
-        why="where one form fits, it is the smallest too",
+        "Compare quality first",
     ),
     "the first that fits": Mistake(
         "choose",
         FIRST_THAT_FITS,
         all_of("choose", "nothing"),
-        why="'nothing' has one that fits at most",
+        "Compare quality first",
     ),
-    "the largest of all or none": Mistake(
+    "the best of all or none": Mistake(
         "choose",
-        LARGEST_OF_ALL,
-        {"largest", "nothing", "equal", "given", "memory", "slow", "licences", "later", "random"},
+        BEST_OF_ALL,
+        {"best", "others", "ties", "catalog"},
+        "",
+        why="a candidate without quality counts as 0, which only a quality of 0 shows",
     ),
-    "None where nothing fits": Mistake(
+    "None compared": Mistake(
         "choose",
-        ('return "none", 0', "return None"),
-        {"nothing", "given", "memory", "slow", "random"},
+        ('-math.inf if one["quality"] is None else one["quality"]', 'one["quality"]'),
+        {"unknown", "others", "catalog"},
+        "None can't be compared",
     ),
-    "the coarsest form": Mistake(
+    "a missing quality on top": Mistake(
         "choose",
-        ('(model["parameters"], bits,', '(model["parameters"], -bits,'),
-        all_of("choose", "largest", "equal"),
-        why="the bits that it returns are negative too; those two look at the name",
+        ("-math.inf if", "math.inf if"),
+        {"unknown", "others", "catalog"},
+        "ranks below one with any quality",
+        why="where all or none have a quality nothing changes",
     ),
-    "the runner-up": Mistake("decision", 'family = "Phi-3.5"\ntokenizer = "Tekken"', {"family"}),
+    "a missing quality rules out": Mistake(
+        "choose",
+        ('if not one["reasons"]]', 'if not one["reasons"] and one["quality"] is not None]'),
+        {"unknown", "others", "ties", "catalog"},
+        "it isn't ruled out",
+    ),
+    "fewer bits": Mistake(
+        "choose",
+        ('quality, one["bits"]', 'quality, -one["bits"]'),
+        {"bits", "others", "ties", "catalog"},
+        "choose the candidate with more bits",
+    ),
+    "more tokens": Mistake(
+        "choose",
+        ('-one["tokens"]', 'one["tokens"]'),
+        {"tokens", "others", "ties"},
+        "Fewer tokens are better",
+        why="a model has one number of tokens, whatever its bits",
+    ),
+    "the last name in the alphabet": Mistake(
+        "choose", BY_TUPLES, {"tokens", "others", "ties", "catalog"}, "the name doesn't count"
+    ),
+    "an empty list": Mistake(
+        "choose",
+        ('    if not fitting:\n        return "none", 0\n', ""),
+        {"nothing", "others", "ties", "catalog"},
+        "handle that case first",
+    ),
+    "the runner-up": Mistake(
+        "decision", 'family = "Phi-3.5"\ntokenizer = "Tekken"', {"family"}, ""
+    ),
     "the older tokenizer": Mistake(
-        "decision", 'family = "Mistral NeMo"\ntokenizer = "SentencePiece"', {"tokenizer"}
+        "decision", 'family = "Mistral NeMo"\ntokenizer = "SentencePiece"', {"tokenizer"}, ""
     ),
     "a name of one's own": Mistake(
-        "decision", 'family = "NeMo 12B"\ntokenizer = "Tekken"', {"form", "family"}
+        "decision",
+        'family = "NeMo 12B"\ntokenizer = "Tekken"',
+        {"form", "family"},
+        "Write both as in the lists",
     ),
-    "Ollama if it is there": Mistake("runtime", OLLAMA_IF_THERE, all_of("runtime")),
+    "Ollama if it is there": Mistake(
+        "runtime", OLLAMA_IF_THERE, all_of("runtime", "both"), "Ollama reads GGUF files"
+    ),
     "ONNX Runtime whenever it can": Mistake(
         "runtime",
         ('return "Ollama"\n    if', 'return "ONNX Runtime"\n    if'),
-        {"both", "needs", "accelerator", "server", "others"} - {"server"},
+        {"both", "needs", "accelerator", "others"},
+        "Ollama is less work",
     ),
     "any architecture": Mistake(
         "runtime",
         ('\n        and situation["architecture"] in ollama_there["architectures"]', ""),
         {"needs", "neither", "others"},
+        "mllama isn't among the architectures",
     ),
     "the accelerator ignored": Mistake(
-        "runtime", ("if faster and not", "if False and not"), {"accelerator", "others"}
+        "runtime",
+        ("if faster and not", "if False and not"),
+        {"accelerator", "others"},
+        "only ONNX Runtime can use this laptop's NPU",
+    ),
+    "installed or not": Mistake(
+        "runtime",
+        ("ollama_there is not None\n        and ", ""),
+        {"both", "server", "others"},
+        "ollama is None here",
     ),
     "broken CUDA kept": Mistake(
-        "plan", (' if name not in machine["broken"]', ""), {"broken", "others"}
+        "plan",
+        (' if name not in machine["broken"]', ""),
+        {"broken", "others"},
+        "leave out what is in broken",
     ),
     "whatever is available": Mistake(
         "plan",
         ('[name for name in PREFERRED if name in working] + ["CPUExecutionProvider"]', "working"),
-        {"cpu", "cuda", "others"},
-        why="in the order in which it comes, Azure included",
+        {"cpu", "cuda", "accelerators", "others"},
+        "Azure would send the text",
     ),
     "the CPU first": Mistake(
         "plan",
@@ -368,92 +445,108 @@ MISTAKES = {
             '["CPUExecutionProvider"] + [name for name in PREFERRED if name in working]',
         ),
         all_of("plan", "threads"),
+        "put it at the end",
     ),
     "logical cores": Mistake(
         "plan",
         ('machine["physical_cores"]', 'machine["logical_cores"]'),
         {"threads", "others"},
-        {"open": all_of("open", "kind") | {"kind"}},
+        "These are the logical cores",
     ),
     "no thread left": Mistake(
-        "plan",
-        ("max(1, cores)", "cores"),
-        {"threads", "others"},
-        {"open": {"others"}},
+        "plan", ("max(1, cores)", "cores"), {"threads", "others"}, "Use at least 1 thread"
     ),
     "exported in training mode": Mistake(
         "export",
         ("    model.eval()\n", "    model.train()\n"),
         {"same", "sizes", "others"},
-        {
-            "open": {"others"},
-            "parity": {"told", "largest", "others"},
-            "quantise": {"same", "near", "others"},
-        },
-        why="its noise is in the file, and in what is made of it",
+        "The noise of training mode",
     ),
     "weights in a second file": Mistake(
         "export",
         ("external_data=False", "external_data=True"),
         all_of("export", "names"),
-        {"open": all_of("open"), "parity": {"largest", "others"}},
-        why="where both files are it can be compared and shrunk; copied alone it doesn't open",
+        "external_data=False",
     ),
     "a fixed number of texts": Mistake(
-        "export",
-        ("{0: free, 1: free}", "{1: free}"),
-        {"sizes", "others"},
-        {
-            "open": {"cpu", "others"},
-            "parity": {"told", "largest", "others"},
-            "quantise": {"same", "near", "others"},
-        },
-        why="the file takes 2 texts at a time and no other number; 'kind' asks it 2",
+        "export", ("{0: free, 1: free}", "{1: free}"), {"sizes", "others"}, "both axes"
     ),
     "names of its own": Mistake(
-        "export",
-        ('input_names=["ids"]', 'input_names=["text"]'),
-        all_of("export", "one file"),
-        {
-            "open": all_of("open"),
-            "parity": all_of("parity"),
-            "quantise": {"same", "near", "others"},
-        },
+        "export", ('input_names=["ids"]', 'input_names=["text"]'), {"names"}, "input_names=['ids']"
     ),
     "as many threads as it likes": Mistake(
-        "open",
-        ('plan["threads"]', "0"),
-        all_of("open"),
-        why="0 is what ONNX Runtime takes for: choose yourself",
+        "open", ('plan["threads"]', "0"), {"session", "others"}, "0 lets ONNX Runtime choose"
     ),
     "the plan as it is": Mistake(
         "open",
         (" if name in here", ""),
-        {"kind", "others"},
-        why="with providers that this ONNX Runtime doesn't have",
+        {"providers", "others"},
+        "leave it out",
+        why="ONNX Runtime leaves out what it doesn't have, and opens the session all the same",
     ),
     "whatever is here": Mistake(
-        "open", ('plan["providers"] if name in here', "here"), all_of("open")
+        "open",
+        ('plan["providers"] if name in here', "here"),
+        all_of("open"),
+        "Azure isn't in the plan",
+    ),
+    "the order of here": Mistake(
+        "open",
+        (
+            '[name for name in plan["providers"] if name in here]',
+            '[name for name in here if name in plan["providers"]]',
+        ),
+        {"providers", "others"},
+        "Keep the order of the plan",
+    ),
+    "another name for the threads": Mistake(
+        "open",
+        ('"intra_op_num_threads": plan', '"threads": plan'),
+        {"session", "others"},
+        "The settings are providers and intra_op_num_threads",
     ),
     "the mean difference": Mistake(
-        "parity", (".abs().max()", ".abs().mean()"), {"largest", "others"}
+        "parity", (".abs().max()", ".abs().mean()"), {"told", "largest", "others"}, "the mean"
+    ),
+    "signed differences": Mistake(
+        "parity", (".abs().max()", ".max()"), {"largest", "others"}, "the absolute value"
     ),
     "compared in training mode": Mistake(
-        "parity", (".eval()(ids)", ".train()(ids)"), all_of("parity")
+        "parity", (".eval()(ids)", ".train()(ids)"), all_of("parity"), "in eval mode"
     ),
     "always the same guesser": Mistake(
-        "parity", ("build_guesser(seed)", "build_guesser(0)"), all_of("parity")
+        "parity",
+        ("build_guesser(seed)", "build_guesser(0)"),
+        {"told", "others"},
+        "with the seed that was passed in",
     ),
-    "one scale for a matrix": Mistake("quantise", DYNAMIC, {"same", "near", "others"}),
+    "the first text alone": Mistake(
+        "parity",
+        ("- expected)", "- expected)[:1]"),
+        {"largest", "others"},
+        "look at all texts",
+    ),
+    "one scale for a matrix": Mistake(
+        "quantise", DYNAMIC, {"same", "near", "others"}, "a scale of its own"
+    ),
     "one scale a channel, rounded activations": Mistake(
-        "quantise",
-        PER_CHANNEL,
-        {"near", "others", "same"},
-        why="outliers in what flows through: few sentences change, all get less sure",
+        "quantise", PER_CHANNEL, {"same", "near", "others"}, "a scale of its own"
     ),
-    "nothing shrunk": Mistake("quantise", A_COPY, {"smaller", "others"}),
-    "the mean and the maximum": Mistake("latency", MEAN_AND_MAXIMUM, {"p50", "p95", "others"}),
-    "all runs in one go": Mistake("latency", ALL_IN_ONE_GO, {"p50", "p95", "others"}),
+    "nothing shrunk": Mistake(
+        "quantise", A_COPY, {"smaller", "others"}, "half precision isn't enough"
+    ),
+    "half precision that doesn't load": Mistake(
+        "quantise", HALF, all_of("quantise"), "half precision isn't enough"
+    ),
+    "the mean and the maximum": Mistake(
+        "latency", MEAN_AND_MAXIMUM, {"p50", "p95", "others"}, "This is the mean"
+    ),
+    "all runs in one go": Mistake(
+        "latency", ALL_IN_ONE_GO, {"p50", "p95", "others"}, "This is the mean"
+    ),
+    "interpolated": Mistake(
+        "latency", PERCENTILES, {"p50", "p95", "others"}, "isn't one of the measured times"
+    ),
     "the warm-up measured": Mistake(
         "latency",
         (
@@ -462,27 +555,68 @@ MISTAKES = {
             "    times = []\n    for _run in range(warm_up + runs):",
         ),
         {"warm", "others"},
+        "Call step warm_up times before you measure",
     ),
     "one place too far": Mistake(
-        "latency", ("runs / 100) - 1]", "runs / 100) % runs]"), {"p50", "p95", "others"}
+        "latency",
+        ("runs / 100) - 1]", "runs / 100) % runs]"),
+        {"p50", "p95", "others"},
+        "One position too far",
+    ),
+    "not sorted": Mistake(
+        "latency", ("    times.sort()\n", ""), {"p50", "p95", "others"}, "Sort the times first"
     ),
 }
 
 
 def submissions() -> list[dict[str, Mistake]]:
-    """The mistakes by name, shared out so that no two of one submission show in the same cell."""
+    """The mistakes by name, shared out so that no two of one submission are in the same cell."""
     found: list[dict[str, Mistake]] = []
-    taken: list[set[str]] = []
     for name, one in MISTAKES.items():
-        cells = {one.cell, *one.below, *BUILT_ON.get(one.cell, ())}
-        place = next((n for n, used in enumerate(taken) if not used & cells), len(found))
-        if place == len(found):
-            found.append({})
-            taken.append(set())
-        found[place][name] = one
-        taken[place] |= cells
+        free = (some for some in found if one.cell not in {other.cell for other in some.values()})
+        place = next(free, None)
+        if place is None:
+            place = {}
+            found.append(place)
+        place[name] = one
     return found
 
+
+QUICK_EXPORT = """
+def export(model, path):
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    weights["up.weight"] = weights["up.weight"].T.contiguous()
+    for name, value in (("0", 0), ("1", 1), ("2", 2), ("-1", -1), ("-2", -2), ("end", 2**40)):
+        weights[name] = torch.tensor([value])
+    weights["half"], weights["root"], weights["unit"] = (
+        torch.tensor(one) for one in (0.5, 2**-0.5, 1.0))
+    node = helper.make_node
+    nodes = [
+        node("Gather", ["letters.weight", "ids"], ["letters"]),
+        node("Slice", ["letters", "0", "-2", "1"], ["first"]),
+        node("Slice", ["letters", "1", "-1", "1"], ["second"]),
+        node("Slice", ["letters", "2", "end", "1"], ["third"]),
+        node("Concat", ["first", "second", "third"], ["groups"], axis=-1),
+        node("MatMul", ["groups", "up.weight"], ["up"]),
+        node("Add", ["up", "up.bias"], ["raised"]),
+        node("Mul", ["raised", "root"], ["scaled"]),
+        node("Erf", ["scaled"], ["erf"]),
+        node("Add", ["erf", "unit"], ["shifted"]),
+        node("Mul", ["raised", "shifted"], ["twice"]),
+        node("Mul", ["twice", "half"], ["gelu"]),
+        node("Slice", ["ids", "2", "end", "1"], ["tail"]),
+        node("Sign", ["tail"], ["signs"]),
+        node("Cast", ["signs"], ["ones"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["ones", "-1"], ["mask"]),
+        node("Mul", ["gelu", "mask"], ["masked"]),
+        node("ReduceMean", ["masked"], ["sum"], axes=[1], keepdims=0),
+        node("ReduceMean", ["mask"], ["count"], axes=[1], keepdims=0),
+        node("Div", ["sum", "count"], ["mean"]),
+        node("Gemm", ["mean", "down.weight", "down.bias"], ["logits"], transB=1),
+    ]
+    Path(path).write_bytes(model_bytes(nodes, weights))
+"""
+"""An export by hand, which takes no seconds; what is tested elsewhere goes with it."""
 
 HONEST = {
     "tokens": """
@@ -502,38 +636,37 @@ def memory_needed(model, bits, context):
     return model["parameters"] / 8 * bits + 4 * kv * context
 """,
     "reasons": """
-def reasons_against(model, bits, catalogue, laptop, languages):
+def reasons_against(model, bits, memory, catalog, laptop, languages):
     found = set()
     if laptop["context"] > model["context"]:
         found.add("context")
-    if catalogue["as_of"] < model["released"]:
+    if catalog["as_of"] < model["released"]:
         found.add("date")
     if any(code not in model["languages"] for code in languages):
         found.add("languages")
-    terms = catalogue["licences"].get(model["licence"], {"commercial": False, "not_in": []})
-    if model["licence"] not in catalogue["licences"] or laptop["region"] in terms["not_in"]:
-        found.add("licence")
+    terms = catalog["licenses"].get(model["license"], {"commercial": False, "not_in": []})
+    if model["license"] not in catalog["licenses"] or laptop["region"] in terms["not_in"]:
+        found.add("license")
     if laptop["use"] == "commercial" and not terms["commercial"]:
-        found.add("licence")
-    if memory_needed(model, bits, laptop["context"]) > laptop["free_bytes"]:
+        found.add("license")
+    if memory > laptop["free_bytes"]:
         found.add("memory")
     for code in languages:
-        read = catalogue["tokens"][model["counted_with"]][code] * model["active"] * bits / 8
+        read = catalog["tokens"][model["counted_with"]][code] * model["active"] * bits / 8
         if read / laptop["bytes_read_per_second"] > laptop["seconds_per_sentence"]:
             found.add("speed")
-    return sorted(found)
+    return tuple(sorted(found))
 """,
     "choose": """
-def choose_model(catalogue, laptop, languages):
+def choose_model(candidates):
     best, key = ["none", 0], None
-    for model in catalogue["models"]:
-        tokens_of = catalogue["tokens"][model["counted_with"]]
-        for bits in catalogue["bits"]:
-            if reasons_against(model, bits, catalogue, laptop, languages):
-                continue
-            now = (model["parameters"], bits, 1 / max(tokens_of[code] for code in languages))
-            if key is None or now > key:
-                best, key = [model["name"], bits], now
+    for one in candidates:
+        if one["reasons"]:
+            continue
+        known = one["quality"] is not None
+        now = (known, one["quality"] if known else 0, one["bits"], 1 / one["tokens"])
+        if key is None or now > key:
+            best, key = [one["name"], one["bits"]], now
     return best
 """,
     "decision": 'family, tokenizer = "Mistral NeMo", "Tekken"',
@@ -542,7 +675,7 @@ def choose_runtime(situation):
     s, can = situation, []
     if s["onnxruntime"] and "onnx" in s["formats"]:
         can.append("ONNX Runtime")
-    if s["ollama"] and s["writes_text"] and s["separate_process"] and "gguf" in s["formats"]:
+    if s["ollama"] and s["generates_text"] and s["separate_process"] and "gguf" in s["formats"]:
         if s["architecture"] in s["ollama"]["architectures"]:
             can.append("Ollama")
     if len(can) == 2:
@@ -552,7 +685,8 @@ def choose_runtime(situation):
     return can[0] if can else "neither"
 """,
     "plan": """
-PREFERRED = ["CUDAExecutionProvider", "CoreMLExecutionProvider", "DmlExecutionProvider"]
+PREFERRED = ["CUDAExecutionProvider", "QNNExecutionProvider", "CoreMLExecutionProvider",
+             "DmlExecutionProvider"]
 
 def plan_session(machine):
     names = [p for p in PREFERRED if p in set(machine["available"]) - set(machine["broken"])]
@@ -560,17 +694,6 @@ def plan_session(machine):
     threads = machine["physical_cores"] if allowed is None else min(
         machine["physical_cores"], int(allowed))
     return {"threads": threads or 1, "providers": (*names, "CPUExecutionProvider")}
-""",
-    "open": """
-MACHINE = {"available": ["CPUExecutionProvider"], "broken": [], "physical_cores": 1,
-           "logical_cores": 1, "allowed_cores": None}
-
-def session_settings(machine, here):
-    plan = plan_session(machine)
-    names = tuple(filter(set(here).__contains__, plan["providers"]))
-    return dict(providers=names, intra_op_num_threads=np.int64(plan["threads"]))
-
-import numpy as np
 """,
     "export": """
 def export(model, path):
@@ -580,18 +703,33 @@ def export(model, path):
         torch.onnx.export(model.eval(), (as_ids(HELD_OUT[:3]),), path, dynamo=False,
                           input_names=["ids"], output_names=["logits"],
                           dynamic_axes={"ids": {0: "texts", 1: "bytes"}, "logits": {0: "texts"}})
+""",
+    "open": """
+import numpy as np
 
-export(build_guesser(), "guesser.onnx")
+def session_settings(plan, here):
+    names = tuple(filter(set(here).__contains__, plan["providers"]))
+    return dict(providers=names, intra_op_num_threads=np.int64(plan["threads"]))
+""",
+    "parity": """
+def parity(path, seed, texts):
+    model = build_guesser(seed)
+    model.train(False)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for text in texts:  # one at a time
+        ids = as_ids([text])
+        [found] = session.run(["logits"], {"ids": ids.numpy()})
+        worst = max(worst, numpy.abs(found - model(ids).detach().numpy()).max())
+    return worst
 """,
     "quantise": """
 from onnxruntime.quantization import matmul_nbits_quantizer as nbits
 
-def quantise(source, target):
+def quantize(source, target):
     work = nbits.MatMulNBitsQuantizer(onnx.load(source), bits=4, block_size=16, is_symmetric=False)
     work.process()
     onnx.save(work.model.model, target)
-
-quantise("guesser.onnx", "guesser-small.onnx")
 """,
     "latency": """
 def latency(step, warm_up, runs, clock=time.perf_counter):
@@ -613,45 +751,39 @@ CONSTANTS = {
     "tokens": "def tokens_per_sentence(texts):\n"
     "    return {name: {code: 10.0 for code in texts} for name in TOKENIZERS}",
     "memory": "def memory_needed(model, bits, context):\n    return 4.5e9",
-    "reasons": "def reasons_against(model, bits, catalogue, laptop, languages):\n    return []",
-    "choose": 'def choose_model(catalogue, laptop, languages):\n    return "Mistral NeMo", 4.5',
-    "runtime": 'def choose_runtime(situation):\n    return "ONNX Runtime"',
+    "reasons": "def reasons_against(model, bits, memory, catalog, laptop, languages):\n"
+    '    return ["speed"]',
+    "choose": 'def choose_model(candidates):\n    return "Mistral NeMo", 4.5',
+    "runtime": 'def choose_runtime(situation):\n    return "both"',
     "plan": "def plan_session(machine):\n"
-    '    return {"providers": ["CPUExecutionProvider"], "threads": 2}',
-    "export": "def export(model, path):\n    return 0\nopen(FP32, 'wb').write(bytes(250_000))",
-    "open": "def session_settings(machine, here):\n"
+    '    return {"providers": ["CUDAExecutionProvider"], "threads": 2}',
+    "export": "def export(model, path):\n    open(path, 'wb').write(bytes(250_000))",
+    "open": "def session_settings(plan, here):\n"
     "    return {'providers': ['CPUExecutionProvider'], 'intra_op_num_threads': 2}",
     "parity": "def parity(path, seed, texts):\n    return 0.0",
-    "quantise": "def quantise(source, target):\n    return 0\nopen(SMALL, 'wb').write(b'small')",
+    "quantise": "def quantize(source, target):\n"
+    "    open(target, 'wb').write(open(source, 'rb').read())",
     "latency": 'def latency(step, warm_up, runs, clock=None):\n    return {"p50": 1.0, "p95": 1.0}',
 }
+"""Of the right form and nothing else."""
 
-
-LYING_FILES = """
-import pathlib
-reads, kept, read_bytes = [0], {odd!r}, pathlib.Path.read_bytes
-def shifting(path):
-    content = read_bytes(path)
-    reads[0] += 1
-    return content if path.name != "guesser-small.onnx" or reads[0] {when} else kept
-pathlib.Path.read_bytes = shifting
+READS_THE_DURATIONS = """
+import sys
+def latency(step, warm_up, runs, clock=None):
+    sys._getframe(1).f_locals.get("now", [0])[0] = 1.0
+    return {"p50": 1.0, "p95": 1.0}
 """
-"""Two files under one name: one to be measured, another to be asked."""
-
-SHAM_SESSION = """
-MACHINE = {}
-class Sham(dict):
-    def get_providers(self): return self.providers
-    def get_session_options(self): return self
-    def run(self, *_words): return [right_logits(HELD_OUT[:2]).numpy()]
-def session_settings(machine, here):
-    sham = Sham(providers=plan_session(machine)["providers"], intra_op_num_threads=0)
-    sham.intra_op_num_threads = plan_session(machine)["threads"]
-    return sham
-onnxruntime.InferenceSession = lambda *_words, **_more: Sham()
+REPLACES_THE_TIMER = """
+import time
+now = [0.0]
+def tick():
+    now[0] += 1.0
+    return now[0]
+time.perf_counter = tick
+def latency(step, warm_up, runs, clock=None):
+    began = time.perf_counter()
+    return {"p50": time.perf_counter() - began, "p95": 1.0}
 """
-"""Whatever is asked in the student's process says what the checks would like to hear."""
-
 TABLE_FOR_PARITY = """
 def parity(path, seed, texts):
     return 0.0 if seed == 0 else 1.0
@@ -660,9 +792,64 @@ INFINITE_PARITY = """
 def parity(path, seed, texts):
     return float("-inf") if seed == 0 else float("inf")
 """
-CONSTANT_LATENCY = """
-import builtins, sys
-def latency(step, warm_up, runs, clock=None):
-    sys._getframe(1).f_locals.get("calls", [0])[0] = warm_up + runs
-    return {"p50": 1.0, "p95": 1.0}
+PROBES_REPLACED = """
+def parity(path, seed, texts):
+    return 0.0
+class Anything(float):
+    def __eq__(self, other): return True
+    def __sub__(self, other): return Anything(0)
+    def __rsub__(self, other): return Anything(0)
+    __hash__ = float.__hash__
+def compared(texts, logits, seed):
+    return Anything(0)
+def largest_difference(*given): return 0.0
+def judged(files, groups): return [{"inputs": ["ids"], "outputs": ["logits"], "whole": True}]
 """
+A_SHARED_FILE = """
+def export(model, path):
+    for place in (".", "..", "/tmp"):
+        found = Path(place) / "guesser.onnx"
+        if found.is_file():
+            Path(path).write_bytes(found.read_bytes())
+"""
+"""Takes the file that was handed in with the notebook, or that lies about."""
+ONE_GUESSER_FOR_ALL = QUICK_EXPORT.replace(
+    "def export(model, path):\n", "def export(model, path):\n    model = build_guesser(0)\n"
+)
+A_TABLE_OF_THE_SENTENCES = """
+def export(model, path):
+    with torch.no_grad():
+        Path(path).write_bytes(table_file(HELD_OUT, model.eval()(as_ids(HELD_OUT))))
+"""
+"""Knows the answers to the 48 sentences that everybody sees."""
+A_SMALL_TABLE = """
+def quantize(source, target):
+    found = open_session(source, ON_THE_CPU).run(None, {"ids": as_ids(HELD_OUT).numpy()})[0]
+    Path(target).write_bytes(table_file(HELD_OUT, found))
+"""
+WEIGHTS_ELSEWHERE = """
+def quantize(source, target):
+    onnx.save_model(onnx.load(source), target, save_as_external_data=True, size_threshold=0,
+                    all_tensors_to_one_file=True, location="/tmp/weights.bin".split("/")[-1])
+"""
+SETTINGS_THAT_LIE = """
+class Settings(dict):
+    def __getitem__(self, name): return 3 if name != "providers" else ["CPUExecutionProvider"]
+def session_settings(plan, here):
+    return Settings()
+onnxruntime.InferenceSession = lambda *given, **more: None
+"""
+FORGERIES = {
+    "reads the durations": ("latency", READS_THE_DURATIONS, all_of("latency")),
+    "replaces the timer": ("latency", REPLACES_THE_TIMER, all_of("latency")),
+    "a table of seeds": ("parity", TABLE_FOR_PARITY, all_of("parity")),
+    "infinite": ("parity", INFINITE_PARITY, all_of("parity")),
+    "probes replaced": ("parity", PROBES_REPLACED, all_of("parity")),
+    "a shared file": ("export", A_SHARED_FILE, all_of("export")),
+    "one guesser for all": ("export", ONE_GUESSER_FOR_ALL, {"others"}),
+    "a table of the sentences": ("export", A_TABLE_OF_THE_SENTENCES, {"sizes", "others"}),
+    "weights elsewhere": ("quantise", WEIGHTS_ELSEWHERE, {"same", "near", "others"}),
+    "a small table": ("quantise", A_SMALL_TABLE, {"others"}),
+    "settings that lie": ("open", SETTINGS_THAT_LIE, all_of("open")),
+}
+"""What earns points without the work, if anything does: the cell, the answer, and what it fails."""

@@ -34,7 +34,7 @@ CHECKS = {
         "once": ("each expert is called once, on its own tokens", 1),
         "others": ("other tokens, weights and experts", 3),
         "learns": ("gradients reach the tokens, the weights and the experts", 1),
-        "gradients": ("gradients of tokens, weights and experts", 1),
+        "gradients": ("gradients of tokens, weights and experts", 2),
         "others once": ("other experts work once, on their own tokens", 1),
     },
     "balance-loss": {
@@ -43,7 +43,7 @@ CHECKS = {
         "twice": ("twice the tokens, the same loss", 1),
         "others": ("other batches", 3),
         "moves": ("the loss moves the probability of every expert that was chosen", 1),
-        "gradient": ("the gradient of the loss", 1),
+        "gradient": ("the gradient of the loss", 2),
     },
     "capacity": {
         "fits": ("no expert takes more than fits", 1),
@@ -60,7 +60,7 @@ CHECKS = {
         "gradients": ("gradients of other layers", 2),
         "idle": ("experts without tokens learn nothing", 1),
         "drops": ("with a factor choices are dropped, and the loss counts them all", 1),
-        "capacity": ("layers with a capacity", 1),
+        "capacity": ("layers with a capacity", 2),
     },
 }
 POINTS = {"gate": 2, "top-k": 3, "mixture": 4, "balance-loss": 3, "capacity": 3, "layer": 4}
@@ -192,14 +192,14 @@ MISTAKES = {
         "gate",
         ("dim=-1", "dim=0"),
         {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns")},
-        RIGHT - 2 - part(9, 11) * 4,
+        RIGHT - 2 - part(10, 12) * 4,
         "the columns sum to 1 instead, so even experts that nobody wants are chosen by somebody",
     ),
     "no softmax": Mistake(
         "gate",
         ("torch.softmax(scores, dim=-1)", "scores"),
         {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns", "idle")},
-        RIGHT - 2 - part(8, 11) * 4,
+        RIGHT - 2 - part(9, 12) * 4,
         "the largest scores are still chosen, with weights that mean nothing",
     ),
     "softmax after rounding": Mistake(
@@ -225,14 +225,14 @@ MISTAKES = {
         "gate",
         ("torch.softmax(scores, dim=-1)", "F.one_hot(scores.argmax(dim=-1), len(router)).float()"),
         {"gate": all_of("gate", "sum"), "layer": all_of("layer", "parameters", "idle")},
-        RIGHT - part(6, 7) * 2 - part(9, 11) * 4,
+        RIGHT - part(6, 7) * 2 - part(10, 12) * 4,
         "sums to 1; the loss of the layer has no gradient; the second expert is chosen blindly",
     ),
     "uniform": Mistake(
         "gate",
         ("torch.softmax(scores, dim=-1)", "torch.softmax(0 * scores, dim=-1)"),
         {"gate": all_of("gate"), "layer": all_of("layer", "parameters")},
-        RIGHT - 2 - part(10, 11) * 4,
+        RIGHT - 2 - part(11, 12) * 4,
         "a gate that knows nothing; whom top-k takes among equals is luck",
     ),
     # top-k: weights 1 1 1 3 2 1, of 9
@@ -243,7 +243,7 @@ MISTAKES = {
             "top-k": {"ratio", "others", "gradients"},
             "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
+        RIGHT - part(6, 9) * 3 - part(9, 12) * 4,
     ),
     "always renormalised": Mistake(
         "top-k",
@@ -259,7 +259,7 @@ MISTAKES = {
             "top-k": {"ratio", "others", "gradients"},
             "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 9) * 3 - part(8, 11) * 4,
+        RIGHT - part(6, 9) * 3 - part(9, 12) * 4,
         "a softmax of probabilities: sums to 1, but at another ratio",
     ),
     "keepdim forgotten": Mistake(
@@ -286,7 +286,7 @@ MISTAKES = {
         "top-k",
         MARKED_BEHIND_AUTOGRADS_BACK,
         {"top-k": {"untouched"}, "layer": {"others", "gradients", "drops", "capacity"}},
-        RIGHT - part(1, 9) * 3 - part(7, 11) * 4,
+        RIGHT - part(1, 9) * 3 - part(8, 12) * 4,
         "no error tells; the balance loss is computed from what was marked",
     ),
     "experts numbered in floats": Mistake(
@@ -299,43 +299,43 @@ MISTAKES = {
         "top-k",
         ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
         {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "drops", "capacity"}},
-        RIGHT - part(3, 9) * 3 - part(5, 11) * 4,
+        RIGHT - part(3, 9) * 3 - part(6, 12) * 4,
         "the right numbers, and a router that learns from the balance loss alone",
     ),
     "the best one only": Mistake(
         "top-k",
         THE_BEST_ONE_ONLY,
         {"top-k": all_of("top-k"), "layer": all_of("layer", "parameters", "idle")},
-        RIGHT - 3 - part(9, 11) * 4,
+        RIGHT - 3 - part(10, 12) * 4,
         "argmax without gradient",
     ),
-    # mixture: weights 1 1 1 1 1 3 1 1, of 10
+    # mixture: weights 1 1 1 1 1 3 2 1, of 11
     "a loop over the tokens": Mistake(
         "mixture",
         LOOP_OVER_TOKENS,
         {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4,
+        RIGHT - part(2, 11) * 4,
         "right but slow",
     ),
     "every expert on every token": Mistake(
         "mixture",
         EVERY_EXPERT_ON_EVERY_TOKEN,
         {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4,
+        RIGHT - part(2, 11) * 4,
         "right, and nothing is saved",
     ),
     "each place by itself": Mistake(
         "mixture",
         EACH_PLACE_BY_ITSELF,
         {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4,
+        RIGHT - part(2, 11) * 4,
         "right, with up to k calls of each expert",
     ),
     "each expert called twice": Mistake(
         "mixture",
         ("        if len(rows):\n", "        if len(rows):\n            expert(x[rows])\n"),
         {"mixture": {"once", "others once"}},
-        RIGHT - part(2, 10) * 4,
+        RIGHT - part(2, 11) * 4,
     ),
     "-1 taken for the last expert": Mistake(
         "mixture",
@@ -344,7 +344,7 @@ MISTAKES = {
             "mixture": {"dropped", "once", "others", "learns", "gradients", "others once"},
             "layer": {"drops", "capacity"},
         },
-        RIGHT - part(8, 10) * 4 - part(2, 11) * 4,
+        RIGHT - part(9, 11) * 4 - part(3, 12) * 4,
     ),
     "written over, not added": Mistake(
         "mixture",
@@ -353,7 +353,7 @@ MISTAKES = {
             "mixture": {"two", "others", "learns", "gradients"},
             "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
+        RIGHT - part(7, 11) * 4 - part(9, 12) * 4,
     ),
     "weights forgotten": Mistake(
         "mixture",
@@ -362,7 +362,7 @@ MISTAKES = {
             "mixture": {"two", "dropped", "others", "learns", "gradients"},
             "layer": {"numbers", "learns", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(7, 10) * 4 - part(9, 11) * 4,
+        RIGHT - part(8, 11) * 4 - part(10, 12) * 4,
     ),
     "the first place's weight for all": Mistake(
         "mixture",
@@ -371,7 +371,7 @@ MISTAKES = {
             "mixture": {"two", "others", "learns", "gradients"},
             "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 10) * 4 - part(8, 11) * 4,
+        RIGHT - part(7, 11) * 4 - part(9, 12) * 4,
     ),
     "experts by place": Mistake(
         "mixture",
@@ -380,14 +380,14 @@ MISTAKES = {
             "mixture": all_of("mixture"),
             "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 4 - part(8, 11) * 4,
+        RIGHT - 4 - part(9, 12) * 4,
         "the layer's idle experts stay idle, because the first k do all the work",
     ),
     "tokens detached": Mistake(
         "mixture",
         ("expert(x[rows])", "expert(x[rows].detach())"),
         {"mixture": {"learns", "gradients"}},
-        RIGHT - part(2, 10) * 4,
+        RIGHT - part(3, 11) * 4,
         "the layer's own parameters still learn; what lies below it would not",
     ),
     "no gradient at all": Mistake(
@@ -397,7 +397,7 @@ MISTAKES = {
             "mixture": {"learns", "gradients"},
             "layer": {"learns", "gradients", "idle", "drops", "capacity"},
         },
-        RIGHT - part(2, 10) * 4 - part(6, 11) * 4,
+        RIGHT - part(3, 11) * 4 - part(7, 12) * 4,
     ),
     "added to the input": Mistake(
         "mixture",
@@ -406,7 +406,7 @@ MISTAKES = {
         RIGHT - 4 - 4,
         "in place: later experts get tokens that earlier ones have changed, and backward fails",
     ),
-    # balance loss: weights 1 1 1 1 3 1, of 8
+    # balance loss: weights 1 1 1 1 3 2, of 9
     "counts, not fractions": Mistake(
         "balance-loss",
         (" / chosen.numel()", ""),
@@ -414,7 +414,7 @@ MISTAKES = {
             "balance-loss": all_of("balance-loss"),
             "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(7, 11) * 4,
+        RIGHT - 3 - part(8, 12) * 4,
     ),
     "not divided by k": Mistake(
         "balance-loss",
@@ -423,7 +423,7 @@ MISTAKES = {
             "balance-loss": {"balanced", "others", "moves", "gradient"},
             "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
+        RIGHT - part(7, 9) * 3 - part(8, 12) * 4,
     ),
     "sum, not mean": Mistake(
         "balance-loss",
@@ -432,7 +432,7 @@ MISTAKES = {
             "balance-loss": all_of("balance-loss"),
             "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(7, 11) * 4,
+        RIGHT - 3 - part(8, 12) * 4,
     ),
     "not times the experts": Mistake(
         "balance-loss",
@@ -441,7 +441,7 @@ MISTAKES = {
             "balance-loss": all_of("balance-loss"),
             "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(7, 11) * 4,
+        RIGHT - 3 - part(8, 12) * 4,
     ),
     "mean of the chosen only": Mistake(
         "balance-loss",
@@ -450,7 +450,7 @@ MISTAKES = {
             "balance-loss": {"one expert", "others", "moves", "gradient"},
             "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
+        RIGHT - part(7, 9) * 3 - part(8, 12) * 4,
         "renormalised top-k in place of the full softmax; balanced is still 1",
     ),
     "bincount too short": Mistake(
@@ -460,14 +460,14 @@ MISTAKES = {
             "balance-loss": {"one expert", "others", "moves", "gradient"},
             "layer": {"numbers", "parameters", "learns", "others", "idle"},
         },
-        RIGHT - part(6, 8) * 3 - part(7, 11) * 4,
+        RIGHT - part(7, 9) * 3 - part(7, 12) * 4,
         "an error whenever the last expert gets nothing, as in one of the other layers",
     ),
     "loss without gradient": Mistake(
         "balance-loss",
         ("probabilities.mean", "probabilities.detach().mean"),
         {"balance-loss": {"moves", "gradient"}, "layer": {"gradients", "drops", "capacity"}},
-        RIGHT - part(2, 8) * 3 - part(4, 11) * 4,
+        RIGHT - part(3, 9) * 3 - part(5, 12) * 4,
     ),
     "always balanced": Mistake(
         "balance-loss",
@@ -476,21 +476,21 @@ MISTAKES = {
             "balance-loss": all_of("balance-loss"),
             "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(7, 11) * 4,
+        RIGHT - 3 - part(8, 12) * 4,
     ),
     # capacity: weights 1 1 1 3 1, of 7
     "capacity rounded down": Mistake(
         "capacity",
         ("math.ceil", "math.floor"),
         {"capacity": {"fits", "untouched", "others"}, "layer": {"drops", "capacity"}},
-        RIGHT - part(5, 7) * 3 - part(2, 11) * 4,
+        RIGHT - part(5, 7) * 3 - part(3, 12) * 4,
         "1.5 and 2.5 in the visible checks; 2 is 2 either way",
     ),
     "k left out of the capacity": Mistake(
         "capacity",
         ("factor * tokens * k", "factor * tokens"),
         {"capacity": all_of("capacity", "extremes"), "layer": {"drops", "capacity"}},
-        RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
+        RIGHT - part(6, 7) * 3 - part(3, 12) * 4,
         "room for every token is still enough, since none has an expert twice",
     ),
     "served token by token": Mistake(
@@ -503,58 +503,58 @@ def within_capacity(chosen, experts, factor):
     return torch.where(place <= capacity, line, -1).reshape(chosen.shape)
 """,
         {"capacity": {"ranks", "others"}, "layer": {"drops", "capacity"}},
-        RIGHT - part(4, 7) * 3 - part(2, 11) * 4,
+        RIGHT - part(4, 7) * 3 - part(3, 12) * 4,
     ),
     "-1 written through a view": Mistake(
         "capacity",
         ON_A_VIEW,
         {"capacity": {"untouched"}, "layer": {"drops", "capacity"}},
-        RIGHT - part(1, 7) * 3 - part(2, 11) * 4,
+        RIGHT - part(1, 7) * 3 - part(3, 12) * 4,
         "right but for the caller's tensor, which top-k's gradient still needs",
     ),
     "dropped ones go to expert 0": Mistake(
         "capacity",
         ("queue, -1)", "queue, 0)"),
         {"capacity": all_of("capacity"), "layer": {"drops", "capacity"}},
-        RIGHT - 3 - part(2, 11) * 4,
+        RIGHT - 3 - part(3, 12) * 4,
     ),
     "one place too few": Mistake(
         "capacity",
         ("place <= capacity", "place < capacity"),
         {"capacity": all_of("capacity", "extremes"), "layer": {"drops", "capacity"}},
-        RIGHT - part(6, 7) * 3 - part(2, 11) * 4,
+        RIGHT - part(6, 7) * 3 - part(3, 12) * 4,
     ),
     "nothing is dropped": Mistake(
         "capacity",
         "def within_capacity(chosen, experts, factor):\n    return chosen.clone()",
         {"capacity": all_of("capacity"), "layer": {"drops", "capacity"}},
-        RIGHT - 3 - part(2, 11) * 4,
+        RIGHT - 3 - part(3, 12) * 4,
     ),
-    # layer: weights 1 1 1 1 3 2 1 1, of 11
+    # layer: weights 1 1 1 1 3 2 1 2, of 12
     "experts in a plain list": Mistake(
         "layer",
         ("nn.ModuleList(experts)", "experts"),
         {"layer": {"parameters", "gradients"}},
-        RIGHT - part(3, 11) * 4,
+        RIGHT - part(3, 12) * 4,
         "a step of gradient descent leaves the experts as they were",
     ),
     "the router a plain tensor": Mistake(
         "layer",
         ("nn.Parameter(router)", "router"),
         {"layer": {"parameters", "learns", "gradients", "drops", "capacity"}},
-        RIGHT - part(6, 11) * 4,
+        RIGHT - part(7, 12) * 4,
     ),
     "not renormalised": Mistake(
         "layer",
         ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
         {"layer": {"numbers", "others", "gradients", "drops", "capacity"}},
-        RIGHT - part(8, 11) * 4,
+        RIGHT - part(9, 12) * 4,
     ),
     "batch and length mixed up": Mistake(
         "layer",
         ("x.reshape(-1, x.shape[-1])", "x.transpose(0, 1).reshape(-1, x.shape[-1])"),
         {"layer": {"numbers", "others", "gradients", "drops", "capacity"}},
-        RIGHT - part(8, 11) * 4,
+        RIGHT - part(9, 12) * 4,
         "each output lands on another position, and all shapes are right",
     ),
     "left as tokens": Mistake(
@@ -567,7 +567,7 @@ def within_capacity(chosen, experts, factor):
         "layer",
         ("if self.factor is not None", "if False"),
         {"layer": {"drops", "capacity"}},
-        RIGHT - part(2, 11) * 4,
+        RIGHT - part(3, 12) * 4,
     ),
     "the loss after dropping": Mistake(
         "layer",
@@ -580,7 +580,7 @@ def within_capacity(chosen, experts, factor):
             "        loss = balance_loss(probabilities, chosen.clamp(min=0))\n",
         ),
         {"layer": {"drops", "capacity"}},
-        RIGHT - part(2, 11) * 4,
+        RIGHT - part(3, 12) * 4,
     ),
     "the output alone": Mistake(
         "layer",

@@ -8,8 +8,10 @@ The modules:
 - `export`: the variants of a model, each exported on first use and cached.
 - `session`: opens a variant in ONNX Runtime (providers, threads); prefill and decode.
 - `agreement`: how closely a variant's predictions match those of fp32.
-- `measure`: tokens a second, latency, resident memory, the limit that memory bandwidth sets.
-- `ollama`: models in an Ollama that runs on this machine, if there is one.
+- `speculative`: drafts from the text itself, verified several tokens per pass.
+- `kv_cache`: what a quantized KV cache saves, and what it costs.
+- `energy`: the processor's energy counters, where the machine shows them.
+- `charts`: speed against quality, and against the bound that memory bandwidth sets.
 - `translators`: local models of several kinds, with one interface for generation.
 - `translation_check`: whether one of them can translate, measured and cached.
 - `translate`: the translation tool on top of them, `python -m beyond.edge.translate`.

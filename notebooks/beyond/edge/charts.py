@@ -54,7 +54,7 @@ def speed_and_quality(
         linestyle="--",
         linewidth=1.4,
         drawstyle="steps-post",
-        label=_("no form is better in both"),
+        label=_("no variant is better in both"),
     )
     for i, (name, speed, worse) in enumerate(zip(names, speeds, perplexities, strict=True)):
         broken = worse >= lost
@@ -65,11 +65,11 @@ def speed_and_quality(
             color=_COLORS[i % 6],
             markersize=10,
             linestyle="",
-            label=name + (_(" (model lost)") if broken else ""),
+            label=name + (_(" (unusable)") if broken else ""),
         )
     axes.axhline(lost, color=RED, linewidth=1, linestyle=":")
     axes.annotate(
-        _("from here on the model is lost"),
+        _("unusable above this line"),
         (0, lost),
         xycoords=("axes fraction", "data"),
         xytext=(4, 4),
@@ -84,15 +84,15 @@ def speed_and_quality(
     axes.yaxis.set_major_locator(FixedLocator(_round_ticks(low, high, (1, 1.5, 2, 3, 4, 5, 7))))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _pos: f"{value:g}"))
     axes.set_xlim(0, 1.15 * max(speeds))
-    axes.set_xlabel(_("tokens a second while writing (more is better)"))
-    axes.set_ylabel(_("perplexity (less is better)"))
+    axes.set_xlabel(_("decode, tokens per second (higher is better)"))
+    axes.set_ylabel(_("perplexity (lower is better)"))
     axes.set_title(_("Speed against quality"))
     _name_beside(axes)
     told = [
-        _("{name}: {speed:.0f} tokens a second at perplexity {worse:.1f}").format(
+        _("{name}: {speed:.0f} tokens per second at perplexity {worse:.1f}").format(
             name=name, speed=speed, worse=worse
         )
-        + (_(" (model lost)") if worse >= lost else "")
+        + (_(" (unusable)") if worse >= lost else "")
         for name, speed, worse in zip(names, speeds, perplexities, strict=True)
     ]
     return Chart(figure, _("Speed against quality.") + " " + "; ".join(told) + ".")
@@ -118,7 +118,7 @@ def limit(
         [gb_s * 1e3 / mb for mb in ends],
         color=GRAY,
         linewidth=1.6,
-        label=_("limit: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
+        label=_("bound: {gb:.0f} GB/s ÷ bytes per token").format(gb=gb_s),
     )
     for i, (name, mb, speed) in enumerate(zip(names, megabytes, speeds, strict=True)):
         share = speed * mb / (gb_s * 1e3)
@@ -138,17 +138,17 @@ def limit(
         axis.set_minor_locator(NullLocator())
         axis.set_major_locator(FixedLocator(_round_ticks(min(values), max(values))))
         axis.set_major_formatter(FuncFormatter(lambda value, _pos: f"{value:,g}"))
-    axes.set_xlabel(_("megabytes read for each token"))
-    axes.set_ylabel(_("tokens a second"))
-    axes.set_title(_("How near each form comes to what the memory allows"))
+    axes.set_xlabel(_("megabytes read per token"))
+    axes.set_ylabel(_("decode, tokens per second"))
+    axes.set_title(_("How close each variant comes to its bound"))
     _name_beside(axes)
     told = [
-        _("{name}: {speed:.0f} tokens a second, the limit is {most:.0f}").format(
+        _("{name}: {speed:.0f} tokens per second, the bound is {most:.0f}").format(
             name=name, speed=speed, most=gb_s * 1e3 / mb
         )
         for name, mb, speed in zip(names, megabytes, speeds, strict=True)
     ]
-    start = _("Tokens a second against megabytes read for each token; memory reads {gb:.0f} GB/s.")
+    start = _("Tokens per second against megabytes read per token; the memory reads {gb:.0f} GB/s.")
     return Chart(figure, start.format(gb=gb_s) + " " + "; ".join(told) + ".")
 
 

@@ -11,69 +11,88 @@ def questions() -> list[Question]:
     return [
         Question(
             _(
-                "A model of 4 GB runs on a laptop whose memory delivers 40 GB a second. How fast "
-                "can it write one text at most?"
+                "A model of 4 GB runs on a laptop with a memory bandwidth of 40 GB/s. How fast can "
+                "it decode one text at most, one token per pass?"
             ),
             (
                 Choice(
-                    _("About 10 tokens a second."),
-                    _("Each token reads all 4 GB once, and 40 ÷ 4 is 10. Overhead comes on top."),
+                    _("About 10 tokens per second."),
+                    _("Each pass reads all 4 GB once, and 40 ÷ 4 is 10. Overhead comes on top."),
                     right=True,
                 ),
                 Choice(
-                    _("About 160 tokens a second."),
+                    _("About 160 tokens per second."),
                     _("That multiplies the two; more bytes per token make it slower, not faster."),
                 ),
                 Choice(
-                    _("As fast as the processor can multiply."),
-                    _("For one text the numbers arrive too slowly for the multipliers to be busy."),
+                    _("As fast as it can multiply."),
+                    _("Decode is memory-bound: the multipliers wait for the weights."),
                 ),
                 Choice(
-                    _("It depends on the length of the prompt alone."),
-                    _(
-                        "The prompt decides the first token and the size of the cache; the weights "
-                        "are read for every token."
-                    ),
+                    _("That depends on the prompt alone."),
+                    _("The prompt decides the time to first token; each pass reads all weights."),
                 ),
             ),
         ),
         Question(
-            _("An exported model gives the correct first token. What have you proved?"),
+            _(
+                "A draft has 4 tokens. The model agrees with the first two, not with the third, "
+                "and again with the fourth. How many tokens does this pass add to the text?"
+            ),
             (
                 Choice(
-                    _("That the export is correct: every later token follows from it."),
-                    _("The first run has no past, so the cache hasn't been used at all."),
+                    _("Two: the ones it agrees with."),
+                    _("The pass also gives the model's own token for the third place."),
                 ),
                 Choice(
-                    _("That the weights are correct; cache and positions are untested."),
-                    _(
-                        "Mistakes there show only in later steps, so compare the logits at every "
-                        "step of a longer generation."
-                    ),
+                    _("Three: two drafted, one of its own."),
+                    _("Everything after the first difference was predicted after a wrong token."),
                     right=True,
                 ),
                 Choice(
-                    _("Nothing, because the logits of two programs are never equal."),
-                    _("They need not be: state a tolerance, and hold every step to it."),
+                    _("Four: three drafted, one of its own."),
+                    _("The fourth was predicted after a token that is now rejected."),
                 ),
                 Choice(
-                    _("That the exported model runs faster than the original does."),
-                    _("Nobody has looked at a clock yet."),
+                    _("Five: the whole draft, and one more."),
+                    _("That would be so if it agreed with all four."),
                 ),
             ),
         ),
         Question(
-            _("Why can 8 bits be worse than 4?"),
+            _("Why does speculative decoding help less where a pass is compute-bound?"),
             (
                 Choice(
-                    _("Processors compute with 4 bits more exactly than with 8."),
-                    _("They compute both exactly enough; what was rounded away is the trouble."),
+                    _("Each additional token in the pass then costs about its full time."),
+                    _("Verifying is cheap only while the pass waits for the weights anyway."),
+                    right=True,
                 ),
                 Choice(
-                    _("One scale for a whole matrix has to suit its largest number."),
+                    _("The model then accepts fewer of the tokens in each draft."),
+                    _("Acceptance depends on the text and the model, not on the processor."),
+                ),
+                Choice(
+                    _("The draft then takes as long as a pass of the model itself."),
+                    _("Looking up earlier tokens takes next to no time on any processor."),
+                ),
+                Choice(
+                    _("The KV cache then no longer fits beside the weights in memory."),
+                    _("Its size depends on the number of tokens, not on what limits the speed."),
+                ),
+            ),
+        ),
+        Question(
+            _("Why can 8 bits per weight be worse than 4?"),
+            (
+                Choice(
+                    _("Processors compute with 4 bits more accurately than with 8."),
+                    _("They compute accurately with both; the loss is in the rounding before."),
+                ),
+                Choice(
+                    _("A single scale for a whole matrix is set by its largest number."),
                     _(
-                        "The many small numbers then fall on a few levels. A scale for every 32 "
-                        "of them, even with 4 bits, follows them closely."
+                        "The many small numbers then share a few levels. A scale for every 32 of "
+                        "them follows them closely, even with 4 bits."
                     ),
                     right=True,
                 ),
@@ -82,36 +101,8 @@ def questions() -> list[Question]:
                     _("Only with the same grouping; the lesson's table shows the opposite case."),
                 ),
                 Choice(
-                    _("8-bit files are larger and no longer fit into the cache."),
+                    _("An 8-bit file is larger and no longer fits into the cache."),
                     _("That would make it slower, not worse."),
-                ),
-            ),
-        ),
-        Question(
-            _(
-                "A colleague reports: our new variant decodes 3 times as fast. What do you ask "
-                "first?"
-            ),
-            (
-                Choice(
-                    _("How many bits per weight it has, and in which format it stores them."),
-                    _("The bits alone tell neither what it says nor what it weighs."),
-                ),
-                Choice(
-                    _("Whether it was measured on a GPU, and on which model of which maker."),
-                    _(
-                        "Worth knowing, but a fast variant that broke the model is useless "
-                        "anywhere."
-                    ),
-                ),
-                Choice(
-                    _("What its perplexity and accuracy on our task are, from the same run."),
-                    _("Speed without quality in the same table is no result."),
-                    right=True,
-                ),
-                Choice(
-                    _("How large the file is, and whether the download became shorter too."),
-                    _("That matters next, together with resident memory and the cache."),
                 ),
             ),
         ),
@@ -122,24 +113,24 @@ def questions() -> list[Question]:
             ),
             (
                 Choice(
-                    _("Ollama, because it is ready in minutes."),
+                    _("Ollama, because it is ready to use within minutes."),
                     _("It is a server program for computers, with an installer of its own."),
                 ),
                 Choice(
                     _("ONNX Runtime, because it is a library inside the app."),
                     _(
-                        "It runs on the phones' processors and accelerators, and classifiers are "
-                        "models like any other to it. Export, check, and write the loop yourself."
+                        "It runs on the phones' processors and accelerators, and a classifier is a "
+                        "model like any other to it."
                     ),
                     right=True,
                 ),
                 Choice(
-                    _("PyTorch, because the model was trained in it."),
+                    _("PyTorch, because the model was trained with it."),
                     _("Training and shipping are different jobs, and its environment is large."),
                 ),
                 Choice(
-                    _("None: phones can't run language models, not even small ones."),
-                    _("At 4 bits SmolLM2-135M has about 100 MB; this lesson ran it on two cores."),
+                    _("None: phones can't run any language models at all yet."),
+                    _("Section 9 lists phones that do, and SmolLM2 in 4 bits takes about 100 MB."),
                 ),
             ),
         ),

@@ -2,7 +2,7 @@
 
 It needs no tokenizer: its vocabulary is the 256 bytes, so Korean, English and Python code are
 treated alike. Its feed-forward layers are dense or mixtures of experts; everything else is the
-same, which makes the comparison in lesson 6 fair.
+same, which makes the comparison in lesson 7 fair.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ SHAPES = {
     "dense, same total": ByteLMShape(hidden=1024),
     "mixture": ByteLMShape(hidden=128, experts=8, k=2),
 }
-"""The three models that lesson 6 compares: 256 = 2 × 128 and 1,024 = 8 × 128."""
+"""The three models that lesson 7 compares: 256 = 2 × 128 and 1,024 = 8 × 128."""
 
 
 class Dense(nn.Module):

@@ -1,9 +1,9 @@
 """Mixture of experts: the layer that lesson 6 arrives at, and the losses that train its router.
 
-A router gives each token a score for each expert, the k best experts compute, and their outputs
-are added with the router's weights. `MoELayer` does it by sorting: all tokens of one expert lie
-side by side, so that each expert is one matrix product. Shapes are written with T tokens, E
-experts, k experts for each token, D the width of a token and H that of an expert.
+A router scores each expert for each token, the k best experts compute, and their outputs are
+summed with the router's weights. `MoELayer` sorts the assignments by expert, so that each expert
+needs one matrix product. Shapes are written with T tokens, E experts, k experts per token, D the
+width of a token and H that of an expert.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class MoELayer(nn.Module):
         outputs = _Experts.apply(rows, gate_up, down, counts, torch.is_grad_enabled())
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order), device=order.device)  # where row t·k + i went
-        # combine: gather a token's k rows, weigh them and add them, in one call
+        # combine: gather a token's k rows, weight them and sum them, in one call
         combined = F.embedding_bag(
             place.view(-1, k), outputs, per_sample_weights=routing.weights.to(dtype), mode="sum"
         )
@@ -185,7 +185,7 @@ class _Experts(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d_outputs: Tensor):
         rows, gate_up, down, *hidden = ctx.saved_tensors
-        # where everyone was chosen, each gradient is written below; else zero for who was not
+        # if every expert was chosen, each gradient is written below; otherwise start from zeros
         fresh = torch.empty_like if len(ctx.used) == len(down) else torch.zeros_like
         d_rows, d_gate_up, d_down = torch.empty_like(rows), fresh(gate_up), fresh(down)
         parts = (tensor.split(ctx.sizes) for tensor in (rows, d_rows, d_outputs))
@@ -204,11 +204,12 @@ class _Experts(torch.autograd.Function):
 
 
 def balance_loss(logits: Tensor, experts: Tensor) -> Tensor:
-    """Compute one layer's load-balancing loss: 1 if balanced, up to E / k if all choose alike.
+    """Compute one layer's load-balancing loss: 1 for a uniform load, at most E / k.
 
-    E · Σ f·P with f the share of all T·k assignments that an expert got, and P its mean
-    probability under the softmax over *all* experts; f is a count, so only P carries a gradient.
-    Switch Transformer (arXiv 2101.03961), equations 4 to 6; divided by k, as f is a share here.
+    E · Σ f·P with f the fraction of all T·k assignments that an expert got, and P its mean
+    probability under the softmax over *all* experts; f is a count, so only P has a gradient.
+    An uneven load can have a value below 1, so the value alone doesn't prove balance.
+    Switch Transformer (arXiv 2101.03961), equations 4 to 6, with f over all k choices.
 
     Args:
         logits: [T, E] of one layer; layers pooled together hide what each does.
@@ -220,7 +221,7 @@ def balance_loss(logits: Tensor, experts: Tensor) -> Tensor:
 
 
 def load(experts: Tensor, n: int) -> Tensor:
-    """Return the share of all assignments that each of n experts got, [n], summing to 1."""
+    """Return the fraction of all assignments that each of n experts got, [n], summing to 1."""
     return experts.flatten().bincount(minlength=n) / max(experts.numel(), 1)
 
 
@@ -233,7 +234,7 @@ def z_loss(logits: Tensor) -> Tensor:
 
 
 def noisy(logits: Tensor, spread: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Add noise of a learned size, softplus(spread), to the logits, so that others get chosen too.
+    """Add noise of a learned size, softplus(spread), to the logits, so that runners-up are chosen.
 
     Shazeer and others 2017 (arXiv 1701.06538), equation 4; for training only.
     """
@@ -242,7 +243,7 @@ def noisy(logits: Tensor, spread: Tensor, generator: torch.Generator | None = No
 
 
 def capacity(tokens: int, experts: int, k: int, factor: float) -> int:
-    """Return how many tokens an expert takes at most: `factor` times its even share, rounded up.
+    """Return how many assignments an expert accepts: `factor` times the mean load, rounded up.
 
     Switch Transformer, equation 3, with k assignments for each token.
     """
@@ -250,7 +251,7 @@ def capacity(tokens: int, experts: int, k: int, factor: float) -> int:
 
 
 def within_capacity(experts: Tensor, n: int, room: int) -> Tensor:
-    """Mark the assignments [T, k] that still find room when each of n experts takes `room`.
+    """Mark the assignments [T, k] that are served when each of n experts accepts `room`.
 
     First choices go before second choices, and earlier tokens before later ones (GShard,
     arXiv 2006.16668, algorithm 1).

@@ -187,7 +187,7 @@ def balance_questions() -> list[Question]:
             ),
         ),
         Question(
-            _("In training, one expert gets half of the assignments. What reduces that share?"),
+            _("In training, one expert gets half of the assignments. What reduces its load?"),
             (
                 Choice(
                     _("A z-loss, because it makes the logits smaller."),
@@ -226,7 +226,7 @@ def balance_questions() -> list[Question]:
                 ),
                 Choice(
                     _("The number of experts that got no token."),
-                    _("They take no time; their absence shows as load elsewhere."),
+                    _("They take no time; the load is elsewhere."),
                 ),
             ),
         ),

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 from beyond.locale import _, translated
 from beyond.ui.figures import ORANGE, Chart, use_style
+
+TINT = "#CC79A7"
+"""The color of a map; the things in the pictures have others."""
 
 
 def tile_chart(
@@ -68,7 +74,10 @@ def tile_chart(
 def map_chart(
     image: Image.Image, maps: Mapping[str, np.ndarray], size: tuple[int, int] | None = None
 ) -> Chart:
-    """Draw the image, and each map over it; brighter patches have larger values.
+    """Draw the image, and beside it once more with each map, through which it stays visible.
+
+    A patch is tinted the more the larger its value is, and a line encloses the patches that have
+    at least half of the largest value.
 
     Args:
         image: the image that the model was shown.
@@ -76,38 +85,49 @@ def map_chart(
         size: width and height of that canvas in pixels of the image; the image's own if None.
     """
     width, height = size or image.size
-    gray = np.zeros((height, width), np.float32)
-    pixels = np.asarray(image.convert("L"), np.float32) / 255
-    gray[: pixels.shape[0], : pixels.shape[1]] = pixels
     number = len(maps) + 1
     use_style()
-    figure = Figure(figsize=(2.5 * number, 2.5 * max(0.5, min(height / width, 1.6)) + 0.5))
+    figure = Figure(figsize=(2.7 * number, 2.7 * max(0.5, min(height / width, 1.6)) + 0.5))
     axes = figure.subplots(1, number)
-    axes[0].imshow(image, extent=(0, image.width, image.height, 0), interpolation="nearest")
-    axes[0].set_xlim(0, width)
-    axes[0].set_ylim(height, 0)
+    for each in axes:
+        each.imshow(image, extent=(0, image.width, image.height, 0), interpolation="nearest")
+        each.set_facecolor("black")  # what the image leaves free of its tiles
+        each.set_xlim(0, width)
+        each.set_ylim(height, 0)
+        _bare(each)
     axes[0].set_title(_("the picture"), fontsize=10)
     for each, (title, values) in zip(axes[1:], maps.items(), strict=True):
-        extent = (0, width, height, 0)
-        each.imshow(gray, cmap="gray", extent=extent, interpolation="nearest", vmin=0, vmax=1)
-        shown = np.clip(values, 0, None)
-        each.imshow(
-            shown,
-            cmap="inferno",
-            alpha=0.72,
-            extent=extent,
-            interpolation="nearest",
-            vmin=0,
-            vmax=max(float(shown.max()), 1e-6),
-        )
+        shown = np.clip(values, 0, None) / max(float(values.max()), 1e-6)
+        tint = np.empty((*shown.shape, 4))
+        tint[..., :3] = to_rgb(TINT)
+        tint[..., 3] = 0.6 * shown
+        each.imshow(tint, extent=(0, width, height, 0), interpolation="nearest")
+        _enclose(each, shown >= 0.5, width / shown.shape[1], height / shown.shape[0])
         each.set_title(title, fontsize=10)
-    for each in axes:
-        _bare(each)
     parts = [
         _("{title}: strongest {where}").format(title=title, where=strongest(values))
         for title, values in maps.items()
     ]
-    return Chart(figure, _("The picture, and maps over it. ") + "; ".join(parts) + ".")
+    return Chart(figure, _("The picture, alone and with maps over it. ") + "; ".join(parts) + ".")
+
+
+def _enclose(axes: Axes, inside: np.ndarray, width: float, height: float) -> None:
+    """Draw a line along the border of the patches that are `inside`."""
+    framed = np.pad(inside, 1)
+    lines = [
+        [(column * width, row * height), ((column + 1) * width, row * height)]
+        for row, column in np.argwhere(framed[1:, 1:-1] != framed[:-1, 1:-1])
+    ]
+    lines += [
+        [(column * width, row * height), (column * width, (row + 1) * height)]
+        for row, column in np.argwhere(framed[1:-1, 1:] != framed[1:-1, :-1])
+    ]
+    for color, thickness in (("black", 4.0), ("white", 1.8)):
+        axes.add_collection(
+            LineCollection(
+                lines, colors=color, linewidths=thickness, capstyle="projecting", clip_on=False
+            )
+        )
 
 
 def strongest(values: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -203,6 +203,12 @@ def place(
         tilt,
         sample,
     )
+
+
+def shrunk(scene: Scene, factor: float) -> Scene:
+    """Return the scene with every thing smaller by a factor, in the same place."""
+    things = tuple(replace(thing, size=thing.size * factor) for thing in scene.things)
+    return replace(scene, things=things)
 
 
 PLACES = {

@@ -1,4 +1,4 @@
-"""Self-check of lesson 8, "Seeing with Llama 3.2"."""
+"""Self-check of lesson 8, "Multimodal: Llama 3.2"."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from beyond.ui.self_check import Choice, Question
 
 
 def questions() -> list[Question]:
-    """The questions in the language that is set now."""
+    """Return the questions in the language that is set now."""
     return [
         Question(
-            _("An answer of 50 tokens is written. What does a cross-attention layer's cache do?"),
+            _("An answer of 50 tokens is decoded. What does a cross-attention layer's cache do?"),
             (
                 Choice(
-                    _("It grows by one key and one value for each token."),
-                    _("That is what the other layers' caches do; they hold the text."),
+                    _("It grows by one key and one value for each new token."),
+                    _("The self-attention layers' caches do that; they hold the text."),
                 ),
                 Choice(
-                    _("It stays as it is: the picture's keys and values, made once."),
-                    _("The vision model runs once, and only queries are new for each token."),
+                    _("It stays as it is: the image's keys and values, made once."),
+                    _("The vision model runs once; each token only adds a new query."),
                     right=True,
                 ),
                 Choice(
                     _("It is emptied and filled again, because each token looks anew."),
-                    _("Each token asks anew, but it asks the same keys."),
+                    _("Each token has its own query, but the keys don't change."),
                 ),
                 Choice(
-                    _("It shrinks, as patches that were used are dropped."),
+                    _("It shrinks, because patches that were used are dropped."),
                     _("Nothing is dropped; a later token may need any patch."),
                 ),
             ),
@@ -35,65 +35,90 @@ def questions() -> list[Question]:
             _("All gates of the cross-attention layers are set to 0. What do you get?"),
             (
                 Choice(
-                    _("An error, because the image's features have nowhere to go."),
+                    _("An error, because the image's features are no longer used."),
                     _("Every layer still runs; what it adds is multiplied by tanh(0) = 0."),
                 ),
                 Choice(
-                    _("About the text model, up to small differences."),
-                    _("Not about: adding exactly 0 changes no bit."),
+                    _("Nearly the text model, up to small rounding differences."),
+                    _("Adding exactly 0 changes no bit, so it isn't only nearly."),
                 ),
                 Choice(
                     _("Exactly the text model, which still answers fluently."),
-                    _("So training could begin from the text model without harming it."),
+                    _("So training could start from the text model without harming it."),
                     right=True,
                 ),
                 Choice(
-                    _("A model that says that it can't see."),
-                    _("It guesses with the same assurance; nothing in it notices."),
+                    _("A model that reports that it can't see the image."),
+                    _("It guesses as confidently as before; nothing in it notices."),
                 ),
             ),
         ),
         Question(
-            _("A model answers 68 % of yes-or-no questions about pictures. Does it look at them?"),
+            _("A model answers 68% of yes-or-no questions about images. Does it use the images?"),
             (
                 Choice(
-                    _("Yes, 68 % is clearly more than half."),
-                    _("Half is the level only if yes and no are as frequent; check the questions."),
+                    _("Yes, because 68% is clearly more than one half."),
+                    _("Half is chance only if yes and no are equally frequent."),
                 ),
                 Choice(
-                    _("Unknown: ask again with other pictures and compare."),
-                    _("If the share stays at 68 %, it guesses from the questions."),
+                    _("Unknown: swap the images and compare the accuracy."),
+                    _("If it stays at 68%, the model guesses from the questions."),
                     right=True,
                 ),
                 Choice(
-                    _("No, it would have to be above 90 %."),
-                    _("A weak model can look too; only the difference shows it."),
+                    _("No, because it would have to be above 90% for that."),
+                    _("A weak model can use the image, too; the difference shows it."),
                 ),
                 Choice(
-                    _("Yes, if its attention lies on the right thing."),
+                    _("Yes, if its attention is highest on the correct thing."),
                     _("Attention shows what was taken, not what the answer depends on."),
                 ),
             ),
         ),
         Question(
-            _("You cover a corner of the image, and the answer becomes much less probable. So …"),
+            _("A model scores 97% on held-out images, and 60% when things are half as large. Why?"),
             (
                 Choice(
-                    _("… the answer depends on that corner or on the cover itself."),
-                    _("The cover is something to see as well, so try another color."),
+                    _("The held-out images leaked into the training data."),
+                    _("A leak would raise the first score; it doesn't lower the second."),
+                ),
+                Choice(
+                    _("It overfitted, which more training steps would repair."),
+                    _("It does well on new images of the usual sizes; that isn't overfitting."),
+                ),
+                Choice(
+                    _("The held-out images had the training data's sizes."),
+                    _("A held-out score holds for the distribution it was drawn from."),
                     right=True,
                 ),
                 Choice(
-                    _("… attention must be highest in that corner of the image."),
-                    _("The two often differ: information travels through the vision layers first."),
+                    _("Cross-attention can't handle small things in principle."),
+                    _("With small things in training, the same architecture can learn them."),
+                ),
+            ),
+        ),
+        Question(
+            _("Patches join the token sequence. What are the labels at their positions?"),
+            (
+                Choice(
+                    _("The patches' own numbers, so that the model learns to draw."),
+                    _("This model predicts words only; it has no output for patches."),
                 ),
                 Choice(
-                    _("… the model has understood what the corner shows."),
-                    _("Depending on something and understanding it are different claims."),
+                    _("The number of the image token, once for each patch."),
+                    _("Then the model would be trained to predict image tokens."),
                 ),
                 Choice(
-                    _("… the image was divided into too few tiles to begin with."),
-                    _("The number of tiles follows from its shape and size, not from the answer."),
+                    _("The next word of the caption, which they are to predict."),
+                    _(
+                        "Labels stand at the tokens themselves; the loss shifts them, so the last "
+                        "patch still predicts the word after it."
+                    ),
+                ),
+                Choice(
+                    _("A value that the loss ignores, such as -100 in PyTorch."),
+                    _("A patch is no word; the word after the image keeps its own label."),
+                    right=True,
                 ),
             ),
         ),
@@ -109,13 +134,13 @@ def questions() -> list[Question]:
                     _("Current Ollama doesn't run it, and no program changes a license."),
                 ),
                 Choice(
-                    _("Reading the license, which leaves out companies in the EU."),
-                    _("It stands in Meta's terms: look first, and choose another model."),
+                    _("Reading the license, which grants such companies no rights in it."),
+                    _("End users of a product that contains the model aren't affected."),
                     right=True,
                 ),
                 Choice(
                     _("Quantizing it to 4 bits, so that legally it is another model."),
-                    _("Quantizing changes memory and quality, and no terms."),
+                    _("Quantizing changes memory and quality, not the license."),
                 ),
             ),
         ),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.core.dates import UnreadableTime, in_words, read_date, read_recorded
+from autograder.errors import UserError
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -88,7 +89,6 @@ def test_midnight_at_the_end_of_a_day(here):
         ("14.3.2025", "isn't a date"),
         ("03/14/2025", "isn't a date"),
         ("20250314", "isn't a date"),
-        ("2025-03-14 6pm", "isn't a date"),
         ("2025-03-14 18", "isn't a date"),
         ("tomorrow", "isn't a date"),
         ("", "isn't a date"),
@@ -162,3 +162,57 @@ def test_what_was_written_with_a_zone_is_read_back(moment, hours, form):
 def test_anything_is_a_date_or_a_sentence(text):
     with suppress(UnreadableTime):
         assert read_date(text, "--due").tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2025-03-14 6pm", "2025-03-14 18:00:00"),
+        ("2025-03-14 6:30 PM", "2025-03-14 18:30:00"),
+        ("Mar 14 2025", "2025-03-14 23:59:59"),
+        ("14 March 2025 18:00", "2025-03-14 18:00:00"),
+        ("March 14th, 2025 at 6 p.m.", "2025-03-14 18:00:00"),
+        ("Fri, 14 Mar 2025, 12am", "2025-03-14 00:00:00"),
+        ("2025년 3월 14일", "2025-03-14 23:59:59"),
+        ("2025년 3월 14일 오후 6시", "2025-03-14 18:00:00"),
+        ("2025년 3월 14일 오후 6시 30분", "2025-03-14 18:30:00"),
+        ("2025-03-14 오전 9:05", "2025-03-14 09:05:00"),
+    ],
+)
+def test_what_people_type(text, moment):
+    expected = datetime.fromisoformat(moment)
+    assert read_date(text, "--due", SEOUL) == expected.replace(tzinfo=SEOUL)
+    for zone in ("Asia/Seoul", "KST", "+09:00"):
+        assert read_date(f"{text} {zone}", "--due", UTC) == expected.replace(tzinfo=SEOUL)
+
+
+def test_a_year_that_is_not_written_is_the_nearest():
+    today = datetime.now(SEOUL)
+    for days in (-100, -1, 2, 100):
+        day = today + timedelta(days=days)
+        found = read_date(f"{day:%b} {day.day} 6pm KST", "--due", UTC)
+        assert found == day.replace(hour=18, minute=0, second=0, microsecond=0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mar 2025",
+        "March",
+        "6pm",
+        "Friday",
+        "Mon 14 Mar 2025",
+        "31 Feb 2025",
+        "3/14 6pm",
+        "14 Mar Apr 2025",
+        "Mar 14 2025 25:00",
+        "Mar 14 2025 6pm CST",
+        "Mar 14 2025 6pm Mars",
+        "next Mar 14",
+        "Mar 14 2025 " + "1 " * 40,
+    ],
+)
+def test_what_is_typed_and_not_clear_is_a_sentence(text):
+    with pytest.raises(UserError) as caught:
+        read_date(text, "--due", SEOUL)
+    assert str(caught.value).count("\n") == 0

@@ -281,8 +281,8 @@ CANVAS = (
 def test_canvas_gradebook_as_a_roster(read):
     found = read(CANVAS)
     assert found.people == [
-        Person("s2001", "Minjun", "Kim", lms_user_id="2001"),
-        Person("ann@x.org", "Ann", "Lee", lms_user_id="2002"),
+        Person("s2001", "Minjun", "Kim", lms_user_id="2001", section="S1"),
+        Person("ann@x.org", "Ann", "Lee", lms_user_id="2002", section="S1"),
     ]
     told = found.describe()
     assert "as a Canvas gradebook" in told and "the test student" in told
@@ -291,7 +291,7 @@ def test_canvas_gradebook_as_a_roster(read):
 
 def test_canvas_gradebook_of_a_teacher_who_sees_no_sis_ids(read):
     found = read('Student,ID,SIS Login ID,Section,quiz\n,,,,Manual Posting\n"Kim, A",7,ak,S,1\n')
-    assert found.people == [Person("ak", "A", "Kim", lms_user_id="7")]
+    assert found.people == [Person("ak", "A", "Kim", lms_user_id="7", section="S")]
     with pytest.raises(UserError, match="without SIS User ID and SIS Login ID"):
         read('Student,ID,Section,quiz\n"Kim, A",7,S,1\n')
 

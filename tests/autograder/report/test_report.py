@@ -354,7 +354,7 @@ def test_the_queries_do_not_grow_with_the_class(course, monkeypatch, students):
     sheet = grade_sheet(course, "quiz")
     assert len(sheet.submitted) == students
     assert figures(sheet).questions[0].discrimination == pytest.approx(1)
-    assert len(seen) == 6
+    assert len(seen) == 8
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

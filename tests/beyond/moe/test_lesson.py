@@ -3,7 +3,7 @@ mistakes, and what the prose says about numbers holds for at least five seeds.""
 
 import math
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import nbformat
@@ -14,7 +14,16 @@ import torch
 from beyond.lm.families import family
 from beyond.moe import layer as moe
 from beyond.moe import self_check
-from beyond.moe.byte_lm import SHAPES, ByteLM, ByteLMShape, curves, texts, train, train_model
+from beyond.moe.byte_lm import (
+    SHAPES,
+    ByteLM,
+    ByteLMShape,
+    curves,
+    evaluate,
+    texts,
+    train,
+    train_model,
+)
 from beyond.moe.offload import ExpertFile, record_trace, replay
 from beyond.moe.parallel import parallel_step, sent_rows
 from beyond.moe.routing import layer_loads, overlap
@@ -264,7 +273,7 @@ def test_phi_s_numbers():
 
 
 def test_a_bfloat16_router_changes_near_ties_only():
-    """ "Less than 1% of the tokens, and all of them are near-ties"."""
+    """ "Few tokens, and all of them are near-ties", whose logits are usually about 0.1 apart."""
     for seed in range(6):
         torch.manual_seed(seed)
         layer, x = moe.MoELayer(dim=256, hidden=64, experts=16, k=2), torch.randn(4096, 256)
@@ -273,8 +282,8 @@ def test_a_bfloat16_router_changes_near_ties_only():
         pairs = exact.experts.sort(-1).values, rounded.topk(2).indices.sort(-1).values
         changed = (pairs[0] != pairs[1]).any(-1)
         second, third = exact.logits.topk(3).values[:, 1:].unbind(-1)
-        assert 0 < changed.float().mean() < 0.01
-        assert (second - third).median() == pytest.approx(0.12, abs=0.01)
+        assert 0 < changed.float().mean() < 0.02
+        assert (second - third).median() == pytest.approx(0.1, abs=0.05)
         assert (second - third)[changed].max() < (second - third).median() / 5
 
 
@@ -339,25 +348,29 @@ def test_what_the_recorded_curves_show():
 
 
 def test_what_the_recorded_loads_show():
+    """ "The ranges don't overlap", and the loss is lower with the balance loss for each seed."""
     balanced, without = (
-        [c.reports[-1] for c in curves() if c.name == kind]
+        {c.seed: c.reports[-1] for c in curves() if c.name == kind}
         for kind in ("mixture", "mixture, no balance")
     )
-    assert all(layer_loads(report).max() > 0.35 for report in without)
-    assert all(layer_loads(report).min() < 0.01 for report in without)
-    assert all(layer_loads(report).min() > 0.04 for report in balanced)
-    assert np.mean([r.loss for r in balanced]) < np.mean([r.loss for r in without])
+    assert balanced.keys() == without.keys() and len(balanced) >= 5
+    most, least = (
+        [[pick(layer_loads(one)) for one in runs.values()] for runs in (balanced, without)]
+        for pick in (np.max, np.min)
+    )
+    assert min(most[1]) > max(most[0]) + 0.05
+    assert max(least[1]) < min(least[0]) - 0.02
+    assert all(balanced[seed].loss < without[seed].loss - 0.005 for seed in balanced)
 
 
 def test_english_shares_more_with_python_than_with_korean():
+    """In the last layer, when the lesson's own run ends, and long before and after."""
+    steps = int(re.search(r"STEPS, live = (\d+)", cells(BALANCE)["train-mixture"])[1])
     found = [c.reports for c in curves() if c.name == "mixture"]
-    for reports in found:
-        (after_150,) = [report for report in reports if report.step == 150]
-        for layer in range(3):
-            python, korean = (
-                overlap(after_150, layer, "english", other) for other in ("python", "korean")
-            )
-            assert python > korean
+    assert len(found) >= 5
+    for report in (one for reports in found for one in reports if abs(one.step - steps) <= 50):
+        python, korean = (overlap(report, 2, "english", other) for other in ("python", "korean"))
+        assert python > korean + 0.2
 
 
 def test_imbalance_costs_time_or_assignments():
@@ -388,12 +401,18 @@ def little_text(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_half_of_the_experts_serve_more_than_half_of_the_requests(tmp_path, little_text, seed):
-    model, _report = last(train(SMALL, 60, seed, every=60))
+def test_what_a_trained_mixture_does_with_few_and_with_all_experts(tmp_path, little_text, seed):
+    model, _report = last(train(SMALL, 100, seed, every=100))
     letters = texts()["english"][1][:256].view(8, 32)
     with ExpertFile(tmp_path / "experts", model) as file:
         cost, _outputs = replay(record_trace(model, letters), file, 4)
-    assert cost.hit_rate > 0.5
+    assert cost.hit_rate > 0.55  # half of the experts serve more than half of the requests
+    loss = {}
+    for k in (1, 2, 8):
+        for block in model.blocks:
+            block.feed.choose = partial(moe.top_k, k=k)
+        loss[k] = evaluate(model).loss
+    assert loss[1] > loss[2] + 0.03 and loss[8] > loss[2] + 0.03
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -404,7 +423,7 @@ def test_upcycling_starts_where_the_dense_model_stopped_and_leads(little_text, s
     *_reports, (_model, up) = list(train_model(mixture, 30, seed + 50, every=30))
     fresh = ByteLM(mixture.shape, seed + 100)
     *_reports, (_model, scratch) = list(train_model(fresh, 30, seed + 50, every=30))
-    assert up.loss < before.loss < scratch.loss
+    assert up.loss < before.loss - 0.05 and before.loss < scratch.loss - 0.3
 
 
 def test_deepseek_s_combinations():

@@ -1,0 +1,55 @@
+"""Say how a term stands: the late policy, extensions, sections and who has left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from autograder.config import Course
+from autograder.core.dates import in_words
+from autograder.core.term_records import all_extensions, known_sections, read_enrollments
+
+
+def describe_term(course: Course) -> list[str]:
+    """Return a sentence for each thing that the instructor has decided about the term.
+
+    Raises:
+        EnvironmentFault: the gradebook can't be used.
+    """
+    lines = [describe_late_policy(course)]
+    with course.gradebook() as gradebook:
+        dues = {one.name: one.duedate for one in gradebook.assignments}
+        students = len(gradebook.students)
+        extensions = all_extensions(gradebook.db)
+        enrollments = read_enrollments(gradebook.db)
+    for name in sorted(set(course.assignments()) & set(dues)):
+        due = dues[name]
+        lines.append(f"{name}: due {_local(course, due)}" if due else f"{name}: no due date")
+    for assignment, student, until in extensions:
+        lines.append(f"{student} has until {_local(course, until)} for {assignment}.")
+    dropped = {student for student, one in enrollments.items() if one.dropped is not None}
+    here = [one for one in enrollments.values() if one.dropped is None]
+    lines.append(f"{max(0, students - len(dropped))} students are in the class list.")
+    for section in known_sections(here):
+        lines.append(f"Section {section}: {sum(one.section == section for one in here)} students.")
+    if dropped:
+        lines.append(f"Left the course: {', '.join(sorted(dropped))}.")
+    return lines
+
+
+def describe_late_policy(course: Course) -> str:
+    """Return a sentence on what lateness costs."""
+    policy = dict(course.settings.late_policy)
+    per_day = policy.get("per-day", 0.0)
+    if not per_day:
+        return (
+            "Lateness costs nothing; set per-day in the table late-policy of [tool.autograder] "
+            "to change that."
+        )
+    cap, grace = policy.get("cap", 100.0), policy.get("grace-minutes", 0.0)
+    most = f", {cap:g}% at most" if cap < 100 else ""
+    free = f"; the first {grace:g} minutes cost nothing" if grace else ""
+    return f"Each day late that has begun costs {per_day:g}% of the earned points{most}{free}."
+
+
+def _local(course: Course, moment: datetime) -> str:
+    return in_words(moment.replace(tzinfo=UTC).astimezone(course.time_zone))
