@@ -10,6 +10,7 @@ import base64
 import re
 from collections import Counter
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -501,3 +502,27 @@ def test_a_file_that_never_answers_costs_its_own_checks_only(grade, right):
     assert those(["open", "quantise"], grade({"quantise": code, "open": right["open"]})) == {
         "quantise": all_of("quantise")
     }
+
+
+def test_what_comes_from_a_missing_function_is_printed_as_a_question_mark(
+    solved, tmp_path, monkeypatch, capsys
+):
+    """A person can still judge what the other functions say."""
+    monkeypatch.chdir(tmp_path)
+    names = dict(solved)
+    show = {
+        name: FunctionType(solved[name].__code__, names)
+        for name in ("show_candidates", "list_candidates", "show_results")
+    }
+    names["list_candidates"] = show["list_candidates"]
+    names["memory_needed"] = names["latency"] = lambda *given: None
+    show["show_candidates"]()
+    lines = capsys.readouterr().out.splitlines()
+    [row] = [line for line in lines if line.startswith("Mistral NeMo") and " 4.5 " in line]
+    assert re.split(r" {2,}", row) == ["Mistral NeMo", "4.5", "?", "58.9", "15.0", "13.0", "?"]
+    assert lines[-1] == "Chosen: ?, ? bits"
+    names["export"] = lambda *given: None
+    show["show_results"]()
+    large, small = (line.split() for line in capsys.readouterr().out.splitlines()[1:])
+    assert large[-2:] == small[-2:] == ["?", "?"]
+    assert int(small[1].replace(",", "")) < int(large[1].replace(",", ""))
