@@ -593,6 +593,12 @@ MISTAKES = {
     "a fixed number of texts": Mistake(
         "export", ("{0: free, 1: free}", "{1: free}"), {"sizes", "others"}, "both axes"
     ),
+    "the shape of the example": Mistake(
+        "export",
+        ('        dynamic_shapes={"ids": {0: free, 1: free}},\n', ""),
+        {"same", "sizes", "others"},
+        "both axes have to be dynamic",
+    ),
     "names of its own": Mistake(
         "export", ('input_names=["ids"]', 'input_names=["text"]'), {"names"}, "input_names=['ids']"
     ),
