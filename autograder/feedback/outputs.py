@@ -247,6 +247,8 @@ def _displayed(output: NotebookNode) -> Iterable[NotebookNode]:
     made, missing = _best(data, output.get("metadata", {}))
     if made is None and "text/plain" in data:
         made = _display({"text/plain": readable(data["text/plain"])})
+    if made is None and kept:
+        made = _display({})
     if made is not None:
         made.data.update(kept)
         yield made

@@ -120,7 +120,8 @@ def copy_course(target: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="session")
+# One module's: Playwright's event loop would refuse a second one in the same process.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:

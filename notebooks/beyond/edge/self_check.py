@@ -46,7 +46,7 @@ def questions() -> list[Question]:
                 ),
                 Choice(
                     _("Three: two drafted, one of its own."),
-                    _("Everything behind the first difference was predicted after a wrong token."),
+                    _("Everything after the first difference was predicted after a wrong token."),
                     right=True,
                 ),
                 Choice(
@@ -129,8 +129,8 @@ def questions() -> list[Question]:
                     _("Training and shipping are different jobs, and its environment is large."),
                 ),
                 Choice(
-                    _("None: phones can't run language models at all yet."),
-                    _("Section 9 lists phones that do, and SmolLM2 in 4 bits has about 100 MB."),
+                    _("None: phones can't run any language models at all yet."),
+                    _("Section 9 lists phones that do, and SmolLM2 in 4 bits takes about 100 MB."),
                 ),
             ),
         ),

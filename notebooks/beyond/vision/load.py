@@ -160,7 +160,7 @@ def memory_note(name: str, parameters: int, four_bit: bool = False) -> str:
     """Describe in a sentence the memory that the model needs and the free memory."""
     each = FOUR_BIT_BYTES if four_bit else 2
     return _(
-        "{name}: {parameters:.2f} billion parameters; needs about {needed:.1f} GB as {form}, "
+        "{name}: {parameters:.2f} billion parameters; needs about {needed:.1f} GB in {form}, "
         "{free:.1f} GB are free."
     ).format(
         name=name,

@@ -110,11 +110,14 @@ def questions() -> list[Question]:
                 ),
                 Choice(
                     _("The next word of the caption, which they are to predict."),
-                    _("Only the position before a word predicts that word."),
+                    _(
+                        "Labels stand at the tokens themselves; the loss shifts them, so the last "
+                        "patch still predicts the word after it."
+                    ),
                 ),
                 Choice(
                     _("A value that the loss ignores, such as -100 in PyTorch."),
-                    _("There is nothing to predict at a patch."),
+                    _("A patch is no word; the word after the image keeps its own label."),
                     right=True,
                 ),
             ),

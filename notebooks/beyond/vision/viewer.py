@@ -98,6 +98,32 @@ class Explanation:
             rows,
         )
 
+    def heads_on(self, scene: Scene, what: str) -> tuple[int, int]:
+        """Count the heads, of all layers, whose largest weight is on a thing; and all heads.
+
+        Args:
+            scene: what the image shows.
+            what: the thing's color and name, such as "red circle".
+        """
+        thing = next(one for one in scene.things if f"{one.color} {one.name}" == what)
+        on_it = count = 0
+        for layer in range(len(self.found.layers)):
+            for head in range(self.found.weights.shape[1]):
+                seen = self.found.map(layer, head)
+                row, column = np.unravel_index(seen.argmax(), seen.shape)
+                # a patch's side and the thing's box, both in pixels of the scene
+                down = scene.height * self.found.size[1] / self._used[1] / seen.shape[0]
+                across = scene.width * self.found.size[0] / self._used[0] / seen.shape[1]
+                top, left = thing.y - thing.size / 2, thing.x - thing.size / 2
+                on_it += (
+                    top < (row + 1) * down
+                    and row * down < top + thing.size
+                    and left < (column + 1) * across
+                    and column * across < left + thing.size
+                )
+                count += 1
+        return int(on_it), count
+
 
 def explain(
     vision_model: VisionModel, image: Image.Image, question: str, gate: float = 1.0

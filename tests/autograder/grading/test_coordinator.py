@@ -207,7 +207,7 @@ def test_names_and_releases_that_are_missing_are_sentences(course, term, kit, on
 
 def test_two_runs_at_once_are_a_sentence(term, kit, here):
     kit.hand_in(term, "a", kit.answered(term))
-    with grading._alone(term), pytest.raises(EnvironmentFault, match="at work"):
+    with grading.grading_lock(term), pytest.raises(EnvironmentFault, match="at work"):
         grade(term, "mini")
     assert len(grade(term, "mini")) == 1
 

@@ -3,6 +3,7 @@
 Cells that measure speed are left to the test that runs each lesson.
 """
 
+import itertools
 import re
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from beyond.checks import CheckFailed
-from beyond.edge import export, self_check, speculative
+from beyond.edge import export, self_check, speculative, translation_check
 from beyond.edge.kv_cache import CHANNEL, TOKEN, CacheFormat, perplexity
+from beyond.edge.sentences import sentences
 from beyond.edge.session import OnnxModel
 from beyond.edge.weights import to_blocks
 from beyond.lm import models
@@ -34,6 +36,7 @@ CHECKS = tuple(f"{each}-checks" for each in STUBS)
 def solved(cells):
     """The student's functions, from the solutions that the lesson shows."""
     bound = {"__name__": "lesson"}
+    exec(compile(cells["shelf"], "shelf", "exec"), bound)
     for each in SOLUTIONS:
         code = re.search(r"```python\n(.*?)```", cells[each], re.DOTALL)[1]
         exec(compile(code, each, "exec"), bound)
@@ -57,8 +60,16 @@ def test_the_shown_solutions_pass(cells):
     assert failures(cells, solved(cells)) == ""
 
 
+def test_the_same_variant_is_chosen_from_the_shelf_in_any_order(cells):
+    names = solved(cells)
+    for shelf in itertools.permutations(names["SHELF"]):
+        assert names["best_form"](list(shelf), 265, 40) == "four"
+        assert names["best_form"](list(shelf), 1_000, 21) == "four"
+
+
 def test_untouched_stubs_let_run_all_go_on(cells, capsys):
     bound = {"__name__": "lesson"}
+    exec(compile(cells["shelf"], "shelf", "exec"), bound)
     for stub, checks in zip(STUBS, CHECKS, strict=True):
         exec(compile(cells[stub], stub, "exec"), bound)
         exec(compile(cells[checks], checks, "exec"), bound)
@@ -102,12 +113,37 @@ def accept_with(result):
     )
 
 
+def best_form_with(
+    result="max(ok, key=lambda f: f['speed'])['name'] if ok else 'none'",
+    fits="f['mb'] <= most_mb and f['perplexity'] <= worst",
+):
+    return (
+        "def best_form(forms, most_mb, worst):\n"
+        f"    ok = [f for f in forms if {fits}]\n"
+        f"    return {result}"
+    )
+
+
 WRONG = {
-    "the match itself": (lookup_with(found="ids[at : at + most]"), "Start behind the match"),
-    "the end": (lookup_with("range(len(ids) - size, -1, -1)"), "The last place is the end"),
+    "the match itself": (lookup_with(found="ids[at : at + most]"), "Start after the match"),
+    "the end": (lookup_with("range(len(ids) - size, -1, -1)"), "Search every start from 0"),
     "all that followed": (lookup_with(found="ids[at + size :]"), "at most `most` tokens"),
     "the first place": (lookup_with("range(len(ids) - size)"), "latest earlier place"),
     "no overlap": (lookup_with("range(len(ids) - 2 * size, -1, -1)"), "may overlap the end"),
+    "the place that finds itself": (lookup_with("[len(ids) - size]"), "Search every start from 0"),
+    "not from the first": (
+        lookup_with("range(len(ids) - size - 1, 0, -1)"),
+        "Search every start from 0",
+    ),
+    "one too far": (
+        lookup_with(found="ids[at + size + 1 : at + size + 1 + most]"),
+        "one token too",
+    ),
+    "a tuple": (lookup_with(found="tuple(ids[at + size : at + size + most])"), "Return a list"),
+    "None for no place": (
+        lookup_with().replace("return []", "return None"),
+        "Return [] if there is no such place",
+    ),
     "always two": (
         "def lookup(ids, size=2, most=8):\n"
         "    for at in range(len(ids) - 3, -1, -1):\n"
@@ -133,6 +169,10 @@ WRONG = {
         "    return kept + predicted[-1:]",
         "Stop at the first difference",
     ),
+    "the last prediction": (
+        accept_with("draft[:n] + predicted[-1:]"),
+        "predicted[agreed], not the last prediction",
+    ),
     "no return": (accept_with("predicted").replace("return", "kept ="), "`return`"),
     "not truncated": (LOOP.replace("model.truncate(len(text) - 1)", "pass"), "disagree"),
     "truncated too late": (LOOP.replace("len(text) - 1)", "len(text))"), "disagree"),
@@ -152,6 +192,17 @@ WRONG = {
         "    return text[len(prompt) :]",
         "Verify the whole draft",
     ),
+    "an empty cache": (LOOP.replace("truncate(len(text) - 1)", "truncate(0)"), "processed again"),
+    "truncated too far": (LOOP.replace("len(text) - 1)", "len(text) - 2)"), "processed again"),
+    "truncated before appending": (
+        LOOP.replace(
+            "        text += accept(draft, predicted)\n        model.truncate(len(text) - 1)\n",
+            "        model.truncate(len(text) - 1)\n        text += accept(draft, predicted)\n",
+        ),
+        "processed again",
+    ),
+    "drafts from the prompt": (LOOP.replace("lookup(text)", "lookup(prompt)"), "lookup(text)"),
+    "once": (LOOP.replace("while len", "if len"), "only with the correct tokens"),
     "imported": (
         "from beyond.edge import speculative\n"
         "def speculate(model, prompt, tokens):\n"
@@ -168,6 +219,21 @@ WRONG = {
         "    return 2 * layers * kv_heads * head_size * tokens * bits",
         "A byte has 8 bits",
     ),
+    "whole bytes": (
+        "def cache_bytes(layers, kv_heads, head_size, tokens, bits):\n"
+        "    return 2 * layers * kv_heads * head_size * tokens * (bits // 8)",
+        "4 // 8 is 0",
+    ),
+    "no size": (
+        "def cache_bytes(layers, kv_heads, head_size, tokens, bits):\n"
+        "    return 2 * layers * kv_heads * tokens * bits / 8",
+        "head_size numbers",
+    ),
+    "no layers": (
+        "def cache_bytes(layers, kv_heads, head_size, tokens, bits):\n"
+        "    return 2 * kv_heads * head_size * tokens * bits / 8",
+        "Count every layer",
+    ),
     "fp32 always": (
         "def cache_bytes(layers, kv_heads, head_size, tokens, bits):\n"
         "    return 2 * layers * kv_heads * head_size * tokens * 4",
@@ -177,6 +243,21 @@ WRONG = {
         "def best_form(forms, most_mb, worst):\n"
         "    return max(forms, key=lambda f: f['speed'])['name']",
         "perplexity before the speed",
+    ),
+    "the first that fits": (best_form_with("ok[0]['name'] if ok else 'none'"), "Take the fastest"),
+    "the last that fits": (best_form_with("ok[-1]['name'] if ok else 'none'"), "no particular"),
+    "the slowest": (
+        best_form_with("min(ok, key=lambda f: f['speed'])['name'] if ok else 'none'"),
+        "Take the fastest",
+    ),
+    "any size": (
+        best_form_with(fits="f['perplexity'] <= worst"),
+        "choose: it must fit `best_form",
+    ),
+    "any perplexity": (best_form_with(fits="f['mb'] <= most_mb"), "perplexity before the speed"),
+    "None for nothing": (
+        best_form_with("max(ok, key=lambda f: f['speed'])['name'] if ok else None"),
+        'Return "none", not None.',
     ),
     "strictly below": (
         "def best_form(forms, most_mb, worst):\n"
@@ -229,7 +310,7 @@ def test_drafts_pay_on_the_notice_and_not_on_the_story(cells, onnx_model, tokeni
         )["input_ids"]
 
     bound = {"chat": chat, "tqdm": list}
-    requests = cells["run-speculative"].split("method =")[0].partition("\n")[2]
+    requests = cells["run-speculative"].split("method =")[0]
     exec(requests, bound)
     notice, story = (
         speculative.run(onnx_model, ids, 48, speculative.speculate)
@@ -265,11 +346,23 @@ def test_a_row_of_weights_keeps_its_blocks(cells):
     assert "These weights *came* as 4 bits" in cells["read-errors"]
 
 
+def test_the_baselines_of_the_translation_tool(cells):
+    originals, references = sentences("en")[:4], sentences("ko")[:4]
+    copied = translation_check.chrf(originals, references)
+    shuffled = translation_check.chrf([*references[1:], references[0]], references)
+    assert f"a copy of the English source gets {copied:.0f}," in cells["tool-intro"]
+    assert f"in shuffled order get {shuffled:.0f}." in cells["tool-intro"]
+
+
 def test_numbers_in_the_prose(cells):
     cached = solved(cells)["cache_bytes"]
     assert f"{cached(30, 3, 64, 72, 32) / 1e6:.0f} MB" in cells["read-settings"]
     assert f"{cached(30, 3, 64, 8_192, 32) / 1e6:.0f} MB" in cells["read-settings"]
+    assert f"{cached(30, 3, 64, 1, 32) / 1e3:.0f} KB" in cells["predict-copies"]
     assert cached(30, 3, 64, 8_192, 16) > 108e6  # more than int4-gguf, as section 7 says
+    assert f"{cached(28, 8, 128, 6_000, 16) / 1e9:.1f} GB per user" in cells["read-kv"]
+    assert "the weights about 1.7 GB" in cells["read-kv"]
+    assert pytest.approx(1.7e9, rel=0.02) == 3e9 * 4.5 / 8  # 4 bits and a scale per 32 weights
     assert pytest.approx(0.58, abs=0.01) == 7e9 / 12e9  # 4 bits, scales and minimums included
     assert "At 35 GB/s that is 5 tokens" in cells["read-limit-chart"]
     cpu, gpu = (557, 47), (3_808, 52)

@@ -42,6 +42,28 @@ def test_a_song_comes_out_whole(song, data):
     assert plain(Songbook(song), song[:begun], tokens) == song[begun : begun + tokens]
 
 
+def without_cache(model, prompt, tokens):
+    text = list(prompt)
+    while len(text) < len(prompt) + tokens:
+        draft = lookup(text)
+        text += accept(draft, model.predict(text[model.cached :] + draft, len(draft) + 1))
+        model.truncate(0)
+    return text[len(prompt) :][:tokens]
+
+
+def test_an_empty_cache_has_the_toy_model_process_tokens_again():
+    song = [5, 6, 7, 8, 5, 6, 7, 9] * 2
+    kept, emptied = Songbook(song), Songbook(song)
+    assert speculate(kept, song[:6], 9) == without_cache(emptied, song[:6], 9)
+    assert kept.fed < emptied.fed
+
+
+def test_an_empty_cache_rejects_no_more_than_was_drafted(weights, tmp_path):
+    export.write_variant(tmp_path, weights, "fp32")
+    measured = run(OnnxModel(tmp_path, threads=1), [1, 2, 3] * 4, 12, without_cache)
+    assert 0 <= measured.accepted <= measured.drafted
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_same_tokens_in_onnx_runtime(weights, tmp_path, seed):
     export.write_variant(tmp_path, weights, "fp32")
@@ -65,6 +87,9 @@ def test_yours_is_used_only_if_it_works(capsys):
     assert speculative.yours_or_library(lambda model, prompt, tokens: None) is speculate
     assert "library's version" in capsys.readouterr().out
     assert speculative.yours_or_library(plain) is speculate  # the same tokens, but no faster
+    assert "the same tokens but" in capsys.readouterr().out
+    assert speculative.yours_or_library(without_cache) is speculate
+    assert "the same tokens but" in capsys.readouterr().out
 
     def mine(model, prompt, tokens):
         return speculate(model, prompt, tokens)

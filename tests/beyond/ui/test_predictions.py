@@ -65,7 +65,7 @@ def test_what_is_no_number_is_said_in_one_sentence(guess, capsys):
         (5, 20, "tokens", "측정값이 예상값의 4배였습니다."),
         (80, 62, "%", "측정값: 62%. 예상값이 18%포인트 높았습니다."),
         (3, 1, "runs", "1번"),
-        (3, 12, "tokens a second", "12토큰/초"),
+        (3, 12, "tokens per second", "12토큰/초"),
     ],
 )
 def test_korean(guess, measured, unit, shown, capsys):

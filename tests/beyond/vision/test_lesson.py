@@ -10,15 +10,18 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import MllamaConfig
 from transformers.models.mllama.configuration_mllama import MllamaVisionConfig
 
 from beyond.cost.formula import call_cost, price
-from beyond.vision import audio, fusion, self_check
+from beyond.vision import audio, fusion, inside, self_check
+from beyond.vision.asking import ask
 from beyond.vision.evaluate import evaluate
-from beyond.vision.load import COURSE_MODEL, count_parameters, load
+from beyond.vision.load import COURSE_MODEL, MARGIN, count_parameters, load
 from beyond.vision.questions import held_out_items
-from beyond.vision.scenes import shrunk
+from beyond.vision.scenes import PLACES, compose, draw, shrunk
+from beyond.vision.viewer import explain
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks" / "en"
 
@@ -72,14 +75,73 @@ def test_the_shown_solution_passes_and_the_stub_is_no_answer(cells, exercise, ca
             "return F.gelu(F.gelu(patches @ first.T) @ second.T)",
             "not after the second",
         ),
+        (
+            "project-patches",
+            "return F.gelu(patches @ first.T) @ second.T",
+            "return F.gelu(patches @ first.T @ second.T)",
+            "not after both",
+        ),
+        ("project-patches", "F.gelu(patches @ first.T)", "F.gelu(patches) @ first.T", "before the"),
+        (
+            "project-patches",
+            "return F.gelu(patches @ first.T) @ second.T",
+            "return (F.gelu(patches @ first.T) @ second.T).tolist()",
+            "Return a tensor",
+        ),
         ("join", "text[:, place + 1 :]", "text[:, place:]", "has to go"),
         ("join", "text[:, :place], image", "text[:, :place + 1], image", "has to go"),
         ("join", "[text[:, :place], image,", "[image, text[:, :place],", "at position `place`"),
         ("join", "text[:, place + 1 :]], dim=1", "text[:, place + 1 :]], dim=2", "dimension 1"),
+        ("join", "text[:, :place]", "text[:place]", "text[:, ...]"),
+        (
+            "join",
+            "[text[:, :place], image, text[:, place + 1 :]]",
+            "[text[:place], image, text[place + 1 :]]",
+            "text[:, ...]",
+        ),
+        (
+            "join",
+            "return torch.cat([text[:, :place], image, text[:, place + 1 :]], dim=1)",
+            "text[:, place] = image\n    return text",
+            "text[:, ...]",
+        ),
+        ("join", "[text[:, :place], image, text[:, place + 1 :]]", "text, image, text", "one list"),
+        ("join", "text[:, :place]", "text[:, : place - 1]", "without place itself"),
+        (
+            "join",
+            "torch.cat([text[:, :place], image, text[:, place + 1 :]], dim=1)",
+            "torch.cat([text[0, :place], image[0], text[0, place + 1 :]])[None]",
+            "Keep every text",
+        ),
         ("join", "text[:, place + 1 :]", "text[:, place + image.shape[1] :]", "at place + 1"),
         ("join", "-100)", "0)", "leaves out -100"),
         ("join", "(len(labels), patches)", "(len(labels), 1)", "One label for each patch"),
         ("join", "labels[:, place + 1 :]", "labels[:, place:]", "own label has to go"),
+        (
+            "join",
+            "[labels[:, :place], ignored",
+            "[ignored, labels[:, :place]",
+            "at position `place`",
+        ),
+        ("join", "(len(labels), patches)", "(1, patches)", "Each text of the batch"),
+        (
+            "join",
+            "[labels[:, :place], ignored, labels[:, place + 1 :]]",
+            "[labels[:, :1], ignored, labels[:, 2:]]",
+            "isn't always 1",
+        ),
+        (
+            "join",
+            "labels.new_full((len(labels), patches), -100)",
+            "-100 * torch.ones(len(labels), patches)",
+            "Labels are whole numbers",
+        ),
+        (
+            "join",
+            "labels[:, place + 1 :]], dim=1)",
+            "labels[:, place + 1 :]], dim=1).tolist()",
+            "Return a tensor",
+        ),
         (
             "may-attend",
             "    allowed[before : before + patches, before : before + patches] = True\n",
@@ -94,8 +156,29 @@ def test_the_shown_solution_passes_and_the_stub_is_no_answer(cells, exercise, ca
         ),
         ("may-attend", ".tril()", ".triu()", "Rows attend"),
         ("may-attend", ".tril()", "", "later text"),
+        (
+            "may-attend",
+            "    return allowed",
+            "    allowed[before + patches :, before + patches :] = True\n    return allowed",
+            "causal again",
+        ),
+        (
+            "may-attend",
+            "    allowed[before : before + patches, before : before + patches] = True\n",
+            "    for i in range(before, before + patches - 1):\n        allowed[i, i + 1] = True\n",
+            "not only to the next one",
+        ),
+        (
+            "may-attend",
+            "before : before + patches, before : before + patches",
+            "before:patches, before:patches",
+            "A slice of the patches ends at",
+        ),
         ("pictures-that-fit", "2 * vectors", "vectors", "Keys *and* values"),
-        ("pictures-that-fit", "int(free // (", "round(free / (", "Round down"),
+        ("pictures-that-fit", "int(free // (", "round(free / (", "you didn't round down"),
+        ("pictures-that-fit", "int(free // (", "(free / (", "Round down"),
+        ("pictures-that-fit", " * 2)", ")", "4 bytes in all"),
+        ("pictures-that-fit", "layers * ", "", "Each of the layers"),
     ],
 )
 def test_a_likely_mistake_gets_its_hint(cells, exercise, old, new, hint, capsys):
@@ -110,6 +193,33 @@ def test_the_librarys_functions_are_no_answer(cells, capsys):
         assert "write it yourself" in run_checks(cells, exercise, code, capsys)
 
 
+def test_the_messages_draw_the_masks(cells, capsys):
+    wrong = solution(cells, "may-attend").replace(".tril()", "")
+    assert "returned 'xxxx xxxx xxxx xxxx'; expected 'x... xxx. xxx. xxxx'" in run_checks(
+        cells, "may-attend", wrong, capsys
+    )
+
+
+def test_training_takes_only_what_works_for_every_text_and_position():
+    def project(patches, first, second):
+        return fusion.project(patches, first, second).tolist()
+
+    def one_text(labels, patches, place):
+        ignored = torch.tensor([[-100] * patches])
+        return torch.cat([labels[:, :place], ignored, labels[:, place + 1 :]], dim=1)
+
+    def one_place(labels, patches, place):
+        return fusion.join_labels(labels, patches, 1)
+
+    def no_whole_numbers(labels, patches, place):
+        return fusion.join_labels(labels.float(), patches, place)
+
+    for wrong in (one_text, one_place, no_whole_numbers):
+        wrong.__name__ = "join_labels"
+        assert fusion.chosen_steps(wrong)[1] == ["join_labels"]
+    assert fusion.chosen_steps(project)[1] == ["project"]
+
+
 def test_wrong_functions_are_replaced_in_training():
     def join(text, image, place):
         return text
@@ -122,16 +232,17 @@ def test_wrong_functions_are_replaced_in_training():
     assert steps.may_attend is may_attend and steps.join is fusion.join
 
 
-def test_the_sizes_of_the_11b():
+def test_the_sizes_of_the_11b(cells):
     base = count_parameters(MllamaConfig())
     instruct = count_parameters(MllamaConfig(vision_config=MllamaVisionConfig(image_size=560)))
     assert MllamaVisionConfig().image_size == 448
     assert f"{base / 1e9:.2f}" == "10.64" and f"{instruct / 1e9:.2f}" == "10.67"
+    weights = 2 * instruct / 1e9
+    assert f"{weights:.0f}" == "21" and f"{weights * MARGIN:.1f}" == "24.5"
+    assert "about 21 GB" in cells["take-away"] and "24.5 GB" in cells["take-away"]
 
 
 def test_which_tiles_an_image_gets():
-    from PIL import Image
-
     processor = load(COURSE_MODEL).processor
 
     def tiles(width, height):
@@ -143,13 +254,33 @@ def test_which_tiles_an_image_gets():
     assert tiles(40, 40) == tiles(256, 256) == 4
 
 
+def test_an_image_of_one_tile_takes_as_many_vectors_as_one_of_four():
+    vision_model = load(COURSE_MODEL)
+    text = vision_model.prompt_for("what is in the image?")
+    for side, used in ((20, 1), (64, 4)):
+        inputs = inside.inputs_for(vision_model, Image.new("RGB", (side, side)), text)
+        assert int(inputs["aspect_ratio_mask"].sum()) == used
+        assert inside.image_features(vision_model, inputs).shape[1] == 4 * 17
+
+
+def test_not_every_head_looks_at_the_circle_and_a_blind_model_names_a_place():
+    vision_model, question = load(COURSE_MODEL), "where is the red circle?"
+    scene = compose({"top left": "red circle", "right": "blue 7", "bottom": "yellow triangle"})
+    image = draw(scene, scale=4)
+    on_it, heads = explain(vision_model, image, question).heads_on(scene, "red circle")
+    assert 0 < on_it < heads == 12
+    with inside.gates(vision_model, 0):
+        assert ask(vision_model, image, question).text in PLACES
+
+
 def test_what_an_image_costs(cells):
     text = MllamaConfig().text_config
     vectors = 4 * ((560 // 14) ** 2 + 1)
-    assert vectors == 6404 and "6404" in cells["predict-costs"]
+    assert vectors == 6404 and "6,404" in cells["predict-costs"]
     cross = len(text.cross_attention_layers)
     assert (text.num_hidden_layers - cross, cross) == (32, 8)
     assert (336 // 14) ** 2 == 576
+    assert f"{576 * 32 / (vectors * cross):.0%}" == "36%" and "36%" in cells["read-costs"]
     mini = price("openai/gpt-4o-mini")
     costs = [call_cost(20 + extra, 30, mini).total for extra in (1, 576, vectors)]
     assert costs == sorted(costs)
