@@ -66,7 +66,9 @@ def text_of(name: str) -> str:
     """Return all that a notebook says, in prose, code and self-check, as plain text."""
     cells = read(name).cells
     parts = [cell.source for cell in cells] + [cell.id for cell in cells]
-    for module in re.findall(r"^from (beyond\.\w+) import self_check$", "\n".join(parts), re.MULTILINE):
+    for module in re.findall(
+        r"^from (beyond\.\w+) import self_check$", "\n".join(parts), re.MULTILINE
+    ):
         for question in importlib.import_module(f"{module}.self_check").questions():
             parts.append(question.text)
             for choice in question.choices:
@@ -86,7 +88,7 @@ def links(path: Path) -> list[tuple[str, str]]:
                 end = next(
                     n for n in range(number, len(children)) if children[n].type == "link_close"
                 )
-                text = "".join(one.content for one in children[number:end])
+                text = " ".join(one.content for one in children[number:end] if one.content)
                 found.append((text, str(child.attrs["href"])))
     return found
 
@@ -182,11 +184,13 @@ def test_a_lessons_page_has_its_parts(name):
     for aim, shown in aims:
         assert aim.startswith("Students can "), aim
         assert "][" in shown, f"nothing shows that {aim}"
-    assert 4 <= len(rows(section(PAGES[name], "Misconceptions")))
+    assert len(rows(section(PAGES[name], "Misconceptions"))) >= 4
     assert all(len(row) == 3 and all(row) for row in rows(section(PAGES[name], "Misconceptions")))
     assistants = section(PAGES[name], "AI assistants")
     assert [word for word in ("**Yes:**", "**No:**", "**Ask:**") if word not in assistants] == []
-    assert 3 <= section(PAGES[name], "Questions for discussion").count("\n1. ")
+    questions = section(PAGES[name], "Questions for discussion").split("\n1. ")[1:]
+    assert len(questions) >= 3
+    assert [one for one in questions if "A good answer" not in " ".join(one.split())] == []
 
 
 @pytest.mark.parametrize("minutes", [50, 75])
@@ -205,6 +209,10 @@ def test_a_plan_fills_its_minutes(name, minutes):
 @pytest.mark.parametrize("name", ASSIGNMENTS)
 def test_an_assignments_page_has_its_parts(name):
     text = PAGES[name].read_text(encoding="utf-8")
+    title = read(name).cells[0].source
+    assert text.splitlines()[0] == title.splitlines()[0]
+    stated = re.search(r"about (\d+) minutes", plain(title))[1]
+    assert f"about {stated} minutes" in plain(section(PAGES[name], "Time"))
     found = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert [heading for heading in ASSIGNMENT_HEADINGS if heading not in found] == []
     written = [cell for cell in graded(name).values() if cell.cell_type == "markdown"]
@@ -236,19 +244,32 @@ def test_each_graded_cell_has_its_row_and_points(name):
 def test_grade_ids_on_lesson_pages_exist():
     every = {grade_id for name in ASSIGNMENTS for grade_id in graded(name)}
     for name in LESSONS:
-        named = set(re.findall(r"`([a-z0-9-]+-test|words|rationale)`", section(PAGES[name], "Aims")))
+        named = set(
+            re.findall(r"`([a-z0-9-]+-test|words|rationale)`", section(PAGES[name], "Aims"))
+        )
         assert named <= every, name
 
 
 def test_the_readme_states_the_lessons_minutes_and_computing():
-    table = {row[0].split("]")[0].strip("["): row for row in rows(section(PAGES["README"], "What each lesson needs"))}
+    table = {
+        row[0].split("]")[0].strip("["): row
+        for row in rows(section(PAGES["README"], "What each lesson needs"))
+    }
     assert len(table) == len(LESSONS)
     for name in LESSONS:
         source = read(name).cells[0].source
         title = plain(source.splitlines()[0].lstrip("# "))
+        needed = re.search(r"\*\*Needs:\*\* (.+?) · ", source)[1]
         row = table[title]
+        assert re.findall(r"\d", row[3]) == re.findall(r"lesson (\d)", needed), title
         assert row[1] == re.search(r"\*\*Time:\*\* (\d+) minutes", source)[1], title
         assert row[2] in source, title
+
+
+def test_the_pages_about_lessons_state_its_minutes():
+    for name in LESSONS:
+        stated = re.search(r"\*\*Time:\*\* (\d+) minutes", read(name).cells[0].source)[1]
+        assert f"{stated} minutes" in prose(PAGES[name])[1], name
 
 
 def test_a_reference_that_leads_nowhere_is_found(tmp_path):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def copy_of_the_course(place):
     """The real course, as far as a bundle is made from it, outside any git checkout."""
-    for folder in ("notebooks", "release", "env", "autograder", "source"):
+    for folder in ("notebooks", "release", "env", "autograder", "source", "teaching"):
         shutil.copytree(
             ROOT / folder,
             place / folder,
@@ -75,6 +75,7 @@ def test_the_real_course_packs_clean(real, tmp_path):
     } <= set(packed)
     forbidden = (
         "source/",
+        "teaching/",
         "tests/",
         "benchmarks/",
         "term/",
@@ -88,6 +89,18 @@ def test_the_real_course_packs_clean(real, tmp_path):
     )
     assert not [name for name in packed if name.startswith(forbidden) or "__pycache__" in name]
     assert packed == sorted(packed)
+
+
+def test_no_page_for_instructors_is_packed(real, tmp_path):
+    """Neither as a file nor in another one: they hold sample answers."""
+    pages = sorted((real.root / "teaching").glob("*.md"))
+    assert len(pages) > 10
+    path = bundle(real, tmp_path / "b.zip")
+    own = {line for page in pages for line in page.read_bytes().splitlines() if len(line) > 60}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            assert "teaching" not in Path(name).parts
+            assert not own & set(archive.read(name).splitlines()), name
 
 
 def test_the_same_bytes_twice(real, tmp_path):
