@@ -14,6 +14,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from markdown_it import MarkdownIt
+from typer.main import get_command
+
+from autograder.cli import app
+from autograder.i18n import speaking
 
 ROOT = Path(__file__).resolve().parents[2]
 TEACHING = ROOT / "teaching"
@@ -69,7 +73,9 @@ def text_of(name: str) -> str:
     for module in re.findall(
         r"^from (beyond\.\w+) import self_check$", "\n".join(parts), re.MULTILINE
     ):
-        for question in importlib.import_module(f"{module}.self_check").questions():
+        with speaking("en"):
+            questions = importlib.import_module(f"{module}.self_check").questions()
+        for question in questions:
             parts.append(question.text)
             for choice in question.choices:
                 parts += [choice.text, choice.why]
@@ -239,6 +245,20 @@ def test_each_graded_cell_has_its_row_and_points(name):
     assert table == {
         grade_id: f"{cell.metadata.nbgrader.points:g}" for grade_id, cell in graded(name).items()
     }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_command_is_one_of_the_graders(name):
+    verbs = get_command(app)
+    for text in prose(PAGES[name]):
+        for command in re.findall(r"`autograder ([^`]+)`", text):
+            words, known = command.split(), verbs
+            while words and words[0] in getattr(known, "commands", {}):
+                known = known.commands[words.pop(0)]
+            assert known is not verbs, command
+            options = {option for parameter in known.params for option in parameter.opts}
+            assert {word for word in words if word.startswith("-")} <= options, command
+            assert not words or words[0] in ASSIGNMENTS, command
 
 
 def test_grade_ids_on_lesson_pages_exist():
