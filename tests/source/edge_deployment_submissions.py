@@ -99,15 +99,15 @@ CHECKS = {
 POINTS = {
     "tokens": 2,
     "memory": 2,
-    "reasons": 3,
-    "choose": 3,
+    "reasons": 4,
+    "choose": 2,
     "decision": 2,
     "runtime": 2,
     "plan": 2,
     "export": 3,
-    "open": 2,
+    "open": 1,
     "parity": 2,
-    "quantise": 3,
+    "quantise": 4,
     "latency": 2,
 }
 RIGHT = 28
@@ -224,6 +224,29 @@ def latency(step, warm_up, runs, clock=time.perf_counter):
     return {"p50": float(p50), "p95": float(p95)}
 """
 
+TOKENS_THAT_GO_ON = """
+def tokens_per_sentence(texts):
+    found = {}
+    for name in TOKENIZERS:
+        found[name], total = {}, 0
+        for language, lines in texts.items():
+            total += sum(tokens.count(line, name) for line in lines)
+            found[name][language] = total / len(lines)
+    return found
+"""
+NO_CLOCK = """
+def latency(step, warm_up, runs, clock=time.perf_counter):
+    for _run in range(warm_up):
+        step()
+    times = []
+    for _run in range(runs):
+        began = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - began)
+    times.sort()
+    return {f"p{share}": times[math.ceil(share * runs / 100) - 1] for share in (50, 95)}
+"""
+
 MISTAKES = {
     "letters counted": Mistake(
         "tokens",
@@ -248,6 +271,36 @@ MISTAKES = {
         "tokens",
         ("/ len(lines)", "/ sum(len(line.split()) for line in lines)"),
         all_of("tokens"),
+        "returned",
+    ),
+    "all sentences in one text": Mistake(
+        "tokens",
+        ("sum(tokens.count(line, name) for line in lines)", 'tokens.count(" ".join(lines), name)'),
+        {"mean", "each", "others"},
+        "Joined sentences make other tokens",
+    ),
+    "counts that go on": Mistake(
+        "tokens",
+        TOKENS_THAT_GO_ON,
+        {"each", "others"},
+        "start each count at 0",
+    ),
+    "one token in the context": Mistake(
+        "memory", ("* context * 2", "* 2"), all_of("memory"), "by the number of tokens in it"
+    ),
+    "gigabytes": Mistake(
+        "memory",
+        (
+            "return weights + numbers_per_token * context * 2",
+            "return (weights + numbers_per_token * context * 2) / 1e9",
+        ),
+        all_of("memory"),
+        "return bytes",
+    ),
+    "one shape for all": Mistake(
+        "memory",
+        ('2 * model["layers"] * model["kv_heads"] * model["head_dim"]', "2 * 32 * 8 * 128"),
+        {"cache", "others"},
         "returned",
     ),
     "bits taken for bytes": Mistake(
@@ -280,9 +333,8 @@ MISTAKES = {
     "the same languages, no more": Mistake(
         "reasons",
         ('set(languages) <= set(model["languages"])', 'set(languages) == set(model["languages"])'),
-        all_of("reasons"),
+        {"fits", "languages", "others", "all"},
         "may list more languages",
-        why="every model of the checks lists three",
     ),
     "the weights alone": Mistake(
         "reasons",
@@ -326,6 +378,33 @@ MISTAKES = {
     ),
     "the limit itself refused": Mistake(
         "reasons", ('memory > laptop["free_bytes"]', 'memory >= laptop["free_bytes"]'), {"all"}, ""
+    ),
+    "every limit itself refused": Mistake(
+        "reasons",
+        (
+            'laptop["context"] > model["context"],\n'
+            '        "date": model["released"] > catalog["as_of"]',
+            'laptop["context"] >= model["context"],\n'
+            '        "date": model["released"] >= catalog["as_of"]',
+        ),
+        {"date", "others", "all"},
+        "exactly meets a limit",
+    ),
+    "research refused": Mistake(
+        "reasons",
+        ('(laptop["use"] == "commercial" and not terms["commercial"])', 'not terms["commercial"]'),
+        {"license", "others"},
+        "this use is research",
+    ),
+    "the tokens of the checks": Mistake(
+        "reasons", ('catalog["tokens"]', 'SHELF["tokens"]'), {"others"}, ""
+    ),
+    "bits left out of the speed": Mistake(
+        "reasons",
+        ('model["active"] * bits / 8', 'model["active"] * bits'),
+        {"fits", "speed", "others", "all"},
+        "bytes of the active weights",
+        why="one wrong reason costs the checks of this reason",
     ),
     "the worst": Mistake(
         "choose",
@@ -381,6 +460,12 @@ MISTAKES = {
     "the last name in the alphabet": Mistake(
         "choose", BY_TUPLES, {"tokens", "others", "ties", "catalog"}, "the name doesn't count"
     ),
+    "None where nothing fits": Mistake(
+        "choose",
+        ('return "none", 0\n', "return None\n"),
+        {"nothing", "others", "ties", "catalog"},
+        "not None",
+    ),
     "an empty list": Mistake(
         "choose",
         ('    if not fitting:\n        return "none", 0\n', ""),
@@ -420,6 +505,21 @@ MISTAKES = {
         {"accelerator", "others"},
         "only ONNX Runtime can use this laptop's NPU",
     ),
+    "an accelerator that nobody can use": Mistake(
+        "runtime",
+        ("if faster and not", "if laptop and not"),
+        {"accelerator", "others"},
+        "Neither can use this accelerator",
+    ),
+    "the most accelerators": Mistake(
+        "runtime",
+        (
+            'if faster and not laptop & set(ollama_there["accelerators"])',
+            'if len(faster) > len(laptop & set(ollama_there["accelerators"]))',
+        ),
+        {"accelerator", "others"},
+        "count accelerators",
+    ),
     "installed or not": Mistake(
         "runtime",
         ("ollama_there is not None\n        and ", ""),
@@ -453,6 +553,28 @@ MISTAKES = {
         {"threads", "others"},
         "These are the logical cores",
     ),
+    "as many as may be used": Mistake(
+        "plan",
+        ("min(cores, math.floor", "max(1, math.floor"),
+        {"threads", "others"},
+        "only 4 physical ones",
+    ),
+    "no limit forgotten": Mistake(
+        "plan",
+        (
+            '    if machine["allowed_cores"] is not None:\n        cores',
+            "    cores",
+        ),
+        {"threads", "others"},
+        "allowed_cores is None here",
+        why="the machine of the checks has a limit",
+    ),
+    "the CPU if it is available": Mistake(
+        "plan",
+        ('+ ["CPUExecutionProvider"]', '+ [n for n in working if n == "CPUExecutionProvider"]'),
+        {"cpu", "others"},
+        "",
+    ),
     "no thread left": Mistake(
         "plan", ("max(1, cores)", "cores"), {"threads", "others"}, "Use at least 1 thread"
     ),
@@ -471,8 +593,23 @@ MISTAKES = {
     "a fixed number of texts": Mistake(
         "export", ("{0: free, 1: free}", "{1: free}"), {"sizes", "others"}, "both axes"
     ),
+    "the shape of the example": Mistake(
+        "export",
+        ('        dynamic_shapes={"ids": {0: free, 1: free}},\n', ""),
+        {"same", "sizes", "others"},
+        "both axes have to be dynamic",
+    ),
     "names of its own": Mistake(
         "export", ('input_names=["ids"]', 'input_names=["text"]'), {"names"}, "input_names=['ids']"
+    ),
+    "always two threads": Mistake(
+        "open", ('plan["threads"]', "2"), {"session", "others"}, "number of threads from the plan"
+    ),
+    "what this machine has": Mistake(
+        "open",
+        ("if name in here", "if name in onnxruntime.get_available_providers()"),
+        {"providers", "others"},
+        "Use the argument here",
     ),
     "as many threads as it likes": Mistake(
         "open", ('plan["threads"]', "0"), {"session", "others"}, "0 lets ONNX Runtime choose"
@@ -533,7 +670,7 @@ MISTAKES = {
         "quantise", PER_CHANNEL, {"same", "near", "others"}, "a scale of its own"
     ),
     "nothing shrunk": Mistake(
-        "quantise", A_COPY, {"smaller", "others"}, "half precision isn't enough"
+        "quantise", A_COPY, all_of("quantise"), "half precision isn't enough"
     ),
     "half precision that doesn't load": Mistake(
         "quantise", HALF, all_of("quantise"), "half precision isn't enough"
@@ -563,6 +700,25 @@ MISTAKES = {
         {"p50", "p95", "others"},
         "One position too far",
     ),
+    "no place left": Mistake(
+        "latency",
+        ("runs / 100) - 1]", "runs / 100)]"),
+        all_of("latency"),
+        "There is no such position",
+    ),
+    "rounded down": Mistake(
+        "latency",
+        ("math.ceil(share * runs / 100) - 1", "max(0, share * runs // 100 - 1)"),
+        {"p50", "p95", "others"},
+        "Round the position up",
+    ),
+    "one run too many": Mistake(
+        "latency",
+        ("    for _run in range(runs):", "    for _run in range(runs + 1):"),
+        all_of("latency"),
+        "not once more",
+    ),
+    "a timer of one's own": Mistake("latency", NO_CLOCK, all_of("latency"), "the argument clock"),
     "not sorted": Mistake(
         "latency", ("    times.sort()\n", ""), {"p50", "p95", "others"}, "Sort the times first"
     ),
@@ -819,14 +975,35 @@ ONE_GUESSER_FOR_ALL = QUICK_EXPORT.replace(
 A_TABLE_OF_THE_SENTENCES = """
 def export(model, path):
     with torch.no_grad():
-        Path(path).write_bytes(table_file(HELD_OUT, model.eval()(as_ids(HELD_OUT))))
+        known = [*HELD_OUT, "Oui."]
+        Path(path).write_bytes(table_file(known, model.eval()(as_ids(known))))
 """
-"""Knows the answers to the 48 sentences that everybody sees."""
+"""Knows the answers to all texts of the visible checks."""
+A_TABLE_BESIDE_THE_WEIGHTS = """
+def export(model, path):
+    known = [*HELD_OUT, "Oui."]
+    with torch.no_grad():
+        table = onnx.load_from_string(table_file(known, model.eval()(as_ids(known))))
+    for name, value in model.state_dict().items():
+        table.graph.initializer.append(numpy_helper.from_array(value.numpy(), name))
+    onnx.save(table, path)
+"""
+"""Holds the weights, too, and uses none of them."""
 A_SMALL_TABLE = """
 def quantize(source, target):
     found = open_session(source, ON_THE_CPU).run(None, {"ids": as_ids(HELD_OUT).numpy()})[0]
     Path(target).write_bytes(table_file(HELD_OUT, found))
 """
+A_PADDED_TABLE = """
+def quantize(source, target):
+    known = [*HELD_OUT, *TEXTS["en"][:FITTED_ON], *TEXTS["fr"][:FITTED_ON]]
+    found = open_session(source, ON_THE_CPU).run(None, {"ids": as_ids(known).numpy()})[0]
+    table = onnx.load_from_string(table_file(known, found))
+    room = numpy.zeros(Path(source).stat().st_size // 3, numpy.uint8)
+    table.graph.initializer.append(numpy_helper.from_array(room, "room"))
+    onnx.save(table, target)
+"""
+"""As large as a quantized file, and as good for the sentences that everybody sees."""
 WEIGHTS_ELSEWHERE = """
 def quantize(source, target):
     onnx.save_model(onnx.load(source), target, save_as_external_data=True, size_threshold=0,
@@ -847,9 +1024,19 @@ FORGERIES = {
     "probes replaced": ("parity", PROBES_REPLACED, all_of("parity")),
     "a shared file": ("export", A_SHARED_FILE, all_of("export")),
     "one guesser for all": ("export", ONE_GUESSER_FOR_ALL, {"others"}),
-    "a table of the sentences": ("export", A_TABLE_OF_THE_SENTENCES, {"sizes", "others"}),
-    "weights elsewhere": ("quantise", WEIGHTS_ELSEWHERE, {"same", "near", "others"}),
-    "a small table": ("quantise", A_SMALL_TABLE, {"others"}),
+    "a table of the sentences": (
+        "export",
+        A_TABLE_OF_THE_SENTENCES,
+        all_of("export", "names"),
+    ),
+    "a table beside the weights": (
+        "export",
+        A_TABLE_BESIDE_THE_WEIGHTS,
+        all_of("export", "names"),
+    ),
+    "weights elsewhere": ("quantise", WEIGHTS_ELSEWHERE, all_of("quantise")),
+    "a small table": ("quantise", A_SMALL_TABLE, all_of("quantise")),
+    "a padded table": ("quantise", A_PADDED_TABLE, all_of("quantise")),
     "settings that lie": ("open", SETTINGS_THAT_LIE, all_of("open")),
 }
 """What earns points without the work, if anything does: the cell, the answer, and what it fails."""

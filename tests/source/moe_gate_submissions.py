@@ -21,7 +21,7 @@ CHECKS = {
     },
     "top-k": {
         "largest": ("the k largest come first, with their experts", 1),
-        "ratio": ("renormalised weights sum to 1 and keep their ratio", 1),
+        "ratio": ("renormalized weights sum to 1 and keep their ratio", 1),
         "gradient": ("the gate gets a gradient through the weights", 1),
         "others": ("other sizes", 3),
         "gradients": ("other gradients", 2),

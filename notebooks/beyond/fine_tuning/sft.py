@@ -30,7 +30,7 @@ SYSTEM = "Name the team."
 """The system message of the shop's conversations. It replaces the template's default one, which
 is three times as long."""
 
-EPOCHS, BATCH, RATE = 2, 15, 2e-3
+EPOCHS, BATCH, RATE = 1, 5, 2e-3
 """Passes over the data, examples per step, and learning rate of the lesson's training."""
 
 Conversation = list[dict[str, str]]

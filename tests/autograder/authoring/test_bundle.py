@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def copy_of_the_course(place):
     """The real course, as far as a bundle is made from it, outside any git checkout."""
-    for folder in ("notebooks", "release", "env", "autograder", "source"):
+    for folder in ("notebooks", "release", "env", "autograder", "source", "teaching"):
         shutil.copytree(
             ROOT / folder,
             place / folder,
@@ -75,6 +75,7 @@ def test_the_real_course_packs_clean(real, tmp_path):
     } <= set(packed)
     forbidden = (
         "source/",
+        "teaching/",
         "tests/",
         "benchmarks/",
         "term/",
@@ -88,6 +89,18 @@ def test_the_real_course_packs_clean(real, tmp_path):
     )
     assert not [name for name in packed if name.startswith(forbidden) or "__pycache__" in name]
     assert packed == sorted(packed)
+
+
+def test_no_page_for_instructors_is_packed(real, unpacked):
+    """Neither as a file nor within another one: the pages hold sample answers."""
+    pages = sorted((real.root / "teaching").glob("*.md"))
+    assert len(pages) > 10
+    own = {line for page in pages for line in page.read_bytes().splitlines() if len(line) > 60}
+    packed = [path for path in unpacked.rglob("*") if path.is_file()]
+    assert len(packed) > 100
+    for path in packed:
+        assert "teaching" not in path.relative_to(unpacked).parts
+        assert not own & set(path.read_bytes().splitlines()), path
 
 
 def test_the_same_bytes_twice(real, tmp_path):

@@ -189,7 +189,8 @@ def test_no_table_tells_a_result_before_its_prediction():
     assert "25" not in str(recorded.seeds_table())
     cells = list(CELLS)
     assert cells.index("later") < cells.index("facts-later") < cells.index("recorded-later")
-    assert "2 / 25" in str(recorded.later_table())
+    shown = str(recorded.later_table())
+    assert all(f"{run['later_right']} / 25" in shown for run in recorded.record()["seeds"])
 
 
 def test_the_shapes_in_the_prose_are_the_model_s():
@@ -275,7 +276,7 @@ def test_the_memory_is_that_of_the_published_shape():
 def test_every_recorded_run_says_what_the_prose_says():
     base, runs = recorded.record()["base"], recorded.record()["seeds"]
     rag = recorded.record()["teacher"]["held_out_right"]
-    assert len(runs) >= 3
+    assert len(runs) >= 5
     for run in runs:
         assert run["perplexity"] > 1.5 * base["perplexity"]  # "Both measures got much worse"
         assert run["general_right"] < base["general_right"] / 2
