@@ -65,7 +65,7 @@ def lab(clone: Path, variables: dict[str, str]) -> float:
     process = subprocess.Popen(
         command, cwd=clone, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
-    )  # fmt: skip
+    )  # fmt: skip  # how it is started, on two lines
     said: list[str] = []
     output = process.stdout
     assert output is not None
