@@ -7,8 +7,8 @@
 
 With each translation it reports how well the model was measured to translate; before the first
 one into a language it runs a short measurement. The course's own small model can't translate into
-Korean, and the tool says so; with a model such as Mistral NeMo in Ollama
-(`--model ollama:mistral-nemo`) the same command translates well.
+Korean, and the tool says so; with a multilingual model in Ollama (`--model ollama:NAME`) the same
+command translates well.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def advice(name: str, host: str | None = None) -> str:
     if larger:
         return _("Larger, here, and fits: --model {name}").format(name=larger[0].name)
     return _(
-        "Try one of another class (7 GB): install Ollama, then `ollama pull mistral-nemo` and "
-        "--model ollama:mistral-nemo --check."
+        "Try a multilingual model of about 7 GB: install Ollama, then `ollama pull NAME` and "
+        "--model ollama:NAME --check."
     )
 
 
