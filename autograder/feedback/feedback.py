@@ -92,7 +92,7 @@ def feedback(
             raise UserError(
                 f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
             )
-    run = _Run(course, assignment, explain, choices_shown)
+    run = FeedbackRun(course, assignment, explain, choices_shown)
     chosen = list(dict.fromkeys(students or [*found, *sorted(absent)]))
     jobs = [
         job
@@ -114,8 +114,8 @@ def feedback(
     return run.result
 
 
-class _Run:
-    """One run of `feedback`: its options and its results so far."""
+class FeedbackRun:
+    """Make the pages of one run of `feedback`: its options and its results so far."""
 
     def __init__(self, course: Course, assignment: str, explain: bool, choices_shown: bool) -> None:
         self.result = FeedbackResult()
