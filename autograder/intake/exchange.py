@@ -9,7 +9,7 @@ import sys
 import time
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -68,7 +68,11 @@ class InboundFolder:
 
 
 def exchange_arrivals(
-    course: Course, assignment: str, staging: StagingFolder, result: CollectResult
+    course: Course,
+    assignment: str,
+    staging: StagingFolder,
+    result: CollectResult,
+    used_up: Collection[str] = (),
 ) -> Iterator[Arrival]:
     """Yield the newest submission of each student in nbgrader's exchange.
 
@@ -88,6 +92,8 @@ def exchange_arrivals(
         assignment: the assignment's name.
         staging: where each submission's files are copied.
         result: takes a sentence for each folder that is refused or worth a look.
+        used_up: the students of whom nothing more is taken, because `watch` has taken as many
+            attempts as they have.
 
     Yields:
         One submission at a time, whose files are in `staging` until the next one.
@@ -107,6 +113,13 @@ def exchange_arrivals(
         if inspected is not None and inspected.is_newer_than(newest.get(inspected.student)):
             newest[inspected.student] = inspected
     for student, found in sorted(newest.items()):
+        if student in used_up:
+            result.unchanged.append(student)
+            result.warnings.append(
+                f"{student} has no attempt left, so the last one counts and nothing newer was "
+                f"taken; raise attempts of watch for {assignment} to take it."
+            )
+            continue
         try:
             arrival = copy_out(found, staging)
         except (BadArchive, OSError) as error:
