@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -107,7 +108,7 @@ class Place:
     def text(self, folder: Path) -> str:
         """The same without markup."""
         body = self.page(folder).partition("</style>")[2]
-        return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
     def attempts(self, student: str) -> list[Attempt]:
         with self.course.gradebook() as gradebook:
