@@ -212,7 +212,7 @@ def test_a_submission_is_taken_whole_and_odd_ones_as_collect_does(place, kit):
     place.submit("dan", kit.answered(place.course), **{"<img src=x onerror=alert(1)>": b"1"})
     (inbound / f"eve+mini+{stamp}").symlink_to(slow)
     (inbound / "mini from me").mkdir()
-    until(lambda: "isn't JSON" in place.text(broken))
+    until(lambda: "is not JSON" in place.text(broken))
     until(lambda: place.page(many))
     for student in ("ben", "cem", "dan"):
         graded(place, student)
