@@ -34,8 +34,9 @@ from autograder.intake.staging import staging_folder
 from autograder.judge.worker import run_submission
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.watch.inbox import Inbox
-from autograder.watch.session import GradingSession, Tools
+from autograder.watch.session import GradingSession
 from autograder.watch.summary import WatchSummary
+from autograder.watch.tools import Tools
 from autograder.watch.wake_ups import WakeUps, notified
 
 SWEEP_SECONDS = 5.0

@@ -9,7 +9,12 @@ import pytest
 
 from autograder.config import Course, Settings
 from autograder.core.attempt_limits import AttemptLimits
+from autograder.core.attempt_records import Seen
 from autograder.errors import UserError
+from autograder.grading.gradebook_writer import GradebookWriter
+from autograder.term.extensions import extend
+from autograder.term.students import rename
+from autograder.watch.attempts import AttemptBook
 from autograder.watch.turns import Turns
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -94,3 +99,37 @@ def test_the_pause_is_from_one_attempt_to_the_next():
 def test_settings_that_can_not_be_meant_are_one_sentence(tmp_path, table, said):
     with pytest.raises(UserError, match=said):
         Settings.of({"watch": table}, tmp_path / "pyproject.toml")
+
+
+def test_attempts_go_with_a_student_who_is_renamed(term, kit):
+    kit.hand_in(term, "ada", kit.answered(term))
+    with GradebookWriter(term, "mini") as writer:
+        book = AttemptBook(writer)
+        book.take("ada", "20261128T120000Z", Seen("ada+mini+x", NOW, "taken"))
+        book.take("ada", "20261128T120000Z", Seen("ada+mini+x", NOW, "taken"))
+        assert [one.number for one in book.of("ada")] == [1]  # counted once
+        book.take("ada", "20261128T130000Z", Seen("ada+mini+y", NOW, "taken"))
+        book.update("ada", 2, graded=True, told="points")
+        kept = book.of("ada")
+    rename(term, "ada", "eve")
+    with GradebookWriter(term, "mini") as writer:
+        book = AttemptBook(writer)
+        assert book.of("eve") == kept and book.of("ada") == []
+        assert book.seen == {"eve": Seen("ada+mini+y", NOW, "taken")}
+        assert book.due("eve") is None and not book.is_over("eve")
+
+
+def test_an_extension_of_either_kind_counts(term, kit):
+    due = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
+    for student in ("ada", "ben", "cem"):
+        kit.hand_in(term, student, kit.answered(term))
+    with term.gradebook() as gradebook:
+        gradebook.update_or_create_assignment("mini", duedate=due)
+        for student in ("ada", "ben", "cem"):
+            gradebook.update_or_create_student(student)
+        gradebook.update_or_create_submission("mini", "ben")
+        gradebook.grant_extension("mini", "ben", hours=2)
+    extend(term, "mini", ["cem"], datetime.now(UTC) + timedelta(days=1))
+    with GradebookWriter(term, "mini") as writer:
+        book = AttemptBook(writer)
+        assert [book.is_over(one) for one in ("ada", "ben", "cem")] == [True, False, False]

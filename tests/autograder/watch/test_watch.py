@@ -135,7 +135,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_counted_twice(place, kit):
     }
     dice = random.Random(7)
     folders = {}
-    rounds = 5
+    rounds = 4
     for number in range(rounds):
         process = place.start_only()
         if number:
