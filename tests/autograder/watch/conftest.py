@@ -110,6 +110,19 @@ class Place:
         body = self.page(folder).partition("</style>")[2]
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
+    def fetch(self, student: str) -> list[str]:
+        """Fetch feedback by nbgrader's own command, and return the pages."""
+        home = self.folder / student
+        home.mkdir()
+        config = {
+            "CourseDirectory": {"course_id": self.course.id},
+            "Exchange": {"root": str(self.exchange.parent)},
+        }
+        (home / "nbgrader_config.json").write_text(json.dumps(config))
+        command = [sys.executable, "-m", "nbgrader", "fetch_feedback", "mini"]
+        subprocess.run([*command, f"--student={student}"], cwd=home, check=True)
+        return [one.read_text() for one in (home / "mini" / "feedback").rglob("*.html")]
+
     def attempts(self, student: str) -> list[Attempt]:
         with self.course.gradebook() as gradebook:
             return read_attempts(gradebook.db, "mini").get(student, [])
@@ -144,8 +157,12 @@ def exchange_course(tmp_path_factory: pytest.TempPathFactory, released_course: P
 
 
 @pytest.fixture
-def place(exchange_course: Path, tmp_path: Path) -> Iterator[Place]:
+def place(
+    exchange_course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
     """A course of one's own with an exchange; what is left running is ended."""
+    # Where nbgrader keeps what its student has handed in.
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     shutil.copytree(exchange_course, tmp_path / "course", copy_function=shutil.copy2)
     (tmp_path / "course" / "exchange").chmod(0o1777)
     found = Place(tmp_path / "course", tmp_path)

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -99,6 +100,7 @@ def test_points_are_told_where_they_may_be(place, kit):
     until(lambda: "4 of 6 points" in place.text(wrong))
     assert "a is right" in place.text(wrong) and "Because 42." not in place.page(wrong)
     assert "attempt 1 of 3; attempts left: 2" in place.text(wrong)
+    assert place.fetch("ada") == [place.page(wrong)]
     place.stop(process)
 
 
@@ -271,3 +273,18 @@ def test_what_is_missing_is_one_sentence(place):
     shutil.rmtree(place.exchange)
     done = run("mini")
     assert done.returncode == 2 and "There is no exchange" in done.stderr
+
+
+def test_a_gradebook_in_use_only_holds_it_up(place, kit):
+    process = place.start()
+    connection = sqlite3.connect(place.course.term / "gradebook.db")
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        folder = place.submit("ada", kit.answered(place.course, **kit.RIGHT))
+        until(lambda: "Trying again until that works." in place.said())
+    finally:
+        connection.close()
+    until(lambda: place.page(folder))
+    graded(place, "ada")
+    assert place.score("ada") == 6 and len(place.attempts("ada")) == 1
+    place.stop(process)
