@@ -457,6 +457,49 @@ def grade(
 
 
 @app.command()
+def watch(
+    assignment: Assignment,
+    poll: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Look this often, where the exchange is on a network's disk and the system gives "
+            "no notice of what others write there.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Submissions at a time; one a core, at least two."),
+    ] = None,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Grade what arrives in the exchange, as it arrives.
+
+    Students fetch what they may know as feedback. How often they may hand in and what they are
+    shown before the due date is in the table watch of the course's settings. Ctrl-C ends it;
+    the same command goes on where it was.
+    """
+    from autograder.feedback.server import start_server
+    from autograder.grading.run_privileges import without_root
+
+    where = _course(course, db=db)
+    exchange = Path(where.nbgrader_config().Exchange.root)
+    with without_root(where, exchange, prepare=start_server):
+        from autograder.watch.watcher import require_poll
+        from autograder.watch.watcher import watch as watch_exchange
+
+        require_poll(poll)
+        summary = watch_exchange(where, assignment, _say_now, poll, workers)
+    out.print(str(summary), markup=False)
+
+
+def _say_now(sentence: str) -> None:
+    out.print(one_line(sentence), markup=False)
+    sys.stdout.flush()
+
+
+@app.command()
 def feedback(
     assignment: Assignment,
     student: Students = None,

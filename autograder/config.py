@@ -113,6 +113,13 @@ class Settings:
         "default",
         (),
     )
+    watch: tuple[tuple[str, Any], ...] = _setting(
+        "a table of what `autograder watch` does: attempts (the most that are graded of a student; "
+        "any number by default), pause-minutes (between two of them; none by default) and show "
+        '(before the due date: "form", "visible" or "points"; "form" by default); a table in it, '
+        "named after an assignment, changes that for the assignment",
+        (),
+    )
     weights: tuple[tuple[str, float], ...] = _setting(
         "a table of how much each assignment counts in the course total, as in quiz = 20; by "
         "default each point counts the same",
@@ -214,6 +221,8 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
     """
     kept: Any = value
     parts: list[Any]
+    if key == "watch":
+        return _checked_watch(value, path)
     if key in _NUMBERS:
         return _checked_numbers(key, value, path)
     if key == "environment":
@@ -253,6 +262,47 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
             f"{path}: {key} in {_TABLE} can't be {value!r}; write a name such as Asia/Seoul."
         )
     return kept
+
+
+SHOWN = ("form", "visible", "points")
+"""What `watch` may show before the due date, the least first."""
+
+
+def _checked_watch(value: Any, path: Path) -> tuple[tuple[str, Any], ...]:
+    """Return the table `watch` as the field keeps it: tables in it as tuples of pairs.
+
+    Raises:
+        UserError: a key is unknown, or its value can't be used.
+    """
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: watch in {_TABLE} has to be a table.")
+    kept: list[tuple[str, Any]] = []
+    for name, given in value.items():
+        if isinstance(given, dict):
+            kept.append(
+                (name, tuple((key, _watch_value(key, one, path)) for key, one in given.items()))
+            )
+        else:
+            kept.append((name, _watch_value(name, given, path)))
+    return tuple(kept)
+
+
+def _watch_value(key: str, given: Any, path: Path) -> Any:
+    if key == "show":
+        fits, what = given in SHOWN, f"one of {', '.join(SHOWN)}"
+    elif key == "attempts":
+        fits, what = type(given) is int and given > 0, "a whole number above 0"
+    elif key == "pause-minutes":
+        fits = type(given) in (int, float) and 0 <= given < math.inf
+        what = "a number of minutes, 0 or more"
+    else:
+        raise UserError(
+            f"{path}: watch in {_TABLE} has no key {key!r}; choose one of: attempts, "
+            "pause-minutes, show, or write a table for an assignment."
+        )
+    if not fits:
+        raise UserError(f"{path}: {key} of watch in {_TABLE} can't be {given!r}; write {what}.")
+    return given
 
 
 _LATE_POLICY = {"per-day": 100.0, "grace-minutes": math.inf, "cap": 100.0}

@@ -64,27 +64,52 @@ def release_feedback(course: Course, assignment: str, pages: Iterable[Path]) -> 
         UserError: there is no exchange.
         EnvironmentFault: the exchange can't be written.
     """
-    base = exchange_folder(course)
-    if not base.is_dir():
-        raise UserError(
-            f"There is no exchange at {base}; release {assignment} with --exchange first, or "
-            "return the pages through the LMS with --pack."
-        )
-    result = ReleasedFeedback(base / "feedback")
-    if not result.folder.is_dir():
-        result.folder.mkdir()
-        result.folder.chmod(_FOLDER_MODE)
+    result = ReleasedFeedback(feedback_folder(course, assignment))
     for page in pages:
         student = page.parts[-3]
         secret = _secret(course, student, assignment)
         if secret is None:
             result.not_by_exchange.append(student)
             continue
-        name = notebook_hash(secret=secret, notebook_id=page.stem)
-        write_file(result.folder / f"{name}.html", page.read_bytes())
+        release_page(result.folder, secret, page.stem, page.read_bytes())
         result.pages += 1
     result.not_by_exchange = sorted(set(result.not_by_exchange))
     return result
+
+
+def feedback_folder(course: Course, assignment: str) -> Path:
+    """Return the folder of the exchange for pages, made if need be.
+
+    Raises:
+        UserError: there is no exchange.
+    """
+    base = exchange_folder(course)
+    if not base.is_dir():
+        raise UserError(
+            f"There is no exchange at {base}; release {assignment} with --exchange first, or "
+            "return the pages through the LMS with --pack."
+        )
+    folder = base / "feedback"
+    if not folder.is_dir():
+        folder.mkdir()
+        folder.chmod(_FOLDER_MODE)
+    return folder
+
+
+def release_page(folder: Path, secret: str, notebook: str, content: bytes) -> None:
+    """Put a page where its student's `fetch_feedback` looks for it.
+
+    Args:
+        folder: the exchange's folder for pages.
+        secret: the submission's.
+        notebook: the notebook's name, without ending.
+        content: the page.
+
+    Raises:
+        EnvironmentFault: the exchange can't be written.
+    """
+    name = notebook_hash(secret=secret, notebook_id=notebook)
+    write_file(folder / f"{name}.html", content)
 
 
 def exchange_folder(course: Course) -> Path:

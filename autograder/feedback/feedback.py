@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from autograder import i18n
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import write_file
+from autograder.core.messages import Note
 from autograder.core.printable import one_line
 from autograder.core.student_id import require_student_id
 from autograder.errors import UserError
@@ -92,7 +93,7 @@ def feedback(
             raise UserError(
                 f"{student} has no graded {assignment}; run `autograder grade {assignment}` first."
             )
-    run = _Run(course, assignment, explain, choices_shown)
+    run = FeedbackRun(course, assignment, explain, choices_shown)
     chosen = list(dict.fromkeys(students or [*found, *sorted(absent)]))
     jobs = [
         job
@@ -114,8 +115,8 @@ def feedback(
     return run.result
 
 
-class _Run:
-    """One run of `feedback`: its options and its results so far."""
+class FeedbackRun:
+    """Make the pages of one run of `feedback`: its options and its results so far."""
 
     def __init__(self, course: Course, assignment: str, explain: bool, choices_shown: bool) -> None:
         self.result = FeedbackResult()
@@ -126,8 +127,16 @@ class _Run:
         self._plans: dict[str, dict[str, PagePlan]] = {}
         self._blanks: dict[str, bytes] = {}
 
-    def jobs(self, student: str, grades: dict[str, Grades]) -> Iterator[PageJob]:
-        """Yield the jobs that make a student's pages."""
+    def jobs(
+        self, student: str, grades: dict[str, Grades], remarks: Sequence[Note] = ()
+    ) -> Iterator[PageJob]:
+        """Yield the jobs that make a student's pages.
+
+        Args:
+            student: the student's id.
+            grades: by notebook.
+            remarks: what else is said about the submission.
+        """
         again = f"run `autograder grade {self._assignment} --again -s {student}`"
         if not grades:
             self.result.failed[student] = f"{student} isn't in the gradebook; {again}."
@@ -145,6 +154,7 @@ class _Run:
                 i18n.domains(),
                 accepted(),
                 self._course.time_zone,
+                remarks=tuple(remarks),
             )
 
     def blank_jobs(self, student: str, grades: dict[str, Grades]) -> Iterator[PageJob]:

@@ -12,12 +12,20 @@ from traitlets.config import Config
 
 from autograder import i18n
 from autograder.config import FEEDBACK_STEPS
-from autograder.core.messages import N_
+from autograder.core.messages import N_, Note
 from autograder.core.notebook_language import shown_language
 from autograder.feedback.grades import Grades
 from autograder.feedback.page import FeedbackPage, render
 from autograder.feedback.plan import PagePlan
-from autograder.feedback.preprocessors import ABSENT, GRADES, PLAN, ZONE, is_over, withheld_choices
+from autograder.feedback.preprocessors import (
+    ABSENT,
+    GRADES,
+    PLAN,
+    REMARKS,
+    ZONE,
+    is_over,
+    withheld_choices,
+)
 from autograder.grading.result import graded_cells
 from autograder.i18n import speaking
 
@@ -46,6 +54,7 @@ class PageJob:
         zone: the course's time zone; this machine's when None.
         blank: the notebook as it was released, for a student who handed nothing in; there is no
             graded one then.
+        remarks: what else is said about the submission.
     """
 
     student: str
@@ -60,6 +69,7 @@ class PageJob:
     namespaces: tuple[str, ...] = ()
     zone: tzinfo | None = None
     blank: bytes = b""
+    remarks: tuple[Note, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
@@ -88,6 +98,7 @@ def whole_page(job: PageJob, nb: NotebookNode) -> str:
         PLAN: job.plan(shown_language(nb)),
         ZONE: job.zone,
         ABSENT: bool(job.blank),
+        REMARKS: job.remarks,
         "metadata": {"name": job.notebook},
     }
     page, _resources = exporter.from_notebook_node(nb, resources)
@@ -121,4 +132,5 @@ def plain_page(job: PageJob, nb: NotebookNode | None, why: str) -> str:
         plan=plan,
         zone=job.zone,
         absent=bool(job.blank),
+        remarks=job.remarks,
     )

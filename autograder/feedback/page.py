@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
@@ -40,6 +40,7 @@ from autograder.feedback.preprocessors import (
     GRADES,
     HELD,
     PLAN,
+    REMARKS,
     ZONE,
     CellGrade,
     Grades,
@@ -161,6 +162,7 @@ class FeedbackPage(Exporter):
             plan=prepared.get(PLAN, PagePlan()),
             zone=prepared.get(ZONE),
             absent=absent,
+            remarks=prepared.get(REMARKS, ()),
         )
         return page, prepared
 
@@ -176,6 +178,7 @@ def render(
     plan: PagePlan = PagePlan(),  # noqa: B008 - frozen
     zone: tzinfo | None = None,
     absent: bool = False,
+    remarks: Sequence[Note] = (),
 ) -> str:
     """Return the page of a notebook that the feedback preprocessors have processed.
 
@@ -191,6 +194,7 @@ def render(
         plan: what the page may show besides.
         zone: the course's time zone, for readers without scripts; this machine's when None.
         absent: whether the student handed nothing in, so that the notebook is the released one.
+        remarks: what else is said about the submission.
     """
     language = shown_language(nb)
     with speaking(language):
@@ -251,7 +255,7 @@ def render(
             points=points,
             score=max(0.0, points - penalty),
             max_score=sum(one.grade.max_points for one in shown),
-            notes=_notes(nb),
+            notes=[*texts(list(remarks)), *_notes(nb)],
             cards=cards,
             carded=carded,
             states={one.name: one for one in questions},

@@ -29,6 +29,7 @@ __all__ = [
     "GRADES",
     "HELD",
     "PLAN",
+    "REMARKS",
     "ZONE",
     "CellGrade",
     "Grades",
@@ -50,6 +51,10 @@ EXPLAINED = "autograder_explained"
 
 ZONE = "autograder_zone"
 """The key of the course's time zone; None there for this machine's."""
+
+
+REMARKS = "autograder_remarks"
+"""The key of what else is said about the submission, a sequence of `Note`."""
 
 
 ABSENT = "autograder_absent"

@@ -41,6 +41,7 @@ from autograder.sandbox.errors import SandboxUnavailable
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+    from sqlalchemy.orm import Session
 
     from autograder.grading.gradebook_writer import GradebookWriter
     from autograder.grading.prepare import PreparedSubmission, SubmissionPreparer
@@ -161,24 +162,24 @@ def _on_workers(
     time_left: TimeLeft,
 ) -> list[SubmissionResult]:
     with ExitStack() as stack:
-        preload = _preload(runner, course, assignment)
+        preload = preloader(runner, course, assignment)
 
         def start(jobs: int) -> LocalWorkers | ClusterWorkers:
-            seconds = _longest(course, assignment)
+            seconds = longest_submission(course, assignment)
             return stack.enter_context(
                 executor(workers, scheduler, jobs=jobs, preload=preload, seconds=seconds)
             )
 
         cache_keys = CacheKeys(course, assignment)
         todo = [
-            one for one in chosen if again or not _is_graded(course, one, assignment, cache_keys)
+            one for one in chosen if again or not is_graded(course, one, assignment, cache_keys)
         ]
         pool = start(len(todo) + 1) if todo else None
         from autograder.grading.gradebook_writer import GradebookWriter
         from autograder.grading.prepare import SubmissionPreparer
 
         writer = stack.enter_context(GradebookWriter(course, assignment))
-        _recover(course, assignment, writer, cache_keys)
+        recover(course, assignment, writer, cache_keys)
         if not with_dropped:
             left = writer.dropped_students()
             chosen = [one for one in chosen if one not in left]
@@ -186,7 +187,7 @@ def _on_workers(
         todo = [
             one
             for one in chosen
-            if again or one not in known or not _is_graded(course, one, assignment, cache_keys)
+            if again or one not in known or not is_graded(course, one, assignment, cache_keys)
         ]
         writer.refresh_lateness(set(chosen) - set(todo))
         coordinator = _Coordinator(course, assignment, writer, report_progress, chosen, time_left)
@@ -195,7 +196,9 @@ def _on_workers(
             preparer = SubmissionPreparer(course, assignment, writer.notebooks)
             pool = pool or start(len(todo) + 1)
             require_preflight(course, assignment, preparer, pool, runner)
-            time_left.begin(len(todo), pool.width, _longest(course, assignment) - _WORKER_GRACE)
+            time_left.begin(
+                len(todo), pool.width, longest_submission(course, assignment) - _WORKER_GRACE
+            )
             coordinator.run(todo, preparer, pool, runner)
         return coordinator.end()
 
@@ -316,7 +319,7 @@ class _Coordinator:
     def _keep(self, work: PreparedSubmission, results: dict[str, NotebookNode]) -> None:
         """Put a result that is complete on disk into the gradebook and in its place."""
         try:
-            _publish(self._folder(work), results, work.record, self._writer)
+            publish(self._folder(work), results, work.record, self._writer)
             self._take_result(work.student)
         except _FOR_EVERYONE:
             raise
@@ -365,18 +368,27 @@ class _Coordinator:
                 self._writer.gradebook.db.remove()
 
 
-def _publish(
+def publish(
     folder: ResultFolder,
     results: dict[str, NotebookNode],
     record: ResultRecord,
     writer: GradebookWriter,
+    also: Callable[[Session], object] = lambda _session: None,
 ) -> None:
-    """Take a finished result through steps 2 and 3 (see `result_folder`)."""
-    writer.write(folder.student, results, record.received, lambda: folder.read(folder.place))
+    """Take a finished result through steps 2 and 3 (see `result_folder`).
+
+    Args:
+        folder: where it is.
+        results: its notebooks, by name.
+        record: what it is the result of.
+        writer: of the gradebook.
+        also: writes more in the transaction of step 2.
+    """
+    writer.write(folder.student, results, record.received, lambda: folder.read(folder.place), also)
     folder.install()
 
 
-def _recover(
+def recover(
     course: Course, assignment: str, writer: GradebookWriter, cache_keys: CacheKeys
 ) -> None:
     """Complete what an earlier run finished and could not put in its place."""
@@ -386,11 +398,11 @@ def _recover(
             if folder.is_between_places():
                 folder.install()
             elif record.graded == cache_keys.of(folder.student):
-                _publish(folder, folder.read(folder.finished), record, writer)
+                publish(folder, folder.read(folder.finished), record, writer)
         folder.discard()
 
 
-def _is_graded(course: Course, student: str, assignment: str, cache_keys: CacheKeys) -> bool:
+def is_graded(course: Course, student: str, assignment: str, cache_keys: CacheKeys) -> bool:
     """Return whether exactly this submission was graded against exactly this assignment."""
     folder = ResultFolder(course, student, assignment)
     for place in (folder.finished, folder.place):
@@ -400,7 +412,7 @@ def _is_graded(course: Course, student: str, assignment: str, cache_keys: CacheK
     return False
 
 
-def _longest(course: Course, assignment: str) -> float:
+def longest_submission(course: Course, assignment: str) -> float:
     """Return the longest, in seconds, that a worker may have one submission."""
     seconds = []
     for source in _source_notebooks(course, assignment):
@@ -417,7 +429,7 @@ def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any
             yield json.loads(path.read_bytes())
 
 
-def _preload(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
+def preloader(runner: Runner, course: Course, assignment: str) -> Callable[[], object] | None:
     """Return a function that imports what the assignment imports; None if there is none."""
     warm_up = getattr(sys.modules[runner.__module__], "warm_up", None)
     if warm_up is None:
@@ -445,8 +457,8 @@ def grading_lock(course: Course) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EnvironmentFault(
-                f"Another `autograder grade` is at work on {course.root}; "
-                "wait until it has finished and try again."
+                f"Another `autograder grade` or `watch` is at work on {course.root}; "
+                "wait until it has finished, or stop it, and try again."
             ) from None
         yield
 
@@ -474,7 +486,7 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
     with GradebookWriter(course, assignment) as writer:
         preparer = SubmissionPreparer(course, assignment, writer.notebooks)
     work = preparer.work(student)
-    with executor(1, jobs=1, seconds=_longest(course, assignment)) as pool:
+    with executor(1, jobs=1, seconds=longest_submission(course, assignment)) as pool:
         require_preflight(course, assignment, preparer, pool, _runner())
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()

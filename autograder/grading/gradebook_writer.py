@@ -17,8 +17,8 @@ sent back to that person unless something changed under it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -178,6 +178,7 @@ class GradebookWriter:
         graded: dict[str, NotebookNode],
         received: datetime | None,
         before: Callable[[], dict[str, NotebookNode]] = dict,
+        also: Callable[[Session], object] = lambda _session: None,
     ) -> None:
         """Write one result in one transaction: on an error nothing of it is in the gradebook.
 
@@ -187,16 +188,12 @@ class GradebookWriter:
             received: when the submission came in, in UTC; None leaves what is recorded.
             before: reads the notebooks of the result that this one replaces. It is called only
                 where a person gave a score, to see whether anything changed under it.
+            also: writes more in the same transaction.
 
         Raises:
             EnvironmentFault: the gradebook can't be written.
         """
-        with (
-            self.course.plain_gradebook_errors(),
-            Session(self.gradebook.engine) as session,
-            session.begin(),
-        ):
-            session.connection(execution_options={_WRITES: True})
+        with self.transaction() as session:
             submission = self._submission(session, student, received)
             earlier = functools.cache(before)
             rows = {row.notebook_id: row for row in submission.notebooks}
@@ -212,6 +209,22 @@ class GradebookWriter:
                 if name in graded:
                     earned = sum(map(_score, grades))
                     row.late_submission_penalty = self._penalty(submission, earned)
+            also(session)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction that writes; on an error nothing of it is in the gradebook.
+
+        Raises:
+            EnvironmentFault: the gradebook can't be written.
+        """
+        with (
+            self.course.plain_gradebook_errors(),
+            Session(self.gradebook.engine) as session,
+            session.begin(),
+        ):
+            session.connection(execution_options={_WRITES: True})
+            yield session
 
     def _submission(
         self, session: Session, student: str, received: datetime | None
@@ -247,12 +260,7 @@ class GradebookWriter:
             EnvironmentFault: the gradebook can't be written.
         """
         chosen = set(students)
-        with (
-            self.course.plain_gradebook_errors(),
-            Session(self.gradebook.engine) as session,
-            session.begin(),
-        ):
-            session.connection(execution_options={_WRITES: True})
+        with self.transaction() as session:
             extensions = read_extensions(session, self.assignment)
             here = SubmittedAssignment.assignment_id == self._assignment_id
             totals = select(Grade.notebook_id, func.sum(Grade.score)).group_by(Grade.notebook_id)

@@ -92,10 +92,15 @@ class SubmissionPreparer:
         course: the course.
         assignment: the assignment's name.
         registered: the assignment's notebooks as the gradebook has them, by name.
+        reader: opens what students handed in; one of its own is started when None.
     """
 
     def __init__(
-        self, course: Course, assignment: str, registered: dict[str, GradebookNotebook]
+        self,
+        course: Course,
+        assignment: str,
+        registered: dict[str, GradebookNotebook],
+        reader: Reader | None = None,
     ) -> None:
         """Read what all submissions share."""
         self._course = course
@@ -105,7 +110,7 @@ class SubmissionPreparer:
         self._sources = SourceNotebooks(course, assignment)
         given = {name: self._sources.get(name).released for name in self._names}
         record_given(course, assignment, given)
-        self._reader: Reader | None = None
+        self._reader = reader
         self._cache_keys = CacheKeys(course, assignment)
         self._asked = assignment_specs(course)[assignment].asked
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")

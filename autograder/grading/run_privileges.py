@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from pathlib import Path
@@ -22,23 +22,37 @@ KINDS = (
 
 
 @contextmanager
-def without_root(course: Course) -> Iterator[None]:
+def without_root(
+    course: Course, *others: Path, prepare: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Leave setting up sandboxes to a launcher and give root up in this process, for good.
 
     What stays is the right to end processes, and the rights to the files of a course that isn't
     all root's own.
+
+    Args:
+        course: the course.
+        others: other folders that will be read and written.
+        prepare: starts what has to change its processes' user.
     """
     visible = (course.settings.packages, [str(course.root)])
-    with _without_root(course.folders(), *visible):
+    with _without_root([*course.folders(), *others], *visible, prepare=prepare):
         yield
 
 
 @contextmanager
 def _without_root(
-    folders: list[Path], packages: Sequence[str] = (), hidden: Sequence[str] = ()
+    folders: list[Path],
+    packages: Sequence[str] = (),
+    hidden: Sequence[str] = (),
+    prepare: Callable[[], object] | None = None,
 ) -> Iterator[int | None]:
     with root_launcher.running(KINDS, packages, hidden) as pid:
-        privileges.keep((*privileges.ENDING_OTHERS, *privileges.for_files(folders)))
+        kept = (*privileges.ENDING_OTHERS, *privileges.for_files(folders))
+        if prepare is not None:
+            privileges.keep((*kept, *privileges.CHANGING_USER))
+            prepare()
+        privileges.keep(kept)
         yield pid
 
 

@@ -12,6 +12,7 @@
 | Other files | Kept if the assignment asks for them, else left out and named. |
 | Newer than the one collected before | Replaces it; the older one stays in `term/collected`. |
 | Older, or collected before | Changes nothing. |
+| In the exchange, of who has no attempt left (`watch`) | Not taken; the last attempt counts. |
 
 Every file is written unaltered to `term/collected/<student>/<assignment>/<time>/`, what is
 graded to `term/submitted/<student>/<assignment>/`.
@@ -26,10 +27,13 @@ from pathlib import Path
 
 from autograder.config import Course
 from autograder.core.atomic_io import plain_disk_errors
+from autograder.core.attempt_limits import AttemptLimits
+from autograder.core.attempt_records import count_attempts
 from autograder.core.due_dates import find_due_date
 from autograder.errors import UserError
 from autograder.intake.accept import accept
 from autograder.intake.collect_result import CollectResult
+from autograder.intake.collecting_lock import collecting_lock
 from autograder.intake.errors import SubmissionRefused
 from autograder.intake.exchange import exchange_arrivals
 from autograder.intake.identify import assignment_specs
@@ -82,9 +86,10 @@ def collect(
     result = CollectResult(assignment)
     due = find_due_date(course, assignment)
     now, untimed = datetime.now(UTC), dict[str, bool]()
-    with Reader() as reader, staging_folder(course) as staging:
+    with collecting_lock(course), Reader() as reader, staging_folder(course) as staging:
         if origin is None:
-            arrivals = exchange_arrivals(course, assignment, staging, result)
+            used_up = _used_up(course, assignment)
+            arrivals = exchange_arrivals(course, assignment, staging, result, used_up)
         else:
             arrivals = download_arrivals(
                 course, assignment, Path(origin), received, reader, staging, result
@@ -118,6 +123,14 @@ def collect(
     result.unchanged = sorted(set(result.unchanged) - now_taken)
     result.taken = list({one.student: one for one in result.taken}.values())
     return result
+
+
+def _used_up(course: Course, assignment: str) -> set[str]:
+    """Return the students who have no attempt left of those that `watch` grades."""
+    limits = AttemptLimits.of(course, assignment)
+    with course.gradebook() as gradebook:
+        counted = count_attempts(gradebook.db, assignment)
+    return {student for student, used in counted.items() if limits.is_used_up(used)}
 
 
 def _about_times(untimed: dict[str, bool]) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 import time
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -37,10 +37,11 @@ _DEEPEST = 25
 
 
 @dataclass(frozen=True)
-class _InboundFolder:
+class InboundFolder:
     """Describe a folder of the exchange.
 
     Attributes:
+        student: whose it is.
         place: its path.
         stamp: the time in its name, as nbgrader wrote it.
         named: the same time in UTC, which the student may choose at will.
@@ -48,6 +49,7 @@ class _InboundFolder:
         status: the folder's own, as it was when its owner was looked at.
     """
 
+    student: str
     place: Path
     stamp: str
     named: datetime
@@ -60,9 +62,17 @@ class _InboundFolder:
         honest = self.named <= self.changed <= self.named + _SUBMITTING_TAKES
         return self.named if honest else self.changed
 
+    def is_newer_than(self, other: InboundFolder | None) -> bool:
+        """Return whether this and not `other`, where there is one, is what counts."""
+        return other is None or (self.received, self.named) >= (other.received, other.named)
+
 
 def exchange_arrivals(
-    course: Course, assignment: str, staging: StagingFolder, result: CollectResult
+    course: Course,
+    assignment: str,
+    staging: StagingFolder,
+    result: CollectResult,
+    used_up: Collection[str] = (),
 ) -> Iterator[Arrival]:
     """Yield the newest submission of each student in nbgrader's exchange.
 
@@ -82,6 +92,8 @@ def exchange_arrivals(
         assignment: the assignment's name.
         staging: where each submission's files are copied.
         result: takes a sentence for each folder that is refused or worth a look.
+        used_up: the students of whom nothing more is taken, because `watch` has taken as many
+            attempts as they have.
 
     Yields:
         One submission at a time, whose files are in `staging` until the next one.
@@ -89,64 +101,112 @@ def exchange_arrivals(
     Raises:
         UserError: there is no exchange.
     """
+    inbound = require_inbound(course)
+    newest: dict[str, InboundFolder] = {}
+    looked_at: Counter[str] = Counter()  # of each student's, in all folders together
+    for place in sorted(inbound.iterdir()):
+        try:
+            inspected = inspect(course, assignment, place, looked_at)
+        except SubmissionRefused as error:
+            result.refused.append(str(error))
+            continue
+        if inspected is not None and inspected.is_newer_than(newest.get(inspected.student)):
+            newest[inspected.student] = inspected
+    for student, found in sorted(newest.items()):
+        if student in used_up:
+            result.unchanged.append(student)
+            result.warnings.append(
+                f"{student} has no attempt left, so the last one counts and nothing newer was "
+                f"taken; raise attempts of watch for {assignment} to take it."
+            )
+            continue
+        try:
+            arrival = copy_out(found, staging)
+        except (BadArchive, OSError) as error:
+            result.refused.append(f"{student}: {error}")
+            continue
+        if doubt := doubt_about_time(found, arrival):
+            result.warnings.append(doubt)
+        if enroll_owner(course, student):
+            result.warnings.append(f"{student} wasn't in the class list and was added to it.")
+        yield arrival
+
+
+def require_inbound(course: Course) -> Path:
+    """Return the folder of the exchange into which students hand in.
+
+    Raises:
+        UserError: there is none.
+    """
     inbound = Path(course.nbgrader_config().Exchange.root) / course.id / "inbound"
     if not inbound.is_dir():
         raise UserError(
             f"There is no exchange at {inbound}; release with --exchange first, "
             "or name the folder or zip that the LMS gave you."
         )
-    newest: dict[str, _InboundFolder] = {}
-    looked_at: Counter[str] = Counter()  # of each student's, in all folders together
-    for place in sorted(inbound.iterdir()):
-        parsed = _inbound_name(place.name, assignment)
-        if parsed is None:
-            if _names_assignment(place.name, assignment):
-                result.refused.append(
-                    f"{one_line(place.name)} in the exchange names {assignment} but can't be read "
-                    "as <student>+<assignment>+<time>, so it was not taken; ask its owner to hand "
-                    "in again."
-                )
-            continue
-        student, stamp = parsed
-        try:
-            student = require_student_id(student)
-            named = _named_time(place.name, stamp, course.time_zone)
-            status = place.lstat()
-            _require_owner(place, status, student)
-            changed, count = _last_change(place, _MAX_LOOKED_AT - looked_at[student])
-            looked_at[student] += count
-            found = _InboundFolder(place, stamp, named, changed, status)
-        except UserError as error:
-            result.refused.append(str(error))
-            continue
-        except OSError as error:
-            result.refused.append(
-                f"{one_line(place.name)} can't be read ({error.strerror}); not taken."
-            )
-            continue
-        before = newest.get(student)
-        if before is None or (found.received, found.named) >= (before.received, before.named):
-            newest[student] = found
-    for student, found in sorted(newest.items()):
-        try:
-            arrival = _exchanged(student, found, staging)
-        except (BadArchive, OSError) as error:
-            result.refused.append(f"{student}: {error}")
-            continue
-        received = arrival.arrived
-        if received != found.named:
-            result.warnings.append(
-                f"{student}: the exchange says {found.named:%Y-%m-%d %H:%M} UTC, the submission "
-                f"was last changed at {received:%Y-%m-%d %H:%M} UTC, which counts; if you moved or "
-                "restored the exchange yourself, collect again with --received, else ask."
-            )
-        if _enrolled(course, student):
-            result.warnings.append(f"{student} wasn't in the class list and was added to it.")
-        yield arrival
+    return inbound
 
 
-def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> Arrival:
-    """Copy a submission out of the exchange, so that a change during the copy counts too."""
+def inspect(
+    course: Course, assignment: str, place: Path, looked_at: Counter[str]
+) -> InboundFolder | None:
+    """Return what a folder of the exchange is; None if it isn't of this assignment.
+
+    Args:
+        course: whose exchange it is.
+        assignment: the assignment's name.
+        place: the folder.
+        looked_at: how many files and folders of each student's have been looked at, which is
+            limited; those of this folder are added.
+
+    Raises:
+        SubmissionRefused: it can't be taken, with what to do.
+    """
+    parsed = _inbound_name(place.name, assignment)
+    if parsed is None:
+        if _names_assignment(place.name, assignment):
+            raise SubmissionRefused(
+                f"{one_line(place.name)} in the exchange names {assignment} but can't be read "
+                "as <student>+<assignment>+<time>, so it was not taken; ask its owner to hand "
+                "in again."
+            )
+        return None
+    student, stamp = parsed
+    try:
+        student = require_student_id(student)
+        named = _named_time(place.name, stamp, course.time_zone)
+        status = place.lstat()
+        _require_owner(place, status, student)
+        changed, count = _last_change(place, _MAX_LOOKED_AT - looked_at[student])
+    except UserError as error:
+        raise SubmissionRefused(str(error)) from None
+    except OSError as error:
+        raise SubmissionRefused(
+            f"{one_line(place.name)} can't be read ({error.strerror}); not taken."
+        ) from None
+    looked_at[student] += count
+    return InboundFolder(student, place, stamp, named, changed, status)
+
+
+def doubt_about_time(found: InboundFolder, arrival: Arrival) -> str:
+    """Return a sentence for the instructor if a folder's name tells another time than counts."""
+    received = arrival.arrived
+    if received == found.named:
+        return ""
+    return (
+        f"{found.student}: the exchange says {found.named:%Y-%m-%d %H:%M} UTC, the submission "
+        f"was last changed at {received:%Y-%m-%d %H:%M} UTC, which counts; if you moved or "
+        "restored the exchange yourself, collect again with --received, else ask."
+    )
+
+
+def copy_out(found: InboundFolder, staging: StagingFolder) -> Arrival:
+    """Copy a submission out of the exchange, so that a change during the copy counts too.
+
+    Raises:
+        BadArchive: it can't be listed.
+        OSError: it can't be read.
+    """
     source = FolderSource.of_student(found.place, found.status)
     staged = StagedFiles(staging, [member.name for member in source.members])
     latest = found.changed
@@ -165,7 +225,7 @@ def _exchanged(student: str, found: _InboundFolder, staging: StagingFolder) -> A
     received = replace(found, changed=latest).received
     is_kept = received == found.named and not is_misread(found.stamp, found.named)
     return Arrival(
-        student=student,
+        student=found.student,
         origin="exchange",
         name=found.place.name,
         files=staged.stored(),
@@ -270,7 +330,7 @@ def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
         )
 
 
-def _enrolled(course: Course, student: str) -> bool:
+def enroll_owner(course: Course, student: str) -> bool:
     """Add the student to the gradebook and return True, if missing; the Unix user proves the id."""
     from nbgrader.api import MissingEntry
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from autograder.intake.errors import BadArchive
 from autograder.intake.member_names import composed, is_ignored
 from autograder.intake.sources import Member, Source, plausible_time
+from autograder.intake.upload import BOOKKEEPING
 from autograder.intake.upload_limits import (
     MAX_DEPTH,
     MAX_LISTED_FILES,
@@ -160,8 +161,8 @@ def _first_entries(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
     return kept[:MAX_LISTED_FILES], [entry.name for entry in kept[MAX_LISTED_FILES:]]
 
 
-def _notebooks_first(entry: os.DirEntry[str]) -> tuple[bool, str]:
-    return not _may_be_notebook(entry.name), entry.name
+def _notebooks_first(entry: os.DirEntry[str]) -> tuple[bool, bool, str]:
+    return entry.name not in BOOKKEEPING, not _may_be_notebook(entry.name), entry.name
 
 
 def _opened_beneath(folder: Path, name: Path, seen: os.stat_result | None = None) -> int:

@@ -14,6 +14,7 @@ from autograder.config import Course
 from autograder.core.atomic_io import plain_disk_errors
 from autograder.intake.arrival import StoredFile
 from autograder.intake.identify import is_notebook_name
+from autograder.intake.upload import BOOKKEEPING
 from autograder.intake.upload_limits import (
     COPYING_SECONDS,
     STUDENT_LIMITS,
@@ -75,8 +76,11 @@ class StagedFiles:
     def __init__(self, staging: StagingFolder, names: Sequence[str]) -> None:
         staging.clear()
         self._room = staging
-        # Should there be too many, those that may be the notebook come first.
-        order = sorted(range(len(names)), key=lambda at: not is_notebook_name(names[at]))
+        # Should there be too many, nbgrader's own come first, then what may be the notebook.
+        order = sorted(
+            range(len(names)),
+            key=lambda at: (names[at] not in BOOKKEEPING, not is_notebook_name(names[at])),
+        )
         self.chosen = sorted(order[: STUDENT_LIMITS.members])
         self.not_kept = [names[at] for at in order[STUDENT_LIMITS.members :]]
         self._names = names

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from autograder.config import Course
 from autograder.core.atomic_io import read_file, write_file
+from autograder.core.attempt_limits import AttemptLimits
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT, language_of
 from autograder.core.receipts import RECEIPT, STAMP, make_receipt
@@ -135,6 +136,8 @@ def submit(
             packed[name] = read_file(place, STUDENT_LIMITS.member_bytes)
         else:
             notes.append(note(FILE_MISSING, name=name))
+    if exchange:
+        notes += AttemptLimits.of(course, spec.assignment).notes()
     time = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     receipt = make_receipt(spec.assignment, student, time, packed)
     digests = cast(dict[str, str], receipt["files"])

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.config import Course
+from autograder.core.attempt_records import rename_attempts
 from autograder.core.student_id import require_student_id
 from autograder.core.term_records import (
     Enrollment,
@@ -125,6 +126,7 @@ def _rename(course: Course, old: str, new: str) -> list[Path]:
                 gradebook.db.expire_all()
                 gradebook.db.delete(before)
             rename_records(gradebook.db, old, new)
+            rename_attempts(gradebook.db, old, new)
             gradebook.db.commit()
         except BaseException:
             gradebook.db.rollback()

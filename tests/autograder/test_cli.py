@@ -17,6 +17,7 @@ VERBS = [
     "submit",
     "collect",
     "grade",
+    "watch",
     "feedback",
     "report",
     "validate",

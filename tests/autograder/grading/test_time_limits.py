@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies
 
 from autograder.core import notebook_io
-from autograder.grading.coordinator import _longest
+from autograder.grading.coordinator import longest_submission
 from autograder.judge.job import longest_job
 from tests.one_job import job_for
 
@@ -30,6 +30,6 @@ def test_a_job_fits_into_what_a_worker_may_take(course, asked):
     notebook_io.write(path, source_notebook)
     for usual in (1, 30, 300):
         here = replace(course, cell_seconds=usual)
-        assert _longest(here, "mini") > longest_job(
+        assert longest_submission(here, "mini") > longest_job(
             notebook_io.cell_seconds(source_notebook, usual)
         )

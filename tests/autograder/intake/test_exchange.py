@@ -294,3 +294,12 @@ def test_what_was_submitted_here_is_collected_here(course, tmp_path, monkeypatch
     result = collect(course, "quiz")
     assert answer(course) == "q1 = 5" and not result.refused and not result.warnings
     assert notes(course) == ""
+
+
+def test_a_thousand_files_do_not_cost_a_student_the_feedback(course):
+    folder = hand_in(course, "s01", notebook("q1 = 1"), datetime.now(UTC))
+    for number in range(1_200):
+        put(folder / f"{number}.txt", b"1")
+    result = collect(course, "quiz")
+    assert answer(course) == "q1 = 1" and len(result.taken) == 1
+    assert (course.submitted / "s01/quiz/submission_secret.txt").read_bytes() == b"key"

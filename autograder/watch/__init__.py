@@ -1,0 +1,1 @@
+"""Grade what arrives in nbgrader's exchange as it arrives."""
