@@ -527,6 +527,28 @@ def report(
     out.print(str(result), markup=False)
 
 
+@app.command()
+def similar(
+    assignment: Assignment,
+    to: Annotated[Path | None, typer.Option("--to", help="The folder to write to.")] = None,
+    language: Annotated[str | None, typer.Option(help="The page's language.")] = None,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """List similar submissions side by side, for a person to judge.
+
+    Answers are compared by cell; what was given is left out. It is no proof of copying.
+    """
+    from autograder.grading.run_privileges import without_root
+
+    where = _course(course, db=db)
+    with without_root(where):
+        from autograder.similarity.similar import similar as compare_submissions
+
+        result = compare_submissions(where, assignment, to, language)
+    out.print(str(result), markup=False)
+
+
 term_app = typer.Typer(
     help="Extensions, sections, who is in the class, the course total; alone, how things stand.",
     invoke_without_command=True,
