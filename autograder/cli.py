@@ -326,13 +326,41 @@ def release(
 
 @app.command()
 def bundle(
+    assignments: Annotated[
+        list[str] | None,
+        typer.Argument(help="The assignments; all that are released when left out."),
+    ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="The zip to write.")] = None,
+    for_assistants: Annotated[
+        bool,
+        typer.Option(
+            "--for-assistants",
+            help="Instead, the notebooks with solutions and rubrics, for those who grade.",
+        ),
+    ] = False,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
-    """Pack what students get into one zip."""
+    """Pack what students get into one zip.
+
+    Of the assignments it packs those that are released, or the named ones of these; before the
+    first is released, all that are built.
+    """
+    from autograder.authoring.assistants_bundle import bundle_for_assistants
+    from autograder.authoring.bundle import assignments_to_pack
     from autograder.authoring.bundle import bundle as bundle_course
 
-    out.print(f"The students' bundle: {bundle_course(_course(course), to)}", markup=False)
+    where = _course(course, db=db)
+    if for_assistants:
+        path = bundle_for_assistants(where, to, assignments or ())
+        out.print(f"For assistants only, with solutions and rubrics: {path}", markup=False)
+        out.print("Hidden tests aren't in it; keep it where students can't get at it.")
+        return
+    packed = assignments_to_pack(where, assignments or ())
+    out.print(f"The students' bundle: {bundle_course(where, to, packed)}", markup=False)
+    out.print(one_line(f"Its assignments: {', '.join(packed)}."), markup=False)
+    if left := [one for one in where.assignments() if one not in packed]:
+        out.print(one_line(f"Not in it: {', '.join(left)}."), markup=False)
 
 
 @app.command()

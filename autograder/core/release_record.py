@@ -46,6 +46,14 @@ def release_time(course: Course, assignment: str) -> datetime | None:
         return None
 
 
+def released_assignments(course: Course) -> list[str] | None:
+    """Return the assignments whose cells the gradebook knows, sorted; None without a gradebook."""
+    if course.db is None and not (course.term / "gradebook.db").is_file():
+        return None
+    with course.gradebook() as gradebook:
+        return sorted(one.name for one in gradebook.assignments if one.notebooks)
+
+
 def solutions_changed(
     course: Course, assignment: str, notebook: str, source: NotebookNode
 ) -> list[str]:
