@@ -615,6 +615,7 @@ def term_extend(
 ) -> None:
     """Give students more time, before or after they hand in; penalties change at the next grade."""
     from autograder.core.dates import in_words, read_date
+    from autograder.core.due_record import write_due_record
     from autograder.term.extensions import extend
 
     if (until is None) != remove:
@@ -622,6 +623,7 @@ def term_extend(
     where = _course(course, db=db)
     when = read_date(until, "--until", where.time_zone) if until is not None else None
     found = extend(where, assignment, students, when)
+    write_due_record(where)  # Formgrader may have changed a date of all
     for one in found:
         time = f"until {in_words(one.until)}" if one.until else "no extension any more"
         out.print(one_line(f"{one.student} has {time} for {assignment}."), markup=False)

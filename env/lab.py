@@ -14,8 +14,8 @@ from pathlib import Path
 import faults
 from environment import Environment, plain_environ
 from faults import Fault
-
-START_PAGE = "notebooks/START.md"
+from start_page import SOURCE as START_PAGE
+from start_page import write_start_page
 
 
 def languages(root: Path) -> list[str]:
@@ -60,6 +60,7 @@ def prepare(
     root = options.course or environment.root
     variables = environ(environment)
     variables["AUTOGRADER_COURSE"] = str(root)
+    page = START_PAGE
     try:
         variables["AUTOGRADER_LANGUAGE"] = _language(environment, options.language)
         variables |= _jupyter(environment, "instructor" if options.instructor else "student")
@@ -75,12 +76,13 @@ def prepare(
             new = copy_missing(root / "release", root / "work")
             if new:
                 say(f"New in work/: {', '.join(new)}.")
+            page = write_start_page(root) or page
     except OSError as error:
         raise faults.from_os(error, "preparing JupyterLab") from error
 
     command = [str(environment.python), "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
-    if (root / START_PAGE).is_file():
-        command.append(f"--LabApp.default_url=/lab/tree/{START_PAGE}")
+    if (root / page).is_file():
+        command.append(f"--LabApp.default_url=/lab/tree/{page}")
     if options.port is not None:
         command += [f"--ServerApp.port={options.port}", "--ServerApp.port_retries=0"]
     if options.no_browser:

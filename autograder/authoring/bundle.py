@@ -19,6 +19,7 @@ from autograder.authoring.leaks import find_leaks
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import read_file, write_file
+from autograder.core.due_record import DUE_RECORD, due_record
 from autograder.core.release_record import released_assignments
 from autograder.errors import UserError
 
@@ -116,6 +117,8 @@ def contents(course: Course, assignments: Iterable[str] | None = None) -> dict[s
     for name in packed:
         if name.startswith(f"{course.settings.lessons}/") and name.endswith(".md"):
             packed[name] = _without_dead_links(packed[name], course, chosen)
+    if released_assignments(course):
+        packed[DUE_RECORD] = due_record(course, chosen)
     if readme := course.settings.bundle_readme:
         packed["README.md"] = read_file(_lies_in(course, readme) / readme)
     return dict(sorted(packed.items()))

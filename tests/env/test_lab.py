@@ -8,12 +8,14 @@ import json
 import os
 import socket
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import lab
 from environment import Environment
 from faults import Fault
+from start_page import write_start_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,6 +98,52 @@ def test_the_start_page_opens(env: Environment) -> None:
     command, _ = lab.prepare(env, options(), print)
     assert "--LabApp.default_url=/lab/tree/notebooks/START.md" in command
     assert f"--ServerApp.root_dir={env.root}" in command
+
+
+def test_the_start_page_has_the_due_dates_in_the_readers_zone(env: Environment) -> None:
+    seoul = ZoneInfo("Asia/Seoul")
+    (env.root / lab.START_PAGE).write_text(
+        "[0](en/00.ipynb), [out](https://x.org/), [top](#a)\n"
+        "| [Quiz](../work/en/quiz/quiz.ipynb) | [퀴즈](../work/ko/quiz/quiz.ipynb) |\n"
+        "| [Moe](../work/en/moe/moe.ipynb) |\n"
+    )
+    told = [
+        {"name": "quiz", "title": {}, "due": "2026-12-01T14:59:59+00:00"},
+        {"name": "moe", "title": {}, "due": None},
+    ]
+    (env.root / "release" / "due.json").write_text(json.dumps({"assignments": told}))
+    command, _ = lab.prepare(env, options(), print)
+    assert "--LabApp.default_url=/lab/tree/work/START.md" in command
+    assert write_start_page(env.root, seoul) == "work/START.md"
+    assert (env.root / "work" / "START.md").read_text() == (
+        "[0](../notebooks/en/00.ipynb), [out](https://x.org/), [top](#a)\n"
+        "| [Quiz](../work/en/quiz/quiz.ipynb) · **due Tue 1 Dec 2026, 23:59 (KST, UTC+09:00)** "
+        "| [퀴즈](../work/ko/quiz/quiz.ipynb) · **마감 2026년 12월 1일(화) 23:59 (KST, UTC+09:00)** |\n"
+        "| [Moe](../work/en/moe/moe.ipynb) |\n"
+    )
+    told[0]["due"] = "2026-12-03T23:00:00-05:00"  # as `release` would change it
+    (env.root / "release" / "due.json").write_text(json.dumps({"assignments": told}))
+    write_start_page(env.root, seoul)
+    assert "due Fri 4 Dec 2026, 13:00" in (env.root / "work" / "START.md").read_text()
+    assert "마감" not in (env.root / lab.START_PAGE).read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"assignments": [{"name": "quiz"}]}',
+        '{"assignments": [{"name": "quiz", "due": 7}]}',
+        '{"assignments": [{"name": "quiz", "due": "2026-12-01"}]}',
+        '{"assignments": 3}',
+        '{"assignments": [{"name": [], "due": "2026-12-01T00:00:00+00:00"}]}',
+    ],
+)
+def test_a_record_that_is_none_leaves_the_plain_start_page(env: Environment, content: str) -> None:
+    (env.root / "release" / "due.json").write_text(content)
+    command, _ = lab.prepare(env, options(), print)
+    assert "--LabApp.default_url=/lab/tree/notebooks/START.md" in command
 
 
 @pytest.mark.parametrize(("uid", "allowed"), [(0, True), (1000, False)])
