@@ -601,6 +601,18 @@ def term(context: typer.Context, db: Database = None, course: CourseFolder = Non
         out.print(one_line(line), markup=False)
 
 
+@term_app.command("page")
+def term_page(
+    language: Annotated[str | None, typer.Option(help="The page's language.")] = None,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Write the instructor's start page: how each assignment stands, and the next thing to do."""
+    from autograder.term.start_page import write_start_page
+
+    out.print(f"The page: {write_start_page(_course(course, db=db), language)}", markup=False)
+
+
 @term_app.command("extend")
 def term_extend(
     assignment: Assignment,

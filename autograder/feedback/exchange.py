@@ -87,6 +87,20 @@ def release_feedback(course: Course, assignment: str, pages: Iterable[Path]) -> 
     return result
 
 
+def count_returned(course: Course, assignment: str) -> int:
+    """Return how many students' pages of an assignment lie in the exchange."""
+    folder = exchange_folder(course) / "feedback"
+    returned = set()
+    for page in course.feedback.glob(f"*/{assignment}/*.html"):
+        student = page.parts[-3]
+        secret = _secret(course, student, assignment)
+        if secret is not None:
+            name = notebook_hash(secret=secret, notebook_id=page.stem)
+            if (folder / f"{name}.html").is_file():
+                returned.add(student)
+    return len(returned)
+
+
 def exchange_folder(course: Course) -> Path:
     """Return the course's folder in the exchange."""
     return Path(course.nbgrader_config().Exchange.root) / course.id

@@ -6,7 +6,10 @@ import argparse
 import errno
 import json
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -126,6 +129,33 @@ def test_the_start_page_has_the_due_dates_in_the_readers_zone(env: Environment) 
     write_start_page(env.root, seoul)
     assert "due Fri 4 Dec 2026, 13:00" in (env.root / "work" / "START.md").read_text()
     assert "마감" not in (env.root / lab.START_PAGE).read_text()
+
+
+def test_an_instructor_has_a_start_page_of_their_own(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_given: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(command)
+        (env.root / "term" / "START.md").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(lab.subprocess, "run", run)
+    command, _ = lab.prepare(env, options(instructor=True, language="ko"), print)
+    assert "--LabApp.default_url=/lab/tree/term/START.md" in command
+    assert asked[0][1:5] == ["-m", "autograder", "term", "page"] and asked[0][-1] == "ko"
+
+
+def test_the_course_writes_the_instructors_page(tmp_path: Path) -> None:
+    for language in ("en", "ko"):
+        folder = tmp_path / "source" / language
+        shutil.copytree(ROOT / "source" / language / "quiz", folder / "quiz")
+    variables = {**os.environ, "AUTOGRADER_LANGUAGE": "ko", "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = lab.write_instructor_page(Path(sys.executable), tmp_path, variables)
+    assert found == "term/START.md"
+    assert "autograder release quiz" in (tmp_path / found).read_text(encoding="utf-8")
+    assert lab.write_instructor_page(Path(sys.executable), tmp_path / "none", variables) is None
 
 
 @pytest.mark.parametrize(
