@@ -38,6 +38,7 @@ from rich.text import Text
 
 from autograder.config import Course, put_scripts_on_path
 from autograder.core.console import Console
+from autograder.core.counting import counted
 from autograder.core.printable import PrintableStream, one_line
 from autograder.errors import EnvironmentFault, UserError
 from autograder.sandbox.errors import SandboxUnavailable
@@ -249,7 +250,9 @@ def _why(result: SubmissionResult) -> list[str]:
     """Return the reasons that fit a table; the feedback page has them all."""
     lines = list(result.reasons)
     if len(lines) > REASONS_SHOWN:
-        lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]
+        lines[REASONS_SHOWN - 1 :] = [
+            f"… and {counted(len(lines) - REASONS_SHOWN + 1, 'more reason')}"
+        ]
     if result.late_seconds:
         hours = result.late_seconds / 3600
         late = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
@@ -271,7 +274,9 @@ def build(course: CourseFolder = None) -> None:
     changed = build_course(where)
     for path in changed:
         out.print(path.relative_to(where.root), markup=False)
-    out.print(f"{len(changed)} files changed." if changed else "Everything was up to date.")
+    out.print(
+        f"{counted(len(changed), 'file')} changed." if changed else "Everything was up to date."
+    )
 
 
 @app.command()
@@ -289,7 +294,7 @@ def check(course: CourseFolder = None) -> None:
     for problem in problems:
         out.print(str(problem), markup=False)
     if problems:
-        out.print(f"{len(problems)} problems.")
+        out.print(f"{counted(len(problems), 'problem')}.")
         raise typer.Exit(1)
     out.print("No problems.")
 
@@ -524,7 +529,7 @@ def feedback(
 
     with _progress(f"feedback on {assignment}") as show:
         result = write_feedback(where, assignment, student, explain, show, show_choices)
-    out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
+    out.print(f"{counted(len(result), 'page')} in {where.feedback}.", markup=False)
     for sentence in filter(None, [result.held, *result.warnings, *result.failed.values()]):
         out.print(one_line(sentence), markup=False)
     if release:
@@ -687,7 +692,8 @@ def term_rename(
     from autograder.term.students import rename
 
     moved = rename(_course(course, db=db), old, new)
-    out.print(one_line(f"{old} is now {new}; {len(moved)} folders were renamed."), markup=False)
+    renamed = f"{counted(len(moved), 'folder')} {'was' if len(moved) == 1 else 'were'} renamed"
+    out.print(one_line(f"{old} is now {new}; {renamed}."), markup=False)
 
 
 @term_app.command("roster")
@@ -784,12 +790,15 @@ def translate(
     where = _course(course)
     if confirm:
         changed = confirm_translation(where, path, cell)
-        out.print(f"{len(changed)} cells confirmed: {', '.join(changed) or 'none'}", markup=False)
+        cells = counted(len(changed), "cell")
+        out.print(f"{cells} confirmed: {', '.join(changed) or 'none'}", markup=False)
         return
     if to is None:
         raise UserError("Say which language to switch to, for example --to ko.")
     result = translate_notebook(where, path, to)
-    out.print(f"{path.name} is now in {to}: {result.switched} cells switched.", markup=False)
+    out.print(
+        f"{path.name} is now in {to}: {counted(result.switched, 'cell')} switched.", markup=False
+    )
     if result.kept:
         out.print(f"Left as you wrote them: {', '.join(result.kept)}.", markup=False)
 

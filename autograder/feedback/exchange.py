@@ -17,6 +17,7 @@ from nbgrader.utils import notebook_hash
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
+from autograder.core.counting import counted
 from autograder.errors import UserError
 from autograder.intake.nbgrader_files import is_secret, read_small_file
 from autograder.intake.upload import SECRET
@@ -40,7 +41,9 @@ class ReleasedFeedback:
     not_by_exchange: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        said = f"{self.pages} pages are in the exchange, for students to fetch: {self.folder}."
+        said = (
+            f"{counted(self.pages, 'page')} in the exchange, for students to fetch: {self.folder}."
+        )
         if not self.not_by_exchange:
             return said
         who = ", ".join(self.not_by_exchange[:20])

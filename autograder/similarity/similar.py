@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
+from autograder.core.counting import counted
 from autograder.core.question_titles import notebook_title
 from autograder.core.term_records import dropped_students
 from autograder.errors import UserError
@@ -38,11 +39,11 @@ class SimilarResult:
 
     def __str__(self) -> str:
         pairs = len(self.found.pairs)
-        counted = f"{pairs} pair{'' if pairs == 1 else 's'} of similar submissions"
-        among = f"{self.students} student{'' if self.students == 1 else 's'}"
+        found = f"{counted(pairs, 'pair')} of similar submissions"
+        among = counted(self.students, "student")
         short = self.found.short
-        left = f"; {short} short answer{'' if short == 1 else 's'} not compared" if short else ""
-        said = f"{counted} among {among}{left}.\nThe page: {self.page}"
+        left = f"; {counted(short, 'short answer')} not compared" if short else ""
+        said = f"{found} among {among}{left}.\nThe page: {self.page}"
         return said + "\nResemblance is no proof of copying; the page says what it can come from."
 
 

@@ -216,7 +216,7 @@ def test_check_ends_with_1_when_there_are_problems(run, course):
     code, out, _err = run("check", "--course", course.root)
     assert code == 1
     assert "release/en/mini/mini.ipynb: isn't built yet" in out
-    assert "1 problems." in out
+    assert "1 problem." in out
 
 
 def test_similar_submissions_by_the_command(run, term, kit):
