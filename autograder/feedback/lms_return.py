@@ -54,7 +54,8 @@ class PackedFeedback:
             "moodle": "in Moodle, upload it under Submissions with Upload multiple feedback files "
             "in a zip",
         }[self.lms]
-        said = f"{counted(self.pages, 'page')} {'is' if self.pages == 1 else 'are'} in {self.path}; {where}."
+        pages = counted(self.pages, "page")
+        said = f"{pages} {'is' if self.pages == 1 else 'are'} in {self.path}; {where}."
         if self.left_out:
             who = ", ".join(self.left_out[:20])
             more = len(self.left_out) - 20
