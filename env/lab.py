@@ -85,6 +85,8 @@ def prepare(
         raise faults.from_os(error, "preparing JupyterLab") from error
 
     command = [str(environment.python), "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
+    extensions = environment.pins / "jupyter" / "labextensions"
+    command.append(f"--LabApp.extra_labextensions_path={extensions}")
     if (root / page).is_file():
         command.append(f"--LabApp.default_url=/lab/tree/{page}")
     if options.port is not None:
