@@ -38,6 +38,7 @@ from rich.text import Text
 
 from autograder.config import Course, put_scripts_on_path
 from autograder.core.console import Console
+from autograder.core.counting import counted
 from autograder.core.printable import PrintableStream, one_line
 from autograder.errors import EnvironmentFault, UserError
 from autograder.sandbox.errors import SandboxUnavailable
@@ -249,7 +250,9 @@ def _why(result: SubmissionResult) -> list[str]:
     """Return the reasons that fit a table; the feedback page has them all."""
     lines = list(result.reasons)
     if len(lines) > REASONS_SHOWN:
-        lines[REASONS_SHOWN - 1 :] = [f"… and {len(lines) - REASONS_SHOWN + 1} more reasons"]
+        lines[REASONS_SHOWN - 1 :] = [
+            f"… and {counted(len(lines) - REASONS_SHOWN + 1, 'more reason')}"
+        ]
     if result.late_seconds:
         hours = result.late_seconds / 3600
         late = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
@@ -271,7 +274,9 @@ def build(course: CourseFolder = None) -> None:
     changed = build_course(where)
     for path in changed:
         out.print(path.relative_to(where.root), markup=False)
-    out.print(f"{len(changed)} files changed." if changed else "Everything was up to date.")
+    out.print(
+        f"{counted(len(changed), 'file')} changed." if changed else "Everything was up to date."
+    )
 
 
 @app.command()
@@ -289,7 +294,7 @@ def check(course: CourseFolder = None) -> None:
     for problem in problems:
         out.print(str(problem), markup=False)
     if problems:
-        out.print(f"{len(problems)} problems.")
+        out.print(f"{counted(len(problems), 'problem')}.")
         raise typer.Exit(1)
     out.print("No problems.")
 
@@ -326,13 +331,41 @@ def release(
 
 @app.command()
 def bundle(
+    assignments: Annotated[
+        list[str] | None,
+        typer.Argument(help="The assignments; all that are released when left out."),
+    ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="The zip to write.")] = None,
+    for_assistants: Annotated[
+        bool,
+        typer.Option(
+            "--for-assistants",
+            help="Instead, the notebooks with solutions and rubrics, for those who grade.",
+        ),
+    ] = False,
+    db: Database = None,
     course: CourseFolder = None,
 ) -> None:
-    """Pack what students get into one zip."""
+    """Pack what students get into one zip.
+
+    Of the assignments it packs those that are released, or the named ones of these; before the
+    first is released, all that are built.
+    """
+    from autograder.authoring.assistants_bundle import bundle_for_assistants
+    from autograder.authoring.bundle import assignments_to_pack
     from autograder.authoring.bundle import bundle as bundle_course
 
-    out.print(f"The students' bundle: {bundle_course(_course(course), to)}", markup=False)
+    where = _course(course, db=db)
+    if for_assistants:
+        path = bundle_for_assistants(where, to, assignments or ())
+        out.print(f"For assistants only, with solutions and rubrics: {path}", markup=False)
+        out.print("Hidden tests aren't in it; keep it where students can't get at it.")
+        return
+    packed = assignments_to_pack(where, assignments or ())
+    out.print(f"The students' bundle: {bundle_course(where, to, packed)}", markup=False)
+    out.print(one_line(f"Its assignments: {', '.join(packed)}."), markup=False)
+    if left := [one for one in where.assignments() if one not in packed]:
+        out.print(one_line(f"Not in it: {', '.join(left)}."), markup=False)
 
 
 @app.command()
@@ -539,7 +572,7 @@ def feedback(
 
     with _progress(f"feedback on {assignment}") as show:
         result = write_feedback(where, assignment, student, explain, show, show_choices)
-    out.print(f"{len(result)} pages in {where.feedback}.", markup=False)
+    out.print(f"{counted(len(result), 'page')} in {where.feedback}.", markup=False)
     for sentence in filter(None, [result.held, *result.warnings, *result.failed.values()]):
         out.print(one_line(sentence), markup=False)
     if release:
@@ -570,6 +603,28 @@ def report(
     out.print(str(result), markup=False)
 
 
+@app.command()
+def similar(
+    assignment: Assignment,
+    to: Annotated[Path | None, typer.Option("--to", help="The folder to write to.")] = None,
+    language: Annotated[str | None, typer.Option(help="The page's language.")] = None,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """List similar submissions side by side, for a person to judge.
+
+    Answers are compared by cell; what was given is left out. It is no proof of copying.
+    """
+    from autograder.grading.run_privileges import without_root
+
+    where = _course(course, db=db)
+    with without_root(where):
+        from autograder.similarity.similar import similar as compare_submissions
+
+        result = compare_submissions(where, assignment, to, language)
+    out.print(str(result), markup=False)
+
+
 term_app = typer.Typer(
     help="Extensions, sections, who is in the class, the course total; alone, how things stand.",
     invoke_without_command=True,
@@ -594,6 +649,18 @@ def term(context: typer.Context, db: Database = None, course: CourseFolder = Non
         out.print(one_line(line), markup=False)
 
 
+@term_app.command("page")
+def term_page(
+    language: Annotated[str | None, typer.Option(help="The page's language.")] = None,
+    db: Database = None,
+    course: CourseFolder = None,
+) -> None:
+    """Write the instructor's start page: how each assignment stands, and the next thing to do."""
+    from autograder.term.start_page import write_start_page
+
+    out.print(f"The page: {write_start_page(_course(course, db=db), language)}", markup=False)
+
+
 @term_app.command("extend")
 def term_extend(
     assignment: Assignment,
@@ -608,6 +675,7 @@ def term_extend(
 ) -> None:
     """Give students more time, before or after they hand in; penalties change at the next grade."""
     from autograder.core.dates import in_words, read_date
+    from autograder.core.due_record import write_due_record
     from autograder.term.extensions import extend
 
     if (until is None) != remove:
@@ -615,6 +683,7 @@ def term_extend(
     where = _course(course, db=db)
     when = read_date(until, "--until", where.time_zone) if until is not None else None
     found = extend(where, assignment, students, when)
+    write_due_record(where)  # Formgrader may have changed a date of all
     for one in found:
         time = f"until {in_words(one.until)}" if one.until else "no extension any more"
         out.print(one_line(f"{one.student} has {time} for {assignment}."), markup=False)
@@ -666,7 +735,8 @@ def term_rename(
     from autograder.term.students import rename
 
     moved = rename(_course(course, db=db), old, new)
-    out.print(one_line(f"{old} is now {new}; {len(moved)} folders were renamed."), markup=False)
+    renamed = f"{counted(len(moved), 'folder')} {'was' if len(moved) == 1 else 'were'} renamed"
+    out.print(one_line(f"{old} is now {new}; {renamed}."), markup=False)
 
 
 @term_app.command("roster")
@@ -763,12 +833,15 @@ def translate(
     where = _course(course)
     if confirm:
         changed = confirm_translation(where, path, cell)
-        out.print(f"{len(changed)} cells confirmed: {', '.join(changed) or 'none'}", markup=False)
+        cells = counted(len(changed), "cell")
+        out.print(f"{cells} confirmed: {', '.join(changed) or 'none'}", markup=False)
         return
     if to is None:
         raise UserError("Say which language to switch to, for example --to ko.")
     result = translate_notebook(where, path, to)
-    out.print(f"{path.name} is now in {to}: {result.switched} cells switched.", markup=False)
+    out.print(
+        f"{path.name} is now in {to}: {counted(result.switched, 'cell')} switched.", markup=False
+    )
     if result.kept:
         out.print(f"Left as you wrote them: {', '.join(result.kept)}.", markup=False)
 

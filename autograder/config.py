@@ -101,6 +101,11 @@ class Settings:
     bundle_files: tuple[str, ...] = _setting("the single files that it packs", (SETTINGS_FILE,))
     bundle_leaves_out: tuple[str, ...] = _setting("what of those folders it leaves out", ())
     bundle_readme: str = _setting("the file that becomes the bundle's README.md", "")
+    assistants_folders: tuple[str, ...] = _setting(
+        "the folders that `autograder bundle --for-assistants` packs besides the notebooks with "
+        "solutions, as far as they exist",
+        ("teaching",),
+    )
     demo_class: str = _setting(
         "the folder with the small class that `autograder demo` plays a term with", ""
     )
@@ -209,6 +214,7 @@ _PLACES = (
     "bundle-files",
     "bundle-leaves-out",
     "bundle-readme",
+    "assistants-folders",
     "demo-class",
 )
 
@@ -489,6 +495,15 @@ class Course:
         specs = map(importlib.util.find_spec, self.settings.packages)
         places = (spec.submodule_search_locations or () for spec in specs if spec)
         return [Path(place) for some in places for place in some]
+
+    @property
+    def settings_folder(self) -> Path:
+        """The folder that the settings were read from, which holds what they name.
+
+        It isn't the course's own where that has none, as in a demo's folder.
+        """
+        has_own = _table(self.root / SETTINGS_FILE) is not None
+        return self.root if has_own or _table(_HOME / SETTINGS_FILE) is None else _HOME
 
     @property
     def catalogs(self) -> Path:

@@ -16,6 +16,7 @@ from autograder.authoring.build import build
 from autograder.authoring.release import release
 from autograder.config import Course
 from autograder.core.atomic_io import plain_disk_errors
+from autograder.core.counting import counted
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
 from autograder.grading.coordinator import grade
@@ -57,7 +58,7 @@ def play(
         say(f"grading {assignment}")
         results += grade(own, assignment, progress=_progress_printer(say))
         written = feedback(own, assignment)
-        say(f"wrote {len(written)} pages of feedback below {own.feedback}")
+        say(f"wrote {counted(len(written), 'page')} of feedback below {own.feedback}")
     return results
 
 
@@ -99,7 +100,7 @@ def prepare(
         exchange=folder / "exchange",
         settings=course.settings,
     )
-    say(f"built {len(build(own))} files in {own.root}")
+    say(f"built {counted(len(build(own)), 'file')} in {own.root}")
     due = datetime.fromisoformat(
         json.loads((data / "expected.json").read_text(encoding="utf-8"))["due"]
     )

@@ -7,6 +7,7 @@ import locale
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,10 @@ from pathlib import Path
 import faults
 from environment import Environment, plain_environ
 from faults import Fault
+from start_page import SOURCE as START_PAGE
+from start_page import write_start_page
 
-START_PAGE = "notebooks/START.md"
+INSTRUCTOR_PAGE = "term/START.md"
 
 
 def languages(root: Path) -> list[str]:
@@ -60,6 +63,7 @@ def prepare(
     root = options.course or environment.root
     variables = environ(environment)
     variables["AUTOGRADER_COURSE"] = str(root)
+    page = START_PAGE
     try:
         variables["AUTOGRADER_LANGUAGE"] = _language(environment, options.language)
         variables |= _jupyter(environment, "instructor" if options.instructor else "student")
@@ -71,16 +75,20 @@ def prepare(
         (root / "work" / variables["AUTOGRADER_LANGUAGE"]).mkdir(parents=True, exist_ok=True)
         if options.instructor:
             (root / "term").mkdir(exist_ok=True)  # Formgrader makes the gradebook, not its folder
+            page = write_instructor_page(environment.python, root, variables) or page
         else:
             new = copy_missing(root / "release", root / "work")
             if new:
                 say(f"New in work/: {', '.join(new)}.")
+            page = write_start_page(root) or page
     except OSError as error:
         raise faults.from_os(error, "preparing JupyterLab") from error
 
     command = [str(environment.python), "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
-    if (root / START_PAGE).is_file():
-        command.append(f"--LabApp.default_url=/lab/tree/{START_PAGE}")
+    extensions = environment.pins / "jupyter" / "labextensions"
+    command.append(f"--LabApp.extra_labextensions_path={extensions}")
+    if (root / page).is_file():
+        command.append(f"--LabApp.default_url=/lab/tree/{page}")
     if options.port is not None:
         command += [f"--ServerApp.port={options.port}", "--ServerApp.port_retries=0"]
     if options.no_browser:
@@ -89,6 +97,29 @@ def prepare(
         command.append("--allow-root")
     say("Starting JupyterLab; stop it here with Ctrl-C.")
     return command + options.jupyter, variables
+
+
+def write_instructor_page(python: Path, root: Path, variables: dict[str, str]) -> str | None:
+    """Write the instructor's start page, which says how each assignment stands.
+
+    Args:
+        python: that of the course's environment.
+        root: the folder with the course.
+        variables: the environment variables of what runs in it.
+
+    Returns:
+        The page's path below `root`; None where it can't be written.
+    """
+    command = [str(python), "-m", "autograder", "term", "page", "--course", str(root)]
+    if language := variables.get("AUTOGRADER_LANGUAGE"):
+        command += ["--language", language]
+    try:
+        done = subprocess.run(
+            command, env=variables, cwd=root, capture_output=True, timeout=120, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return INSTRUCTOR_PAGE if done.returncode == 0 else None
 
 
 def environ(environment: Environment) -> dict[str, str]:

@@ -17,6 +17,7 @@ from autograder.authoring import catalogs, sync
 from autograder.config import RELEASE_STEPS, Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
+from autograder.core.due_record import DUE_RECORD
 from autograder.core.preprocessing import apply_preprocessors
 from autograder.errors import UserError
 
@@ -129,6 +130,7 @@ def stale_files(course: Course, files: dict[Path, bytes]) -> list[Path]:
         if path.is_file()
         and path not in files
         and path.name != "README.md"
+        and path != course.root / DUE_RECORD
         and not _IGNORED & set(path.relative_to(base).parts)
     ]
 

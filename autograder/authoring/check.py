@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autograder.authoring import (
     build,
@@ -22,6 +23,7 @@ from autograder.authoring import (
 from autograder.authoring.problem import CellProblem
 from autograder.config import SETTINGS_FILE, Course
 from autograder.core import notebook_io
+from autograder.core.lesson_sections import find_section, references
 from autograder.errors import UserError
 
 
@@ -159,6 +161,20 @@ def boundary_problems(course: Course) -> Iterator[Problem]:
             yield Problem(SETTINGS_FILE, None, text)
 
 
+def reading_problems(course: Course) -> Iterator[Problem]:
+    """Yield what a graded cell names to be read again and no lesson has, in every language."""
+    for code in course.languages():
+        lessons: dict[str, list[dict[str, Any]]] = {}
+        if not (course.root / course.settings.lessons / code).is_dir():
+            continue  # a course that has none here, as a demo's
+        for path in sorted(course.source(code).glob("*/*.ipynb")):
+            for cell in notebook_io.read(path).cells:
+                for reference in references(cell):
+                    if find_section(course, code, reference, lessons) is None:
+                        text = f"says to read {reference!r} again, which no lesson has"
+                        yield Problem(_name(course, path), cell.id, text)
+
+
 def leak_problems(course: Course) -> Iterator[Problem]:
     """Yield solutions, hidden tests and explanations that students would find."""
     for leak in leaks.find_leaks(course):
@@ -179,6 +195,7 @@ STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
     "terms": glossary_problems,
     "built files": built_problems,
     "the trust boundary": boundary_problems,
+    "sections to read again": reading_problems,
     "leaks": leak_problems,
     "solutions and stubs, run": dry_run_problems,
 }

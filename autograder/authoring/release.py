@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autograder.authoring.build import build
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core.due_record import write_due_record
 from autograder.core.release_record import record_release
 from autograder.core.term_records import align_extensions
 from autograder.errors import UserError
@@ -70,6 +71,7 @@ def release(
     record_release(course, assignment, sources)
     given = {name: make_release(course, assignment, name, language) for name in sources}
     record_given(course, assignment, given)
+    write_due_record(course)
     return course.release(course.released_language) / assignment
 
 

@@ -31,8 +31,13 @@ def plain_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write `content` beside `path`, then put it in its place in one step.
+
+    Args:
+        path: the file.
+        content: all of it.
+        mode: its permissions; until it is in its place, only its owner has any.
 
     Raises:
         EnvironmentFault: the disk is full or the place isn't writable; `path` is unchanged.
@@ -46,7 +51,7 @@ def write_file(path: Path, content: bytes) -> None:
                 beside.write(content)
                 beside.flush()
                 os.fsync(beside.fileno())
-            os.chmod(name, 0o644)
+            os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -46,6 +46,19 @@ def release_time(course: Course, assignment: str) -> datetime | None:
         return None
 
 
+def has_gradebook(course: Course) -> bool:
+    """Return whether there is a gradebook yet; asking makes none."""
+    return course.db is not None or (course.term / "gradebook.db").is_file()
+
+
+def released_assignments(course: Course) -> list[str] | None:
+    """Return the assignments whose cells the gradebook knows, sorted; None without a gradebook."""
+    if not has_gradebook(course):
+        return None
+    with course.gradebook() as gradebook:
+        return sorted(one.name for one in gradebook.assignments if one.notebooks)
+
+
 def solutions_changed(
     course: Course, assignment: str, notebook: str, source: NotebookNode
 ) -> list[str]:

@@ -17,6 +17,7 @@ from nbgrader.utils import notebook_hash
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
+from autograder.core.counting import counted
 from autograder.errors import UserError
 from autograder.intake.nbgrader_files import is_secret, read_small_file
 from autograder.intake.upload import SECRET
@@ -40,7 +41,9 @@ class ReleasedFeedback:
     not_by_exchange: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        said = f"{self.pages} pages are in the exchange, for students to fetch: {self.folder}."
+        said = (
+            f"{counted(self.pages, 'page')} in the exchange, for students to fetch: {self.folder}."
+        )
         if not self.not_by_exchange:
             return said
         who = ", ".join(self.not_by_exchange[:20])
@@ -110,6 +113,20 @@ def release_page(folder: Path, secret: str, notebook: str, content: bytes) -> No
     """
     name = notebook_hash(secret=secret, notebook_id=notebook)
     write_file(folder / f"{name}.html", content)
+
+
+def count_returned(course: Course, assignment: str) -> int:
+    """Return how many students' pages of an assignment lie in the exchange."""
+    folder = exchange_folder(course) / "feedback"
+    returned = set()
+    for page in course.feedback.glob(f"*/{assignment}/*.html"):
+        student = page.parts[-3]
+        secret = _secret(course, student, assignment)
+        if secret is not None:
+            name = notebook_hash(secret=secret, notebook_id=page.stem)
+            if (folder / f"{name}.html").is_file():
+                returned.add(student)
+    return len(returned)
 
 
 def exchange_folder(course: Course) -> Path:

@@ -21,6 +21,7 @@ from pathlib import Path
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.collection_receipt import find_receipt
+from autograder.core.counting import counted
 from autograder.errors import UserError
 from autograder.intake.lms_filenames import name_to_return
 
@@ -53,7 +54,8 @@ class PackedFeedback:
             "moodle": "in Moodle, upload it under Submissions with Upload multiple feedback files "
             "in a zip",
         }[self.lms]
-        said = f"{self.pages} pages are in {self.path}; {where}."
+        pages = counted(self.pages, "page")
+        said = f"{pages} {'is' if self.pages == 1 else 'are'} in {self.path}; {where}."
         if self.left_out:
             who = ", ".join(self.left_out[:20])
             more = len(self.left_out) - 20

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
@@ -16,6 +18,7 @@ from autograder.report import csv_export, statistics
 from autograder.report.answers import AnswerCounts, count_answers
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
 from autograder.report.students import StudentTable, state_words, student_table
+from autograder.similarity.record import page_path, recorded_pairs
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -151,7 +154,8 @@ def report(
     folder = Path(out) if out is not None else course.term / "reports"
     with speaking(language):
         students = student_table(course, sheet, folder.resolve())
-        page = render(sheet, found, language, count_answers(course, sheet), students)
+        similar = _similar_submissions(course, assignment, folder.resolve())
+        page = render(sheet, found, language, count_answers(course, sheet), students, similar)
     written = ReportResult(
         html=folder / f"{assignment}.html",
         csv=folder / f"{assignment}.csv",
@@ -164,6 +168,29 @@ def report(
     write_file(written.canvas, csv_export.canvas_csv(sheet))
     write_file(written.moodle, csv_export.moodle_csv(sheet))
     return written
+
+
+@dataclass(frozen=True)
+class SimilarSubmissions:
+    """Where an assignment's similar submissions are listed.
+
+    Attributes:
+        pairs: how many pairs the page lists.
+        page: its address, relative to the report.
+    """
+
+    pairs: int
+    page: str
+
+
+def _similar_submissions(
+    course: Course, assignment: str, folder: Path
+) -> SimilarSubmissions | None:
+    pairs = recorded_pairs(course, assignment)
+    page = page_path(course, assignment)
+    if pairs is None or not page.is_file():
+        return None
+    return SimilarSubmissions(pairs, quote(Path(os.path.relpath(page, folder)).as_posix()))
 
 
 def figures(sheet: GradeSheet) -> ClassStatistics:
@@ -266,6 +293,7 @@ def render(
     language: str,
     answers: AnswerCounts | None = None,
     students: StudentTable | None = None,
+    similar: SimilarSubmissions | None = None,
 ) -> str:
     """Return the page, in the current language.
 
@@ -275,6 +303,7 @@ def render(
         language: the current language's code.
         answers: what the class answered.
         students: the table of the students.
+        similar: where similar submissions are listed, if the class was compared.
     """
     columns = _columns(found.questions)
     return _template().render(
@@ -283,6 +312,7 @@ def render(
         assignment=sheet.title,
         answers=answers or AnswerCounts(),
         students=students,
+        similar=similar,
         state_words=state_words(),
         figures=found,
         bars=_bars(found.bins),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from autograder.config import Course
+from autograder.core.counting import counted
 from autograder.core.dates import in_words
 from autograder.core.term_records import all_extensions, known_sections, read_enrollments
 
@@ -28,9 +29,12 @@ def describe_term(course: Course) -> list[str]:
         lines.append(f"{student} has until {_local(course, until)} for {assignment}.")
     dropped = {student for student, one in enrollments.items() if one.dropped is not None}
     here = [one for one in enrollments.values() if one.dropped is None]
-    lines.append(f"{max(0, students - len(dropped))} students are in the class list.")
+    number = max(0, students - len(dropped))
+    verb = "is" if number == 1 else "are"
+    lines.append(f"{counted(number, 'student')} {verb} in the class list.")
     for section in known_sections(here):
-        lines.append(f"Section {section}: {sum(one.section == section for one in here)} students.")
+        number = sum(one.section == section for one in here)
+        lines.append(f"Section {section}: {counted(number, 'student')}.")
     if dropped:
         lines.append(f"Left the course: {', '.join(sorted(dropped))}.")
     return lines

@@ -20,6 +20,7 @@ VERBS = [
     "watch",
     "feedback",
     "report",
+    "similar",
     "validate",
     "translate",
     "doctor",
@@ -32,11 +33,11 @@ VERBS = [
 def run(monkeypatch, capsys):
     """Run the command and return (exit code, stdout, stderr), in this process where it can be.
 
-    As root, two commands give root up for good, which the tests after this one still need.
+    As root, some commands give root up for good, which the tests after this one still need.
     """
 
     def call(*words):
-        if words and words[0] in ("grade", "feedback"):
+        if words and words[0] in ("grade", "feedback", "similar"):
             command = [sys.executable, "-m", "autograder", *map(str, words)]
             environment = {**os.environ, "COLUMNS": "200"}
             done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -216,4 +217,16 @@ def test_check_ends_with_1_when_there_are_problems(run, course):
     code, out, _err = run("check", "--course", course.root)
     assert code == 1
     assert "release/en/mini/mini.ipynb: isn't built yet" in out
-    assert "1 problems." in out
+    assert "1 problem." in out
+
+
+def test_similar_submissions_by_the_command(run, term, kit):
+    for student in ("a", "b"):
+        kit.hand_in(term, student, kit.answered(term, **kit.RIGHT))
+    code, out, err = run("similar", "mini", "--course", term.root, "--language", "ko")
+    assert code == 0, err
+    assert "0 pairs of similar submissions among 2 students" in out and "no proof" in out
+    page = term.term / "reports" / "mini-similar.html"
+    assert str(page) in out and '<html lang="ko">' in page.read_text("utf-8")
+    code, _out, err = run("similar", "nix", "--course", term.root)
+    assert code == 2 and "no assignment 'nix'" in err

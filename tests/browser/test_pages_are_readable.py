@@ -1,4 +1,4 @@
-"""The feedback page and the report are read on a phone, in the dark, and by a screen reader."""
+"""The feedback page, the report and the similar submissions are read on a phone, in the dark, and by a screen reader."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from autograder.report.answers import AnswerCounts, CheckCount, ChosenOptions
 from autograder.report.gradesheet import GradeSheet, Question, Row
 from autograder.report.report import figures, render
 from autograder.report.students import StudentLine, StudentTable
+from autograder.similarity import compare
+from autograder.similarity import page as similar_page
 
 pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -107,6 +109,28 @@ def report_page(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def similar(tmp_path_factory) -> Path:
+    code = "\n".join(
+        f"def f{n}(a, b):\n    return a.method_{n}(b) + {n} * 'wide' " for n in range(9)
+    )
+    prose = " ".join(f"word{n}" for n in range(80)) + " " + "x" * 300
+    answers = [
+        compare.Answer(student, ("quiz", place), kind, f"{student}\n{text}\n{student}")
+        for student in ("minji", "a" * 60)
+        for place, kind, text in (
+            ("f", compare.CODE, code + "#" * 300),
+            ("g", compare.PROSE, prose),
+        )
+    ]
+    found = compare.compare(answers, {})
+    assert len(found.pairs[0].answers) == 2
+    names, titles = {"minji": "Kim, Minji"}, {("quiz", "f"): "A function"}
+    path = tmp_path_factory.mktemp("similar") / "quiz.html"
+    path.write_text(similar_page.render("The quiz", found, 30, names, titles, "en"), "utf-8")
+    return path
+
+
 @pytest.fixture
 def opened(browser):
     """Open a page in a color scheme and width; the page and what axe has to say of it."""
@@ -141,9 +165,9 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["feedback", "report"])
-def test_everybody_can_read_it(feedback_page, report_page, opened, which, scheme, width):
-    page = opened(feedback_page if which == "feedback" else report_page, scheme, width)
+@pytest.mark.parametrize("which", ["feedback_page", "report_page", "similar"])
+def test_everybody_can_read_it(request, opened, which, scheme, width):
+    page = opened(request.getfixturevalue(which), scheme, width)
     assert_accessible(page)
     page.evaluate(UNFOLD)
     page.wait_for_timeout(50)  # the event that a fold was opened comes a little later
@@ -154,8 +178,9 @@ def test_everybody_can_read_it(feedback_page, report_page, opened, which, scheme
     assert page.said == []
 
 
-def test_what_scrolls_can_be_scrolled_by_keyboard(feedback_page, opened):
-    page = opened(feedback_page, width=390)
+@pytest.mark.parametrize("which", ["feedback_page", "similar"])
+def test_what_scrolls_can_be_scrolled_by_keyboard(request, opened, which):
+    page = opened(request.getfixturevalue(which), width=390)
     page.evaluate(UNFOLD)
     page.wait_for_timeout(50)
     stuck = page.evaluate(

@@ -6,14 +6,19 @@ import argparse
 import errno
 import json
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import lab
 from environment import Environment
 from faults import Fault
+from start_page import write_start_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,6 +101,79 @@ def test_the_start_page_opens(env: Environment) -> None:
     command, _ = lab.prepare(env, options(), print)
     assert "--LabApp.default_url=/lab/tree/notebooks/START.md" in command
     assert f"--ServerApp.root_dir={env.root}" in command
+
+
+def test_the_start_page_has_the_due_dates_in_the_readers_zone(env: Environment) -> None:
+    seoul = ZoneInfo("Asia/Seoul")
+    (env.root / lab.START_PAGE).write_text(
+        "[0](en/00.ipynb), [out](https://x.org/), [top](#a)\n"
+        "| [Quiz](../work/en/quiz/quiz.ipynb) | [퀴즈](../work/ko/quiz/quiz.ipynb) |\n"
+        "| [Moe](../work/en/moe/moe.ipynb) |\n"
+    )
+    told = [
+        {"name": "quiz", "title": {}, "due": "2026-12-01T14:59:59+00:00"},
+        {"name": "moe", "title": {}, "due": None},
+    ]
+    (env.root / "release" / "due.json").write_text(json.dumps({"assignments": told}))
+    command, _ = lab.prepare(env, options(), print)
+    assert "--LabApp.default_url=/lab/tree/work/START.md" in command
+    assert write_start_page(env.root, seoul) == "work/START.md"
+    assert (env.root / "work" / "START.md").read_text() == (
+        "[0](../notebooks/en/00.ipynb), [out](https://x.org/), [top](#a)\n"
+        "| [Quiz](../work/en/quiz/quiz.ipynb) · **due Tue 1 Dec 2026, 23:59 (KST, UTC+09:00)** "
+        "| [퀴즈](../work/ko/quiz/quiz.ipynb) · **마감 2026년 12월 1일(화) 23:59 (KST, UTC+09:00)** |\n"
+        "| [Moe](../work/en/moe/moe.ipynb) |\n"
+    )
+    told[0]["due"] = "2026-12-03T23:00:00-05:00"  # as `release` would change it
+    (env.root / "release" / "due.json").write_text(json.dumps({"assignments": told}))
+    write_start_page(env.root, seoul)
+    assert "due Fri 4 Dec 2026, 13:00" in (env.root / "work" / "START.md").read_text()
+    assert "마감" not in (env.root / lab.START_PAGE).read_text()
+
+
+def test_an_instructor_has_a_start_page_of_their_own(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_given: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(command)
+        (env.root / "term" / "START.md").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(lab.subprocess, "run", run)
+    command, _ = lab.prepare(env, options(instructor=True, language="ko"), print)
+    assert "--LabApp.default_url=/lab/tree/term/START.md" in command
+    assert asked[0][1:5] == ["-m", "autograder", "term", "page"] and asked[0][-1] == "ko"
+
+
+def test_the_course_writes_the_instructors_page(tmp_path: Path) -> None:
+    for language in ("en", "ko"):
+        folder = tmp_path / "source" / language
+        shutil.copytree(ROOT / "source" / language / "quiz", folder / "quiz")
+    variables = {**os.environ, "AUTOGRADER_LANGUAGE": "ko", "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = lab.write_instructor_page(Path(sys.executable), tmp_path, variables)
+    assert found == "term/START.md"
+    assert "autograder release quiz" in (tmp_path / found).read_text(encoding="utf-8")
+    assert lab.write_instructor_page(Path(sys.executable), tmp_path / "none", variables) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"assignments": [{"name": "quiz"}]}',
+        '{"assignments": [{"name": "quiz", "due": 7}]}',
+        '{"assignments": [{"name": "quiz", "due": "2026-12-01"}]}',
+        '{"assignments": 3}',
+        '{"assignments": [{"name": [], "due": "2026-12-01T00:00:00+00:00"}]}',
+    ],
+)
+def test_a_record_that_is_none_leaves_the_plain_start_page(env: Environment, content: str) -> None:
+    (env.root / "release" / "due.json").write_text(content)
+    command, _ = lab.prepare(env, options(), print)
+    assert "--LabApp.default_url=/lab/tree/notebooks/START.md" in command
 
 
 @pytest.mark.parametrize(("uid", "allowed"), [(0, True), (1000, False)])

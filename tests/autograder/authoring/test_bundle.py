@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from autograder.authoring.bundle import bundle, contents
+from autograder.authoring.build import build
+from autograder.authoring.bundle import assignments_to_pack, bundle, contents
+from autograder.authoring.release import release
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
@@ -227,6 +229,63 @@ def test_a_link_is_refused(course):
     )
     with pytest.raises(UserError, match=r"key\.ipynb is a link"):
         bundle(course)
+
+
+def releases(packed):
+    return [name for name in packed if name.startswith("release/") and name.endswith(".ipynb")]
+
+
+def test_what_is_released_is_packed(course, tmp_path):
+    assert len(assignments_to_pack(course)) == 4
+    release(course, "quiz")
+    assert assignments_to_pack(course) == ["quiz"]
+    packed = contents(course)
+    assert releases(packed) == ["release/en/quiz/quiz.ipynb", "release/ko/quiz/quiz.ipynb"]
+    start = packed["notebooks/START.md"].decode("utf-8")
+    assert "../work/en/quiz/" in start and "moe-gate" not in start
+    assert "autograder submit work/en/quiz" in start and "01-prompting" in start
+    with pytest.raises(
+        UserError, match=r"moe-gate isn't released yet.*autograder release moe-gate"
+    ):
+        assignments_to_pack(course, ["quiz", "moe-gate"])
+    with pytest.raises(UserError, match="no assignment 'quizz'"):
+        assignments_to_pack(course, ["quizz"])
+    (course.release("en") / "moe-gate" / "moe-gate.ipynb").unlink()  # isn't missed
+
+
+def test_some_by_name(real):
+    found = {name.split("/")[2] for name in releases(contents(real, ["moe-gate", "quiz"]))}
+    assert found == {"moe-gate", "quiz"}
+
+
+def test_a_course_elsewhere_with_the_settings_of_this_one(real, tmp_path):
+    """As the folder of a demo: nothing but its own sources."""
+    shutil.copytree(real.source("en") / "quiz", tmp_path / "else" / "source" / "en" / "quiz")
+    shutil.copytree(real.source("ko") / "quiz", tmp_path / "else" / "source" / "ko" / "quiz")
+    other = Course(tmp_path / "else")
+    build(other)
+    packed = contents(other)
+    assert {"README.md", "env/__main__.py", "notebooks/START.md", "pyproject.toml"} <= set(packed)
+    assert releases(packed) == ["release/en/quiz/quiz.ipynb", "release/ko/quiz/quiz.ipynb"]
+    assert b"moe-gate" not in packed["notebooks/START.md"]
+
+
+def test_a_course_without_languages(tmp_path, kit):
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "pyproject.toml").write_text("[tool.autograder]\n")
+    for name in ("one", "two"):
+        path = tmp_path / "plain" / "source" / name / f"{name}.ipynb"
+        notebook_io.write(path, kit.source_notebook())
+    plain = Course(tmp_path / "plain")
+    build(plain)
+    assert [name for name in contents(plain) if "ipynb" in name] == [
+        "release/one/one.ipynb",
+        "release/two/two.ipynb",
+    ]
+    assert "release/two/two.ipynb" not in contents(plain, ["one"])
+    (plain.root / "release" / "one" / "one.ipynb").unlink()
+    with pytest.raises(UserError, match=r"release/one/one\.ipynb isn't there yet"):
+        bundle(plain)
 
 
 # Unpacked, without the repository around it.

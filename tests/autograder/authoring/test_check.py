@@ -141,3 +141,25 @@ def test_a_folder_without_sources_is_a_sentence(tmp_path):
 
 def test_every_step_is_a_function_of_the_module():
     assert all(step.__module__ == checking.__name__ for step in STEPS.values())
+
+
+def test_a_section_to_read_again_has_to_be_there(course, said, kit):
+    for code in ("en", "ko"):
+        lesson = kit.notebook([kit.new_markdown_cell("# Lesson", id="top")], code)
+        notebook_io.write(course.root / "notebooks" / code / "01-lesson.ipynb", lesson)
+    for code in ("en", "ko"):
+        edit(
+            course,
+            course.source(code) / "mini" / "mini.ipynb",
+            "a-test",
+            lambda cell: cell.metadata.update(
+                beyond={"read": ["01-lesson#top", "01-lesson", "01-lesson#nix", "09-none"]}
+            ),
+        )
+    build(course)
+    told = [text for text in said() if "read" in text and "mini" in text]
+    assert told == [
+        f"source/{code}/mini/mini.ipynb: a-test says to read {name!r} again, which no lesson has"
+        for code in ("en", "ko")
+        for name in ("01-lesson#nix", "09-none")
+    ]

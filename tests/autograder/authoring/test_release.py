@@ -1,5 +1,6 @@
 """Releasing registers cells in the gradebook, and in the exchange when asked."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from autograder import cli
 from autograder.authoring.build import build
+from autograder.authoring.bundle import contents
 from autograder.authoring.release import release
 from autograder.core import notebook_io
 from autograder.core.dates import read_date
@@ -51,6 +54,38 @@ def test_the_due_date_is_told_as_it_is_stored(course):
         assert gradebook.find_assignment("mini").duedate == datetime(2025, 3, 14, 14, 59, 59)
     own = replace(course, settings=replace(course.settings, time_zone="Asia/Seoul"))
     assert describe_due_date(own, "mini", None).endswith("UTC, which has passed, as before.")
+
+
+def told_dates(course):
+    return json.loads((course.root / "release" / "due.json").read_text("utf-8"))["assignments"]
+
+
+def test_the_due_date_is_told_to_students(course):
+    own = replace(course, settings=replace(course.settings, time_zone="Asia/Seoul"))
+    release(own, "mini")
+    assert told_dates(own) == [{"name": "mini", "title": {"en": "Mini", "ko": "미니"}, "due": None}]
+    release(own, "mini", due=read_date("2026-12-01", "--due", ZoneInfo("Asia/Seoul")))
+    assert [one["due"] for one in told_dates(own)] == ["2026-12-01T23:59:59+09:00"]
+    release(own, "mini", due=read_date("2026-12-02 00:00 UTC", "--due"))
+    assert [one["due"] for one in told_dates(own)] == ["2026-12-02T09:00:00+09:00"]
+    assert build(own) == [] and told_dates(own)  # it isn't stale
+
+
+def test_a_date_changed_elsewhere_is_told_by_the_next_command(term, monkeypatch):
+    with term.gradebook() as gradebook:
+        gradebook.add_student("ana")
+        gradebook.find_assignment("mini").duedate = datetime(2026, 12, 1)  # as Formgrader does
+        gradebook.db.commit()
+    packed = json.loads(contents(term)["release/due.json"])
+    due = datetime.fromisoformat(packed["assignments"][0]["due"])
+    assert due == datetime(2026, 12, 1, tzinfo=UTC)
+    words = ["term", "extend", "mini", "ana", "--until", "2026-12-05", "--course", str(term.root)]
+    monkeypatch.setattr(sys, "argv", ["autograder", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert told_dates(term) == packed["assignments"]
+    assert "ana" not in (term.root / "release" / "due.json").read_text()
 
 
 def test_the_first_release_is_recorded(course):

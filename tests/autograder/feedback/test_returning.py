@@ -77,7 +77,7 @@ def returned(tmp_path_factory, released_course, kit):
 
 def test_a_student_fetches_by_nbgraders_own_command(returned):
     course, home, said = returned
-    assert "1 pages are in the exchange" in said and "through it: ben, cem;" in said
+    assert "1 page in the exchange" in said and "through it: ben, cem;" in said
     run(
         *(SCRIPTS / "nbgrader", "fetch_feedback", "mini", "--student=ada"),
         cwd=home,

@@ -227,13 +227,13 @@ def test_sections_come_with_the_roster_or_by_hand(term, tmp_path, command):
     command(term, "term", "section", "Tue", "b", "c")
     told = command(term, "term")
     assert "3 students are in the class list." in told
-    assert "Section Mon: 1 students." in told and "Section Tue: 2 students." in told
+    assert "Section Mon: 1 student." in told and "Section Tue: 2 students." in told
     command(term, "term", "section", "", "c")
-    assert "Section Tue: 1 students." in command(term, "term")
+    assert "Section Tue: 1 student." in command(term, "term")
     # A list without the column leaves sections as they are.
     (tmp_path / "class.csv").write_text("id,first_name\na,Ada\n")
     command(term, "term", "roster", str(tmp_path / "class.csv"))
-    assert "Section Mon: 1 students." in command(term, "term")
+    assert "Section Mon: 1 student." in command(term, "term")
 
 
 def test_who_left_is_not_graded_reported_or_counted_and_can_come_back(term, kit, command):
@@ -274,7 +274,7 @@ def test_a_renamed_student_keeps_everything_and_is_not_graded_again(term, kit, c
             ("new", "Ada", "77")
         ]
     assert "new has until" in command(term, "term")
-    assert "Section Mon: 1 students." in command(term, "term")
+    assert "Section Mon: 1 student." in command(term, "term")
 
 
 def test_nobody_is_renamed_into_somebody_else(term, kit, command):
@@ -356,7 +356,7 @@ def test_a_gradebook_of_before_is_read_and_gets_its_tables(term, kit, command):
             book.db.execute(text(f"DROP TABLE {name}"))
         book.db.commit()
     assert "1 submitted" in command(term, "report", "mini")
-    assert "1 students" in command(term, "term")
+    assert "1 student" in command(term, "term")
     assert totals(command, term)[0]["percent"] == "100"
     assert [one.score for one in grade(term, "mini")] == [6]
 
