@@ -11,7 +11,9 @@ from autograder.authoring.build import build
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
+from autograder.core.released_values import give_values
 from autograder.core.term_records import align_extensions
+from autograder.core.value_declarations import declared_values
 from autograder.errors import UserError
 from autograder.intake.given_before import record_given
 from autograder.intake.rebuild import make_release
@@ -48,6 +50,7 @@ def release(
     """
     course.require_assignment(assignment)
     course.require_free_gradebook()
+    declared_values(course, assignment)  # says what is wrong with them before anything is changed
     build(course)
     api = course.api()
     result = api.generate_assignment(assignment, force=True, create=True)
@@ -61,9 +64,12 @@ def release(
             # An extension reaches until a moment, whatever the due date is.
             align_extensions(gradebook.db, assignment)
             gradebook.db.commit()
+    with course.gradebook() as gradebook:
+        students = [student.id for student in gradebook.students]
+    give_values(course, assignment, students)
+    build(course)
     if to_exchange:
         _to_exchange(course, api, assignment)
-    build(course)
     folder = course.source(course.source_language) / assignment
     language = course.source_language
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}

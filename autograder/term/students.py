@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.config import Course
+from autograder.core.released_values import rename_in_values
 from autograder.core.student_id import require_student_id
 from autograder.core.term_records import (
     Enrollment,
@@ -125,9 +126,12 @@ def _rename(course: Course, old: str, new: str) -> list[Path]:
                 gradebook.db.expire_all()
                 gradebook.db.delete(before)
             rename_records(gradebook.db, old, new)
+            rename_in_values(course, old, new)
             gradebook.db.commit()
         except BaseException:
             gradebook.db.rollback()
+            with suppress(UserError):
+                rename_in_values(course, new, old)
             for place in reversed(moved):
                 os.rename(place, place.with_name(old))
             raise

@@ -13,6 +13,7 @@ from autograder.checks import (
 )
 from autograder.expectations import expect, is_stub
 from autograder.provenance import written_here
+from autograder.student_values import own_values
 
 __all__ = [
     "CheckFailed",
@@ -23,6 +24,7 @@ __all__ = [
     "expect",
     "given",
     "is_stub",
+    "own_values",
     "probe",
     "report",
     "seeded",
