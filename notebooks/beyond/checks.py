@@ -10,6 +10,7 @@ from autograder.checks import (
     probe,
     report,
     seeded,
+    show_options,
 )
 from autograder.expectations import expect, is_stub
 from autograder.provenance import written_here
@@ -28,5 +29,6 @@ __all__ = [
     "probe",
     "report",
     "seeded",
+    "show_options",
     "written_here",
 ]
