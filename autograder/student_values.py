@@ -31,6 +31,9 @@ VALUES_FILE = "own-values.json"
 DECLARED, STUDENTS, OWN = "values", "students", "own"
 """The keys of the file: the declaration, the rows by `row_key`, and the values of one student."""
 
+ELSEWHERE = "AUTOGRADER_OWN_VALUES"
+"""The variable that names the file of the release, for a notebook that was copied without it."""
+
 KEPT_ID = "student-id.txt"
 """Where an id that a student gave is kept, in the notebook's folder."""
 
@@ -142,8 +145,11 @@ def value_in_words(value: object) -> str:
 
 
 def _content() -> Mapping[str, Any]:
+    place = Path(VALUES_FILE)
+    if not place.exists():
+        place = Path(os.environ.get(ELSEWHERE, VALUES_FILE))
     try:
-        found = json.loads(Path(VALUES_FILE).read_text(encoding="utf-8"))
+        found = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise OwnValuesUnusable(
             _(

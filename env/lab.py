@@ -15,6 +15,7 @@ import faults
 from environment import Environment, plain_environ
 from faults import Fault
 
+OWN_VALUES = "own-values.json"  # as autograder/student_values.py names it
 START_PAGE = "notebooks/START.md"
 
 
@@ -111,7 +112,9 @@ def environ(environment: Environment) -> dict[str, str]:
 
 
 def copy_missing(release: Path, work: Path) -> list[str]:
-    """Copy new files from `release` to `work`; never change existing ones.
+    """Copy new files from `release` to `work`; never change existing ones of the student's.
+
+    The file with students' own values isn't theirs: a later release may have more students in it.
 
     Each file is written under a temporary name and renamed, so a full disk leaves no partial file.
 
@@ -122,7 +125,10 @@ def copy_missing(release: Path, work: Path) -> list[str]:
     for path in sorted(release.glob("*/*/**/*")):
         parts = path.relative_to(release).parts
         target = work.joinpath(*parts)
-        if not path.is_file() or target.exists() or ".ipynb_checkpoints" in parts:
+        if not path.is_file() or ".ipynb_checkpoints" in parts:
+            continue
+        is_old = path.name == OWN_VALUES and target.is_file() and not _same(path, target)
+        if target.exists() and not is_old:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.new")
@@ -133,6 +139,10 @@ def copy_missing(release: Path, work: Path) -> list[str]:
             beside.unlink(missing_ok=True)
         new["/".join(parts[:2])] = None
     return list(new)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
 
 
 def _jupyter(environment: Environment, role: str) -> dict[str, str]:

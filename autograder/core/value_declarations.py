@@ -208,7 +208,7 @@ def _range_problem(about: Mapping[str, Any]) -> str:
     if (last - first) / step > _MOST_STEPS or max(abs(first), abs(last)) > _LARGEST:
         return f"has more than {_MOST_STEPS:,} steps or numbers beyond {_LARGEST:,}"
     if (last - first) % step:
-        return "doesn't reach to from from in whole steps"
+        return "needs a whole number of steps between from and to"
     return ""
 
 

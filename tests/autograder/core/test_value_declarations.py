@@ -112,7 +112,7 @@ WRONG = [
     ({"values": {"a": {"from": 1, "to": float("nan")}}}, "finite"),
     ({"values": {"a": {"from": 9, "to": 1}}}, "above to"),
     ({"values": {"a": {"from": 1, "to": 9, "step": 0}}}, "step above 0"),
-    ({"values": {"a": {"from": 1, "to": 10, "step": 2}}}, "whole steps"),
+    ({"values": {"a": {"from": 1, "to": 10, "step": 2}}}, "whole number of steps"),
     ({"values": {"a": {"from": 1, "to": 1}}}, "only one"),
     ({"values": {"a": {"from": 0, "to": 1e300}}}, "steps or numbers beyond"),
     ({"values": {"a": {"from": 0, "to": 1, "step": 1e-9}}}, "steps or numbers beyond"),

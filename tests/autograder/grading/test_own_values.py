@@ -396,6 +396,9 @@ def test_validate_runs_with_the_students_values(course, kit, monkeypatch, tmp_pa
     notebook_io.write(tmp_path / "x" / "mini.ipynb", work)
     result = validate(tmp_path / "x" / "mini.ipynb", course)
     assert result.ok, str(result)
+    notebook_io.write(tmp_path / "elsewhere" / "a copy.ipynb", work)
+    result = validate(tmp_path / "elsewhere" / "a copy.ipynb", course)
+    assert result.ok, str(result)
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
