@@ -22,6 +22,7 @@ from autograder.core.released_values import released_file
 from autograder.core.value_declarations import declaration_file
 from autograder.errors import UserError
 
+_NEEDING_THE_GRADEBOOK = (".SaveCells", ".GiveValues")
 _IGNORED = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
@@ -80,7 +81,7 @@ def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -
     Raises:
         UserError: nbgrader refuses the notebook.
     """
-    steps = tuple(step for step in RELEASE_STEPS if not step.endswith(".SaveCells"))
+    steps = tuple(step for step in RELEASE_STEPS if not step.endswith(_NEEDING_THE_GRADEBOOK))
     try:
         return apply_preprocessors(course, notebook, assignment, steps)
     except (RuntimeError, ValidationError) as error:

@@ -11,9 +11,8 @@ from autograder.authoring.build import build
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.release_record import record_release
-from autograder.core.released_values import give_values
+from autograder.core.released_values import give_values_to_class
 from autograder.core.term_records import align_extensions
-from autograder.core.value_declarations import declared_values
 from autograder.errors import UserError
 from autograder.intake.given_before import record_given
 from autograder.intake.rebuild import make_release
@@ -50,7 +49,7 @@ def release(
     """
     course.require_assignment(assignment)
     course.require_free_gradebook()
-    declared_values(course, assignment)  # says what is wrong with them before anything is changed
+    give_values_to_class(course, assignment)
     build(course)
     api = course.api()
     result = api.generate_assignment(assignment, force=True, create=True)
@@ -64,9 +63,6 @@ def release(
             # An extension reaches until a moment, whatever the due date is.
             align_extensions(gradebook.db, assignment)
             gradebook.db.commit()
-    with course.gradebook() as gradebook:
-        students = [student.id for student in gradebook.students]
-    give_values(course, assignment, students)
     build(course)
     if to_exchange:
         _to_exchange(course, api, assignment)

@@ -99,6 +99,15 @@ class ReleasedValues:
         return made | {row_key(student): row.values for student, row in self.rows.items()}
 
 
+def give_values_to_class(course: Course, assignment: str) -> None:
+    """Give their values to all who are in the gradebook's class list; raises as `give_values`."""
+    students: list[str] = []
+    if declared_values(course, assignment):
+        with course.gradebook() as gradebook:
+            students = [student.id for student in gradebook.students]
+    give_values(course, assignment, students)
+
+
 def give_values(course: Course, assignment: str, students: Iterable[str]) -> ReleasedValues | None:
     """Record the values of an assignment that is being released; None if it declares none.
 
@@ -286,7 +295,12 @@ def _secret(course: Course) -> bytes:
         with plain_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _make_secret(path)
-    found = path.read_bytes()
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} can't be read ({error.strerror}); release as the user who owns it."
+        ) from None
     if len(found) != _SECRET_BYTES:
         raise UserError(f"{path} isn't what was written there; put it back from a backup.")
     return found

@@ -254,6 +254,7 @@ def render(
             max_score=sum(one.grade.max_points for one in shown),
             notes=_notes(nb),
             values=_values(nb),
+            values_are_own=entries(nb).get("values_are_own", False),
             cards=cards,
             carded=carded,
             states={one.name: one for one in questions},

@@ -53,10 +53,6 @@ TOO_BIG = N_("{names}: left out, because it is too big or can't be read.")
 GIVEN_UP = N_(
     "Your work ended the process that graded it, twice; so no test of it could be counted."
 )
-NOT_OWN = N_(
-    "You were graded with the default values of this assignment, because it gave you none of your "
-    "own, or only after you had handed in."
-)
 
 _SAME_TIME = timedelta(seconds=1)
 _MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd")
@@ -138,8 +134,6 @@ class SubmissionPreparer:
         record = ResultRecord(self._cache_keys.of(student), received)
         values = self._values.of(student, received) if self._values else {}
         values_file = {VALUES_FILE: file_of(values)} if values else {}
-        if self._values and self._values.rows and not self._values.has_own(student, received):
-            unread = [*unread, note(NOT_OWN)]
         own, notes = self._files(student, [*(receipt.notes if receipt else []), *unread])
         made: dict[str, NotebookNode] = {}
         jobs = []
@@ -149,8 +143,9 @@ class SubmissionPreparer:
             made[name] = rebuild_with_notes(base, submission, notes)
             # The instructor's files win, and so does the file with the student's own values.
             files = {**own, **self._given_files(base.language), **values_file}
-            if values:
-                put(made[name], values=values)
+            if self._values and self._values.rows:  # else everybody has the same
+                is_own = self._values.has_own(student, received)
+                put(made[name], values=values, values_are_own=is_own)
             jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
         return PreparedSubmission(
             student, made, {**files, **self._bookkeeping(student)}, record, jobs

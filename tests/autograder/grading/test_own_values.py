@@ -24,6 +24,7 @@ from autograder.core.released_values import released_values
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
 from autograder.grading.coordinator import grade
+from autograder.student.submit import submit
 from autograder.student.validate import validate
 from autograder.student_values import OwnValuesUnusable, own_values, row_key
 from autograder.term.students import drop, rename, restore
@@ -194,6 +195,23 @@ def test_a_damaged_secret_is_told(course):
     (course.term / "values.secret").write_bytes(b"short")
     with pytest.raises(UserError, match="backup"):
         release(course, "mini")
+
+
+def test_formgraders_button_gives_the_same_values(course, monkeypatch, tmp_path):
+    enroll(course, "eve")
+    assert course.api().generate_assignment("mini", force=True)["success"]
+    assert at_work(course, monkeypatch, tmp_path / "x", "eve") == given_to(course, "eve")
+    assert given_to(course, "eve") != DEFAULT
+    release(course, "mini")
+    assert at_work(course, monkeypatch, tmp_path / "x", "eve") == given_to(course, "eve")
+
+
+def test_a_submission_is_packed_without_the_table(course, kit, tmp_path):
+    work = kit.answered(course, **{**kit.RIGHT, "a_answer": answer_for(DEFAULT)})
+    notebook_io.write(tmp_path / "mini.ipynb", work)
+    result = submit(tmp_path / "mini.ipynb", "ada", course)
+    assert set(result.files) == {"mini.ipynb"}
+    assert result.notes == []
 
 
 def test_without_a_declaration_nothing_is_made(term):
