@@ -20,9 +20,10 @@ import math
 import os
 import random
 import re
+import string
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
@@ -32,7 +33,7 @@ from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.wire import crossed
 
-__all__ = ["check", "choice", "given", "probe", "report", "seeded"]
+__all__ = ["check", "choice", "given", "probe", "report", "seeded", "show_options"]
 
 MIME_TYPE = "application/vnd.autograder.checks+json"
 _RECORD_TYPE = re.compile(r"application/vnd\.[a-z0-9-]+\.checks\+json")
@@ -120,7 +121,7 @@ class _Outcome:
     hidden: bool
     message: str  # what the student may read, translated
     unanswered: str | None = None  # what has no answer yet, where that is the reason
-    choice: dict[str, str] | None = None  # what `choice` recorded
+    choice: dict[str, Any] | None = None  # what `choice` recorded
     details: dict[str, str] | None = None  # the message in parts, where a call was compared
 
 
@@ -130,7 +131,7 @@ class _Cell:
     def __init__(self) -> None:
         self._execution: int | None = None
         self._outcomes: list[_Outcome] = []
-        self.choice: dict[str, str] | None = None  # what the running check recorded
+        self.choice: dict[str, Any] | None = None  # what the running check recorded
 
     def outcomes(self) -> list[_Outcome]:
         """The running cell's own list; what a cell that stopped halfway left is dropped."""
@@ -283,7 +284,13 @@ def given(value: T, name: str | None = None) -> T:
     return copy
 
 
-def choice(answer: object, question: str, correct: str = "", options: str = "ABCD") -> str:
+def choice(
+    answer: object,
+    question: str,
+    correct: str = "",
+    options: str = "ABCD",
+    order: Sequence[str] | None = None,
+) -> str:
     """Return the option that answers a choice question; case and spaces don't matter.
 
     Every such test asks twice: in a visible check of weight 0 for the form, and in a hidden one
@@ -295,6 +302,9 @@ def choice(answer: object, question: str, correct: str = "", options: str = "ABC
         question: what the student calls it, such as "q3".
         correct: the correct option, a literal; "" to look at the form only.
         options: the letters to choose from.
+        order: the options as this student has them, where students have orders of their own:
+            the first stands at the first letter. Both checks need it, and `correct` names the
+            option as the author does.
 
     Raises:
         AssertionError: `answer` isn't one of the options, or isn't the correct one.
@@ -308,9 +318,28 @@ def choice(answer: object, question: str, correct: str = "", options: str = "ABC
             )
         )
     _cell.choice = {"question": question, "chosen": chosen, "correct": correct}
+    if order is not None:
+        letters = dict(zip(order, options, strict=True))
+        chosen = order[options.index(chosen)]
+        _cell.choice |= {"chosen": chosen, "letters": letters}
     if correct and chosen != correct:
         raise AssertionError(_("not the correct option"))
     return chosen
+
+
+def show_options(
+    options: Mapping[str, str], order: Iterable[str] | None = None, **values: object
+) -> None:
+    """Print the options of a choice question, in the order in which this student has them.
+
+    Args:
+        options: each option's text by the author's letter, untranslated, with places such as
+            `{rank}` for `values`.
+        order: the author's letters in the student's order; by default as they come.
+        **values: what fills the places.
+    """
+    for letter, one in zip(string.ascii_uppercase, order or options, strict=False):
+        print(f"{letter}. {_(options[one]).format(**values)}")
 
 
 def report(*, stop: bool = True) -> None:

@@ -42,6 +42,9 @@ def outcome_in_words(check: Mapping[str, Any], reveal: bool = True) -> str | Non
     chosen, correct = choice.get("chosen"), choice.get("correct")
     if not chosen or not correct or chosen == correct:
         return None  # the last: the answer was another one when the hidden check asked
+    letters = choice.get("letters")
+    if isinstance(letters, Mapping):  # the student had the options in another order
+        chosen, correct = letters.get(chosen, chosen), letters.get(correct, correct)
     question = _NUMBERED.sub(r"\1", str(choice.get("question")))
     if reveal:
         return _("Question {question}: you chose {chosen}; {correct} is correct").format(
@@ -53,8 +56,11 @@ def outcome_in_words(check: Mapping[str, Any], reveal: bool = True) -> str | Non
 
 
 def merged_choice(
-    hidden: object, visible: Mapping[str, str], literals: set[str]
-) -> dict[str, str] | None:
+    hidden: object,
+    visible: Mapping[str, str],
+    literals: set[str],
+    letters: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, Any] | None:
     """Return what may be kept of a choice that a hidden check recorded; None if nothing.
 
     Args:
@@ -62,6 +68,8 @@ def merged_choice(
             have seen the key, so that only the instructor's own words are taken from it.
         visible: what students chose in the run without them, by question.
         literals: the strings that stand in the test's source.
+        letters: the student's letter of each option, from that run too, by question; of those
+            whose options each student has in another order.
     """
     if not isinstance(hidden, Mapping):
         return None
@@ -70,4 +78,6 @@ def merged_choice(
         return None
     if question not in visible or correct not in literals:
         return None
-    return {"question": question, "chosen": visible[question], "correct": correct}
+    own = (letters or {}).get(question)
+    kept = {"question": question, "chosen": visible[question], "correct": correct}
+    return {**kept, "letters": own} if own else kept

@@ -320,6 +320,7 @@ def release(
     from autograder.authoring.release import release as release_assignment
     from autograder.core.dates import read_date
     from autograder.core.due_dates import describe_due_date
+    from autograder.core.released_values import describe_values
 
     where = _course(course, language=language, db=db)
     where.require_language(where.released_language)
@@ -327,6 +328,8 @@ def release(
     folder = release_assignment(where, assignment, when, exchange)
     out.print(f"{assignment} is released: {folder}", markup=False)
     out.print(describe_due_date(where, assignment, when), markup=False)
+    if said := describe_values(where, assignment):
+        out.print(said, markup=False)
 
 
 @app.command()
@@ -732,11 +735,19 @@ def term_rename(
     course: CourseFolder = None,
 ) -> None:
     """Give a student another id, with everything that is theirs."""
+    from autograder.core.released_values import assignments_with_values
     from autograder.term.students import rename
 
-    moved = rename(_course(course, db=db), old, new)
+    where = _course(course, db=db)
+    moved = rename(where, old, new)
     renamed = f"{counted(len(moved), 'folder')} {'was' if len(moved) == 1 else 'were'} renamed"
     out.print(one_line(f"{old} is now {new}; {renamed}."), markup=False)
+    if again := assignments_with_values(where, new):
+        text = (
+            f"{new} keeps the values of {', '.join(again)}; release again, so that they are found "
+            "under the new id too."
+        )
+        out.print(one_line(text), markup=False)
 
 
 @term_app.command("roster")

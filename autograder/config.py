@@ -825,6 +825,7 @@ RELEASE_STEPS = (
     "nbgrader.preprocessors.ComputeChecksums",
     # The gradebook takes the tests while they are whole …
     "nbgrader.preprocessors.SaveCells",
+    "autograder.authoring.preprocessors.GiveValues",
     # … and the student gets them without the hidden part.
     "nbgrader.preprocessors.ClearHiddenTests",
     "nbgrader.preprocessors.ClearMarkScheme",

@@ -19,6 +19,7 @@ from start_page import SOURCE as START_PAGE
 from start_page import write_start_page
 
 INSTRUCTOR_PAGE = "term/START.md"
+OWN_VALUES = "own-values.json"  # as autograder/student_values.py names it
 
 
 def languages(root: Path) -> list[str]:
@@ -142,7 +143,9 @@ def environ(environment: Environment) -> dict[str, str]:
 
 
 def copy_missing(release: Path, work: Path) -> list[str]:
-    """Copy new files from `release` to `work`; never change existing ones.
+    """Copy new files from `release` to `work`; never change existing ones of the student's.
+
+    The file with students' own values isn't theirs: a later release may have more students in it.
 
     Each file is written under a temporary name and renamed, so a full disk leaves no partial file.
 
@@ -153,7 +156,10 @@ def copy_missing(release: Path, work: Path) -> list[str]:
     for path in sorted(release.glob("*/*/**/*")):
         parts = path.relative_to(release).parts
         target = work.joinpath(*parts)
-        if not path.is_file() or target.exists() or ".ipynb_checkpoints" in parts:
+        if not path.is_file() or ".ipynb_checkpoints" in parts:
+            continue
+        is_old = path.name == OWN_VALUES and target.is_file() and not _same(path, target)
+        if target.exists() and not is_old:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.new")
@@ -164,6 +170,10 @@ def copy_missing(release: Path, work: Path) -> list[str]:
             beside.unlink(missing_ok=True)
         new["/".join(parts[:2])] = None
     return list(new)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
 
 
 def _jupyter(environment: Environment, role: str) -> dict[str, str]:

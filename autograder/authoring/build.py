@@ -19,8 +19,11 @@ from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
 from autograder.core.due_record import DUE_RECORD
 from autograder.core.preprocessing import apply_preprocessors
+from autograder.core.released_values import released_file
+from autograder.core.value_declarations import declaration_file
 from autograder.errors import UserError
 
+_NEEDING_THE_GRADEBOOK = (".SaveCells", ".GiveValues")
 _IGNORED = {".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
@@ -79,7 +82,7 @@ def released_notebook(course: Course, notebook: NotebookNode, assignment: str) -
     Raises:
         UserError: nbgrader refuses the notebook.
     """
-    steps = tuple(step for step in RELEASE_STEPS if not step.endswith(".SaveCells"))
+    steps = tuple(step for step in RELEASE_STEPS if not step.endswith(_NEEDING_THE_GRADEBOOK))
     try:
         return apply_preprocessors(course, notebook, assignment, steps)
     except (RuntimeError, ValidationError) as error:
@@ -112,11 +115,13 @@ def planned_files(course: Course) -> dict[Path, bytes]:
         assignment = course.source(course.source_language) / name
         for path in handout_files(assignment):
             relative = path.relative_to(course.source(course.source_language))
-            content = path.read_bytes()
-            files[course.release(course.source_language) / relative] = content
+            content = for_students = path.read_bytes()
+            if path == declaration_file(course, name):
+                for_students = released_file(course, name, content)
+            files[course.release(course.source_language) / relative] = for_students
             for code in other_languages(course):
                 files[course.source(code) / relative] = content
-                files[course.release(code) / relative] = content
+                files[course.release(code) / relative] = for_students
     files.update(catalogs.planned(course))
     return files
 

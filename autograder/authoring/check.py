@@ -19,11 +19,13 @@ from autograder.authoring import (
     lint,
     source_rules,
     sync,
+    value_rules,
 )
 from autograder.authoring.problem import CellProblem
 from autograder.config import SETTINGS_FILE, Course
 from autograder.core import notebook_io
 from autograder.core.lesson_sections import find_section, references
+from autograder.core.value_declarations import declaration_file
 from autograder.errors import UserError
 
 
@@ -175,6 +177,17 @@ def reading_problems(course: Course) -> Iterator[Problem]:
                         yield Problem(_name(course, path), cell.id, text)
 
 
+def value_problems(course: Course) -> Iterator[Problem]:
+    """Yield declarations of students' own values that can't be used, and wrong uses of them."""
+    for assignment in course.assignments():
+        declared, texts = value_rules.declaration_problems(course, assignment)
+        file = _name(course, declaration_file(course, assignment))
+        yield from (Problem(file, None, text) for text in texts)
+        for path in sorted((course.source(course.source_language) / assignment).glob("*.ipynb")):
+            found = value_rules.notebook_problems(notebook_io.read(path), declared)
+            yield from _problems(course, path, list(found))
+
+
 def leak_problems(course: Course) -> Iterator[Problem]:
     """Yield solutions, hidden tests and explanations that students would find."""
     for leak in leaks.find_leaks(course):
@@ -196,6 +209,7 @@ STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
     "built files": built_problems,
     "the trust boundary": boundary_problems,
     "sections to read again": reading_problems,
+    "students' own values": value_problems,
     "leaks": leak_problems,
     "solutions and stubs, run": dry_run_problems,
 }

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,16 @@ from autograder.authoring.problem import CellProblem
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import cell_seconds, copied, read
+from autograder.core.released_values import file_of
+from autograder.core.value_declarations import Value, declared_values
 from autograder.grading.result import graded_cells
 from autograder.intake.rebuild import make_release, make_template
 from autograder.judge.job import solution_sources
 from autograder.student.kernel_runner import ExecuteSubmission
+from autograder.student_values import VALUES_FILE, in_words
+
+_SAMPLED = ("first", "second")
+"""The made-up students for whom the solution is run, where values differ by student."""
 
 
 def execute(
@@ -34,6 +41,7 @@ def execute(
     notebook: NotebookNode,
     folder: Path | None = None,
     source: NotebookNode | None = None,
+    values: Mapping[str, Value] | None = None,
 ) -> NotebookNode:
     """Return a copy of a notebook, executed in an ordinary kernel.
 
@@ -42,6 +50,7 @@ def execute(
         notebook: the notebook.
         folder: the assignment's folder, whose other files are put beside the notebook.
         source: the instructor's notebook, whose solutions hidden checks call as `reference`.
+        values: of the student for whom it runs; the default ones when None.
     """
     notebook = copied(notebook)
     if source is not None:
@@ -52,6 +61,8 @@ def execute(
                 target = Path(working_directory) / path.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
+        if values:
+            write_file(Path(working_directory) / VALUES_FILE, file_of(values))
         resources = ResourcesDict(metadata={"path": working_directory})
         course = replace(course, cell_seconds=cell_seconds(notebook, course.cell_seconds))
         step = ExecuteSubmission(config=course.nbgrader_config())
@@ -84,6 +95,16 @@ def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem
         for cell in graded_cells(execute(course, solved, folder, source))
         if cell.points is not None and not cell.passed
     ]
+    for values in sample_values(course, assignment):
+        found += [
+            CellProblem(
+                cell.grade_id,
+                f"doesn't give the solution full marks for a student with "
+                f"{in_words(values)}: {'; '.join(cell.messages)}",
+            )
+            for cell in graded_cells(execute(course, solved, folder, source, values))
+            if cell.points is not None and not cell.passed
+        ]
     stub = make_template(course, assignment, notebook, course.source_language)
     found += [
         CellProblem(cell.grade_id, f"gives an untouched notebook {cell.points:g} points")
@@ -96,6 +117,28 @@ def problems(course: Course, assignment: str, notebook: str) -> list[CellProblem
                 execute(course, make_release(course, assignment, notebook, code), folder), code
             )
     return found
+
+
+def sample_values(course: Course, assignment: str) -> list[dict[str, Value]]:
+    """Return values that students may have: each the first, each the last, and some drawn.
+
+    None for an assignment that declares none.
+
+    Raises:
+        UserError: the declaration can't be used.
+    """
+    declared = declared_values(course, assignment)
+    if not declared:
+        return []
+    ends = [
+        {name: one.possible.value(0) for name, one in declared.items()},
+        {name: one.possible.value(one.possible.count - 1) for name, one in declared.items()},
+    ]
+    drawn = [
+        {name: one.draw(b"dry run", assignment, name, student) for name, one in declared.items()}
+        for student in _SAMPLED
+    ]
+    return [*ends, *drawn]
 
 
 def _run_all_problems(executed: NotebookNode, code: str) -> list[CellProblem]:

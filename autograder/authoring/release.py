@@ -12,6 +12,7 @@ from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.due_record import write_due_record
 from autograder.core.release_record import record_release
+from autograder.core.released_values import give_values_to_class
 from autograder.core.term_records import align_extensions
 from autograder.errors import UserError
 from autograder.intake.given_before import record_given
@@ -49,6 +50,7 @@ def release(
     """
     course.require_assignment(assignment)
     course.require_free_gradebook()
+    give_values_to_class(course, assignment)
     build(course)
     api = course.api()
     result = api.generate_assignment(assignment, force=True, create=True)
@@ -62,9 +64,9 @@ def release(
             # An extension reaches until a moment, whatever the due date is.
             align_extensions(gradebook.db, assignment)
             gradebook.db.commit()
+    build(course)
     if to_exchange:
         _to_exchange(course, api, assignment)
-    build(course)
     folder = course.source(course.source_language) / assignment
     language = course.source_language
     sources = {path.stem: notebook_io.read(path) for path in sorted(folder.glob("*.ipynb"))}

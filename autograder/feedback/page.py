@@ -58,6 +58,7 @@ from autograder.feedback.text import readable
 from autograder.grading.result import GradedCell, graded_cells
 from autograder.i18n import _, speaking
 from autograder.notebook_metadata import entries
+from autograder.student_values import value_in_words
 
 MAX_NOTES = 200
 """The most notes about a submission that are shown."""
@@ -256,6 +257,8 @@ def render(
             score=max(0.0, points - penalty),
             max_score=sum(one.grade.max_points for one in shown),
             notes=[*texts(list(remarks)), *_notes(nb)],
+            values=_values(nb),
+            values_are_own=entries(nb).get("values_are_own", False),
             cards=cards,
             carded=carded,
             states={one.name: one for one in questions},
@@ -270,6 +273,12 @@ def render(
 def _notes(nb: NotebookNode) -> list[str]:
     notes = [Note(**entry) for entry in entries(nb).get("notes", [])]
     return [readable(one, 1_000, 10) for one in texts(notes[:MAX_NOTES])]
+
+
+def _values(nb: NotebookNode) -> list[tuple[str, str]]:
+    """Return the name and the words of each value that grading took for the student's own."""
+    values = entries(nb).get("values", {})
+    return [(readable(name), readable(value_in_words(value))) for name, value in values.items()]
 
 
 def _withheld_text(count: int, held: Withheld, zone: tzinfo | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autograder.config import Course
 from autograder.core.collection_receipt import receipt_file
+from autograder.core.released_values import released_values
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
 from autograder.intake.upload_limits import STUDENT_LIMITS
@@ -27,12 +28,15 @@ class CacheKeys:
         self._instructors = _contents(course.source(course.source_language) / assignment)
         off_limits = course.settings.modules_off_limits(assignment)
         self._instructors += "\0".join(off_limits).encode()
+        self._values = released_values(course, assignment)
 
     def of(self, student: str) -> str:
         """Return the SHA-256 over a submission, its receipt and the instructor's files."""
         submitted = _submitted(self._course.submitted / student / self._assignment)
         receipt = receipt_file(self._course, student, self._assignment)
         noted = receipt.read_bytes() if receipt.is_file() else b""
+        if self._values is not None:
+            noted += self._values.key_of(student)
         return hashlib.sha256(submitted + self._instructors + noted).hexdigest()
 
 

@@ -26,6 +26,7 @@ from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, grader_metadata
 from autograder.core.receipts import RECEIPT
 from autograder.core.release_record import solutions_changed
+from autograder.core.released_values import file_of, values_to_grade
 from autograder.errors import AssignmentChanged
 from autograder.grading.cache_key import CacheKeys
 from autograder.grading.gradebook_writer import GradebookNotebook
@@ -45,6 +46,7 @@ from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
+from autograder.student_values import VALUES_FILE
 
 SHADOWS = N_("{names}: left out, because it would take the place of a module of that name.")
 TOO_BIG = N_("{names}: left out, because it is too big or can't be read.")
@@ -112,6 +114,7 @@ class SubmissionPreparer:
         record_given(course, assignment, given)
         self._reader = reader
         self._cache_keys = CacheKeys(course, assignment)
+        self._values = values_to_grade(course, assignment)
         self._asked = assignment_specs(course)[assignment].asked
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
         self._source_notebooks: dict[tuple[str, str], NotebookNode] = {}
@@ -134,6 +137,8 @@ class SubmissionPreparer:
         receipt = find_receipt(self._course, student, self._assignment)
         received = self._received(student, receipt.received if receipt else "")
         record = ResultRecord(self._cache_keys.of(student), received)
+        values = self._values.of(student, received) if self._values else {}
+        values_file = {VALUES_FILE: file_of(values)} if values else {}
         own, notes = self._files(student, [*(receipt.notes if receipt else []), *unread])
         made: dict[str, NotebookNode] = {}
         jobs = []
@@ -141,7 +146,11 @@ class SubmissionPreparer:
         for name, submission in submitted.items():
             base = self._base(name, submission.language)
             made[name] = rebuild_with_notes(base, submission, notes)
-            files = {**own, **self._given_files(base.language)}
+            # The instructor's files win, and so does the file with the student's own values.
+            files = {**own, **self._given_files(base.language), **values_file}
+            if self._values and self._values.rows:  # else everybody has the same
+                is_own = self._values.has_own(student, received)
+                put(made[name], values=values, values_are_own=is_own)
             jobs.append(self._job(student, name, base.language, made[name], files).to_bytes())
         return PreparedSubmission(
             student, made, {**files, **self._bookkeeping(student)}, record, jobs
@@ -189,7 +198,7 @@ class SubmissionPreparer:
             cells=code_cells(notebook),
             about=about,
             files=files,
-            given_files=tuple(self._given_files(language)),
+            given_files=tuple(self._given_names(language)),
             cell_seconds=notebook_io.cell_seconds(source, self._course.cell_seconds),
             seed=self._seed,
         )
@@ -373,6 +382,11 @@ class SubmissionPreparer:
                 and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
             }
         return self._given[language]
+
+    def _given_names(self, language: str) -> list[str]:
+        """Return the names of what the judge has beside the tests."""
+        own = [VALUES_FILE] if self._values else []
+        return list(dict.fromkeys([*self._given_files(language), *own]))
 
     def _source_notebook(self, name: str, language: str) -> NotebookNode:
         if (name, language) not in self._source_notebooks:

@@ -78,7 +78,9 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
     shown: dict[str, list[dict[str, Any]]] = {}
     for one in seen:
         shown.setdefault(one["name"], []).append(one)
-    chosen = {one["choice"]["question"]: one["choice"]["chosen"] for one in seen if "choice" in one}
+    choices = [one["choice"] for one in seen if "choice" in one]
+    chosen = {one["question"]: one["chosen"] for one in choices}
+    letters = {one["question"]: one["letters"] for one in choices if "letters" in one}
     nothing_yet = first is not None and all(one["unanswered"] for one in seen)
     tree = ast.parse(source)
     names, independent = string_literals_in(tree), is_independent(tree, source)
@@ -87,7 +89,7 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
         # A name that the test makes up as it runs may have been made of a student's value.
         named = {**one, "message": "", "name": one["name"] if one["name"] in names else UNNAMED}
         named.pop("details", None)
-        choice = merged_choice(named.pop("choice", None), chosen, names)
+        choice = merged_choice(named.pop("choice", None), chosen, names, letters)
         found = None if one["hidden"] else shown.get(one["name"])
         if one["hidden"]:
             # That there is no answer is what the visible run found of all checks, or isn't told.

@@ -30,6 +30,7 @@ STUDENT_MODULES = (
     "i18n.py",
     "locale",
     "provenance.py",
+    "student_values.py",
     "value_text.py",
     "sandbox/cgroups.py",
     "sandbox/student_process.py",

@@ -36,6 +36,7 @@ from autograder.intake.identify import (
 )
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.student.own_notebook import parse_own
+from autograder.student_values import VALUES_FILE
 
 CELLS_MISSING = N_(
     "These cells of the assignment are missing and will be put back as they were given: {cells}."
@@ -130,7 +131,7 @@ def submit(
     if missing := spec.grade_ids - chosen.known:
         notes.append(note(CELLS_MISSING, cells=", ".join(sorted(missing))))
     packed = {spec.notebook: content}
-    for name in sorted(spec.asked):
+    for name in sorted(spec.asked - {VALUES_FILE}):  # the grader has its own
         place = (folder / chosen.name).parent / name
         if place.is_file() and not place.is_symlink():
             packed[name] = read_file(place, STUDENT_LIMITS.member_bytes)

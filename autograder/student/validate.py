@@ -30,6 +30,7 @@ from autograder.intake.identify import name_rank
 from autograder.intake.notebook_reader import submission_from_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
 from autograder.student.own_notebook import read_own
+from autograder.student_values import ELSEWHERE, VALUES_FILE
 
 PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 NOT_RUN, WRITTEN = "not run", "written"
@@ -175,7 +176,8 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         changed, missing = _against_release(own, released)
     course = replace(course, cell_seconds=notebook_io.cell_seconds(running, course.cell_seconds))
     off_limits = course.settings.modules_off_limits(known.parent.name) if known else ()
-    executed = _executed(course, running, path.resolve().parent, off_limits)
+    values = known.resolve().parent / VALUES_FILE if known else Path(VALUES_FILE)
+    executed = _executed(course, running, path.resolve().parent, off_limits, values)
     with speaking(language):
         cells = tuple(_cell_results(executed, released, course.cell_seconds))
         errors = tuple(
@@ -285,9 +287,21 @@ def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
 
 
 def _executed(
-    course: Course, notebook: NotebookNode, folder: Path, off_limits: tuple[str, ...]
+    course: Course,
+    notebook: NotebookNode,
+    folder: Path,
+    off_limits: tuple[str, ...],
+    values: Path,
 ) -> NotebookNode:
-    """Run the notebook in a kernel of this Python, each cell under the time limit."""
+    """Run the notebook in a kernel of this Python, each cell under the time limit.
+
+    Args:
+        course: the course.
+        notebook: the notebook.
+        folder: where it runs.
+        off_limits: modules that its code can't import.
+        values: the release's file of students' own values, should the folder have none.
+    """
     from nbconvert.exporters.exporter import ResourcesDict
     from nbgrader.utils import setenv
 
@@ -306,7 +320,8 @@ def _executed(
         config=course.nbgrader_config(), kernel_name="python3", off_limits=off_limits
     )
     step.log.setLevel("CRITICAL")
-    with setenv(NBGRADER_VALIDATING="1", NBGRADER_EXECUTION="validate"):
+    validating = {"NBGRADER_VALIDATING": "1", "NBGRADER_EXECUTION": "validate"}
+    with setenv(**validating, **{ELSEWHERE: str(values)}):
         resources = ResourcesDict(metadata={"path": str(folder)})
         return step.preprocess(notebook, resources)[0]
 

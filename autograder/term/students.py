@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autograder.config import Course
 from autograder.core.attempt_records import rename_attempts
+from autograder.core.released_values import rename_in_values
 from autograder.core.student_id import require_student_id
 from autograder.core.term_records import (
     Enrollment,
@@ -127,9 +128,12 @@ def _rename(course: Course, old: str, new: str) -> list[Path]:
                 gradebook.db.delete(before)
             rename_records(gradebook.db, old, new)
             rename_attempts(gradebook.db, old, new)
+            rename_in_values(course, old, new)
             gradebook.db.commit()
         except BaseException:
             gradebook.db.rollback()
+            with suppress(UserError):
+                rename_in_values(course, new, old)
             for place in reversed(moved):
                 os.rename(place, place.with_name(old))
             raise

@@ -10,9 +10,11 @@ from autograder.checks import (
     probe,
     report,
     seeded,
+    show_options,
 )
 from autograder.expectations import expect, is_stub
 from autograder.provenance import written_here
+from autograder.student_values import own_values
 
 __all__ = [
     "CheckFailed",
@@ -23,8 +25,10 @@ __all__ = [
     "expect",
     "given",
     "is_stub",
+    "own_values",
     "probe",
     "report",
     "seeded",
+    "show_options",
     "written_here",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.checks import check, choice, listening, record_in, report
+from autograder.checks import check, choice, listening, record_in, report, show_options
 from autograder.choices import merged_choice, outcome_in_words, read_option
 from autograder.i18n import speaking
 
@@ -105,3 +105,30 @@ def test_options_may_be_fewer_or_others():
     assert read_option("b", "AB") == "B"
     assert read_option("C", "AB") is None
     assert read_option("AB", "AB") is None
+
+
+def test_options_in_an_order_of_ones_own(capsys):
+    order = ["C", "A", "D", "B"]  # the author's, as the student has them
+    said = {}
+    for letter in "ABCD":
+        shown = []
+        with listening(shown.append):
+            with check("the form", weight=0):
+                choice(letter, "q3", order=order)
+            with check("the answer is correct", hidden=True):
+                choice(letter, "q3", correct="D", order=order)
+            try:
+                report()
+            except AssertionError as error:
+                said[letter] = str(error)
+        record = record_in(shown[0])["checks"]
+        first, second = (one["choice"] for one in record)
+        assert first["chosen"] == second["chosen"] == order["ABCD".index(letter)]
+        kept = merged_choice(second, {"q3": first["chosen"]}, {"q3", "D"}, {"q3": first["letters"]})
+        assert kept == second
+    assert said.keys() == set("ABD")
+    assert "Question 3: you chose A; C is correct" in said["A"]
+    assert "Question 3: you chose D; C is correct" in said["D"]
+    show_options({"A": "one of {n}", "B": "two", "C": "three", "D": "four"}, order, n=7)
+    show_options({"A": "yes", "B": "no"})
+    assert capsys.readouterr().out == "A. three\nB. one of 7\nC. four\nD. two\nA. yes\nB. no\n"

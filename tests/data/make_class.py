@@ -130,6 +130,8 @@ def solutions(assignment: str) -> dict[str, str]:
 
 
 def _without_marks(source: str) -> str:
+    # Who isn't in the class list when the assignment is released has the author's order of options.
+    source = re.sub(r'"ABCD"\[mine\["q\d+_order"\]\.index\(("[A-D]")\)\]', r"\1", source)
     lines = [line for line in source.split("\n") if not re.match(r"\s*### (BEGIN|END) ", line)]
     # "q1 = None" stood before the solution so that the cell runs without an answer.
     if re.fullmatch(r"q\d+ = None", lines[0]) and len(lines) > 1:

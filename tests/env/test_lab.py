@@ -73,6 +73,23 @@ def test_a_students_work_is_never_overwritten(env: Environment) -> None:
     assert (env.root / "work/en/quiz/data.csv").read_text() == "given"
 
 
+def test_the_values_that_students_were_given_are_those_of_the_latest_release(
+    env: Environment,
+) -> None:
+    given = env.root / "release/en/quiz" / lab.OWN_VALUES
+    given.write_text("a class of two")
+    lab.prepare(env, options(), print)
+    mine = env.root / "work/en/quiz" / lab.OWN_VALUES
+    assert mine.read_text() == "a class of two"
+    given.write_text("a class of three")
+    assert lab.copy_missing(env.root / "release", env.root / "work") == ["en/quiz"]
+    assert mine.read_text() == "a class of three"
+    assert lab.copy_missing(env.root / "release", env.root / "work") == []
+    from autograder.student_values import VALUES_FILE
+
+    assert lab.OWN_VALUES == VALUES_FILE
+
+
 def test_a_full_disk_leaves_no_half_copy(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(source: Path, target: Path) -> None:
         target.write_text("hal")

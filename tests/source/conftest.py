@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,16 @@ def shell():
     config = Config({"HistoryManager": {"enabled": False}})
     yield InteractiveShell.instance(config=config)
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture(autouse=True)
+def beside_own_values(request, monkeypatch, tmp_path):
+    """Run what a module tests beside the values that its assignment gives, where it gives any."""
+    name = request.path.stem.removeprefix("test_").replace("_", "-")
+    values = SOURCE / "en" / name / "own-values.json"
+    if values.is_file():
+        shutil.copyfile(values, tmp_path / values.name)
+        monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

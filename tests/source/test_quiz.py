@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from autograder.authoring import sync
 from autograder.authoring.lint import lint
+from autograder.checks import show_options
+from autograder.config import Course
+from autograder.core.value_declarations import declared_values
+from autograder.i18n import speaking
+from autograder.student_values import own_values
+from beyond import locale
 
 LETTERS = "ABCD"
 QUESTIONS = 16
+OWN = (7, 8, 10)
+"""The questions whose numbers, and whose order of options, differ from student to student."""
 
 # The page that the course grew from, word for word.
 PAGE = {
@@ -43,14 +55,34 @@ def key(quiz, assignments):
     """The correct letters: {1: "A", …}."""
     found = {}
     for cell_id, source in assignments.solutions(quiz).items():
-        number, letter = re.search(r'^q(\d+) = "([A-D])"$', source, re.MULTILINE).groups()
+        form = r'^q(\d+) = (?:"ABCD"\[mine\["q\1_order"\]\.index\()?"([A-D])"(?:\)\])?$'
+        number, letter = re.search(form, source, re.MULTILINE).groups()
         assert cell_id == f"q{number}-answer"
+        assert ("mine" in source) == (int(number) in OWN)
         found[int(number)] = letter
     return found
 
 
 def choices(source: str) -> list[str]:
     return re.findall(r"^- \*\*[A-D]\.\*\* (.+)$", source, re.MULTILINE)
+
+
+def offered(found: dict, number: int, language: str, values: dict | None = None) -> list[str]:
+    """The options of a question in the author's order, as students see them with these values."""
+    if number not in OWN:
+        return choices(found[f"q{number}-question"].source)
+    shown = io.StringIO()
+    namespace = {"mine": values or own_values(), "show_options": show_options, "say": locale.say}
+    with speaking(language), contextlib.redirect_stdout(shown):
+        exec(found[f"q{number}-options"].source, namespace)
+    told, *lines = shown.getvalue().splitlines()
+    assert "{" not in told
+    assert [line[:3] for line in lines] == [f"{letter}. " for letter in LETTERS]
+    by_letter = dict(zip(namespace["mine"][f"q{number}_order"], lines, strict=True))
+    return [by_letter[letter][3:] for letter in LETTERS]
+
+
+OWN_ORDER = ', order=mine["q_order"]'
 
 
 def written(letters: dict[int, str]) -> dict[str, str]:
@@ -77,15 +109,19 @@ def test_each_question_has_four_choices_and_an_explanation_of_each(assignments, 
     found = cells(assignments.source_notebook("quiz", language))
     assert sorted(key) == list(range(1, QUESTIONS + 1))
     for number, letter in key.items():
-        offered = choices(found[f"q{number}-question"].source)
-        assert len(set(offered)) == 4
+        assert len(set(offered(found, number, language))) == 4
         explanation = found[f"q{number}-explanation"]
         assert explanation.metadata["beyond"]["reveal"] == "after-due"
-        assert len(choices(explanation.source)) == 4
-        heading = explanation.source.split("\n")[0]
-        assert re.search(r"\b([A-D])(?= is|입)", heading).group(1) == letter
         right = {"en": "Correct", "ko": "맞습니다"}[language]
-        praised = [text.startswith(right) for text in choices(explanation.source)]
+        if number in OWN:  # by what they say, as their letters differ
+            texts = re.findall(r"^- \*\*.+?\.\*\* (.+)$", explanation.source, re.MULTILINE)
+            assert not re.search(r"\*\*[A-D]\.|\b[A-D](?= is correct|입)", explanation.source)
+        else:
+            texts = choices(explanation.source)
+            heading = explanation.source.split("\n")[0]
+            assert re.search(r"\b([A-D])(?= is|입)", heading).group(1) == letter
+        assert len(texts) == 4
+        praised = [text.startswith(right) for text in texts]
         assert praised == [one == letter for one in LETTERS]
 
 
@@ -124,7 +160,7 @@ def test_neither_the_longest_nor_the_shortest_choice_is_a_good_guess(assignments
     for extreme in (max, min):
         hits = 0
         for number, letter in key.items():
-            lengths = [len(choice) for choice in choices(found[f"q{number}-question"].source)]
+            lengths = [len(choice) for choice in offered(found, number, language)]
             ends = [i for i, length in enumerate(lengths) if length == extreme(lengths)]
             hits += (LETTERS.index(letter) in ends) / len(ends)
         assert hits <= QUESTIONS * 3 / 8, extreme.__name__
@@ -139,13 +175,47 @@ def test_the_release_says_the_same_of_every_question(quiz, assignments):
             del cell.metadata["beyond"]
     for kind in ("answer", "test"):
         sources = {
-            re.sub(r"q\d+", "q", str((cell.source, cell.metadata)))
+            re.sub(r"q\d+", "q", str((cell.source, cell.metadata))).replace(OWN_ORDER, "")
             for cell in release.cells
             if cell.id.endswith(f"-{kind}")
         }
         assert len(sources) == 1
     assert not [cell.id for cell in release.cells if cell.id.endswith("-explanation")]
     assert "hidden" not in str(release.cells).lower()
+
+
+@pytest.fixture(scope="module")
+def draws():
+    """The values of some students."""
+    declared = declared_values(Course.here(), "quiz")
+    return [
+        {name: one.draw(b"some", "quiz", name, str(student)) for name, one in declared.items()}
+        for student in range(40)
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_student_has_four_options_in_an_order_of_their_own(assignments, draws, language):
+    found = cells(assignments.source_notebook("quiz", language))
+    for number in OWN:
+        seen = Counter()
+        for values in draws:
+            assert len(set(offered(found, number, language, values))) == 4
+            seen["".join(values[f"q{number}_order"])] += 1
+        assert len(seen) > 10
+
+
+def test_the_numbers_of_the_correct_option_fit(assignments, draws):
+    found = cells(assignments.source_notebook("quiz"))
+    for values in draws:
+        rank, width = values["q7_rank"], values["q7_width"]
+        assert offered(found, 7, "en", values)[0].startswith(f"{rank * (width + width):,}: ")
+        few, many = (int(re.sub(r"\D", "", text)) for text in offered(found, 8, "en", values)[1:3])
+        assert 0 < few < many  # as the explanation says
+        assert few * values["q8_before"] == pytest.approx(values["q8_fixed"])
+        times = float(re.search(r"[\d.]+", offered(found, 10, "en", values)[1])[0])
+        assert times == pytest.approx(2 * (1 - values["q10_less"] / 100))
+        assert times > 1
 
 
 # --- what scores -------------------------------------------------------------------------
@@ -164,6 +234,24 @@ def test_every_wrong_letter_scores_nothing(quiz, assignments, run, key, step):
     assert assignments.total(ran) == 0
     for number in key:
         assert ran[f"q{number}-test"].failed == {"the answer is correct"}
+
+
+def test_the_letters_of_the_own_order_score_and_those_of_another_do_not(
+    quiz, assignments, run, key, draws
+):
+    for values in draws[:4]:
+        Path("own-values.json").write_text(json.dumps({"own": values}))
+        own = {n: LETTERS[values[f"q{n}_order"].index(key[n])] for n in OWN}
+        ran = run(assignments.answered(quiz, written({**key, **own})))
+        assert assignments.total(ran) == QUESTIONS
+        assert assignments.total(run(quiz)) == QUESTIONS  # the solution follows the order
+        ran = run(assignments.answered(quiz, written(key)))
+        lucky = sum(own[n] == key[n] for n in OWN)
+        assert assignments.total(ran) == QUESTIONS - len(OWN) + lucky
+        for n in OWN:
+            if own[n] != key[n]:
+                said = f"Question {n}: you chose {key[n]}; {own[n]} is correct"
+                assert said in ran[f"q{n}-test"].text
 
 
 def test_one_wrong_answer_costs_one_point(quiz, assignments, run, key):
@@ -233,10 +321,10 @@ def test_a_wrong_answer_in_the_release_is_told_nothing(quiz, assignments, run, k
     release = assignments.released(quiz)
     wrong = {n: LETTERS[LETTERS.index(letter) - 1] for n, letter in key.items()}
     ran = run(assignments.answered(release, written(wrong)))
-    said = {
-        re.sub(r"q\d+|'[A-D]'", "?", str(ran[f"q{n}-test"].record))  # the student's own letter
-        for n in key
-    }
+    records = [str(ran[f"q{n}-test"].record) for n in key]
+    without_order = [re.sub(r", 'letters': \{.*?\}", "", record) for record in records]
+    # the student's own letter
+    said = {re.sub(r"q\d+|'[A-D]'", "?", record) for record in without_order}
     assert len(said) == 1  # the same words for every question, whatever its answer is
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from autograder.authoring.build import handout_files
 from autograder.authoring.dry_run import execute
 from autograder.config import Course
 from autograder.core import notebook_io
@@ -105,6 +106,7 @@ def test_one_kernel_and_two_sides_agree(assignment):
     given = make_release(COURSE, assignment, assignment, "en")
     source_notebook = notebook_io.read(COURSE.source("en") / assignment / f"{assignment}.ipynb")
     folder = COURSE.source("en") / assignment
+    files = {path.name: path.read_bytes() for path in handout_files(folder)}
     works = {
         name: rebuild(base, given, trusted_submission(base, given, work))[0]
         for name, work in submissions(assignment)
@@ -117,7 +119,10 @@ def test_one_kernel_and_two_sides_agree(assignment):
         in_one = dict(zip(works, kernels.map(in_one_kernel, works.values()), strict=True))
     scores = set()
     for name, work in works.items():
-        split = graded_cells(execute_split(work, source_notebook, assignment=assignment).notebook)
+        run = execute_split(
+            work, source_notebook, assignment=assignment, files=files, given_files=tuple(files)
+        )
+        split = graded_cells(run.notebook)
         assert split == in_one[name], name
         scores.add(sum(one.points or 0.0 for one in split))  # a person gives the others
     assert len(scores) > 2, "the mutants changed nothing"
