@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="(%(default)s)")
     parser.add_argument(
         "--idle",
-        type=int,
+        type=float,
         default=60,
         metavar="MINUTES",
         help="stop a server that long after its last use (%(default)s; 0 never)",

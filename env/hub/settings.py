@@ -49,7 +49,7 @@ class HubSettings:
     proxy_port: int
     memory_bytes: int
     cores: int
-    idle_minutes: int
+    idle_minutes: float
     language: str
     gradebook: str = ""
     scheduler: str = ""

@@ -32,7 +32,10 @@ _spec = importlib.util.spec_from_file_location(
 _fixtures = importlib.util.module_from_spec(_spec)
 sys.modules[_spec.name] = _fixtures  # where its dataclasses look themselves up
 _spec.loader.exec_module(_fixtures)
-browser, page = _fixtures.browser, _fixtures.page
+browser = _fixtures.browser
+
+from hub.accounts import as_user  # noqa: E402 - found by the path that the fixtures set
+from hub.settings import HubSettings  # noqa: E402
 
 # The launcher of the copy, in the environment that the tests run in.
 LAUNCH = """
@@ -106,7 +109,8 @@ class Hub:
         )
 
     def start(self, *words: str) -> None:
-        with self.log.open("a") as log:
+        # It says who is in the class, to whoever started it.
+        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as log:
             self.process = subprocess.Popen(
                 self.command(*words),
                 stdout=log,
@@ -142,15 +146,10 @@ class Hub:
 
     def run_as(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user, in the variables of that user's server."""
-        sys.path[:0] = [str(ROOT / "env")]
-        try:
-            from hub.settings import HubSettings
-        finally:
-            sys.path.pop(0)
         settings = HubSettings.read(self.folder / "hub" / "settings.json")
         role = "instructor" if name == self.instructor else "student"
         return subprocess.run(
-            ["runuser", "--user", name, "--", *command],
+            [*as_user(name), *command],
             env=settings.variables(name, role),
             capture_output=True,
             text=True,
@@ -271,24 +270,21 @@ def _copy_course(hub: Hub) -> None:
 
 
 def _make_environment(hub: Hub) -> None:
-    """Make what the tests run in once more where all users can read it, by links."""
+    """Make what the tests run in once more where all users can read it."""
     own = Path(sys.prefix)
     subprocess.run(
         [str(_shared_python()), "-m", "venv", "--without-pip", str(hub.environment)], check=True
     )
     library = f"lib/python{_minor()}/site-packages"
-    # The grader and the course are the bundle's, and JupyterHub is what the hub installs.
-    others = ("__editable__*", "beyond_prompting*", "walled_autograder*", "jupyterhub*")
-    for one in (own / library).iterdir():
-        target = hub.environment / library / one.name
-        if not any(one.match(pattern) for pattern in others) and not target.exists():
-            _share(one, target)
+    # The grader and the course are the bundle's: they come first, and of the tests' environment
+    # no .pth file counts here.
+    paths = [f"{hub.folder}/student", f"{hub.folder}/student/notebooks"]
+    paths.append(str(_shared(own / library, hub.environment.parent / "shared" / "site-packages")))
+    (hub.environment / library / "course.pth").write_text("\n".join(paths) + "\n")
     for part in ("share", "etc"):
         if (own / part).is_dir():
-            _share(own / part, hub.environment / part)
-    (hub.environment / library / "course.pth").write_text(
-        f"{hub.folder}/student\n{hub.folder}/student/notebooks\n"
-    )
+            shared = _shared(own / part, hub.environment.parent / "shared" / part)
+            (hub.environment / part).symlink_to(shared)
     for script in (own / "bin").iterdir():
         target = hub.environment / "bin" / script.name
         if script.is_symlink() or not script.is_file() or target.exists():
@@ -300,20 +296,12 @@ def _make_environment(hub: Hub) -> None:
             target.chmod(0o755)
 
 
-def _share(origin: Path, target: Path) -> None:
-    """Show a file or folder in another place: by a link, if all users can follow it."""
-    folders = origin.resolve().parents
-    if all(one.stat().st_mode & 0o001 for one in folders) and _is_open(origin):
-        target.symlink_to(origin.resolve())
-    elif origin.is_dir():
-        shutil.copytree(origin, target, copy_function=_link)
-    else:
-        _link(str(origin), str(target))
-
-
-def _is_open(path: Path) -> bool:
-    mode = path.stat().st_mode
-    return bool(mode & 0o004) and (not path.is_dir() or bool(mode & 0o001))
+def _shared(folder: Path, copy: Path) -> Path:
+    """A folder that all users can read: itself if they can, else a copy of it, by links."""
+    if all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
+        return folder
+    shutil.copytree(folder, copy, copy_function=_link)
+    return copy
 
 
 def _link(origin: str, target: str) -> None:

@@ -81,7 +81,7 @@ if settings.idle_minutes:
                 sys.executable,
                 "-m",
                 "jupyterhub_idle_culler",
-                f"--timeout={settings.idle_minutes * 60}",
+                f"--timeout={round(settings.idle_minutes * 60)}",
             ],
         }
     ]
