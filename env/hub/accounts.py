@@ -14,7 +14,7 @@ from pathlib import Path
 
 from faults import Fault
 
-_FIRST_ORDINARY_UID = 1000
+_OF_THE_SYSTEM = (range(1000), range(60_001, 65_536))  # the second has nobody and systemd's own
 # Whoever is in one of these gets past every file mode, or can become root.
 _POWERFUL_GROUPS = frozenset(
     {"adm", "disk", "docker", "incus", "incus-admin", "kmem", "kvm", "libvirt", "lxd", "root"}
@@ -58,7 +58,7 @@ def require_ordinary(names: Iterable[str], instructors: str) -> None:
         if not _exists(name):
             continue
         user = pwd.getpwnam(name)
-        if user.pw_uid < _FIRST_ORDINARY_UID:
+        if any(user.pw_uid in numbers for numbers in _OF_THE_SYSTEM):
             raise Fault(
                 f"{name} is an account of the system (number {user.pw_uid}), so no student can "
                 "have it; give that student another id in the class list."
