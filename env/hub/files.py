@@ -102,15 +102,17 @@ def unpack_bundle(environment: Environment, variables: Mapping[str, str], layout
 
 
 def _files_of_bundle(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        made = (
-            inside[0] in _OWN
-            or "__pycache__" in inside
-            or (inside[-2:-1] != () and (inside[-2].endswith(".egg-info")))
-        )
-        if path.is_file() and not made:
-            yield path
+    """Yield the files that an earlier bundle brought, not what the launcher or Python made."""
+    for place, folders, names in os.walk(folder):
+        at_top = Path(place) == folder
+        folders[:] = [
+            name
+            for name in folders
+            if not (at_top and name in _OWN)
+            and name != "__pycache__"
+            and not name.endswith(".egg-info")
+        ]
+        yield from (Path(place, name) for name in names)
 
 
 def _place(path: Path, content: bytes, mode: int = 0o644) -> None:

@@ -22,17 +22,24 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location(
-    "fixtures_of_browser", ROOT / "tests" / "browser" / "conftest.py"
-)
-_fixtures = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = _fixtures  # where its dataclasses look themselves up
-_spec.loader.exec_module(_fixtures)
-browser = _fixtures.browser
+
+
+def _fixtures_of(folder: str) -> ModuleType:
+    path = ROOT / "tests" / folder / "conftest.py"
+    spec = importlib.util.spec_from_file_location(f"fixtures_of_{folder}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
+
+
+browser = _fixtures_of("browser").browser
+server = _fixtures_of("postgres").server
 
 from hub.accounts import as_user  # noqa: E402 - found by the path that the fixtures set
 from hub.settings import HubSettings  # noqa: E402

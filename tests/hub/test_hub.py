@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import re
 import stat
 import subprocess
+import sys
 import time
 import uuid
 from contextlib import suppress
@@ -244,17 +246,7 @@ def test_a_class_goes_from_release_to_feedback_in_the_browser(running, pages) ->
     for name in hub.students:
         formgrader_does(teacher, "autograde", name, "Successfully autograded")
         teacher.reload()
-    scores = json.loads(
-        hub.python_as(
-            hub.instructor,
-            "import json\n"
-            "from autograder.config import Course\n"
-            "with Course.here().gradebook() as book:\n"
-            "    found = {one['student']: one['score'] for one in book.submission_dicts('quiz')}\n"
-            "print(json.dumps(found))",
-        )
-    )
-    assert scores == {hub.students[0]: 2, hub.students[1]: 1}
+    assert scores_of(hub) == {hub.students[0]: 2, hub.students[1]: 1}
     teacher.goto(own_address(hub, hub.instructor, "formgrader/manage_assignments"))
     formgrader_does(teacher, "generate-feedback", "quiz", "Successfully generated feedback")
     teacher.reload()
@@ -341,25 +333,55 @@ def test_what_is_handed_in_as_another_or_changed_later_is_not_taken(running) -> 
     )
     forged = inbound(hub) / f"{second}+quiz+2030-01-01 00:00:00.000000 UTC+mine"
     hub.python_as(first, code, str(own), str(forged))
+    said = collect(hub)
+    assert f"claims to be of {second} but belongs to {first}" in said
     # A submission is its owner's to change; a fellow student can't even who knows its name.
     swap = "import sys; open(sys.argv[1], 'w').write('{}')"
-    target = str(own / "quiz.ipynb")
+    target, original = str(own / "quiz.ipynb"), (own / "quiz.ipynb").read_bytes()
     denied = hub.run_as(second, str(hub.environment / "bin/python"), "-c", swap, target)
     assert "PermissionError" in denied.stderr
+    term = hub.folder / "course" / "term"
+    before = term_files(term, first)
     hub.python_as(first, swap, target)
-    collected = hub.folder / "course" / "term" / "submitted" / first / "quiz" / "quiz.ipynb"
-    before = collected.read_bytes()
-    assert before != b"{}"
+    # What is collected is out of reach; collecting again keeps it, and says what is wrong now.
+    assert term_files(term, first) == before
+    assert f"{first} " in collect(hub)
+    assert original in term_files(term / "collected", first).values()
+    assert not list(term.rglob("*2030-01-01*"))
+
+
+def collect(hub) -> str:
+    return grader(hub, "collect", "quiz")
+
+
+def grader(hub, *words: str) -> str:
+    """What `autograder` says to the instructor."""
     done = hub.run_as(
-        hub.instructor,
-        *(str(hub.environment / "bin/python"), "-m", "autograder", "collect", "quiz"),
+        hub.instructor, str(hub.environment / "bin/python"), "-m", "autograder", *words
     )
-    said = " ".join((done.stdout + done.stderr).split())
-    assert f"claims to be of {second} but belongs to {first}" in said
-    assert not list((hub.folder / "course/term/collected").rglob("*2030-01-01*"))
-    # What was replaced is told: it counts from the time of its change, or isn't a notebook at all.
-    assert first in said
-    assert collected.read_bytes() == before or "last changed" in said
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def scores_of(hub) -> dict[str, float]:
+    return json.loads(
+        hub.python_as(
+            hub.instructor,
+            "import json\n"
+            "from autograder.config import Course\n"
+            "with Course.here().gradebook() as book:\n"
+            "    found = {one['student']: one['score'] for one in book.submission_dicts('quiz')}\n"
+            "print(json.dumps(found))",
+        )
+    )
+
+
+def term_files(folder: Path, student: str) -> dict[str, bytes]:
+    """What is kept of a student, by its path."""
+    return {
+        str(path): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and student in str(path)
+    }
 
 
 def test_no_secret_can_be_read_by_walking_the_machine(running) -> None:
@@ -434,6 +456,53 @@ def mounts_of(controllers: str) -> list[str]:
         if (kind == "cgroup" and named) or (kind == "cgroup2" and not controllers):
             found.append(before.split()[4])
     return found
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A Dask scheduler with a worker: its address, and what ends it."""
+    pytest.importorskip("distributed")
+    known, log = tmp_path / "scheduler.json", (tmp_path / "log").open("wb")
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    common = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(known)]
+
+    def start(*words: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", *words, *common]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=environ)
+
+    running = [start("distributed.cli.dask_scheduler", "--port", "0")]
+    while not known.exists():
+        assert running[0].poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.05)
+    running.append(start("distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny"))
+
+    def end() -> None:
+        for process in running:
+            process.kill()
+            process.wait()
+
+    yield json.loads(known.read_text())["address"], end
+    end()
+    log.close()
+
+
+def test_flags_hand_on_a_gradebook_in_postgresql_and_a_dask_scheduler(
+    running, server, scheduler
+) -> None:
+    hub = running
+    address, end = scheduler
+    gradebook = server()
+    Path(gradebook.split("host=")[1]).chmod(0o711)  # the server's socket is in it
+    done = hub.set_up("--no-start", "--postgres", gradebook, "--dask", address)
+    assert done.returncode == 0, done.stderr
+    said = [grader(hub, "release", "quiz"), collect(hub), grader(hub, "grade", "quiz", "--again")]
+    name = hub.students[1]
+    assert scores_of(hub)[name] == 1, said
+    environ = hub.run_as(name, "env").stdout
+    assert gradebook not in environ
+    assert address not in environ
+    end()
+    assert address in grader(hub, "grade", "quiz", "--again")
 
 
 def test_idle_servers_end_and_the_hubs_own_passwords_work(running, browser) -> None:
