@@ -35,6 +35,10 @@ def look(path):
 young = ["find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", ")", "-prune", "-o"]
 young += ["-type", "f", "-newerct", "@" + began, "-print0"]
 paths = subprocess.run(young, capture_output=True).stdout.split(b"\0")
+if len(paths) > 20_000:
+    # Somebody installs packages on this machine meanwhile: what the class and its hub can write.
+    own = (b"/dev/", b"/home/", b"/run/", b"/srv/", b"/tmp/course-hub-", b"/var/")
+    paths = [path for path in paths if path.startswith(own) or b"canary" in path]
 for path in filter(None, paths):
     look(path)
 own = str(os.getpid())
@@ -509,23 +513,33 @@ def test_idle_servers_end_and_the_hubs_own_passwords_work(running, browser) -> N
     """Started anew with other flags: what people have made is as it was."""
     hub = running
     name = hub.students[1]
-    notes = (hub.home(name) / "notes.txt").read_text()
+    kept = hub.home(name) / "kept.txt"
+    hub.run_as(name, "mkdir", "-p", str(kept.parent))
+    hub.run_as(name, "sh", "-c", f"echo kept > '{kept}'")
     hub.stop()
     assert not servers_of(name)
-    hub.start("--users", "native", "--idle", "0.1")
+    hub.start("--users", "native", "--idle", "0.25")
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{hub.url}/hub/login")
-    page.locator("#username_input").fill(name)
-    page.locator("#password_input").fill("not the password")
-    page.locator("#login_submit").click()
-    expect(page.get_by_text("Invalid username or password")).to_be_visible()
+
+    def enter(password: str) -> None:
+        page.goto(f"{hub.url}/hub/login")
+        page.locator("#username_input").fill(name)
+        page.locator("#password_input").fill(password)
+        page.locator("#login_submit").click()
+
     assert page.goto(f"{hub.url}/hub/signup").status == 404
-    log_in(hub, page, name)
-    assert servers_of(name)
+    enter("not the password")
+    expect(page.get_by_text("Invalid username or password")).to_be_visible()
+    enter(hub.password(name))
+    wait_until(lambda: servers_of(name), page, "no server was started")
+    wait_until(lambda: not servers_of(name), page, "the idle server still runs")
     context.close()
-    deadline = time.monotonic() + 60
-    while servers_of(name):
-        assert time.monotonic() < deadline, "the idle server still runs"
-        time.sleep(0.5)
-    assert (hub.home(name) / "notes.txt").read_text() == notes
+    assert kept.read_text() == "kept\n"
+
+
+def wait_until(holds, page, otherwise: str) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, f"{otherwise}: {page.url}"
+        page.wait_for_timeout(300)
