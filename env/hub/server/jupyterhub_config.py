@@ -47,6 +47,9 @@ c.Authenticator.allow_existing_users = False
 if settings.users == "native":
     c.JupyterHub.authenticator_class = "first_password.FirstPasswordAuthenticator"
     c.FirstPasswordAuthenticator.first_passwords = str(layout.first_passwords)
+    import nativeauthenticator
+
+    c.JupyterHub.template_paths = [str(Path(nativeauthenticator.__file__).parent / "templates")]
     # Nobody signs up: a name is a student's, and whoever comes first would get it.
     c.NativeAuthenticator.enable_signup = False
     c.NativeAuthenticator.minimum_password_length = 10
