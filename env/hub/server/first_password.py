@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bcrypt
 from nativeauthenticator import NativeAuthenticator
+from nativeauthenticator.handlers import ChangePasswordHandler
 from nativeauthenticator.orm import UserInfo
 from traitlets import Unicode
 
@@ -24,3 +25,11 @@ class FirstPasswordAuthenticator(NativeAuthenticator):
                     hashed = bcrypt.hashpw(row["password"].encode(), bcrypt.gensalt())
                     self.db.add(UserInfo(username=row["name"], password=hashed, is_authorized=True))
         self.db.commit()
+
+    def get_handlers(self, app):
+        """Return the page on which users change their password.
+
+        Signing up has none, and logging in is JupyterHub's own: NativeAuthenticator 1.3's asks for
+        a statsd that JupyterHub 6 no longer has.
+        """
+        return [(r"/change-password", ChangePasswordHandler)]
