@@ -469,7 +469,10 @@ def grade(
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="A Dask scheduler whose workers grade, such as tcp://host:8786."),
+        typer.Option(
+            envvar="AUTOGRADER_SCHEDULER",
+            help="A Dask scheduler whose workers grade, such as tcp://host:8786.",
+        ),
     ] = None,
     db: Database = None,
     course: CourseFolder = None,

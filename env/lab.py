@@ -50,7 +50,7 @@ def check(options: argparse.Namespace, settings: Path) -> None:
             )
         options.course = options.course.resolve()
     if options.port is not None:
-        _check_port(options.port)
+        check_port(options.port)
 
 
 def prepare(
@@ -205,7 +205,12 @@ def _language(environment: Environment, chosen: str | None) -> str:
     return code if code in known else known[0]
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Require that a port can be listened on.
+
+    Raises:
+        Fault: it can't.
+    """
     if not 1 <= port <= 65535:
         raise Fault(f"{port} is no port; choose one from 1024 to 65535.", faults.USAGE)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -23,12 +23,13 @@ python3 env run COMMAND ARGS…       run a command in the course's environment
 python3 env test [PYTEST ARGS…]     run every test
 python3 env install [--fresh]       only make the environment
 python3 env pack FOLDER             put what it takes in a folder, for rooms without a network
+python3 env hub --instructor NAME … set up and start a JupyterHub for a class (hub --help)
 
 lab and install take --offline FOLDER: such a folder, instead of a package index.
 
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
-VERBS = ("lab", "run", "test", "install", "pack")
+VERBS = ("lab", "run", "test", "install", "pack", "hub")
 # Two at a time, because the tests spend half of their time waiting.
 EVERY_TEST = ("-n", "2", "--dist", "loadgroup")
 
@@ -84,6 +85,8 @@ def _main(arguments: list[str]) -> int:
         environment.compile(wait=True)
         command = [str(environment.python), "-m", "pytest", *(rest or EVERY_TEST)]
         return _become(command, lab.environ(environment), cwd=ROOT)
+    if verb == "hub":
+        return _hub(environment, rest)
     parsed = _parse(verb, rest)
     if verb == "pack":
         environment.ensure()
@@ -130,6 +133,25 @@ def _lab_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("jupyter", nargs="*", metavar="-- ARGS", help="passed on to JupyterLab")
     return parser.parse_args(arguments)
+
+
+def _hub(environment: Environment, arguments: list[str]) -> int:
+    if not (environment.pins / "hub").is_dir():
+        raise Fault(
+            "There is no hub in a student's files; it is in the instructor's course.", faults.USAGE
+        )
+    from hub import command
+
+    parser = _Parser(
+        "python3 env hub",
+        description="Set up and start a JupyterHub for a class, on this machine.",
+        allow_abbrev=False,
+    )
+    command.add_options(parser, lab.languages(ROOT))
+    options = parser.parse_args(arguments)
+    command.check(options)
+    start = command.run(environment, options, _say)
+    return _become(*start) if start else 0
 
 
 def _parse(verb: str, arguments: list[str]) -> argparse.Namespace:

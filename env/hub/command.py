@@ -1,0 +1,305 @@
+"""Read the words of `python3 env hub`, and do what they say in order."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import faults
+import lab
+from environment import Environment
+from faults import USAGE, Fault
+from hub import accounts, class_list, files, limits, packages
+from hub.layout import Layout
+from hub.settings import HubSettings
+
+SERVER = Path(__file__).resolve().parent / "server"
+
+
+def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
+    """Give the launcher's parser the options of `hub`."""
+    parser.add_argument(
+        "--instructor", required=True, metavar="NAME", help="the Unix user who teaches"
+    )
+    parser.add_argument(
+        "--roster",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="the class list; the ids are the students' Unix users",
+    )
+    parser.add_argument(
+        "--users",
+        choices=("system", "native"),
+        default="system",
+        help="whose passwords: the system's (PAM), or ones of the hub's own",
+    )
+    parser.add_argument(
+        "--create-users", action="store_true", help="create the Unix users that are missing"
+    )
+    parser.add_argument(
+        "--folder", type=Path, metavar="FOLDER", help="the hub's files (/srv/<course>)"
+    )
+    parser.add_argument(
+        "--group", metavar="NAME", help="the Unix group of instructors (<course>-instructors)"
+    )
+    parser.add_argument(
+        "--environment",
+        type=Path,
+        metavar="FOLDER",
+        help="an environment that all users can read, instead of making one",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="listen there (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="(%(default)s)")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="with --key, for HTTPS")
+    parser.add_argument("--key", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--memory", type=float, default=4, metavar="GB", help="of each user (%(default)s)"
+    )
+    parser.add_argument("--cores", type=int, default=2, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=60,
+        metavar="MINUTES",
+        help="stop a server that long after its last use (%(default)s; 0 never)",
+    )
+    parser.add_argument(
+        "--language", choices=languages, default=languages[0], help="of the Assignment List"
+    )
+    parser.add_argument("--postgres", default="", metavar="URL", help="the gradebook's address")
+    parser.add_argument("--dask", default="", metavar="ADDRESS", help="the scheduler that grades")
+    parser.add_argument(
+        "--no-start", action="store_true", help="only set up; start later with the same command"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Check what can be checked before anything is read or made.
+
+    Raises:
+        Fault: this can't work.
+    """
+    if not sys.platform.startswith("linux"):
+        raise Fault("A hub needs Linux, whose users keep a class apart.", USAGE)
+    if os.geteuid() != 0:
+        raise Fault(
+            "A hub starts a server as each user, which only root can; start with sudo.", USAGE
+        )
+    if not options.roster.is_file():
+        raise Fault(f"There is no class list {options.roster}; name the file.", USAGE)
+    if options.memory <= 0.25 or options.cores < 1 or options.idle < 0:
+        raise Fault("--memory is more than 0.25, --cores 1 or more, --idle 0 or more.", USAGE)
+    if bool(options.certificate) != bool(options.key):
+        raise Fault("--certificate and --key go together; name both files.", USAGE)
+    for file in (options.certificate, options.key):
+        if file and not file.is_file():
+            raise Fault(f"There is no file {file}; name the one with the PEM text.", USAGE)
+    if options.postgres and not options.postgres.startswith("postgresql"):
+        raise Fault("--postgres takes an address such as postgresql://user@host/name.", USAGE)
+    if urlsplit(options.postgres).password:
+        raise Fault(
+            "Every user of this machine can read a password on a command line; leave it out of "
+            "--postgres and put it in the instructor's ~/.pgpass.",
+            USAGE,
+        )
+    if options.dask and not re.fullmatch(r"\w+://\S+", options.dask):
+        raise Fault("--dask takes an address such as tcp://host:8786.", USAGE)
+    if not options.dry_run and not options.no_start:
+        lab.check_port(options.port)
+
+
+def run(
+    environment: Environment, options: argparse.Namespace, say: Callable[[str], None]
+) -> tuple[list[str], dict[str, str]] | None:
+    """Set the hub up.
+
+    Returns:
+        The command that starts it and its variables; None if it isn't to be started.
+
+    Raises:
+        Fault: something is in the way; what is done so far is used by the next start.
+    """
+    root = environment.root
+    course_id = _course_id(root)
+    layout = Layout((options.folder or Path("/srv") / course_id).resolve())
+    group = options.group or f"{course_id}-instructors"
+    files.require_roots(layout)
+    if root.resolve().is_relative_to(layout.folder) or layout.folder.is_relative_to(root.resolve()):
+        raise Fault(
+            f"The hub's folder {layout.folder} and this clone, {root}, can't lie in each other; "
+            "choose another --folder.",
+            USAGE,
+        )
+    if options.dry_run and not environment.is_ready():
+        raise Fault(
+            "The class list is read with the course's environment, which isn't here yet; make it "
+            "first with: python3 env install"
+        )
+    if not options.environment:
+        packages.require_shared_python()
+    environment.ensure()
+    variables = lab.environ(environment)
+    described, students = class_list.read_class(environment, variables, options.roster.resolve())
+    class_list.require_unix_names(students, options.instructor)
+    accounts.require_ordinary(students, group)
+    people = [options.instructor, *students]
+    missing = accounts.missing(people)
+    if missing and not options.create_users:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise Fault(
+            f"There is no Unix user {', '.join(missing[:5])}{more}; create them, or let this "
+            "command do it with --create-users.",
+            USAGE,
+        )
+    found = limits.mechanism()
+    say(described)
+    say(limits.describe(found, options.memory, options.cores))
+    if options.dry_run:
+        for line in _plan(root, layout, options, group, missing, len(students)):
+            say(line)
+        return None
+
+    os.umask(0o022)  # what root makes here is read by all, or closed by name
+    try:
+        files.make_folders(layout)
+        if files.readable_by_all(root):
+            files.close(root)
+            say(f"Closed {root} to other users, because it holds the solutions.")
+        for name in missing:
+            accounts.create_user(name)
+        accounts.ensure_group(group, options.instructor)
+        passwords = people if options.users == "native" else missing
+        known = accounts.first_passwords(layout.first_passwords, passwords)
+        if options.users == "system":
+            for name in missing:
+                accounts.set_password(name, known[name])
+        if missing:
+            say(f"Created {len(missing)} Unix users.")
+        files.unpack_bundle(environment, variables, layout)
+        files.place_settings(root, layout)
+        packages.install_hub(layout, say)
+        if not options.environment:
+            packages.install_students(layout)
+        settings = _settings(options, layout, course_id, group, students)
+        packages.install_singleuser(
+            layout, settings.python, bool(options.postgres), bool(options.dask)
+        )
+        packages.require_starts(
+            settings.python, people[-1], settings.variables(people[-1], "student")
+        )
+        other = files.copy_course(root, layout, options.instructor, group)
+        if other:
+            say(f"{other} files in {layout.course} are other than here and stay as they are.")
+        files.make_exchange(layout, course_id, options.instructor, group)
+        files.enroll(
+            settings.variables(options.instructor, "instructor"),
+            settings.python,
+            options.roster,
+            layout,
+            options.instructor,
+        )
+        settings.write()
+    except OSError as error:
+        raise faults.from_os(error, "setting up the hub") from error
+    if passwords:
+        say(f"First passwords to hand out are in {layout.first_passwords}, which only root reads.")
+    if options.no_start:
+        say(f"The hub in {layout.folder} is set up.")
+        return None
+    scheme = "https" if options.certificate else "http"
+    if scheme == "http" and options.host not in ("127.0.0.1", "::1", "localhost"):
+        say("Passwords cross the network unencrypted; use --certificate and --key, or a proxy.")
+    say(f"Starting the hub at {scheme}://{options.host}:{options.port}; stop it here with Ctrl-C.")
+    return _start(layout)
+
+
+def _start(layout: Layout) -> tuple[list[str], dict[str, str]]:
+    python = packages.hub_python(layout)
+    os.chdir(layout.hub)
+    return (
+        [str(python), "-m", "jupyterhub", "-f", str(SERVER / "jupyterhub_config.py")],
+        {
+            "COURSE_HUB_SETTINGS": str(layout.settings),
+            "HOME": str(layout.hub),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "PATH": f"{python.parent}{os.pathsep}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUTF8": "1",
+        },
+    )
+
+
+def _settings(
+    options: argparse.Namespace, layout: Layout, course_id: str, group: str, students: list[str]
+) -> HubSettings:
+    folder = options.environment.resolve() if options.environment else layout.student / ".venv"
+    hub_port, proxy_port = _free_ports(2)
+    return HubSettings(
+        course_id=course_id,
+        folder=str(layout.folder),
+        scripts=str(folder / "bin"),
+        instructors=group,
+        students=students,
+        users=options.users,
+        host=options.host,
+        port=options.port,
+        hub_port=hub_port,
+        proxy_port=proxy_port,
+        memory_bytes=int(options.memory * 2**30),
+        cores=options.cores,
+        idle_minutes=options.idle,
+        language=options.language,
+        gradebook=options.postgres,
+        scheduler=options.dask,
+        certificate=str(options.certificate.resolve()) if options.certificate else "",
+        key=str(options.key.resolve()) if options.key else "",
+    )
+
+
+def _plan(
+    root: Path,
+    layout: Layout,
+    options: argparse.Namespace,
+    group: str,
+    missing: list[str],
+    students: int,
+) -> list[str]:
+    """Return what would be done, a line each."""
+    return [
+        f"Nothing was done. For {students} students and {options.instructor}, this would:",
+        *([f"  close {root} to other users"] if files.readable_by_all(root) else []),
+        *([f"  create the Unix users {', '.join(missing)}"] if missing else []),
+        f"  put {options.instructor} into the group {group}",
+        f"  {layout.student}: the bundle and its environment; root's, readable by all",
+        f"  {layout.course}: the course and its gradebook; closed to all but {group}",
+        f"  {layout.exchange}: nbgrader's exchange, owned by {options.instructor}",
+        f"  {layout.hub}: JupyterHub, proxy, database and secrets; root's alone",
+        f"  listen on {options.host}:{options.port}, with passwords of "
+        + ("the system (PAM)" if options.users == "system" else "the hub's own"),
+    ]
+
+
+def _course_id(root: Path) -> str:
+    with (root / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file).get("tool", {}).get("autograder", {})
+    return str(settings.get("course-id") or root.name)
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()

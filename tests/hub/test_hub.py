@@ -1,0 +1,563 @@
+"""A class of two on a real hub: what they do in a browser, and what they must not reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import stat
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+# Reads whatever the user can read and the test has written, wherever it lies: a copy of a secret
+# can't be older than the secret, by the one time that nobody can set.
+WALK = r"""
+import os, subprocess, sys
+began, canaries = sys.argv[1], [word.encode() for word in sys.argv[2:]]
+found = set()
+def look(path):
+    try:
+        with open(path, "rb") as file:
+            content = file.read(64 * 2**20)
+    except OSError:
+        return
+    found.update((word.decode(), os.fsdecode(path)) for word in canaries if word in content)
+young = ["find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", ")", "-prune", "-o"]
+young += ["-type", "f", "-newerct", "@" + began, "-print0"]
+paths = subprocess.run(young, capture_output=True).stdout.split(b"\0")
+if len(paths) > 20_000:
+    # Somebody installs packages on this machine meanwhile: what the class and its hub can write.
+    own = (b"/dev/", b"/home/", b"/run/", b"/srv/", b"/tmp/course-hub-", b"/var/")
+    paths = [path for path in paths if path.startswith(own) or b"canary" in path]
+for path in filter(None, paths):
+    look(path)
+own = str(os.getpid())
+for process in os.listdir("/proc"):
+    if process.isdigit() and process != own:
+        look(f"/proc/{process}/environ")
+        look(f"/proc/{process}/cmdline")
+print(len(paths))
+for word, path in sorted(found):
+    print(word, path)
+"""
+
+
+def reached(hub, name: str) -> dict[str, set[str]]:
+    """The secrets that a user can read, and where, by what they stand for."""
+    names = {word: key for key, word in hub.canaries.items()}
+    done = hub.run_as(name, "/usr/bin/python3", "-c", WALK, str(hub.began), *names)
+    assert done.returncode == 0, done.stderr
+    seen, *lines = done.stdout.splitlines()
+    assert int(seen) > 1
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        word, path = line.split(" ", 1)
+        if "/proc/" in path and path.endswith("cmdline"):
+            continue  # the walk's own arguments, at runuser
+        found.setdefault(names[word], set()).add(path)
+    return found
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(hub) -> None:
+    done = hub.set_up("--create-users", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"create the Unix users {', '.join(hub.everybody)}" in done.stdout
+    assert str(hub.folder / "course") in done.stdout
+    assert "Limits: " in done.stdout
+    assert not hub.folder.exists()
+    assert subprocess.run(["id", hub.instructor], capture_output=True, check=False).returncode
+
+
+def test_nobody_is_created_unless_asked(hub) -> None:
+    done = hub.set_up()
+    assert done.returncode == 2
+    assert f"There is no Unix user {hub.instructor}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not hub.folder.exists()
+
+
+def test_it_sets_up_with_the_right_modes(hub) -> None:
+    done = hub.set_up("--create-users", "--no-start")
+    assert done.returncode == 0, done.stdout + done.stderr
+    modes = {
+        place: (oct(stat.S_IMODE(status.st_mode)), status.st_uid == 0)
+        for place in ("", "student", "jupyter", "course", "exchange", "hub")
+        for status in [(hub.folder / place).stat()]
+    }
+    assert modes == {
+        "": ("0o755", True),
+        "student": ("0o755", True),
+        "jupyter": ("0o755", True),
+        "course": ("0o2770", False),
+        "exchange": ("0o1777", False),
+        "hub": ("0o700", True),
+    }
+    own = hub.folder / "exchange" / "beyond-prompting"
+    exchange = {one.name: oct(stat.S_IMODE(one.stat().st_mode)) for one in own.iterdir()}
+    assert exchange == {"outbound": "0o755", "inbound": "0o2733", "feedback": "0o711"}
+    for name in ("hub/settings.json", "hub/first-passwords.csv"):
+        assert stat.S_IMODE((hub.folder / name).stat().st_mode) == 0o600
+    assert not stat.S_IMODE(hub.clone.stat().st_mode) & 0o007
+    left_out = {"source", "tests", "term", "gradebook.db"}
+    assert not left_out & {path.name for path in (hub.folder / "student").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def running(hub):
+    """The hub, started; the second time that it is set up, after people have changed files."""
+    own = hub.folder / "course" / "README.md"
+    own.write_text("the instructor's own\n")
+    hub.start("--create-users", "--memory", "1.5", "--cores", "1")
+    assert own.read_text() == "the instructor's own\n"
+    assert "1 files in" in hub.log.read_text()
+    return hub
+
+
+@pytest.fixture(scope="module")
+def pages(running, browser):
+    """A page for each user, logged in and with their start page."""
+    contexts = []
+
+    def open_page(name: str):
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        page = context.new_page()
+        log_in(running, page, name)
+        return page
+
+    yield {name: open_page(name) for name in running.everybody}
+    for context in contexts:
+        context.close()
+
+
+def log_in(hub, page, name: str) -> None:
+    page.goto(f"{hub.url}/hub/login")
+    page.locator("#username_input").fill(name)
+    page.locator("#password_input").fill(hub.password(name))
+    page.locator("#login_submit").click()
+    # The course's start page, in JupyterLab.
+    start = page.locator(".jp-MarkdownViewer")
+    expect(start.get_by_role("heading", name="Lessons · 강의")).to_be_visible(timeout=90_000)
+    expect(page).to_have_url(re.compile(rf"/user/{name}/lab"))
+
+
+def own_address(hub, name: str, path: str) -> str:
+    return f"{hub.url}/user/{name}/{path}"
+
+
+def formgrader_does(page, cell: str, row: str, said: str) -> None:
+    """Click a symbol in a row of Formgrader's table, and wait for what it says."""
+    line = page.locator("table tbody tr").filter(
+        has=page.get_by_role("gridcell", name=row, exact=True)
+    )
+    line.locator(f".{cell} a").first.click()
+    dialog = page.locator(".modal.in, .modal.show, .modal-dialog:visible").last
+    expect(dialog).to_contain_text(said, timeout=90_000)
+
+
+def assignment_list(page):
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    page.locator(".lm-Menu-content").get_by_role("menuitem", name="Assignment List").click()
+    listed = page.locator("#released_assignments_list:visible").first
+    expect(listed).to_be_visible()
+    return listed
+
+
+def answer(hub, page, name: str, answers: dict[str, str]) -> None:
+    """Write answers into a student's copy, in JupyterLab, and save it."""
+    page.goto(
+        own_address(hub, name, f"lab/workspaces/{uuid.uuid4().hex}/tree/work/en/quiz/quiz.ipynb")
+    )
+    expect(page.locator(".jp-NotebookPanel:visible .jp-Notebook")).to_be_visible()
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=90_000)
+    for variable, letter in answers.items():
+        cell = page.locator(".jp-CodeCell").filter(has_text=re.compile(rf"{variable} = None"))
+        cell.first.locator(".cm-content").click()
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(f'{variable} = "{letter}"')
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    page.wait_for_function("() => !document.querySelector('.jp-NotebookPanel .jp-mod-dirty')")
+    path = hub.home(name) / "work" / "en" / "quiz" / "quiz.ipynb"
+    for _ in range(100):
+        written = path.read_text(encoding="utf-8")
+        if all(f'{one} = \\"{letter}\\"' in written for one, letter in answers.items()):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the answers were not saved")
+
+
+def test_everybody_has_a_start_page_and_only_the_instructor_formgrader(running, pages) -> None:
+    for name, page in pages.items():
+        page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+        menu = page.locator(".lm-Menu-content")
+        expect(menu.get_by_role("menuitem", name="Assignment List")).to_be_visible()
+        formgrader = menu.get_by_role("menuitem", name="Formgrader")
+        expect(formgrader).to_have_count(1 if name == running.instructor else 0)
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        probe = page.context.new_page()
+        own = probe.goto(own_address(running, name, "formgrader"))
+        assert own.status == (200 if name == running.instructor else 404)
+        for other in set(running.everybody) - {name}:
+            for path in ("formgrader", "lab", "api/contents"):
+                assert probe.goto(own_address(running, other, path)).status in (403, 404)
+        admin = probe.goto(f"{running.url}/hub/admin")
+        assert admin.status == 403
+        probe.close()
+
+
+def test_a_class_goes_from_release_to_feedback_in_the_browser(running, pages) -> None:
+    hub = running
+    teacher = pages[hub.instructor]
+    teacher.goto(own_address(hub, hub.instructor, "formgrader/manage_assignments"))
+    expect(teacher.get_by_role("link", name="quiz", exact=True).first).to_be_visible()
+    formgrader_does(teacher, "assign", "quiz", "Successfully created")
+    teacher.reload()
+    formgrader_does(teacher, "release", "quiz", "Successfully released")
+
+    given = {hub.students[0]: {"q1": "A", "q2": "C"}, hub.students[1]: {"q1": "B", "q2": "C"}}
+    for name, answers in given.items():
+        page = pages[name]
+        copy = hub.home(name) / "work" / "en" / "quiz"
+        assert (copy / "quiz.ipynb").is_file()  # the bundle's, to which the start page leads
+        if name == hub.students[1]:
+            hub.run_as(name, "rm", "-r", str(copy))
+            released = assignment_list(page)
+            released.get_by_role("button", name="Fetch", exact=True).first.click()
+            expect(page.locator("#fetched_assignments_list")).to_contain_text("quiz")
+            assert (copy / "quiz.ipynb").is_file()
+        answer(hub, page, name, answers)
+        assignment_list(page)
+        submit = page.get_by_role("button", name="Submit", exact=True).first
+        submit.click()
+        expect(page.locator("#submitted_assignments_list")).to_contain_text("quiz")
+
+    teacher.reload()
+    formgrader_does(teacher, "collect", "quiz", "Successfully collected")
+    teacher.goto(own_address(hub, hub.instructor, "formgrader/manage_submissions/quiz"))
+    for name in hub.students:
+        formgrader_does(teacher, "autograde", name, "Successfully autograded")
+        teacher.reload()
+    assert scores_of(hub) == {hub.students[0]: 2, hub.students[1]: 1}
+    teacher.goto(own_address(hub, hub.instructor, "formgrader/manage_assignments"))
+    formgrader_does(teacher, "generate-feedback", "quiz", "Successfully generated feedback")
+    teacher.reload()
+    formgrader_does(teacher, "release-feedback", "quiz", "Successfully released feedback")
+    for name in hub.students:
+        page = pages[name]
+        page.goto(own_address(hub, name, "lab"))
+        assignment_list(page)
+        page.get_by_role("button", name="Fetch Feedback", exact=True).first.click()
+        submitted = page.locator("#submitted_assignments_list")
+        # It hides the link until the row is opened.
+        expect(submitted.get_by_text("View Feedback")).to_have_count(1, timeout=60_000)
+        fetched = list((hub.home(name) / "work" / "en").rglob("feedback/**/*.html"))
+        assert len(fetched) == 1
+        assert "Question 1" in fetched[0].read_text(encoding="utf-8")
+
+
+# What a student tries at other people's places; each line of it has to fail.
+TRESPASS = r"""
+import os, sys
+from pathlib import Path
+hub, other = Path(sys.argv[1]), Path(sys.argv[2])
+exchange = hub / "exchange" / "beyond-prompting"
+def read_all(folder):
+    return [path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+tries = {
+    "list the instructors' course": lambda: os.listdir(hub / "course"),
+    "read the gradebook": lambda: (hub / "course/term/gradebook.db").read_bytes(),
+    "read the source": lambda: (hub / "course/source/en/quiz/quiz.ipynb").read_bytes(),
+    "list the hub's secrets": lambda: os.listdir(hub / "hub"),
+    "read the passwords": lambda: (hub / "hub/first-passwords.csv").read_bytes(),
+    "list a fellow student's home": lambda: os.listdir(other),
+    "read a fellow student's quiz":
+        lambda: (other / "beyond-prompting/work/en/quiz/quiz.ipynb").read_bytes(),
+    "list what was handed in": lambda: os.listdir(exchange / "inbound"),
+    "list the feedback": lambda: os.listdir(exchange / "feedback"),
+    "write the release": lambda: (exchange / "outbound/quiz/quiz.ipynb").write_bytes(b"{}"),
+    "add to the release": lambda: (exchange / "outbound/quiz/more").write_bytes(b""),
+    "write feedback": lambda: (exchange / "feedback/x.html").write_bytes(b""),
+    "move the exchange away": lambda: os.rename(exchange, exchange.with_name("gone")),
+    "move what was handed in away":
+        lambda: os.rename(exchange / "inbound", exchange / "gone"),
+    "write the bundle": lambda: (hub / "student/notebooks/START.md").write_bytes(b""),
+    "add to the bundle": lambda: (hub / "student/sitecustomize.py").write_bytes(b""),
+    "write what starts a session": lambda: (hub / "session.py").write_bytes(b""),
+    "add a setting": lambda: (hub / "jupyter/all/more.json").write_bytes(b""),
+    "add to the environment": lambda: (Path(sys.prefix) / "more.py").write_bytes(b""),
+    "put a folder beside": lambda: os.mkdir(hub / "mine"),
+}
+for what, act in tries.items():
+    try:
+        act()
+    except PermissionError:
+        continue
+    except OSError as error:
+        print(f"{what}: {error}")
+        continue
+    print(f"{what}: done")
+print(len(tries), "tried")
+"""
+
+
+def test_a_student_cannot_trespass(running) -> None:
+    first, second = running.students
+    for name, other in ((first, second), (second, first)):
+        home = running.home(other).parent
+        said = running.python_as(name, TRESPASS, str(running.folder), str(home))
+        assert said == "20 tried\n"
+
+
+def inbound(hub):
+    return hub.folder / "exchange" / "beyond-prompting" / "inbound"
+
+
+def test_what_is_handed_in_as_another_or_changed_later_is_not_taken(running) -> None:
+    """Handed in under another's name; and replaced by its owner once it was collected."""
+    hub = running
+    first, second = hub.students
+    own = next(inbound(hub).glob(f"{first}+quiz+*"))
+    code = (
+        "import shutil, sys\n"
+        "shutil.copytree(sys.argv[1], sys.argv[2])\n"
+        "path = sys.argv[2] + '/quiz.ipynb'\n"
+    )
+    forged = inbound(hub) / f"{second}+quiz+2030-01-01 00:00:00.000000 UTC+mine"
+    hub.python_as(first, code, str(own), str(forged))
+    said = collect(hub)
+    assert f"claims to be of {second} but belongs to {first}" in said
+    # A submission is its owner's to change; a fellow student can't even who knows its name.
+    swap = "import sys; open(sys.argv[1], 'w').write('{}')"
+    target, original = str(own / "quiz.ipynb"), (own / "quiz.ipynb").read_bytes()
+    denied = hub.run_as(second, str(hub.environment / "bin/python"), "-c", swap, target)
+    assert "PermissionError" in denied.stderr
+    term = hub.folder / "course" / "term"
+    before = term_files(term, first)
+    hub.python_as(first, swap, target)
+    # What is collected is out of reach; collecting again keeps it, and says what is wrong now.
+    assert term_files(term, first) == before
+    assert f"{first} " in collect(hub)
+    assert original in term_files(term / "collected", first).values()
+    assert not list(term.rglob("*2030-01-01*"))
+
+
+def collect(hub) -> str:
+    return grader(hub, "collect", "quiz")
+
+
+def grader(hub, *words: str) -> str:
+    """What `autograder` says to the instructor."""
+    done = hub.run_as(
+        hub.instructor, str(hub.environment / "bin/python"), "-m", "autograder", *words
+    )
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def scores_of(hub) -> dict[str, float]:
+    return json.loads(
+        hub.python_as(
+            hub.instructor,
+            "import json\n"
+            "from autograder.config import Course\n"
+            "with Course.here().gradebook() as book:\n"
+            "    found = {one['student']: one['score'] for one in book.submission_dicts('quiz')}\n"
+            "print(json.dumps(found))",
+        )
+    )
+
+
+def term_files(folder: Path, student: str) -> dict[str, bytes]:
+    """What is kept of a student, by its path."""
+    return {
+        str(path): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and student in str(path)
+    }
+
+
+def test_no_secret_can_be_read_by_walking_the_machine(running) -> None:
+    """As each user; each secret is somewhere that its own owner can read."""
+    hub = running
+    for number, name in enumerate(hub.students, 1):
+        word = hub.canaries.setdefault(f"work-{number}", f"canary-work-{name}-{number}")
+        hub.run_as(name, "sh", "-c", f"echo {word} > '{hub.home(name)}/notes.txt'")
+        passwords = hub.canaries.setdefault(f"password-{number}", hub.password(name))
+        assert passwords
+    hub.canaries["cookie"] = (hub.folder / "hub" / "cookie-secret").read_text().strip()
+    teacher, first, second = (set(reached(hub, name)) for name in hub.everybody)
+    assert first == {"work-1"}
+    assert second == {"work-2"}
+    assert {"hidden-test", "tests", "gradebook-1", "gradebook-2"} <= teacher
+    assert not {"cookie", "password-1", "work-1", "work-2"} & teacher
+
+
+def test_kernels_are_reached_through_files_of_their_user(running, pages) -> None:
+    """Whoever can connect to a kernel's port reads what it prints, for it asks for no key."""
+    for name in running.students:
+        runtime = running.home(name).parent / ".local" / "share" / "jupyter" / "runtime"
+        kernels = [json.loads(path.read_text()) for path in runtime.glob("kernel-*.json")]
+        assert {kernel["transport"] for kernel in kernels} == {"ipc"}
+        assert stat.S_IMODE(runtime.stat().st_mode) & 0o077 == 0
+
+
+def servers_of(name: str) -> list[int]:
+    uid = pwd.getpwnam(name).pw_uid
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if process.stat().st_uid == uid and b"jupyterhub.singleuser" in command:
+                found.append(int(process.name))
+    return found
+
+
+def test_a_users_memory_is_limited(running, pages) -> None:
+    """A process that joins a student's own takes more than the student may have."""
+    (server,) = servers_of(running.students[0])
+    if "control group holds" not in running.log.read_text():
+        limits = Path(f"/proc/{server}/limits").read_text()
+        assert re.search(rf"Max data size +{int(1.5 * 2**30)} ", limits)
+        return
+    groups = Path(f"/proc/{server}/cgroup").read_text()
+    assert groups.count("course-hub-") >= 1
+    folders = [
+        Path(place) / line.split(":")[2].lstrip("/")
+        for line in groups.splitlines()
+        if "course-hub-" in line
+        for place in mounts_of(line.split(":")[1])
+    ]
+    assert folders
+    enter = " && ".join(f"echo $$ > {folder}/cgroup.procs" for folder in folders)
+    taking = "held = bytearray(3 * 2**30); held[::4096] = bytes(len(held[::4096]))"
+    done = subprocess.run(
+        ["sh", "-c", f'{enter} && exec /usr/bin/python3 -c "{taking}"'],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+
+
+def mounts_of(controllers: str) -> list[str]:
+    """Where the kernel shows the groups of these controllers."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _source, options = after.split(" ", 2)
+        named = set(controllers.split(",")) & set(options.split(","))
+        if (kind == "cgroup" and named) or (kind == "cgroup2" and not controllers):
+            found.append(before.split()[4])
+    return found
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A Dask scheduler with a worker: its address, and what ends it."""
+    pytest.importorskip("distributed")
+    known, log = tmp_path / "scheduler.json", (tmp_path / "log").open("wb")
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    common = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(known)]
+
+    def start(*words: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", *words, *common]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=environ)
+
+    running = [start("distributed.cli.dask_scheduler", "--port", "0")]
+    while not known.exists():
+        assert running[0].poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.05)
+    running.append(start("distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny"))
+
+    def end() -> None:
+        for process in running:
+            process.kill()
+            process.wait()
+
+    yield json.loads(known.read_text())["address"], end
+    end()
+    log.close()
+
+
+HAND_IN = """
+import subprocess, sys
+from autograder.config import Course
+course = Course.here()
+def nbgrader(verb):
+    command = [sys.executable, "-m", "nbgrader", verb, "quiz", f"--course={course.id}"]
+    subprocess.run(command, check=True)
+path = course.root / "work" / "en" / "quiz" / "quiz.ipynb"
+if not path.exists():
+    path.parents[1].mkdir(parents=True, exist_ok=True)
+    nbgrader("fetch_assignment")
+path.write_text(path.read_text().replace("q1 = None", 'q1 = \\\\"A\\\\"'))
+nbgrader("submit")
+"""
+
+
+def test_flags_hand_on_a_gradebook_in_postgresql_and_a_dask_scheduler(
+    hub, server, scheduler
+) -> None:
+    address, end = scheduler
+    gradebook = server()
+    Path(gradebook.split("host=")[1]).chmod(0o711)  # the server's socket is in it
+    done = hub.set_up("--create-users", "--no-start", "--postgres", gradebook, "--dask", address)
+    assert done.returncode == 0, done.stderr
+    name = hub.students[1]
+    said = [grader(hub, "release", "quiz", "--exchange")]
+    hub.run_as(name, "mkdir", "-p", str(hub.home(name)))
+    hub.python_as(name, HAND_IN)
+    said += [collect(hub), grader(hub, "grade", "quiz", "--again")]
+    assert scores_of(hub)[name] >= 1, said
+    environ = hub.run_as(name, "env").stdout
+    assert gradebook not in environ
+    assert address not in environ
+    end()
+    assert address in grader(hub, "grade", "quiz", "--again")
+
+
+def test_idle_servers_end_and_the_hubs_own_passwords_work(running, browser) -> None:
+    """Started anew with other flags: what people have made is as it was."""
+    hub = running
+    name = hub.students[1]
+    kept = hub.home(name) / "kept.txt"
+    hub.run_as(name, "mkdir", "-p", str(kept.parent))
+    hub.run_as(name, "sh", "-c", f"echo kept > '{kept}'")
+    hub.stop()
+    assert not servers_of(name)
+    hub.start("--users", "native", "--idle", "0.25")
+    context = browser.new_context()
+    page = context.new_page()
+
+    def enter(password: str) -> None:
+        page.goto(f"{hub.url}/hub/login")
+        page.locator("#username_input").fill(name)
+        page.locator("#password_input").fill(password)
+        page.locator("#login_submit").click()
+
+    assert page.goto(f"{hub.url}/hub/signup").status == 404
+    enter("not the password")
+    expect(page.get_by_text("Invalid username or password")).to_be_visible()
+    enter(hub.password(name))
+    wait_until(lambda: servers_of(name), page, "no server was started")
+    wait_until(lambda: not servers_of(name), page, "the idle server still runs")
+    context.close()
+    assert kept.read_text() == "kept\n"
+
+
+def wait_until(holds, page, otherwise: str) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, f"{otherwise}: {page.url}"
+        page.wait_for_timeout(300)
