@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import faults
+import pip_settings
+import uv
 from environment import plain_environ
 from faults import Fault
 from hub.accounts import as_user
@@ -47,9 +49,8 @@ def install_hub(layout: Layout, say: Callable[[str], None]) -> None:
     say("Installing JupyterHub and its proxy (once; about a minute).")
     stamp.unlink(missing_ok=True)
     base = getattr(sys, "_base_executable", None) or sys.executable
-    _run([base, "-m", "venv", "--clear", str(folder)], layout)
-    # Root is the only one who could keep compiled modules, and Python makes them when needed.
-    _pip(layout, "--use-pep517", "--no-compile", "-r", str(pins))
+    _uv(layout, "venv", "--quiet", "--clear", "--python", base, str(folder))
+    _uv(layout, "pip", "install", "--python", str(hub_python(layout)), "-r", str(pins))
     proxy = layout.hub / "proxy"
     proxy.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
@@ -120,7 +121,7 @@ def install_singleuser(
     there = _installed(python)
     missing = [line for line in wanted if line.lower().replace("_", "-") not in there]
     if missing:
-        _pip(layout, "--no-deps", *missing, python=python)
+        _uv(layout, "pip", "install", "--python", str(python), "--no-deps", *missing)
 
 
 def _installed(python: Path) -> set[str]:
@@ -177,24 +178,17 @@ def require_shared_python() -> None:
         )
 
 
-def _pip(layout: Layout, *arguments: str, python: Path | None = None) -> None:
-    target = ["--python", str(python)] if python else []
-    _run(
-        [
-            str(hub_python(layout)),
-            "-m",
-            "pip",
-            *target,
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            *arguments,
-        ],
-        layout,
-    )
+def _uv(layout: Layout, *arguments: str) -> None:
+    settings = pip_settings.read()
+    places = pip_settings.links(settings)
+    command = [uv.find(HERE.parent / "lock" / "uv.txt", layout.hub, settings, places), *arguments]
+    if arguments[0] == "pip":
+        command += [word for place in places for word in ("--find-links", str(place))]
+        command += ["--no-index"] if "no-index" in settings else []
+    _run(command, layout, pip_settings.for_uv(settings))
 
 
-def _run(command: list[str], layout: Layout) -> None:
+def _run(command: list[str], layout: Layout, settings: Mapping[str, str] = {}) -> None:
     log = layout.hub / "install.log"
     with log.open("a", encoding="utf-8") as out:
         out.write("$ " + " ".join(command) + "\n")
@@ -207,7 +201,11 @@ def _run(command: list[str], layout: Layout) -> None:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
-                env=plain_environ() | {"PATH": f"{layout.hub}/environment/bin:" + os.defpath},
+                env={
+                    **plain_environ(),
+                    **settings,
+                    "PATH": f"{layout.hub}/environment/bin:" + os.defpath,
+                },
                 check=False,
             )
         except OSError as error:
@@ -220,7 +218,7 @@ def _run(command: list[str], layout: Layout) -> None:
                 f"npm could not install the hub's proxy ({reason[:160]}); check the network and "
                 f"start again (all that it said is in {log})."
             )
-        raise faults.from_pip(done.stdout.splitlines(), 1, str(log))
+        raise faults.from_uv(done.stdout.splitlines(), 1, str(log))
 
 
 def _hash(*paths: Path) -> str:
