@@ -42,7 +42,7 @@ browser = _fixtures_of("browser").browser
 server = _fixtures_of("postgres").server
 
 from hub.accounts import as_user  # noqa: E402 - found by the path that the fixtures set
-from hub.settings import HubSettings  # noqa: E402
+from hub.settings import HubSettings  # noqa: E402 - as above
 
 # The launcher of the copy, in the environment that the tests run in.
 LAUNCH = """

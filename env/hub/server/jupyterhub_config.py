@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parents[2])]
 
 from hub import limits, packages  # noqa: E402 - found by the path set above
-from hub.settings import HubSettings  # noqa: E402
+from hub.settings import HubSettings  # noqa: E402 - as above
 
 c = get_config()  # noqa: F821 - traitlets puts it there
 settings = HubSettings.read(Path(os.environ["COURSE_HUB_SETTINGS"]))
