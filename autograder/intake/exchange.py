@@ -162,7 +162,9 @@ def inspect(
     Raises:
         SubmissionRefused: it can't be taken, with what to do.
     """
-    parsed = _inbound_name(place.name, assignment)
+    # nbgrader writes plain text only; other names can't be kept in a gradebook, or be told apart.
+    is_plain = one_line(place.name) == place.name
+    parsed = _inbound_name(place.name, assignment) if is_plain else None
     if parsed is None:
         if _names_assignment(place.name, assignment):
             raise SubmissionRefused(

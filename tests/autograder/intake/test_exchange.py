@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from autograder.config import Course
+from autograder.core.printable import one_line
 from autograder.intake import exchange
 from autograder.intake.collect import collect
 from autograder.student.submit import submit
@@ -282,6 +284,17 @@ def test_a_name_that_is_no_text_stops_nobody(course, student):
     assert [one.student for one in result.taken] == ["s02"]
     assert len(result.refused) == 1 and not result.warnings[1:]
     str(result).encode()
+
+
+@pytest.mark.parametrize("end", [b"\xff", b"\xed\xa0\x80", b"\x1b[2J", b"a\nb", b"\xe2\x80\xae"])
+def test_a_random_part_that_is_no_text_stops_nobody(course, end):
+    honest = hand_in(course, "s02", notebook(), EARLY)
+    name = os.fsencode(honest.name).replace(b"s02+", b"s01+", 1) + end
+    shutil.copytree(honest, honest.parent / os.fsdecode(name))
+    result = collect(course, "quiz")
+    assert [one.student for one in result.taken] == ["s02"]
+    [refused] = result.refused
+    assert "hand in again" in refused and one_line(refused) == refused
 
 
 def test_what_was_submitted_here_is_collected_here(course, tmp_path, monkeypatch):
