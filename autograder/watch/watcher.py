@@ -123,12 +123,15 @@ class _Watcher:
             try:
                 self._one_session()
                 told = ""
-            except (UserError, SandboxUnavailable) as error:
+            except (UserError, SandboxUnavailable, OSError) as error:
                 if not self._has_begun:
                     raise
-                if str(error) != told:
-                    self._say(f"{error} Trying again until that works.")
-                told = str(error)
+                why = str(error)
+                if isinstance(error, OSError):
+                    why = f"{error.filename or 'A file'} can't be used ({error.strerror})."
+                if why != told:
+                    self._say(f"{why} Trying again until that works.")
+                told = why
                 self._stop.wait(_TRY_AGAIN_SECONDS)
 
     def _one_session(self) -> None:
@@ -231,7 +234,9 @@ def _greeting(course: Course, assignment: str, inbound: Path, poll: float | None
 
 def _version(course: Course, assignment: str) -> object:
     """Return what changes when the assignment, its release or the settings do."""
-    places = [course.root / SETTINGS_FILE, course.term / "released" / f"{assignment}.json"]
+    places = [course.root / SETTINGS_FILE]
+    # Formgrader's button gives values, and leaves no other record of a release.
+    places += [course.term / kept / f"{assignment}.json" for kept in ("released", "values")]
     for code in course.languages():
         places += sorted((course.source(code) / assignment).rglob("*"))
     found = []
