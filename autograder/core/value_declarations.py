@@ -108,7 +108,9 @@ class Declaration:
         """Return whether the value could have been drawn."""
         if isinstance(self.possible, Range):
             kinds = int if self.possible.is_whole else int | float
-            if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                return False
+            if isinstance(value, float) and not math.isfinite(value):
                 return False
             steps = (Decimal(str(value)) - self.possible.first) / self.possible.step
             return steps == int(steps) and 0 <= steps < self.possible.count
@@ -200,7 +202,7 @@ def _range_problem(about: Mapping[str, Any]) -> str:
     for number in ends:
         if isinstance(number, bool) or not isinstance(number, int | float):
             return "needs numbers for from, to and step"
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(number):
             return "needs finite numbers for from, to and step"
     first, last, step = (Decimal(str(number)) for number in ends)
     if step <= 0 or last < first:
@@ -215,7 +217,7 @@ def _range_problem(about: Mapping[str, Any]) -> str:
 def _options_problem(about: Mapping[str, Any]) -> str:
     options = about["one-of"]
     if not isinstance(options, list) or not all(
-        isinstance(one, str | int | float) and (isinstance(one, str) or math.isfinite(one))
+        isinstance(one, str | int) or (isinstance(one, float) and math.isfinite(one))
         for one in options
     ):
         return "needs a list of numbers and texts for one-of"
