@@ -12,6 +12,7 @@ from autograder.core.attempt_limits import AttemptLimits
 from autograder.core.attempt_records import Attempt
 from autograder.core.messages import Note
 from autograder.core.notebook_language import shown_language
+from autograder.errors import UserError
 from autograder.feedback.exchange import feedback_folder, release_feedback, release_page
 from autograder.feedback.feedback import FeedbackRun
 from autograder.feedback.grades import read_grades
@@ -124,15 +125,21 @@ class Answers:
 
         Raises:
             EnvironmentFault: the exchange or the gradebook can't be written.
+            UserError: a page couldn't be written.
         """
+        result = self._pages.result
+        before = len(result.pages)
         for one in made:
             self._pages.write(one)
-        folder = self._course.feedback / student / self._assignment
-        pages = [folder / f"{one.job.notebook}.html" for one in made]
-        release_feedback(self._course, self._assignment, [one for one in pages if one.is_file()])
-        for why in self._pages.result.failed.values():
+        # Where one couldn't be written, the page of an earlier attempt may still stand.
+        pages = result.pages[before:]
+        release_feedback(self._course, self._assignment, pages)
+        failed = list(result.failed.values())
+        result.failed.clear()
+        if len(pages) < len(made):
+            raise UserError(" ".join(failed))
+        for why in failed:
             self._tools.say(why)
-        self._pages.result.failed.clear()
         self._book.update(student, number, told=told)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from autograder.core.atomic_io import plain_disk_errors
 from autograder.core.attempt_limits import AttemptLimits
 from autograder.core.attempt_records import Attempt, Seen
 from autograder.core.messages import note
-from autograder.errors import EnvironmentFault
+from autograder.errors import EnvironmentFault, UserError
 from autograder.intake.accept import accept
 from autograder.intake.collecting_lock import collecting_lock
 from autograder.intake.errors import BadArchive, SubmissionRefused
@@ -23,6 +23,8 @@ from autograder.watch.tools import Tools
 from autograder.watch.turns import Turns
 
 TAKEN, REFUSED, UNUSABLE = "taken", "refused", "unusable"
+
+_TRY_AGAIN = timedelta(minutes=10)
 
 
 class Door:
@@ -111,15 +113,15 @@ class Door:
         try:
             with collecting_lock(self._course):
                 self._collect(student, found)
+            history = read_history(self._course, student, self._assignment)
         except (SubmissionRefused, BadArchive) as error:
             self._unusable(student, found, str(error))
             return None
         except EnvironmentFault:
             raise
-        except OSError as error:
-            self._unusable(student, found, f"{found.place.name} can't be read ({error.strerror})")
+        except (OSError, UserError) as error:
+            self._postpone(student, found, error)
             return None
-        history = read_history(self._course, student, self._assignment)
         attempt = self._book.take(student, history[-1].folder, seen)
         self._book.refresh()
         return student, attempt
@@ -154,3 +156,15 @@ class Door:
         self._book.note_seen(student, Seen(found.place.name, found.changed, UNUSABLE))
         self._tools.summary.refused += 1
         self._tools.say(f"{student}: not taken: {why}")
+
+    def _postpone(self, student: str, found: InboundFolder, error: Exception) -> None:
+        """Try again later: what failed may be a disk of ours, and nobody's work is lost by it."""
+        until = datetime.now(UTC) + _TRY_AGAIN
+        self._held[student] = (found.place.name, found.changed, until)
+        self._answers.notice(student, found, [note(reply.UNUSABLE)])
+        why = str(error)
+        if isinstance(error, OSError):
+            why = f"{error.filename or found.place.name} can't be used ({error.strerror})."
+        self._tools.say(
+            f"{student}: not taken: {why} It is tried again in {_TRY_AGAIN.seconds // 60} minutes."
+        )

@@ -25,6 +25,8 @@ SETTLED_SECONDS = 2.0
 _FIRST_LOOK = 0.02
 _LAST_LOOK = 0.5
 _FINISHED_MODE = 0o777
+_MOST_TRIED_AGAIN = 100
+"""How many of the refused are seen again in one thorough look, so that a flood costs little."""
 
 
 @dataclass
@@ -60,15 +62,17 @@ class Inbox:
         self._others: set[str] = set()
         self._complete: dict[str, InboundFolder] = {}
         self._growing: dict[str, _Growing] = {}
+        self._told: dict[str, str] = {}  # of the refused, by name; whose turn is next comes first
         self.refused: list[str] = []
 
     def look(self, thoroughly: bool = False) -> dict[str, InboundFolder]:
         """Return the newest complete submission of each student.
 
-        Sentences on what can't be taken are appended to `refused`, once for each folder.
+        Sentences on what can't be taken are appended to `refused`, once for each folder and reason.
 
         Args:
-            thoroughly: see also whether those that were complete have changed.
+            thoroughly: see also whether those that were complete have changed, and whether the
+                refused can be taken now: a network's disk or its list of users may have failed.
         """
         looked_at: Counter[str] = Counter()
         now = time.monotonic()
@@ -79,14 +83,20 @@ class Inbox:
         for gone in self._growing.keys() - names:
             del self._growing[gone]
         self._others &= names
+        for gone in self._told.keys() - names:
+            del self._told[gone]
         for name in names - self._others - self._complete.keys():
             growing = self._growing.get(name)
             if growing is None or growing.again <= now:
                 self._see(name, looked_at)
         newest = self._newest()
         if thoroughly:
-            for found in list(newest.values()):
-                self._see(found.place.name, looked_at)
+            again = [
+                *list(self._told)[:_MOST_TRIED_AGAIN],
+                *(one.place.name for one in newest.values()),
+            ]
+            for name in again:
+                self._see(name, looked_at)
             newest = self._newest()
         return newest
 
@@ -110,16 +120,22 @@ class Inbox:
         except SubmissionRefused as error:
             if not place.exists():  # removed meanwhile
                 return
-            self.refused.append(str(error))
+            before = self._told.pop(name, "")
+            self._told[name] = str(error)
+            if before != str(error):
+                self.refused.append(str(error))
             found = None
+        else:
+            self._told.pop(name, None)
+            self._others.discard(name)
         if found is None:
             self._others.add(name)
             self._complete.pop(name, None)
             self._growing.pop(name, None)
             return
         now = time.monotonic()
-        before = self._complete.get(name)
-        if before is not None and before.changed == found.changed:
+        known = self._complete.get(name)
+        if known is not None and known.changed == found.changed:
             return
         growing = self._growing.get(name)
         if growing is None:

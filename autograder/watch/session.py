@@ -26,7 +26,7 @@ from autograder.core.atomic_io import write_file
 from autograder.core.attempt_limits import FORM, POINTS, VISIBLE, AttemptLimits
 from autograder.core.attempt_records import Attempt
 from autograder.core.printable import printable
-from autograder.errors import AssignmentChanged, EnvironmentFault
+from autograder.errors import AssignmentChanged, EnvironmentFault, UserError
 from autograder.feedback.job import PageJob
 from autograder.feedback.page_pool import RenderedPage, render_pages
 from autograder.grading.cache_key import CacheKeys
@@ -197,6 +197,8 @@ class GradingSession:
 
     def _is_graded(self, student: str) -> bool:
         """Return whether `grade` did it, or a run that was interrupted before it said so."""
+        if ResultFolder(self._course, student, self._assignment).finished.exists():
+            return False  # complete on disk, but the gradebook didn't take it
         graded = is_graded(self._course, student, self._assignment, self._cache_keys)
         return graded and student in self._tools.writer.students()
 
@@ -331,9 +333,16 @@ class GradingSession:
             self._fail(student, number, "show", error)
             return
         self._book.refresh()
-        if self._level(student) in (POINTS, FEEDBACK):
+        if self._level(student) != level:  # the due date was moved while the page was made
+            return
+        try:
             self._answers.release(student, number, made, level)
-            self._owe(student)
+        except _FOR_EVERYONE:
+            raise
+        except UserError as error:
+            self._fail(student, number, "show", error)
+            return
+        self._owe(student)
 
 
 def _rendered(jobs: list[PageJob]) -> list[RenderedPage]:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from nbgrader.utils import notebook_hash
 
 from autograder.config import Course, Settings
 from autograder.core.attempt_limits import AttemptLimits
 from autograder.core.attempt_records import Seen
-from autograder.errors import UserError
+from autograder.errors import EnvironmentFault, UserError
+from autograder.feedback.grades import Grades
+from autograder.feedback.job import PageJob
+from autograder.feedback.page_pool import RenderedPage
 from autograder.grading.gradebook_writer import GradebookWriter
+from autograder.grading.result_folder import ResultFolder
+from autograder.intake.errors import SubmissionRefused
 from autograder.term.extensions import extend
 from autograder.term.students import rename
+from autograder.watch import inbox, session, watcher
+from autograder.watch.answers import Answers
 from autograder.watch.attempts import AttemptBook
+from autograder.watch.door import Door
+from autograder.watch.summary import WatchSummary
 from autograder.watch.turns import Turns
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -133,3 +145,117 @@ def test_an_extension_of_either_kind_counts(term, kit):
     with GradebookWriter(term, "mini") as writer:
         book = AttemptBook(writer)
         assert [book.is_over(one) for one in ("ada", "ben", "cem")] == [True, False, False]
+
+
+def inbound(course: Course, *students: str) -> Path:
+    """An exchange with complete submissions, as nbgrader leaves them."""
+    folder = Path(course.nbgrader_config().Exchange.root) / course.id / "inbound"
+    for student in students:
+        place = folder / f"{student}+mini+{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f} UTC+x"
+        place.mkdir(parents=True)
+        (place / "submission_secret.txt").write_text(f"secret of {student}")
+        place.chmod(0o777)
+    return folder
+
+
+def test_a_folder_that_could_not_be_judged_for_a_moment_is_seen_again(tmp_path, monkeypatch):
+    course = course_with(tmp_path)
+    box = inbox.Inbox(course, "mini", inbound(course, "ada"))
+    judge, down = inbox.inspect, [True]
+
+    def inspect(*words):
+        if down:
+            raise SubmissionRefused("ada's folder belongs to user 1001")
+        return judge(*words)
+
+    monkeypatch.setattr(inbox, "inspect", inspect)
+    assert [box.look(thoroughly) for thoroughly in (False, True, True)] == [{}, {}, {}]
+    assert len(box.refused) == 1  # told once
+    down.clear()
+    assert box.look() == {}
+    assert set(box.look(thoroughly=True)) == {"ada"}
+
+
+def test_what_a_fault_of_ours_kept_out_is_tried_again(term, monkeypatch):
+    folder = inbound(term, "ada", "ben")
+    said = []
+    faults = {"ada": OSError(errno.EIO, "Input/output error"), "ben": UserError("Damaged.")}
+
+    def collect(_door, student, _found):
+        raise faults[student]
+
+    monkeypatch.setattr(Door, "_collect", collect)
+    with GradebookWriter(term, "mini") as writer:
+        tools = SimpleNamespace(
+            course=term,
+            assignment="mini",
+            inbox=inbox.Inbox(term, "mini", folder),
+            say=said.append,
+            summary=WatchSummary("mini"),
+        )
+        answers = SimpleNamespace(notice=lambda *_: None)
+        book = AttemptBook(writer)
+        door = Door(tools, AttemptLimits(), book, answers)
+        door.look(thoroughly=True)
+        assert door.take_next() is None and door.take_next() is None
+        door.look(thoroughly=True)
+        assert not door.has_more and book.seen == {}
+        assert len(said) == 2 and all("tried again in 10 minutes" in one for one in said)
+        for student, held in list(door._held.items()):
+            door._held[student] = (*held[:2], NOW - timedelta(days=999))
+        door.look(thoroughly=True)
+        assert door.has_more
+
+
+def test_an_earlier_attempts_page_is_never_released_for_another(term, monkeypatch):
+    inbound(term, "ada")
+    graded = term.autograded / "ada" / "mini"
+    graded.mkdir(parents=True)
+    (graded / "submission_secret.txt").write_text("secret of ada")
+    old = term.feedback / "ada" / "mini" / "mini.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("of the first attempt")
+
+    def full(path, *_more):
+        raise EnvironmentFault(f"The disk is full, so {path} was left as it was.")
+
+    with GradebookWriter(term, "mini") as writer:
+        book = AttemptBook(writer)
+        book.take("ada", "20261128T120000Z", Seen("ada+mini+x", NOW, "taken"))
+        tools = SimpleNamespace(course=term, assignment="mini", writer=writer, say=None)
+        answers = Answers(tools, AttemptLimits(), book)
+        made = [
+            RenderedPage(
+                PageJob("ada", "mini", "mini", Path(), Grades(None, None, 0.0, 0.0)),
+                b"of the second",
+            )
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr("autograder.feedback.feedback.write_file", full)
+            with pytest.raises(UserError, match="disk is full"):
+                answers.release("ada", 1, made, "points")
+        name = notebook_hash(secret="secret of ada", notebook_id="mini")
+        page = Path(term.nbgrader_config().Exchange.root) / term.id / "feedback" / f"{name}.html"
+        assert not page.exists() and book.of("ada")[0].told == ""
+        answers.release("ada", 1, made, "points")
+        assert page.read_bytes() == b"of the second" and book.of("ada")[0].told == "points"
+
+
+def test_a_result_that_the_gradebook_has_not_taken_is_not_graded(tmp_path, monkeypatch):
+    course = course_with(tmp_path)
+    monkeypatch.setattr(session, "is_graded", lambda *_: True)
+    writer = SimpleNamespace(students=lambda: {"ada"})
+    at_work = object.__new__(session.GradingSession)
+    at_work._course, at_work._assignment, at_work._cache_keys = course, "mini", None
+    at_work._tools = SimpleNamespace(writer=writer)
+    assert at_work._is_graded("ada")
+    ResultFolder(course, "ada", "mini").finished.mkdir(parents=True)
+    assert not at_work._is_graded("ada")
+
+
+def test_values_given_by_formgraders_button_start_a_session_anew(tmp_path):
+    course = course_with(tmp_path)
+    before = watcher._version(course, "mini")
+    (course.term / "values").mkdir(parents=True)
+    (course.term / "values" / "mini.json").write_text("{}")
+    assert watcher._version(course, "mini") != before
