@@ -38,19 +38,28 @@ class Row:
             release. What came in earlier was made with the default values.
         earlier_ids: what the student was called before.
         values: by name.
+        replaced: the values of before a changed declaration, each with when they were replaced;
+            what came in until then was made with them.
     """
 
     drawn_with: str
     since: str = ""
     earlier_ids: tuple[str, ...] = ()
     values: dict[str, Value] = field(default_factory=dict)
+    replaced: tuple[tuple[str, dict[str, Value]], ...] = ()
+
+    def values_at(self, received: datetime | None) -> dict[str, Value]:
+        """Return the values for what was received then, in naive UTC; None: unknown."""
+        for until, values in self.replaced:
+            if received is not None and received < _naive(until):
+                return {**self.values, **values}
+        return self.values
 
     def counts_at(self, received: datetime | None) -> bool:
         """Return whether they count for what was received then, in naive UTC; None: unknown."""
         if not self.since or received is None:
             return True
-        since = datetime.fromisoformat(self.since).astimezone(UTC).replace(tzinfo=None)
-        return received >= since
+        return received >= _naive(self.since)
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,8 @@ class ReleasedValues:
         """
         found: dict[str, Value] = default_values(self.declared)
         if self.has_own(student, received):
-            row = self.rows[student]
-            found |= {name: value for name, value in row.values.items() if name in found}
+            given = self.rows[student].values_at(received)
+            found |= {name: value for name, value in given.items() if name in found}
         return found
 
     def has_own(self, student: str, received: datetime | None = None) -> bool:
@@ -86,7 +95,9 @@ class ReleasedValues:
     def key_of(self, student: str) -> bytes:
         """Return bytes that change whenever what a student was given does."""
         row = self.rows.get(student)
-        given = [row.values, row.since] if row else []
+        given: list[object] = [row.values, row.since] if row else []
+        if row and row.replaced:
+            given.append(row.replaced)
         return json.dumps([self.declared, given], sort_keys=True).encode()
 
     @cached_property
@@ -131,7 +142,8 @@ def give_values(course: Course, assignment: str, students: Iterable[str]) -> Rel
         return None
     secret = _secret(course)
     is_first = before is None and release_time(course, assignment) is None
-    now = "" if is_first else datetime.now(UTC).isoformat(timespec="seconds")
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    now = "" if is_first else time
     rows = dict(before.rows) if before else {}
     taken = {row.drawn_with for row in rows.values()}
     for student in students:
@@ -148,10 +160,12 @@ def give_values(course: Course, assignment: str, students: Iterable[str]) -> Rel
             else declaration.draw(secret, assignment, name, row.drawn_with)
             for name, declaration in declarations.items()
         }
+        if any(values[name] != given for name, given in row.values.items() if name in values):
+            row = replace(row, replaced=(*row.replaced, (time, row.values)))
         rows[student] = replace(row, values=values)
-    given = ReleasedValues(_declared(course, assignment), rows)
-    _write(course, assignment, given)
-    return given
+    released = ReleasedValues(_declared(course, assignment), rows)
+    _write(course, assignment, released)
+    return released
 
 
 def released_values(course: Course, assignment: str) -> ReleasedValues | None:
@@ -164,7 +178,13 @@ def released_values(course: Course, assignment: str) -> ReleasedValues | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         rows = {
-            student: Row(**{**row, "earlier_ids": tuple(row["earlier_ids"])})
+            student: Row(
+                **{
+                    **row,
+                    "earlier_ids": tuple(row["earlier_ids"]),
+                    "replaced": tuple((until, old) for until, old in row.get("replaced", ())),
+                }
+            )
             for student, row in content["rows"].items()
         }
         return ReleasedValues(dict(content["declared"]), rows)
@@ -229,8 +249,12 @@ def describe_values(course: Course, assignment: str) -> str:
             "Nobody is in the class list yet, so everybody has the default values; read it in "
             f"with `autograder term roster`, then run `autograder release {assignment}` again."
         )
-    latest = max(row.since for row in released.rows.values())
-    added = sorted(student for student, row in released.rows.items() if row.since == latest)
+    times = {
+        student: row.replaced[-1][0] if row.replaced else row.since
+        for student, row in released.rows.items()
+    }
+    latest = max(times.values())
+    added = sorted(student for student, time in times.items() if time == latest)
     text = f"{len(released.rows)} students have values of their own"
     if not latest:
         return f"{text}."
@@ -262,6 +286,10 @@ def rename_in_values(course: Course, old: str, new: str) -> None:
         earlier = tuple(dict.fromkeys([*row.earlier_ids, old]))
         rows[new] = replace(row, earlier_ids=tuple(one for one in earlier if one != new))
         _write(course, assignment, replace(released, rows=rows))
+
+
+def _naive(moment: str) -> datetime:
+    return datetime.fromisoformat(moment).astimezone(UTC).replace(tzinfo=None)
 
 
 def _declared(course: Course, assignment: str) -> dict[str, Any]:

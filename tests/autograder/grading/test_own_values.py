@@ -370,6 +370,26 @@ def test_a_changed_declaration_has_to_be_released(course, kit):
         grade(course, "mini", again=True, workers=1)
 
 
+def test_what_came_in_before_a_changed_declaration_is_graded_with_the_values_of_then(course, kit):
+    before = given_to(course, "ada")
+    hand_in(course, kit, "ben", given_to(course, "ben"))
+    early = hand_in(course, kit, "ada", before)
+    (early.parent / "timestamp.txt").write_text("2026-11-20 10:00:00 UTC")
+    place = course.source("en") / "mini" / "own-values.json"
+    narrower = {**DECLARED["values"], "n": {"from": 2000, "to": 3000}}
+    place.write_text(json.dumps({"values": narrower}))
+    release(course, "mini")
+    assert 2000 <= given_to(course, "ada")["n"] <= 3000
+    # Ben handed in after it, with the values of before it.
+    assert scores(course) == {"ada": 2, "ben": 0}
+    place.write_text(json.dumps(DECLARED))  # taken back
+    release(course, "mini")
+    rename(course, "ada", "ada2")
+    assert scores(course)["ada2"] == 2
+    received = datetime(2026, 11, 20, 10)
+    assert released_values(course, "mini").of("ada2", received) == before
+
+
 def test_a_value_that_the_new_declaration_allows_stays(course):
     before = given_to(course, "ada")
     wider = {**DECLARED["values"], "n": {"from": 10, "to": 9000, "step": 10, "default": 20}}
@@ -399,6 +419,9 @@ def test_the_command_tells_who_has_values(course, monkeypatch, capsys):
     assert "4 students have values of their own." in said("release", "mini")
     enroll(course, "eve")
     assert "5 students have values of their own; eve since " in said("release", "mini")
+    place = course.source("en") / "mini" / "own-values.json"
+    place.write_text(json.dumps({"values": {**DECLARED["values"], "n": {"from": 1, "to": 2}}}))
+    assert "values of their own; ada, ben, cem, dan, eve since " in said("release", "mini")
     assert "eva keeps the values of mini; release again" in said("term", "rename", "eve", "eva")
     shutil.rmtree(course.term)
     assert "Nobody is in the class list yet" in said("release", "mini")
