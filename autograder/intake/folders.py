@@ -93,15 +93,27 @@ class FolderSource(Source):
         while waiting and seen < MAX_VISITED_ENTRIES:
             folder, prefix = waiting.popleft()
             try:
-                entries, more = _first_entries(folder)
-            except OSError:  # not readable by the instructor
+                found, more = self._listed(folder, prefix)
+            except OSError:  # not readable by the instructor, or replaced meanwhile
                 self.left_out.append(composed(prefix))
                 continue
-            seen += 1 + len(entries)
+            seen += 1 + len(found)
             unlisted += [composed(prefix + name) for name in more]
-            waiting.extend(filter(None, [self._visit(entry, prefix) for entry in entries]))
+            waiting.extend(filter(None, found))
         unlisted += [composed(prefix) for _folder, prefix in waiting]
         self.unlisted += unlisted[:_MAX_NAMED]
+
+    def _listed(self, folder: Path, prefix: str) -> tuple[list[tuple[Path, str] | None], list[str]]:
+        """Take the first entries of a folder; what a link in its place leads to isn't named."""
+        if os.scandir not in os.supports_fd:
+            entries, more = _first_entries(folder)
+            return [self._visit(entry, prefix) for entry in entries], more
+        handle = _folder_beneath(self.folder, folder.relative_to(self.folder).parts, self._seen)
+        try:
+            entries, more = _first_entries(handle)
+            return [self._visit(entry, prefix) for entry in entries], more
+        finally:
+            os.close(handle)
 
     def _visit(self, entry: os.DirEntry[str], prefix: str) -> tuple[Path, str] | None:
         """Take one entry; return the folder and its prefix if there is one to go on with."""
@@ -111,11 +123,11 @@ class FolderSource(Source):
             return None
         if entry.is_dir(follow_symlinks=False):
             if raw.count("/") < MAX_DEPTH:
-                return Path(entry.path), raw + "/"
+                return self.folder / raw, raw + "/"
             self.left_out.append(name)  # nested too deep to be anybody's work
         elif entry.is_file(follow_symlinks=False):
             modified = plausible_time(entry.stat(follow_symlinks=False).st_mtime)
-            self._add(Member(name, modified, Path(entry.path)))
+            self._add(Member(name, modified, self.folder / raw))
         else:
             self.left_out.append(name)
         return None
@@ -154,7 +166,7 @@ def _may_be_notebook(name: str) -> bool:
     return ".ipynb" in name.casefold()
 
 
-def _first_entries(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
+def _first_entries(folder: Path | int) -> tuple[list[os.DirEntry[str]], list[str]]:
     """Return the first notebooks and other files in a folder, and the names of a few more."""
     with os.scandir(folder) as found:
         kept = heapq.nsmallest(MAX_LISTED_FILES + _MAX_NAMED, found, key=_notebooks_first)
@@ -175,17 +187,29 @@ def _opened_beneath(folder: Path, name: Path, seen: os.stat_result | None = None
     flags = os.O_RDONLY | nofollow | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if os.open not in os.supports_dir_fd:
         return os.open(folder / name, flags)
+    at = _folder_beneath(folder, name.parts[:-1], seen)
+    try:
+        return os.open(name.parts[-1], flags, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _folder_beneath(
+    folder: Path, parts: tuple[str, ...], seen: os.stat_result | None = None
+) -> int:
+    """Open a folder likewise."""
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if seen is not None and not os.path.samestat(os.fstat(at), seen):
             raise OSError(errno.ESTALE, "another folder has taken its place")
-        for part in name.parts[:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | nofollow, dir_fd=at)
+        for part in parts:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
             os.close(at)
             at = inner
-        return os.open(name.parts[-1], flags, dir_fd=at)
-    finally:
+    except BaseException:
         os.close(at)
+        raise
+    return at
 
 
 class FileSource(FolderSource):

@@ -45,6 +45,34 @@ def test_a_file_swapped_for_a_link_is_not_followed(tmp_path):
             source.read(source.members[0])
 
 
+@pytest.mark.parametrize("swapped", ["", "sub", "sub/inner"])
+def test_what_lies_behind_a_link_that_was_a_folder_is_not_even_named(
+    tmp_path, monkeypatch, swapped
+):
+    (tmp_path / "private/inner").mkdir(parents=True)
+    (tmp_path / "private/inner/of ben.ipynb").write_text("key")
+    (tmp_path / "private/of ada.ipynb").write_text("key")
+    (tmp_path / "in/sub/inner").mkdir(parents=True)
+    visit = FolderSource._visit
+
+    def swap(source, entry, prefix):
+        found = visit(source, entry, prefix)
+        place = tmp_path / "in" / swapped
+        if entry.name == place.name:
+            place.rename(tmp_path / "gone")
+            place.symlink_to(tmp_path / "private")
+        return found
+
+    monkeypatch.setattr(FolderSource, "_visit", swap)
+    seen = (tmp_path / "in").stat()
+    if not swapped:
+        (tmp_path / "in").rename(tmp_path / "gone")
+        (tmp_path / "in").symlink_to(tmp_path / "private")
+    source = FolderSource.of_student(tmp_path / "in", seen)
+    told = [*source.left_out, *source.unlisted, *(one.name for one in source.members)]
+    assert "of " not in " ".join(told)
+
+
 def test_a_folder_swapped_for_a_link_is_not_followed(tmp_path):
     (tmp_path / "private").mkdir()
     (tmp_path / "private/a").write_text("key")
