@@ -259,3 +259,21 @@ def test_values_given_by_formgraders_button_start_a_session_anew(tmp_path):
     (course.term / "values").mkdir(parents=True)
     (course.term / "values" / "mini.json").write_text("{}")
     assert watcher._version(course, "mini") != before
+
+
+def test_what_was_taken_of_a_renamed_student_enrolls_nobody(term):
+    box = inbox.Inbox(term, "mini", inbound(term, "ada"))
+    found = box.look(thoroughly=True)["ada"]
+    with term.gradebook() as gradebook:
+        gradebook.update_or_create_student("ada")
+    with GradebookWriter(term, "mini") as writer:
+        AttemptBook(writer).take("ada", "x", Seen(found.place.name, found.changed, "taken"))
+    rename(term, "ada", "eve")
+    with GradebookWriter(term, "mini") as writer:
+        tools = SimpleNamespace(course=term, assignment="mini", inbox=box)
+        door = Door(tools, AttemptLimits(), AttemptBook(writer), None)
+        door.look(thoroughly=True)
+        assert not door.has_more
+        (found.place / "mini.ipynb").write_text("{}")  # handed in anew, under the old name
+        door.look(thoroughly=True)
+        assert door.has_more
