@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from autograder.config import Course
+from autograder.core.collection_receipt import find_receipt
 from autograder.core.dates import UnreadableTime, read_recorded
 from autograder.core.printable import one_line
 from autograder.core.student_id import require_student_id
@@ -120,6 +121,13 @@ def exchange_arrivals(
                 f"taken; raise attempts of watch for {assignment} to take it."
             )
             continue
+        is_known = is_enrolled(course, student)
+        if not is_known and _is_of_renamed(course, assignment, found):
+            result.warnings.append(
+                f"{one_line(found.place.name)} was taken before {student} was renamed, so it was "
+                "left where it is."
+            )
+            continue
         try:
             arrival = copy_out(found, staging)
         except (BadArchive, OSError) as error:
@@ -127,7 +135,7 @@ def exchange_arrivals(
             continue
         if doubt := doubt_about_time(found, arrival):
             result.warnings.append(doubt)
-        if enroll_owner(course, student):
+        if not is_known and enroll_owner(course, student):
             result.warnings.append(f"{student} wasn't in the class list and was added to it.")
         yield arrival
 
@@ -332,14 +340,30 @@ def _require_owner(place: Path, status: os.stat_result, student: str) -> None:
         )
 
 
-def enroll_owner(course: Course, student: str) -> bool:
-    """Add the student to the gradebook and return True, if missing; the Unix user proves the id."""
+def _is_of_renamed(course: Course, assignment: str, found: InboundFolder) -> bool:
+    """Return whether this is what was collected last of somebody who was called so then."""
+    taken = (found.place.name, found.received.isoformat(timespec="seconds"))
+    others = [path.parts[-3] for path in course.collected.glob(f"*/{assignment}/receipt.json")]
+    receipts = (find_receipt(course, one, assignment) for one in others if one != found.student)
+    return any(one is not None and (one.name, one.received) == taken for one in receipts)
+
+
+def is_enrolled(course: Course, student: str) -> bool:
+    """Return whether the class list has a student."""
     from nbgrader.api import MissingEntry
 
     with course.gradebook() as gradebook:
         try:
             gradebook.find_student(student)
-            return False
         except MissingEntry:
-            gradebook.add_student(student)
-            return True
+            return False
+        return True
+
+
+def enroll_owner(course: Course, student: str) -> bool:
+    """Add the student to the gradebook and return True, if missing; the Unix user proves the id."""
+    if is_enrolled(course, student):
+        return False
+    with course.gradebook() as gradebook:
+        gradebook.add_student(student)
+    return True

@@ -16,6 +16,7 @@ from autograder.core.printable import one_line
 from autograder.intake import exchange
 from autograder.intake.collect import collect
 from autograder.student.submit import submit
+from autograder.term.students import rename
 from tests.autograder.intake.class_files import (
     BLANK,
     EARLY,
@@ -295,6 +296,19 @@ def test_a_random_part_that_is_no_text_stops_nobody(course, end):
     assert [one.student for one in result.taken] == ["s02"]
     [refused] = result.refused
     assert "hand in again" in refused and one_line(refused) == refused
+
+
+def test_what_was_taken_of_a_renamed_student_enrolls_nobody(course):
+    now = datetime.now(UTC)
+    hand_in(course, "s01", notebook("q1 = 1"), now)
+    collect(course, "quiz")
+    rename(course, "s01", "s09")
+    result = collect(course, "quiz")
+    assert not result.taken and "before s01 was renamed" in result.warnings[0]
+    with course.gradebook() as gradebook:
+        assert "s01" not in [student.id for student in gradebook.students]
+    hand_in(course, "s01", notebook("q1 = 2"), now + timedelta(milliseconds=1))  # somebody else
+    assert [one.student for one in collect(course, "quiz").taken] == ["s01"]
 
 
 def test_what_was_submitted_here_is_collected_here(course, tmp_path, monkeypatch):
