@@ -253,6 +253,7 @@ class Environment:
         done = self.folder / "compiled"
         if done.exists() or not os.access(self.folder, os.W_OK):
             return
+        self.cache.mkdir(parents=True, exist_ok=True)
         with (self.cache / "compile.lock").open("w") as lock:
             while not _try_lock(lock):
                 if not wait:
@@ -265,6 +266,7 @@ class Environment:
                 stderr=subprocess.DEVNULL,
                 stdin=subprocess.DEVNULL,
                 env=plain_environ(),
+                cwd=self.folder,  # from anywhere else, Python would import what lies there
                 start_new_session=True,
                 pass_fds=(lock.fileno(),) if os.name != "nt" else (),
             )

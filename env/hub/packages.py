@@ -130,7 +130,12 @@ def _installed(python: Path) -> set[str]:
         "for one in distributions(): print(one.metadata['Name'] + '==' + one.version)"
     )
     done = subprocess.run(
-        [str(python), "-c", code], capture_output=True, text=True, env=plain_environ(), check=False
+        [str(python), "-c", code],
+        capture_output=True,
+        text=True,
+        env=plain_environ(),
+        check=False,
+        cwd="/",  # from where root stands, Python would import
     )
     return {line.lower().replace("_", "-") for line in done.stdout.splitlines()}
 

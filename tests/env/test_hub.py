@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import importlib.metadata
 import json
 import os
+import pwd
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -14,10 +17,11 @@ import pytest
 import launcher
 from environment import Environment
 from faults import Fault
-from hub import accounts, class_list, files, limits
+from hub import accounts, class_list, files, limits, packages
 from hub.layout import Layout
 
-HUB = Path(__file__).resolve().parents[2] / "env" / "hub"
+ROOT = Path(__file__).resolve().parents[2]
+HUB = ROOT / "env" / "hub"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a hub needs Linux")
 as_root = pytest.mark.skipif(
     sys.platform == "linux" and os.geteuid() != 0, reason="a hub needs root"
@@ -59,6 +63,7 @@ def test_extras_are_what_the_tests_have(name: str) -> None:
         (["--certificate", "x"], "--certificate and --key go together"),
         (["--postgres", "mysql://x/y"], "--postgres takes an address such as"),
         (["--postgres", "postgresql://a:secret@host/name"], "can read a password on a command"),
+        (["--postgres", "postgresql://a@host/name?password=x"], "can read a password on a command"),
         (["--dask", "here"], "--dask takes an address such as"),
         (["--port", "99999"], "99999 is no port"),
         (["--users", "ldap"], "invalid choice"),
@@ -110,14 +115,67 @@ def test_first_passwords_stay(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_is_open_only_if_all_above_it_are(tmp_path: Path) -> None:
+def test_a_clone_is_closed_to_students_whatever_lies_above_it(tmp_path: Path) -> None:
+    """Above it may be opened another day, and its group may be everybody's."""
     inner = tmp_path / "inner"
     inner.mkdir()
-    inner.chmod(0o755)
     tmp_path.chmod(0o700)
-    assert not files.readable_by_all(inner)
+    own = inner.stat().st_gid
     inner.chmod(0o750)
-    assert not files.readable_by_all(inner)
+    assert not files.open_to(inner, {own + 1})
+    assert files.open_to(inner, {own})
+    inner.chmod(0o755)
+    files.close(inner, {own + 1})
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o750
+    files.close(inner, {own})
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o700
+
+
+@as_root
+def test_root_runs_nothing_that_others_can_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    files.require_trusted(clone, "the clone")
+    os.chown(clone, 1234, -1)
+    with pytest.raises(Fault, match="give the clone to root"):
+        files.require_trusted(clone, "the clone")
+    monkeypatch.setenv("SUDO_UID", "1234")
+    files.require_trusted(clone, "the clone")
+    monkeypatch.setenv("SUDO_UID", "1235")
+    with pytest.raises(Fault, match="give the clone to root"):
+        files.require_trusted(clone, "the clone")
+    os.chown(clone, 0, -1)
+    clone.chmod(0o777)
+    with pytest.raises(Fault, match="give the clone to root"):
+        files.require_trusted(clone, "the clone")
+
+
+def test_root_imports_nothing_from_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "importlib", "compileall"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')\n")
+    roster = tmp_path / "class.csv"
+    roster.write_text("id\ns1\n")
+    monkeypatch.chdir(tmp_path)
+    env = Environment(ROOT)
+    env.folder = Path(sys.prefix)
+    _described, students = class_list.read_class(env, dict(os.environ), roster)
+    assert students == ["s1"]
+    assert packages._installed(env.python)
+    assert not (tmp_path / "ran").exists()
+
+
+@as_root
+def test_students_move_nothing_of_each_other_in_the_exchange(tmp_path: Path) -> None:
+    owner = pwd.getpwuid(0).pw_name
+    layout = Layout(tmp_path)
+    files.make_exchange(layout, "course", owner, grp.getgrgid(0).gr_name)
+    inbound = layout.exchange / "course" / "inbound"
+    assert stat.S_IMODE(inbound.stat().st_mode) == 0o3733
 
 
 @as_root
