@@ -8,8 +8,11 @@ import json
 import os
 import pwd
 import re
+import shutil
 import stat
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -188,6 +191,40 @@ def test_a_folder_that_others_can_replace_is_refused(tmp_path: Path) -> None:
     loose.chmod(0o700)
     with pytest.raises(Fault, match="can't be entered by students"):
         files.require_roots(Layout(loose / "hub"))
+
+
+def session(hub: Path, home: Path) -> dict[str, str]:
+    """Start a student's session of a hub in that folder; return the server's variables."""
+    server = hub / "servers" / "jupyterhub" / "singleuser.py"
+    server.parent.mkdir(parents=True, exist_ok=True)
+    server.write_text("import json, os; print(json.dumps(dict(os.environ)))")
+    shutil.copyfile(HUB / "session.py", hub / "session.py")
+    environ = {name: told for name, told in os.environ.items() if not name.startswith("JUPYTER")}
+    environ |= {
+        "AUTOGRADER_COURSE": str(home / "course"),
+        "AUTOGRADER_LANGUAGE": "en",
+        "COURSE_HUB_ROLE": "student",
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(server.parents[1]), *sys.path]),
+    }
+    done = subprocess.run(
+        [sys.executable, str(hub / "session.py")],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_kernels_start_in_a_home_with_a_long_path(tmp_path: Path) -> None:
+    """A socket's path has at most 107 characters; homes such as /home/DOMAIN/NAME take many."""
+    short = Path(tempfile.mkdtemp(prefix="home-", dir="/tmp"))
+    assert "JUPYTER_RUNTIME_DIR" not in session(tmp_path, short)
+    folder = Path(session(tmp_path, tmp_path / "home")["JUPYTER_RUNTIME_DIR"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+    shutil.rmtree(short)
 
 
 def test_a_students_files_have_no_hub(
