@@ -376,7 +376,7 @@ class Environment:
             try:
                 uv.download(PYTORCH_CPU_WHEELS, settings, PROBE_SECONDS)
                 answered.append(True)
-            except (OSError, ValueError):
+            except (OSError, ValueError, Fault):
                 pass
 
         # In a thread, because looking a name up knows no time limit.

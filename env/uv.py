@@ -164,6 +164,7 @@ def download(address: str, settings: dict[str, str], seconds: float = 0) -> tupl
 
     Raises:
         OSError: nothing answers, or something else than the file.
+        Fault: a certificate isn't where the settings say.
     """
     address = address.partition("#")[0]  # urllib sends a proxy the fragment, too
     parts = urlsplit(address)
@@ -186,6 +187,12 @@ def download(address: str, settings: dict[str, str], seconds: float = 0) -> tupl
         and Path("/etc/ssl/cert.pem").exists()
     ):
         named = "/etc/ssl/cert.pem"  # python.org's Python for macOS comes without certificates
+    for file in filter(None, (named, settings.get("client-cert"))):
+        if not Path(file).exists():
+            raise Fault(
+                f"There is no certificate {file}, which pip's settings (or REQUESTS_CA_BUNDLE) "
+                "name; correct that and start again."
+            )
     folder = bool(named) and Path(str(named)).is_dir()
     context = ssl.create_default_context(
         cafile=None if folder else named, capath=named if folder else None

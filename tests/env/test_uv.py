@@ -223,6 +223,12 @@ def test_why_it_cannot_be_fetched(index: str, address: str, told: str) -> None:
     assert "\n" not in str(stop.value)
 
 
+@pytest.mark.parametrize("key", ["cert", "client-cert"])
+def test_a_certificate_that_is_not_there(index: str, key: str) -> None:
+    with pytest.raises(Fault, match="There is no certificate /nowhere, which pip's settings"):
+        uv.fetch("9.9.9", set(), {"index-url": f"{index}/html", key: "/nowhere"}, [])
+
+
 def test_no_password_is_told(index: str) -> None:
     settings = {"index-url": f"http://ada:secret@{index.removeprefix('http://')}/empty"}
     with pytest.raises(Fault) as stop:
