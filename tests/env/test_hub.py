@@ -46,6 +46,37 @@ def test_every_package_of_the_hub_is_pinned() -> None:
         assert locked["packages"][f"node_modules/{name}"]["version"] == version
 
 
+@pytest.mark.parametrize(
+    ("hashes", "lists"),
+    [
+        ("hashes.txt", ["requirements.txt"]),
+        ("hashes-servers.txt", ["singleuser.txt", "postgres.txt", "dask.txt"]),
+    ],
+)
+def test_every_package_of_the_hub_has_its_hashes(hashes: str, lists: list[str]) -> None:
+    """What root installs and runs is what was pinned, whatever index it comes from."""
+    locked = (HUB / hashes).read_text(encoding="utf-8")
+    found = dict(re.findall(r"^([\w.-]+)==([\w.]+) \\\n {4}--hash=sha256:", locked, re.MULTILINE))
+    known = {name.replace("_", "-"): version for name, version in found.items()}
+    for name in lists:
+        for package, version in pins(name).items():
+            assert known[package.lower().replace("_", "-")] == version
+
+
+def test_the_hub_installs_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(packages, "_uv", lambda layout, *words: said.append(words))
+    monkeypatch.setattr(packages, "_run", lambda *words: None)
+    monkeypatch.setattr(packages, "proxy_command", lambda layout: [str(tmp_path / "bin" / "node")])
+    monkeypatch.setattr(packages, "_installed", lambda python: set())
+    (tmp_path / "hub").mkdir()
+    packages.install_hub(Layout(tmp_path), print)  # makes nothing but a folder for the proxy
+    packages.install_singleuser(Layout(tmp_path), tmp_path / "python", True, True)
+    installs = [words for words in said if words[:2] == ("pip", "install")]
+    assert len(installs) == 2
+    assert all({"--require-hashes", "--no-deps", "-c"} <= set(words) for words in installs)
+
+
 def test_servers_have_the_hubs_jupyterhub() -> None:
     hub = pins("requirements.txt")
     assert {name: hub.get(name) for name in pins("singleuser.txt")} == pins("singleuser.txt")
