@@ -306,6 +306,8 @@ class Environment:
             command += ["--no-index"] if "no-index" in settings else []
         variables = {name: plain for name, plain in plain_environ().items() if name[:3] != "UV_"}
         variables.update(pip_settings.for_uv(settings))
+        if not _has_writable_cache():
+            variables.setdefault("UV_CACHE_DIR", str(self.cache / "uv"))
         if self.offline:
             variables["UV_OFFLINE"] = "1"
         no_index = str(self.offline or "") or ("pip" if "no-index" in settings else "")
@@ -439,6 +441,13 @@ def python_environ() -> dict[str, str]:
     # Korean text must survive a pipe on a machine whose locale is C or CP949.
     environ["PYTHONUTF8"] = "1"
     return environ
+
+
+def _has_writable_cache() -> bool:
+    """Whether uv can keep downloads where it does by itself; a home may be read-only."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
+    there = next(one for one in (cache, *cache.parents) if os.path.exists(one))
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _try_lock(file: IO[str]) -> bool:
