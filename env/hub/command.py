@@ -58,6 +58,12 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="listen there (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--domain",
+        default="",
+        metavar="URL",
+        help="the hub's address, below which each user's server gets a host name of its own",
+    )
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="with --key, for HTTPS")
     parser.add_argument("--key", type=Path, metavar="FILE")
     parser.add_argument(
@@ -113,6 +119,8 @@ def check(options: argparse.Namespace) -> None:
             "--postgres and put it in the instructor's ~/.pgpass.",
             USAGE,
         )
+    if options.domain and not re.fullmatch(r"https?://[\w-]+(\.[\w-]+)*(:\d+)?", options.domain):
+        raise Fault("--domain takes an address such as https://hub.example.edu.", USAGE)
     if options.dask and not re.fullmatch(r"\w+://\S+", options.dask):
         raise Fault("--dask takes an address such as tcp://host:8786.", USAGE)
     if not options.dry_run and not options.no_start:
@@ -266,6 +274,7 @@ def _settings(
         language=options.language,
         gradebook=options.postgres,
         scheduler=options.dask,
+        domain=options.domain,
         certificate=str(options.certificate.resolve()) if options.certificate else "",
         key=str(options.key.resolve()) if options.key else "",
     )

