@@ -253,6 +253,7 @@ class Environment:
         done = self.folder / "compiled"
         if done.exists() or not os.access(self.folder, os.W_OK):
             return
+        self.cache.mkdir(parents=True, exist_ok=True)
         with (self.cache / "compile.lock").open("w") as lock:
             while not _try_lock(lock):
                 if not wait:
@@ -265,6 +266,7 @@ class Environment:
                 stderr=subprocess.DEVNULL,
                 stdin=subprocess.DEVNULL,
                 env=plain_environ(),
+                cwd=self.folder,  # from anywhere else, Python would import what lies there
                 start_new_session=True,
                 pass_fds=(lock.fileno(),) if os.name != "nt" else (),
             )
@@ -304,6 +306,8 @@ class Environment:
             command += ["--no-index"] if "no-index" in settings else []
         variables = {name: plain for name, plain in plain_environ().items() if name[:3] != "UV_"}
         variables.update(pip_settings.for_uv(settings))
+        if not _has_writable_cache():
+            variables.setdefault("UV_CACHE_DIR", str(self.cache / "uv"))
         if self.offline:
             variables["UV_OFFLINE"] = "1"
         no_index = str(self.offline or "") or ("pip" if "no-index" in settings else "")
@@ -374,7 +378,7 @@ class Environment:
             try:
                 uv.download(PYTORCH_CPU_WHEELS, settings, PROBE_SECONDS)
                 answered.append(True)
-            except (OSError, ValueError):
+            except (OSError, ValueError, Fault):
                 pass
 
         # In a thread, because looking a name up knows no time limit.
@@ -437,6 +441,13 @@ def python_environ() -> dict[str, str]:
     # Korean text must survive a pipe on a machine whose locale is C or CP949.
     environ["PYTHONUTF8"] = "1"
     return environ
+
+
+def _has_writable_cache() -> bool:
+    """Whether uv can keep downloads where it does by itself; a home may be read-only."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
+    there = next(one for one in (cache, *cache.parents) if os.path.exists(one))
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _try_lock(file: IO[str]) -> bool:

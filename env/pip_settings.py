@@ -79,6 +79,9 @@ def read() -> dict[str, str]:
     for key in ("no-index", "no-cache-dir"):
         if found.get(key, "").lower() in ("0", "n", "no", "f", "false", "off"):
             del found[key]
+    for key in ("cert", "client-cert", "cache-dir"):
+        if key in found:
+            found[key] = os.path.expanduser(found[key])
     return {key: found[key] for key in found if key in ASKED}
 
 
@@ -94,7 +97,7 @@ def links(settings: dict[str, str]) -> list[str]:
     """Return the folders and pages of find-links; pip passes over a folder that isn't there."""
     return [
         place
-        for place in settings.get("find-links", "").split()
+        for place in map(os.path.expanduser, settings.get("find-links", "").split())
         if ("://" in place and not place.startswith("file:"))
         or Path(url2pathname(urlsplit(place).path) if "://" in place else place).exists()
     ]

@@ -115,12 +115,22 @@ def _links(place: str, settings: dict[str, str]) -> list[str]:
         if path.is_dir() and not (path / "index.html").is_file():
             return [one.as_uri() for one in path.iterdir()]
         address = (path / "index.html" if path.is_dir() else path).as_uri()
+    asked = urlsplit(address)
     content, kind, address = download(address, settings)
     if "json" in kind:
-        return [urljoin(address, one["url"]) for one in json.loads(content)["files"]]
-    page = _Page()
-    page.feed(content.decode("utf-8", errors="replace"))
-    return [urljoin(page.base or address, link) for link in page.links]
+        found = [urljoin(address, one["url"]) for one in json.loads(content)["files"]]
+    else:
+        page = _Page()
+        page.feed(content.decode("utf-8", errors="replace"))
+        found = [urljoin(page.base or address, link) for link in page.links]
+    host = asked.netloc.rpartition("@")[2]
+    # The index's name and password are its files' too, but no other server's.
+    return [
+        urlunsplit(parts._replace(netloc=asked.netloc))
+        if (parts.scheme, parts.netloc) == (asked.scheme, host)
+        else urlunsplit(parts)
+        for parts in map(urlsplit, found)
+    ]
 
 
 class _Page(HTMLParser):
@@ -137,11 +147,24 @@ class _Page(HTMLParser):
             self.links.append(link)
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow a redirection, and tell another server no password."""
+
+    def redirect_request(self, request, *answer):
+        following = super().redirect_request(request, *answer)
+        if following is not None:
+            before, after = urlsplit(request.full_url), urlsplit(following.full_url)
+            if before.netloc != after.netloc or after.scheme not in (before.scheme, "https"):
+                following.remove_header("Authorization")
+        return following
+
+
 def download(address: str, settings: dict[str, str], seconds: float = 0) -> tuple[bytes, str, str]:
     """Return what is at an address, its type, and the address it was found at in the end.
 
     Raises:
         OSError: nothing answers, or something else than the file.
+        Fault: a certificate isn't where the settings say.
     """
     address = address.partition("#")[0]  # urllib sends a proxy the fragment, too
     parts = urlsplit(address)
@@ -164,6 +187,12 @@ def download(address: str, settings: dict[str, str], seconds: float = 0) -> tupl
         and Path("/etc/ssl/cert.pem").exists()
     ):
         named = "/etc/ssl/cert.pem"  # python.org's Python for macOS comes without certificates
+    for file in filter(None, (named, settings.get("client-cert"))):
+        if not Path(file).exists():
+            raise Fault(
+                f"There is no certificate {file}, which pip's settings (or REQUESTS_CA_BUNDLE) "
+                "name; correct that and start again."
+            )
     folder = bool(named) and Path(str(named)).is_dir()
     context = ssl.create_default_context(
         cafile=None if folder else named, capath=named if folder else None
@@ -172,7 +201,10 @@ def download(address: str, settings: dict[str, str], seconds: float = 0) -> tupl
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if "client-cert" in settings:
         context.load_cert_chain(settings["client-cert"])
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
+    handlers: list[urllib.request.BaseHandler] = [
+        urllib.request.HTTPSHandler(context=context),
+        _Redirects(),
+    ]
     if "proxy" in settings:
         both = dict.fromkeys(("http", "https"), settings["proxy"])
         handlers.append(urllib.request.ProxyHandler(both))

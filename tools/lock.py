@@ -1,5 +1,7 @@
 """Write `env/lock/`, every version and hash that the launcher installs, from `env/*.in`.
 
+Also the hashes of what a hub installs, `env/hub/hashes*.txt`, from the lists beside them.
+
     python tools/lock.py                            # keep what is locked, lock what is new
     python tools/lock.py --upgrade-package NAME     # any options of `uv pip compile`
 
@@ -18,6 +20,11 @@ from pathlib import Path
 
 ENV = Path(__file__).resolve().parents[1] / "env"
 LOCK = ENV / "lock"
+# The hashes of what a hub's own lists pin: of its own environment, and of the students'.
+HUB = {
+    "hashes.txt": ["requirements.txt"],
+    "hashes-servers.txt": ["singleuser.txt", "postgres.txt", "dask.txt"],
+}
 # What differs between a machine with a GPU and one without.
 _GPU = re.compile(r"(torch|triton|nvidia-.*|cuda-.*)==")
 _HEAD = (
@@ -67,6 +74,9 @@ def main(options: list[str]) -> None:
     write("course.txt", [*(one for one in shared if name_of(one) in needed), *models])
     write("test.txt", [one for one in shared if name_of(one) not in needed])
     write("uv.txt", uv)
+    for name, lists in HUB.items():
+        files = [ENV / "hub" / one for one in lists]
+        write(f"../hub/{name}", compiled(files, "--no-deps", *options))
 
 
 if __name__ == "__main__":

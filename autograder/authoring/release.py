@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,9 @@ def _to_exchange(course: Course, api: NbGraderAPI, assignment: str) -> None:
     result = api.release_assignment(assignment)
     if not result["success"]:
         raise UserError(_reason(assignment, result))
+    inbound = exchange / course.id / "inbound"
+    if not inbound.stat().st_mode & stat.S_ISVTX:
+        inbound.chmod(stat.S_IMODE(inbound.stat().st_mode) | stat.S_ISVTX)
 
 
 def _reason(assignment: str, result: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from faults import Fault
@@ -63,17 +64,21 @@ def require_ordinary(names: Iterable[str], instructors: str) -> None:
                 f"{name} is an account of the system (number {user.pw_uid}), so no student can "
                 "have it; give that student another id in the class list."
             )
-        groups = {grp.getgrgid(number).gr_name for number in _group_ids(name, user.pw_gid)}
-        if held := sorted(groups & closed):
+        if held := sorted(set(groups_of(name).values()) & closed):
             raise Fault(
                 f"{name} is a student and in the group {held[0]}, which opens what students must "
                 f"not read; remove them from it (gpasswd -d {name} {held[0]}) and start again."
             )
 
 
-def _group_ids(name: str, own: int) -> list[int]:
-    known = {one.gr_gid for one in grp.getgrall()}
-    return [number for number in os.getgrouplist(name, own) if number in known]
+def groups_of(name: str) -> dict[int, str]:
+    """Return the names of a user's groups by their numbers; none if there is no such user."""
+    found = {}
+    if _exists(name):
+        for number in os.getgrouplist(name, pwd.getpwnam(name).pw_gid):
+            with suppress(KeyError):  # a number without a group
+                found[number] = grp.getgrgid(number).gr_name
+    return found
 
 
 def _exists(name: str) -> bool:
@@ -118,7 +123,7 @@ def ensure_group(group: str, member: str) -> None:
     except KeyError:
         _run(["groupadd", group], f"The group {group} could not be created")
         found = grp.getgrnam(group)
-    if member not in found.gr_mem and pwd.getpwnam(member).pw_gid != found.gr_gid:
+    if member not in found.gr_mem:  # even if it is their own group: the hub asks for its members
         _run(
             ["usermod", "--append", "--groups", group, member],
             f"{member} could not be added to the group {group}",

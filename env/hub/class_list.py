@@ -41,6 +41,7 @@ def read_class(
         encoding="utf-8",
         env=dict(variables),
         check=False,
+        cwd="/",  # from where root stands, Python would import
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason given"]

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import faults
 import lab
@@ -58,6 +58,12 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="listen there (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--domain",
+        default="",
+        metavar="URL",
+        help="the hub's address, below which each user's server gets a host name of its own",
+    )
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="with --key, for HTTPS")
     parser.add_argument("--key", type=Path, metavar="FILE")
     parser.add_argument(
@@ -105,12 +111,16 @@ def check(options: argparse.Namespace) -> None:
             raise Fault(f"There is no file {file}; name the one with the PEM text.", USAGE)
     if options.postgres and not options.postgres.startswith("postgresql"):
         raise Fault("--postgres takes an address such as postgresql://user@host/name.", USAGE)
-    if urlsplit(options.postgres).password:
+    if urlsplit(options.postgres).password or "password" in parse_qs(
+        urlsplit(options.postgres).query
+    ):
         raise Fault(
             "Every user of this machine can read a password on a command line; leave it out of "
             "--postgres and put it in the instructor's ~/.pgpass.",
             USAGE,
         )
+    if options.domain and not re.fullmatch(r"https?://[\w-]+(\.[\w-]+)*(:\d+)?", options.domain):
+        raise Fault("--domain takes an address such as https://hub.example.edu.", USAGE)
     if options.dask and not re.fullmatch(r"\w+://\S+", options.dask):
         raise Fault("--dask takes an address such as tcp://host:8786.", USAGE)
     if not options.dry_run and not options.no_start:
@@ -133,6 +143,9 @@ def run(
     layout = Layout((options.folder or Path("/srv") / course_id).resolve())
     group = options.group or f"{course_id}-instructors"
     files.require_roots(layout)
+    files.require_trusted(root, "the clone")
+    if options.environment:
+        files.require_trusted(options.environment.resolve(), "the environment")
     if root.resolve().is_relative_to(layout.folder) or layout.folder.is_relative_to(root.resolve()):
         raise Fault(
             f"The hub's folder {layout.folder} and this clone, {root}, can't lie in each other; "
@@ -151,6 +164,7 @@ def run(
     described, students = class_list.read_class(environment, variables, options.roster.resolve())
     class_list.require_unix_names(students, options.instructor)
     accounts.require_ordinary(students, group)
+    groups = {number for name in students for number in accounts.groups_of(name)}
     people = [options.instructor, *students]
     missing = accounts.missing(people)
     if missing and not options.create_users:
@@ -164,15 +178,15 @@ def run(
     say(described)
     say(limits.describe(found, options.memory, options.cores))
     if options.dry_run:
-        for line in _plan(root, layout, options, group, missing, len(students)):
+        for line in _plan(root, layout, options, group, missing, len(students), groups):
             say(line)
         return None
 
     os.umask(0o022)  # what root makes here is read by all, or closed by name
     try:
         files.make_folders(layout)
-        if files.readable_by_all(root):
-            files.close(root)
+        if files.open_to(root, groups):
+            files.close(root, groups)
             say(f"Closed {root} to other users, because it holds the solutions.")
         for name in missing:
             accounts.create_user(name)
@@ -260,6 +274,7 @@ def _settings(
         language=options.language,
         gradebook=options.postgres,
         scheduler=options.dask,
+        domain=options.domain,
         certificate=str(options.certificate.resolve()) if options.certificate else "",
         key=str(options.key.resolve()) if options.key else "",
     )
@@ -272,11 +287,12 @@ def _plan(
     group: str,
     missing: list[str],
     students: int,
+    groups: set[int],
 ) -> list[str]:
     """Return what would be done, a line each."""
     return [
         f"Nothing was done. For {students} students and {options.instructor}, this would:",
-        *([f"  close {root} to other users"] if files.readable_by_all(root) else []),
+        *([f"  close {root} to other users"] if files.open_to(root, groups) else []),
         *([f"  create the Unix users {', '.join(missing)}"] if missing else []),
         f"  put {options.instructor} into the group {group}",
         f"  {layout.student}: the bundle and its environment; root's, readable by all",

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from environment import Environment
@@ -26,16 +26,37 @@ _LEFTOVERS = frozenset(
 )
 
 
-def readable_by_all(folder: Path) -> bool:
-    """Return whether any user of the machine may enter a folder and list it."""
-    folder = folder.resolve()
-    own = folder.stat().st_mode
-    return bool(own & 0o005) and all(one.stat().st_mode & 0o001 for one in folder.parents)
+def open_to(folder: Path, groups: Collection[int]) -> int:
+    """Return the bits of a folder's mode that let others than its owner in, were all above open.
+
+    Args:
+        folder: the folder.
+        groups: the numbers of the groups in which a student is; other groups may stay.
+    """
+    found = folder.stat()
+    return found.st_mode & (0o077 if found.st_gid in groups else 0o007)
 
 
-def close(folder: Path) -> None:
-    """Take a folder away from everybody but its owner and group."""
-    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o007)
+def close(folder: Path, groups: Collection[int]) -> None:
+    """Take a folder away from everybody but its owner, and its group if no student is in that."""
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~open_to(folder, groups))
+
+
+def require_trusted(folder: Path, what: str) -> None:
+    """Require that what root is going to run belongs to root, or to whoever became root.
+
+    Raises:
+        Fault: somebody else could change it.
+    """
+    trusted = {0, int(os.environ.get("SUDO_UID") or 0)}
+    for place in (folder, *folder.parents):
+        found = place.stat()
+        loose = found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX
+        if found.st_uid not in trusted or loose:
+            raise Fault(
+                f"{place} can be written by others than root, who could change what root runs; "
+                f"give {what} to root (chown -R root {folder}), or use one that is root's."
+            )
 
 
 def make_folders(layout: Layout) -> None:
@@ -236,7 +257,8 @@ def make_exchange(layout: Layout, course_id: str, instructor: str, group: str) -
         (beside, 0o755),
         (course, 0o755),
         (course / "outbound", 0o755),
-        (course / "inbound", 0o2733),  # students may hand in, and list nothing
+        # Students may hand in, list nothing, and move or remove nothing of another's.
+        (course / "inbound", 0o3733),
         (course / "feedback", 0o711),  # they may open a page whose name they know, and list none
     ):
         place.mkdir()
@@ -257,9 +279,10 @@ def enroll(
     with tempfile.TemporaryDirectory() as scratch:
         os.chmod(scratch, 0o711)
         copy = Path(scratch) / roster.name
-        shutil.copyfile(roster, copy)
+        # Closed before anything is in it.
+        with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as out:
+            out.write(roster.read_bytes())
         os.chown(copy, pwd.getpwnam(instructor).pw_uid, -1)
-        copy.chmod(0o400)
         _run_grader(
             [
                 *as_user(instructor),

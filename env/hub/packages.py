@@ -42,7 +42,10 @@ def install_hub(layout: Layout, say: Callable[[str], None]) -> None:
     """
     folder = layout.hub / "environment"
     pins = HERE / "requirements.txt"
-    made_from = _hash(pins, HERE / "proxy" / "package-lock.json") + f" {sys.version_info[:2]}"
+    made_from = (
+        _hash(pins, HERE / "hashes.txt", HERE / "proxy" / "package-lock.json")
+        + f" {sys.version_info[:2]}"
+    )
     stamp = layout.hub / "installed"
     if stamp.is_file() and stamp.read_text() == made_from:
         return
@@ -50,7 +53,7 @@ def install_hub(layout: Layout, say: Callable[[str], None]) -> None:
     stamp.unlink(missing_ok=True)
     base = getattr(sys, "_base_executable", None) or sys.executable
     _uv(layout, "venv", "--quiet", "--clear", "--python", base, str(folder))
-    _uv(layout, "pip", "install", "--python", str(hub_python(layout)), "-r", str(pins))
+    _install(layout, hub_python(layout), "hashes.txt", "-r", str(pins))
     proxy = layout.hub / "proxy"
     proxy.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
@@ -121,7 +124,7 @@ def install_singleuser(
     there = _installed(python)
     missing = [line for line in wanted if line.lower().replace("_", "-") not in there]
     if missing:
-        _uv(layout, "pip", "install", "--python", str(python), "--no-deps", *missing)
+        _install(layout, python, "hashes-servers.txt", *missing)
 
 
 def _installed(python: Path) -> set[str]:
@@ -130,7 +133,12 @@ def _installed(python: Path) -> set[str]:
         "for one in distributions(): print(one.metadata['Name'] + '==' + one.version)"
     )
     done = subprocess.run(
-        [str(python), "-c", code], capture_output=True, text=True, env=plain_environ(), check=False
+        [str(python), "-c", code],
+        capture_output=True,
+        text=True,
+        env=plain_environ(),
+        check=False,
+        cwd="/",  # from where root stands, Python would import
     )
     return {line.lower().replace("_", "-") for line in done.stdout.splitlines()}
 
@@ -176,6 +184,12 @@ def require_shared_python() -> None:
             f"This Python ({base}) lies in {closed[0]}, which students can't enter; start with the "
             "system's own, as in: /usr/bin/python3 env hub …"
         )
+
+
+def _install(layout: Layout, python: Path, hashes: str, *wanted: str) -> None:
+    """Install what is pinned, nothing else, and only the files whose hashes are known."""
+    strict = ("--no-deps", "--require-hashes", "-c", str(HERE / hashes))
+    _uv(layout, "pip", "install", "--python", str(python), *strict, *wanted)
 
 
 def _uv(layout: Layout, *arguments: str) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 HERE = Path(__file__).resolve().parent
 STUDENT = HERE / "student"
+LONGEST_SOCKET = 107
 
 
 def main() -> None:
@@ -36,6 +39,10 @@ def main() -> None:
             f"({error.strerror}); they lie in {STUDENT}.",
             file=sys.stderr,
         )
+    # A kernel's sockets lie there, and the path of a socket has a limit.
+    sockets = Path.home() / ".local" / "share" / "jupyter" / "runtime" / f"kernel-{uuid4()}-ipc-99"
+    if len(os.fsencode(sockets)) > LONGEST_SOCKET:
+        os.environ["JUPYTER_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="jupyter-")
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "jupyterhub.singleuser", *sys.argv[1:]])
 

@@ -35,6 +35,7 @@ class HubSettings:
         scheduler: the Dask scheduler whose workers grade.
         certificate: the file with the certificate, for HTTPS.
         key: the file with its key.
+        domain: the address below which each user's server has a host name of its own.
     """
 
     course_id: str
@@ -55,6 +56,7 @@ class HubSettings:
     scheduler: str = ""
     certificate: str = ""
     key: str = ""
+    domain: str = ""
 
     @property
     def layout(self) -> Layout:

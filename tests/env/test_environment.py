@@ -381,6 +381,7 @@ def test_bytecode_is_made_once_and_waited_for_only_if_asked(
 
     env = Rehearsal(root)
     env.ensure()
+    shutil.rmtree(env.cache)  # to make room, say
     monkeypatch.setattr(environment.subprocess, "Popen", Noted)
     env.compile(wait=False)
     env.compile(wait=True)  # the other one is gone without having finished
@@ -462,6 +463,18 @@ def bare(
     env = Environment(tmp_path, lambda line: None)
     env._create()
     return env
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(
+    bare: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bare.root / "file").touch()
+    monkeypatch.setenv("HOME", str(bare.root / "file"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(bare.root / "links"))
+    bare._uv("pip", "install", "little")
+    assert (bare.root / ".cache" / "uv").is_dir()
 
 
 def test_no_network_is_told_as_such(bare: Environment, monkeypatch: pytest.MonkeyPatch) -> None:

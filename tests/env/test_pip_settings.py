@@ -39,6 +39,13 @@ def test_without_settings_it_is_pypi(home: Path) -> None:
     assert pip_settings.indexes({}) == ["https://pypi.org/simple"]
 
 
+def test_a_home_is_written_as_pip_reads_it(home: Path) -> None:
+    (home / "wheels").mkdir()
+    write(home / ".pip/pip.conf", "[global]\ncert = ~/own.pem\nfind-links = ~/wheels ~/none\n")
+    assert pip_settings.read()["cert"] == str(home / "own.pem")
+    assert pip_settings.links(pip_settings.read()) == [str(home / "wheels")]
+
+
 def test_later_files_win_and_a_commands_section_and_variables(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import io
@@ -11,6 +12,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,9 +65,16 @@ class Index(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kind, content = "text/html", b""
         names = [*OTHERS, NAME]
+        files = "/closed/files" if "all-closed" in self.path else "/files"
         user = base64.b64encode(b"ada:se cret").decode()
+        self.server.asked.append((self.path, self.headers.get("Authorization")))
         if "closed" in self.path and self.headers.get("Authorization") != f"Basic {user}":
             self.send_error(401)
+            return
+        if self.server.elsewhere and self.path.endswith((".whl", "/moved")):
+            self.send_response(302)
+            self.send_header("Location", self.server.elsewhere + self.path.removesuffix("moved"))
+            self.end_headers()
             return
         if self.path.endswith("/json/uv/"):
             kind = "application/vnd.pypi.simple.v1+json"
@@ -73,7 +82,7 @@ class Index(http.server.BaseHTTPRequestHandler):
             content = json.dumps({"files": files}).encode()
         elif self.path.endswith("/uv/") and "empty" not in self.path:
             content = "".join(
-                f'<a href="/files/{name}#sha256=x">{name}</a><br>' for name in names
+                f'<a href="{files}/{name}#sha256=x">{name}</a><br>' for name in names
             ).encode()
         elif self.path.endswith("/files/" + NAME):
             kind, content = "application/octet-stream", WHEEL
@@ -89,12 +98,31 @@ class Index(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Remember what was asked with which password, and send wheels on to another server."""
+
+    def __init__(self, elsewhere: str = "") -> None:
+        super().__init__(("127.0.0.1", 0), Index)
+        self.asked: list[tuple[str, str | None]] = []
+        self.elsewhere = elsewhere
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def serving(elsewhere: str = "") -> Iterator[Server]:
+    with Server(elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def index() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving() as server:
+        yield server.url
 
 
 def test_it_is_fetched_once(tmp_path: Path, lock: Path, index: str) -> None:
@@ -117,6 +145,30 @@ def test_the_ways_of_an_index(index: str, settings: dict[str, str]) -> None:
     host = index.removeprefix("http://")
     there = {key: settings[key].format(index=index, host=host) for key in settings}
     assert uv.fetch("9.9.9", {hashlib.sha256(WHEEL).hexdigest()}, there, []) == WHEEL
+
+
+def test_the_password_of_an_index_is_its_files_too(index: str) -> None:
+    there = {"index-url": f"http://ada:se%20cret@{index.removeprefix('http://')}/all-closed"}
+    assert uv.fetch("9.9.9", {hashlib.sha256(WHEEL).hexdigest()}, there, []) == WHEEL
+
+
+def test_another_server_is_told_no_password() -> None:
+    with serving() as files, serving(elsewhere=files.url) as index:
+        secret = f"http://ada:se%20cret@127.0.0.1:{index.server_port}"
+        there = {"index-url": f"{secret}/all-closed"}
+        # That server has no such folder; this is about what it is asked with.
+        with contextlib.suppress(Fault):
+            uv.fetch("9.9.9", {hashlib.sha256(WHEEL).hexdigest()}, there, [])
+        assert index.asked[-1][1] is not None
+        assert files.asked
+        assert {password for _path, password in files.asked} == {None}
+
+
+def test_a_server_that_sends_on_to_itself_is_told_the_password_again() -> None:
+    with serving() as server:
+        server.elsewhere = server.url
+        address = f"http://ada:se%20cret@127.0.0.1:{server.server_port}/closed/uv/moved"
+        assert NAME.encode() in uv.download(address, {})[0]
 
 
 def test_a_password_from_netrc(tmp_path: Path, index: str) -> None:
@@ -169,6 +221,12 @@ def test_why_it_cannot_be_fetched(index: str, address: str, told: str) -> None:
     with pytest.raises(Fault, match=told) as stop:
         uv.fetch("9.9.9", set(), settings, [])
     assert "\n" not in str(stop.value)
+
+
+@pytest.mark.parametrize("key", ["cert", "client-cert"])
+def test_a_certificate_that_is_not_there(index: str, key: str) -> None:
+    with pytest.raises(Fault, match="There is no certificate /nowhere, which pip's settings"):
+        uv.fetch("9.9.9", set(), {"index-url": f"{index}/html", key: "/nowhere"}, [])
 
 
 def test_no_password_is_told(index: str) -> None:

@@ -104,7 +104,7 @@ def test_it_sets_up_with_the_right_modes(hub) -> None:
     }
     own = hub.folder / "exchange" / "beyond-prompting"
     exchange = {one.name: oct(stat.S_IMODE(one.stat().st_mode)) for one in own.iterdir()}
-    assert exchange == {"outbound": "0o755", "inbound": "0o2733", "feedback": "0o711"}
+    assert exchange == {"outbound": "0o755", "inbound": "0o3733", "feedback": "0o711"}
     for name in ("hub/settings.json", "hub/first-passwords.csv"):
         assert stat.S_IMODE((hub.folder / name).stat().st_mode) == 0o600
     assert not stat.S_IMODE(hub.clone.stat().st_mode) & 0o007
@@ -343,6 +343,9 @@ def test_what_is_handed_in_as_another_or_changed_later_is_not_taken(running) -> 
     swap = "import sys; open(sys.argv[1], 'w').write('{}')"
     target, original = str(own / "quiz.ipynb"), (own / "quiz.ipynb").read_bytes()
     denied = hub.run_as(second, str(hub.environment / "bin/python"), "-c", swap, target)
+    assert "PermissionError" in denied.stderr
+    away = "import os, sys; os.rename(sys.argv[1], sys.argv[1] + '-gone')"
+    denied = hub.run_as(second, str(hub.environment / "bin/python"), "-c", away, str(own))
     assert "PermissionError" in denied.stderr
     term = hub.folder / "course" / "term"
     before = term_files(term, first)

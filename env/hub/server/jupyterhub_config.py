@@ -31,6 +31,8 @@ def prepare(spawner) -> None:
 
 scheme = "https" if settings.certificate else "http"
 c.JupyterHub.bind_url = f"{scheme}://{settings.host}:{settings.port}"
+# A browser then keeps what a student's server sends away from the hub's and the instructors' pages.
+c.JupyterHub.subdomain_host = settings.domain
 c.JupyterHub.ssl_cert = settings.certificate
 c.JupyterHub.ssl_key = settings.key
 c.JupyterHub.hub_ip = "127.0.0.1"

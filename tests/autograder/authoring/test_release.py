@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -140,6 +141,8 @@ def test_the_cause_is_told_and_not_where_to_look_for_it(course, monkeypatch):
 def test_into_the_exchange(course):
     release(course, "mini", to_exchange=True)
     release(course, "mini", to_exchange=True)
+    inbound = course.root / "exchange" / course.id / "inbound"
+    assert inbound.stat().st_mode & stat.S_ISVTX  # who knows a name can't take it away
     outbound = course.root / "exchange" / "beyond-prompting" / "outbound" / "mini"
     assert (outbound / "mini.ipynb").is_file()
 
