@@ -619,8 +619,8 @@ def similar(
 ) -> None:
     """List similar submissions side by side, for a person to judge.
 
-    Answers are compared cell by cell, leaving out what was given. Similarity is not proof of
-    copying.
+    Answers are compared cell by cell, leaving out what students were given. Similarity is not
+    proof of copying.
     """
     from autograder.grading.run_privileges import without_root
 
