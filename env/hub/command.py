@@ -198,7 +198,8 @@ def run(
         )
         other = files.copy_course(root, layout, options.instructor, group)
         if other:
-            say(f"{other} files in {layout.course} differ from those here and were kept.")
+            count = f"{other} file{'' if other == 1 else 's'}"
+            say(f"{layout.course} has {count} different from this clone; none was overwritten.")
         files.make_exchange(layout, course_id, options.instructor, group)
         files.enroll(
             settings.variables(options.instructor, "instructor"),

@@ -119,7 +119,7 @@ def running(hub):
     own.write_text("the instructor's own\n")
     hub.start("--create-users", "--memory", "1.5", "--cores", "1")
     assert own.read_text() == "the instructor's own\n"
-    assert "1 files in" in hub.log.read_text()
+    assert "has 1 file different from" in hub.log.read_text()
     return hub
 
 
