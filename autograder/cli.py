@@ -502,22 +502,22 @@ def watch(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Look this often, where the exchange is on a network's disk and the system gives "
-            "no notice of what others write there.",
+            help="Scan the exchange this often, if it is on a network drive, where the system "
+            "doesn't report what other machines write.",
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Submissions at a time; one a core, at least two."),
+        typer.Option(min=1, help="Submissions at a time; by default one per core, at least two."),
     ] = None,
     db: Database = None,
     course: CourseFolder = None,
 ) -> None:
     """Grade what arrives in the exchange, as it arrives.
 
-    Students fetch what they may know as feedback. How often they may hand in and what they are
-    shown before the due date is in the table watch of the course's settings. Ctrl-C ends it;
-    the same command goes on where it was.
+    Students fetch a reply to each submission as feedback. The table watch in the course's
+    settings says how often they may submit and what they see before the due date. Press Ctrl-C
+    to stop; the same command continues where it stopped.
     """
     from autograder.feedback.server import start_server
     from autograder.grading.run_privileges import without_root
@@ -619,7 +619,8 @@ def similar(
 ) -> None:
     """List similar submissions side by side, for a person to judge.
 
-    Answers are compared by cell; what was given is left out. It is no proof of copying.
+    Answers are compared cell by cell, leaving out what students were given. Similarity is not
+    proof of copying.
     """
     from autograder.grading.run_privileges import without_root
 

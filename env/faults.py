@@ -106,7 +106,7 @@ def from_uv(lines: Iterable[str], gigabytes: int, log: str, offline: str = "") -
     package = (missing[1] + (missing[2] or "")) if missing else ""
     if missing and offline == "pip":
         return Fault(
-            f"pip's setting no-index keeps it from the package index, and {package} is in none "
+            f"pip's setting no-index rules out the package index, and {package} is in none "
             "of the places that find-links names; remove no-index (pip.conf, PIP_NO_INDEX), or add "
             "the package there, and start again."
         )
@@ -125,13 +125,15 @@ def from_uv(lines: Iterable[str], gigabytes: int, log: str, offline: str = "") -
         )
     if missing:
         return Fault(
-            f"The package index doesn't offer {package}, which the course is pinned to: it is a "
-            "mirror that lacks it (ask whoever runs it), or did not answer (check the network); "
-            "then start again."
+            f"The package index doesn't offer {package}, which the course is pinned to: it "
+            "is a mirror that lacks it (ask whoever runs it), or it did not answer (check the "
+            "network); then start again."
         )
     errors = [line for line in text.splitlines() if line.strip(" ╰├│─▶×")]
     reason = errors[-1].strip(" ╰├│─▶×").removeprefix("error: ") if errors else "it gave no reason"
-    return Fault(f"uv could not install the packages ({reason[:160]}); all it said is in {log}.")
+    return Fault(
+        f"uv could not install the packages ({reason[:160]}); see {log} for the full output."
+    )
 
 
 def from_os(error: OSError, doing: str) -> Fault:
@@ -143,7 +145,7 @@ def from_os(error: OSError, doing: str) -> Fault:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return Fault(
-            f"This folder may not be written, so {doing} failed{where}; "
+            f"This folder isn't writable, so {doing} failed{where}; "
             "move the course to a folder of your own and start again."
         )
     reason = (error.strerror or str(error)).rstrip(".").lower()

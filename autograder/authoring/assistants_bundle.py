@@ -103,7 +103,7 @@ def _require_out_of_reach(course: Course, path: Path) -> None:
     for folder in reachable:
         if place.is_relative_to(folder.resolve()):
             raise UserError(
-                f"{folder} is where students get at it, so nothing was packed; "
+                f"Students can get at files in {folder}, so nothing was packed; "
                 "name another folder with --to."
             )
     if place.name == f"{course.id}.zip":

@@ -44,7 +44,7 @@ class SimilarResult:
         short = self.found.short
         left = f"; {counted(short, 'short answer')} not compared" if short else ""
         said = f"{found} among {among}{left}.\nThe page: {self.page}"
-        return said + "\nResemblance is no proof of copying; the page says what it can come from."
+        return said + "\nSimilarity is not proof of copying; the page names other reasons for it."
 
 
 def similar(

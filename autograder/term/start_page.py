@@ -218,7 +218,7 @@ def start_page(course: Course, states: list[AssignmentState], now: datetime) -> 
         _("Due"),
         _("Received"),
         _("Graded"),
-        _("Waiting for a person"),
+        _("Waiting for manual grading"),
         _("Feedback: written / in the exchange / packed for an LMS"),
         _("Similar pairs"),
         _("Next"),
@@ -230,7 +230,7 @@ def start_page(course: Course, states: list[AssignmentState], now: datetime) -> 
     seen = f"{course.settings.lessons}/{START_PAGE}"
     title = _("for instructors")
     hints = [
-        (_("Extensions, sections, who left"), "`autograder term --help`"),
+        (_("Extensions, sections, students who left"), "`autograder term --help`"),
         (_("The course total"), "`autograder term total`"),
         (_("After editing a notebook"), "`autograder build`, `autograder check`"),
         (_("Solutions for assistants"), "`autograder bundle --for-assistants`"),
@@ -238,10 +238,10 @@ def start_page(course: Course, states: list[AssignmentState], now: datetime) -> 
     ]
     if (course.root / seen).is_file():
         hints.append((_("What students see"), f"[START](../{seen})"))
-    current = _("As of {time}. To bring this page up to date: {command}")
+    current = _("As of {time}. To update this page: {command}")
     counted = _(
-        "Commands go into a terminal: File → New → Terminal. Received counts students, "
-        "and behind the plus those in the exchange who aren't collected yet."
+        "Run the commands in a terminal (File → New → Terminal). Received counts students; the "
+        "number after a plus sign counts those in the exchange who aren't collected yet."
     )
     parts = [
         f"# {_text(course.title)}: {title}",

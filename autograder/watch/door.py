@@ -147,7 +147,7 @@ class Door:
         self._book.note_seen(student, Seen(found.place.name, found.changed, REFUSED))
         self._tools.summary.refused += 1
         self._tools.say(
-            f"{student}: not taken, because all {self._limits.attempts} attempts were used before."
+            f"{student}: not taken, because all {self._limits.attempts} attempts are used up."
         )
 
     def _hold(self, student: str, found: InboundFolder, until: datetime) -> None:

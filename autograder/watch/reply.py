@@ -33,28 +33,29 @@ MOST_NOTES = 200
 ATTEMPT_OF = N_("This is your attempt {number} of {most}; attempts left: {left}.")
 ATTEMPT = N_("This is your attempt {number}.")
 LAST_COUNTS = N_("The last attempt counts, not the best one.")
-NEXT_FROM = N_("The next attempt is graded from {time} on, not earlier.")
+NEXT_FROM = N_("The next attempt can be graded from {time} on.")
 NONE_LEFT = N_(
     "This submission isn't graded, because you have had all {most} attempts. Your last attempt "
     "counts."
 )
 HELD = N_(
-    "This submission came too soon after the attempt before. It is taken at {time}, unless you "
-    "hand in a newer one until then."
+    "This submission came too soon after your previous attempt. It will be taken at {time}, unless "
+    "you submit a newer one before then."
 )
 UNUSABLE = N_(
-    "This submission couldn't be taken; your instructor has been told why. Hand in again, or ask."
+    "This submission couldn't be taken, and your instructor has been told why. Submit again, or "
+    "ask your instructor."
 )
 FORM_ONLY = N_(
-    "Your work has arrived. Until it is due you are told whether it can be read and which "
-    "questions have an answer, not whether an answer is right."
+    "Your work has arrived. Until the due date, you see only whether it can be read and which "
+    "questions have an answer, not whether the answers are correct."
 )
 VISIBLE_ONLY = N_(
-    "Until it is due you are told the results of the checks that you can see. Points depend on "
-    "further checks, too."
+    "Until the due date, you see only the results of the visible checks. Points also depend on "
+    "other checks."
 )
-SHOWN_AFTER = N_("Points and the rest are shown after {time}.")
-SHOWN_LATER = N_("Your instructor shows points and the rest later.")
+SHOWN_AFTER = N_("Points and all other results are shown after {time}.")
+SHOWN_LATER = N_("Your instructor will show points and all other results later.")
 IN_PROGRESS = N_("Your work has arrived and is being graded; fetch the feedback again in a while.")
 
 

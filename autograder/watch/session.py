@@ -237,8 +237,8 @@ class GradingSession:
         write_file(log, printable(f"{student}:\n{said}").encode("utf-8"))
         doing = {"run": "run for its visible checks", "grade": "graded", "show": "shown"}[what]
         self._tools.say(
-            f"{student}: attempt {number} could not be {doing}; the details are in {log}, and it "
-            f"is tried again in {_TRY_AGAIN_SECONDS / 60:g} minutes."
+            f"{student}: attempt {number} could not be {doing}; the details are in {log}. "
+            f"It will be tried again in {_TRY_AGAIN_SECONDS / 60:g} minutes."
         )
 
     def _may_try(self, student: str, number: int, what: str) -> bool:

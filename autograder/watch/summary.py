@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autograder.core.counting import counted
+
 
 @dataclass
 class WatchSummary:
@@ -26,6 +28,7 @@ class WatchSummary:
     def __str__(self) -> str:
         left = f"; {self.waiting} will be graded at the next start" if self.waiting else ""
         return (
-            f"{self.assignment}: {len(self.taken)} attempts of {len(set(self.taken))} students "
-            f"taken, {self.graded} graded, {self.refused} submissions not taken{left}."
+            f"{self.assignment}: {counted(len(self.taken), 'attempt')} of "
+            f"{counted(len(set(self.taken)), 'student')} taken, {self.graded} graded, "
+            f"{counted(self.refused, 'submission')} not taken{left}."
         )

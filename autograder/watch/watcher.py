@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autograder.config import SETTINGS_FILE, Course, Settings
 from autograder.core.attempt_limits import POINTS, VISIBLE, AttemptLimits
+from autograder.core.counting import counted
 from autograder.core.release_record import require_released
 from autograder.errors import EnvironmentFault, UserError
 from autograder.feedback.exchange import feedback_folder
@@ -211,24 +212,26 @@ class _Watcher:
         if self._wake_ups.failure:
             self._say(
                 f"The system gives no notice of changes in the exchange "
-                f"({self._wake_ups.failure}), so it is looked at every {SWEEP_SECONDS:g} s; "
-                "--poll SECONDS makes that more often."
+                f"({self._wake_ups.failure}), so it is scanned every {SWEEP_SECONDS:g} s; "
+                "use --poll SECONDS to scan it more often."
             )
             self._wake_ups.failure = ""
 
 
 def _greeting(course: Course, assignment: str, inbound: Path, poll: float | None) -> str:
     limits = AttemptLimits.of(course, assignment)
-    often = "any number of attempts" if limits.attempts is None else f"{limits.attempts} attempts"
+    often = (
+        "any number of attempts" if limits.attempts is None else counted(limits.attempts, "attempt")
+    )
     pause = f", {limits.pause.total_seconds() / 60:g} min apart" if limits.pause else ""
     shown = {
-        VISIBLE: "what the visible checks found",
-        POINTS: "points, and with them what hidden checks found",
+        VISIBLE: "the results of the visible checks",
+        POINTS: "points, including those of hidden checks",
     }.get(limits.show, "the form only")
-    by = f", looked at every {poll:g} s" if poll else ""
+    by = f", scanned every {poll:g} s," if poll else ""
     return (
-        f"Watching {inbound}{by} for {assignment}: {often} a student{pause}; before it is due "
-        f"students are shown {shown}. Ctrl-C ends it."
+        f"Watching {inbound}{by} for {assignment}: {often} per student{pause}; before the "
+        f"due date, students see {shown}. Press Ctrl-C to stop."
     )
 
 

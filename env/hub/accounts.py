@@ -61,13 +61,14 @@ def require_ordinary(names: Iterable[str], instructors: str) -> None:
         user = pwd.getpwnam(name)
         if any(user.pw_uid in numbers for numbers in _OF_THE_SYSTEM):
             raise Fault(
-                f"{name} is an account of the system (number {user.pw_uid}), so no student can "
+                f"{name} is a system account (user ID {user.pw_uid}), so no student can "
                 "have it; give that student another id in the class list."
             )
         if held := sorted(set(groups_of(name).values()) & closed):
             raise Fault(
-                f"{name} is a student and in the group {held[0]}, which opens what students must "
-                f"not read; remove them from it (gpasswd -d {name} {held[0]}) and start again."
+                f"{name} is a student and in the group {held[0]}, which gives access to what "
+                f"students must not read; remove them from it (gpasswd -d {name} {held[0]}) and "
+                "start again."
             )
 
 

@@ -63,13 +63,12 @@ def require_unix_names(students: list[str], instructor: str) -> None:
         if not _UNIX_NAME.fullmatch(name):
             whose = "The instructor's name" if name == instructor else "The id"
             raise Fault(
-                f"{whose} {name!r} can't be the name of a Unix user; use one that begins with a "
-                "small letter and goes on with small letters, digits, - or _ (such as s20251234), "
-                "32 at most.",
+                f"{whose} {name!r} can't be the name of a Unix user; use at most 32 lowercase "
+                "letters, digits, - or _, starting with a letter or _ (such as s20251234).",
                 USAGE,
             )
     if instructor in students:
         raise Fault(
-            f"{instructor} is the instructor and in the class list, too; take that line out.",
+            f"{instructor} is the instructor and in the class list, too; remove that line.",
             USAGE,
         )

@@ -26,7 +26,7 @@ SERVER = Path(__file__).resolve().parent / "server"
 def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     """Give the launcher's parser the options of `hub`."""
     parser.add_argument(
-        "--instructor", required=True, metavar="NAME", help="the Unix user who teaches"
+        "--instructor", required=True, metavar="NAME", help="the instructor's Unix user name"
     )
     parser.add_argument(
         "--roster",
@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
         "--users",
         choices=("system", "native"),
         default="system",
-        help="whose passwords: the system's (PAM), or ones of the hub's own",
+        help="which passwords to use: the system's (PAM), or the hub's own",
     )
     parser.add_argument(
         "--create-users", action="store_true", help="create the Unix users that are missing"
@@ -54,10 +54,10 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
         "--environment",
         type=Path,
         metavar="FOLDER",
-        help="an environment that all users can read, instead of making one",
+        help="an existing environment that all users can read, instead of a new one",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="listen there (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="(%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="port (%(default)s)")
     parser.add_argument(
         "--domain",
         default="",
@@ -67,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="with --key, for HTTPS")
     parser.add_argument("--key", type=Path, metavar="FILE")
     parser.add_argument(
-        "--memory", type=float, default=4, metavar="GB", help="of each user (%(default)s)"
+        "--memory", type=float, default=4, metavar="GB", help="the limit of each user (%(default)s)"
     )
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="(%(default)s)")
     parser.add_argument(
@@ -75,17 +75,17 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
         type=float,
         default=60,
         metavar="MINUTES",
-        help="stop a server that long after its last use (%(default)s; 0 never)",
+        help="stop a server when it has been idle this long (%(default)s; 0 means never)",
     )
     parser.add_argument(
-        "--language", choices=languages, default=languages[0], help="of the Assignment List"
+        "--language", choices=languages, default=languages[0], help="the Assignment List's"
     )
     parser.add_argument("--postgres", default="", metavar="URL", help="the gradebook's address")
-    parser.add_argument("--dask", default="", metavar="ADDRESS", help="the scheduler that grades")
+    parser.add_argument("--dask", default="", metavar="ADDRESS", help="the scheduler for grading")
     parser.add_argument(
         "--no-start", action="store_true", help="only set up; start later with the same command"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
 
 
 def check(options: argparse.Namespace) -> None:
@@ -95,15 +95,15 @@ def check(options: argparse.Namespace) -> None:
         Fault: this can't work.
     """
     if not sys.platform.startswith("linux"):
-        raise Fault("A hub needs Linux, whose users keep a class apart.", USAGE)
+        raise Fault("A hub needs Linux, because every student is a Unix user.", USAGE)
     if os.geteuid() != 0:
-        raise Fault(
-            "A hub starts a server as each user, which only root can; start with sudo.", USAGE
-        )
+        raise Fault("A hub starts a server as each user, which only root can do; use sudo.", USAGE)
     if not options.roster.is_file():
         raise Fault(f"There is no class list {options.roster}; name the file.", USAGE)
     if options.memory <= 0.25 or options.cores < 1 or options.idle < 0:
-        raise Fault("--memory is more than 0.25, --cores 1 or more, --idle 0 or more.", USAGE)
+        raise Fault(
+            "--memory must be more than 0.25, --cores at least 1, --idle at least 0.", USAGE
+        )
     if bool(options.certificate) != bool(options.key):
         raise Fault("--certificate and --key go together; name both files.", USAGE)
     for file in (options.certificate, options.key):
@@ -148,14 +148,14 @@ def run(
         files.require_trusted(options.environment.resolve(), "the environment")
     if root.resolve().is_relative_to(layout.folder) or layout.folder.is_relative_to(root.resolve()):
         raise Fault(
-            f"The hub's folder {layout.folder} and this clone, {root}, can't lie in each other; "
+            f"The hub's folder {layout.folder} and this clone, {root}, can't be inside each other; "
             "choose another --folder.",
             USAGE,
         )
     if options.dry_run and not environment.is_ready():
         raise Fault(
-            "The class list is read with the course's environment, which isn't here yet; make it "
-            "first with: python3 env install"
+            "The class list is read with the course's environment, which doesn't exist yet; create "
+            "it first with: python3 env install"
         )
     if not options.environment:
         packages.require_shared_python()
@@ -212,7 +212,8 @@ def run(
         )
         other = files.copy_course(root, layout, options.instructor, group)
         if other:
-            say(f"{other} files in {layout.course} are other than here and stay as they are.")
+            count = f"{other} file{'' if other == 1 else 's'}"
+            say(f"{layout.course} has {count} different from this clone; none was overwritten.")
         files.make_exchange(layout, course_id, options.instructor, group)
         files.enroll(
             settings.variables(options.instructor, "instructor"),
@@ -225,13 +226,13 @@ def run(
     except OSError as error:
         raise faults.from_os(error, "setting up the hub") from error
     if passwords:
-        say(f"First passwords to hand out are in {layout.first_passwords}, which only root reads.")
+        say(f"The first passwords are in {layout.first_passwords}, which only root can read.")
     if options.no_start:
         say(f"The hub in {layout.folder} is set up.")
         return None
     scheme = "https" if options.certificate else "http"
     if scheme == "http" and options.host not in ("127.0.0.1", "::1", "localhost"):
-        say("Passwords cross the network unencrypted; use --certificate and --key, or a proxy.")
+        say("Passwords are sent unencrypted; use --certificate and --key, or a proxy with HTTPS.")
     say(f"Starting the hub at {scheme}://{options.host}:{options.port}; stop it here with Ctrl-C.")
     return _start(layout)
 
@@ -295,10 +296,10 @@ def _plan(
         *([f"  close {root} to other users"] if files.open_to(root, groups) else []),
         *([f"  create the Unix users {', '.join(missing)}"] if missing else []),
         f"  put {options.instructor} into the group {group}",
-        f"  {layout.student}: the bundle and its environment; root's, readable by all",
+        f"  {layout.student}: the bundle and its environment; owned by root, readable by all",
         f"  {layout.course}: the course and its gradebook; closed to all but {group}",
         f"  {layout.exchange}: nbgrader's exchange, owned by {options.instructor}",
-        f"  {layout.hub}: JupyterHub, proxy, database and secrets; root's alone",
+        f"  {layout.hub}: JupyterHub, proxy, database and secrets; only for root",
         f"  listen on {options.host}:{options.port}, with passwords of "
         + ("the system (PAM)" if options.users == "system" else "the hub's own"),
     ]

@@ -80,8 +80,8 @@ def require_roots(layout: Layout) -> None:
         loose = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
         if found.st_uid != 0 or loose:
             raise Fault(
-                f"{place} can be written by others than root, who could replace what the class "
-                "runs; choose another --folder, such as one below /srv."
+                f"{place} can be written by users other than root, who could replace what the "
+                "class runs; choose another --folder, such as one below /srv."
             )
         if not found.st_mode & 0o001:
             raise Fault(

@@ -29,16 +29,16 @@ def describe(found: str, gigabytes: float, cores: int) -> str:
     """Return a sentence that says what holds, and what doesn't."""
     memory = f"{gigabytes:g} GB of memory and {cores} core{'' if cores == 1 else 's'}"
     if found == "systemd":
-        return f"Limits: systemd holds each user to {memory}."
+        return f"Limits: systemd limits each user to {memory}."
     if found == "cgroups":
         if "cpu" in controlled():
-            return f"Limits: a control group holds each user to {memory}."
+            return f"Limits: a control group limits each user to {memory}."
         return (
-            f"Limits: a control group holds each user to {gigabytes:g} GB of memory; nothing here "
-            "holds them to their cores."
+            f"Limits: a control group limits each user to {gigabytes:g} GB of memory; cores aren't "
+            "limited."
         )
     return (
-        f"Limits: there are neither systemd nor writable control groups here, so {gigabytes:g} GB "
-        "hold for each process of a user and not for all of them together, and nothing holds them "
-        "to their cores."
+        "Limits: this machine has neither systemd nor writable control groups, so the limit of "
+        f"{gigabytes:g} GB applies to each of a user's processes, not to all of them together, and "
+        "cores aren't limited."
     )

@@ -92,7 +92,7 @@ def install_students(layout: Layout) -> None:
     )
     if done.returncode:
         raise Fault(
-            "The students' environment could not be made; put right what is said above, and "
+            "The students' environment could not be created; fix what is reported above, and "
             "start again.",
             done.returncode,
         )
@@ -166,8 +166,8 @@ def require_starts(python: Path, user: str, variables: Mapping[str, str]) -> Non
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise Fault(
             f"{user} can't start {python} ({reason[:200]}); every user has to be able to read the "
-            "environment and the Python that it was made with (the system's own, "
-            "/usr/bin/python3, is)."
+            "environment and the Python that it was made with (such as the "
+            "system's, /usr/bin/python3)."
         )
 
 
@@ -181,7 +181,7 @@ def require_shared_python() -> None:
     closed = [one for one in base.parents if not one.stat().st_mode & 0o001]
     if closed:
         raise Fault(
-            f"This Python ({base}) lies in {closed[0]}, which students can't enter; start with the "
+            f"This Python ({base}) is in {closed[0]}, which students can't enter; start with the "
             "system's own, as in: /usr/bin/python3 env hub …"
         )
 
@@ -230,7 +230,7 @@ def _run(command: list[str], layout: Layout, settings: Mapping[str, str] = {}) -
             reason = next((x for x in done.stdout.splitlines() if "npm error" in x), "no reason")
             raise Fault(
                 f"npm could not install the hub's proxy ({reason[:160]}); check the network and "
-                f"start again (all that it said is in {log})."
+                f"start again (its full output is in {log})."
             )
         raise faults.from_uv(done.stdout.splitlines(), 1, str(log))
 

@@ -225,7 +225,7 @@ def test_similar_submissions_by_the_command(run, term, kit):
         kit.hand_in(term, student, kit.answered(term, **kit.RIGHT))
     code, out, err = run("similar", "mini", "--course", term.root, "--language", "ko")
     assert code == 0, err
-    assert "0 pairs of similar submissions among 2 students" in out and "no proof" in out
+    assert "0 pairs of similar submissions among 2 students" in out and "not proof" in out
     page = term.term / "reports" / "mini-similar.html"
     assert str(page) in out and '<html lang="ko">' in page.read_text("utf-8")
     code, _out, err = run("similar", "nix", "--course", term.root)

@@ -268,7 +268,7 @@ def test_a_full_disk_is_told_before_anything_is_made(
 
 def test_a_folder_that_may_not_be_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment.os, "access", lambda path, mode: False)
-    with pytest.raises(Fault, match=r"may not be written.*folder of your own"):
+    with pytest.raises(Fault, match=r"isn't writable.*folder of your own"):
         Rehearsal(root).ensure()
 
 

@@ -96,7 +96,7 @@ def test_extras_are_what_the_tests_have(name: str) -> None:
     [
         ([], "the following arguments are required: --instructor, --roster"),
         (["--roster", "nowhere.csv"], "There is no class list nowhere.csv"),
-        (["--memory", "0"], "--memory is more than"),
+        (["--memory", "0"], "--memory must be more than"),
         (["--certificate", "x"], "--certificate and --key go together"),
         (["--postgres", "mysql://x/y"], "--postgres takes an address such as"),
         (["--postgres", "postgresql://a:secret@host/name"], "can read a password on a command"),
@@ -141,7 +141,7 @@ def test_the_instructor_is_no_student() -> None:
 
 @pytest.mark.parametrize("name", ["root", "daemon", "nobody"])
 def test_an_account_of_the_system_is_no_student(name: str) -> None:
-    with pytest.raises(Fault, match="is an account of the system"):
+    with pytest.raises(Fault, match="is a system account"):
         accounts.require_ordinary([name], "teachers")
 
 
@@ -222,7 +222,7 @@ def test_a_folder_that_others_can_replace_is_refused(tmp_path: Path) -> None:
     loose = tmp_path / "loose"
     loose.mkdir()
     loose.chmod(0o777)
-    with pytest.raises(Fault, match="can be written by others than root"):
+    with pytest.raises(Fault, match="can be written by users other than root"):
         files.require_roots(Layout(loose / "hub"))
     loose.chmod(0o700)
     with pytest.raises(Fault, match="can't be entered by students"):
@@ -307,8 +307,8 @@ def test_a_students_files_have_no_hub(
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        ("systemd", "systemd holds each user to 4 GB of memory and 2 cores"),
-        ("rlimits", "hold for each process of a user and not for all of them together"),
+        ("systemd", "systemd limits each user to 4 GB of memory and 2 cores"),
+        ("rlimits", "applies to each of a user's processes, not to all of them together"),
     ],
 )
 def test_limits_are_said(found: str, told: str) -> None:

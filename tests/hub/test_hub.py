@@ -119,7 +119,7 @@ def running(hub):
     own.write_text("the instructor's own\n")
     hub.start("--create-users", "--memory", "1.5", "--cores", "1")
     assert own.read_text() == "the instructor's own\n"
-    assert "1 files in" in hub.log.read_text()
+    assert "has 1 file different from" in hub.log.read_text()
     return hub
 
 
@@ -430,7 +430,7 @@ def servers_of(name: str) -> list[int]:
 def test_a_users_memory_is_limited(running, pages) -> None:
     """A process that joins a student's own takes more than the student may have."""
     (server,) = servers_of(running.students[0])
-    if "control group holds" not in running.log.read_text():
+    if "control group limits" not in running.log.read_text():
         limits = Path(f"/proc/{server}/limits").read_text()
         assert re.search(rf"Max data size +{int(1.5 * 2**30)} ", limits)
         return
