@@ -347,7 +347,7 @@ class Environment:
                 )
         if not os.access(self.root, os.W_OK):
             raise Fault(
-                f"The folder {self.root} may not be written, so the environment can't be made "
+                f"The folder {self.root} isn't writable, so the environment can't be made "
                 "there; move the course to a folder of your own and start again."
             )
 

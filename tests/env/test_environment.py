@@ -514,7 +514,7 @@ def test_a_setting_that_keeps_packages_away_is_named(
 ) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {tmp_path}\n")
-    with pytest.raises(Fault, match=r"^pip's setting no-index keeps it from .* start again\.$"):
+    with pytest.raises(Fault, match=r"^pip's setting no-index rules out .* start again\.$"):
         bare._uv("pip", "install", "a-package-that-is-nowhere")
 
 
