@@ -11,6 +11,7 @@ from autograder.core.collection_receipt import receipt_file
 from autograder.core.released_values import released_values
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
+from autograder.intake.sources import Member
 from autograder.intake.upload_limits import STUDENT_LIMITS
 
 
@@ -48,7 +49,7 @@ def _submitted(folder: Path) -> bytes:
         source = FolderSource.of_student(folder)
     except OSError:
         return seen.digest()
-    for member in source.members:
+    for member in sorted(source.members, key=lambda member: _place(folder, member)):
         assert isinstance(member.key, Path)
         name = str(member.key.relative_to(folder)).encode("utf-8", "surrogateescape")
         try:
@@ -63,6 +64,13 @@ def _submitted(folder: Path) -> bytes:
                 while part := stream.read(1 << 20):
                     seen.update(part)
     return seen.digest()
+
+
+def _place(folder: Path, member: Member) -> tuple[int, list[tuple[bool, str]]]:
+    """Return where a file comes in the key: the same for ever, or every term is graded again."""
+    assert isinstance(member.key, Path)
+    parts = member.key.relative_to(folder).parts
+    return len(parts), [(".ipynb" not in part.casefold(), part) for part in parts]
 
 
 def _contents(folder: Path) -> bytes:
