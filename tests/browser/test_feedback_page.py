@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,12 +84,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = Course.here()
     course = Course(tmp_path_factory.mktemp("hostile") / "course")
     for code in ("en", "ko"):
-        source_notebook = notebook_io.read(
-            here.source(code) / "cost-formula" / "cost-formula.ipynb"
-        )
-        notebook_io.write(
-            course.source(code) / "cost-formula" / "cost-formula.ipynb", source_notebook
-        )
+        name = "cost-formula"
+        shutil.copytree(here.source(code) / name, course.source(code) / name)
     release(course, "cost-formula")
     work = notebook_io.read(course.release("ko") / "cost-formula" / "cost-formula.ipynb")
     place = course.submitted / "minji" / "cost-formula"
