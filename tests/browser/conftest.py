@@ -129,8 +129,9 @@ def browser() -> Iterator[object]:
             "There is no Chromium here, so JupyterLab can't be tested as people use it; "
             "install it (on Debian: apt-get install chromium) and run the tests again."
         )
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # the default of 5 seconds is too short on a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         yield browser
