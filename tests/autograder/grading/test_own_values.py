@@ -232,7 +232,7 @@ def test_each_is_graded_with_the_values_that_were_released(course, kit):
     enroll(course, "guest", "thief")
     assert scores(course) == {**dict.fromkeys(CLASS, 2), "guest": 2, "thief": 0}
     pages = {path.parts[-3]: path.read_text() for path in feedback(course, "mini")}
-    text = "You were graded with the default values"
+    text = "graded with this assignment&#39;s default values"
     assert {student for student, page in pages.items() if text in page} == {"guest", "thief"}
 
 
