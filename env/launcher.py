@@ -30,8 +30,9 @@ lab and install take --offline FOLDER: such a folder, instead of a package index
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
 VERBS = ("lab", "run", "test", "install", "pack", "hub")
-# Two at a time, because the tests spend half of their time waiting.
-EVERY_TEST = ("-n", "2", "--dist", "loadgroup")
+# Two at a time, because the tests spend half of their time waiting; in the order of
+# tests/conftest.py, which knows the long ones.
+EVERY_TEST = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:

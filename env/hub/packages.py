@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -74,6 +75,7 @@ def install_hub(layout: Layout, say: Callable[[str], None]) -> None:
             str(layout.hub / "npm-cache"),
         ],
         layout,
+        _npm_certificates(pip_settings.read()),
     )
     stamp.write_text(made_from)
 
@@ -200,6 +202,20 @@ def _uv(layout: Layout, *arguments: str) -> None:
         command += [word for place in places for word in ("--find-links", str(place))]
         command += ["--no-index"] if "no-index" in settings else []
     _run(command, layout, pip_settings.for_uv(settings))
+
+
+def _npm_certificates(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable by which npm trusts what pip and the system trust; by itself it doesn't.
+
+    Args:
+        settings: pip's.
+    """
+    system = ssl.get_default_verify_paths()
+    told = [os.environ.get(name) for name in ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE")]
+    bundles = [told[0], settings.get("cert"), told[1], system.cafile]
+    bundles += [f"{system.capath}/ca-certificates.crt"]  # Debian's
+    found = next((one for one in bundles if one and Path(one).is_file()), None)
+    return {"NODE_EXTRA_CA_CERTS": found} if found else {}
 
 
 def _run(command: list[str], layout: Layout, settings: Mapping[str, str] = {}) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import importlib.metadata
 import json
 import os
 import pwd
@@ -87,7 +86,26 @@ def test_servers_have_the_hubs_jupyterhub() -> None:
 
 @pytest.mark.parametrize("name", ["postgres.txt", "dask.txt"])
 def test_extras_are_what_the_tests_have(name: str) -> None:
-    assert {one: importlib.metadata.version(one) for one in pins(name)} == pins(name)
+    """By the lock, since some of it is needed by older Pythons only."""
+    files = [HUB.parent / "lock" / one for one in ("course.txt", "test.txt")]
+    lock = "\n".join(one.read_text(encoding="utf-8") for one in files)
+    locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE))
+    assert {one: locked.get(one) for one in pins(name)} == pins(name)
+
+
+@pytest.mark.parametrize("name", ["NODE_EXTRA_CA_CERTS", "cert", "REQUESTS_CA_BUNDLE"])
+def test_npm_trusts_what_pip_trusts(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a university's proxy, whose certificate npm doesn't know by itself."""
+    for one in ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(one, raising=False)
+    bundle = tmp_path / "university.pem"
+    bundle.touch()
+    settings = {"cert": str(bundle)} if name == "cert" else {}
+    if not settings:
+        monkeypatch.setenv(name, str(bundle))
+    assert packages._npm_certificates(settings) == {"NODE_EXTRA_CA_CERTS": str(bundle)}
 
 
 @as_root

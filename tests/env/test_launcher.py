@@ -14,6 +14,7 @@ import pytest
 
 import launcher
 from environment import Environment
+from launcher import EVERY_TEST
 
 ENV = Path(__file__).resolve().parents[2] / "env"
 SOURCES = ("requirements.in", "requirements-test.in", "models.txt", "uv.in")
@@ -121,7 +122,7 @@ def test_run_becomes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "passed_on"),
-    [([], ["-n", "2", "--dist", "loadgroup"]), (["tests/env", "-x"], ["tests/env", "-x"])],
+    [([], list(EVERY_TEST)), (["tests/env", "-x"], ["tests/env", "-x"])],
 )
 def test_all_tests_run_two_at_a_time_and_some_as_asked(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed_on: list[str]

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -68,27 +69,52 @@ def reached(hub, name: str) -> dict[str, set[str]]:
     return found
 
 
-def test_a_dry_run_says_what_would_be_made_and_makes_nothing(hub) -> None:
-    done = hub.set_up("--create-users", "--dry-run")
+@dataclass
+class SetUp:
+    """What the command said before and while a hub was set up, and whether it made anything."""
+
+    dry: subprocess.CompletedProcess[str]
+    made_by_dry: bool
+    refused: subprocess.CompletedProcess[str]
+    made_by_refused: bool
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def laid_out(hub) -> SetUp:
+    """The hub's folders and users, made; before, the commands that should make nothing."""
+
+    def made() -> bool:
+        someone = subprocess.run(["id", hub.instructor], capture_output=True, check=False)
+        return hub.folder.exists() or someone.returncode == 0
+
+    dry = hub.set_up("--create-users", "--dry-run")
+    made_by_dry = made()
+    refused = hub.set_up()
+    made_by_refused = made()
+    done = hub.set_up("--create-users", "--no-start")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return SetUp(dry, made_by_dry, refused, made_by_refused, done)
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(hub, laid_out) -> None:
+    done = laid_out.dry
     assert done.returncode == 0, done.stderr
     assert f"create the Unix users {', '.join(hub.everybody)}" in done.stdout
     assert str(hub.folder / "course") in done.stdout
     assert "Limits: " in done.stdout
-    assert not hub.folder.exists()
-    assert subprocess.run(["id", hub.instructor], capture_output=True, check=False).returncode
+    assert not laid_out.made_by_dry
 
 
-def test_nobody_is_created_unless_asked(hub) -> None:
-    done = hub.set_up()
+def test_nobody_is_created_unless_asked(hub, laid_out) -> None:
+    done = laid_out.refused
     assert done.returncode == 2
     assert f"There is no Unix user {hub.instructor}" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert not hub.folder.exists()
+    assert not laid_out.made_by_refused
 
 
-def test_it_sets_up_with_the_right_modes(hub) -> None:
-    done = hub.set_up("--create-users", "--no-start")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_it_sets_up_with_the_right_modes(hub, laid_out) -> None:
     modes = {
         place: (oct(stat.S_IMODE(status.st_mode)), status.st_uid == 0)
         for place in ("", "student", "jupyter", "course", "exchange", "hub")
@@ -113,7 +139,7 @@ def test_it_sets_up_with_the_right_modes(hub) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(hub):
+def running(hub, laid_out):
     """The hub, started; the second time that it is set up, after people have changed files."""
     own = hub.folder / "course" / "README.md"
     own.write_text("the instructor's own\n")
@@ -510,7 +536,7 @@ nbgrader("submit")
 
 
 def test_flags_hand_on_a_gradebook_in_postgresql_and_a_dask_scheduler(
-    hub, server, scheduler
+    hub, laid_out, server, scheduler
 ) -> None:
     address, end = scheduler
     gradebook = server()
