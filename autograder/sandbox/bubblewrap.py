@@ -301,7 +301,7 @@ _PERMIT = (
     "This machine doesn't permit what the sandbox is made of. Grade as root; or, as root, once: "
     "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 23.10 and later) or "
     "`sysctl -w kernel.unprivileged_userns_clone=1` (older Debian); in a container, start it with "
-    "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "`--security-opt seccomp=env/container/seccomp.json --security-opt apparmor=unconfined "
     "--security-opt systempaths=unconfined`. `autograder doctor` looks closer."
 )
 

@@ -51,10 +51,12 @@ def seal_devices() -> None:
     Everyone may write to /dev/null, and whoever may write to a file may set its times, which all
     children and the whole machine see. A device can be written to on a read-only mount too.
     """
+    sealed = syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID
     for name in _DEVICES:
-        # Not bubblewrap's --remount-ro, with which no device could be opened any more.
-        flags = syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID
-        syscalls.mount("none", f"/dev/{name}", flags=flags)
+        # Not bubblewrap's --remount-ro, with which no device could be opened any more. A container
+        # locks how its own devices are mounted: what is forbidden there has to stay so.
+        locked = os.statvfs(f"/dev/{name}").f_flag & (syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+        syscalls.mount("none", f"/dev/{name}", flags=sealed | locked)
 
 
 def confine(
