@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import unified_diff
 from pathlib import Path
 
 from tests.attacks.attack import NO_SANDBOX, Attack
@@ -126,8 +127,8 @@ class Suite:
             now, before = lesson.honest[student], alone.honest[student]
             if now.points != before.points:
                 found.append(f"{student} has {now.points} instead of {before.points}")
-            if without_times(now.page) != without_times(before.page):
-                found.append(f"the feedback page of {student} has changed")
+            if change := _change(without_times(before.page), without_times(now.page)):
+                found.append(f"the feedback page of {student} has changed:\n{change}")
         for station in STUDENT_STATIONS:
             run, usual = lesson.runs[station], alone.runs[station]
             # Together they may take what each of them may, but one too many shows sooner or later.
@@ -225,3 +226,9 @@ def required(result: Result) -> None:
 
 Grade = Callable[[Attack], Result]
 __all__ = ["CACHE", "STATIONS", "Grade", "Result", "Suite", "class_of", "record", "required"]
+
+
+def _change(before: str, now: str) -> str:
+    """The first lines in which two pages differ."""
+    lines = unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0)
+    return "\n".join(line[:300] for line in list(lines)[3:9])

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import re
-import resource
 import shlex
 import shutil
 import subprocess
@@ -59,13 +58,8 @@ class Podman:
 
 
 def limits() -> list[str]:
-    """The options for a machine whose root may not raise its own limits."""
-    found = []
-    for name, kind in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
-        soft, hard = resource.getrlimit(kind)
-        if hard != resource.RLIM_INFINITY:
-            found += ["--ulimit", f"{name}={min(soft, hard)}:{hard}"]
-    return found
+    """The options for a machine whose root may not raise its own limits, as Podman would."""
+    return ["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=4096:4096"]
 
 
 def options_of_the_readme() -> list[str]:
