@@ -34,6 +34,12 @@ def test_a_lesson_takes_the_minutes_that_it_states(path):
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=[path.stem for path in LESSONS])
+def test_the_clock_runs_for_the_minutes_that_the_title_states(path):
+    (shown,) = re.findall(r"Clock\(minutes=(\d+)\)", path.read_text(encoding="utf-8"))
+    assert int(shown) == lesson_minutes.minutes(path).stated
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=[path.stem for path in LESSONS])
 def test_a_lesson_states_what_its_optional_parts_add(path):
     needed = lesson_minutes.minutes(path)
     one = lesson_minutes.minutes(path, optional=True)
