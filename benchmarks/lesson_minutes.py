@@ -4,9 +4,11 @@
     python benchmarks/lesson_minutes.py --run    running time as measured: from the tests' cache in
                                                  .cache/lessons, else by running the lesson
 
-Reading counts the English prose and the self-check at 200 words a minute; code, formulas and links
-aren't words. An exercise counts the minutes that it states. What is labeled optional isn't counted:
-a section whose heading begins with "Optional:", and a fold whose summary does.
+Reading counts the English prose at 200 words a minute; code, formulas and links aren't words. An
+exercise counts the minutes that it states, a prediction, a transfer question and a question of the
+self-check one minute each. What is labeled optional counts only in the last two columns: a section
+whose heading begins with "Optional:", a fold whose summary does, and an exercise whose line does
+("*Optional. Difficulty: …"), whose text is read all the same.
 """
 
 from __future__ import annotations
@@ -32,12 +34,14 @@ _NOT_PROSE = re.compile(
 _WORD = re.compile(r"[^\W_][\w'’.,%-]*")
 _HEADING = re.compile(r"^(#{2,}) (?:\d+\. )?(Optional: )?", re.MULTILINE)
 _OPTIONAL_FOLD = re.compile(r"<details><summary>Optional: .*?</details>", re.DOTALL)
-_STATED = re.compile(r"\*\*Time:\*\* (?:about )?(\d+) minutes")
-_EXERCISE = re.compile(r"^\*Difficulty: .*?About (\d+) minutes?", re.MULTILINE)
-_RUNS = re.compile(r"\*\*Runs:\*\*([^\n·]*)")
-_SELF_CHECK = re.compile(
-    r"from beyond\.(\w+)(?:\.(self_check\w*))? import (self_check\w*|questions)"
+_STATED = re.compile(
+    r"\*\*Time:\*\* (?:about )?(\d+) minutes(?:, (\d+) with the optional parts)?(?= ·|\n|$)"
 )
+_EXERCISE = re.compile(r"^\*(Optional\. )?Difficulty: .*?About (\d+) minutes?", re.MULTILINE)
+_QUESTION = re.compile(r"\*\*(?:Predict|Think first|Transfer|Apply it)\b")
+_RUNS = re.compile(r"\*\*Runs:\*\*([^\n·]*)")
+_SELF_CHECK_MODULE = re.compile(r"from beyond\.(\w+) import self_check$", re.MULTILINE)
+_SELF_CHECK_SHOWN = re.compile(r"SelfCheck\(self_check\.(\w+)\(\)\)")
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,17 @@ class Minutes:
     """What a lesson takes, in minutes.
 
     Attributes:
-        words: of prose and self-check.
+        words: of prose.
         running: of its cells, as stated or measured.
         exercises: as each exercise states them.
+        questions: predictions, transfer questions and questions of the self-check, a minute each.
         stated: in the title cell; 0 if it states none in the usual form.
     """
 
     words: int
     running: float
     exercises: int
+    questions: int
     stated: int
 
     @property
@@ -64,7 +70,7 @@ class Minutes:
     @property
     def total(self) -> float:
         """Return the sum of the parts."""
-        return self.reading + self.running + self.exercises
+        return self.reading + self.running + self.exercises + self.questions
 
 
 def lessons() -> list[Path]:
@@ -72,25 +78,53 @@ def lessons() -> list[Path]:
     return sorted(LESSONS.glob("[0-9]*.ipynb"))
 
 
-def minutes(path: Path, running: float | None = None) -> Minutes:
+def minutes(path: Path, running: float | None = None, *, optional: bool = False) -> Minutes:
     """Return what a lesson takes.
 
     Args:
         path: its notebook.
         running: the measured minutes of its cells; None for what its title states.
+        optional: count what is labeled optional too.
     """
     notebook = nbformat.read(path, as_version=4)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    prose = [without_optional("\n\n".join(cells))]
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    title = cells[0]
-    stated = _STATED.search(title)
+    prose = "\n\n".join(cells)
+    if not optional:
+        prose = without_optional(prose)
+    needed, with_optional = stated(cells[0])
     return Minutes(
-        words=sum(map(count_words, prose)) + sum(map(count_words, _questions(code))),
-        running=stated_running(title) if running is None else running,
-        exercises=sum(int(found) for text in prose for found in _EXERCISE.findall(text)),
-        stated=int(stated[1]) if stated else 0,
+        words=count_words(prose),
+        running=stated_running(cells[0]) if running is None else running,
+        exercises=sum(took for extra, took in exercises(prose) if optional or not extra),
+        questions=count_questions(prose) + count_self_check(code),
+        stated=with_optional if optional else needed,
     )
+
+
+def stated(title: str) -> tuple[int, int]:
+    """Return the minutes that a title states, without and with its optional parts; 0 if none."""
+    found = _STATED.search(title)
+    return (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+
+
+def exercises(text: str) -> list[tuple[bool, int]]:
+    """Return for each exercise in a text whether it is optional, and the minutes that it states."""
+    return [(bool(optional), int(took)) for optional, took in _EXERCISE.findall(text)]
+
+
+def count_questions(text: str) -> int:
+    """Return the number of predictions and transfer questions in a text."""
+    return len(_QUESTION.findall(text))
+
+
+def count_self_check(code: str) -> int:
+    """Return the number of questions in the self-check that a lesson's code shows."""
+    module, shown = _SELF_CHECK_MODULE.search(code), _SELF_CHECK_SHOWN.search(code)
+    if not (module and shown):
+        return 0
+    own = importlib.import_module(f"beyond.{module[1]}.self_check")
+    return len(getattr(own, shown[1])())
 
 
 def without_optional(text: str) -> str:
@@ -118,19 +152,6 @@ def stated_running(title: str) -> float:
     runs = _RUNS.search(title)
     found = re.search(r"(?:(\d+) (?:to|–|-) )?(\d+) minutes?", runs[1]) if runs else None
     return float(found[2]) if found else 1.0
-
-
-def _questions(code: str) -> list[str]:
-    """Return the texts of the self-checks that a lesson's code imports."""
-    texts = []
-    for folder, module, name in sorted(set(_SELF_CHECK.findall(code))):
-        if folder == "ui":
-            continue
-        own = importlib.import_module(f"beyond.{folder}.{module or name}")
-        for question in own.questions():
-            texts.append(question.text)
-            texts += [f"{choice.text} {choice.why}" for choice in question.choices]
-    return texts
 
 
 def measured(path: Path) -> float:
@@ -164,13 +185,15 @@ def main() -> None:
     )
     parser.add_argument("--run", action="store_true", help="measure the running time")
     wants_measured = parser.parse_args().run
-    heads = ("words", "reading", "running", "exercises", "sum", "stated")
-    print(f"{'lesson':<42} " + "  ".join(heads))
+    heads = ("words", "reading", "running", "exercises", "questions", "sum", "stated")
+    print(f"{'lesson':<42} " + "  ".join(heads) + "  with optional  stated")
     for path in lessons():
-        one = minutes(path, measured(path) if wants_measured else None)
+        running = measured(path) if wants_measured else None
+        one, everything = minutes(path, running), minutes(path, running, optional=True)
         print(
             f"{path.stem:<42} {one.words:>5}  {one.reading:>7.1f}  {one.running:>7.1f}  "
-            f"{one.exercises:>9}  {one.total:>3.0f}  {one.stated:>6}"
+            f"{one.exercises:>9}  {one.questions:>9}  {one.total:>3.0f}  {one.stated:>6}  "
+            f"{everything.total:>13.0f}  {everything.stated:>6}"
         )
 
 

@@ -149,4 +149,4 @@ def from_os(error: OSError, doing: str) -> Fault:
             "move the course to a folder of your own and start again."
         )
     reason = (error.strerror or str(error)).rstrip(".").lower()
-    return Fault(f"{doing.capitalize()} failed{where}: {reason}; put that right and start again.")
+    return Fault(f"{doing.capitalize()} failed{where}: {reason}; fix that and start again.")

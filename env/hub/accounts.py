@@ -150,7 +150,7 @@ def _run(command: list[str], failure: str, given: str | None = None) -> None:
         ) from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise Fault(f"{failure} ({reason}); put that right and start again.")
+        raise Fault(f"{failure} ({reason}); fix that and start again.")
 
 
 def first_passwords(file: Path, names: Iterable[str]) -> dict[str, str]:

@@ -205,7 +205,7 @@ def copy_course(root: Path, layout: Layout, instructor: str, group: str) -> int:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise Fault(
             f"The course could not be copied to {layout.course} ({reason}); "
-            "put that right and start again."
+            "fix that and start again."
         )
     return sum(not _same(root / name, layout.course / name) for name in names)
 

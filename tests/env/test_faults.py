@@ -77,7 +77,7 @@ def test_uvs_unknown_failure_names_the_log() -> None:
         (errno.ENOSPC, "free some space"),
         (errno.EACCES, "folder of your own"),
         (errno.EROFS, "folder of your own"),
-        (errno.EIO, "put that right"),
+        (errno.EIO, "fix that and start again"),
     ],
 )
 def test_the_systems_failures(number: int, told: str) -> None:

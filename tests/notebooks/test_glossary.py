@@ -32,4 +32,4 @@ def test_a_meaning_is_one_sentence(page):
 
 def test_every_lesson_introduces_some():
     introduced = {term.lesson.split("-")[0] for term in ENGLISH.terms}
-    assert introduced == {f"0{number}" for number in range(10)}
+    assert introduced - {"appendix"} == {f"0{number}" for number in range(10)}

@@ -63,8 +63,8 @@ def test_the_shown_solutions_pass(cells):
 def test_the_same_variant_is_chosen_from_the_shelf_in_any_order(cells):
     names = solved(cells)
     for shelf in itertools.permutations(names["SHELF"]):
-        assert names["best_form"](list(shelf), 265, 40) == "four"
-        assert names["best_form"](list(shelf), 1_000, 21) == "four"
+        assert names["best_variant"](list(shelf), 265, 40) == "four"
+        assert names["best_variant"](list(shelf), 1_000, 21) == "four"
 
 
 def test_untouched_stubs_let_run_all_go_on(cells, capsys):
@@ -113,13 +113,13 @@ def accept_with(result):
     )
 
 
-def best_form_with(
+def best_variant_with(
     result="max(ok, key=lambda f: f['speed'])['name'] if ok else 'none'",
     fits="f['mb'] <= most_mb and f['perplexity'] <= worst",
 ):
     return (
-        "def best_form(forms, most_mb, worst):\n"
-        f"    ok = [f for f in forms if {fits}]\n"
+        "def best_variant(variants, most_mb, worst):\n"
+        f"    ok = [f for f in variants if {fits}]\n"
         f"    return {result}"
     )
 
@@ -240,34 +240,37 @@ WRONG = {
         "Use `bits`",
     ),
     "the fastest": (
-        "def best_form(forms, most_mb, worst):\n"
-        "    return max(forms, key=lambda f: f['speed'])['name']",
+        "def best_variant(variants, most_mb, worst):\n"
+        "    return max(variants, key=lambda f: f['speed'])['name']",
         "perplexity before the speed",
     ),
-    "the first that fits": (best_form_with("ok[0]['name'] if ok else 'none'"), "Take the fastest"),
-    "the last that fits": (best_form_with("ok[-1]['name'] if ok else 'none'"), "no particular"),
+    "the first that fits": (
+        best_variant_with("ok[0]['name'] if ok else 'none'"),
+        "Take the fastest",
+    ),
+    "the last that fits": (best_variant_with("ok[-1]['name'] if ok else 'none'"), "no particular"),
     "the slowest": (
-        best_form_with("min(ok, key=lambda f: f['speed'])['name'] if ok else 'none'"),
+        best_variant_with("min(ok, key=lambda f: f['speed'])['name'] if ok else 'none'"),
         "Take the fastest",
     ),
     "any size": (
-        best_form_with(fits="f['perplexity'] <= worst"),
-        "choose: it must fit `best_form",
+        best_variant_with(fits="f['perplexity'] <= worst"),
+        "choose: it must fit `best_variant",
     ),
-    "any perplexity": (best_form_with(fits="f['mb'] <= most_mb"), "perplexity before the speed"),
+    "any perplexity": (best_variant_with(fits="f['mb'] <= most_mb"), "perplexity before the speed"),
     "None for nothing": (
-        best_form_with("max(ok, key=lambda f: f['speed'])['name'] if ok else None"),
+        best_variant_with("max(ok, key=lambda f: f['speed'])['name'] if ok else None"),
         'Return "none", not None.',
     ),
     "strictly below": (
-        "def best_form(forms, most_mb, worst):\n"
-        "    fit = [f for f in forms if f['mb'] < most_mb and f['perplexity'] < worst]\n"
+        "def best_variant(variants, most_mb, worst):\n"
+        "    fit = [f for f in variants if f['mb'] < most_mb and f['perplexity'] < worst]\n"
         "    return max(fit, key=lambda f: f['speed'])['name'] if fit else 'none'",
         "Use <= for both",
     ),
     "no empty case": (
-        "def best_form(forms, most_mb, worst):\n"
-        "    fit = [f for f in forms if f['mb'] <= most_mb and f['perplexity'] <= worst]\n"
+        "def best_variant(variants, most_mb, worst):\n"
+        "    fit = [f for f in variants if f['mb'] <= most_mb and f['perplexity'] <= worst]\n"
         "    return max(fit, key=lambda f: f['speed'])['name']",
         "max of nothing",
     ),

@@ -345,6 +345,7 @@ def test_what_coarser_formats_cost(smollm2):
     two = ratio(3, 32, quantize_blocks), ratio(3, 32, quantize_absmax)
     assert max(one.low for one in two) < min(one.high for one in two)  # they overlap
     assert all(one.low > 2 and one.high < 10 for one in two)  # "several times"
+    assert [round(one.value) for one in two] == [4, 4]  # the instructors' "about 4 times as high"
     assert ratio(2, 16, quantize_blocks).low > 200  # "hundreds or thousands"
 
 
