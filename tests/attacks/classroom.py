@@ -34,6 +34,8 @@ STATIONS = ("collect", "grade", "feedback", "report")
 _TIMES = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z|[+-]\d\d:?\d\d)?"), "TIME"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
+    # A class on a busy machine takes minutes longer.
+    (re.compile(r"(\d+ (days?|d|h|min|s) )+late"), "TIME late"),
 )
 # Nothing of a student's may steer the instructor's terminal: not even a carriage return.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
