@@ -24,6 +24,7 @@ from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
+from autograder.core.question_titles import question_titles
 from autograder.errors import UserError
 from autograder.i18n import _, speaking
 from autograder.intake.identify import name_rank
@@ -91,6 +92,7 @@ class ValidationResult:
         missing: those that are gone.
         errors: other cells that stopped with an error.
         notes: what was decided about changed, missing or doubled cells.
+        titles: what its readers call the question of each cell, by the cell's name.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class ValidationResult:
     missing: tuple[str, ...] = ()
     errors: tuple[CellError, ...] = ()
     notes: tuple[Note, ...] = field(default=(), repr=False)
+    titles: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def form_only(self) -> bool:
@@ -195,6 +198,7 @@ def validate(path: Path, course: Course | None = None) -> ValidationResult:
         missing=tuple(missing),
         errors=errors,
         notes=tuple(notes),
+        titles=_titles(executed),
     )
 
 
@@ -284,6 +288,24 @@ def _changed_by_own_checksums(own: NotebookNode) -> list[str]:
         and not is_solution(cell)
         and grader_metadata(cell)["checksum"] != _checksum(cell)
     ]
+
+
+def _titles(notebook: NotebookNode) -> dict[str, str]:
+    """Return the title of the question that each cell belongs to, by the cell's name.
+
+    An answer cell belongs to the question whose test or written answer comes next.
+    """
+    titles = question_titles(notebook)
+    found: dict[str, str] = {}
+    waiting: list[str] = []
+    for cell in notebook.cells:
+        name = grade_id(cell) or cell.id
+        if name in titles:
+            found |= dict.fromkeys([*waiting, name], titles[name])
+            waiting = []
+        elif cell.cell_type == "code":
+            waiting.append(name)
+    return found
 
 
 def _executed(

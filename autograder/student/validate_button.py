@@ -13,6 +13,8 @@ as the student has them and needs the kernel that the notebook names.
 from __future__ import annotations
 
 import html
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,30 @@ from nbgrader.server_extensions.validate_assignment.handlers import (
     NbGraderVersionHandler,
     ValidateAssignmentHandler,
 )
-from tornado.web import HTTPError
+from tornado.web import HTTPError, authenticated
 
 from autograder.config import Course
 from autograder.core.messages import texts
 from autograder.errors import EnvironmentFault, UserError
 from autograder.i18n import _, speaking
-from autograder.student.validate import ValidationResult, validate
+from autograder.student.validate import (
+    FAILED,
+    NOT_RUN,
+    PASSED,
+    WRITTEN,
+    ValidationResult,
+    validate,
+)
+
+_UNDEFINED = re.compile(r"NameError: name '(\w+)' is not defined\.?")
 
 
 class ValidateHandler(ValidateAssignmentHandler):
     """Answer the button's request."""
+
+    def show(self, result: ValidationResult) -> dict[str, Any]:
+        """Return a result as the labextension that asks takes it."""
+        return shown(result)
 
     def validate_notebook(self, path: str) -> dict[str, Any]:
         """Validate a notebook.
@@ -48,7 +63,7 @@ class ValidateHandler(ValidateAssignmentHandler):
         if not target.is_relative_to(root):
             raise HTTPError(403, "That notebook isn't in the folder that this server shows.")
         try:
-            return {"success": True, "value": shown(validate(target, Course.here()))}
+            return {"success": True, "value": self.show(validate(target, Course.here()))}
         except (UserError, EnvironmentFault) as error:
             return {"success": False, "value": str(error)}
         except Exception:
@@ -73,6 +88,86 @@ def shown(result: ValidationResult) -> dict[str, list[dict[str, str]]]:
     return {"failed": failed}
 
 
+class DialogHandler(ValidateHandler):
+    """Answer the course's own labextension, whose window speaks the student's language."""
+
+    def show(self, result: ValidationResult) -> dict[str, Any]:
+        """Return a result as the course's window takes it."""
+        return in_words(result)
+
+    @authenticated
+    def post(self) -> None:
+        """Validate the notebook that the request's JSON names by its `path`."""
+        self.finish(json.dumps(self.validate_notebook(str(self.get_json_body()["path"]))))
+
+
+def in_words(result: ValidationResult) -> dict[str, Any]:
+    """Return what a window says of a result, in the notebook's language and without code.
+
+    Returns:
+        `title`, the word on its `button`, its `language`, `sentences`, and for each question that
+        isn't well its `title` and `lines`.
+    """
+    with speaking(result.language):
+        questions: dict[str, list[str]] = {}
+
+        def tell(cell: str, *lines: str) -> None:
+            said = questions.setdefault(result.titles.get(cell, cell), [])
+            said += [one for one in map(_without_code, lines) if one not in said]
+
+        for error in result.errors:
+            tell(error.cell, error.message)
+        open_cells = dict.fromkeys(result.unanswered)
+        for cell in result.cells:
+            if cell.state == FAILED:
+                failed = [check for check in cell.checks if not check.passed]
+                told = [f"{check.name}: {check.message}".rstrip(": ") for check in failed]
+                tell(cell.grade_id, *filter(None, [cell.message]), *told)
+            elif cell.state == NOT_RUN:
+                tell(cell.grade_id, cell.message)
+            elif cell.state not in (PASSED, WRITTEN):
+                open_cells[cell.grade_id] = None
+        waiting = dict.fromkeys(result.titles.get(cell, cell) for cell in open_cells)
+        sentences = texts(list(result.notes))
+        if result.assignment is None and result.changed:
+            text = _("These test cells were changed, so their outcome says nothing: {cells}")
+            sentences.append(text.format(cells=", ".join(result.changed)))
+        if missing := [title for title in waiting if title not in questions]:
+            text = _("Not answered yet: {names}")
+            sentences.append(text.format(names=", ".join(missing)))
+        if result.ok:
+            sentences.append(_("Every visible check passed."))
+        if result.form_only:
+            sentences.append(
+                _(
+                    "In a quiz this checks the form of your answers only, "
+                    "never whether they are right."
+                )
+            )
+        elif result.ok:
+            sentences.append(_("More checks run when your work is graded."))
+        return {
+            "title": _("Validation results"),
+            "button": _("Close"),
+            "language": result.language,
+            "sentences": sentences,
+            "questions": [
+                {"title": title, "lines": lines or [_("not passed")]}
+                for title, lines in questions.items()
+            ],
+        }
+
+
+def _without_code(message: str) -> str:
+    """Return a message with Python's words for a missing name said in the reader's."""
+
+    def said(found: re.Match[str]) -> str:
+        text = _("{name} has no value: no cell sets it, so write it into the answer cell.")
+        return text.format(name=found[1])
+
+    return _UNDEFINED.sub(said, message)
+
+
 def _entry(title: str, lines: list[str]) -> dict[str, str]:
     text = "\n".join(lines)
     return {"source": title, "error": html.escape(text), "raw_error": text}
@@ -87,6 +182,7 @@ def _load_jupyter_server_extension(app: ServerApp) -> None:
         ".*$",
         [
             (url_path_join(base, "/assignments/validate"), ValidateHandler),
+            (url_path_join(base, "/autograder/validate"), DialogHandler),
             (url_path_join(base, "/nbgrader_version"), NbGraderVersionHandler),
         ],
     )

@@ -169,7 +169,7 @@ def test_validate_answers_on_the_quiz(student_lab, page) -> None:
     # An untouched quiz: the questions are listed as not answered, and no traceback is shown.
     expect(dialog).to_contain_text(re.compile("Validation Results", re.I), timeout=50_000)
     expect(dialog).not_to_contain_text("Traceback")
-    expect(dialog).to_contain_text("q1")
+    expect(dialog).to_contain_text("Question 1")
 
 
 def test_validate_reads_as_tolerantly_as_grading(student_lab, page) -> None:
@@ -203,6 +203,17 @@ def test_a_student_sees_only_what_is_a_students(student_lab, page) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nbgrader has no exchange on Windows")
+def test_an_empty_assignment_list_says_how_to_submit(student_lab, page) -> None:
+    open_start_page(page, student_lab)
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    page.get_by_role("menuitem", name="Assignment List").click()
+    note = page.locator(".autograder-submitting")
+    expect(note).to_contain_text("autograder submit work/en/quiz --student YOUR-ID")
+    expect(note).to_contain_text("zip 파일을 수업 사이트에 올립니다")
+    expect(page.get_by_text("No courses found.").locator("visible=true")).to_have_count(0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nbgrader has no exchange on Windows")
 def test_the_exchange_takes_a_submission(student_lab, page) -> None:
     """No one set an exchange up, and the student's own copy is what is handed in."""
     from autograder.authoring.release import release
@@ -223,3 +234,29 @@ def test_the_exchange_takes_a_submission(student_lab, page) -> None:
     inbound = student_lab.root / "exchange" / "beyond-prompting" / "inbound"
     handed_in = list(inbound.glob("*+quiz+*/quiz.ipynb"))
     assert [path.read_bytes() for path in handed_in] == [mine.read_bytes()]
+
+
+def test_validate_speaks_the_notebooks_language(student_lab, page) -> None:
+    """Questions by their titles and what is missing, in Korean and without code."""
+    path = student_lab.root / "work" / "ko" / "quiz" / "quiz.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert any("q3 = None" in "".join(cell["source"]) for cell in notebook["cells"])
+    for cell in notebook["cells"]:
+        if "q3 = None" in "".join(cell["source"]):
+            cell["source"] = "# 나중에"
+    other = student_lab.root / "work" / "ko" / "other" / "quiz.ipynb"
+    other.parent.mkdir()
+    other.write_text(json.dumps(notebook), encoding="utf-8")
+    open_notebook(page, student_lab, "work/ko/other/quiz.ipynb")
+    page.locator(".jp-NotebookPanel:visible").get_by_role(
+        "button", name=re.compile("Validate")
+    ).click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text("검사 결과", timeout=200_000)
+    expect(dialog.get_by_role("heading", name="문항 3", exact=True)).to_be_visible()
+    expect(dialog).to_contain_text("q3에 값이 없습니다.")
+    expect(dialog).to_contain_text("아직 답하지 않음")
+    for code in ("NameError", "Traceback", "with check", "choice(", "-test"):
+        expect(dialog).not_to_contain_text(code)
+    dialog.get_by_role("button", name="닫기").click()
+    expect(dialog).to_have_count(0)

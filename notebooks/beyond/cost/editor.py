@@ -132,9 +132,10 @@ class Editor(PlainBox):
         self.seconds = seconds
         self.text = ipywidgets.Textarea(
             value=text,
+            description=name,
             tooltip=_("Program text of {name}").format(name=name),
             rows=len(text.splitlines()) + 1,
-            layout=ipywidgets.Layout(width="100%", height="auto"),
+            layout=ipywidgets.Layout(width="auto", height="auto"),
         )
         self.text.add_class("beyond-editor")
         self.button = ipywidgets.Button(
@@ -144,10 +145,10 @@ class Editor(PlainBox):
             tooltip=_("Run {name}").format(name=name),
         )
         self.button.on_click(lambda _button: self.run())
-        self.terminal = ipywidgets.HTML(layout=ipywidgets.Layout(width="100%"))
+        self.terminal = ipywidgets.HTML(layout=ipywidgets.Layout(width="auto"))
         self._show(_('> Ready. Click "Run" to execute.') + "\n>")
-        title = ipywidgets.HTML(_STYLE + f"<b><code>{html.escape(name)}</code></b>")
-        super().__init__([title, self.text, self.button, self.terminal], lambda: _Program(self))
+        style = ipywidgets.HTML(_STYLE)
+        super().__init__([style, self.text, self.button, self.terminal], lambda: _Program(self))
 
     def run(self) -> Result:
         """Run the current text and show what it prints in the terminal."""
@@ -186,6 +187,9 @@ class Editor(PlainBox):
 
 # The pane has the size that its title states, and scrolls.
 _STYLE = """<style>
+.beyond-editor.widget-textarea { flex-direction: column; align-items: stretch; }
+.beyond-editor .widget-label { width: auto; text-align: left; font-family: monospace;
+  font-weight: bold; }
 .beyond-editor textarea { font-family: monospace; line-height: 1.35; }
 .beyond-terminal { background: #1e1e1e; color: #e8e8e8; border-radius: 4px; padding: 0.5em 0.8em;
   font-family: monospace; }

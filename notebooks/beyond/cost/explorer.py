@@ -19,7 +19,7 @@ from beyond.cost.formula import (
 )
 from beyond.locale import _
 from beyond.ui.tables import Table
-from beyond.ui.widgets import PlainBox
+from beyond.ui.widgets import PlainBox, Still
 
 
 def compare(before: Option, after: Option, calls: float) -> Table:
@@ -102,7 +102,7 @@ class Explorer(PlainBox):
             control.observe(self._changed, names="value")
         self._figure = ipywidgets.HTML()
         self._numbers = ipywidgets.HTML()
-        super().__init__([*self._columns(), self._figure, self._numbers], lambda: self.table)
+        super().__init__([*self._columns(), self._figure, self._numbers], self._still)
         self._changed()
 
     @property
@@ -138,6 +138,10 @@ class Explorer(PlainBox):
         # polite: a screen reader reads the new numbers once the slider stops moving
         self._numbers.value = f'<div aria-live="polite">{self.table._repr_html_()}</div>'
 
+    def _still(self) -> Still:
+        table = self.table
+        return Still(str(table), self._figure.value + table._repr_html_())
+
     def _name_controls(self) -> None:
         labels = {
             "calls": _("calls per month"),
@@ -165,7 +169,7 @@ class Explorer(PlainBox):
             own = [c for name, c in self.controls.items() if name.endswith(f"_{which}")]
             columns.append(ipywidgets.VBox([title, *own]))
         side_by_side = ipywidgets.Layout(
-            width="100%", grid_template_columns="repeat(auto-fit, minmax(24em, 1fr))"
+            width="100%", grid_template_columns="repeat(auto-fit, minmax(min(24em, 100%), 1fr))"
         )
         return [self.controls["calls"], ipywidgets.GridBox(columns, layout=side_by_side)]
 

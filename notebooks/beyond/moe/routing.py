@@ -16,9 +16,19 @@ from matplotlib.figure import Figure
 from beyond.locale import _, translated
 from beyond.moe.byte_lm import ByteLM, Curve, Report, route
 from beyond.moe.layer import Routing
-from beyond.ui.figures import BLUE, GRAY, GREEN, ORANGE, RED, Chart, use_style
+from beyond.ui.figures import (
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    RED,
+    THEME_STYLE,
+    THEMED,
+    Chart,
+    use_style,
+)
 from beyond.ui.tables import Table
-from beyond.ui.widgets import PlainBox
+from beyond.ui.widgets import PlainBox, Still
 
 # Light enough for black text; wherever they appear, numbers do, too.
 COLORS = (
@@ -89,7 +99,8 @@ class ColoredText:
         )
         label = html.escape(_("First expert of each byte:"))
         return (
-            f'<div><p>{label} {key}</p><p style="font-family:monospace;white-space:pre-wrap;'
+            f'{THEME_STYLE}<div><p>{label} <span class="{THEMED}">{key}</span></p>'
+            f'<p class="{THEMED}" style="font-family:monospace;white-space:pre-wrap;'
             f'font-size:1.2em;line-height:1.7">{"".join(spans)}</p></div>'
         )
 
@@ -196,7 +207,7 @@ def loads_over_training(runs: Mapping[str, Sequence[Report]], layer: int, title:
         steps = [report.step for report in reports]
         shares = 100 * np.array([np.mean(report.loads[layer], axis=0) for report in reports])
         colors = [COLORS[e % len(COLORS)] for e in range(shares.shape[1])]
-        axes.stackplot(steps, shares.T, colors=colors, edgecolor="white", linewidth=0.6)
+        axes.stackplot(steps, shares.T, colors=colors, edgecolor="#333333", linewidth=0.8)
         axes.set_title(name, fontsize=11)
         axes.set_xlabel(_("training step"))
         axes.set_xlim(steps[0], steps[-1])
@@ -316,7 +327,10 @@ class RoutingExplorer(PlainBox):
                 control.continuous_update = False
             control.observe(self._changed, names="value")
         self._shown = ipywidgets.HTML()
-        super().__init__([*self.controls.values(), self._shown], lambda: self.table)
+        super().__init__(
+            [*self.controls.values(), self._shown],
+            lambda: Still(str(self.table), self._drawn),
+        )
         self._changed()
 
     @property
@@ -345,4 +359,4 @@ class RoutingExplorer(PlainBox):
             f"<details><summary>{html.escape(_('The same as a table'))}</summary>"
             f"{self.table._repr_html_()}</details>",
         ]
-        self._shown.value = "".join(parts)
+        self._shown.value = self._drawn = "".join(parts)

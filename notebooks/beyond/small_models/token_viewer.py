@@ -14,6 +14,7 @@ import ipywidgets
 
 from beyond.lm import tokens
 from beyond.locale import _
+from beyond.ui.figures import THEME_STYLE, THEMED
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox
 
@@ -57,7 +58,8 @@ class ColoredTokens:
         # bdi: each token keeps its own direction, so Arabic tokens are in reading order
         return (
             f"<p style='margin:4px 0'><b>{label}</b></p>"
-            f"<div dir='auto' style='line-height:1.9;font-family:monospace'>{''.join(parts)}</div>"
+            f"{THEME_STYLE}<div dir='auto' class='{THEMED}' "
+            f"style='color:#000;line-height:1.9;font-family:monospace'>{''.join(parts)}</div>"
         )
 
 

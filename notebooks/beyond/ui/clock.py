@@ -21,6 +21,8 @@ class Clock(PlainBox):
 
     def __init__(self, minutes: int) -> None:
         self.minutes = minutes
+        self._play = _("Lesson clock: start or pause")
+        self._stop = _("Lesson clock: back to 00:00")
         self.play = ipywidgets.Play(
             interval=1_000, min=0, max=24 * 3_600, value=0, show_repeat=False
         )
@@ -46,7 +48,9 @@ class Clock(PlainBox):
 
     def _tick(self, change: object = None) -> None:
         # screen readers don't announce role=timer every second
-        self.face.value = f'<span role="timer">{html.escape(self.text)}</span>'
+        # the course's JupyterLab extension names the buttons so; ipywidgets leaves them nameless
+        names = f'data-play="{html.escape(self._play)}" data-stop="{html.escape(self._stop)}"'
+        self.face.value = f'<span role="timer" {names}>{html.escape(self.text)}</span>'
 
 
 class _Text(str):

@@ -30,7 +30,20 @@ HANGUL_FONT = "NanumGothic"
 """Nanum Gothic, SIL Open Font License 1.1, from the package koreanize-matplotlib."""
 
 # Okabe and Ito's colors: distinguishable with common color vision deficiencies, and in print.
-BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
+# Orange and red are darker than theirs, for a contrast of 3 : 1 with the page.
+BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#C98500", "#009E73", "#B84A00", "#6E6E6E"
+
+THEMED = "beyond-themed"
+"""The class of what is drawn for a light page, and turned for a dark one by `THEME_STYLE`."""
+
+# Lightness is inverted and hues stay: white becomes JupyterLab's dark page, black nearly white.
+# The selectors are JupyterLab's, VS Code's, Colab's and Sphinx's for a dark theme.
+THEME_STYLE = (
+    '<style>:is([data-jp-theme-light="false"], .vscode-dark, html[theme="dark"], '
+    f'html[data-theme="dark"]) .{THEMED} '
+    "{ filter: invert(0.93) hue-rotate(180deg); }</style>"
+)
+"""What makes themed HTML follow the page's theme; the same style twice does no harm."""
 
 _STYLE: dict[Any, Any] = {
     "figure.figsize": (7.2, 3.8),
@@ -88,12 +101,15 @@ def style() -> Iterator[None]:
 class Chart:
     """A figure and its alt text, which describes it with its key numbers.
 
+    On a page with a dark theme it is shown dark, unless `keep_colors` is set, as for pictures.
+
     Raises:
         ValueError: if the alt text is empty.
     """
 
     figure: Figure
     alt: str
+    keep_colors: bool = False
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
@@ -113,10 +129,11 @@ class Chart:
     def html(self) -> str:
         """Return the figure as an HTML image with its alt text."""
         data = base64.b64encode(self.png()).decode("ascii")
-        return (
+        image = (
             f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.alt)}" '
-            'style="max-width:100%">'
+            f'class="{"" if self.keep_colors else THEMED}" style="max-width:100%">'
         )
+        return image if self.keep_colors else THEME_STYLE + image
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return {"text/plain": self.alt, "text/html": self.html()}

@@ -45,6 +45,8 @@ class Table:
         # JupyterLab right-aligns every cell, which suits numbers but not names.
         head = "".join(
             f'<th scope="col"{_LEFT if i == 0 else ""}>{html.escape(name)}</th>'
+            if name
+            else "<td></td>"  # a header cell without a name heads nothing
             for i, name in enumerate(self.header)
         )
         body = "".join(

@@ -68,7 +68,7 @@ def tile_chart(
         down=tiles[0],
         across=tiles[1],
     )
-    return Chart(figure, alt)
+    return Chart(figure, alt, keep_colors=True)
 
 
 def map_chart(
@@ -108,7 +108,8 @@ def map_chart(
         _("{title}: strongest {where}").format(title=title, where=strongest(values))
         for title, values in maps.items()
     ]
-    return Chart(figure, _("The picture, alone and with maps over it. ") + "; ".join(parts) + ".")
+    told = _("The picture, alone and with maps over it. ") + "; ".join(parts) + "."
+    return Chart(figure, told, keep_colors=True)
 
 
 def _enclose(axes: Axes, inside: np.ndarray, width: float, height: float) -> None:
@@ -159,7 +160,7 @@ def picture_row(images: Sequence[Image.Image], titles: Sequence[str], alt: str) 
         axes.imshow(image, interpolation="nearest")
         axes.set_title(title, fontsize=9)
         _bare(axes)
-    return Chart(figure, alt)
+    return Chart(figure, alt, keep_colors=True)
 
 
 def _bare(axes) -> None:

@@ -15,7 +15,7 @@ from beyond.locale import _, language
 from beyond.old_names import handed_on
 from beyond.ui.figures import Chart
 from beyond.ui.tables import Table
-from beyond.ui.widgets import PlainBox
+from beyond.ui.widgets import PlainBox, Still
 from beyond.vision import drawings, inside
 from beyond.vision.asking import ask
 from beyond.vision.load import VisionModel
@@ -232,7 +232,7 @@ class VisionExplorer(PlainBox):
         for row in rows:
             if isinstance(row, ipywidgets.HBox):
                 row.layout.flex_flow = "row wrap"
-        super().__init__([*rows, self._said, self._figure, self._numbers], self._plain_table)
+        super().__init__([*rows, self._said, self._figure, self._numbers], self._still)
         self._ask()
 
     @property
@@ -281,6 +281,8 @@ class VisionExplorer(PlainBox):
         self._figure.value = chart.html()
         self._numbers.value = self.now.table()._repr_html_()
 
-    def _plain_table(self) -> Table:
+    def _still(self) -> Still:
         assert self.now is not None  # the first answer is there before anything is shown
-        return self.now.table()
+        asked = f"<p>{html.escape(self.controls['question'].value)}</p>"
+        shown = self._said.value + self._figure.value + self._numbers.value
+        return Still(str(self.now.table()), asked + shown)

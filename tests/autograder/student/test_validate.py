@@ -342,3 +342,19 @@ def test_only_the_name_is_left(course, tmp_path):
     path.write_text(json.dumps({"cells": [cell]}), "utf-8")
     result = validate(path, course)
     assert states(result) == {"letter-test": "passed", "double-test": "passed", "why": "unanswered"}
+
+
+def test_the_window_names_questions_and_shows_no_code(course, mine):
+    """Title, what is missing and what went wrong: in the notebook's language, as sentences."""
+    from autograder.student.validate_button import in_words
+
+    said = in_words(validate(mine(RIGHT), course))
+    assert said["questions"] == [] and said["sentences"][0] == "Every visible check passed."
+    waiting = in_words(validate(mine(), course))
+    assert waiting["title"] == "Validation results" and waiting["questions"] == []
+    assert any(one.startswith("Not answered yet: ") for one in waiting["sentences"])
+    gone = in_words(validate(mine(RIGHT | {"letter": "q2 = 'B'"}), course))
+    told = json.dumps(gone)
+    assert "q1 has no value" in told and "NameError" not in told and "Traceback" not in told
+    korean = in_words(validate(mine(language="ko"), course))
+    assert (korean["title"], korean["button"], korean["language"]) == ("검사 결과", "닫기", "ko")

@@ -79,7 +79,7 @@ def test_without_widgets_the_table_is_shown(explorer):
     explorer.controls["calls"].value = 1e6
     bundle = explorer._repr_mimebundle_()
     assert bundle["text/plain"] == str(explorer.table)
-    assert bundle["text/html"] == explorer.table._repr_html_()
+    assert explorer.table._repr_html_() in bundle["text/html"]
     assert VIEW in bundle
 
 

@@ -47,3 +47,43 @@ def test_use_style_sets_a_font_with_hangul():
     with figures.mpl.rc_context():
         figures.use_style()
         assert figures.HANGUL_FONT in figures.mpl.rcParams["font.family"]
+
+
+# CSS's hue-rotate(180deg), by the Filter Effects specification.
+HALF_TURN = ((-0.574, 1.43, 0.144), (0.426, 0.43, 0.144), (0.426, 1.43, -0.856))
+
+
+def _rgb(color):
+    return [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def _in_the_dark(rgb):
+    turned = [0.93 + (1 - 2 * 0.93) * part for part in rgb]
+    made = [sum(a * b for a, b in zip(row, turned, strict=True)) for row in HALF_TURN]
+    return [min(1.0, max(0.0, part)) for part in made]
+
+
+def _luminance(rgb):
+    line = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * line[0] + 0.7152 * line[1] + 0.0722 * line[2]
+
+
+def _contrast(one, other):
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", ["BLUE", "ORANGE", "GREEN", "RED", "GRAY"])
+def test_every_color_stands_out_from_the_page_in_both_themes(name):
+    white, color = [1.0] * 3, _rgb(getattr(figures, name))
+    assert _contrast(color, white) >= 3
+    assert _contrast(_in_the_dark(color), _in_the_dark(white)) >= 3
+    assert _contrast(_in_the_dark([0.0] * 3), _in_the_dark(white)) >= 7  # what is written
+    assert "invert(0.93) hue-rotate(180deg)" in figures.THEME_STYLE
+
+
+def test_a_picture_keeps_its_colors_and_a_chart_follows_the_theme():
+    chart = figures.Chart(pyplot.figure(), "a chart")
+    assert f'class="{figures.THEMED}"' in chart.html() and figures.THEME_STYLE in chart.html()
+    picture = figures.Chart(pyplot.figure(), "a picture", keep_colors=True)
+    assert figures.THEMED not in picture.html()
