@@ -79,6 +79,34 @@ def test_the_hub_installs_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert all({"--require-hashes", "--no-deps", "-c"} <= set(words) for words in installs)
 
 
+def test_a_password_of_the_index_is_on_no_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of the machine can read it there while the hub is installed."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    place = "https://me:sesame@example.org/{}"
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS"):
+        monkeypatch.setenv(f"PIP_{name}", place.format(name.lower()))
+    spy, seen = tmp_path / "uv", tmp_path / "seen"
+    spy.write_text(f'#!/bin/sh\ntr "\\0" " " < /proc/$$/cmdline > {seen}\nenv > {seen}-variables\n')
+    spy.chmod(0o755)
+    monkeypatch.setattr(packages.uv, "find", lambda *rest: str(spy))
+    layout = Layout(tmp_path)
+    layout.hub.mkdir()
+    packages._install(layout, tmp_path / "python", "hashes.txt", "one==1")
+    assert "one==1" in seen.read_text() and "sesame" not in seen.read_text()
+    assert "sesame" not in (layout.hub / "install.log").read_text()
+    told = (tmp_path / "seen-variables").read_text()
+    for name, end in {
+        "UV_DEFAULT_INDEX": "index_url",
+        "UV_EXTRA_INDEX_URL": "extra_index_url",
+        "UV_FIND_LINKS": "find_links",
+    }.items():
+        assert f"{name}={place.format(end)}\n" in told
+
+
 def test_servers_have_the_hubs_jupyterhub() -> None:
     hub = pins("requirements.txt")
     assert {name: hub.get(name) for name in pins("singleuser.txt")} == pins("singleuser.txt")
