@@ -120,7 +120,7 @@ class Settings:
     )
     watch: tuple[tuple[str, Any], ...] = _setting(
         "a table of what `autograder watch` does: attempts (the most that are graded of a student; "
-        "any number by default), pause-minutes (between two of them; none by default) and show "
+        "any number by default), pause-minutes (between two of them; 1 by default) and show "
         '(before the due date: "form", "visible" or "points"; "form" by default); a table in it, '
         "named after an assignment, changes that for the assignment",
         (),
@@ -286,14 +286,20 @@ def _checked_watch(value: Any, path: Path) -> tuple[tuple[str, Any], ...]:
     for name, given in value.items():
         if isinstance(given, dict):
             kept.append(
-                (name, tuple((key, _watch_value(key, one, path)) for key, one in given.items()))
+                (
+                    name,
+                    tuple(
+                        (key, _watch_value(key, one, f"watch.{name}", path))
+                        for key, one in given.items()
+                    ),
+                )
             )
         else:
-            kept.append((name, _watch_value(name, given, path)))
+            kept.append((name, _watch_value(name, given, "watch", path)))
     return tuple(kept)
 
 
-def _watch_value(key: str, given: Any, path: Path) -> Any:
+def _watch_value(key: str, given: Any, table: str, path: Path) -> Any:
     if key == "show":
         fits, what = given in SHOWN, f"one of {', '.join(SHOWN)}"
     elif key == "attempts":
@@ -303,11 +309,11 @@ def _watch_value(key: str, given: Any, path: Path) -> Any:
         what = "a number of minutes, 0 or more"
     else:
         raise UserError(
-            f"{path}: watch in {_TABLE} has no key {key!r}; choose one of: attempts, "
-            "pause-minutes, show, or write a table for an assignment."
+            f"{path}: {table} in {_TABLE} has no key {key!r}; choose one of: attempts, "
+            f"pause-minutes, show{'' if '.' in table else ', or write a table for an assignment'}."
         )
     if not fits:
-        raise UserError(f"{path}: {key} of watch in {_TABLE} can't be {given!r}; write {what}.")
+        raise UserError(f"{path}: {key} of {table} in {_TABLE} can't be {given!r}; write {what}.")
     return given
 
 

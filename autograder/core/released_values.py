@@ -21,6 +21,7 @@ from typing import Any
 from autograder.config import Course
 from autograder.core.atomic_io import plain_disk_errors, write_file
 from autograder.core.release_record import release_time
+from autograder.core.term_locks import values_lock
 from autograder.core.value_declarations import Value, declaration_file, declared_values
 from autograder.errors import AssignmentChanged, UserError
 from autograder.student_values import DECLARED, OWN, STUDENTS, VALUES_FILE, default_values, row_key
@@ -112,11 +113,12 @@ class ReleasedValues:
 
 def give_values_to_class(course: Course, assignment: str) -> None:
     """Give their values to all who are in the gradebook's class list; raises as `give_values`."""
-    students: list[str] = []
-    if declared_values(course, assignment):
-        with course.gradebook() as gradebook:
-            students = [student.id for student in gradebook.students]
-    give_values(course, assignment, students)
+    with values_lock(course):  # else a student who is renamed meanwhile would get others
+        students: list[str] = []
+        if declared_values(course, assignment):
+            with course.gradebook() as gradebook:
+                students = [student.id for student in gradebook.students]
+        give_values(course, assignment, students)
 
 
 def give_values(course: Course, assignment: str, students: Iterable[str]) -> ReleasedValues | None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from autograder.authoring.check import STEPS
 from autograder.authoring.release import release
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core import released_values as released_values_module
 from autograder.core.released_values import released_values
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
@@ -341,6 +343,24 @@ def test_a_rename_that_fails_leaves_the_values_where_they_were(course, monkeypat
         rename(course, "ada", "ada2")
     assert given_to(course, "ada") == before
     assert "ada2" not in released_values(course, "mini").rows
+
+
+def test_a_release_and_a_rename_at_the_same_time_lose_nobodys_values(course, monkeypatch):
+    before = given_to(course, "ada")
+    give = released_values_module.give_values
+    renaming = threading.Thread(target=rename, args=(course, "ada", "ada2"))
+
+    def give_meanwhile(*words):
+        renaming.start()
+        renaming.join(1)  # the class list has been read, and the values haven't
+        return give(*words)
+
+    monkeypatch.setattr(released_values_module, "give_values", give_meanwhile)
+    released_values_module.give_values_to_class(course, "mini")
+    renaming.join(60)
+    rows = released_values(course, "mini").rows
+    assert given_to(course, "ada2") == before
+    assert "ada2" in rows and "ada" not in rows and rows["ada2"].earlier_ids == ("ada",)
 
 
 def test_who_left_and_comes_back_has_the_same_values(course):
