@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sqlite3
+import stat
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -656,6 +657,7 @@ class Course:
         config.CourseDirectory.autograded_directory = "term/autograded"
         config.CourseDirectory.feedback_directory = "term/feedback"
         config.CourseDirectory.db_url = self.database
+        config.CourseDirectory.groupshared = _is_shared(self.root)
         exchange = self.exchange or self.settings.variable("EXCHANGE") or self.root / "exchange"
         config.Exchange.root = str(exchange)
         config.Exchange.path_includes_course = False
@@ -681,6 +683,10 @@ class Course:
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
         # nbgrader's own stops at the first submission that didn't come through the exchange.
         config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
+        # By Formgrader's button, too, students get to know when an assignment is due.
+        config.ExchangeFactory.release_assignment = (
+            "autograder.authoring.exchange_release.ReleaseAssignment"
+        )
         if policy := dict(self.settings.late_policy):
             config.AssignLatePenalties.plugin_class = "autograder.grading.late_policy.LatePolicy"
             for name, value in policy.items():
@@ -784,6 +790,12 @@ class Course:
             f"The gradebook {path} can't be used ({text.splitlines()[0][:120]}); "
             "check that the file is a gradebook and may be written."
         )
+
+
+def _is_shared(folder: Path) -> bool:
+    """Return whether several instructors work in a folder, as a group (setgid, group-writable)."""
+    wanted = stat.S_ISGID | stat.S_IWGRP
+    return folder.is_dir() and folder.stat().st_mode & wanted == wanted
 
 
 def _holds_assignments(folder: Path) -> bool:

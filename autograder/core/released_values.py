@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.config import Course
-from autograder.core.atomic_io import plain_disk_errors, write_file
+from autograder.core.atomic_io import is_shared, plain_disk_errors, write_file
 from autograder.core.release_record import release_time
 from autograder.core.term_locks import values_lock
 from autograder.core.value_declarations import Value, declaration_file, declared_values
@@ -324,7 +324,7 @@ def _secret(course: Course) -> bytes:
     if not path.exists():
         with plain_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _make_secret(path)
+            _make_secret(path, 0o660 if is_shared(path.parent) else 0o600)
     try:
         found = path.read_bytes()
     except OSError as error:
@@ -336,8 +336,8 @@ def _secret(course: Course) -> bytes:
     return found
 
 
-def _make_secret(path: Path) -> None:
-    """Write a secret that its owner alone may read, whole or not at all, and never a second."""
+def _make_secret(path: Path, mode: int) -> None:
+    """Write a secret that only instructors may read, whole or not at all, and never a second."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -345,6 +345,7 @@ def _make_secret(path: Path) -> None:
             file.write(secrets.token_bytes(_SECRET_BYTES))
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(beside, mode)
         with suppress(FileExistsError):  # another command was first
             os.link(beside, path)
     finally:

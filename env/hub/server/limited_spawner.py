@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jupyterhub.spawner import LocalProcessSpawner
+from own_port import OwnPort
 
 from autograder.sandbox.cgroups import Cgroup, find_parent_cgroups
 from autograder.sandbox.limits import SandboxLimits
@@ -21,7 +22,7 @@ PROCESSES = 1024
 _numbers = itertools.count()
 
 
-class LimitedSpawner(LocalProcessSpawner):
+class LimitedSpawner(OwnPort, LocalProcessSpawner):
     """Put each server into a control group of its own where there can be one."""
 
     _parents = None

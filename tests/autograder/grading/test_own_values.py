@@ -125,6 +125,25 @@ def test_each_student_finds_the_values_that_the_grader_knows(course, monkeypatch
     assert len(set(seen.values())) == len(CLASS)
 
 
+def test_a_copy_of_before_the_release_takes_the_values_that_were_released(
+    course, monkeypatch, tmp_path
+):
+    """On a hub, where a student opens what lies in the bundle."""
+    old = tmp_path / "work" / "mini"
+    shutil.copytree(course.release("en") / "mini", old)
+    place = old / "own-values.json"
+    place.write_text((course.source("en") / "mini" / "own-values.json").read_text())
+    monkeypatch.chdir(old)
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    assert own_values() == DEFAULT
+    monkeypatch.setenv("AUTOGRADER_RELEASED", str(tmp_path / "outbound"))
+    assert own_values() == DEFAULT
+    shutil.copytree(course.release("en") / "mini", tmp_path / "outbound" / "mini")
+    assert own_values() == given_to(course, "ada")
+    place.write_text(json.dumps({"own": {"n": 1}}))  # where it is graded
+    assert own_values() == {"n": 1}
+
+
 def test_who_is_not_in_the_list_gets_the_default_and_is_told(course, monkeypatch, tmp_path, capsys):
     assert at_work(course, monkeypatch, tmp_path / "x", "nobody") == DEFAULT
     assert "You are not in the class list" in capsys.readouterr().out
