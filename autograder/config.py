@@ -725,6 +725,8 @@ class Course:
         put_scripts_on_path()
         self.term.mkdir(parents=True, exist_ok=True)
         with self.plain_gradebook_errors(), Gradebook(self.database, self.id) as gradebook:
+            if self.db is None and _is_shared(self.term):
+                _open_to_group(self.term / "gradebook.db")
             yield gradebook
 
     @contextmanager
@@ -796,6 +798,13 @@ def _is_shared(folder: Path) -> bool:
     """Return whether several instructors work in a folder, as a group (setgid, group-writable)."""
     wanted = stat.S_ISGID | stat.S_IWGRP
     return folder.is_dir() and folder.stat().st_mode & wanted == wanted
+
+
+def _open_to_group(file: Path) -> None:
+    """Let the group change a file of one's own, as SQLite makes none."""
+    found = file.stat()
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWGRP:
+        file.chmod(stat.S_IMODE(found.st_mode) | stat.S_IRGRP | stat.S_IWGRP)
 
 
 def _holds_assignments(folder: Path) -> bool:

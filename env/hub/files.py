@@ -21,10 +21,9 @@ from hub.accounts import as_user
 from hub.layout import Layout
 
 _OWN = (".venv", ".cache")  # of the launcher, beside the bundle's files
-# What a checkout holds besides the course; git would not list it either.
-_LEFTOVERS = frozenset(
-    {".git", ".venv", ".cache", "__pycache__", ".ipynb_checkpoints", "term", "exchange", "work"}
-)
+# What a checkout holds besides the course, at the top and anywhere; git would not list it either.
+_LEFTOVERS_AT_TOP = frozenset({".git", ".venv", ".cache", "term", "exchange", "work"})
+_LEFTOVERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
 
 def open_to(folder: Path, groups: Collection[int]) -> int:
@@ -237,7 +236,8 @@ def course_files(root: Path) -> list[str]:
         names = [
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
-            if not _LEFTOVERS & set(path.relative_to(root).parts)
+            if path.relative_to(root).parts[0] not in _LEFTOVERS_AT_TOP
+            and not _LEFTOVERS & set(path.relative_to(root).parts)
         ]
     return [name for name in names if (root / name).is_file() and not (root / name).is_symlink()]
 

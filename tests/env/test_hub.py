@@ -274,6 +274,20 @@ def test_students_move_nothing_of_each_other_in_the_exchange(tmp_path: Path) -> 
 
 
 @as_root
+def test_a_course_without_git_is_copied_whole(tmp_path: Path) -> None:
+    kept = [
+        "autograder/term/total.py",
+        "autograder/work/a.py",
+        "exchange.md",
+        "source/en/term/q.py",
+    ]
+    left = ["term/gradebook.db", "exchange/c/x", "work/en/a.ipynb", "a/__pycache__/a.pyc"]
+    for name in [*kept, *left]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(files.course_files(tmp_path)) == kept
+
+
 def test_a_folder_that_others_can_replace_is_refused(tmp_path: Path) -> None:
     loose = tmp_path / "loose"
     loose.mkdir()
