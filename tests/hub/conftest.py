@@ -133,7 +133,7 @@ class Hub:
                 cwd=self.clone,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600  # on a busy machine setting up takes minutes
         while time.monotonic() < deadline and self.process.poll() is None:
             with suppress(OSError, urllib.error.URLError):
                 urllib.request.urlopen(f"{self.url}/hub/login", timeout=5)
