@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -302,7 +302,9 @@ class Environment:
         """
         settings = self._settings()
         lock = self.pins / "lock" / "uv.txt"
-        places = [self.offline] if self.offline else pip_settings.links(settings)
+        places: Sequence[str | Path] = pip_settings.links(settings)
+        if self.offline:
+            places = [self.offline]
         command = [uv.find(lock, self.cache, settings, places), *map(str, arguments)]
         if arguments[0] == "pip":
             command += ["--python", str(self.python)]
@@ -310,7 +312,7 @@ class Environment:
         variables = {name: plain for name, plain in plain_environ().items() if name[:3] != "UV_"}
         if links and not places:
             places = os.environ.get("UV_FIND_LINKS", "").split(",")
-        asked = [*filter(None, places), *links]
+        asked: list[str | Path] = [*(place for place in places if place), *links]
         variables.update(pip_settings.for_uv(settings, asked))
         if not _has_writable_cache():
             variables.setdefault("UV_CACHE_DIR", str(self.cache / "uv"))
