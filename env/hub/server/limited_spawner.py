@@ -52,7 +52,8 @@ class LimitedSpawner(OwnPort, LocalProcessSpawner):
             LimitedSpawner._parents = find_parent_cgroups()
             for parent in LimitedSpawner._parents:
                 for left in parent.path.glob(f"{PREFIX}*"):
-                    _empty(left)
+                    if not _has_hub(left):
+                        _empty(left)
         parents = LimitedSpawner._parents
         if not parents:
             return
@@ -70,6 +71,12 @@ class LimitedSpawner(OwnPort, LocalProcessSpawner):
         for folder in self._folders:
             _empty(folder)
         self._folders, self._group = (), None
+
+
+def _has_hub(folder: Path) -> bool:
+    """Return whether the hub that made a group still runs: a machine may have several."""
+    made_by = folder.name.removeprefix(PREFIX).partition("-")[0]
+    return made_by != str(os.getpid()) and Path("/proc", made_by).exists()
 
 
 def _empty(folder: Path) -> None:
