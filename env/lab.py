@@ -100,13 +100,16 @@ def prepare(
     return command + options.jupyter, variables
 
 
-def write_instructor_page(python: Path, root: Path, variables: dict[str, str]) -> str | None:
+def write_instructor_page(
+    python: Path, root: Path, variables: dict[str, str], seconds: float = 120
+) -> str | None:
     """Write the instructor's start page, which says how each assignment stands.
 
     Args:
         python: that of the course's environment.
         root: the folder with the course.
         variables: the environment variables of what runs in it.
+        seconds: the most that it may take.
 
     Returns:
         The page's path below `root`; None where it can't be written.
@@ -116,7 +119,7 @@ def write_instructor_page(python: Path, root: Path, variables: dict[str, str]) -
         command += ["--language", language]
     try:
         done = subprocess.run(
-            command, env=variables, cwd=root, capture_output=True, timeout=120, check=False
+            command, env=variables, cwd=root, capture_output=True, timeout=seconds, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -6,6 +6,7 @@ import configparser
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -109,8 +110,16 @@ def for_pip(settings: dict[str, str]) -> dict[str, str]:
     return {**variables, "PIP_CONFIG_FILE": os.devnull}
 
 
-def for_uv(settings: dict[str, str]) -> dict[str, str]:
-    """Return the settings as variables for uv; what uv itself was told of the same wins."""
+def for_uv(settings: dict[str, str], places: Sequence[str | Path] = ()) -> dict[str, str]:
+    """Return the settings as variables for uv; what uv itself was told of the same wins.
+
+    Every user of the machine can read a command line, but not another user's variables, and an
+    address may hold a password.
+
+    Args:
+        settings: pip's.
+        places: the folders and pages that packages are taken from besides the indexes; these win.
+    """
     told = {
         "UV_INSECURE_HOST": " ".join(settings.get("trusted-host", "").split()),
         "UV_HTTP_TIMEOUT": settings.get("timeout") or settings.get("default-timeout"),
@@ -132,6 +141,16 @@ def for_uv(settings: dict[str, str]) -> dict[str, str]:
     for name in _OF_UV:
         if "UV_" + name in os.environ and not ("INDEX" in name and "no-index" in settings):
             variables["UV_" + name] = os.environ["UV_" + name]
+    if places:
+        variables["UV_FIND_LINKS"] = ",".join(map(_without_comma, places))
     # Like pip: the system's certificates, and the best of all indexes.
     variables.setdefault("UV_SYSTEM_CERTS", "1")
     return {"UV_NO_CONFIG": "1", "UV_INDEX_STRATEGY": "unsafe-best-match", **variables}
+
+
+def _without_comma(place: str | Path) -> str:
+    """Return a place as uv's list takes it, in which a comma ends an entry."""
+    name = str(place)
+    if "," in name and "://" not in name:
+        name = Path(name).absolute().as_uri()
+    return name.replace(",", "%2C")

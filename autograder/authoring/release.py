@@ -83,7 +83,8 @@ def _to_exchange(course: Course, api: NbGraderAPI, assignment: str) -> None:
     exchange.mkdir(parents=True, exist_ok=True)
     # nbgrader requires that every student can write here; with the sticky bit, students can't
     # remove each other's files.
-    exchange.chmod(0o1777)
+    if stat.S_IMODE(exchange.stat().st_mode) != 0o1777:
+        exchange.chmod(0o1777)
     api.unrelease(assignment)
     result = api.release_assignment(assignment)
     if not result["success"]:

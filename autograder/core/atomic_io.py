@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,8 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     Args:
         path: the file.
         content: all of it.
-        mode: its permissions; until it is in its place, only its owner has any.
+        mode: its permissions; until it is in its place, only its owner has any. In a folder that
+            a group shares, whatever others may read, the group may change.
 
     Raises:
         EnvironmentFault: the disk is full or the place isn't writable; `path` is unchanged.
@@ -51,6 +53,8 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
                 beside.write(content)
                 beside.flush()
                 os.fsync(beside.fileno())
+            if mode & 0o004 and is_shared(path.parent):
+                mode |= 0o060
             os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
@@ -71,7 +75,7 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     with plain_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
-        os.chmod(beside, 0o755)
+        os.chmod(beside, 0o2775 if is_shared(path.parent) else 0o755)
         try:
             yield beside
             _swap(beside, path)
@@ -100,7 +104,20 @@ def _swap(new: Path, place: Path) -> None:
 def make_deletable(folder: Path) -> None:
     """Give back the write permission that nbgrader takes from graded files."""
     for parent, _, _ in os.walk(folder):
-        os.chmod(parent, 0o755)
+        if not os.access(parent, os.W_OK | os.X_OK):  # else it may be a colleague's to change
+            os.chmod(parent, 0o755)
+
+
+def is_shared(folder: Path) -> bool:
+    """Return whether a folder is one that the members of its group work in together.
+
+    What is made in it belongs to the group (setgid), and the group may write there.
+    """
+    wanted = stat.S_ISGID | stat.S_IWGRP
+    try:
+        return folder.stat().st_mode & wanted == wanted
+    except OSError:
+        return False
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:

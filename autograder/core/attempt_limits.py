@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from autograder.config import SHOWN, Course
+from autograder.config import SETTINGS_FILE, SHOWN, Course
 from autograder.core.messages import N_, Note, note
+from autograder.errors import UserError
 
 FORM, VISIBLE, POINTS = SHOWN
+
+DEFAULT_PAUSE = timedelta(minutes=1)
+"""Whoever hands in in a loop would otherwise keep the grader busy all day."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +28,25 @@ class AttemptLimits:
     """
 
     attempts: int | None = None
-    pause: timedelta = timedelta()
+    pause: timedelta = DEFAULT_PAUSE
     show: str = FORM
 
     @classmethod
     def of(cls, course: Course, assignment: str) -> AttemptLimits:
-        """Return the limits that the course's settings have for an assignment."""
+        """Return the limits that the course's settings have for an assignment.
+
+        Raises:
+            UserError: the settings name an assignment that the course doesn't have.
+        """
         table: dict[str, Any] = dict(course.settings.watch)
+        _require_assignments(course, table)
         own = table.get(assignment)
         chosen = {key: value for key, value in table.items() if not isinstance(value, tuple)}
         chosen |= dict(own) if isinstance(own, tuple) else {}
+        minutes = chosen.get("pause-minutes")
         return cls(
             chosen.get("attempts"),
-            timedelta(minutes=chosen.get("pause-minutes", 0)),
+            timedelta(minutes=minutes) if minutes is not None else DEFAULT_PAUSE,
             chosen.get("show", FORM),
         )
 
@@ -71,3 +82,16 @@ class AttemptLimits:
         if said:
             said.append(note(N_("The last attempt counts, not the best one.")))
         return said
+
+
+def _require_assignments(course: Course, table: Mapping[str, Any]) -> None:
+    known = course.assignments()
+    named = [name for name, given in table.items() if isinstance(given, tuple)]
+    unknown = sorted(set(named) - set(known))
+    # In a student's files there are no sources to compare with, and a course without settings of
+    # its own takes those of another one, which has other assignments.
+    if known and unknown and (course.root / SETTINGS_FILE).is_file():
+        raise UserError(
+            f"The table watch.{unknown[0]} in [tool.autograder] names no assignment; choose one "
+            f"of: {', '.join(known)}."
+        )

@@ -1,4 +1,4 @@
-"""Write the due dates of a term for students' start page: `release/due.json`.
+"""Write the due dates of a term for students: `release/due.json`, and the same in the exchange.
 
 | key           | value                                                                    |
 |---------------|--------------------------------------------------------------------------|
@@ -8,14 +8,17 @@
 | `due`         | ISO 8601 with the offset of the course's time zone; null without a date  |
 
 An extension is one student's own business and isn't in it. Whoever shows a date brings it into the
-reader's own time zone.
+reader's own time zone. In the exchange it lies beside `outbound`, for servers whose users get no
+bundle (a hub).
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 from autograder.config import Course
@@ -27,6 +30,9 @@ from autograder.errors import UserError
 DUE_RECORD = "release/due.json"
 """Where it lies in a course's folder."""
 
+EXCHANGE_RECORD = "due.json"
+"""Its name in the course's folder of the exchange."""
+
 
 def write_due_record(course: Course) -> None:
     """Write the due dates that the gradebook holds now.
@@ -34,7 +40,12 @@ def write_due_record(course: Course) -> None:
     Raises:
         EnvironmentFault: the gradebook can't be used, or the folder isn't writable.
     """
-    write_file(course.root / DUE_RECORD, due_record(course))
+    content = due_record(course)
+    write_file(course.root / DUE_RECORD, content)
+    exchange = Path(course.nbgrader_config().Exchange.root) / course.id
+    # Only where this course has released: a course of another person may have the same id.
+    if (exchange / "outbound").is_dir() and os.access(exchange, os.W_OK):
+        write_file(exchange / EXCHANGE_RECORD, content)
 
 
 def due_record(course: Course, assignments: Collection[str] | None = None) -> bytes:

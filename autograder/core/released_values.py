@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from autograder.config import Course
-from autograder.core.atomic_io import plain_disk_errors, write_file
+from autograder.core.atomic_io import is_shared, plain_disk_errors, write_file
 from autograder.core.release_record import release_time
+from autograder.core.term_locks import values_lock
 from autograder.core.value_declarations import Value, declaration_file, declared_values
 from autograder.errors import AssignmentChanged, UserError
 from autograder.student_values import DECLARED, OWN, STUDENTS, VALUES_FILE, default_values, row_key
@@ -112,11 +113,12 @@ class ReleasedValues:
 
 def give_values_to_class(course: Course, assignment: str) -> None:
     """Give their values to all who are in the gradebook's class list; raises as `give_values`."""
-    students: list[str] = []
-    if declared_values(course, assignment):
-        with course.gradebook() as gradebook:
-            students = [student.id for student in gradebook.students]
-    give_values(course, assignment, students)
+    with values_lock(course):  # else a student who is renamed meanwhile would get others
+        students: list[str] = []
+        if declared_values(course, assignment):
+            with course.gradebook() as gradebook:
+                students = [student.id for student in gradebook.students]
+        give_values(course, assignment, students)
 
 
 def give_values(course: Course, assignment: str, students: Iterable[str]) -> ReleasedValues | None:
@@ -322,7 +324,7 @@ def _secret(course: Course) -> bytes:
     if not path.exists():
         with plain_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _make_secret(path)
+            _make_secret(path, 0o660 if is_shared(path.parent) else 0o600)
     try:
         found = path.read_bytes()
     except OSError as error:
@@ -334,8 +336,8 @@ def _secret(course: Course) -> bytes:
     return found
 
 
-def _make_secret(path: Path) -> None:
-    """Write a secret that its owner alone may read, whole or not at all, and never a second."""
+def _make_secret(path: Path, mode: int) -> None:
+    """Write a secret that only instructors may read, whole or not at all, and never a second."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -343,6 +345,7 @@ def _make_secret(path: Path) -> None:
             file.write(secrets.token_bytes(_SECRET_BYTES))
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(beside, mode)
         with suppress(FileExistsError):  # another command was first
             os.link(beside, path)
     finally:

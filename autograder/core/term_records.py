@@ -1,7 +1,7 @@
-"""Keep what nbgrader has no column for: extensions before a submission, sections, who has left.
+"""Keep what nbgrader has no column for: early extensions, sections, who has left, earlier ids.
 
-Both tables lie in the gradebook's own database, beside nbgrader's, so that a backup of it holds
-them and one transaction changes both. Once there is a submission, nbgrader's column
+The tables lie in the gradebook's own database, beside nbgrader's, so that a backup of it holds
+them and one transaction changes all. Once there is a submission, nbgrader's column
 `SubmittedAssignment.extension` holds the extension too (`align_extensions`), and everything that
 reads nbgrader's tables knows it.
 """
@@ -29,6 +29,12 @@ _ENROLLMENTS = Table(
     Column("student", String(128), primary_key=True),
     Column("section", String(256), nullable=False, default=""),
     Column("dropped", DateTime, nullable=True),
+)
+_RENAMES = Table(
+    "autograder_rename",
+    _TABLES,
+    Column("earlier", String(128), primary_key=True),
+    Column("student", String(128), nullable=False),
 )
 
 # A session of SQLAlchemy's, or the scoped one that nbgrader's gradebook holds.
@@ -149,8 +155,20 @@ def write_enrollment(session: _Session, student: str, enrollment: Enrollment) ->
 
 def rename_records(session: _Session, old: str, new: str) -> None:
     """Give what is recorded of a student to another id. Commits nothing."""
-    for table in (_EXTENSIONS, _ENROLLMENTS):
+    for table in (_EXTENSIONS, _ENROLLMENTS, _RENAMES):
         session.execute(table.update().where(table.c.student == old).values(student=new))
+    session.execute(delete(_RENAMES).where(_RENAMES.c.earlier.in_((old, new))))
+    session.execute(_RENAMES.insert().values(earlier=old, student=new))
+
+
+def present_id(session: _Session, earlier: str) -> str | None:
+    """Return the id that a renamed student has now; None if nobody was called so."""
+    if not _has(session, _RENAMES):
+        return None
+    found: str | None = session.execute(
+        select(_RENAMES.c.student).where(_RENAMES.c.earlier == earlier)
+    ).scalar_one_or_none()
+    return found
 
 
 def known_sections(enrollments: Iterable[Enrollment]) -> list[str]:

@@ -30,14 +30,15 @@ from autograder.core.atomic_io import plain_disk_errors
 from autograder.core.attempt_limits import AttemptLimits
 from autograder.core.attempt_records import count_attempts
 from autograder.core.due_dates import find_due_date
+from autograder.core.term_locks import collecting_lock
 from autograder.errors import UserError
 from autograder.intake.accept import accept
 from autograder.intake.collect_result import CollectResult
-from autograder.intake.collecting_lock import collecting_lock
 from autograder.intake.errors import SubmissionRefused
-from autograder.intake.exchange import exchange_arrivals
+from autograder.intake.exchange import exchange_arrivals, inbound_folders
 from autograder.intake.identify import assignment_specs
 from autograder.intake.lms_download import download_arrivals
+from autograder.intake.looked_at import last_changes, record_looked_at
 from autograder.intake.reader import Reader
 from autograder.intake.roster import enroll
 from autograder.intake.roster_file import Roster, read_roster
@@ -86,9 +87,11 @@ def collect(
     result = CollectResult(assignment)
     due = find_due_date(course, assignment)
     now, untimed = datetime.now(UTC), dict[str, bool]()
+    changes: dict[str, int] = {}
     with collecting_lock(course), Reader() as reader, staging_folder(course) as staging:
         if origin is None:
             used_up = _used_up(course, assignment)
+            changes = last_changes(inbound_folders(course, assignment))
             arrivals = exchange_arrivals(course, assignment, staging, result, used_up)
         else:
             arrivals = download_arrivals(
@@ -117,6 +120,8 @@ def collect(
                         f"itself ({', '.join(arrival.entries[:3])}), which isn't graded; the "
                         "student is told on the feedback page."
                     )
+    if origin is None:
+        record_looked_at(course, assignment, changes)
     result.warnings += _about_times(untimed)
     # A student who submitted twice is listed once.
     now_taken = {one.student for one in result.taken}

@@ -20,6 +20,7 @@ from autograder.core.collection_receipt import find_receipt
 from autograder.core.dates import UnreadableTime, read_recorded
 from autograder.core.printable import one_line
 from autograder.core.student_id import require_student_id
+from autograder.core.term_records import present_id
 from autograder.errors import UserError
 from autograder.intake.arrival import Arrival
 from autograder.intake.collect_result import CollectResult
@@ -135,8 +136,12 @@ def exchange_arrivals(
             continue
         if doubt := doubt_about_time(found, arrival):
             result.warnings.append(doubt)
-        if not is_known and enroll_owner(course, student):
-            result.warnings.append(f"{student} wasn't in the class list and was added to it.")
+        try:
+            if not is_known and enroll_owner(course, student):
+                result.warnings.append(f"{student} wasn't in the class list and was added to it.")
+        except SubmissionRefused as error:
+            result.refused.append(str(error))
+            continue
         yield arrival
 
 
@@ -153,6 +158,16 @@ def require_inbound(course: Course) -> Path:
             "or name the folder or zip that the LMS gave you."
         )
     return inbound
+
+
+def inbound_folders(course: Course, assignment: str) -> list[Path]:
+    """Return what lies in the exchange under nbgrader's kind of name for an assignment.
+
+    Raises:
+        UserError: there is no exchange.
+    """
+    found = require_inbound(course).iterdir()
+    return sorted(place for place in found if f"+{assignment}+" in place.name)
 
 
 def inspect(
@@ -361,9 +376,19 @@ def is_enrolled(course: Course, student: str) -> bool:
 
 
 def enroll_owner(course: Course, student: str) -> bool:
-    """Add the student to the gradebook and return True, if missing; the Unix user proves the id."""
+    """Add the student to the gradebook and return True, if missing; the Unix user proves the id.
+
+    Raises:
+        SubmissionRefused: the student was called so earlier, and isn't any more.
+    """
     if is_enrolled(course, student):
         return False
     with course.gradebook() as gradebook:
+        if present := present_id(gradebook.db, student):
+            raise SubmissionRefused(
+                f"{student} is called {present} now, so what {student} handed in was not taken; "
+                f"ask {present} to hand in again as that user, or rename back with `autograder "
+                f"term rename {present} {student}`."
+            )
         gradebook.add_student(student)
     return True

@@ -137,7 +137,7 @@ def submit(
             packed[name] = read_file(place, STUDENT_LIMITS.member_bytes)
         else:
             notes.append(note(FILE_MISSING, name=name))
-    if exchange:
+    if exchange and course.settings.watch:  # else nobody may ever watch
         notes += AttemptLimits.of(course, spec.assignment).notes()
     time = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     receipt = make_receipt(spec.assignment, student, time, packed)

@@ -21,6 +21,7 @@ from autograder.errors import UserError
 from autograder.feedback.exchange import count_returned, exchange_folder
 from autograder.feedback.lms_return import LMS
 from autograder.i18n import _, speaking
+from autograder.intake.looked_at import looked_at
 from autograder.report.gradesheet import grade_sheet
 from autograder.similarity.record import page_path, recorded_pairs
 
@@ -40,7 +41,8 @@ class AssignmentState:
         released: when it was released, in UTC; None if it wasn't, or that isn't recorded.
         is_released: whether its cells are in the gradebook.
         due: the due date of all, in UTC.
-        arrived: the students who handed in through the exchange and weren't collected.
+        arrived: the students who handed in through the exchange since it was last collected from,
+            and of whom nothing was collected.
         received: the students of whom a submission was collected.
         graded: the students with a graded submission.
         ungraded: the students whose submission was collected and never graded.
@@ -166,13 +168,19 @@ def assignment_states(course: Course, language: str) -> list[AssignmentState]:
 
 
 def _handed_in(course: Course, assignment: str) -> set[str]:
-    """Return who has a folder in the exchange; the names are students' own and only counted."""
+    """Return who has a folder in the exchange that the last `collect` hasn't looked at.
+
+    The names are students' own and only counted.
+    """
     found: set[str] = set()
+    known = looked_at(course, assignment)
     try:
         with os.scandir(exchange_folder(course) / "inbound") as entries:
             for _number, entry in zip(range(_MOST_LOOKED_AT), entries, strict=False):
                 student, _plus, rest = entry.name.partition("+")
-                if rest.startswith(f"{assignment}+"):
+                if rest.startswith(f"{assignment}+") and (
+                    known.get(entry.name) != entry.stat(follow_symlinks=False).st_ctime_ns
+                ):
                     found.add(student)
     except OSError:
         pass  # there is no exchange

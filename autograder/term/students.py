@@ -13,6 +13,7 @@ from autograder.config import Course
 from autograder.core.attempt_records import rename_attempts
 from autograder.core.released_values import rename_in_values
 from autograder.core.student_id import require_student_id
+from autograder.core.term_locks import collecting_lock, values_lock
 from autograder.core.term_records import (
     Enrollment,
     make_tables,
@@ -97,7 +98,7 @@ def rename(course: Course, old: str, new: str) -> list[Path]:
     require_student_id(new)
     if old == new:
         raise UserError(f"{old} is called that already; name another id.")
-    with grading_lock(course):
+    with grading_lock(course), collecting_lock(course), values_lock(course):
         return _rename(course, old, new)
 
 

@@ -9,9 +9,9 @@ from autograder.core.atomic_io import plain_disk_errors
 from autograder.core.attempt_limits import AttemptLimits
 from autograder.core.attempt_records import Attempt, Seen
 from autograder.core.messages import note
+from autograder.core.term_locks import collecting_lock
 from autograder.errors import EnvironmentFault, UserError
 from autograder.intake.accept import accept
-from autograder.intake.collecting_lock import collecting_lock
 from autograder.intake.errors import BadArchive, SubmissionRefused
 from autograder.intake.exchange import InboundFolder, copy_out, doubt_about_time, enroll_owner
 from autograder.intake.history import read_history
@@ -116,7 +116,9 @@ class Door:
         self._held.pop(student, None)
         seen = Seen(found.place.name, found.changed, TAKEN)
         try:
-            with collecting_lock(self._course):
+            with collecting_lock(self._course, self._tools.stop) as held:
+                if not held:  # told to stop meanwhile; it is taken at the next start
+                    return None
                 self._collect(student, found)
             history = read_history(self._course, student, self._assignment)
         except (SubmissionRefused, BadArchive) as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autograder.config import Course
 from autograder.grading.coordinator import Runner
@@ -36,6 +37,7 @@ class Tools:
         wake_ups: wakes the loop.
         say: tells the instructor a sentence.
         summary: counts what was done.
+        stop: is set when all of this is to end.
     """
 
     course: Course
@@ -51,3 +53,4 @@ class Tools:
     wake_ups: WakeUps
     say: Callable[[str], object]
     summary: WatchSummary
+    stop: threading.Event = field(default_factory=threading.Event)

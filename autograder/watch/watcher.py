@@ -173,6 +173,7 @@ class _Watcher:
                     wake_ups=self._wake_ups,
                     say=self._say,
                     summary=self._summary,
+                    stop=self._stop,
                 )
             )
             stack.callback(session.close)

@@ -50,7 +50,7 @@ def read_class(
     return described, ids
 
 
-def require_unix_names(students: list[str], instructor: str) -> None:
+def require_unix_names(students: list[str], instructors: list[str]) -> None:
     """Require that every id can be a Unix user's name, and that nobody has two roles.
 
     The exchange proves whose a submission is by the Unix user that it belongs to, so the id and the
@@ -59,16 +59,16 @@ def require_unix_names(students: list[str], instructor: str) -> None:
     Raises:
         Fault: one can't.
     """
-    for name in [instructor, *students]:
+    for name in [*instructors, *students]:
         if not _UNIX_NAME.fullmatch(name):
-            whose = "The instructor's name" if name == instructor else "The id"
+            whose = "The instructor's name" if name in instructors else "The id"
             raise Fault(
                 f"{whose} {name!r} can't be the name of a Unix user; use at most 32 lowercase "
                 "letters, digits, - or _, starting with a letter or _ (such as s20251234).",
                 USAGE,
             )
-    if instructor in students:
-        raise Fault(
-            f"{instructor} is the instructor and in the class list, too; remove that line.",
-            USAGE,
-        )
+    for name in instructors:
+        if name in students:
+            raise Fault(
+                f"{name} is an instructor and in the class list, too; remove that line.", USAGE
+            )

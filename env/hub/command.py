@@ -26,7 +26,11 @@ SERVER = Path(__file__).resolve().parent / "server"
 def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     """Give the launcher's parser the options of `hub`."""
     parser.add_argument(
-        "--instructor", required=True, metavar="NAME", help="the instructor's Unix user name"
+        "--instructor",
+        required=True,
+        type=_names,
+        metavar="NAME[,NAME]",
+        help="the instructors' Unix user names; the first owns the course's files",
     )
     parser.add_argument(
         "--roster",
@@ -88,6 +92,11 @@ def add_options(parser: argparse.ArgumentParser, languages: list[str]) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
 
 
+def _names(words: str) -> list[str]:
+    """Return the names in a list with commas, each once."""
+    return list(dict.fromkeys(filter(None, (name.strip() for name in words.split(",")))))
+
+
 def check(options: argparse.Namespace) -> None:
     """Check what can be checked before anything is read or made.
 
@@ -98,6 +107,8 @@ def check(options: argparse.Namespace) -> None:
         raise Fault("A hub needs Linux, because every student is a Unix user.", USAGE)
     if os.geteuid() != 0:
         raise Fault("A hub starts a server as each user, which only root can do; use sudo.", USAGE)
+    if not options.instructor:
+        raise Fault("--instructor names nobody; name a Unix user, or several with commas.", USAGE)
     if not options.roster.is_file():
         raise Fault(f"There is no class list {options.roster}; name the file.", USAGE)
     if options.memory <= 0.25 or options.cores < 1 or options.idle < 0:
@@ -139,6 +150,8 @@ def run(
         Fault: something is in the way; what is done so far is used by the next start.
     """
     root = environment.root
+    instructors = options.instructor
+    owner = instructors[0]
     course_id = _course_id(root)
     layout = Layout((options.folder or Path("/srv") / course_id).resolve())
     group = options.group or f"{course_id}-instructors"
@@ -162,10 +175,10 @@ def run(
     environment.ensure()
     variables = lab.environ(environment)
     described, students = class_list.read_class(environment, variables, options.roster.resolve())
-    class_list.require_unix_names(students, options.instructor)
+    class_list.require_unix_names(students, instructors)
     accounts.require_ordinary(students, group)
     groups = {number for name in students for number in accounts.groups_of(name)}
-    people = [options.instructor, *students]
+    people = [*instructors, *students]
     missing = accounts.missing(people)
     if missing and not options.create_users:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -190,7 +203,8 @@ def run(
             say(f"Closed {root} to other users, because it holds the solutions.")
         for name in missing:
             accounts.create_user(name)
-        accounts.ensure_group(group, options.instructor)
+        for name in instructors:
+            accounts.ensure_group(group, name)
         passwords = people if options.users == "native" else missing
         known = accounts.first_passwords(layout.first_passwords, passwords)
         if options.users == "system":
@@ -210,17 +224,17 @@ def run(
         packages.require_starts(
             settings.python, people[-1], settings.variables(people[-1], "student")
         )
-        other = files.copy_course(root, layout, options.instructor, group)
+        other = files.copy_course(root, layout, owner, group)
         if other:
             count = f"{other} file{'' if other == 1 else 's'}"
             say(f"{layout.course} has {count} different from this clone; none was overwritten.")
-        files.make_exchange(layout, course_id, options.instructor, group)
+        files.make_exchange(layout, course_id, owner, group)
         files.enroll(
-            settings.variables(options.instructor, "instructor"),
+            settings.variables(owner, "instructor"),
             settings.python,
             options.roster,
             layout,
-            options.instructor,
+            owner,
         )
         settings.write()
     except OSError as error:
@@ -292,13 +306,14 @@ def _plan(
 ) -> list[str]:
     """Return what would be done, a line each."""
     return [
-        f"Nothing was done. For {students} students and {options.instructor}, this would:",
+        f"Nothing was done. For {students} students and {', '.join(options.instructor)}, "
+        "this would:",
         *([f"  close {root} to other users"] if files.open_to(root, groups) else []),
         *([f"  create the Unix users {', '.join(missing)}"] if missing else []),
-        f"  put {options.instructor} into the group {group}",
+        f"  put {', '.join(options.instructor)} into the group {group}",
         f"  {layout.student}: the bundle and its environment; owned by root, readable by all",
         f"  {layout.course}: the course and its gradebook; closed to all but {group}",
-        f"  {layout.exchange}: nbgrader's exchange, owned by {options.instructor}",
+        f"  {layout.exchange}: nbgrader's exchange, owned by {options.instructor[0]}",
         f"  {layout.hub}: JupyterHub, proxy, database and secrets; only for root",
         f"  listen on {options.host}:{options.port}, with passwords of "
         + ("the system (PAM)" if options.users == "system" else "the hub's own"),

@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from environment import Environment
@@ -20,10 +21,9 @@ from hub.accounts import as_user
 from hub.layout import Layout
 
 _OWN = (".venv", ".cache")  # of the launcher, beside the bundle's files
-# What a checkout holds besides the course; git would not list it either.
-_LEFTOVERS = frozenset(
-    {".git", ".venv", ".cache", "__pycache__", ".ipynb_checkpoints", "term", "exchange", "work"}
-)
+# What a checkout holds besides the course, at the top and anywhere; git would not list it either.
+_LEFTOVERS_AT_TOP = frozenset({".git", ".venv", ".cache", "term", "exchange", "work"})
+_LEFTOVERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
 
 def open_to(folder: Path, groups: Collection[int]) -> int:
@@ -236,36 +236,60 @@ def course_files(root: Path) -> list[str]:
         names = [
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
-            if not _LEFTOVERS & set(path.relative_to(root).parts)
+            if path.relative_to(root).parts[0] not in _LEFTOVERS_AT_TOP
+            and not _LEFTOVERS & set(path.relative_to(root).parts)
         ]
     return [name for name in names if (root / name).is_file() and not (root / name).is_symlink()]
 
 
+_IN_EXCHANGE = {
+    "": 0o2775,
+    "outbound": 0o2775,
+    # Students may hand in, list nothing, and move or remove nothing of another's.
+    "inbound": 0o3773,
+    "feedback": 0o2771,  # they may open a page whose name they know, and list none
+}
+"""The course's folders in the exchange, with the modes of nbgrader for several instructors."""
+
+
 def make_exchange(layout: Layout, course_id: str, instructor: str, group: str) -> None:
-    """Create the exchange with nbgrader's modes; what is there stays as it is.
+    """Create the exchange with nbgrader's modes; of one that is there, open it to the group.
 
     nbgrader wants its root to be writable by everybody. The course's own folder is made before
     that, so that no student can make it first and own it; the sticky bit keeps it in place.
     """
     if layout.exchange.exists():
+        _open_to_group(layout.exchange / course_id, grp.getgrnam(group).gr_gid)
         return
     owner, owners = pwd.getpwnam(instructor).pw_uid, grp.getgrnam(group).gr_gid
     beside = layout.exchange.with_name(".exchange.new")
     shutil.rmtree(beside, ignore_errors=True)
     course = beside / course_id
-    for place, mode in (
+    for place, mode in [
         (beside, 0o755),
-        (course, 0o755),
-        (course / "outbound", 0o755),
-        # Students may hand in, list nothing, and move or remove nothing of another's.
-        (course / "inbound", 0o3733),
-        (course / "feedback", 0o711),  # they may open a page whose name they know, and list none
-    ):
+        *((course / name, mode) for name, mode in _IN_EXCHANGE.items()),
+    ]:
         place.mkdir()
         os.chown(place, owner, owners)
         place.chmod(mode)
     beside.chmod(0o1777)
     os.replace(beside, layout.exchange)
+
+
+def _open_to_group(course: Path, group: int) -> None:
+    """Give the course's folders in the exchange the modes of `_IN_EXCHANGE`, through no link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    with suppress(OSError):  # an instructor has made something else of it
+        base = os.open(course, flags)
+        try:
+            for name, mode in _IN_EXCHANGE.items():
+                with suppress(OSError):
+                    place = os.open(name or ".", flags, dir_fd=base)
+                    os.fchown(place, -1, group)
+                    os.fchmod(place, mode)
+                    os.close(place)
+        finally:
+            os.close(base)
 
 
 def enroll(

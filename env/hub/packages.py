@@ -199,9 +199,8 @@ def _uv(layout: Layout, *arguments: str) -> None:
     places = pip_settings.links(settings)
     command = [uv.find(HERE.parent / "lock" / "uv.txt", layout.hub, settings, places), *arguments]
     if arguments[0] == "pip":
-        command += [word for place in places for word in ("--find-links", str(place))]
         command += ["--no-index"] if "no-index" in settings else []
-    _run(command, layout, pip_settings.for_uv(settings))
+    _run(command, layout, pip_settings.for_uv(settings, places))
 
 
 def _npm_certificates(settings: Mapping[str, str]) -> dict[str, str]:

@@ -99,9 +99,11 @@ class HubSettings:
             "AUTOGRADER_COURSE": str(self.home(name, role)),
             "AUTOGRADER_EXCHANGE": str(self.layout.exchange),
             "AUTOGRADER_LANGUAGE": self.language,
+            "AUTOGRADER_RELEASED": str(self.layout.exchange / self.course_id / "outbound"),
             "COURSE_HUB_ROLE": role,
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HOME": pwd.getpwnam(name).pw_dir,
+            "JUPYTER_PATH": str(settings),  # for its labextensions
             "JUPYTER_CONFIG_PATH": os.pathsep.join(
                 str(settings / part) for part in (role, "all", "hub")
             ),

@@ -31,8 +31,8 @@ class Rehearsal(Environment):
         self.fails_at = ""
         super().__init__(root, self.said.append)
 
-    def _uv(self, *arguments: object) -> None:
-        line = " ".join(str(one).replace(str(self.root), "ROOT") for one in arguments)
+    def _uv(self, *arguments: object, links: tuple[str, ...] = ()) -> None:
+        line = " ".join(str(one).replace(str(self.root), "ROOT") for one in (*arguments, *links))
         if self.fails_at and self.fails_at in line:
             raise Fault("uv failed.")
         if arguments[0] == "venv":
@@ -322,10 +322,7 @@ def test_pytorchs_own_index_is_used_where_it_answers(
     monkeypatch.setattr(Rehearsal, "_pytorch_answers", lambda self: True)
     env = Rehearsal(root)
     env.ensure()
-    assert (
-        asked(env, root)[0]
-        == COURSE[0] + " --find-links https://download.pytorch.org/whl/cpu/torch/"
-    )
+    assert asked(env, root)[0] == COURSE[0] + " https://download.pytorch.org/whl/cpu/torch/"
 
 
 def usual(line: str) -> str:
@@ -475,6 +472,45 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(
     monkeypatch.setenv("PIP_FIND_LINKS", str(bare.root / "links"))
     bare._uv("pip", "install", "little")
     assert (bare.root / ".cache" / "uv").is_dir()
+
+
+SPY = """#!{python}
+import os, sys
+with open({seen!r}, "a") as out:
+    print(sys.argv, file=out)
+os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script in uv's place")
+def test_a_password_is_on_no_command_line_and_in_no_log(
+    bare: Environment, tmp_path: Path, fetched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of the machine can read a command line; packages are found all the same."""
+    secret = "open,sesame"
+    (tmp_path / "more, yes").mkdir()
+    make_wheel(tmp_path / "more, yes", "larger", {"larger.py": ""})
+    settings = tmp_path / "pip.conf"
+    more = (tmp_path / "more, yes").as_uri()
+    settings.write_text(
+        "[global]\nretries = 0\nindex-url = http://me:open%2Csesame@127.0.0.1:9/simple\n"
+        "extra-index-url = http://me:open%2Csesame@127.0.0.1:9/other\n"
+        f"find-links = http://me:{secret}@127.0.0.1:9/wheels {tmp_path / 'links'} {more}\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    spy = tmp_path / "uv-spy"
+    spy.write_text(SPY.format(python=sys.executable, seen=str(tmp_path / "seen"), real=fetched))
+    spy.chmod(0o755)
+    monkeypatch.setattr(uv, "find", lambda *rest: str(spy))
+    with pytest.raises(Fault) as refused:  # of this server, which isn't there
+        bare._uv("pip", "install", "little")
+    assert "sesame" not in str(refused.value)
+    seen = (tmp_path / "seen").read_text()
+    assert "install" in seen and "127.0.0.1" not in seen and "sesame" not in seen
+    assert "sesame" not in bare.log.read_text()
+    settings.write_text(f"[global]\nno-index = 1\nfind-links = {tmp_path / 'links'} {more}\n")
+    bare._uv("pip", "install", "little", "larger")
+    assert len(list(tmp_path.glob(".venv/lib/python*/site-packages/la*r.py"))) == 1
 
 
 def test_no_network_is_told_as_such(bare: Environment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import json
 import os
@@ -9,6 +10,7 @@ import pwd
 import re
 import runpy
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -79,6 +81,34 @@ def test_the_hub_installs_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert all({"--require-hashes", "--no-deps", "-c"} <= set(words) for words in installs)
 
 
+def test_a_password_of_the_index_is_on_no_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of the machine can read it there while the hub is installed."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    place = "https://me:sesame@example.org/{}"
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS"):
+        monkeypatch.setenv(f"PIP_{name}", place.format(name.lower()))
+    spy, seen = tmp_path / "uv", tmp_path / "seen"
+    spy.write_text(f'#!/bin/sh\ntr "\\0" " " < /proc/$$/cmdline > {seen}\nenv > {seen}-variables\n')
+    spy.chmod(0o755)
+    monkeypatch.setattr(packages.uv, "find", lambda *rest: str(spy))
+    layout = Layout(tmp_path)
+    layout.hub.mkdir()
+    packages._install(layout, tmp_path / "python", "hashes.txt", "one==1")
+    assert "one==1" in seen.read_text() and "sesame" not in seen.read_text()
+    assert "sesame" not in (layout.hub / "install.log").read_text()
+    told = (tmp_path / "seen-variables").read_text()
+    for name, end in {
+        "UV_DEFAULT_INDEX": "index_url",
+        "UV_EXTRA_INDEX_URL": "extra_index_url",
+        "UV_FIND_LINKS": "find_links",
+    }.items():
+        assert f"{name}={place.format(end)}\n" in told
+
+
 def test_servers_have_the_hubs_jupyterhub() -> None:
     hub = pins("requirements.txt")
     assert {name: hub.get(name) for name in pins("singleuser.txt")} == pins("singleuser.txt")
@@ -146,15 +176,15 @@ def test_flags_that_make_no_sense(
 @pytest.mark.parametrize("name", ["20251234", "S01", "a b", "../x", "a" * 33, "-x", "루", "a$"])
 def test_an_id_that_can_be_no_unix_user(name: str) -> None:
     with pytest.raises(Fault, match="can't be the name of a Unix user"):
-        class_list.require_unix_names(["s1", name], "ada")
+        class_list.require_unix_names(["s1", name], ["ada"])
     with pytest.raises(Fault, match="The instructor's name"):
-        class_list.require_unix_names(["s1"], name)
+        class_list.require_unix_names(["s1"], ["ada", name])
 
 
 def test_the_instructor_is_no_student() -> None:
-    class_list.require_unix_names(["s1", "s-2_x"], "ada")
-    with pytest.raises(Fault, match="ada is the instructor and in the class list"):
-        class_list.require_unix_names(["s1", "ada"], "ada")
+    class_list.require_unix_names(["s1", "s-2_x"], ["ada"])
+    with pytest.raises(Fault, match="ada is an instructor and in the class list"):
+        class_list.require_unix_names(["s1", "ada"], ["bea", "ada"])
 
 
 @pytest.mark.parametrize("name", ["root", "daemon", "nobody"])
@@ -232,10 +262,32 @@ def test_students_move_nothing_of_each_other_in_the_exchange(tmp_path: Path) -> 
     layout = Layout(tmp_path)
     files.make_exchange(layout, "course", owner, grp.getgrgid(0).gr_name)
     inbound = layout.exchange / "course" / "inbound"
-    assert stat.S_IMODE(inbound.stat().st_mode) == 0o3733
+    assert stat.S_IMODE(inbound.stat().st_mode) == 0o3773
+    # One that an earlier release made; nothing that lies there in its place leads root anywhere.
+    inbound.chmod(0o3733)
+    (layout.exchange / "course" / "feedback").rmdir()
+    (tmp_path / "else").mkdir(mode=0o700)
+    (layout.exchange / "course" / "feedback").symlink_to(tmp_path / "else")
+    files.make_exchange(layout, "course", owner, grp.getgrgid(0).gr_name)
+    assert stat.S_IMODE(inbound.stat().st_mode) == 0o3773
+    assert stat.S_IMODE((tmp_path / "else").stat().st_mode) == 0o700
 
 
 @as_root
+def test_a_course_without_git_is_copied_whole(tmp_path: Path) -> None:
+    kept = [
+        "autograder/term/total.py",
+        "autograder/work/a.py",
+        "exchange.md",
+        "source/en/term/q.py",
+    ]
+    left = ["term/gradebook.db", "exchange/c/x", "work/en/a.ipynb", "a/__pycache__/a.pyc"]
+    for name in [*kept, *left]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(files.course_files(tmp_path)) == kept
+
+
 def test_a_folder_that_others_can_replace_is_refused(tmp_path: Path) -> None:
     loose = tmp_path / "loose"
     loose.mkdir()
@@ -253,10 +305,14 @@ def session(hub: Path, home: Path) -> dict[str, str]:
     server.parent.mkdir(parents=True, exist_ok=True)
     server.write_text("import json, os; print(json.dumps(dict(os.environ)))")
     shutil.copyfile(HUB / "session.py", hub / "session.py")
+    shutil.copytree(ROOT / "env", hub / "student" / "env", dirs_exist_ok=True)
+    shutil.copytree(ROOT / "notebooks" / "en", hub / "student" / "notebooks", dirs_exist_ok=True)
+    shutil.copy(ROOT / "notebooks" / "START.md", hub / "student" / "notebooks")
     environ = {name: told for name, told in os.environ.items() if not name.startswith("JUPYTER")}
     environ |= {
         "AUTOGRADER_COURSE": str(home / "course"),
         "AUTOGRADER_LANGUAGE": "en",
+        "AUTOGRADER_RELEASED": str(hub / "exchange" / "course" / "outbound"),
         "COURSE_HUB_ROLE": "student",
         "HOME": str(home),
         "PYTHONPATH": os.pathsep.join([str(server.parents[1]), *sys.path]),
@@ -279,6 +335,76 @@ def test_kernels_start_in_a_home_with_a_long_path(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folder.rmdir()
     shutil.rmtree(short)
+
+
+LISTEN = """
+import os, socket, sys
+os.setgroups([]), os.setgid(int(sys.argv[1])), os.setuid(int(sys.argv[1]))
+family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+listening = socket.create_server((sys.argv[2], 0), family=family)
+print(listening.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@as_root
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", *["::"] * socket.has_dualstack_ipv6()])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_no_user_is_sent_to_a_port_that_another_user_took_first(address, is_own) -> None:
+    """Whoever listens where a server is going to would get its user's cookies."""
+    sys.path.insert(0, str(HUB / "server"))
+    try:
+        import own_port
+    finally:
+        sys.path.remove(str(HUB / "server"))
+    victim, attacker = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTEN, str((victim if is_own else attacker).pw_uid), address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    class Started:
+        port, start_timeout = int(process.stdout.readline()), 60
+
+        async def start(self):
+            return "127.0.0.1", self.port
+
+        async def poll(self):
+            return None
+
+    Started.user = type("User", (), {"name": victim.pw_name})
+
+    class Spawner(own_port.OwnPort, Started):
+        pass
+
+    try:
+        if is_own:
+            assert asyncio.run(Spawner().start()) == ("127.0.0.1", Started.port)
+        else:
+            with pytest.raises(own_port.PortTaken, match="another port") as refused:
+                asyncio.run(Spawner().start())
+            assert refused.value.jupyterhub_message == str(refused.value)
+    finally:
+        process.communicate("")
+
+
+def test_a_student_sees_due_dates_that_are_in_the_exchange(tmp_path: Path) -> None:
+    home, told = tmp_path / "home", tmp_path / "exchange" / "course" / "due.json"
+    home.mkdir()
+    own = home / "course"
+    told.parent.mkdir(parents=True)
+    for record in (None, "not JSON"):
+        if record:
+            told.write_text(record)
+        assert session(tmp_path, home)["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/notebooks/START.md"
+    for due in ("2026-12-01T18:00:00+00:00", "2026-12-24T18:00:00+00:00"):
+        told.write_text(json.dumps({"assignments": [{"name": "quiz", "due": due}]}))
+        assert session(tmp_path, home)["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/work/START.md"
+        assert f" {int(due[8:10])} Dec 2026" in (own / "work" / "START.md").read_text()
+    told.write_text("{}")  # read where it lies, not copied when the session began
+    assert (own / "release" / "due.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize("domain", ["", "https://hub.example.edu"])

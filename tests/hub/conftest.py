@@ -70,6 +70,7 @@ class Hub:
         folder: what --folder names.
         clone: the copy of the course that it was set up from.
         instructor: the Unix user.
+        colleague: another instructor.
         students: the Unix users.
         began: when the test began; what it wrote is younger.
         canaries: the secrets, by what they stand for.
@@ -79,6 +80,7 @@ class Hub:
     clone: Path
     environment: Path
     instructor: str
+    colleague: str
     students: list[str]
     port: int
     began: float
@@ -104,7 +106,13 @@ class Hub:
     def command(self, *words: str) -> list[str]:
         return [
             *(sys.executable, "-c", LAUNCH, str(self.clone / "env"), sys.prefix),
-            *("hub", "--instructor", self.instructor, "--folder", str(self.folder)),
+            *(
+                "hub",
+                "--instructor",
+                f"{self.instructor},{self.colleague}",
+                "--folder",
+                str(self.folder),
+            ),
             *("--group", self.group, "--environment", str(self.environment)),
             *("--port", str(self.port), "--roster", str(self.clone.parent / "class.csv")),
             *words,
@@ -125,7 +133,7 @@ class Hub:
                 cwd=self.clone,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600  # on a busy machine setting up takes minutes
         while time.monotonic() < deadline and self.process.poll() is None:
             with suppress(OSError, urllib.error.URLError):
                 urllib.request.urlopen(f"{self.url}/hub/login", timeout=5)
@@ -154,7 +162,7 @@ class Hub:
     def run_as(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user, in the variables of that user's server."""
         settings = HubSettings.read(self.folder / "hub" / "settings.json")
-        role = "instructor" if name == self.instructor else "student"
+        role = "instructor" if name in (self.instructor, self.colleague) else "student"
         return subprocess.run(
             [*as_user(name), *command],
             env=settings.variables(name, role),
@@ -183,6 +191,7 @@ def hub() -> Iterator[Hub]:
         clone=base / "clone",
         environment=base / "environment",
         instructor=f"{mark}i",
+        colleague=f"{mark}j",
         students=[f"{mark}s1", f"{mark}s2"],
         port=_free_port(),
         began=time.time() - 1,
@@ -319,7 +328,7 @@ def _link(origin: str, target: str) -> None:
 
 
 def _remove_users(hub: Hub) -> None:
-    for name in hub.everybody:
+    for name in [*hub.everybody, hub.colleague]:
         with suppress(KeyError):
             uid = pwd.getpwnam(name).pw_uid
             for process in Path("/proc").glob("[0-9]*"):

@@ -100,7 +100,8 @@ def laid_out(hub) -> SetUp:
 def test_a_dry_run_says_what_would_be_made_and_makes_nothing(hub, laid_out) -> None:
     done = laid_out.dry
     assert done.returncode == 0, done.stderr
-    assert f"create the Unix users {', '.join(hub.everybody)}" in done.stdout
+    people = [hub.instructor, hub.colleague, *hub.students]
+    assert f"create the Unix users {', '.join(people)}" in done.stdout
     assert str(hub.folder / "course") in done.stdout
     assert "Limits: " in done.stdout
     assert not laid_out.made_by_dry
@@ -130,7 +131,7 @@ def test_it_sets_up_with_the_right_modes(hub, laid_out) -> None:
     }
     own = hub.folder / "exchange" / "beyond-prompting"
     exchange = {one.name: oct(stat.S_IMODE(one.stat().st_mode)) for one in own.iterdir()}
-    assert exchange == {"outbound": "0o755", "inbound": "0o3733", "feedback": "0o711"}
+    assert exchange == {"outbound": "0o2775", "inbound": "0o3773", "feedback": "0o2771"}
     for name in ("hub/settings.json", "hub/first-passwords.csv"):
         assert stat.S_IMODE((hub.folder / name).stat().st_mode) == 0o600
     assert not stat.S_IMODE(hub.clone.stat().st_mode) & 0o007
@@ -172,9 +173,10 @@ def log_in(hub, page, name: str) -> None:
     page.locator("#username_input").fill(name)
     page.locator("#password_input").fill(hub.password(name))
     page.locator("#login_submit").click()
-    # The course's start page, in JupyterLab.
+    # The user's own start page, in JupyterLab: the course's, or how the assignments stand.
     start = page.locator(".jp-MarkdownViewer")
-    expect(start.get_by_role("heading", name="Lessons · 강의")).to_be_visible(timeout=90_000)
+    heading = "Lessons · 강의" if name in hub.students else ": for instructors"
+    expect(start.get_by_role("heading", name=heading)).to_be_visible(timeout=90_000)
     expect(page).to_have_url(re.compile(rf"/user/{name}/lab"))
 
 
@@ -294,6 +296,52 @@ def test_a_class_goes_from_release_to_feedback_in_the_browser(running, pages) ->
         assert "Question 1" in fetched[0].read_text(encoding="utf-8")
 
 
+def test_a_date_set_by_any_instructor_is_seen_by_students(running, pages) -> None:
+    hub = running
+    said = grader(
+        hub, "release", "quiz", "--exchange", "--due", "2030-01-15 12:00", by=hub.colleague
+    )
+    assert "quiz is due" in said
+    name = hub.students[0]
+    page = pages[name]
+    page.goto(
+        own_address(hub, name, f"lab/workspaces/{uuid.uuid4().hex}/tree/work/en/quiz/quiz.ipynb")
+    )
+    due = page.locator(".autograder-due-dates").first
+    expect(due).to_contain_text("Jan 15, 2030", timeout=90_000)
+    written = hub.python_as(
+        name,
+        "import os, runpy, sys\n"
+        "os.execv = lambda *_: print(os.environ['JUPYTERHUB_DEFAULT_URL'])\n"
+        "runpy.run_path(sys.argv[1], run_name='__main__')\n",
+        str(hub.folder / "session.py"),
+    )
+    assert written == "/lab/tree/work/START.md\n"
+    assert "15 Jan 2030" in (hub.home(name) / "work" / "START.md").read_text()
+
+
+def test_every_instructor_can_do_what_another_has_begun(running) -> None:
+    """What one has made, the other replaces, and it reaches students."""
+    hub = running
+    for who in (hub.colleague, hub.instructor):
+        for words in (
+            ("release", "quiz", "--exchange"),
+            ("collect", "quiz"),
+            ("grade", "quiz", "--again"),
+            ("feedback", "quiz", "--release"),
+            ("term", "page"),
+        ):
+            said = grader(hub, *words, by=who)
+            assert "autograder: " not in said, (who, words, said)
+    assert set(hub.students) <= set(scores_of(hub))
+    exchange = hub.folder / "exchange" / "beyond-prompting"
+    pages = [str(path) for path in (exchange / "feedback").glob("*.html")]
+    seen = [*pages, str(exchange / "outbound" / "quiz" / "quiz.ipynb"), str(exchange / "due.json")]
+    assert pages
+    done = hub.run_as(hub.students[0], "/usr/bin/head", "-c", "1", *seen)
+    assert done.returncode == 0, done.stderr
+
+
 # What a student tries at other people's places; each line of it has to fail.
 TRESPASS = r"""
 import os, sys
@@ -387,11 +435,10 @@ def collect(hub) -> str:
     return grader(hub, "collect", "quiz")
 
 
-def grader(hub, *words: str) -> str:
-    """What `autograder` says to the instructor."""
-    done = hub.run_as(
-        hub.instructor, str(hub.environment / "bin/python"), "-m", "autograder", *words
-    )
+def grader(hub, *words: str, by: str = "") -> str:
+    """What `autograder` says to an instructor."""
+    command = [str(hub.environment / "bin/python"), "-m", "autograder", *words]
+    done = hub.run_as(by or hub.instructor, *command)
     return " ".join((done.stdout + done.stderr).split())
 
 

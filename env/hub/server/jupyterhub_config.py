@@ -63,18 +63,19 @@ else:
 c.Spawner.cmd = [str(settings.python), str(layout.session)]
 c.Spawner.env_keep = ["LANG", "LC_ALL", "TZ"]  # nothing of root's own
 c.Spawner.pre_spawn_hook = prepare
-c.Spawner.default_url = "/lab/tree/notebooks/START.md"
-c.Spawner.start_timeout = 120
+c.Spawner.default_url = "/lab/tree/notebooks/START.md"  # unless a session finds a better one
+c.Spawner.start_timeout = 240
+c.Spawner.poll_interval = 5  # until then, whoever takes a crashed server's port stands in its place
 c.Spawner.http_timeout = 120
 c.Spawner.mem_limit = settings.memory_bytes
 c.Spawner.cpu_limit = settings.cores
 if limits.mechanism() == "systemd":
-    c.JupyterHub.spawner_class = "systemdspawner.SystemdSpawner"
-    c.SystemdSpawner.username_template = "{USERNAME}"
-    c.SystemdSpawner.unit_name_template = settings.course_id + "-{USERNAME}"
-    c.SystemdSpawner.isolate_tmp = True
-    c.SystemdSpawner.isolate_devices = True
-    c.SystemdSpawner.disable_user_sudo = True
+    c.JupyterHub.spawner_class = "systemd_spawner.UnitSpawner"
+    c.UnitSpawner.username_template = "{USERNAME}"
+    c.UnitSpawner.unit_name_template = settings.course_id + "-{USERNAME}"
+    c.UnitSpawner.isolate_tmp = True
+    c.UnitSpawner.isolate_devices = True
+    c.UnitSpawner.disable_user_sudo = True
 else:
     c.JupyterHub.spawner_class = "limited_spawner.LimitedSpawner"
 

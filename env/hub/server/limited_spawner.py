@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jupyterhub.spawner import LocalProcessSpawner
+from own_port import OwnPort
 
 from autograder.sandbox.cgroups import Cgroup, find_parent_cgroups
 from autograder.sandbox.limits import SandboxLimits
@@ -21,7 +22,7 @@ PROCESSES = 1024
 _numbers = itertools.count()
 
 
-class LimitedSpawner(LocalProcessSpawner):
+class LimitedSpawner(OwnPort, LocalProcessSpawner):
     """Put each server into a control group of its own where there can be one."""
 
     _parents = None
@@ -51,7 +52,8 @@ class LimitedSpawner(LocalProcessSpawner):
             LimitedSpawner._parents = find_parent_cgroups()
             for parent in LimitedSpawner._parents:
                 for left in parent.path.glob(f"{PREFIX}*"):
-                    _empty(left)
+                    if not _has_hub(left):
+                        _empty(left)
         parents = LimitedSpawner._parents
         if not parents:
             return
@@ -69,6 +71,12 @@ class LimitedSpawner(LocalProcessSpawner):
         for folder in self._folders:
             _empty(folder)
         self._folders, self._group = (), None
+
+
+def _has_hub(folder: Path) -> bool:
+    """Return whether the hub that made a group still runs: a machine may have several."""
+    made_by = folder.name.removeprefix(PREFIX).partition("-")[0]
+    return made_by != str(os.getpid()) and Path("/proc", made_by).exists()
 
 
 def _empty(folder: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from autograder.authoring.check import STEPS
 from autograder.authoring.release import release
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core import released_values as released_values_module
 from autograder.core.released_values import released_values
 from autograder.errors import UserError
 from autograder.feedback.feedback import feedback
@@ -121,6 +123,25 @@ def test_each_student_finds_the_values_that_the_grader_knows(course, monkeypatch
             assert found == given_to(course, student)
             seen[student] = json.dumps(found)
     assert len(set(seen.values())) == len(CLASS)
+
+
+def test_a_copy_of_before_the_release_takes_the_values_that_were_released(
+    course, monkeypatch, tmp_path
+):
+    """On a hub, where a student opens what lies in the bundle."""
+    old = tmp_path / "work" / "mini"
+    shutil.copytree(course.release("en") / "mini", old)
+    place = old / "own-values.json"
+    place.write_text((course.source("en") / "mini" / "own-values.json").read_text())
+    monkeypatch.chdir(old)
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    assert own_values() == DEFAULT
+    monkeypatch.setenv("AUTOGRADER_RELEASED", str(tmp_path / "outbound"))
+    assert own_values() == DEFAULT
+    shutil.copytree(course.release("en") / "mini", tmp_path / "outbound" / "mini")
+    assert own_values() == given_to(course, "ada")
+    place.write_text(json.dumps({"own": {"n": 1}}))  # where it is graded
+    assert own_values() == {"n": 1}
 
 
 def test_who_is_not_in_the_list_gets_the_default_and_is_told(course, monkeypatch, tmp_path, capsys):
@@ -341,6 +362,24 @@ def test_a_rename_that_fails_leaves_the_values_where_they_were(course, monkeypat
         rename(course, "ada", "ada2")
     assert given_to(course, "ada") == before
     assert "ada2" not in released_values(course, "mini").rows
+
+
+def test_a_release_and_a_rename_at_the_same_time_lose_nobodys_values(course, monkeypatch):
+    before = given_to(course, "ada")
+    give = released_values_module.give_values
+    renaming = threading.Thread(target=rename, args=(course, "ada", "ada2"))
+
+    def give_meanwhile(*words):
+        renaming.start()
+        renaming.join(1)  # the class list has been read, and the values haven't
+        return give(*words)
+
+    monkeypatch.setattr(released_values_module, "give_values", give_meanwhile)
+    released_values_module.give_values_to_class(course, "mini")
+    renaming.join(60)
+    rows = released_values(course, "mini").rows
+    assert given_to(course, "ada2") == before
+    assert "ada2" in rows and "ada" not in rows and rows["ada2"].earlier_ids == ("ada",)
 
 
 def test_who_left_and_comes_back_has_the_same_values(course):

@@ -307,7 +307,12 @@ def test_what_was_taken_of_a_renamed_student_enrolls_nobody(course):
     assert not result.taken and "before s01 was renamed" in result.warnings[0]
     with course.gradebook() as gradebook:
         assert "s01" not in [student.id for student in gradebook.students]
-    hand_in(course, "s01", notebook("q1 = 2"), now + timedelta(milliseconds=1))  # somebody else
+    hand_in(course, "s01", notebook("q1 = 2"), now + timedelta(milliseconds=1))
+    result = collect(course, "quiz")
+    assert not result.taken and "s01 is called s09 now" in result.refused[0]
+    with course.gradebook() as gradebook:
+        assert "s01" not in [student.id for student in gradebook.students]
+        gradebook.add_student("s01")  # somebody else, whom the instructor has put into the class
     assert [one.student for one in collect(course, "quiz").taken] == ["s01"]
 
 

@@ -10,6 +10,7 @@ from autograder.authoring.release import release
 from autograder.core import notebook_io
 from autograder.feedback.feedback import feedback
 from autograder.grading.coordinator import grade
+from autograder.intake.collect import collect
 from autograder.report.report import report
 from autograder.similarity.similar import similar
 from autograder.term.start_page import AssignmentState, assignment_states, write_start_page
@@ -59,6 +60,27 @@ def test_from_release_to_report(course, kit):
     assert (course.term / "reports" / "mini.html").is_file()
     drop(course, ["ben"])
     assert row(course)[3:5] == ["1", "1"]
+
+
+def test_what_was_refused_is_nothing_to_collect(course, kit):
+    """Whoever puts a folder of nonsense into the exchange doesn't hold up the term."""
+    release(course, "mini", due=NOW - timedelta(days=1), to_exchange=True)
+    inbound = course.root / "exchange" / course.id / "inbound"
+    refused = inbound / f"zoe+mini+{NOW:%Y-%m-%d %H:%M:%S} UTC"
+    refused.symlink_to(course.root)
+    (inbound / "yan+mini+today").mkdir()
+    collecting = "Collect what is in the exchange: `autograder collect mini`"
+    assert row(course)[3] == "0 + 2" and row(course)[-1] == collecting
+    assert len(collect(course, "mini").refused) == 2
+    assert row(course)[3] == "0"
+    assert row(course)[-1] == "Collect: `autograder collect mini DOWNLOADS`"
+    refused.unlink()
+    refused.mkdir()
+    notebook_io.write(refused / "mini.ipynb", kit.answered(course, **kit.RIGHT))
+    assert row(course)[3] == "0 + 1" and row(course)[-1] == collecting
+    assert len(collect(course, "mini").refused) == 1
+    assert row(course)[3] == "1"
+    assert row(course)[-1] == "Grade what was collected: `autograder grade mini`"
 
 
 def test_a_written_answer_waits_for_a_person():

@@ -27,8 +27,13 @@ WAIT = 90.0
 
 
 def settings(**table: object) -> str:
-    """Return a pyproject.toml that has this table `watch`."""
-    lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in table.items()]
+    """Return a pyproject.toml with this table `watch`, without a pause if it names none.
+
+    What is None is left out.
+    """
+    table = {"pause_minutes": 0, **table}
+    given = {key: value for key, value in table.items() if value is not None}
+    lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in given.items()]
     return "\n".join(
         [
             "[tool.autograder]",

@@ -29,6 +29,7 @@ from autograder.watch.door import Door
 from autograder.watch.summary import WatchSummary
 from autograder.watch.turns import Turns
 
+ZERO = timedelta()
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
@@ -81,7 +82,9 @@ def test_an_assignments_own_table_comes_first(tmp_path):
     assert AttemptLimits.of(course, "mini") == AttemptLimits(5, timedelta(minutes=10), "form")
     assert AttemptLimits.of(course, "quiz") == AttemptLimits(1, timedelta(minutes=10), "points")
     assert AttemptLimits.of(course_with(tmp_path), "quiz") == AttemptLimits()
-    assert not AttemptLimits().is_used_up(10**6) and AttemptLimits().notes() == []
+    assert AttemptLimits().pause == timedelta(minutes=1)  # whoever submits in a loop waits
+    assert AttemptLimits.of(course_with(tmp_path, **{"pause-minutes": 0}), "quiz").pause == ZERO
+    assert not AttemptLimits().is_used_up(10**6) and AttemptLimits(pause=ZERO).notes() == []
     assert len(AttemptLimits.of(course, "mini").notes()) == 3
 
 
@@ -103,7 +106,7 @@ def test_the_pause_is_from_one_attempt_to_the_next():
         ({"show": "everything"}, "one of form, visible, points"),
         ({"show": []}, "one of form, visible, points"),
         ({"pause": 3}, "has no key 'pause'"),
-        ({"quiz": {"shows": "form"}}, "has no key 'shows'"),
+        ({"quiz": {"shows": "form"}}, "watch.quiz in .* has no key 'shows'; choose one of: att"),
         ({"quiz": {"show": {"show": "form"}}}, "one of form, visible, points"),
         (3, "has to be a table"),
     ],
@@ -192,6 +195,7 @@ def test_what_a_fault_of_ours_kept_out_is_tried_again(term, monkeypatch):
             inbox=inbox.Inbox(term, "mini", folder),
             say=said.append,
             summary=WatchSummary("mini"),
+            stop=None,
         )
         answers = SimpleNamespace(notice=lambda *_: None)
         book = AttemptBook(writer)

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core.term_locks import collecting_lock
 from autograder.intake.collect import collect
 from autograder.term.extensions import extend
-from autograder.term.students import drop, restore
+from autograder.term.students import drop, rename, restore
 from tests.autograder.watch.conftest import Place, settings, until
 
 SLOW_ON_HIDDEN = (
@@ -269,10 +271,75 @@ def test_what_is_missing_is_one_sentence(place):
     (place.course.root / "pyproject.toml").write_text(settings(show="all"))
     done = run("mini")
     assert done.returncode == 2 and "write one of form, visible, points" in done.stderr
+    mistaken = place.course.root / "pyproject.toml"
+    mistaken.write_text(settings() + "[tool.autograder.watch.mimi]\nattempts = 2\n")
+    done = run("mini")
+    said = "The table watch.mimi in [tool.autograder] names no assignment; choose one of: mini."
+    assert done.returncode == 2 and done.stderr == f"autograder: {said}\n"
+    mistaken.write_text(settings() + "[tool.autograder.watch.mini]\nattemps = 2\n")
+    done = run("mini")
+    assert done.returncode == 2 and "watch.mini in [tool.autograder] has no key" in done.stderr
+    assert done.stderr.count("\n") == 1
     place.allow()
     shutil.rmtree(place.exchange)
     done = run("mini")
     assert done.returncode == 2 and "There is no exchange" in done.stderr
+
+
+def test_without_settings_there_is_a_pause_between_attempts(place, kit):
+    """Else a loop of submissions keeps the grader busy for ever."""
+    place.allow(pause_minutes=None)
+    process = place.start()
+    assert "any number of attempts per student, 1 min apart" in place.said()
+    first = place.submit("ada", kit.answered(place.course))
+    until(lambda: "can be graded from" in place.text(first))
+    for number in range(5):
+        held = place.submit("ada", kit.answered(place.course, a_answer=f"a = {number}"))
+        until(lambda held=held: "too soon" in place.text(held))
+    assert len(place.attempts("ada")) == 1
+    place.stop(process)
+
+
+def test_a_submission_under_an_earlier_id_makes_no_new_student(place, kit):
+    place.submit("ada", kit.answered(place.course, **kit.RIGHT))
+    process = place.start()
+    graded(place, "ada")
+    place.stop(process)
+    rename(place.course, "ada", "eve")
+    said = collect(place.course, "mini")
+    assert said.refused == [] and "before ada was renamed" in said.warnings[0]
+    process = place.start()
+    again = place.submit("ada", kit.answered(place.course))
+    until(lambda: "couldn't be taken" in place.text(again))
+    told = "ada is called eve now, so what ada handed in was not taken; ask eve"
+    until(lambda: told in place.said())
+    place.stop(process)
+    (refused,) = collect(place.course, "mini").refused
+    assert refused in place.said()
+    with place.course.gradebook() as gradebook:
+        assert [one.id for one in gradebook.students] == ["eve"]
+        gradebook.add_student("ada")  # somebody else, whom the instructor has put into the class
+    assert [one.student for one in collect(place.course, "mini").taken] == ["ada"]
+    assert place.score("eve") == 6
+
+
+def test_ctrl_c_ends_what_waits_for_another_collect(place, kit):
+    place.submit("ada", kit.answered(place.course))
+    with collecting_lock(place.course):
+        process = place.start()
+        collecting = subprocess.Popen(
+            [sys.executable, "-m", "autograder", "collect", "mini", "--course", place.course.root],
+            stderr=subprocess.PIPE,
+        )
+        time.sleep(3)  # by then both wait, as a rule; the test holds if they don't
+        assert "0 attempts" in place.stop(process)
+        collecting.send_signal(signal.SIGINT)
+        assert collecting.wait(30) == 130
+        collecting.communicate()
+    assert place.attempts("ada") == []
+    process = place.start()
+    graded(place, "ada")
+    place.stop(process)
 
 
 def test_a_gradebook_in_use_only_holds_it_up(place, kit):
