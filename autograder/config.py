@@ -673,6 +673,8 @@ class Course:
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
+        # nbgrader's own leaves half a submission when it is stopped, or the disk is full.
+        config.ExchangeFactory.submit = "autograder.student.exchange_submit.SubmitWhole"
         # nbgrader's own stops at the first submission that didn't come through the exchange.
         config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
         if policy := dict(self.settings.late_policy):
