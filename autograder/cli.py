@@ -825,6 +825,35 @@ def validate(
 
 
 @app.command()
+def history(
+    name: Annotated[
+        str | None, typer.Argument(help="The notebook, or the assignment's name; all if left out.")
+    ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Put back the version saved then, as it is listed."),
+    ] = None,
+    course: CourseFolder = None,
+) -> None:
+    """List the saved versions of your notebooks, or put one back.
+
+    JupyterLab keeps a version in work/.history each time a notebook in work/ is saved changed.
+    What is there now is kept as well before another version takes its place.
+    """
+    from autograder.student.work_history import histories
+    from autograder.student.work_history import restore as restore_version
+
+    where = _course(course)
+    if restore is None:
+        for one in histories(where, name):
+            out.print(str(one), markup=False)
+    elif name is None:
+        raise UserError("Name the notebook that you want back, as in: autograder history quiz.")
+    else:
+        out.print(str(restore_version(where, name, restore)), markup=False)
+
+
+@app.command()
 def translate(
     path: Annotated[Path, typer.Argument(help="The notebook to switch, in place.")],
     to: Annotated[str | None, typer.Option("--to", help="The language, such as ko.")] = None,

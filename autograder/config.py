@@ -681,6 +681,8 @@ class Course:
         config.GenerateFeedback.preprocessors = list(FEEDBACK_STEPS)
         config.GenerateFeedback.force = True
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
+        # nbgrader's own leaves half a submission when it is stopped, or the disk is full.
+        config.ExchangeFactory.submit = "autograder.student.exchange_submit.SubmitWhole"
         # nbgrader's own stops at the first submission that didn't come through the exchange.
         config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
         # By Formgrader's button, too, students get to know when an assignment is due.

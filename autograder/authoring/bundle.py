@@ -24,7 +24,7 @@ from autograder.core.release_record import released_assignments
 from autograder.errors import UserError
 
 # What programs leave behind. Git ignores these too, but not every course is a git checkout.
-_LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".venv", ".cache", ".git", "outputs"}
+_LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".history", ".venv", ".cache", ".git", "outputs"}
 _LEFTOVER_ENDINGS = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej", ".egg-info")
 
 # Made by `build` and possibly not tracked, but students need them.

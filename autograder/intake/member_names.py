@@ -39,12 +39,13 @@ IGNORED = frozenset(
         "lost+found",
         # JupyterLab and Python
         ".ipynb_checkpoints",
+        ".history",  # autograder/student/work_history.py, and an editor's
         "__pycache__",
     }
 )
 """Files and folders that systems and JupyterLab leave behind; no student means to hand them in."""
 
-_IGNORED_BEGINNINGS = ("._", ".nfs0", ".fuse_hidden", ".trash-", "~$", ".~lock.")
+_IGNORED_BEGINNINGS = ("._", ".nfs0", ".fuse_hidden", ".trash-", "~$", ".~lock.", ".saving-")
 """How the names begin of what macOS, network disks, desktops and office programs leave behind."""
 
 _DRIVE = re.compile(r"^[A-Za-z]:")

@@ -144,7 +144,8 @@ def submit(
     digests = cast(dict[str, str], receipt["files"])
     everything = {**packed, RECEIPT: _as_json(receipt)}
     if exchange:
-        place = _to_exchange(course, spec.assignment, student, everything)
+        with speaking(language_of(notebook)):
+            place = _to_exchange(course, spec.assignment, student, everything)
     else:
         name = f"{spec.assignment}-{student}-{time.strftime(STAMP)}.zip"
         place = (Path(out_dir) if out_dir else (folder / chosen.name).parent) / name
@@ -219,6 +220,8 @@ def _to_exchange(course: Course, assignment: str, student: str, files: dict[str,
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.exchange import ExchangeError, ExchangeFactory
 
+    from autograder.student.exchange_submit import NotHandedIn
+
     config = course.nbgrader_config()
     coursedir = CourseDirectory(config=config)
     coursedir.assignment_id = assignment
@@ -235,6 +238,8 @@ def _to_exchange(course: Course, assignment: str, student: str, files: dict[str,
         app.path_includes_course = False
         try:
             app.start()
+        except NotHandedIn as error:
+            raise EnvironmentFault(str(error)) from None
         except ExchangeError as error:
             raise UserError(
                 f"{assignment} could not be handed in through the exchange ({error}); ask your "

@@ -21,6 +21,7 @@ from autograder.intake.notebook_reader import Unreadable, parsed, plain_notebook
 from autograder.intake.submission import CourseCells, course_cells, normalized_source
 from autograder.notebook_metadata import entries, put, used_in
 from autograder.student.own_notebook import unreadable
+from autograder.student.work_history import keep_version
 
 _SET_LANGUAGE = re.compile(r"""^(\s*set_language\(\s*)(["'])[a-z]{2,3}\2""", re.MULTILINE)
 
@@ -76,6 +77,7 @@ def translate(course: Course, path: Path, to: str) -> Translated:
         data["metadata"] = {}
     put(data, used_in(data if entries(data) else versions[to]), language=to)
     text = json.dumps(data, ensure_ascii=False, indent=1, separators=(",", ": "))
+    keep_version(course, path)
     write_file(path, (text + "\n").encode("utf-8", "replace"))
     return Translated(path, to, switched, tuple(kept))
 

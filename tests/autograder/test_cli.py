@@ -23,6 +23,7 @@ VERBS = [
     "similar",
     "validate",
     "translate",
+    "history",
     "doctor",
     "demo",
     "term",

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,20 +47,39 @@ class Lab:
         url: its address, ending in a slash.
         token: what lets a browser in.
         output: the file with what it printed.
+        process: the server.
     """
 
     root: Path
     url: str
     token: str
     output: Path
+    process: subprocess.Popen
 
     def address(self, path: str = "lab") -> str:
         return f"{self.url}{path}?token={self.token}"
 
 
 @contextmanager
-def running_lab(root: Path, scratch: Path, *, instructor: bool) -> Iterator[Lab]:
-    """JupyterLab on the course folder `root`; it ends with the block, or when left alone."""
+def running_lab(
+    root: Path,
+    scratch: Path,
+    *,
+    instructor: bool,
+    port: int | None = None,
+    wrapper: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Iterator[Lab]:
+    """JupyterLab on the course folder `root`; it ends with the block, or when left alone.
+
+    Args:
+        root: the course folder.
+        scratch: where it keeps its own files.
+        instructor: whether it is an instructor's.
+        port: where it listens; any free port by default.
+        wrapper: the command that starts it in surroundings of a test's own.
+        more: further arguments to JupyterLab.
+    """
     environment = Environment(ROOT, lambda line: None)
     environment.folder = Path(sys.prefix)  # the tests run in the environment that users get
     environment.cache = scratch / "cache"
@@ -68,20 +87,20 @@ def running_lab(root: Path, scratch: Path, *, instructor: bool) -> Iterator[Lab]
         instructor=instructor,
         course=root,
         language="en",
-        port=_free_port(),
+        port=port or free_port(),
         no_browser=True,
-        jupyter=["--ServerApp.shutdown_no_activity_timeout=300"],
+        jupyter=["--ServerApp.shutdown_no_activity_timeout=300", *more],
     )
     command, variables = launcher_lab.prepare(environment, options, lambda line: None)
     output = scratch / "jupyter.log"
     with output.open("w") as log:
         process = subprocess.Popen(
-            command, env=variables, cwd=root, stdout=log, stderr=subprocess.STDOUT
+            [*wrapper, *command], env=variables, cwd=root, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         runtime = Path(variables["JUPYTER_RUNTIME_DIR"])
-        server = _wait_for_server(process, runtime / f"jpserver-{process.pid}.json", output)
-        yield Lab(root, server["url"], server["token"], output)
+        server = _wait_for_server(process, runtime, output)
+        yield Lab(root, server["url"], server["token"], output, process)
     finally:
         process.terminate()
         try:
@@ -91,13 +110,13 @@ def running_lab(root: Path, scratch: Path, *, instructor: bool) -> Iterator[Lab]
             process.wait()
 
 
-def _wait_for_server(process: subprocess.Popen, info: Path, output: Path) -> dict:
+def _wait_for_server(process: subprocess.Popen, runtime: Path, output: Path) -> dict:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
-            server = json.loads(info.read_text())
+            server = json.loads((runtime / f"jpserver-{process.pid}.json").read_text())
             urllib.request.urlopen(f"{server['url']}api/status?token={server['token']}", timeout=5)
             return server
         except (OSError, ValueError, urllib.error.URLError):
@@ -105,7 +124,7 @@ def _wait_for_server(process: subprocess.Popen, info: Path, output: Path) -> dic
     pytest.fail("JupyterLab did not start:\n" + output.read_text()[-3000:])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -536,6 +537,58 @@ def mounts_of(controllers: str) -> list[str]:
         if (kind == "cgroup" and named) or (kind == "cgroup2" and not controllers):
             found.append(before.split()[4])
     return found
+
+
+def test_a_restart_in_the_middle_of_a_submission_loses_nothing(running, browser) -> None:
+    """The exchange holds all of the submission or nothing, and handing in again works."""
+    hub, name = running, running.students[1]
+    grader(hub, "release", "quiz", "--exchange")
+    page = new_page(browser)
+    log_in(hub, page, name)
+    place = hub.home(name) / "work" / "en" / "quiz"
+    mine = (place / "quiz.ipynb").read_bytes()
+    # So many files that handing them in takes longer than to see that it has begun.
+    many = "import pathlib, sys; [(pathlib.Path(sys.argv[1]) / f'{n}.txt').touch()"
+    many += " for n in range(20_000)]"
+    hub.run_as(name, "mkdir", str(place / "notes"))
+    hub.python_as(name, many, str(place / "notes"))
+    before, servers = set(handed_in(hub, name)), servers_of(name)
+    assignment_list(page)
+    page.get_by_role("button", name="Submit", exact=True).first.click()
+    deadline = time.monotonic() + 60
+    while not any(inbound(hub).glob(".submitting-*")) and set(handed_in(hub, name)) == before:
+        assert time.monotonic() < deadline, "it did not begin"
+        time.sleep(0.001)
+    for server in servers:
+        os.kill(server, signal.SIGKILL)
+    page.context.close()
+    hub.stop()
+    for one in set(handed_in(hub, name)) - before:
+        assert len(list(one.rglob("*.txt"))) == 20_002
+    assert (place / "quiz.ipynb").read_bytes() == mine
+
+    hub.start("--create-users", "--memory", "1.5", "--cores", "1")
+    hub.run_as(name, "rm", "-r", str(place / "notes"))
+    before = set(handed_in(hub, name))
+    page = new_page(browser)
+    log_in(hub, page, name)
+    assignment_list(page)
+    page.get_by_role("button", name="Submit", exact=True).first.click()
+    wait_until(lambda: set(handed_in(hub, name)) > before, page, "not handed in again")
+    page.context.close()
+    (again,) = set(handed_in(hub, name)) - before
+    assert (again / "quiz.ipynb").read_bytes() == mine
+    assert ".submitting-" not in collect(hub)
+
+
+def new_page(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(60_000)
+    return context.new_page()
+
+
+def handed_in(hub, name: str) -> list[Path]:
+    return list(inbound(hub).glob(f"{name}+quiz+*"))
 
 
 @pytest.fixture
