@@ -139,9 +139,9 @@ class Explorer(PlainBox):
     @property
     def description(self) -> dict[str, Any]:
         """All that a page without Python needs to do the same: controls, prices and texts."""
-        controls = {}
+        controls = []  # a list, because a notebook file sorts keys
         for name, control in self.controls.items():
-            told: dict[str, Any] = {"label": control.description}
+            told: dict[str, Any] = {"name": name, "label": control.description}
             if isinstance(control, ipywidgets.Dropdown):
                 prices = [(label, price) for label, price in control.options]
                 told["choices"] = [
@@ -152,7 +152,7 @@ class Explorer(PlainBox):
             else:
                 told |= {key: getattr(control, key) for key in ("value", "min", "max", "step")}
                 told["log"] = isinstance(control, ipywidgets.FloatLogSlider)
-            controls[name] = told
+            controls.append(told)
         texts = {
             "alt": break_even_alt(),
             "calls": _("calls per month"),

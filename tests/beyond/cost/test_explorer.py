@@ -94,10 +94,11 @@ def test_an_output_carries_all_that_a_page_without_python_needs(explorer):
     bundle = explorer._repr_mimebundle_()
     told = json.loads(json.dumps(bundle[module.DESCRIPTION]))
     assert bundle["text/html"] == explorer.table._repr_html_()
-    assert list(told["controls"]) == list(explorer.controls)
-    price = told["controls"]["price_after"]
+    controls = {one["name"]: one for one in told["controls"]}
+    assert list(controls) == list(explorer.controls)
+    price = controls["price_after"]
     chosen = price["choices"][price["value"]]
     assert (chosen["input"], chosen["output"]) == (AFTER.price.input, AFTER.price.output)
-    assert told["controls"]["calls"]["value"] == 250_000
+    assert controls["calls"]["value"] == 250_000
     assert told["labels"] == {"before": "Few-shot", "after": "Tuned"}
     assert "{crossing}" in told["texts"]["alt"]
