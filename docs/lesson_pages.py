@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from nbformat import NotebookNode
@@ -12,6 +13,9 @@ EXPLORER = "application/vnd.beyond.cost-explorer+json"
 """What the cost explorer says of itself, from which cost_explorer.js makes it again."""
 
 _SHOWN = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "text/plain")
+
+_RUN_AGAIN = re.compile(r"<p><em>[^<]*</em></p>\s*$")
+"""The sentence at the end of a widget's still form, which asks to run the cell."""
 
 _NOTE = {
     "en": "These outputs are from a real run of this lesson; controls that need Python are shown "
@@ -47,6 +51,9 @@ def _shown(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     data = output.get("data", {})
+    is_widget = "application/vnd.jupyter.widget-view+json" in data
+    if is_widget and "text/html" in data:
+        data["text/html"] = _RUN_AGAIN.sub("", data["text/html"])
     if EXPLORER in data:
         # "</" would end the script
         told = json.dumps(data[EXPLORER], ensure_ascii=False).replace("</", "<\\/")
@@ -55,7 +62,6 @@ def _shown(output: NotebookNode) -> NotebookNode | None:
             f'<div class="cost-explorer-numbers" aria-live="polite">{data["text/html"]}</div></div>'
         )
     best = next((kind for kind in _SHOWN if kind in data), None)
-    is_widget = "application/vnd.jupyter.widget-view+json" in data
     if best is None or (is_widget and best == "text/plain"):
         return None  # a progress bar, which has ended
     output.data = NotebookNode({best: data[best]})

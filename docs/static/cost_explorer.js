@@ -48,6 +48,8 @@ class Explorer {
     this.told = JSON.parse(box.querySelector("script").textContent);
     this.controls = {};
     this.numbers = box.querySelector(".cost-explorer-numbers");
+    // Without this script, the lesson's own chart is shown.
+    this.numbers.replaceChildren(this.numbers.querySelector("table"));
     this.chart = element("div");
     const calls = element("div", {}, this.control(this.told.controls[0]));
     const ways = element("div", { class: "ways" }, this.column("before"), this.column("after"));
