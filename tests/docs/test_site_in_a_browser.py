@@ -85,7 +85,9 @@ def test_everybody_can_read_it(opened, path, scheme, width):
 )
 def test_search_finds_a_word(opened, language, query, title):
     page = opened(f"{language}/search.html?q={query}")
-    page.locator("#search-results li a", has_text=title).first.wait_for()
+    found = page.locator("#search-results li a", has_text=title)
+    found.first.wait_for()
+    assert found.first.is_visible()
 
 
 def test_search_finds_nothing_for_a_word_that_is_nowhere(opened):
