@@ -227,6 +227,32 @@ class Environment:
             return usual, ()
         return cpu, links
 
+    def make_beside(self, folder: Path, lock: Path) -> Path:
+        """Make another environment from a lock, unless it is there; return its interpreter.
+
+        Args:
+            folder: where to.
+            lock: every package of it, with hashes.
+
+        Raises:
+            Fault: it can't be made.
+        """
+        beside = Environment(self.root, self._say)
+        beside.folder, beside.offline = folder, self.offline
+        stamp = folder / "made-from.txt"
+        made_from = f"{self._hash([lock])} {sys.version_info[0]}.{sys.version_info[1]}"
+        try:
+            if not stamp.is_file() or stamp.read_text(encoding="utf-8") != made_from:
+                if folder.exists():
+                    shutil.rmtree(folder)
+                folder.mkdir(parents=True)
+                beside._create()
+                beside._install(lock)
+                stamp.write_text(made_from, encoding="utf-8")
+        except OSError as error:
+            raise faults.from_os(error, f"making the environment in {folder}") from error
+        return beside.python
+
     def pack(self, folder: Path) -> None:
         """Download into `folder` all that `--offline` needs to make this environment elsewhere.
 

@@ -23,13 +23,14 @@ python3 env run COMMAND ARGS…       run a command in the course's environment
 python3 env test [PYTEST ARGS…]     run every test
 python3 env install [--fresh]       only make the environment
 python3 env pack FOLDER             put what it takes in a folder, for rooms without a network
+python3 env site [LESSON …]         build the course site, for any static host (site --help)
 python3 env hub --instructor NAME … set up and start a JupyterHub for a class (hub --help)
 
 lab and install take --offline FOLDER: such a folder, instead of a package index.
 
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
-VERBS = ("lab", "run", "test", "install", "pack", "hub")
+VERBS = ("lab", "run", "test", "install", "pack", "site", "hub")
 # Two at a time, because the tests spend half of their time waiting; in the order of
 # tests/conftest.py, which knows the long ones.
 EVERY_TEST = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
@@ -88,6 +89,8 @@ def _main(arguments: list[str]) -> int:
         return _become(command, lab.environ(environment), cwd=ROOT)
     if verb == "hub":
         return _hub(environment, rest)
+    if verb == "site":
+        return _site(environment, rest)
     parsed = _parse(verb, rest)
     if verb == "pack":
         environment.ensure()
@@ -153,6 +156,28 @@ def _hub(environment: Environment, arguments: list[str]) -> int:
     command.check(options)
     start = command.run(environment, options, _say)
     return _become(*start) if start else 0
+
+
+def _site(environment: Environment, arguments: list[str]) -> int:
+    if not (ROOT / "docs").is_dir():
+        raise Fault(
+            "There is no site in a student's files; it is in the instructor's course.", faults.USAGE
+        )
+    import website
+
+    parser = _Parser(
+        "python3 env site",
+        description="Build the course site: the lessons with their outputs, in both languages.",
+        allow_abbrev=False,
+    )
+    website.add_options(parser)
+    options = parser.parse_args(arguments)
+    names = website.chosen(ROOT, options.lessons)
+    website.require_replaceable(options.output)
+    environment.ensure()
+    website.build(environment, names, options.output, _say)
+    print(f"The site is in {options.output}; copy that folder to any static host.")
+    return 0
 
 
 def _parse(verb: str, arguments: list[str]) -> argparse.Namespace:

@@ -19,6 +19,7 @@ TOGETHER = {
     "tests/attacks/": "attacks",  # each looks for processes that outlived their submission
     "tests/autograder/test_demo.py": "demo",
     "tests/browser/test_instructor.py": "demo",
+    "tests/docs/": "docs",  # one site, built in one place
 }
 LESSONS = "tests/notebooks/"
 

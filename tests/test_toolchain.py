@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("autograder", "notebooks/beyond", "env", "tests", "benchmarks", "tools")
+CODE = ("autograder", "notebooks/beyond", "env", "tests", "benchmarks", "tools", "docs")
 
 AMERICAN_WORDS = ROOT / "tests" / "data" / "american.txt"
 """The field's words that codespell's dictionary of British spellings lacks."""

@@ -1,6 +1,7 @@
 """Write `env/lock/`, every version and hash that the launcher installs, from `env/*.in`.
 
-Also the hashes of what a hub installs, `env/hub/hashes*.txt`, from the lists beside them.
+Also the hashes of what a hub installs, `env/hub/hashes*.txt`, from the lists beside them, and
+`docs/requirements.txt`, all that builds the course site.
 
     python tools/lock.py                            # keep what is locked, lock what is new
     python tools/lock.py --upgrade-package NAME     # any options of `uv pip compile`
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ENV = Path(__file__).resolve().parents[1] / "env"
 LOCK = ENV / "lock"
+SITE = ENV.parent / "docs" / "requirements.txt"
 # The hashes of what a hub's own lists pin: of its own environment, and of the students'.
 HUB = {
     "hashes.txt": ["requirements.txt"],
@@ -41,12 +43,17 @@ def compiled(sources: Iterable[Path], *options: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "lock.txt"
         # uv keeps the versions that its output file has.
-        output.write_text("".join(path.read_text("utf-8") for path in sorted(LOCK.glob("*.txt"))))
+        output.write_text("".join(path.read_text("utf-8") for path in _kept()))
         command = ["uv", "pip", "compile", "--quiet", "--no-config", "--universal"]
         command += ["--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
         command += ["--default-index", "https://pypi.org/simple", "--output-file", str(output)]
         subprocess.run([*command, *options, *map(str, sources)], check=True)
         return re.split(r"^(?=\S)", output.read_text("utf-8"), flags=re.MULTILINE)[1:]
+
+
+def _kept() -> list[Path]:
+    """Return the files that have the versions to keep, the course's before the site's."""
+    return [*sorted(LOCK.glob("*.txt")), *([SITE] if SITE.is_file() else [])]
 
 
 def name_of(requirement: str) -> str:
@@ -77,6 +84,7 @@ def main(options: list[str]) -> None:
     for name, lists in HUB.items():
         files = [ENV / "hub" / one for one in lists]
         write(f"../hub/{name}", compiled(files, "--no-deps", *options))
+    SITE.write_text(_HEAD + "".join(compiled([SITE.with_suffix(".in")], *options)), "utf-8")
 
 
 if __name__ == "__main__":

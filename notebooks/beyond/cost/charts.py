@@ -236,11 +236,7 @@ def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
         axes.set_title(_("What a month costs, and where the lines cross"))
         # opaque, so that no line runs through the words
         axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="none")
-    alt = _(
-        "Dollars per month against calls per month. {before} starts at {before_fixed} and rises by "
-        "{before_call} per call; {after} starts at {after_fixed} and rises by {after_call} per "
-        "call. They cross at {crossing} calls per month; today there are {calls}."
-    ).format(
+    alt = break_even_alt().format(
         before=before.label,
         before_fixed=dollars(before.fixed),
         before_call=dollars(before.call),
@@ -251,6 +247,15 @@ def break_even_chart(before: Option, after: Option, calls: float) -> Chart:
         calls=_count(calls),
     )
     return Chart(figure, alt)
+
+
+def break_even_alt() -> str:
+    """Return the alt text of the break-even chart, with a field for each number."""
+    return _(
+        "Dollars per month against calls per month. {before} starts at {before_fixed} and rises by "
+        "{before_call} per call; {after} starts at {after_fixed} and rises by {after_call} per "
+        "call. They cross at {crossing} calls per month; today there are {calls}."
+    )
 
 
 def _count(number: float) -> str:

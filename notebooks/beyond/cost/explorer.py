@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets
 
-from beyond.cost.charts import break_even_chart
+from beyond.cost.charts import break_even_alt, break_even_chart
 from beyond.cost.formula import (
     Option,
     Price,
@@ -20,6 +21,9 @@ from beyond.cost.formula import (
 from beyond.locale import _
 from beyond.ui.tables import Table
 from beyond.ui.widgets import PlainBox, Still
+
+DESCRIPTION = "application/vnd.beyond.cost-explorer+json"
+"""The type of `Explorer.description` in a notebook's output; the course site draws from it."""
 
 
 def compare(before: Option, after: Option, calls: float) -> Table:
@@ -131,6 +135,37 @@ class Explorer(PlainBox):
     def table(self) -> Table:
         """The chart's numbers for the controls' current values."""
         return compare(*self.options, self.controls["calls"].value)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that a page without Python needs to do the same: controls, prices and texts."""
+        controls = []  # a list, because a notebook file sorts keys
+        for name, control in self.controls.items():
+            told: dict[str, Any] = {"name": name, "label": control.description}
+            if isinstance(control, ipywidgets.Dropdown):
+                prices = [(label, price) for label, price in control.options]
+                told["choices"] = [
+                    {"label": label, "input": price.input, "output": price.output}
+                    for label, price in prices
+                ]
+                told["value"] = control.index
+            else:
+                told |= {key: getattr(control, key) for key in ("value", "min", "max", "step")}
+                told["log"] = isinstance(control, ipywidgets.FloatLogSlider)
+            controls.append(told)
+        texts = {
+            "alt": break_even_alt(),
+            "calls": _("calls per month"),
+            "dollars": _("dollars per month"),
+            "month": _("one month with {calls:,.0f} calls"),
+            "never": _("never"),
+            "today": _("today"),
+        }
+        labels = dict(zip(("before", "after"), self._labels, strict=True))
+        return {"controls": controls, "labels": labels, "reserve": self._reserve, "texts": texts}
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return super()._repr_mimebundle_(**options) | {DESCRIPTION: self.description}
 
     def _changed(self, change: object = None) -> None:
         chart = break_even_chart(*self.options, self.controls["calls"].value)

@@ -1,5 +1,7 @@
 """beyond.cost.explorer: what moves when a control moves, and what is left without widgets."""
 
+import json
+
 import ipywidgets
 import pytest
 
@@ -86,3 +88,17 @@ def test_without_widgets_the_table_is_shown(explorer):
 def test_compare_says_never_where_nothing_is_saved():
     last = str(module.compare(BEFORE, BEFORE, 100)).splitlines()
     assert last[-3].endswith("never") and last[-1].endswith("never")
+
+
+def test_an_output_carries_all_that_a_page_without_python_needs(explorer):
+    bundle = explorer._repr_mimebundle_()
+    told = json.loads(json.dumps(bundle[module.DESCRIPTION]))
+    assert explorer.table._repr_html_() in bundle["text/html"]
+    controls = {one["name"]: one for one in told["controls"]}
+    assert list(controls) == list(explorer.controls)
+    price = controls["price_after"]
+    chosen = price["choices"][price["value"]]
+    assert (chosen["input"], chosen["output"]) == (AFTER.price.input, AFTER.price.output)
+    assert controls["calls"]["value"] == 250_000
+    assert told["labels"] == {"before": "Few-shot", "after": "Tuned"}
+    assert "{crossing}" in told["texts"]["alt"]
