@@ -21,12 +21,21 @@ TOGETHER = {
     "tests/browser/test_instructor.py": "demo",
     "tests/docs/": "docs",  # one site, built in one place
 }
-LESSONS = "tests/notebooks/"
+# Files and folders whose tests take minutes: first, so that no process ends long after the other.
+LONG = (
+    *("tests/notebooks/", "tests/attacks/", "tests/hub/", "tests/container/", "tests/docs/"),
+    *("tests/browser/", "tests/source/", "tests/autograder/test_distribution.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the lessons first: they compute for ten minutes, most others wait."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LESSONS))
+    """Start the long ones first, and each as long as others are left to fill the time."""
+    ranks = dict(zip(LONG, range(len(LONG)), strict=True))
+    items.sort(
+        key=lambda item: next(
+            (rank for start, rank in ranks.items() if item.nodeid.startswith(start)), len(ranks)
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -66,7 +66,7 @@ def options_of_the_readme() -> list[str]:
     """What the README tells to start the container with, but for the port."""
     readme = (CONTAINER / "README.md").read_text(encoding="utf-8")
     [command] = re.findall(r"^docker run (?:.*\\\n)*.*$", readme, re.MULTILINE)
-    words = shlex.split(command)
+    words = shlex.split(command.replace("\\\n", " "))
     image = words.index("beyond-prompting")
     kept = words[2:image]
     port = kept.index("-p")
@@ -102,6 +102,9 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     podman("rm", "--all", "--force")
     podman("volume", "prune", "--force")
     podman("rmi", "--all", "--force")
+    # Podman leaves its folder of layers mounted onto itself.
+    layers = podman.folder / "images" / "overlay"
+    subprocess.run(["umount", "--lazy", layers], capture_output=True, check=False)
 
 
 def base() -> Path:
