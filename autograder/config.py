@@ -657,8 +657,10 @@ class Course:
         config.CourseDirectory.autograded_directory = "term/autograded"
         config.CourseDirectory.feedback_directory = "term/feedback"
         config.CourseDirectory.db_url = self.database
-        config.CourseDirectory.groupshared = _is_shared(self.root)
         exchange = self.exchange or self.settings.variable("EXCHANGE") or self.root / "exchange"
+        config.CourseDirectory.groupshared = _is_shared_by_a_group(
+            self.root, Path(exchange, self.id)
+        )
         config.Exchange.root = str(exchange)
         config.Exchange.path_includes_course = False
         config.ClearSolutions.code_stub = {"python": self.settings.code_stub}
@@ -800,6 +802,29 @@ def _is_shared(folder: Path) -> bool:
     """Return whether several instructors work in a folder, as a group (setgid, group-writable)."""
     wanted = stat.S_ISGID | stat.S_IWGRP
     return folder.is_dir() and folder.stat().st_mode & wanted == wanted
+
+
+def _is_shared_by_a_group(course: Path, in_exchange: Path) -> bool:
+    """Return whether several instructors work in a course as a group, in the exchange, too.
+
+    nbgrader then no longer requires that a folder in the exchange is one's own. So it has to belong
+    to the group, and not to a student who made it first.
+    """
+    if not _is_shared(course):
+        return False
+    try:
+        found = in_exchange.stat()
+    except OSError:
+        return True  # it will be made by whoever releases first
+    import pwd  # Unix's, as are groups that share a folder
+
+    group = course.stat().st_gid
+    try:
+        owner = pwd.getpwuid(found.st_uid)
+    except KeyError:
+        return False
+    is_trusted = found.st_uid == 0 or group in os.getgrouplist(owner.pw_name, owner.pw_gid)
+    return found.st_gid == group and is_trusted
 
 
 def _open_to_group(file: Path) -> None:

@@ -50,7 +50,8 @@ def require_replaceable(output: Path) -> None:
     Raises:
         Fault: it has something else in it.
     """
-    if output.exists() and not (output / MARK).is_file() and any(output.iterdir()):
+    is_site = (output / MARK).is_file() and not (output / ".git").exists()
+    if output.exists() and not is_site and any(output.iterdir()):
         raise Fault(
             f"The folder {output} has something in it that isn't a site, which would be lost; give "
             "--output another one.",

@@ -52,10 +52,11 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
             with os.fdopen(handle, "wb") as beside:
                 beside.write(content)
                 beside.flush()
+                if mode & 0o004 and is_shared(path.parent):
+                    mode |= 0o060
+                # By descriptor: in a folder of somebody else's, the name may be a link by now.
+                os.chmod(beside.fileno() if os.chmod in os.supports_fd else name, mode)
                 os.fsync(beside.fileno())
-            if mode & 0o004 and is_shared(path.parent):
-                mode |= 0o060
-            os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -302,7 +302,8 @@ _PERMIT = (
     "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 23.10 and later) or "
     "`sysctl -w kernel.unprivileged_userns_clone=1` (older Debian); in a container, start it with "
     "`--security-opt seccomp=env/container/seccomp.json --security-opt apparmor=unconfined "
-    "--security-opt systempaths=unconfined`. `autograder doctor` looks closer."
+    "--security-opt systempaths=unconfined --security-opt no-new-privileges --cap-drop ALL` "
+    "and not as root. `autograder doctor` looks closer."
 )
 
 

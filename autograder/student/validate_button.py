@@ -98,6 +98,7 @@ class DialogHandler(ValidateHandler):
     @authenticated
     def post(self) -> None:
         """Validate the notebook that the request's JSON names by its `path`."""
+        self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(self.validate_notebook(str(self.get_json_body()["path"]))))
 
 

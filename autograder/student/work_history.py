@@ -150,7 +150,9 @@ def _version(path: Path) -> Version | None:
     with suppress(ValueError, OSError):
         if path.suffix == ".ipynb":
             # Many times as fast as strptime, for each version at each save.
-            return Version(path, datetime.fromisoformat(path.stem), path.stat().st_size)
+            saved = datetime.fromisoformat(path.stem)
+            if saved.tzinfo:  # else it is none of ours, and can't be compared with them
+                return Version(path, saved, path.stat().st_size)
     return None
 
 

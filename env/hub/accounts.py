@@ -9,7 +9,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,6 +69,26 @@ def require_ordinary(names: Iterable[str], instructors: str) -> None:
                 f"{name} is a student and in the group {held[0]}, which gives access to what "
                 f"students must not read; remove them from it (gpasswd -d {name} {held[0]}) and "
                 "start again."
+            )
+
+
+def require_own_group(instructors: Iterable[str], of_students: Collection[int]) -> None:
+    """Require that no student is in an instructor's primary group, to which their new files belong.
+
+    Args:
+        instructors: their names.
+        of_students: the numbers of the groups that students are in.
+
+    Raises:
+        Fault: one is.
+    """
+    for name in instructors:
+        number = pwd.getpwnam(name).pw_gid if _exists(name) else -1
+        if number in of_students:
+            raise Fault(
+                f"Students are in {name}'s primary group, {grp.getgrgid(number).gr_name}, to which "
+                f"{name}'s new files belong; give {name} a group of their own (groupadd GROUP; "
+                f"usermod --gid GROUP {name})."
             )
 
 

@@ -50,8 +50,8 @@ def read_class(
     return described, ids
 
 
-def require_unix_names(students: list[str], instructors: list[str]) -> None:
-    """Require that every id can be a Unix user's name, and that nobody has two roles.
+def require_unix_names(students: list[str], instructors: list[str], group: str) -> None:
+    """Require that every id can be a Unix user's name, and that no name has two roles.
 
     The exchange proves whose a submission is by the Unix user that it belongs to, so the id and the
     user's name are one.
@@ -67,6 +67,11 @@ def require_unix_names(students: list[str], instructors: list[str]) -> None:
                 "letters, digits, - or _, starting with a letter or _ (such as s20251234).",
                 USAGE,
             )
+    if group in students:
+        raise Fault(
+            f"The id {group!r} is the name of the instructors' group, too; choose another --group.",
+            USAGE,
+        )
     for name in instructors:
         if name in students:
             raise Fault(

@@ -175,9 +175,10 @@ def run(
     environment.ensure()
     variables = lab.environ(environment)
     described, students = class_list.read_class(environment, variables, options.roster.resolve())
-    class_list.require_unix_names(students, instructors)
+    class_list.require_unix_names(students, instructors, group)
     accounts.require_ordinary(students, group)
     groups = {number for name in students for number in accounts.groups_of(name)}
+    accounts.require_own_group(instructors, groups)
     people = [*instructors, *students]
     missing = accounts.missing(people)
     if missing and not options.create_users:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from environment import Environment
 from faults import Fault
-from hub.accounts import as_user
+from hub.accounts import as_user, groups_of
 from hub.layout import Layout
 
 _OWN = (".venv", ".cache")  # of the launcher, beside the bundle's files
@@ -258,22 +258,33 @@ def make_exchange(layout: Layout, course_id: str, instructor: str, group: str) -
     nbgrader wants its root to be writable by everybody. The course's own folder is made before
     that, so that no student can make it first and own it; the sticky bit keeps it in place.
     """
-    if layout.exchange.exists():
-        _open_to_group(layout.exchange / course_id, grp.getgrnam(group).gr_gid)
-        return
     owner, owners = pwd.getpwnam(instructor).pw_uid, grp.getgrnam(group).gr_gid
+    if layout.exchange.exists():
+        course = layout.exchange / course_id
+        with suppress(FileExistsError):
+            course.mkdir(mode=0o700)  # root's, so that no student can make it first
+            _make_folders(course, owner, owners)
+        _open_to_group(course, owners)
+        return
     beside = layout.exchange.with_name(".exchange.new")
     shutil.rmtree(beside, ignore_errors=True)
-    course = beside / course_id
-    for place, mode in [
-        (beside, 0o755),
-        *((course / name, mode) for name, mode in _IN_EXCHANGE.items()),
-    ]:
-        place.mkdir()
-        os.chown(place, owner, owners)
-        place.chmod(mode)
+    beside.mkdir()
+    (beside / course_id).mkdir()
+    _make_folders(beside / course_id, owner, owners)
+    os.chown(beside, owner, owners)
     beside.chmod(0o1777)
     os.replace(beside, layout.exchange)
+
+
+def _make_folders(course: Path, owner: int, group: int) -> None:
+    """Make the folders of a course in the exchange, and give them away from the innermost on."""
+    for name in filter(None, _IN_EXCHANGE):
+        (course / name).mkdir()
+    for name, mode in sorted(_IN_EXCHANGE.items(), reverse=True):
+        place = course / name
+        place.chmod(mode)
+        os.chown(place, owner, group)
+        place.chmod(mode)  # a change of owner takes the bit for the group
 
 
 def _open_to_group(course: Path, group: int) -> None:
@@ -281,6 +292,13 @@ def _open_to_group(course: Path, group: int) -> None:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     with suppress(OSError):  # an instructor has made something else of it
         base = os.open(course, flags)
+        owner = os.fstat(base).st_uid
+        if owner != 0 and group not in groups_of(pwd.getpwuid(owner).pw_name):
+            os.close(base)
+            raise Fault(
+                f"{course} belongs to {pwd.getpwuid(owner).pw_name}, who isn't an instructor; look "
+                "at what is in it, move it away, and start again."
+            )
         try:
             for name, mode in _IN_EXCHANGE.items():
                 with suppress(OSError):

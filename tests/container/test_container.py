@@ -158,6 +158,7 @@ def test_the_dev_container_opens_a_checkout_with_the_images_environment(podman: 
     for mount in (told["workspaceMount"], *told["mounts"]):
         parts = dict(part.split("=", 1) for part in mount.split(","))
         source = parts["source"].replace("${localWorkspaceFolder}", str(checkout))
+        source = source.replace("${devcontainerId}", "one")
         words += ["-v", f"{source}:{parts['target']}"]
     # The tool that reads the file gives the user in the image the number of the checkout's owner.
     for path in (checkout, *checkout.rglob("*")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import grp
+import importlib
 import json
 import os
 import pwd
@@ -176,15 +177,24 @@ def test_flags_that_make_no_sense(
 @pytest.mark.parametrize("name", ["20251234", "S01", "a b", "../x", "a" * 33, "-x", "루", "a$"])
 def test_an_id_that_can_be_no_unix_user(name: str) -> None:
     with pytest.raises(Fault, match="can't be the name of a Unix user"):
-        class_list.require_unix_names(["s1", name], ["ada"])
+        class_list.require_unix_names(["s1", name], ["ada"], "staff-of-course")
     with pytest.raises(Fault, match="The instructor's name"):
-        class_list.require_unix_names(["s1"], ["ada", name])
+        class_list.require_unix_names(["s1"], ["ada", name], "staff-of-course")
 
 
 def test_the_instructor_is_no_student() -> None:
-    class_list.require_unix_names(["s1", "s-2_x"], ["ada"])
+    class_list.require_unix_names(["s1", "s-2_x"], ["ada"], "staff-of-course")
     with pytest.raises(Fault, match="ada is an instructor and in the class list"):
-        class_list.require_unix_names(["s1", "ada"], ["bea", "ada"])
+        class_list.require_unix_names(["s1", "ada"], ["bea", "ada"], "staff-of-course")
+    with pytest.raises(Fault, match="another --group"):
+        class_list.require_unix_names(["s1", "teachers"], ["ada"], "teachers")
+
+
+def test_no_student_is_in_an_instructors_primary_group() -> None:
+    mine = pwd.getpwuid(os.getuid())
+    accounts.require_own_group([mine.pw_name, "nobody-such"], {mine.pw_gid + 1})
+    with pytest.raises(Fault, match="a group of their own"):
+        accounts.require_own_group([mine.pw_name], {mine.pw_gid})
 
 
 @pytest.mark.parametrize("name", ["root", "daemon", "nobody"])
@@ -337,6 +347,16 @@ def test_kernels_start_in_a_home_with_a_long_path(tmp_path: Path) -> None:
     shutil.rmtree(short)
 
 
+HOLD = """
+import os, socket, sys
+os.setgroups([]), os.setgid(int(sys.argv[1])), os.setuid(int(sys.argv[1]))
+held = socket.socket()
+held.bind(("127.0.0.1", 0))
+print(held.getsockname()[1], flush=True)
+sys.stdin.readline()
+held.listen()
+sys.stdin.read()
+"""
 LISTEN = """
 import os, socket, sys
 os.setgroups([]), os.setgid(int(sys.argv[1])), os.setuid(int(sys.argv[1]))
@@ -347,16 +367,18 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture
+def own_port(monkeypatch: pytest.MonkeyPatch):
+    """The module that the hub finds beside its own configuration."""
+    monkeypatch.syspath_prepend(HUB / "server")
+    return importlib.import_module("own_port")
+
+
 @as_root
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", *["::"] * socket.has_dualstack_ipv6()])
 @pytest.mark.parametrize("is_own", [True, False])
-def test_no_user_is_sent_to_a_port_that_another_user_took_first(address, is_own) -> None:
+def test_no_user_is_sent_to_a_port_that_another_user_took_first(address, is_own, own_port) -> None:
     """Whoever listens where a server is going to would get its user's cookies."""
-    sys.path.insert(0, str(HUB / "server"))
-    try:
-        import own_port
-    finally:
-        sys.path.remove(str(HUB / "server"))
     victim, attacker = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
     process = subprocess.Popen(
         [sys.executable, "-c", LISTEN, str((victim if is_own else attacker).pw_uid), address],
@@ -383,9 +405,56 @@ def test_no_user_is_sent_to_a_port_that_another_user_took_first(address, is_own)
         if is_own:
             assert asyncio.run(Spawner().start()) == ("127.0.0.1", Started.port)
         else:
-            with pytest.raises(own_port.PortTaken, match="another port") as refused:
+            with pytest.raises(own_port.NotListening, match="another port") as refused:
                 asyncio.run(Spawner().start())
             assert refused.value.jupyterhub_message == str(refused.value)
+    finally:
+        process.communicate("")
+
+
+@as_root
+@pytest.mark.parametrize("address", ["127.0.0.2", *["::1"] * socket.has_ipv6])
+def test_who_listens_at_another_address_is_in_nobodys_way(address, own_port) -> None:
+    attacker = pwd.getpwnam("nobody").pw_uid
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTEN, str(attacker), address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert own_port.owners(int(process.stdout.readline())) == set()
+    finally:
+        process.communicate("")
+
+
+@as_root
+def test_no_user_is_sent_to_a_port_that_another_user_holds_without_listening(own_port) -> None:
+    """It shows in no table, and the server that finds its port in use ends."""
+    victim, attacker = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(attacker.pw_uid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    class Ended:
+        port, start_timeout = int(process.stdout.readline()), 60
+        user = type("User", (), {"name": victim.pw_name})
+
+        async def start(self):
+            return "127.0.0.1", self.port
+
+        async def poll(self):
+            return 1
+
+    class Spawner(own_port.OwnPort, Ended):
+        pass
+
+    try:
+        with pytest.raises(own_port.NotListening, match="start it again"):
+            asyncio.run(Spawner().start())
     finally:
         process.communicate("")
 

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import pwd
+import sys
 import time
 from pathlib import Path
 
 _LISTENS = "0A"  # TCP_LISTEN, as the kernel writes it
+_LOOPBACK = int.from_bytes(bytes([127, 0, 0, 1]), sys.byteorder)
+# Where the hub reaches a server, as the kernel writes it. Another address of the loopback network
+# can be anybody's.
+_PLACES = {
+    f"{_LOOPBACK:08X}",
+    "0" * 8,
+    "0" * 32,
+    f"{'0' * 16}{0xFFFF0000 if sys.byteorder == 'little' else 0xFFFF:08X}{_LOOPBACK:08X}",
+}
 _BETWEEN_LOOKS = 0.1
 
 
-class PortTaken(Exception):
-    """Report that another user listens where a server should; the hub shows the message."""
+class NotListening(Exception):
+    """Report that a server doesn't listen on its port; the hub shows the message."""
 
     @property
     def jupyterhub_message(self) -> str:
@@ -26,7 +36,7 @@ class PortTaken(Exception):
 
 
 def owners(port: int) -> set[int]:
-    """Return the numbers of the users who listen on a port, at whatever address."""
+    """Return the numbers of the users who listen on a port where the hub would reach them."""
     found = set()
     for table in ("tcp", "tcp6"):
         try:
@@ -35,7 +45,8 @@ def owners(port: int) -> set[int]:
             continue
         for line in lines:
             _number, local, _remote, state, _queues, _timer, _retries, user, *_rest = line.split()
-            if state == _LISTENS and int(local.rpartition(":")[2], 16) == port:
+            address, _colon, number = local.rpartition(":")
+            if state == _LISTENS and address in _PLACES and int(number, 16) == port:
                 found.add(int(user))
     return found
 
@@ -47,7 +58,7 @@ class OwnPort:
         """Start the server, and wait until it listens.
 
         Raises:
-            PortTaken: somebody else does.
+            NotListening: somebody else does, it has ended, or it takes too long.
         """
         address = await super().start()
         end = time.monotonic() + self.start_timeout
@@ -55,13 +66,18 @@ class OwnPort:
             if self._listens():
                 return address
             await asyncio.sleep(_BETWEEN_LOOKS)
-        return address  # it has ended or is too slow, which the hub notices
+        # The address isn't returned: a port that is held without listening shows in no table, ends
+        # the server, and could be listened on as soon as the hub sends the user there.
+        raise NotListening(
+            f"The server of {self.user.name} ended or took too long before it listened on port "
+            f"{self.port}; start it again, and see the hub's log if that doesn't help."
+        )
 
     def _listens(self) -> bool:
         own = pwd.getpwnam(self.user.name).pw_uid
         found = owners(self.port)
         if found - {own}:
-            raise PortTaken(
+            raise NotListening(
                 f"Another user listens on port {self.port}, which was chosen for "
                 f"{self.user.name}'s server; start the server again to get another port."
             )

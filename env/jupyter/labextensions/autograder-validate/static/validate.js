@@ -72,13 +72,15 @@
   function activate(app) {
     function pressed(event) {
       const button = event.target.closest?.(".validate-button");
-      if (!button) return;
+      if (!button || !event.isTrusted) return;
       if (event.type === "mousedown" && event.button !== 0) return;
       if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
+      // Only the toolbar's: a notebook's text may call something in it a button of this class.
+      const panel = [...app.shell.widgets("main")].find((one) => one.toolbar?.node.contains(button));
+      if (!panel?.context) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      const panel = [...app.shell.widgets("main")].find((one) => one.node.contains(button));
-      if (isRunning || !panel?.context) return;
+      if (isRunning) return;
       isRunning = true;
       button.setAttribute("aria-busy", "true");
       button.style.opacity = "0.5";
