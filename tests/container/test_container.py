@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,14 +75,15 @@ def options_of_the_readme() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman() -> Iterator[Podman]:
     """Podman with the image, built from what git tracks."""
     if os.geteuid() != 0:
         pytest.skip("only root can make the base image of Debian's packages")
     for program in ("podman", "runc", "mmdebstrap"):
         if not shutil.which(program):
             pytest.skip(f"this machine has no {program}")
-    podman = Podman(tmp_path_factory.mktemp("podman"))
+    # Not pytest's folder: Podman takes no path longer than 50 characters.
+    podman = Podman(Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp")))
     git = ("git", "-c", f"safe.directory={ROOT}")
     subprocess.run([*git, "clone", "-q", f"file://{ROOT}", podman.folder / "course"], check=True)
     shutil.copytree(CONTAINER, podman.folder / "course/env/container", dirs_exist_ok=True)
@@ -105,6 +107,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     # Podman leaves its folder of layers mounted onto itself.
     layers = podman.folder / "images" / "overlay"
     subprocess.run(["umount", "--lazy", layers], capture_output=True, check=False)
+    shutil.rmtree(podman.folder, ignore_errors=True)
 
 
 def base() -> Path:
