@@ -46,7 +46,7 @@ class WorkFileManager(AsyncLargeFileManager):
         is_notebook = model.get("type") == "notebook"
         content = model.get("content")
         try:
-            saved = await super().save(model, path)  # type: ignore[no-untyped-call]
+            saved = await super().save(model, path)  # type: ignore[no-untyped-call]  # Jupyter has no types here
         except HTTPError as error:
             with speaking(_language_of(content) if is_notebook else language()):
                 plain = _in_plain_words(error, Path(path).name)
@@ -54,7 +54,7 @@ class WorkFileManager(AsyncLargeFileManager):
                 raise
             raise plain from error
         if is_notebook:
-            target = Path(self._get_os_path(path.strip("/")))  # type: ignore[no-untyped-call]
+            target = Path(self._get_os_path(path.strip("/")))  # type: ignore[no-untyped-call]  # Jupyter has no types here
             try:
                 await run_sync(lambda: keep_version(Course.here(), target))
             except Exception as error:
@@ -64,7 +64,7 @@ class WorkFileManager(AsyncLargeFileManager):
     def check_and_sign(self, nb: Any, path: Any = "", *, _retrying: Any = False) -> None:
         """Sign a notebook that is trusted; one that can't be signed is saved all the same."""
         try:
-            super().check_and_sign(nb, path, _retrying=_retrying)  # type: ignore[no-untyped-call]
+            super().check_and_sign(nb, path, _retrying=_retrying)  # type: ignore[no-untyped-call]  # Jupyter has no types here
         except (sqlite3.Error, OSError) as error:
             self.log.warning("%s could not be signed: %s", path, error)
 
