@@ -15,6 +15,12 @@ TOLD = [
     {"name": "moe-gate", "title": {}, "due": None},
 ]
 
+# Whether the whole text is seen and nothing of it is cut off.
+WHOLE = """() => {
+    const words = document.querySelector('.jp-NotebookPanel .autograder-due-dates span');
+    return words && words.scrollWidth <= words.clientWidth;
+}"""
+
 
 @pytest.fixture(scope="module")
 def dated_lab(start_lab, fresh_course):
@@ -41,8 +47,8 @@ def test_above_the_assignment_in_the_readers_zone(dated_lab, in_seoul) -> None:
     due.wait_for()
     expect(due).to_contain_text("Due: Dec 1, 2099, 11:59 PM GMT+9")
     assert "Tuesday" in due.get_attribute("title")
-    words = due.locator("span")
-    assert words.evaluate("one => one.scrollWidth <= one.clientWidth"), "all of it is seen"
+    # The toolbar's buttons appear one after another, and the room between them changes.
+    in_seoul.wait_for_function(WHOLE)
     assert due.locator("time").get_attribute("datetime") == "2099-12-01T14:59:59.000Z"
     due = opened(in_seoul, dated_lab, "work/ko/quiz/quiz.ipynb")
     due.wait_for()

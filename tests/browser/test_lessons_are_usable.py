@@ -24,6 +24,7 @@ expect = playwright.expect
 NOTEBOOK = "work/every.ipynb"
 OURS = [[".jp-OutputArea-output"], [".jp-RenderedMarkdown"], [".beyond-lessons-still"]]
 WIDGETS = 7
+THEMED = 6
 AGAIN = "이 셀을 다시 실행하세요"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 PANEL = ".jp-NotebookPanel:visible"
@@ -105,6 +106,7 @@ def test_axe_finds_nothing_in_outputs(student_lab, notebook, page, scheme) -> No
     )
     assert wrong(page) == []
     play = page.locator(".widget-play button:visible")
+    expect(play).to_have_count(2)
     assert [one.get_attribute("aria-label") for one in play.all()] == [
         "강의 시계: 시작 또는 일시 정지",
         "강의 시계: 00:00으로 되돌리기",
@@ -170,9 +172,12 @@ def test_a_phone_shows_whole_widgets_and_a_whole_page(student_lab, notebook, bro
     start = page.locator(".jp-MarkdownViewer")
     expect(start.locator("h1")).to_be_visible()
     expect(page.locator(".jp-FileBrowser").locator("visible=true")).to_have_count(0)
-    assert start.bounding_box()["width"] > 300
+    page.wait_for_function(
+        "document.querySelector('.jp-MarkdownViewer').getBoundingClientRect().width > 300"
+    )
     opened_live(page, student_lab)
     page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator(f"{PANEL} .beyond-themed").nth(THEMED - 1)).to_be_attached()
     assert page.evaluate(CUT_OFF) == []
     context.close()
 
@@ -182,7 +187,8 @@ def test_charts_and_swatches_follow_the_dark_theme(student_lab, notebook, page) 
     opened_live(page, student_lab)
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
     themed = page.locator(f"{PANEL} .beyond-themed")
-    assert themed.count() >= 6
+    # A widget stands in the page before the pictures in it do.
+    expect(themed.nth(THEMED - 1)).to_be_attached()
     for one in themed.all():
         assert one.evaluate("one => getComputedStyle(one).filter") == (
             "invert(0.93) hue-rotate(180deg)"
