@@ -159,6 +159,12 @@ def test_a_mistake_in_the_layer_gets_the_hint_that_fits(old, new, hint):
     assert hint in checked({"LoRALinear": code.replace(old, new)}, "lora-layer-checks")
 
 
+def test_a_layer_that_does_not_run_is_explained_once():
+    code = SOLUTIONS["LoRALinear"].replace("self.A.T @ self.B.T", "self.A @ self.B")
+    said = checked({"LoRALinear": code}, "lora-layer-checks")
+    assert said.count("RuntimeError") == 1 and said.count("see the first check") == 3
+
+
 def test_a_layer_without_the_first_step_is_told_so():
     stub = CELLS["new-factors"]
     assert "Step 1 has no answer yet" in checked({"new_factors": stub}, "lora-layer-checks")
@@ -322,6 +328,12 @@ def test_tokens_alone_rarely_pay_and_wrong_answers_do_for_every_recorded_seed():
             for call, right in ((before, rag), (after, run["held_out_right"] / 100))
         )
         assert formula.break_even(fixed, *costs) < by_tokens / 50
+
+
+def test_the_instructors_page_quotes_the_record():
+    page = " ".join((LESSON.parents[2] / "teaching/03-fine-tuning.md").read_text("utf-8").split())
+    *others, last = (str(run["held_out_right"]) for run in recorded.record()["seeds"])
+    assert f"The recorded table shows {', '.join(others)} and {last} of 100" in page
 
 
 def test_every_recorded_run_says_what_the_prose_says():
