@@ -169,7 +169,7 @@ def price(model: str, on: date = PRICES_DATE) -> Price:
         raise ValueError(f"{model} has no price per token of input and output.")
     row = info.get_prices(noon, {"processing": "batch"})
     in_batch = amount("input")
-    known = [*_SNAPSHOT["models"], *_SNAPSHOT["former"]]
+    known = [*_SNAPSHOT["models"], *_SNAPSHOT["adapters"], *_SNAPSHOT["former"]]
     quoted: dict = next((row for row in known if row["model"] == model), {})
     label = quoted.get("label") or info.name or info.id
     if quoted.get("tuned"):

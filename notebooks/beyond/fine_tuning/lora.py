@@ -1,7 +1,7 @@
 """Add LoRA adapters to a model's linear layers, and save and load them in peft's format.
 
 LoRA (Hu et al., 2021, https://arxiv.org/abs/2106.09685) freezes a weight matrix W and trains two
-thin matrices beside it: y = x Wᵀ + (α/r) · x Aᵀ Bᵀ. Lesson 3 lets the student write that layer;
+thin matrices next to it: y = x Wᵀ + (α/r) · x Aᵀ Bᵀ. Lesson 3 lets the student write that layer;
 the functions here take any layer with the same interface: `kind(base, r, alpha)` with the
 parameters `A` (r × inputs) and `B` (outputs × r) and the frozen layer as `base`.
 """
@@ -36,7 +36,7 @@ _PREFIX = "base_model.model."
 
 
 class LoRALinear(nn.Module):
-    """A frozen linear layer with a trainable low-rank update beside it."""
+    """A frozen linear layer with a trainable low-rank update."""
 
     def __init__(self, base: nn.Linear, r: int = 8, alpha: float = 16) -> None:
         super().__init__()

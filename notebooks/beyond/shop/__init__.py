@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from beyond.lm.classification import Scores, score
 from beyond.locale import language
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -44,6 +46,16 @@ ADAPTER = Path(__file__).parent / "shop_adapter"
 
 Lesson 1 loaded it when it held fine-tuning too, and notebooks handed out then still do. Lesson 3
 has its own, for the chat template: `beyond.fine_tuning.lora.ADAPTER`."""
+
+
+def tuned(model: PreTrainedModel) -> PeftModel:
+    """Return the model with `ADAPTER` loaded, ready to score messages."""
+    with warnings.catch_warnings():
+        # Of a name inside transformers that peft still uses: nothing a learner could act on.
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, ADAPTER).eval()
 
 
 def teams() -> tuple[str, ...]:
