@@ -36,7 +36,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from autograder.config import Course, put_scripts_on_path
+from autograder.config import Course, is_students_side, put_scripts_on_path
 from autograder.core.console import Console
 from autograder.core.counting import counted
 from autograder.core.printable import PrintableStream, one_line
@@ -60,6 +60,7 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 REASONS_SHOWN = 4
 SECONDS_BETWEEN_LINES = 10.0
+STUDENTS_COMMANDS = ("history", "submit", "translate", "validate")
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 # A wrong word on the command line. Typer carries a click of its own and names this class nowhere.
 UsageError: Any = typer.BadParameter.__base__
@@ -96,10 +97,23 @@ def _course(folder: Path | None, **given: Any) -> Course:
 def main() -> None:
     """Run the command; errors become one sentence on stderr and an exit code."""
     put_scripts_on_path()
+    if is_students_side():
+        _keep_students_commands()
     logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore")
     with _printable_streams():
         _run()
+
+
+def _keep_students_commands() -> None:
+    """Forget the commands whose modules aren't installed here, so that help doesn't list them."""
+    app.info.help = "Check your notebooks and hand them in."
+    app.registered_groups.clear()
+    app.registered_commands[:] = [
+        one
+        for one in app.registered_commands
+        if one.callback is not None and one.callback.__name__ in STUDENTS_COMMANDS
+    ]
 
 
 _PLAIN = "autograder.plain"
@@ -871,11 +885,12 @@ def translate(
 
     Answers, own cells and prose that you have edited stay.
     """
-    from autograder.authoring.confirm import confirm_translation
     from autograder.student.translate import translate as translate_notebook
 
     where = _course(course)
     if confirm:
+        from autograder.authoring.confirm import confirm_translation
+
         changed = confirm_translation(where, path, cell)
         cells = counted(len(changed), "cell")
         out.print(f"{cells} confirmed: {', '.join(changed) or 'none'}", markup=False)

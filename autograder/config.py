@@ -35,6 +35,8 @@ _NOT_FOR_NBGRADER = re.compile(r"\[|%[0-9A-Fa-f]{2}")
 _TABLE = "[tool.autograder]"
 _HOME = Path(__file__).resolve().parents[1]
 """The course's folder, where the course holds this package too."""
+_PACKED = Path(__file__).with_name("course.toml")
+"""The settings of the course that this package was packed with, in a wheel for students."""
 
 
 def _setting(about: str, default: Any) -> Any:
@@ -91,8 +93,13 @@ class Settings:
     )
     language_cell: str = _setting(
         "the source of the code cell `language`, the one that differs between languages; "
-        "{language} stands for the code",
+        "{language} stands for the code, {text} for the language's language-cell-texts",
         'from autograder.i18n import set_language\n\nset_language("{language}")',
+    )
+    language_cell_texts: tuple[tuple[str, str], ...] = _setting(
+        "a table, by language, of what {text} in the language cell stands for; a language without "
+        "one has the source language's",
+        (),
     )
     code_stub: str = _setting("what students find in place of a solution", "# YOUR CODE HERE")
     text_stub: str = _setting("what they find in place of a written answer", "YOUR ANSWER HERE")
@@ -142,7 +149,7 @@ class Settings:
         """Read the settings of the course in a folder.
 
         A folder that has none (a demo's, a term's made elsewhere) takes those of the course that
-        this package lies in, if it lies in one.
+        this package lies in, if it lies in one, else those that it was packed with.
 
         Raises:
             UserError: the file can't be used; the message names it and the key.
@@ -151,6 +158,9 @@ class Settings:
         found = _table(path)
         if found is None:
             path = _HOME / SETTINGS_FILE
+            found = _table(path)
+        if found is None:
+            path = _PACKED
             found = _table(path)
         return cls.of(found or {}, path)
 
@@ -205,6 +215,7 @@ def _table(path: Path) -> dict[str, Any] | None:
 
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_TABLES_OF_TEXT = ("environment", "language-cell-texts")
 _PLAIN_NAMES = ("course-id", "text-domain", "namespace", "source-language", "languages")
 _PLACES = (
     "lessons",
@@ -232,7 +243,7 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
         return _checked_watch(value, path)
     if key in _NUMBERS:
         return _checked_numbers(key, value, path)
-    if key == "environment":
+    if key in _TABLES_OF_TEXT:
         name, fits = "a table of strings", isinstance(value, dict)
         parts = [one for pair in value.items() for one in pair] if fits else []
         kept = tuple(value.items()) if fits else ()
@@ -519,7 +530,9 @@ class Course:
 
     def language_cell(self, code: str) -> str:
         """Return the source of the one code cell that differs between languages."""
-        return self.settings.language_cell.replace("{language}", code)
+        texts = dict(self.settings.language_cell_texts)
+        text = texts.get(code) or texts.get(self.settings.source_language, "")
+        return self.settings.language_cell.replace("{language}", code).replace("{text}", text)
 
     @property
     def term(self) -> Path:
@@ -685,12 +698,13 @@ class Course:
         config.GenerateFeedback.exporter_class = "autograder.feedback.page.FeedbackPage"
         # nbgrader's own leaves half a submission when it is stopped, or the disk is full.
         config.ExchangeFactory.submit = "autograder.student.exchange_submit.SubmitWhole"
-        # nbgrader's own stops at the first submission that didn't come through the exchange.
-        config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
-        # By Formgrader's button, too, students get to know when an assignment is due.
-        config.ExchangeFactory.release_assignment = (
-            "autograder.authoring.exchange_release.ReleaseAssignment"
-        )
+        if not is_students_side():
+            # nbgrader's own stops at the first submission that didn't come through the exchange.
+            config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
+            # By Formgrader's button, too, students get to know when an assignment is due.
+            config.ExchangeFactory.release_assignment = (
+                "autograder.authoring.exchange_release.ReleaseAssignment"
+            )
         if policy := dict(self.settings.late_policy):
             config.AssignLatePenalties.plugin_class = "autograder.grading.late_policy.LatePolicy"
             for name, value in policy.items():
@@ -842,6 +856,11 @@ def _holds_assignments(folder: Path) -> bool:
 
 def _is_language(path: Path) -> bool:
     return path.is_dir() and len(path.name) in (2, 3) and path.name.isalpha()
+
+
+def is_students_side() -> bool:
+    """Return whether this package was packed for students, without what only teachers use."""
+    return importlib.util.find_spec("autograder.authoring") is None
 
 
 _DRIVERS = frozenset({"psycopg", "psycopg2"})

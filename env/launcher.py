@@ -24,13 +24,14 @@ python3 env test [PYTEST ARGS…]     run every test
 python3 env install [--fresh]       only make the environment
 python3 env pack FOLDER             put what it takes in a folder, for rooms without a network
 python3 env site [LESSON …]         build the course site, for any static host (site --help)
+python3 env wheel                   build a wheel for Colab, Kaggle or another environment
 python3 env hub --instructor NAME … set up and start a JupyterHub for a class (hub --help)
 
 lab and install take --offline FOLDER: such a folder, instead of a package index.
 
 The first start makes the environment, in .venv; later ones take seconds. The course's own
 command is `autograder`: python3 env run autograder --help"""
-VERBS = ("lab", "run", "test", "install", "pack", "site", "hub")
+VERBS = ("lab", "run", "test", "install", "pack", "site", "wheel", "hub")
 # Two at a time, because the tests spend half of their time waiting; in the order of
 # tests/conftest.py, which knows the long ones.
 EVERY_TEST = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
@@ -91,6 +92,8 @@ def _main(arguments: list[str]) -> int:
         return _hub(environment, rest)
     if verb == "site":
         return _site(environment, rest)
+    if verb == "wheel":
+        return _wheel(environment, rest)
     parsed = _parse(verb, rest)
     if verb == "pack":
         environment.ensure()
@@ -177,6 +180,23 @@ def _site(environment: Environment, arguments: list[str]) -> int:
     environment.ensure()
     website.build(environment, names, options.output, _say)
     print(f"The site is in {options.output}; copy that folder to any static host.")
+    return 0
+
+
+def _wheel(environment: Environment, arguments: list[str]) -> int:
+    import wheelhouse
+
+    parser = _Parser(
+        "python3 env wheel",
+        description="Build a wheel of the lessons' library and the students' commands.",
+        allow_abbrev=False,
+    )
+    wheelhouse.add_options(parser)
+    options = parser.parse_args(arguments)
+    environment.ensure()
+    wheel = wheelhouse.build(ROOT, environment.python, options.output)
+    print(f"The wheel is {wheel} ({wheelhouse.megabytes(wheel):.1f} MB).")
+    print("notebooks/ELSEWHERE.md says how to use it.")
     return 0
 
 

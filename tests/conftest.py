@@ -24,7 +24,7 @@ TOGETHER = {
 # Files and folders whose tests take minutes: first, so that no process ends long after the other.
 LONG = (
     *("tests/notebooks/", "tests/attacks/", "tests/hub/", "tests/container/", "tests/docs/"),
-    *("tests/browser/", "tests/source/", "tests/autograder/test_distribution.py"),
+    *("tests/wheel/", "tests/browser/", "tests/source/", "tests/autograder/test_distribution.py"),
 )
 
 

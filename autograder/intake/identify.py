@@ -452,10 +452,15 @@ def find_assignment(
         ]
         if candidates:
             found[spec.assignment] = candidates
+    if not known:
+        raise UserError(
+            "There is no assignment here that the notebook could be of; run this in the course's "
+            "folder, where release/ is. Without one, hand in the notebook itself."
+        )
     if not found:
         raise UserError(
             "There is no notebook of an assignment here; name the notebook of one of: "
-            f"{', '.join(known) or '(no assignments are known)'}."
+            f"{', '.join(known)}."
         )
     if len(found) > 1:
         raise UserError(

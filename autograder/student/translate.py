@@ -58,6 +58,11 @@ def translate(course: Course, path: Path, to: str) -> Translated:
             in it can be switched; nothing was written.
     """
     known = _languages(course)
+    if not known:
+        raise UserError(
+            "There are no other versions of the notebook here; run this in the course's folder, "
+            "where release/ is."
+        )
     if to not in known:
         raise UserError(f"There is no language {to!r}; choose one of: {', '.join(known)}.")
     data = _parsed(path)
@@ -173,15 +178,16 @@ def _switch(
         if name is None or name not in wanted:
             continue
         given = wanted[name]
-        if name == LANGUAGE_CELL and given.cell_type == "code":
+        is_given = normalized_source(cell["source"]) in as_given[name]
+        if name == LANGUAGE_CELL and given.cell_type == "code" and not is_given:
             # Whatever else the student has put into the cell stays.
             new, calls = _SET_LANGUAGE.subn(rf"\g<1>\g<2>{to}\g<2>", cell["source"])
             if not calls:
                 kept.append(name)
                 continue
-        elif given.cell_type == "code" or is_solution(given):
+        elif name != LANGUAGE_CELL and (given.cell_type == "code" or is_solution(given)):
             continue
-        elif normalized_source(cell["source"]) in as_given[name]:
+        elif is_given:
             new = given.source
         else:
             kept.append(name)

@@ -49,6 +49,30 @@ def test_a_gradebook_in_use_is_said(term):
     term.require_free_gradebook()
 
 
+def test_the_language_cell_has_its_languages_text(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.autograder]\nsource-language = "en"\n'
+        "language-cell = \"say('{language}', '{text}')\"\n"
+        '[tool.autograder.language-cell-texts]\nen = "missing"\nko = "없음"\n'
+    )
+    course = Course(tmp_path)
+    assert course.language_cell("ko") == "say('ko', '없음')"
+    assert course.language_cell("fr") == "say('fr', 'missing')"
+
+
+def test_a_folder_without_settings_has_those_that_the_package_was_packed_with(
+    tmp_path, monkeypatch
+):
+    packed = tmp_path / "package" / "course.toml"
+    packed.parent.mkdir()
+    packed.write_text('[tool.autograder]\ntitle = "Packed"\n')
+    monkeypatch.setattr("autograder.config._PACKED", packed)
+    monkeypatch.setattr("autograder.config._HOME", tmp_path / "nowhere")
+    assert Settings.read(tmp_path).title == "Packed"
+    (tmp_path / "pyproject.toml").write_text('[tool.autograder]\ntitle = "Its own"\n')
+    assert Settings.read(tmp_path).title == "Its own"
+
+
 @pytest.mark.parametrize("name", ["AUTOGRADER_COURSE", "BEYOND_COURSE"])
 def test_the_course_is_found_by_its_environment_variable(tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, str(tmp_path))

@@ -65,6 +65,7 @@ def test_a_new_enough_python_says_nothing() -> None:
         (["install", "--fast"], 2, "unrecognized arguments: --fast"),
         (["install", "--offline", "/nowhere"], 2, "there are no packages in /nowhere"),
         (["pack"], 2, "required: FOLDER"),
+        (["wheel", "quiz"], 2, "unrecognized arguments: quiz"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(arguments: list[str], code: int, told: str) -> None:

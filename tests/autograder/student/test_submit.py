@@ -143,6 +143,12 @@ def test_what_can_not_be_handed_in(course, tmp_path, name, content, why):
     assert list((tmp_path / "in").iterdir()) == [path]
 
 
+def test_where_there_is_no_release_it_says_so(tmp_path):
+    put(tmp_path / "mine/quiz.ipynb", notebook())
+    with pytest.raises(UserError, match="hand in the notebook itself"):
+        submit(tmp_path / "mine/quiz.ipynb", "s1", Course(tmp_path))
+
+
 def test_what_is_not_there(course, tmp_path):
     with pytest.raises(UserError, match="doesn't exist"):
         submit(tmp_path / "quiz.ipynb", "s1", course)

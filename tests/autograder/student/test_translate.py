@@ -5,6 +5,7 @@ import json
 import pytest
 
 from autograder.authoring.confirm import confirm_translation
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
 from autograder.student.translate import translate
@@ -72,6 +73,36 @@ def test_a_strange_notebook_or_language_is_a_sentence_and_nothing_is_written(cou
     with pytest.raises(UserError, match="doesn't exist"):
         translate(course, tmp_path / "gone.ipynb", "ko")
     assert path.read_bytes() == before
+
+
+def test_where_there_is_no_course_it_says_so(kit, tmp_path):
+    path = tmp_path / "mini.ipynb"
+    notebook_io.write(path, kit.notebook([kit.new_markdown_cell("Other", id="other")]))
+    with pytest.raises(UserError, match="run this in the course's folder"):
+        translate(Course(tmp_path), path, "ko")
+
+
+def test_a_sentence_in_the_language_cell_is_switched_too(course, mine):
+    def said(code):
+        return (
+            f"try:\n    from beyond.locale import set_language\nexcept ModuleNotFoundError:\n"
+            f'    raise ModuleNotFoundError("sentence in {code}") from None\n\n'
+            f'set_language("{code}")'
+        )
+
+    for code in ("en", "ko"):
+        path = course.release(code) / "mini" / "mini.ipynb"
+        given = notebook_io.read(path)
+        cell(given, "language").source = said(code)
+        notebook_io.write(path, given)
+    own = notebook_io.read(mine)
+    cell(own, "language").source = said("en")
+    notebook_io.write(mine, own)
+    before = mine.read_bytes()
+    translate(course, mine, "ko")
+    assert cell(notebook_io.read(mine), "language").source == said("ko")
+    translate(course, mine, "en")
+    assert mine.read_bytes() == before
 
 
 def test_an_author_confirms_a_translation(course, kit):
