@@ -1,4 +1,4 @@
-"""The glossary: its terms in both languages, sixty to a hundred, each leading to its lesson."""
+"""The glossary: its terms in both languages, sixty to a hundred and ten, each leading to its lesson."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KOREAN = Glossary.read(NOTEBOOKS / "ko" / "glossary.md")
 
 
 def test_both_pages_have_the_same_terms_in_order():
-    assert 60 <= len(ENGLISH.terms) <= 100
+    assert 60 <= len(ENGLISH.terms) <= 110
     assert list(glossary.own_problems(ENGLISH)) == list(glossary.own_problems(KOREAN)) == []
     assert list(glossary.page_problems(ENGLISH, KOREAN)) == []
 

@@ -58,7 +58,7 @@ CHECKS = {
         "learns": ("the router learns from the task", 1),
         "others": ("other layers", 3),
         "gradients": ("gradients of other layers", 2),
-        "idle": ("experts without tokens learn nothing", 1),
+        "step": ("a step of gradient descent changes the router and the experts", 1),
         "drops": ("with a factor choices are dropped, and the loss counts them all", 1),
         "capacity": ("layers with a capacity", 2),
     },
@@ -79,7 +79,8 @@ class Mistake:
     Attributes:
         cell: the answer cell.
         change: (old, new) pieces of the right answer, or a whole answer cell.
-        broken: the checks that fail, by answer cell; the layer is built on the others.
+        broken: the checks that fail, by answer cell: only in that cell, since the layer is
+            checked with stand-ins for the other functions.
         score: the points of the whole submission.
         why: what the broken checks have seen, where the mistake's name doesn't say it.
     """
@@ -191,16 +192,16 @@ MISTAKES = {
     "softmax over the tokens": Mistake(
         "gate",
         ("dim=-1", "dim=0"),
-        {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns")},
-        RIGHT - 2 - part(10, 12) * 4,
-        "the columns sum to 1 instead, so even experts that nobody wants are chosen by somebody",
+        {"gate": all_of("gate")},
+        RIGHT - 2,
+        "the columns sum to 1 instead",
     ),
     "no softmax": Mistake(
         "gate",
         ("torch.softmax(scores, dim=-1)", "scores"),
-        {"gate": all_of("gate"), "layer": all_of("layer", "parameters", "learns", "idle")},
-        RIGHT - 2 - part(9, 12) * 4,
-        "the largest scores are still chosen, with weights that mean nothing",
+        {"gate": all_of("gate")},
+        RIGHT - 2,
+        "scores, not probabilities",
     ),
     "softmax after rounding": Mistake(
         "gate",
@@ -211,8 +212,8 @@ MISTAKES = {
     "router not transposed": Mistake(
         "gate",
         ("router.float().T", "router.float()"),
-        {"gate": all_of("gate"), "layer": all_of("layer")},
-        RIGHT - 2 - 4,
+        {"gate": all_of("gate")},
+        RIGHT - 2,
         "nothing fits: the shapes don't match",
     ),
     "softmax by hand, which overflows": Mistake(
@@ -224,16 +225,16 @@ MISTAKES = {
     "1 for the best": Mistake(
         "gate",
         ("torch.softmax(scores, dim=-1)", "F.one_hot(scores.argmax(dim=-1), len(router)).float()"),
-        {"gate": all_of("gate", "sum"), "layer": all_of("layer", "parameters", "idle")},
-        RIGHT - part(6, 7) * 2 - part(10, 12) * 4,
-        "sums to 1; the loss of the layer has no gradient; the second expert is chosen blindly",
+        {"gate": all_of("gate", "sum")},
+        RIGHT - part(6, 7) * 2,
+        "sums to 1, and no more is right",
     ),
     "uniform": Mistake(
         "gate",
         ("torch.softmax(scores, dim=-1)", "torch.softmax(0 * scores, dim=-1)"),
-        {"gate": all_of("gate"), "layer": all_of("layer", "parameters")},
-        RIGHT - 2 - part(11, 12) * 4,
-        "a gate that knows nothing; whom top-k takes among equals is luck",
+        {"gate": all_of("gate")},
+        RIGHT - 2,
+        "a gate that knows nothing",
     ),
     # top-k: weights 1 1 1 3 2 1, of 9
     "never renormalised": Mistake(
@@ -241,72 +242,69 @@ MISTAKES = {
         ("if renormalise", "if False"),
         {
             "top-k": {"ratio", "others", "gradients"},
-            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 9) * 3 - part(9, 12) * 4,
+        RIGHT - part(6, 9) * 3,
     ),
     "always renormalised": Mistake(
         "top-k",
         ("if renormalise", "if True"),
         {"top-k": {"largest", "gradient", "others", "gradients"}},
         RIGHT - part(7, 9) * 3,
-        "the layer renormalises anyway",
     ),
     "softmax over the chosen": Mistake(
         "top-k",
         ("weights / weights.sum(dim=-1, keepdim=True)", "weights.softmax(dim=-1)"),
         {
             "top-k": {"ratio", "others", "gradients"},
-            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(6, 9) * 3 - part(9, 12) * 4,
+        RIGHT - part(6, 9) * 3,
         "a softmax of probabilities: sums to 1, but at another ratio",
     ),
     "keepdim forgotten": Mistake(
         "top-k",
         (", keepdim=True", ""),
-        {"top-k": all_of("top-k", "largest", "gradient"), "layer": all_of("layer")},
-        RIGHT - part(7, 9) * 3 - 4,
+        {"top-k": all_of("top-k", "largest", "gradient")},
+        RIGHT - part(7, 9) * 3,
         "an error, or worse, none where there are as many tokens as choices",
     ),
     "weights and experts swapped": Mistake(
         "top-k",
         ("return weights, chosen", "return chosen, weights"),
-        {"top-k": all_of("top-k"), "layer": all_of("layer")},
-        RIGHT - 3 - 4,
+        {"top-k": all_of("top-k")},
+        RIGHT - 3,
     ),
     "marked in the caller's tensor": Mistake(
         "top-k",
         MARKED_IN_THE_CALLERS_TENSOR,
-        {"top-k": {"gradient", "gradients", "untouched"}, "layer": all_of("layer")},
-        RIGHT - part(4, 9) * 3 - 4,
+        {"top-k": {"gradient", "gradients", "untouched"}},
+        RIGHT - part(4, 9) * 3,
         "the right numbers; but gather and softmax keep that tensor, so backward raises",
     ),
     "marked behind autograd's back": Mistake(
         "top-k",
         MARKED_BEHIND_AUTOGRADS_BACK,
-        {"top-k": {"untouched"}, "layer": {"others", "gradients", "drops", "capacity"}},
-        RIGHT - part(1, 9) * 3 - part(8, 12) * 4,
-        "no error tells; the balance loss is computed from what was marked",
+        {"top-k": {"untouched"}},
+        RIGHT - part(1, 9) * 3,
+        "no error tells",
     ),
     "experts numbered in floats": Mistake(
         "top-k",
         ("return weights, chosen", "return weights, chosen.float()"),
-        {"top-k": {"largest", "others", "untouched"}, "layer": all_of("layer")},
-        RIGHT - part(5, 9) * 3 - 4,
+        {"top-k": {"largest", "others", "untouched"}},
+        RIGHT - part(5, 9) * 3,
     ),
     "weights as numbers": Mistake(
         "top-k",
         ("return weights, chosen", "return torch.tensor(weights.tolist()), chosen"),
-        {"top-k": {"gradient", "gradients"}, "layer": {"learns", "gradients", "drops", "capacity"}},
-        RIGHT - part(3, 9) * 3 - part(6, 12) * 4,
-        "the right numbers, and a router that learns from the balance loss alone",
+        {"top-k": {"gradient", "gradients"}},
+        RIGHT - part(3, 9) * 3,
+        "the right numbers, without a gradient",
     ),
     "the best one only": Mistake(
         "top-k",
         THE_BEST_ONE_ONLY,
-        {"top-k": all_of("top-k"), "layer": all_of("layer", "parameters", "idle")},
-        RIGHT - 3 - part(10, 12) * 4,
+        {"top-k": all_of("top-k")},
+        RIGHT - 3,
         "argmax without gradient",
     ),
     # mixture: weights 1 1 1 1 1 3 2 1, of 11
@@ -342,68 +340,61 @@ MISTAKES = {
         LOOP_OVER_TOKENS.replace("if number >= 0:", "if True:"),
         {
             "mixture": {"dropped", "once", "others", "learns", "gradients", "others once"},
-            "layer": {"drops", "capacity"},
         },
-        RIGHT - part(9, 11) * 4 - part(3, 12) * 4,
+        RIGHT - part(9, 11) * 4,
     ),
     "written over, not added": Mistake(
         "mixture",
         ("combined.index_add_(0, rows, answers)", "combined[rows] = answers"),
         {
             "mixture": {"two", "others", "learns", "gradients"},
-            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(7, 11) * 4 - part(9, 12) * 4,
+        RIGHT - part(7, 11) * 4,
     ),
     "weights forgotten": Mistake(
         "mixture",
         (" * weights[rows, places].unsqueeze(-1)", ""),
         {
             "mixture": {"two", "dropped", "others", "learns", "gradients"},
-            "layer": {"numbers", "learns", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(8, 11) * 4 - part(10, 12) * 4,
+        RIGHT - part(8, 11) * 4,
     ),
     "the first place's weight for all": Mistake(
         "mixture",
         ("weights[rows, places]", "weights[rows, 0]"),
         {
             "mixture": {"two", "others", "learns", "gradients"},
-            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(7, 11) * 4 - part(9, 12) * 4,
+        RIGHT - part(7, 11) * 4,
     ),
     "experts by place": Mistake(
         "mixture",
         EXPERT_BY_PLACE,
         {
             "mixture": all_of("mixture"),
-            "layer": {"numbers", "others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 4 - part(9, 12) * 4,
-        "the layer's idle experts stay idle, because the first k do all the work",
+        RIGHT - 4,
     ),
     "tokens detached": Mistake(
         "mixture",
         ("expert(x[rows])", "expert(x[rows].detach())"),
         {"mixture": {"learns", "gradients"}},
         RIGHT - part(3, 11) * 4,
-        "the layer's own parameters still learn; what lies below it would not",
+        "the experts and the weights still learn; what lies below the layer would not",
     ),
     "no gradient at all": Mistake(
         "mixture",
         ("    return combined", "    return combined.detach()"),
         {
             "mixture": {"learns", "gradients"},
-            "layer": {"learns", "gradients", "idle", "drops", "capacity"},
         },
-        RIGHT - part(3, 11) * 4 - part(7, 12) * 4,
+        RIGHT - part(3, 11) * 4,
     ),
     "added to the input": Mistake(
         "mixture",
         ("torch.zeros_like(x)", "x"),
-        {"mixture": all_of("mixture"), "layer": all_of("layer")},
-        RIGHT - 4 - 4,
+        {"mixture": all_of("mixture")},
+        RIGHT - 4,
         "in place: later experts get tokens that earlier ones have changed, and backward fails",
     ),
     # balance loss: weights 1 1 1 1 3 2, of 9
@@ -412,85 +403,76 @@ MISTAKES = {
         (" / chosen.numel()", ""),
         {
             "balance-loss": all_of("balance-loss"),
-            "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(8, 12) * 4,
+        RIGHT - 3,
     ),
     "not divided by k": Mistake(
         "balance-loss",
         ("chosen.numel()", "len(chosen)"),
         {
             "balance-loss": {"balanced", "others", "moves", "gradient"},
-            "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - part(7, 9) * 3 - part(8, 12) * 4,
+        RIGHT - part(7, 9) * 3,
     ),
     "sum, not mean": Mistake(
         "balance-loss",
         (".mean(dim=0)", ".sum(dim=0)"),
         {
             "balance-loss": all_of("balance-loss"),
-            "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(8, 12) * 4,
+        RIGHT - 3,
     ),
     "not times the experts": Mistake(
         "balance-loss",
         ("experts * (fractions", "(fractions"),
         {
             "balance-loss": all_of("balance-loss"),
-            "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(8, 12) * 4,
+        RIGHT - 3,
     ),
     "mean of the chosen only": Mistake(
         "balance-loss",
         CHOSEN_ONLY,
-        {
-            "balance-loss": {"one expert", "others", "moves", "gradient"},
-            "layer": {"others", "gradients", "drops", "capacity"},
-        },
-        RIGHT - part(7, 9) * 3 - part(8, 12) * 4,
-        "renormalised top-k in place of the full softmax; balanced is still 1",
+        {"balance-loss": all_of("balance-loss")},
+        RIGHT - 3,
+        "renormalised top-k in place of the full softmax; only evenly spread choices give the same",
     ),
     "bincount too short": Mistake(
         "balance-loss",
         (", minlength=experts", ""),
         {
             "balance-loss": {"one expert", "others", "moves", "gradient"},
-            "layer": {"numbers", "parameters", "learns", "others", "idle"},
         },
-        RIGHT - part(7, 9) * 3 - part(7, 12) * 4,
-        "an error whenever the last expert gets nothing, as in one of the other layers",
+        RIGHT - part(7, 9) * 3,
+        "an error whenever the last expert gets nothing",
     ),
     "loss without gradient": Mistake(
         "balance-loss",
         ("probabilities.mean", "probabilities.detach().mean"),
-        {"balance-loss": {"moves", "gradient"}, "layer": {"gradients", "drops", "capacity"}},
-        RIGHT - part(3, 9) * 3 - part(5, 12) * 4,
+        {"balance-loss": {"moves", "gradient"}},
+        RIGHT - part(3, 9) * 3,
     ),
     "always balanced": Mistake(
         "balance-loss",
         "def balance_loss(probabilities, chosen):\n    return torch.tensor(1.0)",
         {
             "balance-loss": all_of("balance-loss"),
-            "layer": {"others", "gradients", "drops", "capacity"},
         },
-        RIGHT - 3 - part(8, 12) * 4,
+        RIGHT - 3,
     ),
     # capacity: weights 1 1 1 3 1, of 7
     "capacity rounded down": Mistake(
         "capacity",
         ("math.ceil", "math.floor"),
-        {"capacity": {"fits", "untouched", "others"}, "layer": {"drops", "capacity"}},
-        RIGHT - part(5, 7) * 3 - part(3, 12) * 4,
-        "1.5 and 2.5 in the visible checks; 2 is 2 either way",
+        {"capacity": {"fits", "others"}},
+        RIGHT - part(4, 7) * 3,
+        "2.5 in a visible check; 2 is 2 either way",
     ),
     "k left out of the capacity": Mistake(
         "capacity",
         ("factor * tokens * k", "factor * tokens"),
-        {"capacity": all_of("capacity", "extremes"), "layer": {"drops", "capacity"}},
-        RIGHT - part(6, 7) * 3 - part(3, 12) * 4,
+        {"capacity": {"fits", "ranks", "others"}},
+        RIGHT - part(5, 7) * 3,
         "room for every token is still enough, since none has an expert twice",
     ),
     "served token by token": Mistake(
@@ -502,66 +484,67 @@ def within_capacity(chosen, experts, factor):
     place = F.one_hot(line, experts).cumsum(0).gather(1, line[:, None])[:, 0]
     return torch.where(place <= capacity, line, -1).reshape(chosen.shape)
 """,
-        {"capacity": {"ranks", "others"}, "layer": {"drops", "capacity"}},
-        RIGHT - part(4, 7) * 3 - part(3, 12) * 4,
+        {"capacity": {"ranks", "others"}},
+        RIGHT - part(4, 7) * 3,
     ),
     "-1 written through a view": Mistake(
         "capacity",
         ON_A_VIEW,
-        {"capacity": {"untouched"}, "layer": {"drops", "capacity"}},
-        RIGHT - part(1, 7) * 3 - part(3, 12) * 4,
-        "right but for the caller's tensor, which top-k's gradient still needs",
+        {"capacity": {"untouched"}},
+        RIGHT - part(1, 7) * 3,
+        "right but for the caller's tensor",
     ),
     "dropped ones go to expert 0": Mistake(
         "capacity",
         ("queue, -1)", "queue, 0)"),
-        {"capacity": all_of("capacity"), "layer": {"drops", "capacity"}},
-        RIGHT - 3 - part(3, 12) * 4,
+        {"capacity": all_of("capacity", "untouched")},
+        RIGHT - part(6, 7) * 3,
     ),
     "one place too few": Mistake(
         "capacity",
         ("place <= capacity", "place < capacity"),
-        {"capacity": all_of("capacity", "extremes"), "layer": {"drops", "capacity"}},
-        RIGHT - part(6, 7) * 3 - part(3, 12) * 4,
+        {"capacity": {"fits", "ranks", "others"}},
+        RIGHT - part(5, 7) * 3,
     ),
     "nothing is dropped": Mistake(
         "capacity",
         "def within_capacity(chosen, experts, factor):\n    return chosen.clone()",
-        {"capacity": all_of("capacity"), "layer": {"drops", "capacity"}},
-        RIGHT - 3 - part(3, 12) * 4,
+        {"capacity": all_of("capacity", "untouched")},
+        RIGHT - part(6, 7) * 3,
     ),
     # layer: weights 1 1 1 1 3 2 1 2, of 12
     "experts in a plain list": Mistake(
         "layer",
         ("nn.ModuleList(experts)", "experts"),
-        {"layer": {"parameters", "gradients"}},
-        RIGHT - part(3, 12) * 4,
+        {"layer": {"parameters", "step"}},
+        RIGHT - part(2, 12) * 4,
         "a step of gradient descent leaves the experts as they were",
     ),
     "the router a plain tensor": Mistake(
         "layer",
         ("nn.Parameter(router)", "router"),
-        {"layer": {"parameters", "learns", "gradients", "drops", "capacity"}},
+        {"layer": {"parameters", "learns", "gradients", "step", "capacity"}},
         RIGHT - part(7, 12) * 4,
     ),
     "not renormalised": Mistake(
         "layer",
         ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
-        {"layer": {"numbers", "others", "gradients", "drops", "capacity"}},
-        RIGHT - part(9, 12) * 4,
+        {"layer": {"numbers", "others", "gradients", "step", "drops", "capacity"}},
+        RIGHT - part(10, 12) * 4,
+        "the router's gradient keeps its direction",
     ),
     "batch and length mixed up": Mistake(
         "layer",
         ("x.reshape(-1, x.shape[-1])", "x.transpose(0, 1).reshape(-1, x.shape[-1])"),
-        {"layer": {"numbers", "others", "gradients", "drops", "capacity"}},
+        {"layer": {"numbers", "others", "gradients", "step", "capacity"}},
         RIGHT - part(9, 12) * 4,
-        "each output lands on another position, and all shapes are right",
+        "each output lands on another position, but for one sequence alone",
     ),
     "left as tokens": Mistake(
         "layer",
         (".reshape(x.shape), loss", ", loss"),
-        {"layer": all_of("layer")},
-        RIGHT - 4,
+        {"layer": {"numbers", "others", "step", "capacity"}},
+        RIGHT - part(7, 12) * 4,
     ),
     "no limit": Mistake(
         "layer",
@@ -585,10 +568,89 @@ def within_capacity(chosen, experts, factor):
     "the output alone": Mistake(
         "layer",
         (".reshape(x.shape), loss", ".reshape(x.shape)"),
-        {"layer": all_of("layer")},
-        RIGHT - 4,
+        {"layer": {"others", "gradients", "step", "drops", "capacity"}},
+        RIGHT - part(9, 12) * 4,
+        "the output and what lies behind it are right, and the loss is missing",
     ),
 }
+
+FITTING = {
+    "softmax over the tokens": (
+        "The softmax ran over the tokens: take it over the last axis,",
+        "Each token's row must sum to 1: take the softmax over the la",
+    ),
+    "no softmax": (
+        "These are the sums of the scores: apply a softmax.",
+        "These are the scores: apply the softmax.",
+    ),
+    "softmax after rounding": ("The scores were rounded: convert both to float32 before you",),
+    "router not transposed": ("The router has one row for each expert: x @ router.T",),
+    "never renormalised": ("Divide each token's weights by their sum.",),
+    "always renormalised": ("Leave the weights as they are when renormalise is False.",),
+    "softmax over the chosen": ("A second softmax changes the ratio of the weights: divide by",),
+    "keepdim forgotten": ("Each row has a sum of its own: keepdim=True keeps the axis t",),
+    "weights and experts swapped": (
+        "First the weights, then the experts' numbers.",
+        "The weights, which come first, carry no gradient: argmax, .i",
+    ),
+    "weights as numbers": ("The weights, which come first, carry no gradient: argmax, .i",),
+    "the best one only": ("The weights, which come first, carry no gradient: argmax, .i",),
+    "a loop over the tokens": ("Expert 2 was called more than once: collect its tokens, at w",),
+    "every expert on every token": (
+        "Each expert got all the tokens: give it only those that chos",
+    ),
+    "each place by itself": ("Expert 2 was called more than once: collect its tokens, at w",),
+    "-1 taken for the last expert": ("To Python, experts[-1] is the last expert: leave -1 out.",),
+    "written over, not added": ("Add the answers up: the second expert's replaces the first o",),
+    "weights forgotten": (
+        "Multiply each expert's answer by its weight.",
+        "These get no gradient: they aren't used, or .detach(), .item",
+    ),
+    "the first place's weight for all": (
+        "Each choice has a weight of its own: weights[row, place].",
+    ),
+    "experts by place": (
+        "All tokens went to expert 0: a choice is an expert's number,",
+        "These get no gradient: they aren't used, or .detach(), .item",
+    ),
+    "tokens detached": ("These get no gradient: they aren't used, or .detach(), .item",),
+    "no gradient at all": ("These get no gradient: they aren't used, or .detach(), .item",),
+    "counts, not fractions": (
+        "Use fractions and means, not counts and sums: the loss must",
+        "Use fractions, not counts: the loss must not grow with the b",
+    ),
+    "not divided by k": ("Divide the counts by the number of all choices, tokens times",),
+    "sum, not mean": (
+        "Use fractions and means, not counts and sums: the loss must",
+        "Take the mean over the tokens, not the sum.",
+    ),
+    "not times the experts": ("Multiply by the number of experts.",),
+    "mean of the chosen only": ("Take the mean of the full softmax, not of the chosen probabi",),
+    "bincount too short": ("Experts without tokens count too: bincount needs minlength.",),
+    "loss without gradient": ("The gradient comes through the mean probabilities, which .de",),
+    "always balanced": ("The gradient comes through the mean probabilities, which .de",),
+    "capacity rounded down": ("There is room for three: the capacity is rounded up, and its",),
+    "k left out of the capacity": ("The capacity counts all k choices of a token.",),
+    "served token by token": ("Serve the choices rank by rank (chosen.T), not token by toke",),
+    "-1 written through a view": ("-1 was written into the tensor that was passed in. A column",),
+    "dropped ones go to expert 0": (
+        "There is room for three, but expert 0 took four: put -1 in p",
+    ),
+    "one place too few": ("There is room for three: the capacity is rounded up, and its",),
+    "nothing is dropped": ("There is room for three, but expert 0 took four: put -1 in p",),
+    "experts in a plain list": ("A plain list hides modules from parameters(): put the expert",),
+    "the router a plain tensor": (
+        "A plain tensor isn't a parameter: make the router an nn.Para",
+        "No gradient reached the router: it must be an nn.Parameter,",
+    ),
+    "not renormalised": ("The weights of the chosen experts are to be renormalized.",),
+    "batch and length mixed up": ("The tokens changed places: reshape, don't transpose.",),
+    "left as tokens": ("These are the tokens: the output needs the shape of x again.",),
+    "no limit": ("Nothing was dropped: give mixture the choices that within_ca",),
+    "the loss after dropping": ("Take the balance loss of all choices, before any is dropped.",),
+    "the output alone": ("forward has to return two things: the output and the balance",),
+}
+"""How the hints begin that fit a mistake. Another one would mislead; none at all is right, too."""
 
 HONEST = {
     "gate": """
@@ -732,7 +794,7 @@ class MixtureOfExperts(nn.Module):
             chosen = within_capacity(chosen, len(self.hidden), self.factor)
         return mixture(tokens, weights, chosen, self.hidden).reshape(x.shape), loss
 """,
-        {"layer": {"gradients"}},
+        {"layer": {"step"}},
     ),
     "gradients without numbers": (
         "layer",

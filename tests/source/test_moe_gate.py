@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from autograder.authoring import sync
@@ -13,6 +15,7 @@ from tests.source.engine_grading import grading, points, records
 from tests.source.moe_gate_submissions import (
     CHECKS,
     CONSTANTS,
+    FITTING,
     FORGERIES,
     HONEST,
     MISTAKES,
@@ -76,7 +79,10 @@ def test_each_mistake_costs_the_checks_it_breaks(source_notebook, assignments, g
     assert {cell: checks for cell, checks in broken.items() if checks} == one.broken
     assert points(outcome) == pytest.approx(float(one.score))
     seen = [check for check in records(outcome)[one.cell] if not check["hidden"]]
-    assert all("Hint: " in check["message"] for check in seen if not check["passed"])
+    assert all(check["message"] for check in seen if not check["passed"])
+    assert set(one.broken) == {one.cell}  # one slip costs nothing in another cell
+    hints = [check["message"].partition("Hint: ")[2] for check in seen if not check["passed"]]
+    assert not [hint for hint in hints if hint and not hint.startswith(FITTING.get(mistake, ()))]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -117,8 +123,8 @@ def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
          "not True and False"),
         ("layer", ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
          "to be renormalized"),
-        ("layer", ("if self.factor is not None", "if False"), "that within_capacity kept"),
-        ("layer", ("(x.shape), loss", "(x.shape), 0 * loss"), "that within_capacity kept"),
+        ("layer", ("if self.factor is not None", "if False"), "Nothing was dropped"),
+        ("layer", ("(x.shape), loss", "(x.shape), 0 * loss"), "expected 0.5134"),
         ("layer", ("        tokens =", "        torch.nothing_such\n        tokens ="), "no attribute"),
     ],
 )  # fmt: skip  # a row a line
@@ -130,6 +136,18 @@ def test_a_visible_check_explains_a_likely_mistake(
     outcome = grade({**right, cell: right[cell].replace(*change)})
     seen = [check["message"] for check in records(outcome)[cell] if not check["hidden"]]
     assert [message for message in seen if said in message], seen
+
+
+def test_a_visible_check_has_no_hint_for_every_failure_and_says_what_it_expected(
+    source_notebook, assignments
+):
+    """A hint belongs to a result; what only asserts gives its reason."""
+    for cell in assignments.tests(assignments.released(source_notebook)).values():
+        for node in ast.walk(ast.parse(cell.source if cell.cell_type == "code" else "")):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check":
+                assert [word.arg for word in node.keywords] == []
+            if isinstance(node, ast.Assert):
+                assert node.msg is not None, ast.unparse(node)
 
 
 def test_a_name_that_isn_t_there_gets_no_hint_about_numbers(source_notebook, assignments, grade):

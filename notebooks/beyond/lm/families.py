@@ -43,6 +43,8 @@ class Family:
     remark: str = ""
     challenge: bool = False
     """Whether it is in the challenge's catalog of fall 2024."""
+    dimensions_confirmed: bool = True
+    """Whether the dimensions were compared with what the publisher states."""
 
 
 @cache
@@ -85,6 +87,8 @@ def table() -> Table:
         size = f"{exact / 1e9:.3g}B"
         if active != exact:
             size += " " + _("({active:.3g}B active)").format(active=active / 1e9)
+        if not each.dimensions_confirmed:
+            size += " " + _("(dimensions not confirmed)")
         rows.append(
             (
                 each.name,

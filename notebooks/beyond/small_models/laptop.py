@@ -178,6 +178,8 @@ def verdicts(
         needed = f"{found.needed_gb:.1f}"
         if context > model.context:
             needed += " " + _("(context {context:,} at most)").format(context=model.context)
+        if not model.dimensions_confirmed:
+            needed += " " + _("(dimensions not confirmed)")
         rows.append(
             (
                 found.name,

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from beyond.lm.families import as_of, families, family, table
+from beyond.small_models.laptop import verdicts
 
 
 def test_the_file_is_dated():
@@ -69,6 +70,19 @@ def test_languages_that_are_counted_but_not_named():
     rows = {row[0]: row[5] for row in table().rows}
     assert rows["Gemma 3 4B"] == "140" and rows["Qwen3 4B 2507"] == "119, Korean"
     assert rows["Kanana 1.5 2.1B"] == "2, Korean"
+
+
+def test_dimensions_that_nobody_could_compare_are_marked_where_they_are_used():
+    open_ones = {model.name for model in families() if not model.dimensions_confirmed}
+    assert open_ones == {"HyperCLOVA X SEED 1.5B", "Kanana 1.5 2.1B"}
+    for rows, column in ((table().rows, 2), (verdicts().rows, 1)):
+        assert {row[0] for row in rows if "not confirmed" in row[column]} == open_ones
+
+
+def test_llamas_exclusion_in_the_eu_is_told_with_its_limits():
+    for name in ("Llama 3.2 1B", "Llama 3.2 3B"):
+        remark = family(name).remark
+        assert "only the multimodal models" in remark and "end users" in remark
 
 
 def test_an_unknown_name():
