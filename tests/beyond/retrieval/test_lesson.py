@@ -500,6 +500,19 @@ def test_a_language_without_a_handbook_gets_the_english_one(monkeypatch):
     assert handbook.language() == "en"
 
 
+@pytest.mark.parametrize(
+    ("cell", "term"), [("rank-solution", "MRR"), ("read-dense", "reciprocal rank fusion")]
+)
+def test_what_the_rest_of_the_lesson_needs_is_said_before_the_optional_exercise(cells, cell, term):
+    assert cells[cell].index(f"**{term}**") < cells[cell].index("*Optional.")
+
+
+def test_the_table_of_vectors_is_as_small_as_said(cells):
+    numbers = 32_000 * 256  # WordLlama's tokens, each with a vector
+    assert round(134.5e6 / numbers) == 16
+    assert "16 times as many parameters as the table" in cells["predict-dense"]
+
+
 @pytest.fixture(scope="module")
 def found():
     texts = [p.titled for p in handbook.by_paragraph()]
