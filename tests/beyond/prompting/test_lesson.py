@@ -464,6 +464,33 @@ def kept(name: str, sources: list[str], measure: Callable[[], list]) -> list:
     return json.loads(place.read_text())
 
 
+@needs_model
+def test_more_examples_teach_no_facts_and_a_single_draw_could_tell_any_story(five_draws, smollm2):
+    """Five draws each of 1, 5 and 20 examples: close to chance as answered, and far apart."""
+    model, tokenizer = smollm2
+    some = shop.held_out()[:40]
+
+    def measure():
+        draws = [
+            [shop.accuracy(model, tokenizer, some, shots=shots, seed=seed) for seed in range(5)]
+            for shots in (1, 20)
+        ]
+        return [[[one.right, one.calibrated().right] for one in drawn] for drawn in draws]
+
+    one, twenty = kept("shots", ["1 and 20 examples, 40 messages, 5 draws"], measure)
+    assert all(right <= 0.25 * len(some) for right, _calibrated in twenty)  # chance is 20%
+    calibrated = [[draw[1] for draw in drawn] for drawn in (one, twenty)]
+    calibrated.append([scores.calibrated().right for scores in five_draws])
+    for fewer, more in itertools.combinations(calibrated, 2):  # each may look better by its draw
+        assert max(fewer) > min(more) and max(more) > min(fewer)
+    assert all(max(drawn) - min(drawn) >= 5 for drawn in calibrated)  # of 40
+
+
+def test_what_the_rest_of_the_lesson_needs_is_said_before_the_optional_exercise(cells):
+    text = cells["exercise-mcnemar"]
+    assert text.index("**p-value**") < text.index("*Optional.")
+
+
 @pytest.fixture
 def lesson(cells, smollm2):
     """The names that the lesson's JSON and injection cells use, with all held-out messages."""
