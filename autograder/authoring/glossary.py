@@ -6,6 +6,9 @@ and the lesson that introduces it. Other names follow in parentheses or after co
 fine in prose without being a name to learn in an HTML comment, which no reader sees. A table of
 two columns lists words that the course doesn't use, and what it says instead.
 
+A reader who follows an entry's link looks for the term there, so the lesson's prose has to use one
+of the names that the page shows.
+
 Where the prose in the source language uses a term, its translation has to use the term's name, or
 the same word. A term in another form (a verb, a compound) isn't looked for, nor is a single word
 that stands in a cell only once: a false alarm would cost more than what is missed.
@@ -32,6 +35,8 @@ _NOT_PROSE = re.compile(
     r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|<[^>]+>|(?<=\])\([^)\s]*\)|https?://\S+",
     re.DOTALL,
 )
+_LATIN_WORD = r"0-9A-Za-z\u00c0-\u024f_-"
+_COMMENT = re.compile(r"<!--.*?-->")
 _LATIN = re.compile(r"[A-Za-z]")
 
 
@@ -43,11 +48,13 @@ class Term:
         names: in the page's language, the first one first.
         others: in the other language.
         lesson: the file that introduces it, as the page links it.
+        shown: those of the names that a reader of the page sees.
     """
 
     names: tuple[str, ...]
     others: tuple[str, ...]
     lesson: str = ""
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,8 @@ class Glossary:
         for row in _rows(text):
             if len(row) == 4:
                 link = re.search(r"\]\(([^)]+)\)", row[3])
-                terms.append(Term(_names(row[0]), _names(row[1]), link[1] if link else ""))
+                shown = _names(_COMMENT.sub("", row[0]))
+                terms.append(Term(_names(row[0]), _names(row[1]), link[1] if link else "", shown))
             elif len(row) == 2:
                 avoided.append((row[0], row[1]))
         return cls(tuple(terms), tuple(avoided))
@@ -129,6 +137,37 @@ def own_problems(page: Glossary) -> Iterator[str]:
     for before, after in itertools.pairwise(names):
         if before.casefold() > after.casefold():
             yield f"has {after} after {before}"
+
+
+def unintroduced_terms(page: Glossary, lesson: str, prose: str) -> Iterator[str]:
+    """Yield terms whose entry leads to a lesson that doesn't name them, as the rest of a sentence.
+
+    Args:
+        page: the glossary in the lesson's language.
+        lesson: the file, as the page links it.
+        prose: of the whole lesson.
+    """
+    squeezed = _squeezed(prose)
+    for term in page.terms:
+        if term.lesson != lesson:
+            continue
+        if not any(
+            _pattern(name).search(prose) if _LATIN.search(name) else _squeezed(name) in squeezed
+            for name in term.shown
+        ):
+            yield f"leads to {lesson} for {term.names[0]}, but its text never says so"
+
+
+def _lesson_problems(folder: Path, page: Glossary) -> Iterator[str]:
+    """Yield where a page's entries and the lessons in its folder don't fit."""
+    for lesson in sorted({term.lesson for term in page.terms}):
+        path = folder / lesson
+        if not path.is_file():
+            yield f"leads to {lesson!r}, which isn't there"
+            continue
+        cells = notebook_io.read(path).cells
+        prose = "\n\n".join(prose_of(cell.source) for cell in cells if cell.cell_type == "markdown")
+        yield from unintroduced_terms(page, lesson, prose)
 
 
 def prose_of(source: str) -> str:
@@ -182,7 +221,8 @@ def _pattern(name: str) -> re.Pattern[str]:
     words = r"\s+".join(re.escape(word) for word in name.split())
     # An acronym keeps its case: "rag" is no RAG.
     flags = 0 if name.isupper() else re.IGNORECASE
-    return re.compile(rf"(?<![\w-]){words}(?:s|es)?(?![\w-])", flags)
+    # Another script's letters may follow: a Korean particle does, without a space.
+    return re.compile(rf"(?<![\w-]){words}(?:s|es)?(?![{_LATIN_WORD}])", flags)
 
 
 def _squeezed(text: str) -> str:
@@ -224,14 +264,22 @@ def problems(course: Course) -> Iterator[tuple[Path, CellProblem | str]]:
             yield source_page, "is missing; write it, or take it out of the settings"
         return
     source = Glossary.read(source_page)
-    yield from ((source_page, text) for text in own_problems(source))
+    yield from (
+        (source_page, text)
+        for text in (*own_problems(source), *_lesson_problems(source_page.parent, source))
+    )
     for code in build.other_languages(course):
         page = lessons / code / name
         if not page.exists():
             yield page, f"is missing; translate it to {code}"
             continue
         other = Glossary.read(page)
-        yield from ((page, text) for text in (*own_problems(other), *page_problems(source, other)))
+        own = (
+            *own_problems(other),
+            *page_problems(source, other),
+            *_lesson_problems(page.parent, other),
+        )
+        yield from ((page, text) for text in own)
         for folder, relative in build.source_notebooks(course):
             places = [
                 course.root / folder / one / relative for one in (course.source_language, code)

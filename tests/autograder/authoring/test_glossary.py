@@ -36,6 +36,11 @@ SOURCE, OTHER = Glossary.parse(ENGLISH), Glossary.parse(KOREAN)
 def test_a_page_is_read():
     assert [term.names for term in SOURCE.terms][2] == ("mixture of experts", "MoE")
     assert SOURCE.terms[1].others == ("미세 조정", "파인튜닝", "다시 학습")
+    hidden = Glossary.parse(
+        HEAD + "| held-out data (test data) <!-- held out --> | x | y. | [1](a) |\n"
+    )
+    assert hidden.terms[0].names == ("held-out data", "test data", "held out")
+    assert hidden.terms[0].shown == ("held-out data", "test data")
     assert SOURCE.terms[0].lesson == "03.ipynb"
     assert SOURCE.avoided == (("leaning", "bias"), ("reading speed", "prefill throughput"))
 
@@ -65,6 +70,33 @@ def test_a_term_twice_or_out_of_order_is_told():
         "has b more than once",
         "has a after b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("page", "prose", "missing"),
+    [
+        (SOURCE, "Adapters. By Fine-Tuning, supervised\nfine-tuning even.", []),
+        (SOURCE, "Adapters, fine-tuning, SFT.", []),
+        (SOURCE, "Adapters, fine-tuned with an sft.", ["fine-tuning", "supervised fine-tuning"]),
+        (OTHER, "어댑터를, 미세조정으로, SFT는, 지도 미세조정.", []),
+        (OTHER, "연결기를, 파인튜닝으로, 지도 미세 조정.", ["어댑터"]),
+    ],
+)
+def test_an_entry_leads_to_a_lesson_that_names_its_term(page, prose, missing):
+    told = list(glossary.unintroduced_terms(page, "03.ipynb", prose))
+    assert told == [f"leads to 03.ipynb for {one}, but its text never says so" for one in missing]
+
+
+def test_a_name_that_the_page_hides_does_not_introduce_its_term():
+    page = Glossary.parse(HEAD + "| held-out data <!-- held out --> | x | y. | [1](a) |\n")
+    assert list(glossary.unintroduced_terms(page, "a", "100 are held out.")) != []
+    assert list(glossary.unintroduced_terms(page, "a", "100 are held-out data.")) == []
+
+
+def test_a_latin_name_may_be_followed_by_another_script():
+    page = Glossary.parse(HEAD + "| GGUF | GGUF | x. | [1](a) |\n")
+    assert list(glossary.unintroduced_terms(page, "a", "GGUF는 형식입니다.")) == []
+    assert list(glossary.unintroduced_terms(page, "a", "GGUFX, GGUFé")) != []
 
 
 @pytest.mark.parametrize(
@@ -127,17 +159,23 @@ def worded(course, kit):
         folder = course.root / "notebooks" / code
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "glossary.md").write_text(page, encoding="utf-8")
+    for lesson, english, korean in (
+        ("02.ipynb", "RAG", "검색 증강 생성"),
+        ("03.ipynb", "Adapter, fine-tuning, SFT.", "어댑터, 미세 조정, 지도 미세 조정."),
+        ("06.ipynb", "A mixture of experts.", "전문가 혼합."),
+    ):
+        write(course, kit, english, korean, lesson)
     write(course, kit, "Fine-tuning.", "미세 조정.")
     return course
 
 
-def write(course, kit, english, korean):
+def write(course, kit, english, korean, name="lesson.ipynb"):
     books = {}
     for code, prose in (("en", english), ("ko", korean)):
         books[code] = kit.notebook([kit.new_markdown_cell(prose, id="text")], code)
     confirm(books["en"], books["ko"])
     for code, book in books.items():
-        notebook_io.write(course.root / "notebooks" / code / "lesson.ipynb", book)
+        notebook_io.write(course.root / "notebooks" / code / name, book)
 
 
 def told(course):
@@ -151,6 +189,16 @@ def test_check_says_file_and_cell(worded, kit):
         "notebooks/en/lesson.ipynb: text says 'leaning'; the course says 'bias'",
         "notebooks/ko/lesson.ipynb: text says '매개변수'; the course says '파라미터'",
         "notebooks/ko/lesson.ipynb: text has no 미세 조정 where the other language says fine-tuning",
+    ]
+
+
+def test_check_says_which_entry_leads_nowhere(worded, kit):
+    write(worded, kit, "A layer.", "전문가 혼합.", "06.ipynb")
+    (worded.root / "notebooks/ko/02.ipynb").unlink()
+    assert told(worded) == [
+        "notebooks/en/glossary.md: leads to 06.ipynb for mixture of experts, but its text never "
+        "says so",
+        "notebooks/ko/glossary.md: leads to '02.ipynb', which isn't there",
     ]
 
 

@@ -147,6 +147,27 @@ FIRST_CHARACTER = TOKENS.format(
     "text and any(o.startswith(written) and o[len(written):][:1] == text[0] for o in outputs)"
 )
 WRITTEN_IGNORED = TOKENS.format("text and any(o[len(written):].startswith(text) for o in outputs)")
+TURNED_AROUND = TOKENS.format("text and any((written + text).startswith(o) for o in outputs)")
+ALL_OUTPUTS = TOKENS.format("text and all(o.startswith(written + text) for o in outputs)")
+TEXTS = """
+def allowed_tokens(written, vocabulary, outputs):
+    return [t for t in vocabulary if t and any(o.startswith(written + t) for o in outputs)]
+"""
+REPEATED = """
+def allowed_tokens(written, vocabulary, outputs):
+    pairs = list(enumerate(vocabulary))
+    return [i for o in outputs for i, t in pairs if t and o.startswith(written + t)]
+"""
+OUTPUTS_AS_DICTS = OUTPUTS_BY_STR.replace("str(dict(zip(names, row)))", "dict(zip(names, row))")
+OUTPUTS_OF_WORDS = OUTPUTS_BY_STR.replace("str(", "json.dumps(").replace(
+    "[True, False]", '["true", "false"]'
+)
+OUTPUTS_ENUM_ONLY = OUTPUTS_BY_STR.replace('.get("enum", [True, False])', '["enum"]')
+RAW_LOGITS = """
+def masked_probabilities(logits, allowed):
+    total = sum(logits[i] for i in allowed)
+    return [x / total if i in allowed else 0 for i, x in enumerate(logits)]
+"""
 PROBABILITIES = """
 def masked_probabilities(logits, allowed):
     total = sum(math.exp(logits[i]) for i in allowed)
@@ -194,6 +215,19 @@ def constrained_text(state, vocabulary, outputs):
 LEAST = LOOP.format("allowed", "state.append(token)", "pass").replace("max(", "min(")
 ALWAYS_FIRST = LOOP.format("allowed[:1]", "state.append(token)", "pass")
 NOT_EXTENDED = LOOP.replace("written +=", "_ =").format("allowed", "state.append(token)", "pass")
+TEXT_APPENDED = LOOP.format("allowed", "state.append(vocabulary[token])", "pass")
+LIST_RETURNED = (
+    LOOP.format("allowed", "state.append(token)", "pass")
+    .replace('written = ""', "written = []")
+    .replace("tokens(written", "tokens(''.join(written)")
+    .replace("written += vocabulary[token]", "written.append(vocabulary[token])")
+)
+LOOP_TURNED_AROUND = LOOP.format("allowed", "state.append(token)", "pass").replace(
+    "while allowed :=", "while not"
+)
+OWN_TYPE_ERROR = LOOP.format("allowed", "state.append(token)", "pass").replace(
+    "max(allowed, key=lambda i: p[i])", "p[max(p)]"
+)
 NO_STEP_THREE = "masked_probabilities = lambda logits, allowed: None\n" + LOOP.format(
     "allowed", "state.append(token)", "pass"
 )
@@ -219,6 +253,10 @@ TO_LOST = MCNEMAR.format(
 ONLY_OBSERVED = MCNEMAR.format(
     n="gained + lost", result="min(1, 2 * math.comb(n, min(gained, lost)) / 2**n)"
 )
+HALVED_K_TIMES = MCNEMAR.format(
+    n="gained + lost",
+    result="min(1, 2 * sum(math.comb(n, k) / 2**k for k in range(min(gained, lost) + 1)))",
+)
 ONE_SHORT = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL})").replace(" + 1)", ")")
 TO_LARGER = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL})").replace(
     "min(g", "max(g"
@@ -237,7 +275,7 @@ BY_N = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL}) * n / n")
         ("allowed_tokens", ANYWHERE, "startswith, not in"),
         ("allowed_tokens", ALONE, "written + token"),
         ("allowed_tokens", WHOLE, "only the beginning"),
-        ("allowed_tokens", FIRST_CHARACTER, "not only its first character"),
+        ("allowed_tokens", FIRST_CHARACTER, "all of written + token"),
         ("allowed_tokens", WRITTEN_IGNORED, "Compare `written`, too"),
         ("masked_probabilities", ONLY_ALLOWED, "a value for each logit"),
         ("masked_probabilities", NO_MASK_AT_ALL, "outside `allowed` get exactly 0"),
@@ -250,7 +288,7 @@ BY_N = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL}) * n / n")
         ("constrained_text", NOT_EXTENDED, "extend `written`"),
         ("constrained_text", LEAST, "not the least probable"),
         ("constrained_text", ALWAYS_FIRST, "the first allowed token"),
-        ("constrained_text", NO_STEP_THREE, "still return None"),
+        ("constrained_text", NO_STEP_THREE, "Steps 2 and 3 come first"),
         ("mcnemar", ONE_SHORT, "before its end"),
         ("mcnemar", TO_LARGER, "smaller of gained and lost"),
         ("mcnemar", BY_N, "Here n is 0"),
@@ -265,6 +303,12 @@ def test_a_likely_mistake_gets_the_hint_that_fits(answered, name, answer, hint):
     shown = " ".join(answered(name, answer).split())
     assert "✗" in shown
     assert hint in shown
+
+
+def test_a_type_error_of_the_students_own_is_not_laid_on_earlier_steps(answered):
+    shown = answered("constrained_text", OWN_TYPE_ERROR)
+    assert "TypeError" in shown
+    assert "Hint" not in shown
 
 
 @pytest.mark.parametrize(
@@ -418,6 +462,33 @@ def kept(name: str, sources: list[str], measure: Callable[[], list]) -> list:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(measure()))
     return json.loads(place.read_text())
+
+
+@needs_model
+def test_more_examples_teach_no_facts_and_a_single_draw_could_tell_any_story(five_draws, smollm2):
+    """Five draws each of 1, 5 and 20 examples: close to chance as answered, and far apart."""
+    model, tokenizer = smollm2
+    some = shop.held_out()[:40]
+
+    def measure():
+        draws = [
+            [shop.accuracy(model, tokenizer, some, shots=shots, seed=seed) for seed in range(5)]
+            for shots in (1, 20)
+        ]
+        return [[[one.right, one.calibrated().right] for one in drawn] for drawn in draws]
+
+    one, twenty = kept("shots", ["1 and 20 examples, 40 messages, 5 draws"], measure)
+    assert all(right <= 0.25 * len(some) for right, _calibrated in twenty)  # chance is 20%
+    calibrated = [[draw[1] for draw in drawn] for drawn in (one, twenty)]
+    calibrated.append([scores.calibrated().right for scores in five_draws])
+    for fewer, more in itertools.combinations(calibrated, 2):  # each may look better by its draw
+        assert max(fewer) > min(more) and max(more) > min(fewer)
+    assert all(max(drawn) - min(drawn) >= 5 for drawn in calibrated)  # of 40
+
+
+def test_what_the_rest_of_the_lesson_needs_is_said_before_the_optional_exercise(cells):
+    text = cells["exercise-mcnemar"]
+    assert text.index("**p-value**") < text.index("*Optional.")
 
 
 @pytest.fixture

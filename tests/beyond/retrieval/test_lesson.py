@@ -143,7 +143,59 @@ MISTAKES = [
     (
         "bm25",
         "def idf(term, texts): return None\n" + bm25_with().replace("if tf:", "if True:"),
-        "Is step 2 answered?",
+        "Step 2 comes first",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(text == term for text in texts)\n"
+        "    return math.log(1 + (len(texts) - n + 0.5) / (n + 0.5))",
+        "count the lists with `term in text`",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log(1 + len(texts) - n + 0.5 / (n + 0.5))",
+        "Put the numerator in parentheses",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log(1 + (len(texts) - n + 0.5) / n + 0.5)",
+        "Put the denominator in parentheses",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log2(1 + (len(texts) - n + 0.5) / (n + 0.5))",
+        "That is log2",
+    ),
+    (
+        "idf",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log(len(texts) / n)",
+        "the formula divides by n + 0.5",
+    ),
+    ("bm25", bm25_with(length="1 - b + b * len(text) / mean"), "put it in parentheses"),
+    ("bm25", bm25_with(length="(1 - b + b * len(text) / len(texts))"), "the number of texts"),
+    (
+        "bm25",
+        bm25_with()
+        .replace("k1 *", "1.2 *")
+        .replace("(k1 + 1)", "2.2")
+        .replace("1 - b + b", "0.25 + 0.75"),
+        "not their defaults",
+    ),
+    ("bm25", bm25_with().replace("idf(term, texts)", "1"), "fraction by its idf"),
+    ("bm25", bm25_with().replace("return scores", "return sum(scores)"), "not one sum"),
+    (
+        "rank",
+        "def rank(scores, k): return [scores.index(s) for s in sorted(scores)[::-1]][:k]",
+        "finds the same index again",
+    ),
+    (
+        "rank",
+        "def rank(scores, k): return sorted(enumerate(scores), key=lambda pair: -pair[1])[:k]",
+        "not pairs",
     ),
     ("rank", "def rank(scores, k): return sorted(scores)[::-1][:k]", "Return indices"),
     (
@@ -205,7 +257,31 @@ MISTAKES = [
         "def recall_at(k, rankings, relevant):\n"
         "    hits = sum(bool({f[k - 1]} & r) for f, r in zip(rankings, relevant))\n"
         "    return hits / len(rankings)\n" + MRR,
-        "not only at the k-th",
+        "not only of the k-th",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    hits = sum(r in f[:k] for f, r in zip(rankings, relevant))\n"
+        "    return hits / len(rankings)\n" + MRR,
+        "is its index in the question's set?",
+    ),
+    (
+        "metrics",
+        "def recall_at(k, rankings, relevant):\n"
+        "    hits = sum(any(i in r for i in f) for f, r in zip(rankings, relevant))\n"
+        "    return hits / len(rankings)\n" + MRR,
+        "only at the first k",
+    ),
+    (
+        "metrics",
+        RECALL + "def mrr(rankings, relevant):\n"
+        "    for f, r in zip(rankings, relevant):\n"
+        "        for p, i in enumerate(f, 1):\n"
+        "            if i in r:\n"
+        "                return 1 / p\n"
+        "    return 0.0\n",
+        "return the mean after the loop",
     ),
     (
         "metrics",
@@ -231,6 +307,16 @@ MISTAKES = [
         "    found = [v for first in firsts for v in first]\n"
         "    return sum(found) / len(found)\n",
         "isn't found counts as 0",
+    ),
+    (
+        "fuse",
+        "def fuse(rankings):\n"
+        "    s = {}\n"
+        "    for r in rankings:\n"
+        "        for i, p in enumerate(r, 1):\n"
+        "            s[i] = s.get(i, 0) + 1 / (60 + p)\n"
+        "    return sorted(s, key=lambda i: (-s[i], i))",
+        "the rank first",
     ),
     (
         "fuse",
@@ -280,6 +366,34 @@ def test_a_likely_mistake_gets_its_hint(cells, solutions, step, code, hint):
 def test_a_forgotten_return_is_named(cells, solutions, capsys):
     run_checks(cells, solutions, "bm25", bm25_with().replace("    return scores\n", ""))
     assert "did you forget `return`" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("bm25", bm25_with(length="(1 - b + b * len(text) / len(texts))")),
+        ("bm25", bm25_with(top="2.2").replace("k1 *", "1.2 *")),
+        ("metrics", RECALL + "def mrr(rankings, relevant): return 0.5\n"),
+    ],
+)
+def test_what_fits_one_set_of_texts_by_chance_does_not_pass(cells, solutions, step, code):
+    with pytest.raises(CheckFailed):
+        run_checks(cells, solutions, step, code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        bm25_with().replace("idf(term, texts)", "idf(texts, term)"),
+        bm25_with().replace("sum(len(text) for text in texts)", "sum(texts)"),
+    ],
+)
+def test_a_type_error_of_the_students_own_is_not_laid_on_step_2(cells, solutions, code):
+    with pytest.raises(CheckFailed) as failed:
+        run_checks(cells, solutions, "bm25", code)
+    told = str(failed.value)
+    assert "TypeError" in told
+    assert "Hint" not in told
 
 
 def test_a_missing_1_is_not_taken_for_a_wrong_count(cells, solutions):
@@ -384,6 +498,19 @@ def test_a_learner_sees_the_handbook_of_the_courses_language(cells, language, ca
 def test_a_language_without_a_handbook_gets_the_english_one(monkeypatch):
     monkeypatch.setattr(handbook.locale, "language", lambda: "de")
     assert handbook.language() == "en"
+
+
+@pytest.mark.parametrize(
+    ("cell", "term"), [("rank-solution", "MRR"), ("read-dense", "reciprocal rank fusion")]
+)
+def test_what_the_rest_of_the_lesson_needs_is_said_before_the_optional_exercise(cells, cell, term):
+    assert cells[cell].index(f"**{term}**") < cells[cell].index("*Optional.")
+
+
+def test_the_table_of_vectors_is_as_small_as_said(cells):
+    numbers = 32_000 * 256  # WordLlama's tokens, each with a vector
+    assert round(134.5e6 / numbers) == 16
+    assert "16 times as many parameters as the table" in cells["predict-dense"]
 
 
 @pytest.fixture(scope="module")
