@@ -43,6 +43,7 @@ RECORD_VERSION = 1
 
 _LONGEST_MESSAGE = 300  # characters; a tensor in an assert message must not fill the page
 _LINE_WIDTH = 78  # nbgrader's Validate cuts lines at 83
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # torch's exporter colors its messages
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -516,13 +517,18 @@ def _silence(stack: contextlib.ExitStack) -> None:
 
 def _one_line(error: BaseException) -> str:
     """The error's own message, on one line and not too long."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # a student's exception class may fail even at this
-        return ""
+    message = reason_of(error)
     if len(message) > _LONGEST_MESSAGE:
         message = message[: _LONGEST_MESSAGE - 1] + "…"
     return message
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error's own message on one line, without a terminal's colors; "" if it has none."""
+    try:
+        return " ".join(_TERMINAL_CODE.sub("", str(error)).split())
+    except Exception:  # a student's exception class may fail even at this
+        return ""
 
 
 def _summary(record: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from numbers import Complex, Number
 from types import CodeType
 from typing import Any
 
-from autograder.checks import NotAnswered, Unexpected, says_all
+from autograder.checks import NotAnswered, Unexpected, reason_of, says_all
 from autograder.i18n import _
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.wire import crossed
@@ -256,10 +256,7 @@ def _raised(call: str, error: Exception) -> str:
 
 
 def _kind_and_reason(error: Exception) -> str:
-    try:
-        reason = " ".join(str(error).split())[:120]
-    except Exception:  # a student's exception class may fail even at this
-        reason = ""
+    reason = reason_of(error)[:120]
     kind = type(error).__name__[:40]
     return f"{kind}: {reason.rstrip('.')}" if reason else kind
 

@@ -164,6 +164,14 @@ def test_other_functions_are_no_stubs(function):
     assert not is_stub(function)
 
 
+def test_a_terminals_colors_are_left_out_of_what_a_function_raises():
+    def colored(x):
+        raise RuntimeError("\x1b[96mStep 1/3\x1b[0m failed")
+
+    with pytest.raises(Unexpected, match=r"raised RuntimeError: Step 1/3 failed\.$"):
+        expect(colored, 1, returns=1)
+
+
 def test_what_a_function_raises_is_said_with_the_call():
     assert said(lambda number: number[0], 3) == (
         "`<lambda>(3)` raised TypeError: 'int' object is not subscriptable."

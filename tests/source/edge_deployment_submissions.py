@@ -127,6 +127,7 @@ class Mistake:
         change: (old, new) pieces of the right answer, or a whole answer cell.
         broken: the checks of this cell that fail.
         said: a piece of the hint that one of them gives.
+        unsaid: a piece of a hint that doesn't fit this mistake.
         why: what the broken checks have seen, where the mistake's name doesn't say it.
     """
 
@@ -135,6 +136,7 @@ class Mistake:
     broken: set[str]
     said: str
     why: str = ""
+    unsaid: str = ""
 
     def answer(self, right: str) -> str:
         if isinstance(self.change, str):
@@ -234,6 +236,24 @@ def tokens_per_sentence(texts):
             found[name][language] = total / len(lines)
     return found
 """
+ONE_TOKENIZER = """
+def tokens_per_sentence(texts):
+    found = {}
+    for name in TOKENIZERS:
+        found[name] = {}
+        for language, lines in texts.items():
+            found[name][language] = sum(tokens.count(line, name) for line in lines) / len(lines)
+        return found
+"""
+ONE_LANGUAGE = """
+def tokens_per_sentence(texts):
+    found = {}
+    for name in TOKENIZERS:
+        for language, lines in texts.items():
+            mean = sum(tokens.count(line, name) for line in lines) / len(lines)
+            found[name] = {language: mean}
+    return found
+"""
 NO_CLOCK = """
 def latency(step, warm_up, runs, clock=time.perf_counter):
     for _run in range(warm_up):
@@ -285,6 +305,20 @@ MISTAKES = {
         {"each", "others"},
         "start each count at 0",
     ),
+    "one tokenizer only": Mistake(
+        "tokens",
+        ONE_TOKENIZER,
+        all_of("tokens"),
+        "return after the loops, not inside one",
+        unsaid="Joined sentences",
+    ),
+    "one language only": Mistake(
+        "tokens",
+        ONE_LANGUAGE,
+        {"each", "others"},
+        "create one inner dictionary",
+        unsaid="Joined sentences",
+    ),
     "one token in the context": Mistake(
         "memory", ("* context * 2", "* 2"), all_of("memory"), "by the number of tokens in it"
     ),
@@ -311,6 +345,24 @@ MISTAKES = {
         ("= 2 * model", "= model"),
         {"cache", "fewer", "others"},
         "a key and a value",
+    ),
+    "bits of the cache taken for bytes": Mistake(
+        "memory",
+        ("* context * 2", "* context * 16"),
+        {"cache", "fewer", "others"},
+        "16 bits are 2 bytes",
+    ),
+    "one head in the cache": Mistake(
+        "memory",
+        (' * model["kv_heads"]', ""),
+        {"cache", "fewer", "others"},
+        "Each of the kv_heads",
+    ),
+    "one layer in the cache": Mistake(
+        "memory",
+        ('model["layers"] * ', ""),
+        {"cache", "fewer", "others"},
+        "Each layer stores",
     ),
     "query heads in the cache": Mistake(
         "memory",
@@ -372,9 +424,26 @@ MISTAKES = {
     "only the first reason": Mistake(
         "reasons",
         ("if applies)", "if applies)[:1]"),
-        {"others", "all"},
-        "",
-        why="each visible check changes one thing",
+        {"date", "others", "all"},
+        "Return every reason",
+    ),
+    "reasons as they come": Mistake(
+        "reasons",
+        ("if applies)", "if applies)[::-1]"),
+        {"date", "others", "all"},
+        "Sort the reasons",
+    ),
+    "a set of reasons": Mistake(
+        "reasons",
+        ("return sorted(", "return set("),
+        {"fits", "others", "all"},
+        "not a set",
+    ),
+    "tokens of the family": Mistake(
+        "reasons",
+        ('model["counted_with"]', 'model["tokenizer"]'),
+        all_of("reasons"),
+        "the names in counted_with",
     ),
     "the limit itself refused": Mistake(
         "reasons", ('memory > laptop["free_bytes"]', 'memory >= laptop["free_bytes"]'), {"all"}, ""
@@ -405,6 +474,7 @@ MISTAKES = {
         {"fits", "speed", "others", "all"},
         "bytes of the active weights",
         why="one wrong reason costs the checks of this reason",
+        unsaid="Look only at the languages",
     ),
     "the worst": Mistake(
         "choose",
@@ -599,6 +669,12 @@ MISTAKES = {
         {"same", "sizes", "others"},
         "both axes have to be dynamic",
     ),
+    "a text for an example": Mistake(
+        "export",
+        ('(as_ids(TEXTS["en"][:2]),)', '("a text",)'),
+        all_of("export"),
+        "in a cell of your own",
+    ),
     "names of its own": Mistake(
         "export", ('input_names=["ids"]', 'input_names=["text"]'), {"names"}, "input_names=['ids']"
     ),
@@ -669,8 +745,13 @@ MISTAKES = {
     "one scale a channel, rounded activations": Mistake(
         "quantise", PER_CHANNEL, {"same", "near", "others"}, "a scale of its own"
     ),
-    "nothing shrunk": Mistake(
-        "quantise", A_COPY, all_of("quantise"), "half precision isn't enough"
+    "nothing shrunk": Mistake("quantise", A_COPY, all_of("quantise"), "did you call process()"),
+    "quantized weights in a second file": Mistake(
+        "quantise",
+        ("save_model_to_file(target)", "save_model_to_file(target, True)"),
+        all_of("quantise"),
+        "The weights are in a second file",
+        unsaid="doesn't answer with logits",
     ),
     "half precision that doesn't load": Mistake(
         "quantise", HALF, all_of("quantise"), "half precision isn't enough"

@@ -274,6 +274,7 @@ def test_each_mistake_costs_the_checks_it_breaks(grade, right, solutions, mistak
     for one in mistakes.values():
         seen = [check["message"] for check in found[one.cell] if not check["hidden"]]
         assert not one.said or [message for message in seen if one.said in message], seen
+        assert not one.unsaid or not [message for message in seen if one.unsaid in message], seen
 
 
 @pytest.mark.parametrize("start", [0, 1])

@@ -44,8 +44,8 @@ class Entry:
 ADAPTER = Path(__file__).parent / "shop_adapter"
 """A LoRA adapter for SmolLM2, trained on `training()` with the prompts of `asked`.
 
-Lesson 1 loaded it when it held fine-tuning too, and notebooks handed out then still do. Lesson 3
-has its own, for the chat template: `beyond.fine_tuning.lora.ADAPTER`."""
+Lesson 4 loads it, and so do notebooks of lesson 1 that were handed out while that lesson held
+fine-tuning too. Lesson 3 has its own, for the chat template: `beyond.fine_tuning.lora.ADAPTER`."""
 
 
 def tuned(model: PreTrainedModel) -> PeftModel:

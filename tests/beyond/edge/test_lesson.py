@@ -152,6 +152,42 @@ WRONG = {
         "    return []",
         "not always two",
     ),
+    "a return forgotten in the loop": (
+        "def lookup(ids, size=2, most=8):\n"
+        "    for at in range(len(ids) - size - 1, -1, -1):\n"
+        "        if ids[at : at + size] == ids[-size:]:\n"
+        "            ids[at + size : at + size + most]\n"
+        "    return []",
+        "and return what follows",
+    ),
+    "too few of what follows": (
+        "def lookup(ids, size=2, most=8):\n"
+        "    for at in range(len(ids) - size - 1, -1, -1):\n"
+        "        if ids[at : at + size] == ids[-size:]:\n"
+        "            return ids[at + size : at + most]\n"
+        "    return []",
+        "end at start + size + most",
+    ),
+    "one token compared": (
+        "def lookup(ids, size=2, most=8):\n"
+        "    for at in range(len(ids) - size - 1, -1, -1):\n"
+        "        if ids[at] == ids[-size]:\n"
+        "            return ids[at + size : at + size + most]\n"
+        "    return []",
+        "not only one of them",
+    ),
+    "one place too far": (
+        "def accept(draft, predicted):\n"
+        "    n = 0\n"
+        "    while n < len(draft) and draft[n] == predicted[n + 1]:\n"
+        "        n += 1\n"
+        "    return predicted[: n + 1]",
+        "Compare draft[i] with predicted[i]",
+    ),
+    "a list in the text": (
+        LOOP.replace("text += accept(draft, predicted)", "text.append(accept(draft, predicted))"),
+        "appends its tokens",
+    ),
     "no token of its own": (accept_with("draft[:n]"), "own next token"),
     "the draft's token": (accept_with("draft[: n + 1]"), "the model's token counts"),
     "everything": ("def accept(draft, predicted):\n    return predicted", "after a wrong token"),
@@ -285,6 +321,14 @@ def test_a_likely_mistake_gets_a_hint_that_fits(cells, mistake, capsys):
     said = failures(cells, names)
     shown = " ".join(capsys.readouterr().out.split())  # a forgotten return counts as no answer
     assert hint in said or hint in shown
+
+
+def test_a_forgotten_division_is_not_taken_for_bits_that_are_not_used(cells):
+    """At 4 bits, eight times the bits are also 4 bytes per number."""
+    names = solved(cells)
+    exec(WRONG["bits, not bytes"][0], names)
+    said = failures(cells, names)
+    assert "A byte has 8 bits" in said and "not every number has 32" not in said
 
 
 def test_a_self_check_has_choices_of_even_length():

@@ -92,6 +92,12 @@ def test_the_shown_solution_passes_and_the_stub_is_no_answer(cells, exercise, ca
         ("join", "text[:, :place], image", "text[:, :place + 1], image", "has to go"),
         ("join", "[text[:, :place], image,", "[image, text[:, :place],", "at position `place`"),
         ("join", "text[:, place + 1 :]], dim=1", "text[:, place + 1 :]], dim=2", "dimension 1"),
+        (
+            "join",
+            "image, text[:, place + 1 :]]",
+            "text[:, place + 1 :], image]",
+            "Not at the end",
+        ),
         ("join", "text[:, :place]", "text[:place]", "text[:, ...]"),
         (
             "join",
@@ -156,6 +162,14 @@ def test_the_shown_solution_passes_and_the_stub_is_no_answer(cells, exercise, ca
         ),
         ("may-attend", ".tril()", ".triu()", "Rows attend"),
         ("may-attend", ".tril()", "", "later text"),
+        (
+            "may-attend",
+            "allowed[before : before + patches, before : before + patches]",
+            "allowed[before : before + patches]",
+            "the text after them",
+        ),
+        ("may-attend", ".tril()", ".tril(-1)", "attend to itself"),
+        ("may-attend", "return allowed", "return ~allowed", "This is the reverse"),
         (
             "may-attend",
             "    return allowed",
