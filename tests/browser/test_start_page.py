@@ -206,7 +206,7 @@ def test_only_the_students_own_browser_gets_the_page(busy_lab, page) -> None:
     stranger = page.request.get(address, max_redirects=0)
     assert stranger.status in (302, 403)
     headers = {"Authorization": f"token {busy_lab.token}"}
-    for body in ({"language": "xx"}, {"language": ["en"]}, {}, []):
+    for body in ({"language": "xx"}, {"language": ["en"]}, {}, ["en"]):
         assert page.request.post(address, headers=headers, data=json.dumps(body)).status == 400
     told = page.request.get(address, headers=headers).json()
     assert told["language"] == "en"

@@ -538,8 +538,8 @@ class StartPageHandler(JupyterHandler):
     async def post(self) -> None:
         """Remember the language that the request's JSON names, and send the page in it."""
         root = self._root()
-        told = self.get_json_body() or {}
-        language = told.get("language")
+        told = self.get_json_body()
+        language = told.get("language") if isinstance(told, dict) else None
         if language not in languages(self._source(root)):
             raise HTTPError(400, "The course has no such language.")
         try:
