@@ -67,6 +67,8 @@ def prepare(
     page = START_PAGE
     try:
         variables["AUTOGRADER_LANGUAGE"] = _language(environment, options.language)
+        # The start page remembers there what is chosen on it.
+        variables["AUTOGRADER_LANGUAGE_FILE"] = str(_memory(environment))
         variables |= _jupyter(environment, "instructor" if options.instructor else "student")
         # BEYOND_EXCHANGE is the older name.
         named = variables.get("AUTOGRADER_EXCHANGE") or variables.get("BEYOND_EXCHANGE")
@@ -195,7 +197,7 @@ def _jupyter(environment: Environment, role: str) -> dict[str, str]:
 
 def _language(environment: Environment, chosen: str | None) -> str:
     """Return the chosen language and remember it; else the remembered one, else the system's."""
-    memory = environment.cache / "language"
+    memory = _memory(environment)
     known = languages(environment.root)
     if chosen:
         environment.cache.mkdir(parents=True, exist_ok=True)
@@ -206,6 +208,11 @@ def _language(environment: Environment, chosen: str | None) -> str:
     system = os.environ.get("LC_ALL") or os.environ.get("LANG") or locale.getlocale()[0] or ""
     code = "ko" if system.lower().startswith(("ko", "korean")) else "en"
     return code if code in known else known[0]
+
+
+def _memory(environment: Environment) -> Path:
+    """Return the file that remembers the language."""
+    return environment.cache / "language"
 
 
 def check_port(port: int) -> None:

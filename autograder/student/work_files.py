@@ -5,7 +5,8 @@ fills up, what was saved is cut off, and the next try to save copies that over t
 
     "ServerApp": {
         "contents_manager_class": "autograder.student.work_files.WorkFileManager"
-    }
+    },
+    "WorkFileManager": {"unlisted": ["release", "notebooks/library"]}
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import IO, Any
 from anyio.to_thread import run_sync
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
+from traitlets import List, Unicode
 
 from autograder.config import Course
 from autograder.core import notebook_io
@@ -36,6 +38,18 @@ _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 class WorkFileManager(AsyncLargeFileManager):
     """Replace each file in one step, and keep earlier versions of the notebooks in `work/`."""
+
+    unlisted = List(
+        Unicode(),
+        help="Paths below the root that the file browser doesn't list. Whoever knows one opens it.",
+    ).tag(config=True)
+
+    async def _dir_model(self, path: str, content: bool = True) -> Any:
+        model = await super()._dir_model(path, content=content)  # type: ignore[no-untyped-call]  # Jupyter has no types here
+        if model.get("content"):
+            kept = [one for one in model["content"] if one["path"].strip("/") not in self.unlisted]
+            model["content"] = kept
+        return model
 
     async def save(self, model: dict[str, Any], path: str = "") -> Any:
         """Save a file; what then fails to be kept of it in the history doesn't make that fail.

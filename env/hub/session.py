@@ -26,7 +26,7 @@ def main() -> None:
     # What students write is for them alone; what instructors write is for their group.
     os.umask(0o007 if role == "instructor" else 0o077)
     try:
-        language = os.environ["AUTOGRADER_LANGUAGE"]
+        language = _language(work)
         (work / "work" / language).mkdir(parents=True, exist_ok=True)
         if role == "instructor":
             (work / "term").mkdir(exist_ok=True)
@@ -49,6 +49,17 @@ def main() -> None:
         os.environ["JUPYTER_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="jupyter-")
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "jupyterhub.singleuser", *sys.argv[1:]])
+
+
+def _language(work: Path) -> str:
+    """Return the language that the user chose on the start page, and use it; else the hub's."""
+    memory = work / "work" / ".language"
+    os.environ["AUTOGRADER_LANGUAGE_FILE"] = str(memory)
+    if memory.is_file():
+        chosen = memory.read_text(encoding="utf-8", errors="replace").strip()
+        if chosen in {path.name for path in (STUDENT / "release").glob("*/")}:
+            os.environ["AUTOGRADER_LANGUAGE"] = chosen
+    return os.environ["AUTOGRADER_LANGUAGE"]
 
 
 def _link_due_record(work: Path) -> None:

@@ -67,6 +67,7 @@ def running_lab(
     *,
     instructor: bool,
     port: int | None = None,
+    language: str | None = "en",
     wrapper: Sequence[str] = (),
     more: Sequence[str] = (),
 ) -> Iterator[Lab]:
@@ -77,6 +78,7 @@ def running_lab(
         scratch: where it keeps its own files.
         instructor: whether it is an instructor's.
         port: where it listens; any free port by default.
+        language: the one that the launcher is given; None leaves it to be chosen.
         wrapper: the command that starts it in surroundings of a test's own.
         more: further arguments to JupyterLab.
     """
@@ -86,7 +88,7 @@ def running_lab(
     options = argparse.Namespace(
         instructor=instructor,
         course=root,
-        language="en",
+        language=language,
         port=port or free_port(),
         no_browser=True,
         jupyter=["--ServerApp.shutdown_no_activity_timeout=300", *more],

@@ -27,7 +27,7 @@ def main() -> None:
         with running_lab(course, Path(scratch), instructor=False) as lab:
             page = browser.new_page(viewport=SIZE)
             page.goto(lab.address(""))
-            page.locator(".jp-MarkdownViewer h1").wait_for()
+            page.locator(".beyond-start h1").wait_for()
             page.get_by_role("menuitem", name="File", exact=True).wait_for()
             page.screenshot(path=FOLDER / "start-page.png")
 

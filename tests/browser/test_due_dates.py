@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 
 import pytest
@@ -61,10 +62,15 @@ def test_above_the_assignment_in_the_readers_zone(dated_lab, in_seoul) -> None:
     expect(due).to_contain_text("Was due: Dec 1")
 
 
-def test_on_the_start_page(dated_lab, page) -> None:
-    page.goto(dated_lab.address(""))
-    row = page.locator(".jp-MarkdownViewer tr", has_text="16 choice questions")
+def test_on_the_start_page(dated_lab, in_seoul) -> None:
+    in_seoul.goto(dated_lab.address(""))
+    row = in_seoul.locator(".beyond-start li", has_text="16 choice questions")
     row.wait_for()
-    expect(row).to_contain_text("due Tue 1 Dec 2099")
+    expect(row).to_contain_text(re.compile(r"due \S+ Dec 1, 2\d{3}, 11:59 PM GMT\+9"))
     row.get_by_role("link", name="Quiz", exact=True).click()
-    page.get_by_role("tab", name="quiz.ipynb").wait_for()
+    in_seoul.get_by_role("tab", name="quiz.ipynb").wait_for()
+
+
+def test_on_the_page_that_is_read_elsewhere(dated_lab) -> None:
+    """Where the page of JupyterLab isn't shown, as in VS Code."""
+    assert "due Tue 1 Dec 2099" in (dated_lab.root / "work" / "START.md").read_text("utf-8")

@@ -120,8 +120,8 @@ def test_axe_finds_nothing_in_outputs(student_lab, notebook, page, scheme) -> No
 def test_axe_finds_nothing_on_the_start_page(student_lab, page, scheme) -> None:
     set_theme(page, student_lab, scheme)
     page.goto(student_lab.address(""))
-    expect(page.locator(".jp-MarkdownViewer h1")).to_be_visible()
-    assert wrong(page, [[".jp-MarkdownViewer"]]) == []
+    expect(page.locator(".beyond-start h1")).to_be_visible()
+    assert wrong(page, [[".beyond-start"]]) == []
 
 
 def test_no_table_of_a_lesson_has_an_empty_head(student_lab) -> None:
@@ -169,11 +169,11 @@ def test_a_phone_shows_whole_widgets_and_a_whole_page(student_lab, notebook, bro
     context.set_default_timeout(30_000)
     page = context.new_page()
     page.goto(student_lab.address(""))
-    start = page.locator(".jp-MarkdownViewer")
+    start = page.locator(".beyond-start")
     expect(start.locator("h1")).to_be_visible()
     expect(page.locator(".jp-FileBrowser").locator("visible=true")).to_have_count(0)
     page.wait_for_function(
-        "document.querySelector('.jp-MarkdownViewer').getBoundingClientRect().width > 300"
+        "document.querySelector('.beyond-start').getBoundingClientRect().width > 300"
     )
     opened_live(page, student_lab)
     page.set_viewport_size({"width": 390, "height": 844})

@@ -31,7 +31,7 @@ def open_start_page(page, lab) -> None:
     What is opened sooner may end up behind the start page.
     """
     page.goto(lab.address(""))
-    expect(page.locator(".jp-MarkdownViewer h1")).to_be_visible()
+    expect(page.locator(".beyond-start h1")).to_be_visible()
 
 
 def wait_until_idle(page) -> None:
@@ -107,12 +107,18 @@ def errors(notebook: dict) -> dict[str, str]:
     }
 
 
-def test_jupyterlab_opens_the_start_page_in_both_languages(student_lab, page) -> None:
+@pytest.mark.parametrize(
+    ("language", "heading", "link"),
+    [("ko", "강의", "0강 여기서 시작하세요"), ("en", "Lessons", "Lesson 0: Start here")],
+)
+def test_jupyterlab_opens_the_start_page_in_each_language(
+    student_lab, page, language, heading, link
+) -> None:
     open_start_page(page, student_lab)
-    start = page.locator(".jp-MarkdownViewer")
-    expect(start.get_by_role("heading", name="Lessons · 강의")).to_be_visible()
-    expect(start.get_by_role("link", name="여기서 시작하세요")).to_be_visible()
-    start.get_by_role("link", name="Start here", exact=True).click()
+    start = page.locator(".beyond-start")
+    start.locator(f"button[data-language={language}]").click()
+    expect(start.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    start.get_by_role("link", name=link, exact=True).click()
     expect(page.get_by_role("tab", name="00-start-here.ipynb")).to_be_visible()
 
 

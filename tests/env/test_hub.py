@@ -459,6 +459,19 @@ def test_no_user_is_sent_to_a_port_that_another_user_holds_without_listening(own
         process.communicate("")
 
 
+def test_a_language_that_was_chosen_on_the_start_page_stays_chosen(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "student" / "release" / "ko").mkdir(parents=True)
+    told = session(tmp_path, home)
+    memory = Path(told["AUTOGRADER_LANGUAGE_FILE"])
+    assert told["AUTOGRADER_LANGUAGE"] == "en" and not memory.exists()
+    assert memory == home / "course" / "work" / ".language"
+    for written, used in (("ko", "ko"), ("../..", "en"), ("", "en")):
+        memory.write_text(written)
+        assert session(tmp_path, home)["AUTOGRADER_LANGUAGE"] == used
+
+
 def test_a_student_sees_due_dates_that_are_in_the_exchange(tmp_path: Path) -> None:
     home, told = tmp_path / "home", tmp_path / "exchange" / "course" / "due.json"
     home.mkdir()

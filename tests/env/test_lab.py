@@ -120,6 +120,28 @@ def test_the_start_page_opens(env: Environment) -> None:
     assert f"--ServerApp.root_dir={env.root}" in command
 
 
+def test_the_start_page_remembers_the_language_where_the_launcher_looks(env: Environment) -> None:
+    _, variables = lab.prepare(env, options(), print)
+    memory = Path(variables["AUTOGRADER_LANGUAGE_FILE"])
+    assert not memory.exists()  # nobody has chosen, so the page asks
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    memory.write_text("ko")  # as beyond.ui.start_page writes it
+    _, variables = lab.prepare(env, options(), print)
+    assert variables["AUTOGRADER_LANGUAGE"] == "ko"
+    lab.prepare(env, options(language="en"), print)
+    assert memory.read_text() == "en"
+
+
+def test_only_students_get_the_page_in_place_of_start_md() -> None:
+    for role, is_on in (("student", True), ("instructor", False)):
+        config = json.loads((SETTINGS / role / "jupyter_server_config.json").read_text())
+        on = config["ServerApp"]["jpserver_extensions"]
+        page = SETTINGS / role / "labconfig" / "page_config.json"
+        disabled = json.loads(page.read_text())["disabledExtensions"]
+        assert on.get("beyond.ui.start_page", False) is is_on
+        assert disabled.get("beyond-start", False) is not is_on
+
+
 def test_the_start_page_has_the_due_dates_in_the_readers_zone(env: Environment) -> None:
     seoul = ZoneInfo("Asia/Seoul")
     (env.root / lab.START_PAGE).write_text(

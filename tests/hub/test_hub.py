@@ -175,9 +175,15 @@ def log_in(hub, page, name: str) -> None:
     page.locator("#password_input").fill(hub.password(name))
     page.locator("#login_submit").click()
     # The user's own start page, in JupyterLab: the course's, or how the assignments stand.
-    start = page.locator(".jp-MarkdownViewer")
-    heading = "Lessons · 강의" if name in hub.students else ": for instructors"
-    expect(start.get_by_role("heading", name=heading)).to_be_visible(timeout=90_000)
+    if name in hub.students:
+        start = page.locator(".beyond-start")
+        start.get_by_role("button", name="English").click(timeout=90_000)
+        heading = start.get_by_role("heading", name="Lessons")
+    else:
+        heading = page.locator(".jp-MarkdownViewer").get_by_role(
+            "heading", name=": for instructors"
+        )
+    expect(heading).to_be_visible(timeout=90_000)
     expect(page).to_have_url(re.compile(rf"/user/{name}/lab"))
 
 

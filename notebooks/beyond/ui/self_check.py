@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import ipywidgets
 
 from beyond.locale import _
+from beyond.ui.self_check_record import keep_answer
 from beyond.ui.widgets import PlainBox
 
 
@@ -106,6 +107,7 @@ class SelfCheck(PlainBox):
         else:
             choice = self.questions[index].choices[chosen]
             text = f"{_verdict(choice.right)} {choice.why}"
+            keep_answer(index + 1, choice.right, len(self.questions))
         self.answers[index].value = f'<p role="status">{html.escape(text)}</p>'
 
     def explained(self) -> str:

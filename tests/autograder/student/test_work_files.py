@@ -161,3 +161,17 @@ def test_a_read_only_disk_is_said_in_the_notebooks_language(on_disk, disk):
     assert english.value.status_code == 403
     assert "저장" in korean.value.log_message
     assert answer_in(on_disk.path) == "1"
+
+
+def test_what_is_not_listed_still_opens(saving):
+    saving.save("1")
+    saving.manager.unlisted = ["work/en", "release"]
+
+    def listed(folder: str) -> list[str]:
+        model = asyncio.run(saving.manager.get(folder, content=True))
+        return [one["name"] for one in model["content"]]
+
+    (saving.root / "work" / "release").mkdir()  # a student's own of that name
+    assert listed("work") == ["release"]
+    assert listed("work/en") == ["quiz.ipynb"]
+    assert asyncio.run(saving.manager.get(PATH, content=True))["type"] == "notebook"
