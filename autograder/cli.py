@@ -90,7 +90,7 @@ def _course(folder: Path | None, **given: Any) -> Course:
         return replace(Course.here(), **changes)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; name the course's folder.")
-    return Course(folder.resolve(), **changes)
+    return replace(Course.in_folder(folder.resolve()), **changes)
 
 
 def main() -> None:
@@ -486,13 +486,16 @@ def grade(
         from autograder.grading.time_left import TimeLeft
 
         left = TimeLeft()
+        told: list[str] = []
         with _progress(f"grading {assignment}", left) as show:
             results = grade_submissions(
-                where, assignment, student, again, show, workers, scheduler, left
+                where, assignment, student, again, show, workers, scheduler, left, told.append
             )
         from autograder.grading.result import class_summary
     print_results(results)
     out.print(class_summary(results), markup=False)
+    for sentence in told:
+        err.print(one_line(sentence), markup=False)
 
 
 @app.command()

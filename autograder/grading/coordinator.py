@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -65,7 +65,7 @@ _WORKER_GRACE = 60.0
 
 def submitted_students(course: Course, assignment: str) -> list[str]:
     """Return the students with a collected submission, sorted."""
-    return sorted(path.parent.name for path in course.submitted.glob(f"*/{assignment}"))
+    return course.students_in("submitted", assignment)
 
 
 def grade(
@@ -77,6 +77,7 @@ def grade(
     workers: int | None = None,
     scheduler: str | None = None,
     time_left: TimeLeft | None = None,
+    tell: Callable[[str], None] = lambda _sentence: None,
 ) -> list[SubmissionResult]:
     """Grade the collected submissions, except those that haven't changed since.
 
@@ -89,6 +90,7 @@ def grade(
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
         time_left: is told what starts and ends.
+        tell: is told what the author of an ordinary course should know of its tests.
 
     Returns:
         A result for every submission asked for, graded now or before.
@@ -130,6 +132,7 @@ def grade(
             scheduler,
             with_dropped=students is not None,
             time_left=time_left or TimeLeft(),
+            tell=tell,
         )
 
 
@@ -160,6 +163,7 @@ def _on_workers(
     scheduler: str | None,
     with_dropped: bool,
     time_left: TimeLeft,
+    tell: Callable[[str], None],
 ) -> list[SubmissionResult]:
     with ExitStack() as stack:
         preload = preloader(runner, course, assignment)
@@ -195,7 +199,7 @@ def _on_workers(
         if todo:
             preparer = SubmissionPreparer(course, assignment, writer.notebooks)
             pool = pool or start(len(todo) + 1)
-            require_preflight(course, assignment, preparer, pool, runner)
+            try_first(course, assignment, preparer, pool, runner, tell)
             time_left.begin(
                 len(todo), pool.width, longest_submission(course, assignment) - _WORKER_GRACE
             )
@@ -424,7 +428,10 @@ def longest_submission(course: Course, assignment: str) -> float:
 
 def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
     """Yield the source notebooks as they are in their files, read without nbformat."""
-    for path in (course.source(course.source_language) / assignment).glob("*.ipynb"):
+    folder = course.source(course.source_language) / assignment
+    if course.is_by_nbgrader:
+        folder = course.place("source", ".", assignment)
+    for path in folder.glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
@@ -463,7 +470,37 @@ def grading_lock(course: Course) -> Iterator[None]:
         yield
 
 
-def run_one(course: Course, student: str, assignment: str) -> dict[str, NotebookNode]:
+def try_first(
+    course: Course,
+    assignment: str,
+    preparer: SubmissionPreparer,
+    pool: Executor,
+    runner: Runner,
+    tell: Callable[[str], None],
+) -> None:
+    """Run the solution and the untouched release before any submission.
+
+    Of a course with conventions of its own they have to get full marks and none. An ordinary one is
+    graded as nbgrader would, and its author is told what that means.
+
+    Raises:
+        UserError: nobody can be graded.
+    """
+    if not course.is_by_nbgrader:
+        require_preflight(course, assignment, preparer, pool, runner)
+        return
+    from autograder.grading.levels import settle_levels
+
+    for sentence in settle_levels(course, assignment, preparer, pool, runner).sentences():
+        tell(sentence)
+
+
+def run_one(
+    course: Course,
+    student: str,
+    assignment: str,
+    tell: Callable[[str], None] = lambda _sentence: None,
+) -> dict[str, NotebookNode]:
     """Run one collected submission, and write nothing.
 
     For Formgrader's button, whose own steps write the results.
@@ -472,6 +509,7 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
         course: the course.
         student: the student's id.
         assignment: the assignment's name.
+        tell: is told what the author of an ordinary course should know of its tests.
 
     Returns:
         The graded notebooks, by name.
@@ -485,9 +523,9 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
 
     with GradebookWriter(course, assignment) as writer:
         preparer = SubmissionPreparer(course, assignment, writer.notebooks)
-    work = preparer.work(student)
     with executor(1, jobs=1, seconds=longest_submission(course, assignment)) as pool:
-        require_preflight(course, assignment, preparer, pool, _runner())
+        try_first(course, assignment, preparer, pool, _runner(), tell)
+        work = preparer.work(student)
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:

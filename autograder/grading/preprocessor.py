@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -19,12 +21,20 @@ class RunInSandbox(NbGraderPreprocessor):
     so that the button and the command take the same files under the same limits.
     """
 
+    _told: ClassVar[set[str]] = set()
+
+    def _tell(self, sentence: str) -> None:
+        """Log a sentence, once in a run over a class."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self.log.warning("%s", sentence)
+
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
-        course = Course.of(self.config)
+        course = Course.of_step(self)
         with root_launcher.running(KINDS, course.settings.packages, [str(course.root)]):
-            results = run_one(course, names["student"], names["assignment"])
+            results = run_one(course, names["student"], names["assignment"], self._tell)
         return results[names["notebook"]], resources
