@@ -539,22 +539,38 @@ class Course:
         """Return whether nbgrader's own configuration says where everything of the course is."""
         return self.nbgrader is not None
 
+    def files_of_students(self, assignment: str) -> frozenset[str]:
+        """Return the files beside a notebook that students may change, as nbgrader is told."""
+        if self.nbgrader is None or "exclude_overwriting" not in self.nbgrader.Autograde:
+            return frozenset()
+        listed = self.nbgrader.Autograde.exclude_overwriting.get(assignment, ())
+        return frozenset(name.replace(os.sep, "/") for name in listed)
+
     def place(self, part: str, student: str, assignment: str) -> Path:
         """Return the folder of one student's work, or of an assignment's own notebooks.
 
         Args:
-            part: "submitted", "autograded", "feedback", "source" or "release".
+            part: "submitted", "autograded", "feedback", "source" or "release"; of the last two
+                the folder in the course's language.
             student: the student's id; "." for the assignment's own.
             assignment: the assignment's name.
         """
         if self.nbgrader is None:
-            return getattr(self, part) / student / assignment  # type: ignore[no-any-return]  # a Path
+            own = {
+                "source": self.source(self.source_language),
+                "release": self.release(self.released_language),
+                "submitted": self.submitted / student,
+                "autograded": self.autograded / student,
+                "feedback": self.feedback / student,
+            }
+            return own[part] / assignment
         return Path(os.path.normpath(self._formatted(part, student, assignment)))
 
     def students_in(self, part: str, assignment: str) -> list[str]:
         """Return the students who have a folder in a part of the term, sorted."""
         if self.nbgrader is None:
-            return sorted(one.parent.name for one in getattr(self, part).glob(f"*/{assignment}"))
+            own = {"submitted": self.submitted, "autograded": self.autograded}
+            return sorted(one.parent.name for one in own[part].glob(f"*/{assignment}"))
         student = "(?P<student>[^/]+)"
         mark = "STUDENT"
         pattern = re.escape(self._formatted(part, mark, assignment)).replace(mark, student)

@@ -54,7 +54,9 @@ class NamesByUse:
 
 def names_by_use(notebook: NotebookNode) -> NamesByUse:
     """Return where each name of a source notebook, with its solution, is looked up."""
-    solutions, givens, tests = [], [], []
+    solutions: list[tuple[str, ast.Module]] = []
+    givens: list[tuple[str, ast.Module]] = []
+    tests: list[tuple[str, ast.Module]] = []
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

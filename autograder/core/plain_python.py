@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 _HARMLESS = {"matplotlib", "config", "load_ext", "autoreload", "precision", "pylab"}
 """Magics that only set up the notebook they stand in."""
@@ -36,5 +37,6 @@ def plain_python(source: str) -> str:
     except (SyntaxError, ValueError):
         from IPython.core.inputtransformer2 import TransformerManager  # seldom needed, and slow
 
-        return str(TransformerManager().transform_cell(source))
+        manager: Any = TransformerManager  # it has no types
+        return str(manager().transform_cell(source))
     return source

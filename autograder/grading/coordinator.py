@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from autograder.grading.gradebook_writer import GradebookWriter
+    from autograder.grading.levels import Levels
     from autograder.grading.prepare import PreparedSubmission, SubmissionPreparer
     from autograder.grading.result import GradedCell, SubmissionResult
 
@@ -531,3 +532,62 @@ def run_one(
         except WorkerDied:
             return preparer.unscored_results(work)
     return preparer.results(work, outcomes)
+
+
+class OpenAssignment:
+    """Hold what submissions share that are run one after another, each when nbgrader asks for it.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        tell: is told what the author of an ordinary course should know of its tests.
+
+    Raises:
+        UserError: the assignment isn't registered, or can't be run here.
+        EnvironmentFault: the gradebook can't be used, or the sandbox can't be set up.
+    """
+
+    def __init__(self, course: Course, assignment: str, tell: Callable[[str], None]) -> None:
+        from autograder.grading.gradebook_writer import GradebookWriter
+        from autograder.grading.prepare import SubmissionPreparer
+        from autograder.grading.run_privileges import KINDS
+        from autograder.sandbox import root_launcher
+
+        with ExitStack() as stack:
+            launcher = root_launcher.running(KINDS, course.settings.packages, [str(course.root)])
+            stack.enter_context(launcher)
+            with GradebookWriter(course, assignment) as writer:
+                self._preparer = SubmissionPreparer(course, assignment, writer.notebooks)
+            seconds = longest_submission(course, assignment)
+            self._pool = stack.enter_context(executor(1, jobs=2, seconds=seconds))
+            try_first(course, assignment, self._preparer, self._pool, _runner(), tell)
+            self.close: Callable[[], None] = stack.pop_all().close
+
+    def run(self, student: str, notebook: str) -> NotebookNode:
+        """Return one graded notebook of a submission."""
+        work = self._preparer.work(student, only=notebook)
+        try:
+            outcomes = self._pool.submit(run_each, _runner(), work.jobs).result()
+        except WorkerDied:
+            return self._preparer.unscored_results(work)[notebook]
+        return self._preparer.results(work, outcomes)[notebook]
+
+
+def try_assignment(course: Course, assignment: str) -> Levels:
+    """Run an ordinary course's solution and release as submissions; return where its tests run.
+
+    Raises:
+        UserError: it isn't generated yet, or can't be run here.
+        EnvironmentFault: the gradebook or the sandbox can't be used.
+    """
+    from autograder.grading.gradebook_writer import GradebookWriter
+    from autograder.grading.levels import settle_levels
+    from autograder.grading.prepare import SubmissionPreparer
+
+    runner = _runner()
+    with GradebookWriter(course, assignment) as writer:
+        preparer = SubmissionPreparer(course, assignment, writer.notebooks)
+    jobs, seconds = 4 * len(preparer.names), longest_submission(course, assignment)
+    preload = preloader(runner, course, assignment)
+    with executor(jobs=jobs, preload=preload, seconds=seconds) as pool:
+        return settle_levels(course, assignment, preparer, pool, runner)

@@ -119,6 +119,7 @@ class SubmissionPreparer:
         self._asked: frozenset[str] | None = None
         if not course.is_by_nbgrader:
             self._asked = assignment_specs(course)[assignment].asked
+        self._students_own = course.files_of_students(assignment)
         self.unsealed: dict[str, tuple[str, ...]] = {}
         """The ids of the tests that run in the student's process, by the notebook's name."""
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
@@ -128,17 +129,21 @@ class SubmissionPreparer:
         self._checked: set[tuple[str, str]] = set()
         self._limit = LimitOutput(config=course.nbgrader_config())
 
-    def work(self, student: str) -> PreparedSubmission:
+    def work(self, student: str, only: str | None = None) -> PreparedSubmission:
         """Prepare one student's submission.
 
         A notebook that can't be read, or is missing, is replaced by an untouched one with a note.
         Nothing that a student put there makes this raise.
 
+        Args:
+            student: the student's id.
+            only: the one notebook to prepare; all when None.
+
         Raises:
             UserError: the assignment was changed after its release.
             EnvironmentFault: the reader's sandbox can't be set up.
         """
-        submitted, unread = self._submitted(student)
+        submitted, unread = self._submitted(student, only)
         receipt = find_receipt(self._course, student, self._assignment)
         received = self._received(student, receipt.received if receipt else "")
         record = ResultRecord(self._cache_keys.of(student), received)
@@ -263,7 +268,9 @@ class SubmissionPreparer:
         limited: NotebookNode = self._limit.preprocess(notebook, {})[0]
         return limited
 
-    def _submitted(self, student: str) -> tuple[dict[str, Submission], list[Note]]:
+    def _submitted(
+        self, student: str, only: str | None
+    ) -> tuple[dict[str, Submission], list[Note]]:
         """Read the submitted notebooks that the assignment has.
 
         Returns:
@@ -272,7 +279,8 @@ class SubmissionPreparer:
         folder = self._course.place("submitted", student, self._assignment)
         found: dict[str, Submission] = {}
         notes: list[Note] = []
-        for name in self._names:
+        wanted = self._names if only is None else [only]
+        for name in wanted:
             try:
                 opened = nbgrader_files.open_plain_file(folder / f"{name}.ipynb")
             except OSError:
@@ -290,7 +298,7 @@ class SubmissionPreparer:
             found[name] = read
         if not found:
             # Collecting always leaves one; other ways of putting files there may not.
-            found[self._names[0]] = self._untouched(self._names[0])
+            found[wanted[0]] = self._untouched(wanted[0])
         return found, notes
 
     def _read(self, descriptor: int, name: str) -> Submission | str:
@@ -395,15 +403,16 @@ class SubmissionPreparer:
     def _given_files(self, language: str) -> dict[str, bytes]:
         """Read the instructor's own files, which win over a submission's."""
         if language not in self._given:
-            folder = self._course.place("source", ".", self._assignment)
-            if not self._course.is_by_nbgrader:
-                folder = self._course.source(language) / self._assignment
+            folder = self._course.source(language) / self._assignment
+            if self._course.is_by_nbgrader:
+                folder = self._course.place("source", ".", self._assignment)
             self._given[language] = {
                 path.relative_to(folder).as_posix(): path.read_bytes()
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
                 and path.suffix != ".ipynb"
                 and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+                and path.relative_to(folder).as_posix() not in self._students_own
             }
         return self._given[language]
 

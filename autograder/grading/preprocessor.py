@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import ClassVar
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -9,7 +10,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.config import Course
-from autograder.grading.coordinator import run_one
+from autograder.grading.coordinator import OpenAssignment, run_one
 from autograder.grading.run_privileges import KINDS
 from autograder.sandbox import root_launcher
 
@@ -35,6 +36,24 @@ class RunInSandbox(NbGraderPreprocessor):
         """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
         course = Course.of_step(self)
+        if self.config.Execute.get("enabled") is False:
+            self._tell(
+                "--no-execute has no effect: outputs that a student stored prove nothing, so every "
+                "cell is run."
+            )
+        if course.is_by_nbgrader:
+            opened = self._opened(course, names["assignment"])
+            return opened.run(names["student"], names["notebook"]), resources
         with root_launcher.running(KINDS, course.settings.packages, [str(course.root)]):
-            results = run_one(course, names["student"], names["assignment"], self._tell)
+            results = run_one(course, names["student"], names["assignment"])
         return results[names["notebook"]], resources
+
+    def _opened(self, course: Course, assignment: str) -> OpenAssignment:
+        """Return what all submissions share that this run of nbgrader's converter grades."""
+        converter = getattr(self.parent, "parent", None) or self
+        kept = converter.__dict__.setdefault("_autograder_opened", {})
+        if assignment not in kept:
+            kept[assignment] = OpenAssignment(course, assignment, self._tell)
+            weakref.finalize(converter, kept[assignment].close)
+        opened: OpenAssignment = kept[assignment]
+        return opened

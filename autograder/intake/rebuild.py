@@ -478,8 +478,9 @@ class SourceNotebooks:
         """
         if self._course.is_by_nbgrader:
             if (notebook, "") not in self._made:
-                where = (self._course, self._assignment, notebook)
-                self._made[notebook, ""] = SourceNotebook.registered(*where)
+                self._made[notebook, ""] = SourceNotebook.registered(
+                    self._course, self._assignment, notebook
+                )
             return self._made[notebook, ""]
         if (
             language is None

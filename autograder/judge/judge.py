@@ -203,7 +203,7 @@ class Judge:
             source: its statements that need nothing of the student (`core.names_by_use`).
             seconds: the longest that it may take.
         """
-        tree = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
+        tree: ast.Module = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
         ast.fix_missing_locations(tree)
         self._student.begin_test()
         with (
@@ -404,7 +404,7 @@ def _bound_from(
                 for name, one in ast.iter_fields(node)
                 if name in ("target", "items", "test", "iter", "subject")
             ]
-            first = node.body[0] if getattr(node, "body", None) else node
+            first = next(iter(getattr(node, "body", ())), node)
             for head in heads:
                 for one in head if isinstance(head, list) else [head]:
                     for name in _stored(one):

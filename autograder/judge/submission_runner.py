@@ -11,7 +11,9 @@ code that could have seen a hidden input.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -36,6 +38,7 @@ from autograder.sandbox import numeric_context
 
 _LONGEST_NUMBER = 100
 """How many characters of an unsealed test's value are kept: its points, or nothing of use."""
+_EXECUTION = "NBGRADER_EXECUTION"
 _MORE_PROCESSES = 2
 """How many processes a run may have beyond one for each cell."""
 
@@ -113,6 +116,8 @@ class _Run:
             about.made_files,
         )
         self._to_adopt = list(about.judged)
+        if about.by_use:
+            self._say_what_runs()
         found = {}
         deadline = time.monotonic() + job.run_wall_seconds
         for cell in map(form, job.cells):
@@ -158,6 +163,12 @@ class _Run:
                 said = [status_output(status)]
             return CellOutcome(said, status, failures=self._student.failures)
         return self._students(cell)
+
+    def _say_what_runs(self) -> None:
+        """Set nbgrader's environment variable, which cells may ask whether they are graded."""
+        os.environ[_EXECUTION] = "autograde"
+        with contextlib.suppress(ChildGone, NoProcess):  # the first cell will tell
+            self._student.define(f"__import__('os').environ[{_EXECUTION!r}] = 'autograde'")
 
     def _adopt_until(self, cell: CodeCell) -> None:
         """Run here what the tests need of this cell and of those before, also of deleted ones."""

@@ -10,17 +10,27 @@ def test_the_course_that_quickstart_makes(tmp_path):
     outside = OrdinaryCourse(tmp_path, tmp_path / "home")
     outside.run("nbgrader", "quickstart", "cs101")
     course = OrdinaryCourse(tmp_path / "cs101", tmp_path / "home")
-    course.config()
+    exchange = tmp_path / "exchange"
+    exchange.mkdir(mode=0o777)
+    exchange.chmod(0o777)
+    course.config(f"c.Exchange.root = {str(exchange)!r}")
     course.run("nbgrader", "generate_assignment", "ps1")
-    for student in ("right", "nothing"):
-        course.hand_in(student, "ps1")
+    course.run("nbgrader", "release_assignment", "ps1")
+    (tmp_path / "desk").mkdir()
+    desk = OrdinaryCourse(tmp_path / "desk", tmp_path / "home")
+    shutil.copy(course.root / "nbgrader_config.py", desk.root)
+    desk.run("nbgrader", "fetch_assignment", "ps1")
+    desk.run("nbgrader", "submit", "ps1")
+    course.run("nbgrader", "collect", "ps1")
+    (collected,) = (one.name for one in (course.root / "submitted").iterdir())
+    course.hand_in("right", "ps1")
     for name in ("problem1", "problem2"):
         shutil.copy(course.root / f"source/ps1/{name}.ipynb", course.root / "submitted/right/ps1")
     said = course.run("nbgrader", "autograde", "ps1")
     right = course.scores("right", "ps1")
     assert right["correct_squares"] == 1 and right["sum_of_squares_uses_squares"] == 0.5
     assert right["sum_of_squares_equation"] is None and right["part-b"] is None
-    nothing = course.scores("nothing", "ps1")
+    nothing = course.scores(collected, "ps1")
     assert {one for name, one in nothing.items() if not name.startswith("cell-")} == {0}
     # It deletes a name of the student's, which can be done in the student's process alone.
     assert said.count("the test sum_of_squares_uses_squares runs in the student's own process") == 1
@@ -29,6 +39,8 @@ def test_the_course_that_quickstart_makes(tmp_path):
     said = course.run("autograder", "grade", "ps1", "--course", str(course.root))
     assert course.scores("right", "ps1") == right
     assert "sum_of_squares_uses_squares runs in the student's own process" in said
+    checked = course.run("autograder", "check", "--course", str(course.root))
+    assert checked.strip().endswith("No problems.") and len(checked.splitlines()) < 5
     course.run("nbgrader", "generate_feedback", "ps1")
     assert (course.root / "feedback/right/ps1/problem1.html").is_file()
 
