@@ -40,7 +40,7 @@ def test_the_course_that_quickstart_makes(tmp_path):
     assert course.scores("right", "ps1") == right
     assert "sum_of_squares_uses_squares runs in the student's own process" in said
     checked = course.run("autograder", "check", "--course", str(course.root))
-    assert checked.strip().endswith("No problems.") and len(checked.splitlines()) < 5
+    assert "No problems." in checked and len(checked.splitlines()) < 5
     course.run("nbgrader", "generate_feedback", "ps1")
     assert (course.root / "feedback/right/ps1/problem1.html").is_file()
 
