@@ -36,7 +36,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+<<<<<<< HEAD
 from autograder.config import Course, is_students_side, put_scripts_on_path
+=======
+from autograder.config import NBGRADER_FILE, Course, put_scripts_on_path
+>>>>>>> adoption
 from autograder.core.console import Console
 from autograder.core.counting import counted
 from autograder.core.printable import PrintableStream, one_line
@@ -85,13 +89,30 @@ Database = Annotated[
 ]
 
 
+def _own_course(instead: str, folder: Path | None, **given: Any) -> Course:
+    """Return the course, if its assignments are built and collected by this package.
+
+    Args:
+        instead: what does the same for a course that nbgrader's configuration describes.
+        folder: as `_course` has it.
+        **given: likewise.
+    """
+    where = _course(folder, **given)
+    if where.is_by_nbgrader:
+        raise UserError(
+            f"{where.root} is a course that nbgrader itself describes ({NBGRADER_FILE}); "
+            f"use {instead} there."
+        )
+    return where
+
+
 def _course(folder: Path | None, **given: Any) -> Course:
     changes = {name: value for name, value in given.items() if value is not None}
     if folder is None:
         return replace(Course.here(), **changes)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; name the course's folder.")
-    return Course(folder.resolve(), **changes)
+    return replace(Course.in_folder(folder.resolve()), **changes)
 
 
 def main() -> None:
@@ -284,7 +305,7 @@ def build(course: CourseFolder = None) -> None:
     """
     from autograder.authoring.build import build as build_course
 
-    where = _course(course)
+    where = _own_course("`nbgrader generate_assignment`", course)
     changed = build_course(where)
     for path in changed:
         out.print(path.relative_to(where.root), markup=False)
@@ -304,7 +325,22 @@ def check(course: CourseFolder = None) -> None:
     """
     from autograder.authoring.check import check as check_course
 
-    problems = check_course(_course(course), lambda title: err.print(f"checking {title} …"))
+    where = _course(course)
+
+    def show(title: str) -> None:
+        err.print(one_line(f"checking {title} …"), markup=False)
+
+    if where.is_by_nbgrader:
+        from autograder.authoring.check_ordinary import check_ordinary
+        from autograder.grading.run_privileges import without_root
+
+        with without_root(where):
+            found = check_ordinary(where, show)
+        problems = found.problems
+        for remark in found.remarks:
+            out.print(one_line(remark), markup=False)
+    else:
+        problems = check_course(where, show)
     for problem in problems:
         out.print(str(problem), markup=False)
     if problems:
@@ -336,7 +372,12 @@ def release(
     from autograder.core.due_dates import describe_due_date
     from autograder.core.released_values import describe_values
 
-    where = _course(course, language=language, db=db)
+    where = _own_course(
+        "`nbgrader generate_assignment` and `nbgrader release_assignment`",
+        course,
+        language=language,
+        db=db,
+    )
     where.require_language(where.released_language)
     when = read_date(due, "--due", where.time_zone) if due is not None else None
     folder = release_assignment(where, assignment, when, exchange)
@@ -372,7 +413,7 @@ def bundle(
     from autograder.authoring.bundle import assignments_to_pack
     from autograder.authoring.bundle import bundle as bundle_course
 
-    where = _course(course, db=db)
+    where = _own_course("the assignment's folder in release", course, db=db)
     if for_assistants:
         path = bundle_for_assistants(where, to, assignments or ())
         out.print(f"For assistants only, with solutions and rubrics: {path}", markup=False)
@@ -437,7 +478,7 @@ def collect(
     from autograder.core.dates import in_words, read_date
     from autograder.intake.collect import collect as collect_submissions
 
-    where = _course(course, db=db)
+    where = _own_course("`nbgrader collect` or `nbgrader zip_collect`", course, db=db)
     when = read_date(received, "--received", where.time_zone) if received is not None else None
     if when:
         out.print(f"All of these count as received {in_words(when)}.", markup=False)
@@ -500,13 +541,16 @@ def grade(
         from autograder.grading.time_left import TimeLeft
 
         left = TimeLeft()
+        told: list[str] = []
         with _progress(f"grading {assignment}", left) as show:
             results = grade_submissions(
-                where, assignment, student, again, show, workers, scheduler, left
+                where, assignment, student, again, show, workers, scheduler, left, told.append
             )
         from autograder.grading.result import class_summary
     print_results(results)
     out.print(class_summary(results), markup=False)
+    for sentence in told:
+        err.print(one_line(sentence), markup=False)
 
 
 @app.command()
@@ -536,7 +580,7 @@ def watch(
     from autograder.feedback.server import start_server
     from autograder.grading.run_privileges import without_root
 
-    where = _course(course, db=db)
+    where = _own_course("`nbgrader collect` and `autograder grade`", course, db=db)
     exchange = Path(where.nbgrader_config().Exchange.root)
     with without_root(where, exchange, prepare=start_server):
         from autograder.watch.watcher import require_poll
@@ -585,7 +629,7 @@ def feedback(
     """
     from autograder.feedback.page_privileges import give_up_root
 
-    where = _course(course, db=db)
+    where = _own_course("`nbgrader generate_feedback`", course, db=db)
     exchange = [Path(where.nbgrader_config().Exchange.root)] if release else []
     give_up_root(where, *exchange)
     from autograder.feedback.feedback import feedback as write_feedback

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import glob
 import importlib.util
+import logging
 import math
 import os
 import re
@@ -14,7 +17,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -28,10 +31,20 @@ from autograder.notebook_metadata import accept
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
     from nbgrader.apps.api import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
 
 SETTINGS_FILE = "pyproject.toml"
 _NOT_FOR_NBGRADER = re.compile(r"\[|%[0-9A-Fa-f]{2}")
 """What nbgrader takes for a pattern of file names, and its database tools for an escaped letter."""
+NBGRADER_FILE = "nbgrader_config.py"
+_NBGRADER_FOLDERS = (
+    *("root", "course_id", "db_url", "groupshared", "ignore", "directory_structure"),
+    *("source_directory", "source_with_tests_directory", "release_directory"),
+    *("submitted_directory", "autograded_directory", "feedback_directory"),
+)
+"""What nbgrader's `CourseDirectory` says of a course, as far as it isn't about one command."""
+_LONGEST_CELL = 600
+"""Seconds that a cell may run where nbgrader's configuration sets no limit."""
 _TABLE = "[tool.autograder]"
 _HOME = Path(__file__).resolve().parents[1]
 """The course's folder, where the course holds this package too."""
@@ -163,6 +176,16 @@ class Settings:
             path = _PACKED
             found = _table(path)
         return cls.of(found or {}, path)
+
+    @classmethod
+    def of_folder(cls, root: Path) -> Settings:
+        """Read the settings in a folder, and no other course's where it has none.
+
+        Raises:
+            UserError: the file can't be used; the message names it and the key.
+        """
+        path = root / SETTINGS_FILE
+        return cls.of(_table(path) or {}, path)
 
     @classmethod
     def of(cls, table: Mapping[str, Any], path: Path) -> Settings:
@@ -378,6 +401,9 @@ def _time_zone(name: str) -> tzinfo | None:
 class Course:
     """A course folder: `source/` and `release/` beside the term's own data in `term/`.
 
+    A course that nbgrader itself describes (`by_nbgrader`) has nbgrader's folders instead, and its
+    `term` is a hidden folder that holds only what nbgrader has no place for.
+
     Attributes:
         root: the folder that holds `source/`.
         language: the language whose source and release nbgrader itself works on; the source
@@ -388,6 +414,8 @@ class Course:
         db: the gradebook's address, when it isn't the file in `term/`: an SQLAlchemy URL such as
             postgresql://user@host/name. AUTOGRADER_GRADEBOOK names it too.
         settings: what the course says of itself; read from its folder by default.
+        nbgrader: nbgrader's configuration, for a course that is as nbgrader says; None for one
+            with the layout above.
     """
 
     root: Path
@@ -396,10 +424,14 @@ class Course:
     exchange: Path | None = None
     db: str | None = None
     settings: Settings = None  # type: ignore[assignment]  # never None once made
+    nbgrader: Config | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.settings is None:
-            object.__setattr__(self, "settings", Settings.read(self.root))
+            read = Settings.read if self.nbgrader is None else Settings.of_folder
+            object.__setattr__(self, "settings", read(self.root))
+        if self.db is None and self.nbgrader is not None:
+            object.__setattr__(self, "db", self.nbgrader.CourseDirectory.db_url)
         if self.db is None:
             object.__setattr__(self, "db", self.settings.variable("GRADEBOOK"))
         accept(self.settings.namespace)
@@ -423,31 +455,67 @@ class Course:
                 return
 
     @classmethod
+    def in_folder(cls, root: Path) -> Course:
+        """Return the course in a folder: as nbgrader's configuration there says, if it has one.
+
+        Raises:
+            UserError: its settings or nbgrader's configuration can't be used.
+        """
+        if not (root / NBGRADER_FILE).is_file() or _table(root / SETTINGS_FILE) is not None:
+            return cls(root)
+        return cls.of(_nbgrader_config_in(root))
+
+    @classmethod
     def here(cls) -> Course:
         """Return the course that is meant where none is named.
 
         That is the one that AUTOGRADER_COURSE names, else the nearest folder upwards from the
-        working folder that has settings, else the one that this package lies in, else the
-        working folder.
+        working folder that has settings or nbgrader's configuration, else the one that this
+        package lies in, else the working folder.
 
         Raises:
             UserError: there is no such folder, or its settings can't be used.
         """
         working = Path.cwd()
         places = [working, *working.parents, _HOME]
-        nearest = next((one for one in places if _table(one / SETTINGS_FILE) is not None), working)
+        nearest = next(filter(_is_course, places), working)
         settings = Settings.read(nearest)
         named = settings.variable("COURSE")
         if named is None:
-            return cls(nearest.resolve(), settings=settings)
+            return cls.in_folder(nearest.resolve())
         root = Path(named)
         if not root.is_dir():
             raise UserError(f"There is no course folder at {root}; set AUTOGRADER_COURSE to one.")
-        return cls(root.resolve())
+        return cls.in_folder(root.resolve())
 
     @classmethod
-    def of(cls, config: Config) -> Course:
-        """Return the course that a configuration made by `nbgrader_config` describes."""
+    def of_step(cls, step: Any) -> Course:
+        """Return the course that a step of nbgrader's works on.
+
+        Its folders are those that the running program has, wherever it got them from: a file, the
+        command line, or its own code.
+
+        Args:
+            step: a preprocessor or exporter, as nbgrader made it.
+        """
+        at = step
+        while at is not None:
+            folders = getattr(at, "coursedir", None)
+            if folders is not None:
+                return cls.of(step.config, folders)
+            at = getattr(at, "parent", None)
+        return cls.of(step.config)
+
+    @classmethod
+    def of(cls, config: Config, directory: CourseDirectory | None = None) -> Course:
+        """Return the course that a configuration of nbgrader's describes.
+
+        Args:
+            config: made by `nbgrader_config`, or anybody's.
+            directory: nbgrader's own description of the folders, if it is there already.
+        """
+        if "root" not in config.Autograder:
+            return cls._by_nbgrader(config, directory)
         folders = config.CourseDirectory
         language = PurePosixPath(folders.source_directory).relative_to("source")
         own = cls(
@@ -460,19 +528,105 @@ class Course:
             own if own.database == folders.db_url else dataclasses.replace(own, db=folders.db_url)
         )
 
+    @classmethod
+    def _by_nbgrader(cls, config: Config, directory: CourseDirectory | None) -> Course:
+        from nbgrader.coursedir import CourseDirectory
+        from nbgrader.exchange.default import Exchange
+        from nbgrader.preprocessors import Execute
+
+        folders = directory or CourseDirectory(config=config)
+        whole = copy.deepcopy(config)
+        for name in _NBGRADER_FOLDERS:
+            whole.CourseDirectory[name] = getattr(folders, name)
+        seconds = Execute(config=config).timeout
+        return cls(
+            Path(folders.root),
+            language="",
+            cell_seconds=_LONGEST_CELL if seconds is None else max(1, seconds),
+            exchange=Path(Exchange(coursedir=folders, config=config).root),
+            nbgrader=whole,
+        )
+
+    @property
+    def is_by_nbgrader(self) -> bool:
+        """Return whether nbgrader's own configuration says where everything of the course is."""
+        return self.nbgrader is not None
+
+    def files_of_students(self, assignment: str) -> frozenset[str]:
+        """Return the files beside a notebook that students may change, as nbgrader is told."""
+        if self.nbgrader is None or "exclude_overwriting" not in self.nbgrader.Autograde:
+            return frozenset()
+        listed = self.nbgrader.Autograde.exclude_overwriting.get(assignment, ())
+        return frozenset(name.replace(os.sep, "/") for name in listed)
+
+    def place(self, part: str, student: str, assignment: str) -> Path:
+        """Return the folder of one student's work, or of an assignment's own notebooks.
+
+        Args:
+            part: "submitted", "autograded", "feedback", "source" or "release"; of the last two
+                the folder in the course's language.
+            student: the student's id; "." for the assignment's own.
+            assignment: the assignment's name.
+        """
+        if self.nbgrader is None:
+            own = {
+                "source": self.source(self.source_language),
+                "release": self.release(self.released_language),
+                "submitted": self.submitted / student,
+                "autograded": self.autograded / student,
+                "feedback": self.feedback / student,
+            }
+            return own[part] / assignment
+        return Path(os.path.normpath(self._formatted(part, student, assignment)))
+
+    def students_in(self, part: str, assignment: str) -> list[str]:
+        """Return the students who have a folder in a part of the term, sorted."""
+        if self.nbgrader is None:
+            own = {"submitted": self.submitted, "autograded": self.autograded}
+            return sorted(one.parent.name for one in own[part].glob(f"*/{assignment}"))
+        student = "(?P<student>[^/]+)"
+        mark = "STUDENT"
+        pattern = re.escape(self._formatted(part, mark, assignment)).replace(mark, student)
+        found = glob.glob(self._formatted(part, "*", glob.escape(assignment)))
+        names = (re.fullmatch(pattern, one) for one in found)
+        return sorted(one["student"] for one in names if one)
+
+    def _formatted(self, part: str, student: str, assignment: str) -> str:
+        """Return a folder as nbgrader formats it."""
+        folders = self.nbgrader.CourseDirectory  # type: ignore[union-attr]  # asked by its callers
+        structure = folders.directory_structure.format(
+            nbgrader_step=folders[f"{part}_directory"], student_id=student, assignment_id=assignment
+        )
+        return os.path.join(self.root, structure)
+
+    def _base(self, part: str) -> Path:
+        """Return the folder that holds those of the assignments, or of the students."""
+        mark = "ASSIGNMENT"
+        path = self.place(part, ".", mark)
+        if path.name != mark:
+            raise UserError(
+                f"{NBGRADER_FILE} has a directory_structure that doesn't end with "
+                "{assignment_id}; only `nbgrader autograde` can grade such a course."
+            )
+        return path.parent
+
     @property
     def id(self) -> str:
         """What nbgrader calls the course."""
+        if self.nbgrader is not None:
+            return str(self.nbgrader.CourseDirectory.course_id)
         return self.settings.course_id or self.root.resolve().name
 
     @property
     def title(self) -> str:
         """What people call the course."""
-        return self.settings.title or self.id
+        return self.settings.title or self.id or self.root.name
 
     @property
     def source_language(self) -> str:
         """The language that all others are made from; empty for a course without languages."""
+        if self.nbgrader is not None:
+            return ""
         if self.settings.source_language:
             return self.settings.source_language
         found = self._language_codes("source") or self._language_codes("release")
@@ -485,12 +639,16 @@ class Course:
 
     def language_folders(self, part: str) -> list[Path]:
         """Return the folders below `source` or `release`, one a language; itself without any."""
+        if self.nbgrader is not None:
+            return [one for one in [self._base(part)] if one.is_dir()]
         folder = self.root / part
         codes = self._language_codes(part) or ([""] if folder.is_dir() else [])
         return [folder / code for code in codes]
 
     def _language_codes(self, folder: str) -> list[str]:
         """The languages that have a folder in one, sorted."""
+        if self.nbgrader is not None:
+            return []
         base = self.root / folder
         if not base.is_dir():
             return []
@@ -501,6 +659,8 @@ class Course:
     @property
     def time_zone(self) -> tzinfo | None:
         """The time zone of dates that name none; None means this machine's."""
+        if self.nbgrader is not None and not self.settings.time_zone:
+            return UTC  # nbgrader's own
         return _time_zone(self.settings.time_zone) if self.settings.time_zone else None
 
     @property
@@ -537,22 +697,24 @@ class Course:
     @property
     def term(self) -> Path:
         """The term's data: gradebook, submissions, results. Never part of the repository."""
+        if self.nbgrader is not None:
+            return self.root / ".autograder"
         return self.root / "term"
 
     @property
     def submitted(self) -> Path:
         """Submissions as nbgrader reads them, by student and assignment."""
-        return self.term / "submitted"
+        return self._base("submitted") if self.nbgrader is not None else self.term / "submitted"
 
     @property
     def autograded(self) -> Path:
         """Graded notebooks, by student and assignment."""
-        return self.term / "autograded"
+        return self._base("autograded") if self.nbgrader is not None else self.term / "autograded"
 
     @property
     def feedback(self) -> Path:
         """Feedback pages, by student and assignment."""
-        return self.term / "feedback"
+        return self._base("feedback") if self.nbgrader is not None else self.term / "feedback"
 
     @property
     def collected(self) -> Path:
@@ -566,15 +728,22 @@ class Course:
 
     def source(self, language: str) -> Path:
         """Return the folder of the source notebooks in a language."""
+        if self.nbgrader is not None:
+            return self._base("source")
         return self.root / "source" / language
 
     def release(self, language: str) -> Path:
         """Return the folder of the releases in a language."""
+        if self.nbgrader is not None:
+            return self._base("release")
         return self.root / "release" / language
 
     def folders(self) -> list[Path]:
         """Return what grading and feedback read and write in, and where the gradebook is."""
         own = [self.term, self.root / "source", self.root / "release"]
+        if self.nbgrader is not None:
+            parts = ("source", "release", "submitted", "autograded", "feedback")
+            own = [self.term, *(self._base(part) for part in parts)]
         return [*own, *(_private_place(self.db) if self.db else [])]
 
     def languages(self) -> list[str]:
@@ -592,7 +761,8 @@ class Course:
         folder = self.source(self.source_language)
         if not folder.is_dir():
             return []
-        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+        found = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        return [one for one in found if not self.is_by_nbgrader or not one.startswith(".")]
 
     @property
     def _source_name(self) -> str:
@@ -657,7 +827,14 @@ class Course:
                 f"or move the course ({str(self.root)!r})."
             )
         put_scripts_on_path()
+        if self.nbgrader is not None:
+            config = copy.deepcopy(self.nbgrader)
+            configure(config)
+            config.CourseDirectory.db_url = self.database
+            config.Exchange.root = str(self.exchange)
+            return config
         config = Config()
+        config.Autograder.root = str(self.root)  # tells `of` that these folders are the course's
         config.CourseDirectory.course_id = self.id
         config.CourseDirectory.root = str(self.root)
         config.CourseDirectory.source_directory = str(
@@ -812,6 +989,57 @@ class Course:
         )
 
 
+def configure(config: Config) -> None:
+    """Let this engine grade an nbgrader course: the one line in its `nbgrader_config.py`.
+
+        import autograder
+
+        autograder.configure(c)
+
+    It names steps and nothing else. Where folders, students and the gradebook are, and what late
+    work costs, stays nbgrader's business and is read when a step runs.
+
+    Args:
+        config: what `get_config()` returns there.
+    """
+    config.Autograde.sanitize_preprocessors = list(SANITIZE_STEPS)
+    config.Autograde.autograde_preprocessors = list(GRADE_STEPS)
+    config.Autograde.exporter_class = "autograder.intake.exporter.SandboxedExporter"
+
+
+def _nbgrader_config_in(root: Path) -> Config:
+    """Return nbgrader's configuration as its own commands have it in a folder.
+
+    Raises:
+        UserError: a file of it can't be used.
+    """
+    from nbgrader.apps.baseapp import NbGrader
+
+    before, path = Path.cwd(), list(sys.path)
+    try:
+        os.chdir(root)
+        program = NbGrader()
+        program.log_level = logging.CRITICAL
+        program.initialize([])
+    except SystemExit:
+        raise UserError(
+            f"{root / NBGRADER_FILE}, or another configuration of nbgrader's, can't be used; "
+            "`nbgrader --help` in that folder tells why."
+        ) from None
+    finally:
+        os.chdir(before)
+        sys.path[:] = path
+    found: Config = copy.deepcopy(program.config)
+    for name in _NBGRADER_FOLDERS:
+        found.CourseDirectory[name] = getattr(program.coursedir, name)
+    return found
+
+
+def _is_course(folder: Path) -> bool:
+    has_settings = _table(folder / SETTINGS_FILE) is not None
+    return has_settings or (folder / NBGRADER_FILE).is_file()
+
+
 def _is_shared(folder: Path) -> bool:
     """Return whether several instructors work in a folder, as a group (setgid, group-writable)."""
     wanted = stat.S_ISGID | stat.S_IWGRP
@@ -923,6 +1151,18 @@ AUTOGRADE_STEPS = (
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 )
+
+GRADE_STEPS = (
+    "autograder.grading.preprocessor.RunInSandbox",
+    # Those that nbgrader has, where it has them.
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "autograder.grading.scoring.SaveScores",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+)
+"""The same for a course that nbgrader itself describes."""
 
 FEEDBACK_STEPS = (
     "autograder.feedback.preprocessors.ReadGrades",

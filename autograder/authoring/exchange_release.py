@@ -14,4 +14,4 @@ class ReleaseAssignment(ExchangeReleaseAssignment):
     def copy_files(self) -> None:
         """Copy the release, then write the due dates that the gradebook holds."""
         super().copy_files()
-        write_due_record(Course.of(self.config))
+        write_due_record(Course.of_step(self))

@@ -24,7 +24,7 @@ class GiveValues(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Record the values and write the release's table; the notebook stays as it is."""
-        course = Course.of(self.config)
+        course = Course.of_step(self)
         assignment = resources["nbgrader"]["assignment"]
         declared = declaration_file(course, assignment)
         if declared.is_file():

@@ -98,10 +98,8 @@ def _nbgrader_problems(cell: NotebookNode) -> Iterator[str]:
         return
     if grade_id(cell) != cell.id:
         yield f"has the grade id {grade_id(cell)!r}; make it the same as the cell's id"
-    try:
-        MetadataValidator().validate_cell(cell)
-    except (ValidationError, SchemaTooOldError, SchemaTooNewError, KeyError) as error:
-        yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
+    if refused := list(metadata_problem(cell)):
+        yield from refused
         return
     if meta.get("cell_type", cell.cell_type) != cell.cell_type:
         yield "has a different cell type in its nbgrader metadata"
@@ -109,6 +107,19 @@ def _nbgrader_problems(cell: NotebookNode) -> Iterator[str]:
         yield "is a test worth no points"
     if "checksum" in meta:
         yield "has a checksum, which only releases should have"
+    yield from unbalanced_marks(cell)
+
+
+def metadata_problem(cell: NotebookNode) -> Iterator[str]:
+    """Yield why nbgrader refuses a cell's metadata, if it does."""
+    try:
+        MetadataValidator().validate_cell(cell)
+    except (ValidationError, SchemaTooOldError, SchemaTooNewError, KeyError) as error:
+        yield f"has nbgrader metadata that nbgrader refuses ({str(error).splitlines()[0][:100]})"
+
+
+def unbalanced_marks(cell: NotebookNode) -> Iterator[str]:
+    """Yield which of nbgrader's marks are opened and not closed, or the other way round."""
     for kind in ("SOLUTION", "HIDDEN TESTS"):
         opened = cell.source.count(f"### BEGIN {kind}")
         if opened != cell.source.count(f"### END {kind}"):

@@ -40,6 +40,8 @@ class Names:
     """Those of them that are marked `@probe(fresh=True)`."""
     tests: set[str] = field(default_factory=set)
     """Bound by test cells."""
+    maybe: set[str] = field(default_factory=set)
+    """Names of `remote` that are the instructor's, where the judge turns out to have them."""
 
     @property
     def students(self) -> set[str]:

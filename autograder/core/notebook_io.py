@@ -235,6 +235,14 @@ def copied(notebook: NotebookNode) -> NotebookNode:
     return copy.deepcopy(notebook)
 
 
+def as_node(metadata: dict[str, Any]) -> NotebookNode:
+    """Return metadata as nbformat keeps them."""
+    from nbformat import from_dict
+
+    node: NotebookNode = from_dict(metadata)
+    return node
+
+
 def is_explanation(cell: NotebookNode) -> bool:
     """Return whether a cell is kept back until feedback may show it."""
     return "reveal" in entries(cell)

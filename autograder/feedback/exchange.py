@@ -148,6 +148,6 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         excluded = set(filter(None, (self.coursedir.student_id_exclude or "").split(",")))
         found = sorted(glob.glob(str(Path(self.src_path) / "*.html")))
         pages = [page for page in map(Path, found) if page.parts[-3] not in excluded]
-        course = Course.of(self.config)
+        course = Course.of_step(self)
         result = release_feedback(course, self.coursedir.assignment_id, pages)
         self.log.info("%s", result)

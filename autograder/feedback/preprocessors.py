@@ -87,10 +87,10 @@ class ReadGrades(NbGraderPreprocessor):
                 found = read_grades(gradebook, names["assignment"], names["student"])
             resources[GRADES] = found[names["student"]][names["notebook"]]
         if ZONE not in resources:
-            resources[ZONE] = Course.of(self.config).time_zone
+            resources[ZONE] = Course.of_step(self).time_zone
         if PLAN not in resources:
             names = resources["nbgrader"]
-            course = Course.of(self.config)
+            course = Course.of_step(self)
             resources[PLAN] = page_plan(
                 course, shown_language(nb), names["assignment"], names["notebook"]
             )

@@ -46,7 +46,7 @@ class ShowRubrics(Preprocessor):
         assignment, notebook = resources.get("assignment_id"), resources.get("notebook_id")
         if not assignment or not notebook:
             return {}
-        folder = Course.of(self.config).source(shown_language(nb)) / assignment
+        folder = Course.of_step(self).source(shown_language(nb)) / assignment
         try:
             source = notebook_io.read(folder / f"{notebook}.ipynb")
         except UserError:  # a page without rubrics is better than no page

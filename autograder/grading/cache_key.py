@@ -26,14 +26,19 @@ class CacheKeys:
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
         self._assignment = assignment
-        self._instructors = _contents(course.source(course.source_language) / assignment)
+        if course.is_by_nbgrader:
+            self._instructors = _contents(course.place("source", ".", assignment))
+            # A header that the release got, and what the gradebook was told.
+            self._instructors += _contents(course.place("release", ".", assignment))
+        else:
+            self._instructors = _contents(course.source(course.source_language) / assignment)
         off_limits = course.settings.modules_off_limits(assignment)
         self._instructors += "\0".join(off_limits).encode()
         self._values = released_values(course, assignment)
 
     def of(self, student: str) -> str:
         """Return the SHA-256 over a submission, its receipt and the instructor's files."""
-        submitted = _submitted(self._course.submitted / student / self._assignment)
+        submitted = _submitted(self._course.place("submitted", student, self._assignment))
         receipt = receipt_file(self._course, student, self._assignment)
         noted = receipt.read_bytes() if receipt.is_file() else b""
         if self._values is not None:

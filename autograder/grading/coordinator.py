@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from autograder.grading.gradebook_writer import GradebookWriter
+    from autograder.grading.levels import Levels
     from autograder.grading.prepare import PreparedSubmission, SubmissionPreparer
     from autograder.grading.result import GradedCell, SubmissionResult
 
@@ -65,7 +66,7 @@ _WORKER_GRACE = 60.0
 
 def submitted_students(course: Course, assignment: str) -> list[str]:
     """Return the students with a collected submission, sorted."""
-    return sorted(path.parent.name for path in course.submitted.glob(f"*/{assignment}"))
+    return course.students_in("submitted", assignment)
 
 
 def grade(
@@ -77,6 +78,7 @@ def grade(
     workers: int | None = None,
     scheduler: str | None = None,
     time_left: TimeLeft | None = None,
+    tell: Callable[[str], None] = lambda _sentence: None,
 ) -> list[SubmissionResult]:
     """Grade the collected submissions, except those that haven't changed since.
 
@@ -89,6 +91,7 @@ def grade(
         workers: processes on this machine; None for one a core.
         scheduler: the address of a Dask scheduler whose workers to use instead.
         time_left: is told what starts and ends.
+        tell: is told what the author of an ordinary course should know of its tests.
 
     Returns:
         A result for every submission asked for, graded now or before.
@@ -130,6 +133,7 @@ def grade(
             scheduler,
             with_dropped=students is not None,
             time_left=time_left or TimeLeft(),
+            tell=tell,
         )
 
 
@@ -160,6 +164,7 @@ def _on_workers(
     scheduler: str | None,
     with_dropped: bool,
     time_left: TimeLeft,
+    tell: Callable[[str], None],
 ) -> list[SubmissionResult]:
     with ExitStack() as stack:
         preload = preloader(runner, course, assignment)
@@ -195,7 +200,7 @@ def _on_workers(
         if todo:
             preparer = SubmissionPreparer(course, assignment, writer.notebooks)
             pool = pool or start(len(todo) + 1)
-            require_preflight(course, assignment, preparer, pool, runner)
+            try_first(course, assignment, preparer, pool, runner, tell)
             time_left.begin(
                 len(todo), pool.width, longest_submission(course, assignment) - _WORKER_GRACE
             )
@@ -424,7 +429,10 @@ def longest_submission(course: Course, assignment: str) -> float:
 
 def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
     """Yield the source notebooks as they are in their files, read without nbformat."""
-    for path in (course.source(course.source_language) / assignment).glob("*.ipynb"):
+    folder = course.source(course.source_language) / assignment
+    if course.is_by_nbgrader:
+        folder = course.place("source", ".", assignment)
+    for path in folder.glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
@@ -463,7 +471,37 @@ def grading_lock(course: Course) -> Iterator[None]:
         yield
 
 
-def run_one(course: Course, student: str, assignment: str) -> dict[str, NotebookNode]:
+def try_first(
+    course: Course,
+    assignment: str,
+    preparer: SubmissionPreparer,
+    pool: Executor,
+    runner: Runner,
+    tell: Callable[[str], None],
+) -> None:
+    """Run the solution and the untouched release before any submission.
+
+    Of a course with conventions of its own they have to get full marks and none. An ordinary one is
+    graded as nbgrader would, and its author is told what that means.
+
+    Raises:
+        UserError: nobody can be graded.
+    """
+    if not course.is_by_nbgrader:
+        require_preflight(course, assignment, preparer, pool, runner)
+        return
+    from autograder.grading.levels import settle_levels
+
+    for sentence in settle_levels(course, assignment, preparer, pool, runner).sentences():
+        tell(sentence)
+
+
+def run_one(
+    course: Course,
+    student: str,
+    assignment: str,
+    tell: Callable[[str], None] = lambda _sentence: None,
+) -> dict[str, NotebookNode]:
     """Run one collected submission, and write nothing.
 
     For Formgrader's button, whose own steps write the results.
@@ -472,6 +510,7 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
         course: the course.
         student: the student's id.
         assignment: the assignment's name.
+        tell: is told what the author of an ordinary course should know of its tests.
 
     Returns:
         The graded notebooks, by name.
@@ -485,11 +524,70 @@ def run_one(course: Course, student: str, assignment: str) -> dict[str, Notebook
 
     with GradebookWriter(course, assignment) as writer:
         preparer = SubmissionPreparer(course, assignment, writer.notebooks)
-    work = preparer.work(student)
     with executor(1, jobs=1, seconds=longest_submission(course, assignment)) as pool:
-        require_preflight(course, assignment, preparer, pool, _runner())
+        try_first(course, assignment, preparer, pool, _runner(), tell)
+        work = preparer.work(student)
         try:
             outcomes = pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:
             return preparer.unscored_results(work)
     return preparer.results(work, outcomes)
+
+
+class OpenAssignment:
+    """Hold what submissions share that are run one after another, each when nbgrader asks for it.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        tell: is told what the author of an ordinary course should know of its tests.
+
+    Raises:
+        UserError: the assignment isn't registered, or can't be run here.
+        EnvironmentFault: the gradebook can't be used, or the sandbox can't be set up.
+    """
+
+    def __init__(self, course: Course, assignment: str, tell: Callable[[str], None]) -> None:
+        from autograder.grading.gradebook_writer import GradebookWriter
+        from autograder.grading.prepare import SubmissionPreparer
+        from autograder.grading.run_privileges import KINDS
+        from autograder.sandbox import root_launcher
+
+        with ExitStack() as stack:
+            launcher = root_launcher.running(KINDS, course.settings.packages, [str(course.root)])
+            stack.enter_context(launcher)
+            with GradebookWriter(course, assignment) as writer:
+                self._preparer = SubmissionPreparer(course, assignment, writer.notebooks)
+            seconds = longest_submission(course, assignment)
+            self._pool = stack.enter_context(executor(1, jobs=2, seconds=seconds))
+            try_first(course, assignment, self._preparer, self._pool, _runner(), tell)
+            self.close: Callable[[], None] = stack.pop_all().close
+
+    def run(self, student: str, notebook: str) -> NotebookNode:
+        """Return one graded notebook of a submission."""
+        work = self._preparer.work(student, only=notebook)
+        try:
+            outcomes = self._pool.submit(run_each, _runner(), work.jobs).result()
+        except WorkerDied:
+            return self._preparer.unscored_results(work)[notebook]
+        return self._preparer.results(work, outcomes)[notebook]
+
+
+def try_assignment(course: Course, assignment: str) -> Levels:
+    """Run an ordinary course's solution and release as submissions; return where its tests run.
+
+    Raises:
+        UserError: it isn't generated yet, or can't be run here.
+        EnvironmentFault: the gradebook or the sandbox can't be used.
+    """
+    from autograder.grading.gradebook_writer import GradebookWriter
+    from autograder.grading.levels import settle_levels
+    from autograder.grading.prepare import SubmissionPreparer
+
+    runner = _runner()
+    with GradebookWriter(course, assignment) as writer:
+        preparer = SubmissionPreparer(course, assignment, writer.notebooks)
+    jobs, seconds = 4 * len(preparer.names), longest_submission(course, assignment)
+    preload = preloader(runner, course, assignment)
+    with executor(jobs=jobs, preload=preload, seconds=seconds) as pool:
+        return settle_levels(course, assignment, preparer, pool, runner)

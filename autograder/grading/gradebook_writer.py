@@ -126,14 +126,17 @@ class GradebookWriter:
                 f"run `autograder release {self.assignment}` first."
             )
         self._assignment_id = assignment
+        known = select(Notebook.id, Notebook.name).where(Notebook.assignment_id == assignment)
+        for notebook_id, notebook in session.execute(known.order_by(Notebook.name)):
+            self.notebooks[notebook] = GradebookNotebook(notebook_id, notebook)
         rows = session.execute(
-            select(Notebook.id, Notebook.name, BaseCell.id, BaseCell.name, BaseCell.type)
+            select(Notebook.name, BaseCell.id, BaseCell.name, BaseCell.type)
             .join(BaseCell, BaseCell.notebook_id == Notebook.id)
             .where(Notebook.assignment_id == assignment)
             .order_by(Notebook.name, BaseCell.name)
         )
-        for notebook_id, notebook, cell_id, name, kind in rows:
-            found = self.notebooks.setdefault(notebook, GradebookNotebook(notebook_id, notebook))
+        for notebook, cell_id, name, kind in rows:
+            found = self.notebooks[notebook]
             if kind != SolutionCell.__name__:
                 found.graded[name] = cell_id
             if kind != GradeCell.__name__:

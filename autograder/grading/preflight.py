@@ -48,7 +48,7 @@ def require_preflight(
     Raises:
         UserError: one of them doesn't; the message says which cell and why.
     """
-    key = _key(course, assignment)
+    key = assignment_key(course, assignment)
     passed = _passed(course)
     if passed.get(assignment) == key:
         return
@@ -77,7 +77,7 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
         try:
             graded = preparer.results(work, future.result())
         except GraderFault as fault:
-            yield _fault_sentence(str(fault))
+            yield fault_sentence(str(fault))
             return
         except WorkerDied as error:
             yield f"{work.student} ended the process that graded it ({error})"
@@ -101,8 +101,8 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
                     )
 
 
-def _fault_sentence(fault: str) -> str:
-    """Name the cell that failed and the last line of its traceback."""
+def fault_sentence(fault: str) -> str:
+    """Return the cell that failed and the last line of its traceback, in words."""
     lines = [line.strip() for line in fault.strip().splitlines() if line.strip()]
     where = lines[0].rstrip(":") if lines[0].startswith("the cell ") else "grading itself"
     return f"{where} fails with {lines[-1][:200]}"
@@ -116,10 +116,12 @@ def _passed(course: Course) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _key(course: Course, assignment: str) -> str:
-    """Hash the assignment, this package and what it runs on."""
+def assignment_key(course: Course, assignment: str) -> str:
+    """Return a hash of the assignment, this package and what it runs on."""
     seen = hashlib.sha256(f"{sys.version}\0{sys.flags}\0{course.cell_seconds}".encode())
     folders = [course.source(code) / assignment for code in course.languages()]
+    if course.is_by_nbgrader:
+        folders = [course.place("source", ".", assignment)]
     folders += [*course.package_folders(), Path(__file__).parents[1]]
     for folder in folders:
         for path in sorted(folder.rglob("*")):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -115,7 +115,13 @@ class SubmissionPreparer:
         self._reader = reader
         self._cache_keys = CacheKeys(course, assignment)
         self._values = values_to_grade(course, assignment)
-        self._asked = assignment_specs(course)[assignment].asked
+        # Whatever nbgrader lets a student hand in belongs to an ordinary course's submission.
+        self._asked: frozenset[str] | None = None
+        if not course.is_by_nbgrader:
+            self._asked = assignment_specs(course)[assignment].asked
+        self._students_own = course.files_of_students(assignment)
+        self.unsealed: dict[str, tuple[str, ...]] = {}
+        """The ids of the tests that run in the student's process, by the notebook's name."""
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
         self._source_notebooks: dict[tuple[str, str], NotebookNode] = {}
         self._about: dict[tuple[str, str], Assignment] = {}
@@ -123,17 +129,21 @@ class SubmissionPreparer:
         self._checked: set[tuple[str, str]] = set()
         self._limit = LimitOutput(config=course.nbgrader_config())
 
-    def work(self, student: str) -> PreparedSubmission:
+    def work(self, student: str, only: str | None = None) -> PreparedSubmission:
         """Prepare one student's submission.
 
         A notebook that can't be read, or is missing, is replaced by an untouched one with a note.
         Nothing that a student put there makes this raise.
 
+        Args:
+            student: the student's id.
+            only: the one notebook to prepare; all when None.
+
         Raises:
             UserError: the assignment was changed after its release.
             EnvironmentFault: the reader's sandbox can't be set up.
         """
-        submitted, unread = self._submitted(student)
+        submitted, unread = self._submitted(student, only)
         receipt = find_receipt(self._course, student, self._assignment)
         received = self._received(student, receipt.received if receipt else "")
         record = ResultRecord(self._cache_keys.of(student), received)
@@ -191,17 +201,32 @@ class SubmissionPreparer:
                 self._course.settings.packages,
                 [str(self._course.root)],
                 self._course.settings.modules_off_limits(self._assignment),
+                by_use=self._course.is_by_nbgrader,
             )
+        unsealed = self.unsealed.get(name, ())
         return Job(
             student=student,
             assignment=self._assignment,
             cells=code_cells(notebook),
-            about=about,
+            about=replace(about, unsealed=unsealed) if unsealed else about,
             files=files,
             given_files=tuple(self._given_names(language)),
             cell_seconds=notebook_io.cell_seconds(source, self._course.cell_seconds),
             seed=self._seed,
         )
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the assignment's notebooks."""
+        return list(self._names)
+
+    def solved(self, name: str) -> NotebookNode:
+        """Return a notebook with its solutions and whole tests.
+
+        Raises:
+            UserError: nbgrader hasn't registered it.
+        """
+        return self._source_notebook(name, self._course.source_language)
 
     def preflights(self) -> list[PreparedSubmission]:
         """Return the solution and the untouched release of every notebook, ready to run.
@@ -243,16 +268,19 @@ class SubmissionPreparer:
         limited: NotebookNode = self._limit.preprocess(notebook, {})[0]
         return limited
 
-    def _submitted(self, student: str) -> tuple[dict[str, Submission], list[Note]]:
+    def _submitted(
+        self, student: str, only: str | None
+    ) -> tuple[dict[str, Submission], list[Note]]:
         """Read the submitted notebooks that the assignment has.
 
         Returns:
             At least one submission by the notebook's name, and notes on why one isn't read.
         """
-        folder = self._course.submitted / student / self._assignment
+        folder = self._course.place("submitted", student, self._assignment)
         found: dict[str, Submission] = {}
         notes: list[Note] = []
-        for name in self._names:
+        wanted = self._names if only is None else [only]
+        for name in wanted:
             try:
                 opened = nbgrader_files.open_plain_file(folder / f"{name}.ipynb")
             except OSError:
@@ -270,7 +298,7 @@ class SubmissionPreparer:
             found[name] = read
         if not found:
             # Collecting always leaves one; other ways of putting files there may not.
-            found[self._names[0]] = self._untouched(self._names[0])
+            found[wanted[0]] = self._untouched(wanted[0])
         return found, notes
 
     def _read(self, descriptor: int, name: str) -> Submission | str:
@@ -293,7 +321,7 @@ class SubmissionPreparer:
             AssignmentChanged: it has been changed since.
         """
         base = self._sources.get(name, language)
-        if (name, base.language) not in self._checked:
+        if (name, base.language) not in self._checked and not self._course.is_by_nbgrader:
             changed = _changed_cells(base.template, self._registered[name])
             changed += solutions_changed(
                 self._course, self._assignment, name, self._source_notebook(name, base.language)
@@ -310,7 +338,7 @@ class SubmissionPreparer:
     def _received(self, student: str, receipt: str) -> datetime | None:
         """Return when the submission was received, as collecting recorded it."""
         recorded: datetime | None = parse_utc(receipt) if receipt else None
-        folder = self._course.submitted / student / self._assignment
+        folder = self._course.place("submitted", student, self._assignment)
         written = nbgrader_files.read_timestamp(folder / TIMESTAMP, self._course.time_zone)
         if written is None:
             return recorded
@@ -321,7 +349,9 @@ class SubmissionPreparer:
 
     def _bookkeeping(self, student: str) -> dict[str, bytes]:
         """Return the files that nbgrader looks for next to a graded notebook."""
-        return nbgrader_files.read_bookkeeping(self._course.submitted / student / self._assignment)
+        return nbgrader_files.read_bookkeeping(
+            self._course.place("submitted", student, self._assignment)
+        )
 
     def _files(self, student: str, notes: list[Note]) -> tuple[dict[str, bytes], list[Note]]:
         """Read the files the assignment asks for.
@@ -332,7 +362,7 @@ class SubmissionPreparer:
         taken: dict[str, bytes] = {}
         left = _MOST_FILE_BYTES
         left_out: dict[str, list[str]] = {}
-        folder = self._course.submitted / student / self._assignment
+        folder = self._course.place("submitted", student, self._assignment)
         try:
             with FolderSource(folder, STUDENT_LIMITS) as source:
                 left_out[LINKS] = list(source.left_out)
@@ -340,7 +370,7 @@ class SubmissionPreparer:
                     name = member.name
                     if self._is_ours(name):
                         continue
-                    if name not in self._asked:
+                    if self._asked is not None and name not in self._asked:
                         left_out.setdefault(NOT_ASKED, []).append(name)
                     elif _shadows(name):
                         left_out.setdefault(SHADOWS, []).append(name)
@@ -374,12 +404,15 @@ class SubmissionPreparer:
         """Read the instructor's own files, which win over a submission's."""
         if language not in self._given:
             folder = self._course.source(language) / self._assignment
+            if self._course.is_by_nbgrader:
+                folder = self._course.place("source", ".", self._assignment)
             self._given[language] = {
                 path.relative_to(folder).as_posix(): path.read_bytes()
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
                 and path.suffix != ".ipynb"
                 and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+                and path.relative_to(folder).as_posix() not in self._students_own
             }
         return self._given[language]
 
@@ -389,6 +422,9 @@ class SubmissionPreparer:
         return list(dict.fromkeys([*self._given_files(language), *own]))
 
     def _source_notebook(self, name: str, language: str) -> NotebookNode:
+        solved = self._sources.get(name, language).solved
+        if solved is not None:
+            return solved
         if (name, language) not in self._source_notebooks:
             path = self._course.source(language) / self._assignment / f"{name}.ipynb"
             self._source_notebooks[name, language] = notebook_io.read(path)

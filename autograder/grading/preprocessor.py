@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import ClassVar
+
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.config import Course
-from autograder.grading.coordinator import run_one
+from autograder.grading.coordinator import OpenAssignment, run_one
 from autograder.grading.run_privileges import KINDS
 from autograder.sandbox import root_launcher
 
@@ -19,12 +22,38 @@ class RunInSandbox(NbGraderPreprocessor):
     so that the button and the command take the same files under the same limits.
     """
 
+    _told: ClassVar[set[str]] = set()
+
+    def _tell(self, sentence: str) -> None:
+        """Log a sentence, once in a run over a class."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self.log.warning("%s", sentence)
+
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Return the graded notebook of the submission named in `resources`."""
         names = resources["nbgrader"]
-        course = Course.of(self.config)
+        course = Course.of_step(self)
+        if self.config.Execute.get("enabled") is False:
+            self._tell(
+                "--no-execute has no effect: outputs that a student stored prove nothing, so every "
+                "cell is run."
+            )
+        if course.is_by_nbgrader:
+            opened = self._opened(course, names["assignment"])
+            return opened.run(names["student"], names["notebook"]), resources
         with root_launcher.running(KINDS, course.settings.packages, [str(course.root)]):
             results = run_one(course, names["student"], names["assignment"])
         return results[names["notebook"]], resources
+
+    def _opened(self, course: Course, assignment: str) -> OpenAssignment:
+        """Return what all submissions share that this run of nbgrader's converter grades."""
+        converter = getattr(self.parent, "parent", None) or self
+        kept = converter.__dict__.setdefault("_autograder_opened", {})
+        if assignment not in kept:
+            kept[assignment] = OpenAssignment(course, assignment, self._tell)
+            weakref.finalize(converter, kept[assignment].close)
+        opened: OpenAssignment = kept[assignment]
+        return opened

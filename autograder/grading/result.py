@@ -113,7 +113,7 @@ class SubmissionResult:
 
 def graded_notebooks(course: Course, student: str, assignment: str) -> list[Path]:
     """Return the paths of the graded notebooks of a submission."""
-    return sorted((course.autograded / student / assignment).glob("*.ipynb"))
+    return sorted(course.place("autograded", student, assignment).glob("*.ipynb"))
 
 
 def graded_cells(notebook: NotebookNode, reveal: bool = True) -> tuple[GradedCell, ...]:

@@ -72,7 +72,7 @@ class ResultFolder:
     @property
     def place(self) -> Path:
         """Return where the result belongs."""
-        return self.course.autograded / self.student / self.assignment
+        return self.course.place("autograded", self.student, self.assignment)
 
     @property
     def finished(self) -> Path:

@@ -36,11 +36,14 @@ class SandboxedExporter(NotebookExporter):
         Returns:
             The notebook and nbconvert's resources.
         """
-        course = Course.of(self.config)
+        course = Course.of_step(self)
         path = Path(os.path.abspath(filename))
-        if not path.is_relative_to(course.submitted):
+        about = (resources or {}).get("nbgrader", {})
+        assignment = about.get("assignment", path.parent.name)
+        student = about.get("student", path.parent.parent.name)
+        if path.parent != course.place("submitted", student, assignment):
             return super().from_filename(filename, resources=resources, **options)
-        cells = SourceNotebooks(course, path.parent.name).cells(path.stem)
+        cells = SourceNotebooks(course, assignment).cells(path.stem)
         try:
             descriptor = nbgrader_files.open_plain_file(path)
         except OSError:

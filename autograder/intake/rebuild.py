@@ -25,7 +25,7 @@ note to the student.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,7 @@ from autograder.core.collection_receipt import find_receipt
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
+from autograder.core.registered_notebook import registered_notebook
 from autograder.intake.answered_elsewhere import bound_by, bound_by_stub, without_bound
 from autograder.intake.given_before import GivenBefore, given_before, source_digest
 from autograder.intake.notebook_reader import submission_from_notebook
@@ -83,6 +84,7 @@ def rebuild(
     released: NotebookNode,
     submission: Submission,
     given: GivenBefore | None = None,
+    open_cells: frozenset[str] = frozenset(),
 ) -> tuple[NotebookNode, list[Note]]:
     """Rebuild a submission on the instructor's notebook.
 
@@ -91,6 +93,9 @@ def rebuild(
         released: the same as the student got it (`make_release`), to tell what was changed.
         submission: what came back, read with the cells of `template`.
         given: earlier versions of the read-only cells, which a student who has them didn't change.
+        open_cells: the ids of cells that anybody may change, as nbgrader leaves those that it
+            doesn't know; a changed one runs in place of the one that was given, and none where
+            it was deleted.
 
     Returns:
         The rebuilt notebook, without outputs, and the notes for the student.
@@ -101,7 +106,8 @@ def rebuild(
         for cell in template.cells
         if is_solution(cell)
     }
-    matched, own = _matched(submission, answers, [cell.id for cell in template.cells])
+    opened = {name: normalized_source(untouched[name]) for name in open_cells}
+    matched, own = _matched(submission, answers, [cell.id for cell in template.cells], opened)
     own = _after_missing_answers(template, matched, own)
     _bring_forward(template, answers, own)
     result = notebook_io.copied(template)
@@ -110,6 +116,10 @@ def rebuild(
     bound = bound_by(_code(cells))
     for cell in result.cells:
         below = own.get(cell.id, [])
+        if cell.id in opened and not _has_as_given(matched.get(cell.id, []), opened[cell.id]):
+            cells.extend(made := _own_cells(below))
+            bound |= bound_by(_code(made))
+            continue
         if is_solution(cell):
             answer = answers[cell.id]
             cells.extend(before := _own_cells(own.get((cell.id, "before"), [])))
@@ -126,6 +136,10 @@ def rebuild(
     _unique_ids(cells, {cell.id for cell in template.cells})
     result.cells = cells
     return result, notes
+
+
+def _has_as_given(found: Iterable[SubmittedCell], given: str) -> bool:
+    return any(normalized_source(one.source) == given for one in found)
 
 
 @dataclass(frozen=True)
@@ -176,7 +190,10 @@ _Place = str | tuple[str, str] | None
 
 
 def _matched(
-    submission: Submission, answers: dict[str, _Answer], order: list[str]
+    submission: Submission,
+    answers: dict[str, _Answer],
+    order: list[str],
+    opened: Mapping[str, str],
 ) -> tuple[dict[str, list[SubmittedCell]], dict[_Place, list[SubmittedCell]]]:
     """Group the submitted cells by the course's cell that they match.
 
@@ -196,6 +213,10 @@ def _matched(
             own.setdefault(last, []).append(cell)
             continue
         matched.setdefault(name, []).append(cell)
+        if name in opened and normalized_source(cell.source) != opened[name]:
+            last = name
+            own.setdefault(name, []).append(cell)
+            continue
         answer = answers.get(name)
         if answer and any(cell is one for one in answer.earlier):
             stands_above = last is None or places[last] < places[name]
@@ -398,12 +419,33 @@ class SourceNotebook:
         released: as students got it.
         language: which of the course's languages it is in.
         given: earlier versions of its read-only cells.
+        solved: with whole tests and the solutions; None where the source's file has them.
+        open_cells: the ids of its cells that anybody may change.
     """
 
     template: NotebookNode
     released: NotebookNode
     language: str
     given: GivenBefore = field(default_factory=dict)
+    solved: NotebookNode | None = None
+    open_cells: frozenset[str] = frozenset()
+
+    @classmethod
+    def registered(cls, course: Course, assignment: str, notebook: str) -> SourceNotebook:
+        """Return a notebook of an ordinary course, as nbgrader has registered it.
+
+        Raises:
+            UserError: it isn't registered.
+        """
+        found = registered_notebook(course, assignment, notebook)
+        return cls(
+            found.template,
+            found.released,
+            "",
+            given_before(course, assignment, notebook),
+            found.source,
+            frozenset(cell.id for cell in found.released.cells if grade_id(cell) is None),
+        )
 
     @cached_property
     def untouched(self) -> Submission:
@@ -434,6 +476,12 @@ class SourceNotebooks:
             notebook: its name, without ending.
             language: one of the course's; any other is the source language.
         """
+        if self._course.is_by_nbgrader:
+            if (notebook, "") not in self._made:
+                self._made[notebook, ""] = SourceNotebook.registered(
+                    self._course, self._assignment, notebook
+                )
+            return self._made[notebook, ""]
         if (
             language is None
             or language not in self._languages
@@ -456,6 +504,7 @@ class SourceNotebooks:
         found = self._cells.get(notebook)
         if found is None:
             there = [code for code in self._languages if self._path(notebook, code).is_file()]
+            there = [""] if self._course.is_by_nbgrader else there
             made = [self.get(notebook, code) for code in there]
             found = self._cells[notebook] = course_cells(
                 [one.template for one in made], [one.released for one in made], there
@@ -476,7 +525,9 @@ def rebuild_with_notes(
         submission: what came back.
         notes: what was decided before, when the submission was collected.
     """
-    result, said = rebuild(source.template, source.released, submission, source.given)
+    result, said = rebuild(
+        source.template, source.released, submission, source.given, source.open_cells
+    )
     put(result, language=source.language, notes=[asdict(one) for one in [*notes, *said]])
     return result
 
@@ -508,7 +559,7 @@ class Rebuild(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Return the rebuilt notebook."""
-        course = Course.of(self.config)
+        course = Course.of_step(self)
         names = resources["nbgrader"]
         assignment, notebook = names["assignment"], names["notebook"]
         receipt = find_receipt(course, names["student"], assignment)

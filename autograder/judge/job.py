@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from autograder.core.bindings import Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
+from autograder.core.names_by_use import NamesByUse, names_by_use
 from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
 from autograder.judge.output_limits import judged_output
 from autograder.notebook_metadata import entries, put
@@ -75,6 +76,11 @@ class Assignment:
         packages: that student code may import besides what is installed.
         hidden: folders that must not be in sight, should they lie within one that is needed.
         off_limits: modules that student code must neither import nor read.
+        judged: of an ordinary nbgrader notebook, what of each cell runs beside the tests: pairs of
+            the cell's id and a source, in the notebook's order.
+        maybe: the names in `remote` that are the instructor's if one of those sources binds them.
+        unsealed: the ids of the tests that run in the student's process, as nbgrader would.
+        by_use: whether it is an ordinary notebook, whose names `core.names_by_use` sorts.
     """
 
     remote: tuple[str, ...]
@@ -85,6 +91,10 @@ class Assignment:
     packages: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     off_limits: tuple[str, ...] = ()
+    judged: tuple[tuple[str, str], ...] = ()
+    maybe: tuple[str, ...] = ()
+    unsealed: tuple[str, ...] = ()
+    by_use: bool = False
 
     @classmethod
     def of(
@@ -93,13 +103,23 @@ class Assignment:
         packages: Iterable[str] = (),
         hidden: Iterable[str] = (),
         off_limits: Iterable[str] = (),
+        by_use: bool = False,
     ) -> Assignment:
-        """Return what the source notebook, with its solution, says."""
+        """Return what the source notebook, with its solution, says.
+
+        Args:
+            source: the notebook.
+            packages: that student code may import besides what is installed.
+            hidden: folders that must not be in sight.
+            off_limits: modules that student code must neither import nor read.
+            by_use: whether it is an ordinary nbgrader notebook.
+        """
         names = names_in(source)
+        used = names_by_use(source) if by_use else NamesByUse(remote=names.remote)
         forbidden = tuple(off_limits)
         listed = entries(source).get("files", [])
         return cls(
-            remote=tuple(sorted(names.remote)),
+            remote=tuple(sorted(used.remote | names.probes)),
             fresh_probes=tuple(sorted(names.fresh_probes)),
             solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
@@ -107,6 +127,9 @@ class Assignment:
             packages=tuple(packages),
             hidden=tuple(hidden),
             off_limits=forbidden,
+            judged=tuple(used.judged.items()),
+            maybe=tuple(sorted(used.maybe)),
+            by_use=by_use,
         )
 
     @functools.cached_property
@@ -116,6 +139,7 @@ class Assignment:
             values=set(self.remote) - set(self.fresh_probes),
             probes=set(self.fresh_probes),
             fresh_probes=set(self.fresh_probes),
+            maybe=set(self.maybe),
         )
 
 
@@ -172,7 +196,7 @@ class Job:
                 "student": self.student,
                 "assignment": self.assignment,
                 "cells": [[one.id, one.number, one.role, one.source] for one in self.cells],
-                "about": {name: list(value) for name, value in _fields(self.about).items()},
+                "about": _fields(self.about),
                 "files": self.files,
                 "given_files": list(self.given_files),
                 "cell_seconds": float(self.cell_seconds),
@@ -185,7 +209,12 @@ class Job:
         """Return the job of a payload of `to_bytes`; a coordinator's, which is trusted."""
         data = wire.decode(content)
         data["cells"] = tuple(CodeCell(*cell) for cell in data["cells"])
-        data["about"] = Assignment(**{name: tuple(value) for name, value in data["about"].items()})
+        about = {
+            name: tuple(map(tuple, value) if name == "judged" else value)
+            for name, value in data["about"].items()
+            if name != "by_use"
+        }
+        data["about"] = Assignment(**about, by_use=data["about"]["by_use"])
         data["given_files"] = tuple(data["given_files"])
         return cls(**data)
 
@@ -357,5 +386,7 @@ class JobOutcome:
         return result
 
 
-def _fields(about: Assignment) -> dict[str, tuple[str, ...]]:
-    return {name: getattr(about, name) for name in Assignment.__dataclass_fields__}
+def _fields(about: Assignment) -> dict[str, Any]:
+    found = {name: getattr(about, name) for name in Assignment.__dataclass_fields__}
+    plain = {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
+    return {**found, **plain, "judged": [list(pair) for pair in about.judged]}

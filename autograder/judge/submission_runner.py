@@ -11,12 +11,16 @@ code that could have seen a hidden input.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from autograder.core.cell_status import CellStatus
+from autograder.core.plain_python import without_settings
 from autograder.judge.job import CellOutcome, CodeCell, Job, JobOutcome
 from autograder.judge.judge import (
     InstructorFault,
@@ -32,6 +36,9 @@ from autograder.judge.runs import combine_runs
 from autograder.judge.student_client import Connect, NoProcess, StudentClient, TimeBudget, status_of
 from autograder.sandbox import numeric_context
 
+_LONGEST_NUMBER = 100
+"""How many characters of an unsealed test's value are kept: its points, or nothing of use."""
+_EXECUTION = "NBGRADER_EXECUTION"
 _MORE_PROCESSES = 2
 """How many processes a run may have beyond one for each cell."""
 
@@ -90,6 +97,7 @@ class _Run:
         self._connect_fresh = fresh
         self._at = at
         self._known = known or {}
+        self._unsealed = frozenset(job.about.unsealed)
         self._room = OutputBudget()
         self._room_of_tests = OutputBudget(TESTS_BYTES)
 
@@ -107,6 +115,9 @@ class _Run:
             fresh if about.fresh_probes else None,
             about.made_files,
         )
+        self._to_adopt = list(about.judged)
+        if about.by_use:
+            self._say_what_runs()
         found = {}
         deadline = time.monotonic() + job.run_wall_seconds
         for cell in map(form, job.cells):
@@ -127,6 +138,9 @@ class _Run:
     def _cell(self, cell: CodeCell, deadline: float) -> CellOutcome:
         if cell.role != "student":
             self._at(cell.id)
+        self._adopt_until(cell)
+        if cell.role == "read-only" and self._job.about.by_use:
+            return self._students(cell)
         if cell.role == "read-only":
             # Here first: a fault of the instructor's is told as one, whatever the student did.
             self._judge.define(cell.id, cell.source, self._job.test_seconds)
@@ -134,7 +148,14 @@ class _Run:
         known = self._known.get(cell.id, CellOutcome())
         if known.status is CellStatus.TIMED_OUT:
             return CellOutcome([status_output(known.status)], known.status)
+        if cell.id in self._unsealed:
+            return self._unsealed_test(cell)
         if cell.role == "test":
+            if self._job.about.by_use:
+                try:
+                    cell = replace(cell, source=without_settings(cell.source))
+                except SyntaxError as error:
+                    return CellOutcome([error_output("SyntaxError", str(error))])
             seconds = min(self._job.test_seconds, deadline - time.monotonic() + 1)
             said, status = self._judge.test(cell.id, cell.source, known.failures, seconds)
             if not self._room_of_tests.take_all(said):
@@ -142,6 +163,36 @@ class _Run:
                 said = [status_output(status)]
             return CellOutcome(said, status, failures=self._student.failures)
         return self._students(cell)
+
+    def _say_what_runs(self) -> None:
+        """Set nbgrader's environment variable, which cells may ask whether they are graded."""
+        os.environ[_EXECUTION] = "autograde"
+        with contextlib.suppress(ChildGone, NoProcess):  # the first cell will tell
+            self._student.define(f"__import__('os').environ[{_EXECUTION!r}] = 'autograde'")
+
+    def _adopt_until(self, cell: CodeCell) -> None:
+        """Run here what the tests need of this cell and of those before, also of deleted ones."""
+        if any(name == cell.id for name, _source in self._to_adopt):
+            name = ""
+            while name != cell.id:
+                name, source = self._to_adopt.pop(0)
+                if source:
+                    self._judge.adopt(name, source, self._job.cell_seconds)
+
+    def _unsealed_test(self, cell: CodeCell) -> CellOutcome:
+        """Run a test in the student's process, as nbgrader would; whether it passed is a claim."""
+        ran, late = self._student.run(cell.id, cell.source, cell_seed(self._job.seed, cell.id))
+        status = CellStatus.TIMED_OUT if late else CellStatus.RAN
+        said = [status_output(status)] if late else []
+        if ran.error and not late:
+            said.append(error_output(*ran.error[:2]))
+        for claim in [] if ran.error or late else ran.outputs:
+            shown = plain_output(claim)
+            text = shown["data"].get("text/plain") if shown and "data" in shown else None
+            if claim.get("output_type") == "execute_result" and text:
+                data = {"text/plain": text[:_LONGEST_NUMBER]}
+                said.append({"output_type": "execute_result", "metadata": {}, "data": data})
+        return CellOutcome(said, status)
 
     def _define(self, cell: CodeCell) -> list[Output]:
         """Run a read-only cell in the student's process; what is broken there, tests will tell."""

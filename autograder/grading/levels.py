@@ -1,0 +1,303 @@
+"""Find out for each test of an ordinary course whether it can be asked from outside.
+
+The author's solution and the untouched release are run twice: once with every test in the student's
+process, as nbgrader alone would run it, and once with every test apart from it. A test for which
+both give the same points is *sealed*. Any other runs in the student's process, in the sandbox, and
+is *unsealed*: whether it passed is then the word of a process in which the student's code ran. So
+scores are those that nbgrader gives, and the author is told which of them rest on what.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from autograder.config import Course
+from autograder.core.atomic_io import write_file
+from autograder.core.bindings import bound_in, used_in
+from autograder.core.names_by_use import arguments_looked_at, names_by_use
+from autograder.core.notebook_io import grade_id, grader_metadata, is_test
+from autograder.core.plain_python import plain_python
+from autograder.errors import UserError
+from autograder.grading.pool import WorkerDied, run_each
+from autograder.grading.preflight import assignment_key, fault_sentence
+from autograder.grading.scoring import score_cell
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from autograder.grading.coordinator import Runner
+    from autograder.grading.prepare import PreparedSubmission, SubmissionPreparer
+
+_RECORD = "levels.json"
+_ARGUMENT = "it looks at an argument after the call"
+_COMPANION = "it shares names with such a test"
+
+_Unsealed = dict[str, frozenset[str]]
+"""The ids of tests that run in the student's process, by the notebook's name."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Say where the tests of an assignment run.
+
+    Attributes:
+        unsealed: why a test runs in the student's process, by its cell's id, by notebook.
+        remarks: what the author should know besides, a sentence each.
+    """
+
+    unsealed: dict[str, dict[str, str]]
+    remarks: tuple[str, ...] = ()
+
+    def sentences(self) -> list[str]:
+        """Return what to tell the author, a sentence for each test and each surprise."""
+        told = [
+            f"{notebook}: the test {name} runs in the student's own process, as with nbgrader "
+            f"alone, so a student's code can forge its result ({why})."
+            for notebook, tests in sorted(self.unsealed.items())
+            for name, why in sorted(tests.items())
+        ]
+        return [*told, *self.remarks]
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    points: float
+    most: float
+    why: str
+
+
+_Verdicts = dict[tuple[str, bool, str], _Verdict]
+"""By the notebook's name, whether it is the solution, and the test's id."""
+
+
+def settle_levels(
+    course: Course, assignment: str, preparer: SubmissionPreparer, pool: Executor, runner: Runner
+) -> Levels:
+    """Decide where each test of an ordinary course's assignment runs, and tell the preparer.
+
+    What was decided holds until the assignment, this package or the environment changes.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        preparer: makes the submissions that are tried, and is told the outcome.
+        pool: runs them.
+        runner: runs one job on a worker.
+
+    Raises:
+        UserError: the assignment can't be run here at all.
+    """
+    sources = {name: preparer.solved(name) for name in preparer.names}
+    key = _key(course, assignment, sources)
+    levels = _recorded(course, assignment, key)
+    if levels is None:
+        levels = _tried(preparer, pool, runner, sources)
+        _record(course, assignment, key, levels)
+    ids = {name: _ids(source) for name, source in sources.items()}
+    preparer.unsealed = {
+        name: tuple(sorted(ids[name][test] for test in tests if test in ids[name]))
+        for name, tests in levels.unsealed.items()
+        if name in ids
+    }
+    return levels
+
+
+def _tried(
+    preparer: SubmissionPreparer, pool: Executor, runner: Runner, sources: dict[str, NotebookNode]
+) -> Levels:
+    every = {name: frozenset(_ids(source).values()) for name, source in sources.items()}
+    fixed = {name: _looking_at_arguments(source) for name, source in sources.items()}
+    asked = _Asked(preparer, pool, runner)
+    as_nbgrader, apart = asked.of(every, fixed)
+    why: dict[tuple[str, str], str] = {
+        (name, cell): _ARGUMENT for name, cells in fixed.items() for cell in cells
+    }
+    chosen: _Unsealed = dict(fixed)
+    for _more in range(3):
+        differing = {
+            name: frozenset(
+                cell for other, _solved, cell in _differing(as_nbgrader, apart) if other == name
+            )
+            for name in sources
+        }
+        if not any(differing.values()):
+            break
+        for place in _differing(as_nbgrader, apart):
+            why.setdefault((place[0], place[2]), apart[place].why or as_nbgrader[place].why)
+        chosen = {
+            name: _with_companions(source, chosen[name] | differing[name])
+            for name, source in sources.items()
+        }
+        (apart,) = asked.of(chosen)
+    else:
+        for name in {name for name, _solved, _cell in _differing(as_nbgrader, apart)}:
+            chosen[name] = every[name]
+    unsealed = {
+        name: {
+            test: why.get((name, cell), _COMPANION)
+            for test, cell in _ids(source).items()
+            if cell in chosen[name]
+        }
+        for name, source in sources.items()
+    }
+    return Levels(unsealed, tuple(_remarks(sources, as_nbgrader)))
+
+
+def _differing(one: _Verdicts, other: _Verdicts) -> list[tuple[str, bool, str]]:
+    return [place for place in one if one[place].points != other[place].points]
+
+
+def _remarks(sources: dict[str, NotebookNode], verdicts: _Verdicts) -> Iterable[str]:
+    """Yield what is odd about an assignment, with nbgrader alone as well."""
+    for name, source in sources.items():
+        for test, cell in _ids(source).items():
+            solved, given = verdicts[name, True, cell], verdicts[name, False, cell]
+            if solved.points < solved.most:
+                why = f" ({solved.why})" if solved.why else ""
+                yield (
+                    f"{name}: the test {test} gives your own solution {solved.points:g} of "
+                    f"{solved.most:g} points{why}, as with nbgrader alone."
+                )
+            if given.points and given.most:
+                yield (
+                    f"{name}: the test {test} gives an untouched notebook {given.points:g} of "
+                    f"{given.most:g} points, as with nbgrader alone."
+                )
+
+
+class _Asked:
+    """Run the solution and the release of each notebook with some tests unsealed."""
+
+    def __init__(self, preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> None:
+        self._preparer = preparer
+        self._pool = pool
+        self._runner = runner
+
+    def of(self, *choices: Mapping[str, frozenset[str]]) -> list[_Verdicts]:
+        """Return what each test gave, for each choice of tests that are unsealed."""
+        waiting = []
+        for chosen in choices:
+            self._preparer.unsealed = {name: tuple(sorted(ids)) for name, ids in chosen.items()}
+            works = self._preparer.preflights()
+            waiting.append(
+                [(one, self._pool.submit(run_each, self._runner, one.jobs)) for one in works]
+            )
+        found = []
+        for some in waiting:
+            verdicts: _Verdicts = {}
+            for work, future in some:
+                try:
+                    outcomes = future.result()
+                except WorkerDied:
+                    outcomes = None
+                verdicts |= self._verdicts(work, outcomes)
+            found.append(verdicts)
+        return found
+
+    def _verdicts(self, work: PreparedSubmission, outcomes: list[bytes] | None) -> _Verdicts:
+        from autograder.grading.prepare import GraderFault
+
+        try:
+            graded = (
+                self._preparer.unscored_results(work)
+                if outcomes is None
+                else self._preparer.results(work, outcomes)
+            )
+        except GraderFault as fault:
+            raise UserError(
+                f"{' and '.join(work.rebuilt)} can't be graded on this machine: "
+                f"{fault_sentence(str(fault))}; nobody was graded, so fix the assignment or the "
+                "environment and run the same command again."
+            ) from None
+        found: _Verdicts = {}
+        for name, notebook in graded.items():
+            for cell in filter(_is_code_test, notebook.cells):
+                score = score_cell(cell)
+                most = float(grader_metadata(cell).get("points", 0))
+                why = "; ".join(score.reasons)
+                found[name, work.is_solution, cell.id] = _Verdict(score.points or 0.0, most, why)
+        return found
+
+
+def _is_code_test(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and is_test(cell)
+
+
+def _ids(source: NotebookNode) -> dict[str, str]:
+    """Return the ids of a notebook's tests by nbgrader's name."""
+    return {str(grade_id(cell)): cell.id for cell in source.cells if _is_code_test(cell)}
+
+
+def _trees(source: NotebookNode) -> dict[str, ast.Module]:
+    found = {}
+    for cell in filter(_is_code_test, source.cells):
+        try:
+            found[cell.id] = ast.parse(plain_python(cell.source))
+        except (SyntaxError, ValueError):
+            continue
+    return found
+
+
+def _looking_at_arguments(source: NotebookNode) -> frozenset[str]:
+    """Return the tests that look at what a call may have changed: apart, nothing is changed."""
+    remote = names_by_use(source).remote
+    found = {name for name, tree in _trees(source).items() if arguments_looked_at(tree, remote)}
+    return _with_companions(source, frozenset(found))
+
+
+def _with_companions(source: NotebookNode, chosen: frozenset[str]) -> frozenset[str]:
+    """Return these tests with those that they share names of tests with."""
+    trees = _trees(source)
+    remote = names_by_use(source).remote  # a test that binds one anew does so for them all
+    bound = {name: bound_in(tree) - remote for name, tree in trees.items()}
+    read = {name: used_in(ast.unparse(tree)) - bound[name] for name, tree in trees.items()}
+    found = set(chosen)
+    while True:
+        more = {
+            name
+            for name in trees.keys() - found
+            if any(
+                bound[name] & read.get(one, set()) or read[name] & bound.get(one, set())
+                for one in found
+            )
+        }
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+def _key(course: Course, assignment: str, sources: dict[str, NotebookNode]) -> str:
+    seen = hashlib.sha256(assignment_key(course, assignment).encode())
+    for name, source in sorted(sources.items()):
+        seen.update(f"\0{name}\0".encode())
+        for cell in source.cells:
+            seen.update(f"{cell.cell_type}\0{grade_id(cell)}\0{cell.source}\0".encode())
+    return seen.hexdigest()
+
+
+def recorded_levels(course: Course) -> dict[str, Any]:
+    """Return the record of every assignment's levels."""
+    try:
+        found = json.loads((course.term / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _recorded(course: Course, assignment: str, key: str) -> Levels | None:
+    found = recorded_levels(course).get(assignment)
+    if not isinstance(found, dict) or found.get("key") != key:
+        return None
+    return Levels(found["unsealed"], tuple(found["remarks"]))
+
+
+def _record(course: Course, assignment: str, key: str, levels: Levels) -> None:
+    entry = {"key": key, "unsealed": levels.unsealed, "remarks": list(levels.remarks)}
+    content = json.dumps({**recorded_levels(course), assignment: entry}, indent=1) + "\n"
+    write_file(course.term / _RECORD, content.encode("utf-8"))
