@@ -36,11 +36,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-<<<<<<< HEAD
-from autograder.config import Course, is_students_side, put_scripts_on_path
-=======
-from autograder.config import NBGRADER_FILE, Course, put_scripts_on_path
->>>>>>> adoption
+from autograder.config import NBGRADER_FILE, Course, is_students_side, put_scripts_on_path
 from autograder.core.console import Console
 from autograder.core.counting import counted
 from autograder.core.printable import PrintableStream, one_line
