@@ -19,7 +19,7 @@ from autograder.core import notebook_io
 
 def language_cell_source(code: str) -> str:
     """The one code cell that differs between languages, as the course's settings have it."""
-    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+    return Course(Path(__file__).resolve().parents[2]).language_cell(code)
 
 
 IMPORTS = "from beyond.checks import check, given, report"

@@ -1,21 +1,21 @@
 """What a source notebook must keep to, each rule with a notebook that doesn't."""
 
 import json
+from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_output
 
 from autograder.authoring.source_rules import file_problems, notebook_problems
+from autograder.config import Course
 
-
-def language_cell_source(code):
-    return f'from beyond.locale import set_language\n\nset_language("{code}")'
+COURSE = Course(Path(__file__).resolve().parents[3])
 
 
 def said(notebook, code="en"):
     return [
         f"{one.cell} {one.text}"
-        for one in notebook_problems(notebook, code, language_cell_source(code))
+        for one in notebook_problems(notebook, code, COURSE.language_cell(code))
     ]
 
 
@@ -44,7 +44,7 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
     path = tmp_path / "mini.ipynb"
     path.write_text(json.dumps(notebook))
     texts = [
-        f"{one.cell} {one.text}" for one in file_problems(path, "en", language_cell_source("en"))
+        f"{one.cell} {one.text}" for one in file_problems(path, "en", COURSE.language_cell("en"))
     ]
     assert "title has an id that 2 cells share" in texts
     assert "None has no id for its cell 3; save it from JupyterLab" in texts

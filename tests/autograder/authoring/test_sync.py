@@ -1,13 +1,16 @@
 """Two languages in step: what is copied, and each way of being out of step."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.authoring.sync import confirm, differences, digest, synchronized
+from autograder.config import Course
 from autograder.core.notebook_io import copied
 
-CELL = 'from beyond.locale import set_language\n\nset_language("ko")'
+CELL = Course(Path(__file__).resolve().parents[3]).language_cell("ko")
 
 
 def texts(kit, own, english=None):
