@@ -121,6 +121,8 @@ class SubmissionPreparer:
         self._about: dict[tuple[str, str], Assignment] = {}
         self._given: dict[str, dict[str, bytes]] = {}
         self._checked: set[tuple[str, str]] = set()
+        self.contracts: dict[str, dict[str, tuple[str, ...]]] = {}
+        """What test cells may do beyond plain values, by notebook and cell (`judge.contract`)."""
         self._limit = LimitOutput(config=course.nbgrader_config())
 
     def work(self, student: str) -> PreparedSubmission:
@@ -201,6 +203,7 @@ class SubmissionPreparer:
             given_files=tuple(self._given_names(language)),
             cell_seconds=notebook_io.cell_seconds(source, self._course.cell_seconds),
             seed=self._seed,
+            contracts=dict(self.contracts.get(name, {})),
         )
 
     def preflights(self) -> list[PreparedSubmission]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from autograder.core.bindings import Names, names_in
+from autograder.core.bindings import BUILTINS, Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
+from autograder.judge.contract import Level, claims_in, level_of
 from autograder.judge.output_limits import judged_output
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox import wire
@@ -75,6 +76,12 @@ class Assignment:
         packages: that student code may import besides what is installed.
         hidden: folders that must not be in sight, should they lie within one that is needed.
         off_limits: modules that student code must neither import nor read.
+        probes: the names of probes.
+        functions: those of the student's names that a test may hand on as a function.
+        solution_imports: names that solution cells import, each with its statement.
+        bound: what each solution cell binds, by the cell's id.
+        rebound: names of read-only cells that solution cells bind as well.
+        reads: what solution cells use, which a test may bind anew for a call.
     """
 
     remote: tuple[str, ...]
@@ -85,6 +92,12 @@ class Assignment:
     packages: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     off_limits: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    solution_imports: tuple[tuple[str, str], ...] = ()
+    bound: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    rebound: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -99,7 +112,7 @@ class Assignment:
         forbidden = tuple(off_limits)
         listed = entries(source).get("files", [])
         return cls(
-            remote=tuple(sorted(names.remote)),
+            remote=tuple(sorted(names.remote - names.imports.keys())),
             fresh_probes=tuple(sorted(names.fresh_probes)),
             solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
@@ -107,15 +120,30 @@ class Assignment:
             packages=tuple(packages),
             hidden=tuple(hidden),
             off_limits=forbidden,
+            probes=tuple(sorted(names.probes)),
+            functions=tuple(sorted(names.callable & names.remote)),
+            solution_imports=tuple(
+                (name, statement)
+                for name, statement in sorted(names.imports.items())
+                if name in names.remote and not is_within(_module_of(statement), forbidden)
+            ),
+            bound=tuple((cell, tuple(sorted(bound))) for cell, bound in names.by_cell.items()),
+            rebound=tuple(sorted(names.rebound)),
+            reads=tuple(sorted((names.reads | names.students) - BUILTINS)),
         )
 
     @functools.cached_property
     def names(self) -> Names:
         """Return the student's names and the fresh probes, as the judge asks for them."""
         return Names(
-            values=set(self.remote) - set(self.fresh_probes),
-            probes=set(self.fresh_probes),
+            values=set(self.remote) - set(self.probes),
+            probes=set(self.probes),
             fresh_probes=set(self.fresh_probes),
+            read_only=set(self.rebound),
+            callable=set(self.functions),
+            imports=dict(self.solution_imports),
+            reads=set(self.reads),
+            by_cell={cell: set(bound) for cell, bound in self.bound},
         )
 
 
@@ -130,6 +158,8 @@ class Job:
         cell_seconds: the longest that a cell of the student's may run, and the longest that all
             calls of one test cell may take together.
         seed: of the assignment.
+        contracts: what test cells may do beyond asking for plain values, by cell id (`contract`);
+            None for a cell of which that is to be found out.
     """
 
     student: str
@@ -140,6 +170,7 @@ class Job:
     given_files: tuple[str, ...] = ()
     cell_seconds: float = 30.0
     seed: int = 0
+    contracts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
     @property
     def run_seconds(self) -> float:
@@ -173,6 +204,10 @@ class Job:
                 "assignment": self.assignment,
                 "cells": [[one.id, one.number, one.role, one.source] for one in self.cells],
                 "about": {name: list(value) for name, value in _fields(self.about).items()},
+                "contracts": {
+                    cell: None if lines is None else list(lines)
+                    for cell, lines in self.contracts.items()
+                },
                 "files": self.files,
                 "given_files": list(self.given_files),
                 "cell_seconds": float(self.cell_seconds),
@@ -261,11 +296,13 @@ class CellOutcome:
         status: how it ended.
         failures: how the student's process ended while a test asked for a name, by that name; it
             stays with the judge.
+        needs: what a test cell did beyond asking for plain values (`contract`).
     """
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: CellStatus = CellStatus.RAN
     failures: dict[str, CellStatus] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -292,7 +329,10 @@ class JobOutcome:
     def to_plain(self) -> dict[str, Any]:
         """Return the outcome as a value that crosses the wire."""
         return {
-            "cells": {name: [str(one.status), one.outputs] for name, one in self.cells.items()},
+            "cells": {
+                name: [str(one.status), one.outputs, list(one.needs)]
+                for name, one in self.cells.items()
+            },
             "ended": self.ended,
             "fault": self.fault,
             "seconds": self.seconds,
@@ -317,8 +357,8 @@ class JobOutcome:
         """
         try:
             cells = {
-                str(name): CellOutcome(list(outputs), CellStatus(status))
-                for name, (status, outputs) in data["cells"].items()
+                str(name): CellOutcome(list(outputs), CellStatus(status), needs=_lines(needs))
+                for name, (status, outputs, needs) in data["cells"].items()
             }
             ended, fault = data["ended"], data["fault"]
             if not (isinstance(ended, str) and isinstance(fault, str)):
@@ -353,9 +393,30 @@ class JobOutcome:
                 if one.status is not CellStatus.RAN:
                     cell.metadata = copy.deepcopy(cell.metadata)
                     put(cell, status=str(one.status))
+                if one.needs and level_of(one.needs) is Level.BY_HANDLE:
+                    cell.metadata = copy.deepcopy(cell.metadata)
+                    put(cell, level=str(Level.BY_HANDLE), claims=claims_in(one.needs))
             result.cells.append(cell)
         return result
 
 
-def _fields(about: Assignment) -> dict[str, tuple[str, ...]]:
+_MOST_LINES = 2_000
+_LONGEST_LINE = 300
+
+
+def _lines(claim: Any) -> tuple[str, ...]:
+    """Return what a judge says that a cell needed, as far as it has the form."""
+    if not isinstance(claim, list) or len(claim) > _MOST_LINES:
+        return ()
+    return tuple(one for one in claim if isinstance(one, str) and len(one) <= _LONGEST_LINE)
+
+
+def _module_of(statement: str) -> str:
+    node = ast.parse(statement).body[0]
+    if isinstance(node, ast.ImportFrom):
+        return f"{node.module}.{node.names[0].name}"
+    return node.names[0].name if isinstance(node, ast.Import) else ""
+
+
+def _fields(about: Assignment) -> dict[str, tuple[Any, ...]]:
     return {name: getattr(about, name) for name in Assignment.__dataclass_fields__}

@@ -106,6 +106,7 @@ class _Run:
             self._reference,
             fresh if about.fresh_probes else None,
             about.made_files,
+            job.contracts,
         )
         found = {}
         deadline = time.monotonic() + job.run_wall_seconds
@@ -128,6 +129,11 @@ class _Run:
         if cell.role != "student":
             self._at(cell.id)
         if cell.role == "read-only":
+            if self._judge.asks_for_work(cell.source):
+                # There first: what it asks for may need what it defines.
+                outputs = self._define(cell)
+                self._judge.define(cell.id, cell.source, self._job.test_seconds)
+                return CellOutcome(outputs)
             # Here first: a fault of the instructor's is told as one, whatever the student did.
             self._judge.define(cell.id, cell.source, self._job.test_seconds)
             return CellOutcome(self._define(cell))
@@ -140,8 +146,12 @@ class _Run:
             if not self._room_of_tests.take_all(said):
                 status = CellStatus.STOPPED
                 said = [status_output(status)]
-            return CellOutcome(said, status, failures=self._student.failures)
-        return self._students(cell)
+            needs = tuple(sorted(self._judge.needs))
+            return CellOutcome(said, status, failures=self._student.failures, needs=needs)
+        try:
+            return self._students(cell)
+        finally:
+            self._judge.forget(cell.id)
 
     def _define(self, cell: CodeCell) -> list[Output]:
         """Run a read-only cell in the student's process; what is broken there, tests will tell."""
