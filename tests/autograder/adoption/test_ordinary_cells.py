@@ -124,7 +124,11 @@ UNSEALED = {
         "class Derived(Base):\n    def own(self):\n        return 'own'\n"
         "assert Derived().name() == 'own'",
     ),
-    "source_text": ((), "total = sum([1, 2])", "assert any('total = ' + 'sum' in one for one in In)"),
+    "source_text": (
+        (),
+        "total = sum([1, 2])",
+        "assert any('total = ' + 'sum' in one for one in In)",
+    ),
     "text_run": ((), "term = '1 + 2'", "assert eval(term) == 3"),
     "a_helper_runs_text": (
         (given("h2", "def value_of(text):\n    return eval(text)"),),
@@ -193,5 +197,5 @@ def test_each_cell_gives_what_nbgrader_gives_and_runs_where_it_can(graded):
     lost = {name for name, one in ordinary.scores("sneaky", "ps1").items() if one != 1}
     assert lost == {"argument_unchanged", "an_object"}
     assert sum("can forge" in one for one in told) == len(UNSEALED)
-    assert sum("in the student's own process" in one for one in told) == len(BY_HANDLE)
+    assert sum("uses objects in the student's own" in one for one in told) == len(BY_HANDLE)
     assert any("a submission's word for Stack.push(), len(Stack)" in one for one in told)
