@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from autograder.expectations import RemoteFunction
 from autograder.judge.contract import Contract
-from autograder.judge.rpc import HandleTold, Told
+from autograder.judge.rpc import HandleTold, NoFunction, Told
 from autograder.judge.student_client import ProcessEnded, StudentClient
 from autograder.sandbox import random_state, wire
 from autograder.sandbox.plain_values import WRONG_TYPE, CannotCross, type_name
@@ -129,10 +129,20 @@ class Desk:
             CannotCross: the solution's objects aren't used like this, so it says nothing.
         """
         if not self.contract.allows(what):
-            raise CannotCross(WRONG_TYPE, kind=type_name(Handle, _inner(handle).names[0]))
+            raise _not_asked(handle)
         allowed = self.contract.allows(what, "handle")
         root = _inner(handle).root
         return self._ask(root, operation, list(args), kwargs, what, allowed)
+
+    def claim(self, handle: Handle, what: str) -> None:
+        """Note that the test takes a submission's word that came with a handle.
+
+        Raises:
+            CannotCross: the solution's isn't taken.
+        """
+        if not self.contract.allows(what, "value"):
+            raise _not_asked(handle)
+        self.contract.note(what, "value")
 
     def bind(self, name: str, value: Any) -> None:
         """Bind a name of the student's anew until the test cell ends."""
@@ -323,10 +333,10 @@ class Desk:
         """Call a function of the test's, which the student's code was handed.
 
         Raises:
-            LookupError: none was handed over under this number.
+            NoFunction: none was handed over under this number.
         """
         if not 0 <= number < len(self._functions):
-            raise LookupError(number)
+            raise NoFunction(number)
         what = f"({getattr(self._functions[number], '__name__', 'function')})"
 
         def given(one: Any) -> Any:
@@ -488,6 +498,10 @@ class Handle:
         return _operate(self, "round", self, *digits)
 
 
+def _not_asked(handle: Handle) -> CannotCross:
+    return CannotCross(WRONG_TYPE, kind=type_name(Handle, _inner(handle).names[0]))
+
+
 def _operate(handle: Handle, operation: str, *args: Any) -> Any:
     inner = _inner(handle)
     return inner.desk.operate(handle, f"{operation}({inner.root})", operation, *args)
@@ -532,8 +546,7 @@ def _text(value: Any) -> str:
 def class_told(inner: _Inner) -> type | None:
     """Return the nearest class of an object that this side has, too; None if there is none.
 
-    None of numbers, text and the like either: an object that claims to be one hasn't crossed as
-    one, and is none.
+    None of numbers either: an object that claims to be one hasn't crossed as one, and is none.
     """
     if inner.is_class:
         return type
@@ -542,7 +555,7 @@ def class_told(inner: _Inner) -> type | None:
         if module == "__main__":
             continue
         found: Any = sys.modules.get(module)
-        found = found.__dict__.get(name) if found is not None else None
+        found = getattr(found, "__dict__", {}).get(name)
         if isinstance(found, type) and found.__module__.split(".")[0] not in ("autograder",):
             return None if issubclass(found, _PLAIN) else found
     return None
@@ -558,8 +571,9 @@ def type_of(value: Any) -> Any:
     inner = _inner(value)
     exact = inner.names[0].rpartition(".")
     module = sys.modules.get(exact[0])
-    known = module.__dict__.get(exact[2]) if module and exact[0] != "__main__" else None
+    known = getattr(module, "__dict__", {}).get(exact[2]) if exact[0] != "__main__" else None
     if isinstance(known, type) and not inner.is_class:
+        inner.desk.claim(value, f"type({inner.root})")
         return known
     return _operate(value, "type", value)
 

@@ -14,6 +14,7 @@ import io
 import os
 import re
 import signal
+import sys
 import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -97,6 +98,30 @@ def _at_most(seconds: float) -> Iterator[None]:
             signal.signal(signal.SIGALRM, before)
 
 
+_refuses_pickles: list[bool] = []
+"""Whether the code that runs now must not unpickle; empty as long as none has been told not to."""
+
+
+@contextlib.contextmanager
+def _no_unpickling(refused: bool) -> Iterator[None]:
+    """Let nothing be unpickled in the block: a pickle among a student's files would run here."""
+    if refused and not _refuses_pickles:
+        sys.addaudithook(_audit)
+        _refuses_pickles.append(False)
+    if refused:
+        _refuses_pickles[0] = True
+    try:
+        yield
+    finally:
+        if refused:
+            _refuses_pickles[0] = False
+
+
+def _audit(event: str, _arguments: object) -> None:
+    if event == "pickle.find_class" and _refuses_pickles[0]:
+        raise PermissionError("a test that reads a student's files can't unpickle")
+
+
 class Judge:
     """Runs the instructor's cells of one run of a submission, in order, in one namespace.
 
@@ -140,6 +165,7 @@ class Judge:
         self._files = tuple(files)
         self._carried: dict[str, bytes | None] | None = None
         self._names_stop = False
+        self._has_students_files = False
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = (
@@ -486,11 +512,13 @@ class Judge:
                         os.makedirs(folder, exist_ok=True)
                     with open(name, "wb") as file:
                         file.write(content)
+                    self._has_students_files = True
 
     def _failure(self, code: types.CodeType) -> Output | None:
         """Run a test's code; return the error that ended it, if one did."""
         try:
-            exec(code, self._namespace)
+            with _no_unpickling(self._has_students_files):
+                exec(code, self._namespace)
         except _TestTimedOut:
             raise
         except BaseException as error:  # a test may also call exit(); nothing may stop grading

@@ -53,11 +53,20 @@ class NotPlain(TypeError):
     """An argument of a call has no plain form."""
 
 
+class NoFunction(Exception):
+    """A call-back names no function that was handed over."""
+
+
 MAX_CALL_BACKS = 100_000
 """How often the student's code may call a function of the test's while one request is answered."""
 
+MAX_NESTED = 24
+"""How deep requests may be made within call-backs, and call-backs while those are answered."""
+
 _LONGEST_NAME = 160
 _MOST_NAMES = 16
+_MOST_HANDLES = 2**32 - 1  # what a reference on the wire can name
+_LONGEST_REASON = 300
 
 
 class HandleTold:
@@ -83,7 +92,7 @@ class HandleTold:
         if len(words) != 4:
             return None
         number, is_class, is_callable, names = words
-        if type(number) is not int or not 0 < number < 2**63:
+        if type(number) is not int or not 0 < number <= _MOST_HANDLES:
             return None
         if type(is_class) is not bool or type(is_callable) is not bool or type(names) is not list:
             return None
@@ -133,6 +142,7 @@ class RpcChannel:
         self.gone: str | None = None
         self.called_back_seconds = 0.0
         """How long functions of the test's have run so far that the student's code called."""
+        self._nested = 0
 
     def close(self) -> None:
         """Close the channel, by which the child ends."""
@@ -236,6 +246,8 @@ class RpcChannel:
         output, changed = told.get("output", ""), told.get("changed", {})
         if type(output) is not str or type(changed) is not dict:
             raise self._end(MALFORMED)
+        if len(output) > (RUN_BYTES if options.get("output") else 0):
+            raise self._end(MALFORMED)
         changed = {key: one for key, one in changed.items() if type(key) is int and key >= 0}
         numeric_context.adopt([told["context"]] if "context" in told else [])
         if reply[0] == "value" and len(reply) == 3:
@@ -317,20 +329,27 @@ class RpcChannel:
             raise self._end(MALFORMED)
         given = [self._given(one) for one in args]
         named = {name: self._given(one) for name, one in kwargs.items()}
-        began = time.monotonic()
+        if self._nested >= MAX_NESTED:
+            raise self._end(MALFORMED)
+        self._nested += 1
+        began, before = time.monotonic(), self.called_back_seconds
         try:
-            reply = ["returned", call_back(number, given, named)]
-        except LookupError as error:
-            if type(error) is LookupError:
+            try:
+                reply = ["returned", call_back(number, given, named)]
+            except NoFunction:
                 raise self._end(MALFORMED) from None
-            reply = ["raised", type(error).__name__, str(error)[:300]]
-        except Exception as error:
-            reply = ["raised", type(error).__name__, str(error)[:300]]
+            except Exception as error:
+                reply = ["raised", type(error).__name__, _reason(error)]
+        except ChildGone:
+            raise
         except BaseException:
             self._end(TIMED_OUT)  # the test's own time is over in the midst of it
             raise
+        finally:
+            self._nested -= 1
         took = time.monotonic() - began
-        self.called_back_seconds += took
+        # What was called back within this call is part of it.
+        self.called_back_seconds = before + took
         if self.gone:
             raise ChildGone(self.gone)
         wire.send_frame(self._socket, [0, *reply], time.monotonic() + self.call_seconds + GRACE)
@@ -363,6 +382,14 @@ class RpcChannel:
         self.gone = why
         self._socket.close()
         return ChildGone(why)
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error of the test's says; its text may ask an object of the student's."""
+    try:
+        return str(error)[:_LONGEST_REASON]
+    except Exception:
+        return ""
 
 
 def _asks_back(reply: Any, sequence: int) -> bool:

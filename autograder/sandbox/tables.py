@@ -12,11 +12,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from typing import Any
 
 MAX_COLUMNS = 10_000
 MAX_CELLS = 8_000_000
+_OLDEST_PYARROW = 15  # earlier ones run code that a stream brings (CVE-2023-47248)
+_DTYPE = re.compile(
+    r"object|category|bool|boolean|str|string(\[\w{1,20}\])?|(u?i|UI|I)nt\d{1,2}|[fF]loat\d{2}"
+    r"|(datetime|timedelta)64\[(s|ms|us|ns)(, [\w/+:-]{1,40})?\]"
+)
+"""What pandas calls the types of columns that cross."""
 _TABLE, _COLUMN, _INDEX = "f", "s", "i"
 
 
@@ -103,6 +110,8 @@ def from_arrow(content: bytes, code: str) -> Any:
         if head["index"] == "range":
             start, stop, step = head["range"]
             index = pandas.RangeIndex(start, stop, step)
+            if len(index) > MAX_CELLS:
+                raise NoTable("a table so large can't cross")
         else:
             index = pandas.Index(columns.pop())
         index.name = head["name"]
@@ -134,7 +143,7 @@ def _series(pandas: Any, columns: list[Any], index: Any, names: list[Any]) -> An
 
 
 def _column(pandas: Any, values: Any, dtype: str) -> Any:
-    if len(dtype) > 60:
+    if type(dtype) is not str or not _DTYPE.fullmatch(dtype):
         raise NoTable("a column has no such type")
     made = values.to_pandas()
     return made if str(made.dtype) == dtype else made.astype(dtype)
@@ -174,4 +183,6 @@ def _pyarrow() -> Any:
         importlib.import_module("pyarrow.ipc")
     except ImportError:
         raise NoTable("tables need pyarrow") from None
+    if int(pyarrow.__version__.split(".")[0]) < _OLDEST_PYARROW:
+        raise NoTable(f"tables need pyarrow {_OLDEST_PYARROW} or later")
     return pyarrow

@@ -75,11 +75,17 @@ class Pleasing:
 """
 
 
+CONTRACTS: dict[str, dict] = {}
+"""What the solution of each case has shown, by its name."""
+
+
 def forged(case, source, **more):
     """The points of the only test when this is the first answer, under the solution's contract."""
     answer = next(f"solution-{n}" for n, (kind, _) in enumerate(case.cells) if kind == "solution")
-    _verdict, contracts = dry_run(case)
-    return judged(case, case.notebook(changed={answer: source, **more}), contracts)
+    if case.name not in CONTRACTS:
+        _verdict, CONTRACTS[case.name] = dry_run(case)
+    work = case.notebook(changed={answer: source, **more})
+    return judged(case, work, CONTRACTS[case.name])
 
 
 def test_a_pleasing_object_earns_nothing_where_the_solution_gave_a_number(bubblewrap):
@@ -139,12 +145,17 @@ def test_a_function_that_was_handed_over_is_called_while_a_call_is_answered_only
 )
 def test_a_malformed_reply_ends_the_process(bubblewrap, reply):
     case = find("handles.txt", "a class given as a stub")
-    source = (
+    right = case.notebook().cells[0].source
+    patch = (
         "import autograder.sandbox.student_process as there\n"
-        f"there._RequestHandler._answer_operate = lambda *_: {reply}\n"
-        "class Account: pass\n"
+        "answer = there._RequestHandler._answer_operate\n"
+        "there._RequestHandler._answer_operate = lambda *words: {}\n" + right
     )
-    assert set(forged(case, source).points.values()) == {0}
+    honest = forged(case, patch.format("answer(*words)"))
+    assert set(honest.points.values()) == {1}  # so the patch is asked, and ends nothing itself
+    verdict = forged(case, patch.format(reply))
+    assert set(verdict.points.values()) == {0}
+    assert "this cell ended the Python process" in " ".join(verdict.said.values())
 
 
 def test_a_claimed_class_makes_no_number_of_an_object(bubblewrap):
