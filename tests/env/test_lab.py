@@ -303,7 +303,8 @@ def test_settings_name_plugins_that_nbgrader_has() -> None:
     import nbgrader
 
     scripts = Path(nbgrader.__file__).parent / "labextension" / "static"
-    shipped = "".join(path.read_text(encoding="utf-8") for path in scripts.glob("*.js"))
+    own = (ROOT / "env" / "jupyter" / "labextensions").rglob("package.json")
+    shipped = "".join(path.read_text(encoding="utf-8") for path in [*scripts.glob("*.js"), *own])
     for path in (ROOT / "env" / "jupyter").rglob("page_config.json"):
         for plugin in json.loads(path.read_text())["disabledExtensions"]:
             assert f'"{plugin}"' in shipped
