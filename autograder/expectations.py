@@ -268,18 +268,27 @@ def _compared(
     found, expected = _told_apart(result, returns)
     remark = ""
     path, one, other = difference
-    if path and (len(found) > _AT_A_GLANCE or len(expected) > _AT_A_GLANCE or found == expected):
+    lengths = [len(listed) for listed in map(_listed, (one, other)) if isinstance(listed, list)]
+    if path and len(lengths) == 2 and lengths[0] != lengths[1]:
+        remark = _("Number of values at {place}: {found}, expected {expected}.").format(
+            place=_place(path), found=lengths[0], expected=lengths[1]
+        )
+    elif path and (len(found) > _AT_A_GLANCE or len(expected) > _AT_A_GLANCE or found == expected):
         inner, outer = _told_apart(one, other, 24)
-        place = "".join(f"[{short(key, 20)}]" for key in path)
-        place = place if len(place) <= _LONGEST_PLACE else f"{place[: _LONGEST_PLACE - 1]}…"
         remark = _("They first differ at {place}: {found}, expected {expected}.").format(
-            place=place, found=inner, expected=outer
+            place=_place(path), found=inner, expected=outer
         )
     elif isinstance(_listed(result), list) and isinstance(_listed(returns), list) and not path:
         remark = _("Number of values: {found}, expected {expected}.").format(
             found=len(result), expected=len(returns)
         )
     return {"call": call, "returned": found, "expected": expected, "remark": remark}
+
+
+def _place(path: tuple[Any, ...]) -> str:
+    """Return the indices and keys that lead to a difference as they are written, shortened."""
+    place = "".join(f"[{short(key, 20)}]" for key in path)
+    return place if len(place) <= _LONGEST_PLACE else f"{place[: _LONGEST_PLACE - 1]}…"
 
 
 def _returned(details: dict[str, str]) -> str:

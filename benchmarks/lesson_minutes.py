@@ -5,10 +5,10 @@
                                                  .cache/lessons, else by running the lesson
 
 Reading counts the English prose at 200 words a minute; code, formulas and links aren't words. An
-exercise counts the minutes that it states, a prediction, a transfer question and a question of the
-self-check one minute each. What is labeled optional counts only in the last two columns: a section
-whose heading begins with "Optional:", a fold whose summary does, and an exercise whose line does
-("*Optional. Difficulty: …"), whose text is read all the same.
+exercise counts the minutes that it states, a prediction, an "Apply it" question and a question of
+the self-check one minute each. What is labeled optional counts only in the last two columns: a
+section whose heading begins with "Optional:", a fold whose summary does, and an exercise whose line
+does ("*Optional. Difficulty: …"), whose text is read all the same.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Minutes:
         words: of prose.
         running: of its cells, as stated or measured.
         exercises: as each exercise states them.
-        questions: predictions, transfer questions and questions of the self-check, a minute each.
+        questions: predictions, "Apply it" questions and questions of the self-check, a minute each.
         stated: in the title cell; 0 if it states none in the usual form.
     """
 
@@ -114,7 +114,7 @@ def exercises(text: str) -> list[tuple[bool, int]]:
 
 
 def count_questions(text: str) -> int:
-    """Return the number of predictions and transfer questions in a text."""
+    """Return the number of predictions and "Apply it" questions in a text."""
     return len(_QUESTION.findall(text))
 
 

@@ -187,6 +187,9 @@ def test_the_place_of_a_difference_in_long_values_is_said():
         sums, list(range(300)), returns=right
     )
     assert "Number of values: 3, expected 2." in said(lambda: [1, 2, 3], returns=[1, 2])
+    assert said(lambda: [[5, 6, 0, 0, 7, 8]], returns=[[5, 0, 0, 7, 8]]).endswith(
+        "Number of values at [0]: 6, expected 5."
+    )
 
 
 def test_numbers_that_look_the_same_are_told_apart():

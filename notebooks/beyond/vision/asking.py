@@ -98,13 +98,13 @@ def check_prompt(prompt: str) -> None:
     if number == 0:
         raise BadPrompt(
             _(
-                "The prompt has no {token}, so the model would not look at the picture; put it "
+                "The prompt has no {token}, so the model would not look at the image; put it "
                 "at the very beginning."
             ).format(token=IMAGE_TOKEN)
         )
     if number > 1:
         raise BadPrompt(
-            _("The prompt has {number} times {token}, but there is one picture.").format(
+            _("The prompt has {number} times {token}, but there is one image.").format(
                 number=number, token=IMAGE_TOKEN
             )
         )

@@ -6,6 +6,7 @@ computed. Nobody's voice is in them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -166,6 +167,19 @@ def question_name(question: str) -> str:
         COUNT: _("how many tones?"),
         PITCH: _("rising or falling?"),
     }[question]
+
+
+def word_name(word: str) -> str:
+    """Return an answer in the reader's language."""
+    return {"rising": _("rising"), "falling": _("falling")}.get(word, word)
+
+
+def best_constant(sounds: Sequence[Sound]) -> dict[str, float]:
+    """Return for each question the accuracy of always giving its most frequent answer."""
+    answers: dict[str, Counter[str]] = {}
+    for sound in sounds:
+        answers.setdefault(sound.question, Counter())[sound.answer] += 1
+    return {question: max(count.values()) / count.total() for question, count in answers.items()}
 
 
 def as_tensors(sounds: Sequence[Sound]) -> Batch:

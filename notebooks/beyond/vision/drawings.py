@@ -58,8 +58,8 @@ def tile_chart(
     axes.set_xlim(-1, width + 1)
     axes.set_ylim(height + 1, -1)
     alt = _(
-        "The picture, {width} × {height} pixels, on {number} tiles of {side} × {side}: {down} down "
-        "and {across} across, numbered row by row. What the picture leaves free is black."
+        "The image, {width} × {height} pixels, on {number} tiles of {side} × {side}: {down} down "
+        "and {across} across, numbered row by row. What the image leaves free is black."
     ).format(
         width=image.width,
         height=image.height,
@@ -95,7 +95,7 @@ def map_chart(
         each.set_xlim(0, width)
         each.set_ylim(height, 0)
         _bare(each)
-    axes[0].set_title(_("the picture"), fontsize=10)
+    axes[0].set_title(_("the image"), fontsize=10)
     for each, (title, values) in zip(axes[1:], maps.items(), strict=True):
         shown = np.clip(values, 0, None) / max(float(values.max()), 1e-6)
         tint = np.empty((*shown.shape, 4))
@@ -108,7 +108,7 @@ def map_chart(
         _("{title}: strongest {where}").format(title=title, where=strongest(values))
         for title, values in maps.items()
     ]
-    told = _("The picture, alone and with maps over it. ") + "; ".join(parts) + "."
+    told = _("The image, alone and with maps over it. ") + "; ".join(parts) + "."
     return Chart(figure, told, keep_colors=True)
 
 

@@ -114,6 +114,11 @@ def captions(pictures: int, seed: int = 0) -> Captions:
     return Captions(patches, tokens, labels)
 
 
+def design_name(design: str) -> str:
+    """Return the name of a design in the reader's language."""
+    return {CROSS: _("cross-attention"), TOKENS: _("patches as tokens")}[design]
+
+
 def project(patches: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Bring the patches' vectors to the decoder's width: two matrices with a GELU in between."""
     return F.gelu(patches @ first.T) @ second.T
@@ -406,7 +411,7 @@ def train(
     number = int(budget // each)
     run = Run(design, seed)
     order = torch.Generator().manual_seed(seed)
-    for step in tqdm(range(number), desc=design, leave=False):
+    for step in tqdm(range(number), desc=design_name(design), leave=False):
         share = min((step + 1) / 50, 1.0) * (0.5 + 0.5 * np.cos(np.pi * step / number))
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * share
@@ -435,10 +440,26 @@ def spread(runs: Sequence[Run], design: str) -> tuple[float, float, float]:
     return min(last), sum(last) / len(last), max(last)
 
 
+TIE = 0.05
+"""How far apart the accuracies of two designs may be that count as equal."""
+
+
+def outcome(runs: Sequence[Run]) -> str:
+    """Return which of two designs is ahead at the end: "cross", "tokens", or "equal".
+
+    Args:
+        runs: one of each design.
+    """
+    end = {run.design: run.accuracy[-1] for run in runs}
+    ahead = end[TOKENS] - end[CROSS]
+    if abs(ahead) <= TIE + 1e-9:
+        return "equal"
+    return "tokens" if ahead > 0 else "cross"
+
+
 def curves_chart(runs: Sequence[Run], live: Sequence[Run]) -> Chart:
     """Draw accuracy over training operations: recorded runs thin, the learner's own thick."""
     colors = {CROSS: BLUE, TOKENS: ORANGE}
-    names = {CROSS: _("cross-attention"), TOKENS: _("patches as tokens")}
     use_style()
     figure = Figure()
     axes = figure.subplots()
@@ -446,7 +467,7 @@ def curves_chart(runs: Sequence[Run], live: Sequence[Run]) -> Chart:
     for run in (*runs, *live):
         own = run in live
         label = _("{design} (your run)") if own else _("{design} (recorded)")
-        name = label.format(design=names[run.design])
+        name = label.format(design=design_name(run.design))
         seen = axes.get_legend_handles_labels()[1]
         axes.plot(
             [flops / 1e9 for flops in run.flops],
@@ -460,7 +481,7 @@ def curves_chart(runs: Sequence[Run], live: Sequence[Run]) -> Chart:
         told.append(f"{name}: {run.accuracy[-1]:.0%}")
     axes.set_ylim(0, 104)
     axes.set_xlabel(_("training operations, billions"))
-    axes.set_ylabel(_("quarters correct on new pictures, %"))
+    axes.set_ylabel(_("quarters correct on new images, %"))
     axes.set_title(_("Two designs at equal compute"))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     start = _("Accuracy over training operations for both designs; at the end: ")

@@ -47,10 +47,10 @@ def open_picture(source: str | os.PathLike | bytes | Image.Image | np.ndarray) -
     if isinstance(source, np.ndarray):
         image, name = _from_array(source), _("The array")
     elif isinstance(source, Image.Image):
-        image, name = source, _("The picture")
+        image, name = source, _("The image")
     else:
         is_bytes = isinstance(source, bytes | bytearray)
-        name = _("The picture") if is_bytes else Path(os.fsdecode(source)).name
+        name = _("The image") if is_bytes else Path(os.fsdecode(source)).name
         image = _from_file(source, name)
     _check_size(image.size, name)
     notes: list[str] = []
@@ -93,16 +93,14 @@ def _from_file(source: str | os.PathLike | bytes, name: str) -> Image.Image:
         raise BadPicture(_too_large(name)) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         raise BadPicture(
-            _("{name} is not a picture in a known format; use a PNG or JPEG file.").format(
-                name=name
-            )
+            _("{name} isn't in a known image format; use a PNG or JPEG file.").format(name=name)
         ) from None
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise BadPicture(
-            _("An array of shape {shape} is not a picture: it takes height × width × 3.").format(
+            _("An array of shape {shape} is not an image: it takes height × width × 3.").format(
                 shape=array.shape
             )
         )
@@ -122,7 +120,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
             raise BadPicture(_("Pixels that are whole numbers must lie between 0 and 255."))
         array = array.astype(np.uint8)
     else:
-        raise BadPicture(_("The array holds no numbers, so it is not a picture."))
+        raise BadPicture(_("The array holds no numbers, so it is not an image."))
     return Image.fromarray(array)
 
 

@@ -71,7 +71,7 @@ def questions() -> list[Question]:
                 ),
                 Choice(
                     _("Yes, if its attention is highest on the correct thing."),
-                    _("Attention shows what was taken, not what the answer depends on."),
+                    _("Its weights say where values come from; the answer may not need them."),
                 ),
             ),
         ),

@@ -91,7 +91,7 @@ class Explanation:
                     )
                 )
         return Table(
-            _("Where each head looks; covering the picture counts most {where}").format(
+            _("Where each head looks; covering the image counts most {where}").format(
                 where=drawings.strongest(self.fall)
             ),
             (_("layer and head"), _("tile seen most"), _("patch seen most"), _("shared")),
@@ -173,7 +173,7 @@ class VisionExplorer(PlainBox):
                     (_("tall: 2 tiles"), (2, 1)),
                     (_("small: 1 tile"), (1, 1)),
                 ],
-                description=_("picture"),
+                description=_("image"),
             ),
             "place": ipywidgets.Dropdown(
                 options=[(thing_words(name, ko), name) for name in PLACES], description=_("place")

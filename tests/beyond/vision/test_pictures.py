@@ -26,8 +26,8 @@ def test_a_plain_picture_passes_unchanged(tmp_path):
     ("source", "words"),
     [
         (b"", "no bytes"),
-        (b"%PDF-1.7 surely not", "not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (b"%PDF-1.7 surely not", "isn't in a known image format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "isn't in a known image format"),
         (np.zeros((0, 5, 3), np.uint8), "no pixels"),
         (np.zeros((4, 4, 2), np.uint8), "shape"),
         (np.full((4, 4, 3), np.nan), "fractions"),

@@ -58,7 +58,7 @@ def test_maps_cover_the_picture_in_every_shape(vision_model, canvas):
     image = draw(compose({"top left": "red circle"}, canvas), scale=scale)
     found = explain(vision_model, image, "what is in the image?")
     assert found.fall.shape == found.found.map(0).shape == (4 * canvas[0], 4 * canvas[1])
-    assert found.chart(1, 2).alt.startswith("The picture, alone and with maps over it.")
+    assert found.chart(1, 2).alt.startswith("The image, alone and with maps over it.")
 
 
 def test_overlap_of_maps():
