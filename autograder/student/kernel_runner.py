@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
@@ -78,7 +78,8 @@ class ExecuteSubmission(Execute):
             self._stopped = "an earlier cell ended the Python process"
             cell.outputs.append(_error(DIED, "this cell ended the Python process"))
             _note(cell, CellStatus.DIED)
-        except UnresponsiveKernelError:
+        except (UnresponsiveKernelError, CellTimeoutError):
+            # nbclient raises the second where the kernel doesn't end the interrupted cell.
             self._stopped = "an earlier cell could not be stopped"
             cell.outputs.append(_error(TIMED_OUT, "this cell could not be stopped"))
         if any(out.output_type == "error" and out.ename == TIMED_OUT for out in cell.outputs):

@@ -108,8 +108,9 @@ class ValidationResult:
 
     @property
     def form_only(self) -> bool:
-        """Return whether some cell's checks look at the form only."""
-        return any(cell.form_only for cell in self.cells)
+        """Return whether every cell's checks look at the form only, as in a quiz."""
+        checked = [cell for cell in self.cells if cell.checks]
+        return bool(checked) and all(cell.form_only for cell in checked)
 
     @property
     def ok(self) -> bool:
@@ -124,6 +125,27 @@ class ValidationResult:
     def __str__(self) -> str:
         with speaking(self.language):
             return "\n".join(_told(self))
+
+    def told_limits(self, titles: dict[str, str] | None = None) -> list[str]:
+        """Return what the visible checks can't say, in the language that is set now.
+
+        Args:
+            titles: what to call a cell, by its name; by default its name.
+        """
+        if self.form_only:
+            text = _(
+                "In a quiz this checks the form of your answers only, never whether they are right."
+            )
+            return [text]
+        names = [cell.grade_id for cell in self.cells if cell.form_only]
+        lines = []
+        if names:
+            text = _("Only the form of these answers is checked here: {cells}")
+            called = dict.fromkeys((titles or {}).get(name, name) for name in names)
+            lines.append(text.format(cells=", ".join(called)))
+        if self.ok:
+            lines.append(_("More checks run when your work is graded."))
+        return lines
 
     def told_cells(self) -> list[tuple[str, list[str]]]:
         """Return each cell that isn't well, in words: a title and what to say of it.
@@ -357,7 +379,11 @@ def _error_message(cell: NotebookNode, seconds: int) -> tuple[str, str]:
         return "", ""
     name, value = errors[-1].ename, _ANSI.sub("", str(errors[-1].evalue))
     if name == kernel_runner.TIMED_OUT:
-        return name, _("It ran into the time limit of {seconds} seconds.").format(seconds=seconds)
+        text = _(
+            "It ran into the time limit of {seconds} seconds. If other programs keep the machine "
+            "busy, close them and try again."
+        )
+        return name, text.format(seconds=seconds)
     if name == kernel_runner.NOT_RUN:
         return name, _("It was not run, because an earlier cell stopped everything.")
     if name == kernel_runner.DIED:
@@ -530,13 +556,7 @@ def _told(result: ValidationResult) -> list[str]:
     passed = sum(cell.state == PASSED for cell in result.cells)
     tests = sum(cell.state != WRITTEN for cell in result.cells)
     lines.append(_("Cells passed: {passed} of {total}").format(passed=passed, total=tests))
-    if result.form_only:
-        lines.append(
-            _("In a quiz this checks the form of your answers only, never whether they are right.")
-        )
-    elif result.ok:
-        lines.append(_("More checks run when your work is graded."))
-    return lines
+    return lines + result.told_limits()
 
 
 def _failures(cell: CellResult) -> list[str]:

@@ -138,15 +138,7 @@ def in_words(result: ValidationResult) -> dict[str, Any]:
             sentences.append(text.format(names=", ".join(missing)))
         if result.ok:
             sentences.append(_("Every visible check passed."))
-        if result.form_only:
-            sentences.append(
-                _(
-                    "In a quiz this checks the form of your answers only, "
-                    "never whether they are right."
-                )
-            )
-        elif result.ok:
-            sentences.append(_("More checks run when your work is graded."))
+        sentences += result.told_limits(result.titles)
         return {
             "title": _("Validation results"),
             "button": _("Close"),

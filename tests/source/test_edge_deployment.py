@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FunctionType
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -255,8 +256,16 @@ def test_the_candidates_are_printed_with_what_the_functions_say(solved, capsys):
     solved["show_candidates"]()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 8 * 3 + 1
-    [row] = [line for line in lines if line.startswith("Mistral NeMo") and " 4.5 " in line]
-    assert re.split(r" {2,}", row) == ["Mistral NeMo", "4.5", "7.42", "58.9", "15.0", "13.0", "–"]
+    [row] = [line for line in lines if "Mistral NeMo " in line and " 4.5 " in line]
+    assert re.split(r" {2,}", row.strip()) == [
+        "Mistral NeMo",
+        "4.5",
+        "7.42",
+        "58.9",
+        "15.0 (ja)",
+        "13.0",
+        "–",
+    ]
     assert lines[-1] == "Chosen: Mistral NeMo, 4.5 bits"
 
 
@@ -520,11 +529,35 @@ def test_what_comes_from_a_missing_function_is_printed_as_a_question_mark(
     names["memory_needed"] = names["latency"] = lambda *given: None
     show["show_candidates"]()
     lines = capsys.readouterr().out.splitlines()
-    [row] = [line for line in lines if line.startswith("Mistral NeMo") and " 4.5 " in line]
-    assert re.split(r" {2,}", row) == ["Mistral NeMo", "4.5", "?", "58.9", "15.0", "13.0", "?"]
+    [row] = [line for line in lines if "Mistral NeMo " in line and " 4.5 " in line]
+    assert re.split(r" {2,}", row.strip()) == [
+        "Mistral NeMo",
+        "4.5",
+        "?",
+        "58.9",
+        "15.0 (ja)",
+        "13.0",
+        "?",
+    ]
     assert lines[-1] == "Chosen: ?, ? bits"
     names["export"] = lambda *given: None
     show["show_results"]()
     large, small = (line.split() for line in capsys.readouterr().out.splitlines()[1:])
     assert large[-2:] == small[-2:] == ["?", "?"]
     assert int(small[1].replace(",", "")) < int(large[1].replace(",", ""))
+
+
+def test_an_export_that_takes_texts_of_one_length_is_shown_with_question_marks(
+    solved, tmp_path, monkeypatch, capsys
+):
+    """Its file opens, and stops with an error at texts of another length."""
+    monkeypatch.chdir(tmp_path)
+    names = dict(solved)
+    show = FunctionType(solved["show_results"].__code__, names)
+    fixed = onnx.load_model_from_string(solved["byte_guesser_file"](0))
+    for axis in fixed.graph.input[0].type.tensor_type.shape.dim:
+        axis.dim_value = 3
+    names["export"] = lambda model, path: onnx.save(fixed, path)
+    show()
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split()[2:] for row in rows] == [["?"] * 5] * 2

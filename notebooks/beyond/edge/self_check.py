@@ -17,7 +17,7 @@ def questions() -> list[Question]:
             (
                 Choice(
                     _("About 10 tokens per second."),
-                    _("Each pass reads all 4 GB once, and 40 ÷ 4 is 10. Overhead comes on top."),
+                    _("Each pass reads all 4 GB once, and 40 ÷ 4 is 10. Overhead adds time."),
                     right=True,
                 ),
                 Choice(
@@ -89,10 +89,10 @@ def questions() -> list[Question]:
                     _("They compute accurately with both; the loss is in the rounding before."),
                 ),
                 Choice(
-                    _("A single scale for a whole matrix is set by its largest number."),
+                    _("A single scale for all activations is set by the largest ones."),
                     _(
-                        "The many small numbers then share a few levels. A scale for every 32 of "
-                        "them follows them closely, even with 4 bits."
+                        "The small activations are then rounded away. Quantizing only the weights, "
+                        "in blocks of 32, avoids that, even with 4 bits."
                     ),
                     right=True,
                 ),
@@ -101,7 +101,7 @@ def questions() -> list[Question]:
                     _("Only with the same grouping; the lesson's table shows the opposite case."),
                 ),
                 Choice(
-                    _("An 8-bit file is larger and no longer fits into the cache."),
+                    _("An 8-bit file is larger and exceeds the processor's cache."),
                     _("That would make it slower, not worse."),
                 ),
             ),

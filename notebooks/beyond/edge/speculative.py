@@ -116,7 +116,7 @@ class Songbook:
         self.fed += len(ids)
         self.passes += 1
         if self.passes > 20 * len(self._text):
-            raise RuntimeError("The text doesn't grow, so this would never end.")
+            raise RuntimeError(_("The text doesn't grow, so this would never end."))
         ends = range(self.cached - last + 1, self.cached + 1)
         return [self._after(self._cache[:end]) for end in ends]
 

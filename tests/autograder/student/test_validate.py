@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
+from nbclient.exceptions import CellTimeoutError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.preprocessors import Execute
 
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import BadNotebook
 from autograder.errors import UserError
 from autograder.student.validate import find_release, validate
+from autograder.student.validate_button import in_words
 
 
 def meta(name, kind="code", **flags):
@@ -120,11 +124,47 @@ def test_all_is_well(course, mine):
     assert result.assignment == "form"
     assert states(result) == {"letter-test": "passed", "double-test": "passed", "why": "written"}
     assert (result.unanswered, result.changed, result.missing, result.errors) == ((), (), (), ())
-    assert result.form_only
+    assert not result.form_only
     assert [cell.form_only for cell in result.cells] == [True, False, False]
-    assert "never whether they are right" in str(result)
+    assert str(result).endswith(
+        "Only the form of these answers is checked here: letter-test\n"
+        "More checks run when your work is graded."
+    )
     assert hashlib.sha256(path.read_bytes()).digest() == before, "the student's file is only read"
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_a_quiz_says_that_only_the_form_was_checked(course, mine):
+    """Not so an assignment in which one cell of several checks the form; that cell is named."""
+    said = "never whether they are right"
+    result = validate(mine(RIGHT), course)
+    assert said not in str(result)
+    assert said not in " ".join(in_words(result)["sentences"])
+    assert in_words(result)["sentences"][-2].endswith(result.titles["letter-test"])
+    quiz = replace(result, cells=(result.cells[0], result.cells[2]))
+    assert quiz.form_only
+    assert str(quiz).endswith("never whether they are right.")
+    assert in_words(quiz)["sentences"][-1].endswith("never whether they are right.")
+
+
+def test_a_cell_that_goes_on_after_the_interrupt(course, mine, monkeypatch):
+    """It is a time-out like others, in the notebook's language; it is no file's fault."""
+    execute = Execute.preprocess_cell
+
+    def slow(self, cell, resources, index):
+        if cell.source == RIGHT["double"]:
+            raise CellTimeoutError.error_from_timeout_and_cell("no output", 150, cell)
+        return execute(self, cell, resources, index)
+
+    monkeypatch.setattr(Execute, "preprocess_cell", slow)
+    result = validate(mine(RIGHT), course)
+    [error] = result.errors
+    assert (error.cell, error.message) == (
+        "double",
+        "It ran into the time limit of 5 seconds. If other programs keep the machine busy, close "
+        "them and try again.",
+    )
+    assert states(result)["double-test"] == "not run"
 
 
 def test_untouched(course, mine):

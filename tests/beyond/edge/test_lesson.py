@@ -199,6 +199,20 @@ WRONG = {
         "    return predicted[: n + 1]",
         "longer than draft by one",
     ),
+    "zip, then the last prediction": (
+        "def accept(draft, predicted):\n"
+        "    kept = []\n"
+        "    for d, p in zip(draft, predicted):\n"
+        "        if d != p:\n"
+        "            break\n"
+        "        kept.append(d)\n"
+        "    return [*kept, p]",
+        "zip stops before the last prediction",
+    ),
+    "the dictionary": (
+        best_variant_with("max(ok, key=lambda f: f['speed']) if ok else 'none'"),
+        "not the dictionary",
+    ),
     "later agreement": (
         "def accept(draft, predicted):\n"
         "    kept = [p for d, p in zip(draft, predicted) if d == p]\n"
@@ -413,6 +427,7 @@ def test_numbers_in_the_prose(cells):
     assert pytest.approx(0.58, abs=0.01) == 7e9 / 12e9  # 4 bits, scales and minimums included
     assert "At 35 GB/s that is 5 tokens" in cells["read-limit-chart"]
     cpu, gpu = (557, 47), (3_808, 52)
-    assert f"on CPU {cpu[0]} and {cpu[1]}, on GPU {gpu[0]:,} and {gpu[1]}" in cells["cases"]
+    assert f"S26 Ultra, CPU | {cpu[0]} | {cpu[1]} |" in cells["cases"]
+    assert f"S26 Ultra, GPU | {gpu[0]:,} | {gpu[1]} |" in cells["cases"]
     assert f"prefills {gpu[0] / cpu[0]:.1f} times" in cells["cases"]
     assert f"only {gpu[1] / cpu[1]:.1f} times" in cells["cases"]
