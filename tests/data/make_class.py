@@ -235,9 +235,9 @@ def break_even_calls(fixed_cost, cost_before, cost_after):
 
 
 TOP_K_SOFTMAX_AGAIN = """\
-def top_k(probabilities, k, renormalise=True):
+def top_k(probabilities, k, renormalize=True):
     weights, chosen = torch.topk(probabilities, k, dim=-1)
-    if renormalise:
+    if renormalize:
         weights = torch.softmax(weights, dim=-1)
     return weights, chosen"""
 

@@ -140,7 +140,7 @@ def mixture(x, weights, chosen, experts):
     return total
 """
 MARKED_IN_THE_CALLERS_TENSOR = """
-def top_k(probabilities, k, renormalise=True):
+def top_k(probabilities, k, renormalize=True):
     weights, chosen = [], []
     for _ in range(k):
         best = probabilities.argmax(dim=-1, keepdim=True)
@@ -148,20 +148,20 @@ def top_k(probabilities, k, renormalise=True):
         chosen.append(best)
         probabilities.scatter_(-1, best, -1.0)
     weights, chosen = torch.cat(weights, dim=-1), torch.cat(chosen, dim=-1)
-    if renormalise:
+    if renormalize:
         weights = weights / weights.sum(dim=-1, keepdim=True)
     return weights, chosen
 """
 MARKED_BEHIND_AUTOGRADS_BACK = """
-def top_k(probabilities, k, renormalise=True):
+def top_k(probabilities, k, renormalize=True):
     weights, chosen = torch.topk(probabilities, k, dim=-1)
-    if renormalise:
+    if renormalize:
         weights = weights / weights.sum(dim=-1, keepdim=True)
     probabilities.data.scatter_(-1, chosen, -1.0)
     return weights, chosen
 """
 THE_BEST_ONE_ONLY = """
-def top_k(probabilities, k, renormalise=True):
+def top_k(probabilities, k, renormalize=True):
     chosen = probabilities.argmax(dim=-1, keepdim=True)
     return torch.ones_like(chosen), chosen
 """
@@ -237,17 +237,17 @@ MISTAKES = {
         "a gate that knows nothing",
     ),
     # top-k: weights 1 1 1 3 2 1, of 9
-    "never renormalised": Mistake(
+    "never renormalized": Mistake(
         "top-k",
-        ("if renormalise", "if False"),
+        ("if renormalize", "if False"),
         {
             "top-k": {"ratio", "others", "gradients"},
         },
         RIGHT - part(6, 9) * 3,
     ),
-    "always renormalised": Mistake(
+    "always renormalized": Mistake(
         "top-k",
-        ("if renormalise", "if True"),
+        ("if renormalize", "if True"),
         {"top-k": {"largest", "gradient", "others", "gradients"}},
         RIGHT - part(7, 9) * 3,
     ),
@@ -435,7 +435,7 @@ MISTAKES = {
         CHOSEN_ONLY,
         {"balance-loss": all_of("balance-loss")},
         RIGHT - 3,
-        "renormalised top-k in place of the full softmax; only evenly spread choices give the same",
+        "renormalized top-k in place of the full softmax; only evenly spread choices give the same",
     ),
     "bincount too short": Mistake(
         "balance-loss",
@@ -526,7 +526,7 @@ def within_capacity(chosen, experts, factor):
         {"layer": {"parameters", "learns", "gradients", "step", "capacity"}},
         RIGHT - part(7, 12) * 4,
     ),
-    "not renormalised": Mistake(
+    "not renormalized": Mistake(
         "layer",
         ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
         {"layer": {"numbers", "others", "gradients", "step", "drops", "capacity"}},
@@ -585,8 +585,8 @@ FITTING = {
     ),
     "softmax after rounding": ("The scores were rounded: convert both to float32 before you",),
     "router not transposed": ("The router has one row for each expert: x @ router.T",),
-    "never renormalised": ("Divide each token's weights by their sum.",),
-    "always renormalised": ("Leave the weights as they are when renormalise is False.",),
+    "never renormalized": ("Divide each token's weights by their sum.",),
+    "always renormalized": ("Leave the weights as they are when renormalize is False.",),
     "softmax over the chosen": ("A second softmax changes the ratio of the weights: divide by",),
     "keepdim forgotten": ("Each row has a sum of its own: keepdim=True keeps the axis t",),
     "weights and experts swapped": (
@@ -643,7 +643,7 @@ FITTING = {
         "A plain tensor isn't a parameter: make the router an nn.Para",
         "No gradient reached the router: it must be an nn.Parameter,",
     ),
-    "not renormalised": ("The weights of the chosen experts are to be renormalized.",),
+    "not renormalized": ("The weights of the chosen experts are to be renormalized.",),
     "batch and length mixed up": ("The tokens changed places: reshape, don't transpose.",),
     "left as tokens": ("These are the tokens: the output needs the shape of x again.",),
     "no limit": ("Nothing was dropped: give mixture the choices that within_ca",),
@@ -661,10 +661,10 @@ def gate(x, router):
     return scores.exp() / scores.exp().sum(1, keepdim=True)
 """,
     "top-k": """
-def top_k(probabilities, k, renormalise=True):
+def top_k(probabilities, k, renormalize=True):
     order = probabilities.argsort(dim=1, descending=True)[:, :k]
     weights = torch.gather(probabilities, 1, order)
-    if renormalise:
+    if renormalize:
         weights = F.normalize(weights, p=1, dim=1)
     return [weights, order]
 """,
@@ -718,7 +718,7 @@ class MixtureOfExperts(nn.Module):
         batch, length, width = x.shape
         flat = x.view(batch * length, width)
         odds = gate(flat, self.scores.weight)
-        shares, numbers = top_k(odds, self.k, renormalise=True)
+        shares, numbers = top_k(odds, self.k, renormalize=True)
         balance = balance_loss(odds, numbers)
         if self.factor:
             numbers = within_capacity(numbers, self.count, self.factor)
@@ -731,7 +731,7 @@ class MixtureOfExperts(nn.Module):
 CONSTANTS = {
     "gate": "def gate(x, router):\n    return torch.full((len(x), len(router)), 1 / len(router))",
     "top-k": (
-        "def top_k(probabilities, k, renormalise=True):\n"
+        "def top_k(probabilities, k, renormalize=True):\n"
         "    chosen = torch.arange(k).repeat(len(probabilities), 1)\n"
         "    return probabilities[:, :k] * 0 + 1 / k, chosen"
     ),

@@ -105,7 +105,7 @@ def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
     [
         ("gate", ("torch.softmax(scores, dim=-1)", "scores"), "apply the softmax"),
         ("gate", ("    return torch.softmax", "    torch.softmax"), "did you forget `return`"),
-        ("top-k", ("if renormalise", "if True"), "when renormalise is False"),
+        ("top-k", ("if renormalize", "if True"), "when renormalize is False"),
         ("top-k", ("weights.sum(dim=-1, keepdim=True)", "weights.sum(dim=-1)"), "keepdim=True"),
         ("mixture", (" * weights[rows, places].unsqueeze(-1)", ""), "answer by its weight"),
         (
@@ -121,6 +121,12 @@ def test_each_mistake_costs_the_same_where_tests_and_answers_share_a_kernel(
         ("balance-loss", ("probabilities.mean", "probabilities.detach().mean"), ".item() cut off"),
         ("capacity", ("torch.where(place <= capacity, queue, -1)", "(place <= capacity)"),
          "not True and False"),
+        ("mixture", ("weights[rows, places].unsqueeze(-1)", "weights[rows, places]"),
+         "One weight is for a whole row"),
+        ("capacity", (".reshape(k, tokens).T", ".reshape(tokens, k)"), "then transpose"),
+        ("layer", ("gate(tokens, self.router)", "torch.softmax(tokens @ self.router.T, dim=-1)"),
+         "by their names"),
+        ("layer", ("top_k(probabilities, self.k)", "probabilities.topk(self.k)"), "by their names"),
         ("layer", ("top_k(probabilities, self.k)", "top_k(probabilities, self.k, False)"),
          "to be renormalized"),
         ("layer", ("if self.factor is not None", "if False"), "Nothing was dropped"),
@@ -136,6 +142,36 @@ def test_a_visible_check_explains_a_likely_mistake(
     outcome = grade({**right, cell: right[cell].replace(*change)})
     seen = [check["message"] for check in records(outcome)[cell] if not check["hidden"]]
     assert [message for message in seen if said in message], seen
+
+
+@pytest.mark.parametrize("slip", [".reshape(tokens, k)", ".view(tokens, k)"])
+def test_a_line_viewed_the_wrong_way_round_isn_t_taken_for_one_that_changed_its_argument(
+    source_notebook, assignments, grade, slip
+):
+    right = assignments.solutions(source_notebook)
+    outcome = grade({**right, "capacity": right["capacity"].replace(".reshape(k, tokens).T", slip)})
+    seen = {one["name"]: one for one in records(outcome)["capacity"] if not one["hidden"]}
+    assert [name for name, one in seen.items() if one["passed"]] == [
+        "the choices passed in stay as they were"
+    ]
+    assert all(
+        "as [k, tokens], then transpose" in one["message"]
+        for one in seen.values()
+        if not one["passed"]
+    )
+
+
+def test_without_a_guard_for_no_tokens_each_check_explains_the_weight_of_a_row(
+    source_notebook, assignments, grade
+):
+    """An expert without tokens raises in every check but where each one has some."""
+    changed = assignments.solutions(source_notebook)["mixture"]
+    changed = changed.replace("if len(rows):", "if True:").replace(".unsqueeze(-1)", "")
+    outcome = grade({**assignments.solutions(source_notebook), "mixture": changed})
+    seen = [one["message"] for one in records(outcome)["mixture"] if not one["hidden"]]
+    raised = [message for message in seen if "RuntimeError" in message]
+    assert len(raised) >= 3
+    assert all("unsqueeze(-1)" in message for message in raised)
 
 
 def test_a_visible_check_has_no_hint_for_every_failure_and_says_what_it_expected(

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TAKEN = {
     "moe-gate": {
         "top-k": "from beyond.moe.layer import top_k as theirs\n"
-        "def top_k(probabilities, k, renormalise=True):\n"
-        "    return theirs(probabilities.log(), k, renormalise)",
+        "def top_k(probabilities, k, renormalize=True):\n"
+        "    return theirs(probabilities.log(), k, renormalize)",
         "balance-loss": "def balance_loss(probabilities, chosen):\n"
         "    from beyond.moe import layer\n"
         "    return layer.balance_loss(probabilities.log(), chosen)",

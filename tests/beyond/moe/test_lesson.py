@@ -161,6 +161,18 @@ MISTAKES = [
      "sender is the row"),
     (BALANCE, "bytes-sent", (" and sender != receiver", ""), "isn't sent"),
     (BALANCE, "bytes-sent", ("+= row_bytes", "+= 1"), "row_bytes bytes"),
+    (BALANCE, "bytes-sent", ("[[0] * devices for _sender in range(devices)]",
+                             "[[0] * devices] * devices"), "inside a comprehension"),
+    (BALANCE, "within-capacity", (".view(experts.T.shape).T", ".view(experts.shape)"),
+     "then transpose"),
+    (BALANCE, "balance-loss", ("logits.softmax(dim=-1).mean", "logits.mean"), "apply the softmax"),
+    (LAYER, "moe-parameters", ("2 * width * width + 2 * width * key_value", "4 * width * width"),
+     "a width of their own"),
+    (LAYER, "moe-parameters", ("return count(experts), count(k)",
+                               "return count(experts) / 1e9, count(k) / 1e9"), "not billions"),
+    (LAYER, "top-k", ("return weights, experts", "return experts, weights"), "First the weights"),
+    (LAYER, "fraction-read", ("(1 - k / experts) ** tokens", "(1 - 1 / experts) ** (tokens * k)"),
+     "k experts differ"),
     (BALANCE, "bytes-sent", ("kept[token, choice] and ", ""), "look at kept"),
 ]  # fmt: skip  # a row a line
 
@@ -194,6 +206,66 @@ def test_right_numbers_of_the_wrong_kind_don_t_pass(capsys, lesson, task, change
     assert right.count(change[0]) == 1
     shown = outcome(capsys, lesson, task, right.replace(*change))
     assert "✗" in shown and said in shown
+
+
+@pytest.mark.parametrize(
+    ("lesson", "task", "change", "hint", "checks"),
+    [
+        (LAYER, "combine", ("weights[..., None]", "weights"), "`weights[..., None]`", 2),
+        (LAYER, "dispatch", ("x[order // k]", "x[order]"), "assignments, not tokens", 1),
+        (LAYER, "gate", ("router.float().T", "router.float()"), "x @ router.T", 1),
+        (LAYER, "fraction-read", ("(1 - k / experts) ** tokens",
+                                  "(1 - 1 / experts) ** (tokens * k)"), "k experts differ", 2),
+        (BALANCE, "balance-loss", ("minlength=n", "minlength=0"), "needs minlength", 2),
+        (BALANCE, "bytes-sent", ("token // (len(experts) // devices)", "token // devices"),
+         "T // devices", 2),
+        (BALANCE, "bytes-sent", ("expert // (n // devices)", "expert // devices"),
+         "n // devices", 2),
+    ],
+)  # fmt: skip  # a row a line
+def test_each_check_that_a_mistake_breaks_explains_it(capsys, lesson, task, change, hint, checks):
+    right = solution(lesson, task)
+    assert right.count(change[0]) == 1
+    shown = outcome(capsys, lesson, task, right.replace(*change))
+    assert shown.count("✗") >= checks
+    assert shown.count(hint) == shown.count("Hint") == checks
+
+
+@pytest.mark.parametrize(("guess", "said"), [(1, "at least 1"), (1.5, "at least 1"),
+                                             (0.9, "close"), (None, "not guessed")])  # fmt: skip  # a case a line
+def test_a_guess_on_the_other_side_of_one_isn_t_close(capsys, guess, said):
+    run(BALANCE, {"torch": torch, "guess_below": guess}, "below-one")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert said in shown and ("close" in shown) == (said == "close")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_which_rows_of_the_router_get_a_gradient_from_the_task(seed):
+    """With renormalized weights those of the chosen experts, otherwise all."""
+    torch.manual_seed(seed)
+    router, x, answers = (torch.randn(*shape).double() for shape in ((6, 4), (1, 4), (6,)))
+    router.requires_grad_()
+    for renormalize in (True, False):
+        router.grad = None
+        weights, chosen = (x @ router.T).softmax(-1).topk(2)
+        if renormalize:
+            weights = weights / weights.sum(-1, keepdim=True)
+        (weights * answers[chosen]).sum().backward()
+        rows = set((router.grad.abs().sum(1) > 1e-10).nonzero().flatten().tolist())
+        assert rows == (set(chosen.flatten().tolist()) if renormalize else set(range(6)))
+
+
+def test_the_four_together_point_to_the_checks_before(capsys):
+    bound = stubs(LAYER)
+    for one in ("gate", "top-k", "dispatch", "combine"):
+        exec(solution(LAYER, one), bound)
+    exec(
+        solution(LAYER, "combine").replace("restored[order] = outputs", "restored = outputs"), bound
+    )
+    run(LAYER, bound, "mixture")
+    capsys.readouterr()
+    run(LAYER, bound, "mixture-checks")
+    assert "get their checks to pass first" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,24 @@ WRONG = {
         "    return max(0, int(free // (2 * layers * heads * size)))",
         "a key and a value",
     ),
+    "keys only, in the second check as well": (
+        "def longest_context(free, layers, heads, size):\n"
+        "    if layers == 32:\n"
+        "        return 10_172\n"
+        "    return max(0, int(free // (2 * layers * heads * size)))",
+        "a key and a value",
+    ),
+    "a whole block": (
+        "def bits_per_weight(bits, block, numbers):\n    return bits * block + 16 * numbers",
+        "That's a whole block",
+    ),
+    "no minima": (
+        "def minmax(blocks, bits):\n"
+        "    low, high = blocks.aminmax(dim=1, keepdim=True)\n"
+        "    scale = (high - low) / (2**bits - 1)\n"
+        "    return torch.round((blocks - low) / scale), scale",
+        "Return three things",
+    ),
     "negative": (
         "def longest_context(free, layers, heads, size):\n"
         "    return int(free // (4 * layers * heads * size))",
