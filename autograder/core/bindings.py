@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,8 +41,14 @@ class Names:
     """Those of them that are marked `@probe(fresh=True)`."""
     tests: set[str] = field(default_factory=set)
     """Bound by test cells."""
-    maybe: set[str] = field(default_factory=set)
-    """Names of `remote` that are the instructor's, where the judge turns out to have them."""
+    imports: dict[str, str] = field(default_factory=dict)
+    """The import statement of each name that solution cells bind by one, and in no other way."""
+    callable: set[str] = field(default_factory=set)
+    """Bound by solution cells with def, or to a lambda: what a test may hand on as a function."""
+    reads: set[str] = field(default_factory=set)
+    """Used by solution cells, within their functions, too."""
+    by_cell: dict[str, set[str]] = field(default_factory=dict)
+    """What each solution cell binds, imports left out, by the cell's id."""
 
     @property
     def students(self) -> set[str]:
@@ -53,6 +60,12 @@ class Names:
         """Return the names that a test cell asks the student's process for."""
         return (self.students - self.read_only - BUILTINS) | self.probes
 
+    @property
+    def rebound(self) -> set[str]:
+        """Return the names of read-only cells that solution cells bind as well."""
+        bound = set().union(*self.by_cell.values())
+        return (bound & self.read_only) - self.probes - BUILTINS
+
 
 def names_in(notebook: NotebookNode) -> Names:
     """Return the names that a source notebook binds; cells that aren't plain Python bind none."""
@@ -60,10 +73,39 @@ def names_in(notebook: NotebookNode) -> Names:
     for cell in notebook.cells:
         if cell.cell_type == "code" and grader_metadata(cell):
             try:
-                cells.append((cell, ast.parse(cell.source)))
+                cells.append((cell, parsed(cell.source)))
             except SyntaxError:
                 continue
     return names_of(cells)
+
+
+_MAGIC = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<rest>[%!].*|[\w., \t]+=[ \t]*[%!].*|\?+\w.*|[\w.]+\?+\s*)$"
+)
+
+
+def parsed(source: str) -> ast.Module:
+    """Return a cell's syntax tree, with IPython's magics and shell lines left out.
+
+    Raises:
+        SyntaxError: the rest isn't Python either.
+    """
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.parse(without_magics(source))
+
+
+def without_magics(source: str) -> str:
+    """Return a cell's source with `pass` in place of each magic and shell line.
+
+    A cell that belongs to a magic as a whole (`%%bash`) leaves nothing. Lines keep their numbers.
+    """
+    lines = source.split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    if first.startswith("%%") and not first.startswith(("%%time", "%%capture")):
+        return "\n" * (len(lines) - 1)
+    return "\n".join(_MAGIC.sub(r"\g<indent>pass", line) for line in lines)
 
 
 def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
@@ -82,6 +124,12 @@ def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
                 elif isinstance(node, ast.ClassDef):
                     names.classes.add(node.name)
             names.values |= bound - names.functions - names.classes
+            imported = imports_in(tree)
+            names.imports |= imported
+            names.callable |= _functions_in(tree)
+            names.reads |= used_in(ast.unparse(tree))
+            own = bound - (imported.keys() - _bound_otherwise(tree))
+            names.by_cell[str(cell.get("id", len(names.by_cell)))] = own
         elif is_test(cell):
             names.tests |= bound
         else:
@@ -90,30 +138,80 @@ def names_of(cells: list[tuple[NotebookNode, ast.Module]]) -> Names:
                 names.probes.add(node.name)
                 if fresh:
                     names.fresh_probes.add(node.name)
+    for name in set().union(*names.by_cell.values()):
+        names.imports.pop(name, None)
     return names
+
+
+def imports_in(tree: ast.Module) -> dict[str, str]:
+    """Return the names that a cell's import statements bind at its top level, each with its own."""
+    found = {}
+    for node in _top_level(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for one in node.names:
+                if one.name == "*" or getattr(node, "level", None):
+                    continue
+                name = (one.asname or one.name).split(".")[0]
+                single = (
+                    ast.Import([one])
+                    if isinstance(node, ast.Import)
+                    else ast.ImportFrom(node.module, [one], 0)
+                )
+                found[name] = ast.unparse(single)
+    return found
+
+
+def _functions_in(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in _top_level(tree):
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            found |= {one.id for one in node.targets if isinstance(one, ast.Name)}
+    return found
+
+
+def _bound_otherwise(tree: ast.Module) -> set[str]:
+    """Return the names that a cell binds other than by an import."""
+    kept = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    return bound_in(ast.Module(kept, type_ignores=[]))
 
 
 def bound_in(tree: ast.Module) -> set[str]:
     """Return the names that a cell binds at its top level."""
     found = set()
-    stack: list[ast.AST] = list(tree.body)
-    while stack:
-        node = stack.pop()
+    for node in _top_level(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.add(node.name)
-            continue
-        if isinstance(
-            node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-        ):
-            continue
         if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
             found.add(node.id)
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             found |= {(name.asname or name.name).split(".")[0] for name in node.names}
         if isinstance(node, ast.ExceptHandler) and node.name:
             found.add(node.name)
-        stack.extend(ast.iter_child_nodes(node))
     return found
+
+
+_OWN_SCOPE = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
+
+
+def _top_level(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes of a cell that bind names of the notebook, and no function's insides."""
+    stack: list[ast.AST] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, _OWN_SCOPE):
+            stack.extend(ast.iter_child_nodes(node))
 
 
 def probes_in(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]:

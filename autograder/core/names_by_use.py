@@ -41,15 +41,15 @@ class NamesByUse:
 
     Attributes:
         remote: in the student's process.
-        maybe: those of them that may be the instructor's after all: nobody seems to bind them, but
-            `from helpers import *` would.
         judged: what runs beside the tests of each cell, by the cell's id, in the notebook's order;
             nothing of the tests, which run there themselves.
+        bound: those of `remote` that each cell binds where it runs in the student's process, by the
+            cell's id.
     """
 
     remote: set[str] = field(default_factory=set)
-    maybe: set[str] = field(default_factory=set)
     judged: dict[str, str] = field(default_factory=dict)
+    bound: dict[str, set[str]] = field(default_factory=dict)
 
 
 def names_by_use(notebook: NotebookNode) -> NamesByUse:
@@ -79,8 +79,8 @@ def names_by_use(notebook: NotebookNode) -> NamesByUse:
     known = {name for _id, tree in [*givens, *tests] for name in bound_in(tree)}
     used = {name for _id, tree in [*givens, *tests] for name in used_in(ast.unparse(tree))}
     nobodys = BUILTINS | imported | known | _OF_THE_NOTEBOOK | _OF_THE_JUDGE
-    found.maybe = used - found.remote - nobodys
-    found.remote |= found.maybe
+    # Or the instructor's, by `from helpers import *`: the judge looks up what it has itself.
+    found.remote |= used - nobodys
     remote = _with_derived(found.remote, [tree for _id, tree in givens])
     judged = {name: _own_statements(tree, remote) for name, tree in givens}
     judged |= {name: list(_imports(tree)) for name, tree in solutions}
@@ -90,6 +90,9 @@ def names_by_use(notebook: NotebookNode) -> NamesByUse:
         if cell.cell_type == "code"
     }
     found.remote = remote - _OF_THE_NOTEBOOK
+    for name, tree in [*solutions, *givens, *tests]:
+        if bound := bound_in(tree) & found.remote:
+            found.bound[name] = bound
     return found
 
 
@@ -179,6 +182,28 @@ def _root(node: ast.expr) -> set[str]:
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
         node = node.func if isinstance(node, ast.Call) else node.value
     return {node.id} if isinstance(node, ast.Name) else set()
+
+
+_RUN_TEXT = frozenset({"eval", "exec", "compile", "sympify", "parse_expr", "unsafe_load"})
+_UNPICKLE = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"})
+
+
+def runs_text(tree: ast.AST) -> bool:
+    """Return whether a test may run a text or a pickle as code, which could be the student's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and any(
+            one.name.split(".")[0] in _UNPICKLE for one in node.names
+        ):
+            return True
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in _UNPICKLE:
+            return True
+        if isinstance(node, ast.Name) and node.id in _RUN_TEXT | _UNPICKLE:
+            return True
+        if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute):
+            name = node.func.attr
+            if name in _RUN_TEXT - {"compile"} or name == "read_pickle":
+                return True  # a model's `eval()` has no arguments, and `re.compile` is another
+    return False
 
 
 def arguments_looked_at(tree: ast.Module, remote: set[str]) -> set[str]:

@@ -1,10 +1,12 @@
 """Find out for each test of an ordinary course whether it can be asked from outside.
 
-The author's solution and the untouched release are run twice: once with every test in the student's
-process, as nbgrader alone would run it, and once with every test apart from it. A test for which
-both give the same points is *sealed*. Any other runs in the student's process, in the sandbox, and
-is *unsealed*: whether it passed is then the word of a process in which the student's code ran. So
-scores are those that nbgrader gives, and the author is told which of them rest on what.
+The author's solution and the untouched release are run with every test in the student's process, as
+nbgrader alone would run it, and with every test apart from it. A test for which both give the same
+points is *sealed*. For any other it is tried whether it does when it may ask the student's objects
+by handle, and what it has to ask them (`judge.contract`). What remains runs in the student's
+process, in the sandbox, and is *unsealed*: whether it passed is then the word of a process in which
+the student's code ran. So scores are those that nbgrader gives, and the author is told which of
+them rest on what.
 """
 
 from __future__ import annotations
@@ -14,19 +16,27 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.bindings import bound_in, used_in
-from autograder.core.names_by_use import arguments_looked_at, names_by_use
-from autograder.core.notebook_io import grade_id, grader_metadata, is_test
+from autograder.core.names_by_use import arguments_looked_at, names_by_use, runs_text
+from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
 from autograder.core.plain_python import plain_python
 from autograder.errors import UserError
 from autograder.grading.pool import WorkerDied, run_each
 from autograder.grading.preflight import assignment_key, fault_sentence
 from autograder.grading.scoring import score_cell
+from autograder.judge.contract import (
+    ANY_CHANGE,
+    Level,
+    claims_in,
+    find_contracts,
+    level_of,
+)
+from autograder.judge.job import JobOutcome
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -35,11 +45,18 @@ if TYPE_CHECKING:
     from autograder.grading.prepare import PreparedSubmission, SubmissionPreparer
 
 _RECORD = "levels.json"
-_ARGUMENT = "it looks at an argument after the call"
+_MOST_CLAIMS = 6
+"""How many of a test's questions to a student's object are named to the author."""
+_RUNS_TEXT = "it may run a value of the student's as code"
 _COMPANION = "it shares names with such a test"
 
 _Unsealed = dict[str, frozenset[str]]
 """The ids of tests that run in the student's process, by the notebook's name."""
+
+_Place = tuple[str, str]
+"""A notebook's name and the id of a test's cell."""
+
+_Contracts = Mapping[_Place, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True)
@@ -47,12 +64,21 @@ class Levels:
     """Say where the tests of an assignment run.
 
     Attributes:
-        unsealed: why a test runs in the student's process, by its cell's id, by notebook.
+        unsealed: why a test runs in the student's process, by its grade id, by notebook.
+        contracts: what a test apart from it may do beyond asking for plain values, by its grade id,
+            by notebook.
         remarks: what the author should know besides, a sentence each.
     """
 
     unsealed: dict[str, dict[str, str]]
+    contracts: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+    def of(self, notebook: str, test: str) -> Level:
+        """Return the level of a test."""
+        if test in self.unsealed.get(notebook, {}):
+            return Level.UNSEALED
+        return level_of(self.contracts.get(notebook, {}).get(test, ()))
 
     def sentences(self) -> list[str]:
         """Return what to tell the author, a sentence for each test and each surprise."""
@@ -62,7 +88,20 @@ class Levels:
             for notebook, tests in sorted(self.unsealed.items())
             for name, why in sorted(tests.items())
         ]
+        told += [
+            f"{notebook}: the test {name} uses objects in the student's own process{_asked(lines)}."
+            for notebook, tests in sorted(self.contracts.items())
+            for name, lines in sorted(tests.items())
+            if self.of(notebook, name) is Level.BY_HANDLE
+        ]
         return [*told, *self.remarks]
+
+
+def _asked(lines: Iterable[str]) -> str:
+    claims = claims_in(lines)
+    more = ", …" if len(claims) > _MOST_CLAIMS else ""
+    shown = f"{', '.join(claims[:_MOST_CLAIMS])}{more}"
+    return f" and takes a submission's word for {shown}" if claims else ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +109,7 @@ class _Verdict:
     points: float
     most: float
     why: str
+    needs: tuple[str, ...] = ()
 
 
 _Verdicts = dict[tuple[str, bool, str], _Verdict]
@@ -105,6 +145,11 @@ def settle_levels(
         for name, tests in levels.unsealed.items()
         if name in ids
     }
+    preparer.contracts = {
+        name: {ids[name][test]: lines for test, lines in tests.items() if test in ids[name]}
+        for name, tests in levels.contracts.items()
+        if name in ids
+    }
     return levels
 
 
@@ -112,13 +157,27 @@ def _tried(
     preparer: SubmissionPreparer, pool: Executor, runner: Runner, sources: dict[str, NotebookNode]
 ) -> Levels:
     every = {name: frozenset(_ids(source).values()) for name, source in sources.items()}
-    fixed = {name: _looking_at_arguments(source) for name, source in sources.items()}
+    fixed = {name: _running_text(source) for name, source in sources.items()}
+    looking: dict[_Place, tuple[str, ...]] = {
+        (name, cell): (ANY_CHANGE,)
+        for name, source in sources.items()
+        for cell in _looking_at_arguments(source)
+    }
     asked = _Asked(preparer, pool, runner)
-    as_nbgrader, apart = asked.of(every, fixed)
-    why: dict[tuple[str, str], str] = {
-        (name, cell): _ARGUMENT for name, cells in fixed.items() for cell in cells
+    as_nbgrader = asked.of(every, {})
+    why: dict[_Place, str] = {
+        (name, cell): _RUNS_TEXT for name, cells in fixed.items() for cell in cells
     }
     chosen: _Unsealed = dict(fixed)
+    found = find_contracts(
+        lambda contracts: asked.of(chosen, {**looking, **contracts}),
+        lambda apart: {(name, cell) for name, _solved, cell in _differing(as_nbgrader, apart)},
+        lambda apart, cell: apart[cell[0], True, cell[1]].needs,
+    )
+    contracts = {
+        place: (*looking.get(place, ()), *found.get(place, ())) for place in {**looking, **found}
+    }
+    apart = asked.of(chosen, contracts)
     for _more in range(3):
         differing = {
             name: frozenset(
@@ -134,7 +193,7 @@ def _tried(
             name: _with_companions(source, chosen[name] | differing[name])
             for name, source in sources.items()
         }
-        (apart,) = asked.of(chosen)
+        apart = asked.of(chosen, contracts)
     else:
         for name in {name for name, _solved, _cell in _differing(as_nbgrader, apart)}:
             chosen[name] = every[name]
@@ -146,7 +205,15 @@ def _tried(
         }
         for name, source in sources.items()
     }
-    return Levels(unsealed, tuple(_remarks(sources, as_nbgrader)))
+    kept = {
+        name: {
+            test: contracts[name, cell]
+            for test, cell in _ids(source).items()
+            if (name, cell) in contracts and cell not in chosen[name]
+        }
+        for name, source in sources.items()
+    }
+    return Levels(unsealed, kept, tuple(_remarks(sources, as_nbgrader)))
 
 
 def _differing(one: _Verdicts, other: _Verdicts) -> list[tuple[str, bool, str]]:
@@ -172,33 +239,33 @@ def _remarks(sources: dict[str, NotebookNode], verdicts: _Verdicts) -> Iterable[
 
 
 class _Asked:
-    """Run the solution and the release of each notebook with some tests unsealed."""
+    """Run the solution and the release of each notebook, each test in some way."""
 
     def __init__(self, preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> None:
         self._preparer = preparer
         self._pool = pool
         self._runner = runner
 
-    def of(self, *choices: Mapping[str, frozenset[str]]) -> list[_Verdicts]:
-        """Return what each test gave, for each choice of tests that are unsealed."""
-        waiting = []
-        for chosen in choices:
-            self._preparer.unsealed = {name: tuple(sorted(ids)) for name, ids in chosen.items()}
-            works = self._preparer.preflights()
-            waiting.append(
-                [(one, self._pool.submit(run_each, self._runner, one.jobs)) for one in works]
-            )
-        found = []
-        for some in waiting:
-            verdicts: _Verdicts = {}
-            for work, future in some:
-                try:
-                    outcomes = future.result()
-                except WorkerDied:
-                    outcomes = None
-                verdicts |= self._verdicts(work, outcomes)
-            found.append(verdicts)
-        return found
+    def of(self, unsealed: Mapping[str, frozenset[str]], contracts: _Contracts) -> _Verdicts:
+        """Return what each test gave with these unsealed, and with these contracts."""
+        preparer = self._preparer
+        preparer.unsealed = {name: tuple(sorted(ids)) for name, ids in unsealed.items()}
+        open_ones: dict[str, dict[str, tuple[str, ...] | None]] = {}
+        for (name, cell), lines in contracts.items():
+            open_ones.setdefault(name, {})[cell] = lines
+        preparer.contracts = open_ones
+        waiting = [
+            (one, self._pool.submit(run_each, self._runner, one.jobs))
+            for one in preparer.preflights()
+        ]
+        verdicts: _Verdicts = {}
+        for work, future in waiting:
+            try:
+                outcomes = future.result()
+            except WorkerDied:
+                outcomes = None
+            verdicts |= self._verdicts(work, outcomes)
+        return verdicts
 
     def _verdicts(self, work: PreparedSubmission, outcomes: list[bytes] | None) -> _Verdicts:
         from autograder.grading.prepare import GraderFault
@@ -215,13 +282,20 @@ class _Asked:
                 f"{fault_sentence(str(fault))}; nobody was graded, so fix the assignment or the "
                 "environment and run the same command again."
             ) from None
+        needs = {
+            (name, cell): one.needs
+            for name, outcome in zip(work.rebuilt, outcomes or (), strict=False)
+            for cell, one in JobOutcome.from_bytes(outcome).cells.items()
+        }
         found: _Verdicts = {}
         for name, notebook in graded.items():
             for cell in filter(_is_code_test, notebook.cells):
                 score = score_cell(cell)
                 most = float(grader_metadata(cell).get("points", 0))
                 why = "; ".join(score.reasons)
-                found[name, work.is_solution, cell.id] = _Verdict(score.points or 0.0, most, why)
+                found[name, work.is_solution, cell.id] = _Verdict(
+                    score.points or 0.0, most, why, needs.get((name, cell.id), ())
+                )
         return found
 
 
@@ -235,19 +309,39 @@ def _ids(source: NotebookNode) -> dict[str, str]:
 
 
 def _trees(source: NotebookNode) -> dict[str, ast.Module]:
-    found = {}
-    for cell in filter(_is_code_test, source.cells):
-        try:
-            found[cell.id] = ast.parse(plain_python(cell.source))
-        except (SyntaxError, ValueError):
-            continue
-    return found
+    return {cell.id: _parsed(cell) for cell in filter(_is_code_test, source.cells)}
+
+
+def _parsed(cell: NotebookNode) -> ast.Module:
+    try:
+        return ast.parse(plain_python(cell.source))
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])  # it fails, wherever it runs
 
 
 def _looking_at_arguments(source: NotebookNode) -> frozenset[str]:
-    """Return the tests that look at what a call may have changed: apart, nothing is changed."""
+    """Return the tests that look at what a call may have changed."""
     remote = names_by_use(source).remote
-    found = {name for name, tree in _trees(source).items() if arguments_looked_at(tree, remote)}
+    return frozenset(
+        name for name, tree in _trees(source).items() if arguments_looked_at(tree, remote)
+    )
+
+
+def _running_text(source: NotebookNode) -> frozenset[str]:
+    """Return the tests that may run text or a pickle: a student's mustn't run beside the tests."""
+    helpers = {
+        bound
+        for cell in source.cells
+        if cell.cell_type == "code" and not is_test(cell) and not is_solution(cell)
+        for node in _parsed(cell).body
+        if runs_text(node)
+        for bound in bound_in(ast.Module([node], []))
+    }
+    found = {
+        name
+        for name, tree in _trees(source).items()
+        if runs_text(tree) or used_in(ast.unparse(tree)) & helpers
+    }
     return _with_companions(source, frozenset(found))
 
 
@@ -294,10 +388,14 @@ def _recorded(course: Course, assignment: str, key: str) -> Levels | None:
     found = recorded_levels(course).get(assignment)
     if not isinstance(found, dict) or found.get("key") != key:
         return None
-    return Levels(found["unsealed"], tuple(found["remarks"]))
+    contracts = {
+        name: {test: tuple(lines) for test, lines in tests.items()}
+        for name, tests in found["contracts"].items()
+    }
+    return Levels(found["unsealed"], contracts, tuple(found["remarks"]))
 
 
 def _record(course: Course, assignment: str, key: str, levels: Levels) -> None:
-    entry = {"key": key, "unsealed": levels.unsealed, "remarks": list(levels.remarks)}
+    entry = {"key": key, **asdict(levels)}
     content = json.dumps({**recorded_levels(course), assignment: entry}, indent=1) + "\n"
     write_file(course.term / _RECORD, content.encode("utf-8"))

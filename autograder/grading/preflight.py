@@ -10,24 +10,33 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from nbformat import NotebookNode
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.cell_status import CellStatus
-from autograder.core.notebook_io import is_solution
+from autograder.core.notebook_io import grade_id, is_solution
 from autograder.errors import UserError
 from autograder.grading.pool import WorkerDied, run_each
+from autograder.judge.contract import find_contracts
+from autograder.judge.job import Job, JobOutcome
 
 if TYPE_CHECKING:
     from autograder.grading.coordinator import Runner
     from autograder.grading.prepare import SubmissionPreparer
 
+Contracts = Mapping[str, tuple[str, ...] | None]
+
 _MOST_REASONS = 4
 _RECORD = ".preflight.json"
+_CONTRACTS = ".contracts.json"
 
 
 def require_preflight(
@@ -49,10 +58,18 @@ def require_preflight(
         UserError: one of them doesn't; the message says which cell and why.
     """
     key = assignment_key(course, assignment)
-    passed = _passed(course)
+    passed = _read(course, _RECORD)
+    kept = _read(course, _CONTRACTS)
     if passed.get(assignment) == key:
+        found = kept.get(assignment, {})
+        preparer.contracts = {
+            name: {cell: tuple(lines) for cell, lines in cells.items()}
+            for name, cells in found.items()
+        }
         return
     problems = list(_problems(preparer, pool, runner))
+    if problems and _learn(preparer, pool, runner):
+        problems = list(_problems(preparer, pool, runner))
     if problems:
         shown = "; ".join(problems[:_MOST_REASONS])
         more = (
@@ -62,8 +79,40 @@ def require_preflight(
             f"{assignment} can't be graded on this machine: {shown}{more}; nobody was graded, so "
             "fix the assignment or the environment and run the same command again."
         )
-    content = json.dumps({**passed, assignment: key}, indent=1) + "\n"
-    write_file(course.term / _RECORD, content.encode("ascii"))
+    if preparer.contracts or assignment in kept:
+        _write(course, _CONTRACTS, {**kept, assignment: preparer.contracts})
+    _write(course, _RECORD, {**passed, assignment: key})
+
+
+def _learn(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> bool:
+    """Find out what the solution needs beyond plain values; return whether it is anything."""
+    from autograder.grading.result import graded_cells
+
+    for work in preparer.preflights():
+        if not work.is_solution:
+            continue
+        (name,) = work.rebuilt
+        job = Job.from_bytes(work.jobs[0])
+
+        def run(contracts: Contracts, job: Job = job) -> JobOutcome:
+            content = replace(job, contracts=contracts).to_bytes()
+            return JobOutcome.from_bytes(pool.submit(run_each, runner, [content]).result()[0])
+
+        def failing(outcome: JobOutcome, sent: NotebookNode = work.rebuilt[name]) -> set[str]:
+            if outcome.fault:
+                return set()
+            ids = {grade_id(cell): cell.id for cell in sent.cells}
+            return {
+                ids[cell.grade_id]
+                for cell in graded_cells(outcome.applied_to(sent))
+                if cell.points is not None and cell.points != cell.max_points
+            }
+
+        with suppress(WorkerDied):
+            contracts = find_contracts(run, failing, lambda one, cell: one.cells[cell].needs)
+            if contracts:
+                preparer.contracts = {**preparer.contracts, name: contracts}
+    return bool(preparer.contracts)
 
 
 def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> Iterable[str]:
@@ -108,9 +157,14 @@ def fault_sentence(fault: str) -> str:
     return f"{where} fails with {lines[-1][:200]}"
 
 
-def _passed(course: Course) -> dict[str, str]:
+def _write(course: Course, name: str, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=1) + "\n"
+    write_file(course.term / name, text.encode("ascii"))
+
+
+def _read(course: Course, name: str) -> dict[str, Any]:
     try:
-        found = json.loads((course.term / _RECORD).read_text(encoding="ascii"))
+        found = json.loads((course.term / name).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

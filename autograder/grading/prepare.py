@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -127,6 +128,8 @@ class SubmissionPreparer:
         self._about: dict[tuple[str, str], Assignment] = {}
         self._given: dict[str, dict[str, bytes]] = {}
         self._checked: set[tuple[str, str]] = set()
+        self.contracts: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {}
+        """What test cells may do beyond plain values, by notebook and cell (`judge.contract`)."""
         self._limit = LimitOutput(config=course.nbgrader_config())
 
     def work(self, student: str, only: str | None = None) -> PreparedSubmission:
@@ -213,6 +216,7 @@ class SubmissionPreparer:
             given_files=tuple(self._given_names(language)),
             cell_seconds=notebook_io.cell_seconds(source, self._course.cell_seconds),
             seed=self._seed,
+            contracts=dict(self.contracts.get(name, {})),
         )
 
     @property

@@ -71,6 +71,8 @@ _MODULES = (
     "core/receipts.py",
     "sandbox/syscalls.py",
     "sandbox/wire.py",
+    "sandbox/references.py",
+    "sandbox/tables.py",
     "errors.py",
     "i18n.py",
     "notebook_metadata.py",

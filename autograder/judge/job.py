@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from autograder.core.bindings import Names, names_in
+from autograder.core.bindings import BUILTINS, Names, names_in
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.core.names_by_use import NamesByUse, names_by_use
 from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
+from autograder.judge.contract import Level, claims_in, level_of
 from autograder.judge.output_limits import judged_output
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox import wire
@@ -78,9 +79,14 @@ class Assignment:
         off_limits: modules that student code must neither import nor read.
         judged: of an ordinary nbgrader notebook, what of each cell runs beside the tests: pairs of
             the cell's id and a source, in the notebook's order.
-        maybe: the names in `remote` that are the instructor's if one of those sources binds them.
         unsealed: the ids of the tests that run in the student's process, as nbgrader would.
         by_use: whether it is an ordinary notebook, whose names `core.names_by_use` sorts.
+        probes: the names of probes.
+        functions: those of the student's names that a test may hand on as a function.
+        solution_imports: names that solution cells import, each with its statement.
+        bound: what each cell binds that runs in the student's process, by the cell's id.
+        rebound: names of read-only cells that solution cells bind as well.
+        reads: what solution cells use, which a test may bind anew for a call.
     """
 
     remote: tuple[str, ...]
@@ -92,9 +98,14 @@ class Assignment:
     hidden: tuple[str, ...] = ()
     off_limits: tuple[str, ...] = ()
     judged: tuple[tuple[str, str], ...] = ()
-    maybe: tuple[str, ...] = ()
     unsealed: tuple[str, ...] = ()
     by_use: bool = False
+    probes: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    solution_imports: tuple[tuple[str, str], ...] = ()
+    bound: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    rebound: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -115,7 +126,12 @@ class Assignment:
             by_use: whether it is an ordinary nbgrader notebook.
         """
         names = names_in(source)
-        used = names_by_use(source) if by_use else NamesByUse(remote=names.remote)
+        used = (
+            names_by_use(source)
+            if by_use
+            else NamesByUse(names.remote - names.imports.keys(), bound=names.by_cell)
+        )
+        imports = {} if by_use else names.imports
         forbidden = tuple(off_limits)
         listed = entries(source).get("files", [])
         return cls(
@@ -128,18 +144,31 @@ class Assignment:
             hidden=tuple(hidden),
             off_limits=forbidden,
             judged=tuple(used.judged.items()),
-            maybe=tuple(sorted(used.maybe)),
             by_use=by_use,
+            probes=tuple(sorted(names.probes)),
+            functions=tuple(sorted(names.callable & used.remote)),
+            solution_imports=tuple(
+                (name, statement)
+                for name, statement in sorted(imports.items())
+                if name in names.remote and not is_within(_module_of(statement), forbidden)
+            ),
+            bound=tuple((cell, tuple(sorted(bound))) for cell, bound in used.bound.items()),
+            rebound=() if by_use else tuple(sorted(names.rebound)),
+            reads=tuple(sorted((names.reads | names.students) - BUILTINS)),
         )
 
     @functools.cached_property
     def names(self) -> Names:
         """Return the student's names and the fresh probes, as the judge asks for them."""
         return Names(
-            values=set(self.remote) - set(self.fresh_probes),
-            probes=set(self.fresh_probes),
+            values=set(self.remote) - set(self.probes),
+            probes=set(self.probes),
             fresh_probes=set(self.fresh_probes),
-            maybe=set(self.maybe),
+            read_only=set(self.rebound),
+            callable=set(self.functions),
+            imports=dict(self.solution_imports),
+            reads=set(self.reads),
+            by_cell={cell: set(bound) for cell, bound in self.bound},
         )
 
 
@@ -154,6 +183,8 @@ class Job:
         cell_seconds: the longest that a cell of the student's may run, and the longest that all
             calls of one test cell may take together.
         seed: of the assignment.
+        contracts: what test cells may do beyond asking for plain values, by cell id (`contract`);
+            None for a cell of which that is to be found out.
     """
 
     student: str
@@ -164,6 +195,7 @@ class Job:
     given_files: tuple[str, ...] = ()
     cell_seconds: float = 30.0
     seed: int = 0
+    contracts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
     @property
     def run_seconds(self) -> float:
@@ -197,6 +229,7 @@ class Job:
                 "assignment": self.assignment,
                 "cells": [[one.id, one.number, one.role, one.source] for one in self.cells],
                 "about": _fields(self.about),
+                "contracts": dict(self.contracts),
                 "files": self.files,
                 "given_files": list(self.given_files),
                 "cell_seconds": float(self.cell_seconds),
@@ -209,12 +242,7 @@ class Job:
         """Return the job of a payload of `to_bytes`; a coordinator's, which is trusted."""
         data = wire.decode(content)
         data["cells"] = tuple(CodeCell(*cell) for cell in data["cells"])
-        about = {
-            name: tuple(map(tuple, value) if name == "judged" else value)
-            for name, value in data["about"].items()
-            if name != "by_use"
-        }
-        data["about"] = Assignment(**about, by_use=data["about"]["by_use"])
+        data["about"] = Assignment(**data["about"])
         data["given_files"] = tuple(data["given_files"])
         return cls(**data)
 
@@ -290,11 +318,13 @@ class CellOutcome:
         status: how it ended.
         failures: how the student's process ended while a test asked for a name, by that name; it
             stays with the judge.
+        needs: what a test cell did beyond asking for plain values (`contract`).
     """
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     status: CellStatus = CellStatus.RAN
     failures: dict[str, CellStatus] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -321,7 +351,10 @@ class JobOutcome:
     def to_plain(self) -> dict[str, Any]:
         """Return the outcome as a value that crosses the wire."""
         return {
-            "cells": {name: [str(one.status), one.outputs] for name, one in self.cells.items()},
+            "cells": {
+                name: [str(one.status), one.outputs, list(one.needs)]
+                for name, one in self.cells.items()
+            },
             "ended": self.ended,
             "fault": self.fault,
             "seconds": self.seconds,
@@ -346,8 +379,8 @@ class JobOutcome:
         """
         try:
             cells = {
-                str(name): CellOutcome(list(outputs), CellStatus(status))
-                for name, (status, outputs) in data["cells"].items()
+                str(name): CellOutcome(list(outputs), CellStatus(status), needs=_lines(needs))
+                for name, (status, outputs, needs) in data["cells"].items()
             }
             ended, fault = data["ended"], data["fault"]
             if not (isinstance(ended, str) and isinstance(fault, str)):
@@ -382,11 +415,30 @@ class JobOutcome:
                 if one.status is not CellStatus.RAN:
                     cell.metadata = copy.deepcopy(cell.metadata)
                     put(cell, status=str(one.status))
+                if one.needs and level_of(one.needs) is Level.BY_HANDLE:
+                    cell.metadata = copy.deepcopy(cell.metadata)
+                    put(cell, level=str(Level.BY_HANDLE), claims=claims_in(one.needs))
             result.cells.append(cell)
         return result
 
 
+_MOST_LINES = 2_000
+_LONGEST_LINE = 300
+
+
+def _lines(claim: Any) -> tuple[str, ...]:
+    """Return what a judge says that a cell needed, as far as it has the form."""
+    if not isinstance(claim, list) or len(claim) > _MOST_LINES:
+        return ()
+    return tuple(one for one in claim if isinstance(one, str) and len(one) <= _LONGEST_LINE)
+
+
+def _module_of(statement: str) -> str:
+    node = ast.parse(statement).body[0]
+    if isinstance(node, ast.ImportFrom):
+        return f"{node.module}.{node.names[0].name}"
+    return node.names[0].name if isinstance(node, ast.Import) else ""
+
+
 def _fields(about: Assignment) -> dict[str, Any]:
-    found = {name: getattr(about, name) for name in Assignment.__dataclass_fields__}
-    plain = {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
-    return {**found, **plain, "judged": [list(pair) for pair in about.judged]}
+    return {name: getattr(about, name) for name in Assignment.__dataclass_fields__}

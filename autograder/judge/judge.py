@@ -12,19 +12,28 @@ import contextlib
 import faulthandler
 import io
 import os
+import re
 import signal
+import sys
 import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from autograder import checks
-from autograder.core.bindings import Names, bound_in
+from autograder.core.bindings import Names, parsed, used_in, without_magics
 from autograder.core.cell_status import CellStatus
 from autograder.expectations import RemoteFunction, expect
+from autograder.judge import handles
+from autograder.judge.contract import Contract
+from autograder.judge.handles import Desk, Handle
 from autograder.judge.partial_credit import keep_last_value, points_shown
-from autograder.judge.remote_errors import register_exceptions
-from autograder.judge.rpc import ChildGone
+from autograder.judge.remote_errors import (
+    keep_exceptions,
+    own_exception,
+    register_exceptions,
+)
+from autograder.judge.rpc import ChildGone, NotPlain
 from autograder.judge.student_client import (
     CallTimedOut,
     NoProcess,
@@ -35,7 +44,19 @@ from autograder.judge.student_client import (
 from autograder.sandbox import numeric_context
 
 _VALUE, _CALL, _FUNCTION = "__student_value__", "__student_call__", "__student_function__"
+_IMPORT, _TYPE, _SUBCLASS = "__student_import__", "__type__", "__is_subclass__"
+_CALLABLE, _BIND, _UNBIND = "__is_callable__", "__student_bind__", "__student_unbind__"
+_INSPECT = "__inspected__"
 _LAST = "__last_value__"
+
+_OWN_WAY = frozenset({"check", "report", "expect"})
+"""What a test uses that is written for this grader; any other is an ordinary one of nbgrader's."""
+
+_STATEFUL = ("matplotlib.pyplot",)
+"""Modules that remember what the student's code did; a test by handle asks the student's own."""
+
+_FILE_NAME = re.compile(r"(?!/)[\w\-./ ]{1,120}\.[A-Za-z]\w{0,9}")
+_MODULE_ENDINGS = (".py", ".pyc", ".so", ".pyd", ".pth")
 
 _INTERRUPT_GRACE_SECONDS = 5.0  # seconds that a test may take to notice that its time is over
 _LONGEST_MESSAGE = 50_000  # characters; the list of a long report's failed checks fits
@@ -77,6 +98,30 @@ def _at_most(seconds: float) -> Iterator[None]:
             signal.signal(signal.SIGALRM, before)
 
 
+_refuses_pickles: list[bool] = []
+"""Whether the code that runs now must not unpickle; empty as long as none has been told not to."""
+
+
+@contextlib.contextmanager
+def _no_unpickling(refused: bool) -> Iterator[None]:
+    """Let nothing be unpickled in the block: a pickle among a student's files would run here."""
+    if refused and not _refuses_pickles:
+        sys.addaudithook(_audit)
+        _refuses_pickles.append(False)
+    if refused:
+        _refuses_pickles[0] = True
+    try:
+        yield
+    finally:
+        if refused:
+            _refuses_pickles[0] = False
+
+
+def _audit(event: str, _arguments: object) -> None:
+    if event == "pickle.find_class" and _refuses_pickles[0]:
+        raise PermissionError("a test that reads a student's files can't unpickle")
+
+
 class Judge:
     """Runs the instructor's cells of one run of a submission, in order, in one namespace.
 
@@ -88,6 +133,9 @@ class Judge:
         files: the names of the files that students make or hand in. A fresh probe finds them as
             they stood when the test cell first asked one, or first asked one again after it had
             called the student's code, which may have written them anew.
+        contracts: what test cells may do beyond asking for plain values, by cell id.
+        by_use: whether the notebook is an ordinary one of nbgrader's as a whole, in which `check`
+            and the like are names of its author's.
     """
 
     def __init__(
@@ -97,14 +145,27 @@ class Judge:
         reference: Reference | Iterable[str] = (),
         fresh: StudentClient | None = None,
         files: Iterable[str] = (),
+        contracts: Mapping[str, Iterable[str] | None] | None = None,
+        by_use: bool = False,
     ) -> None:
         self._names = names
+        self._by_use = by_use
+        self._contracts = dict(contracts or {})
+        self._desk = Desk(student)
+        self._desk.given_files()
+        self._is_ordinary = True
+        self._asked_for = 0
+        self._given: set[str] = set()
+        self._present: set[str] = set()
+        self.needs: set[str] = set()
+        """What the latest test cell did beyond asking for plain values."""
         self._student = student
         self._fresh = fresh
         self._for_fresh: list[str] = []
         self._files = tuple(files)
         self._carried: dict[str, bytes | None] | None = None
         self._names_stop = False
+        self._has_students_files = False
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
         self._namespace["reference"] = (
@@ -112,22 +173,106 @@ class Judge:
         )
         self._namespace[_VALUE] = self._value
         self._namespace[_CALL] = self._call
-        self._namespace["display"] = lambda *_values, **_options: None  # as in a notebook
-        self._namespace[_FUNCTION] = lambda name: RemoteFunction(name, self._call)
+        self._namespace[_FUNCTION] = self._function
+        self._namespace[_IMPORT] = self._imported
+        self._namespace[_TYPE] = handles.type_of
+        self._namespace[_SUBCLASS] = handles.is_subclass
+        self._namespace[_CALLABLE] = handles.is_callable
+        self._namespace[_INSPECT] = handles.inspected
+        self._namespace[_BIND] = self._bind
+        self._namespace[_UNBIND] = self._desk.unbind
+        self._usual: dict[str, Any] = {"display": _show_nothing}
+        if not by_use:  # there, a test that needs a shell runs where one is
+            self._usual["get_ipython"] = _NoShell
+        self._namespace.update(self._usual)
+        self._exceptions: dict[str, type[Exception]] = {}
         register_exceptions(self._namespace)
 
     def _is_here(self, name: str) -> bool:
-        """Return whether a name that nobody seemed to bind is the instructor's after all."""
-        return name in self._names.maybe and name in self._namespace
+        """Return whether a name is bound on this side, after the student's work last bound it."""
+        return name in self._namespace and name not in self._names.probes
 
     def _value(self, name: str) -> Any:
-        if self._is_here(name):
-            return self._namespace[name]
+        if self._is_here(name) and not self._is_given_there(name):
+            found = self._namespace[name]
+            if _is_stateful(found) and self._desk.contract.has_handles:
+                return self._desk.library(found.__name__)
+            return found
+        contract = self._desk.contract
+        if contract.allows(name, "handle"):
+            return self._asked(lambda: self._object(name))
+        if name in self._names.callable and self._is_ordinary:
+            return self._function(name)
         return self._asked(lambda: self._student.value(name))
 
-    def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    def _is_given_there(self, name: str) -> bool:
+        """Return whether a name stands for what a read-only cell has made in the sandbox."""
+        return self._desk.contract.has_given and name in self._given
+
+    def _object(self, name: str) -> Any:
+        """Return a variable by value or by handle; an exception's class as one of this side."""
+        found = self._desk.name(name)
+        names = self._desk.classes_of(found) if type(found) is Handle else None
+        if not names or "builtins.Exception" not in names:
+            return found
+        return own_exception(names) or found
+
+    def _function(self, name: str) -> Any:
         if self._is_here(name):
-            return self._namespace[name](*args, **kwargs)
+            return self._namespace[name]
+        if name in self._names.callable:
+            self._require(name)
+        return RemoteFunction(name, self._call)
+
+    def _require(self, name: str) -> None:
+        """Raise what Python does if the student's notebook doesn't bind a name."""
+        if name not in self._present:
+            if not self._asked(lambda: self._student.has(name)):
+                raise NameError(f"name {name!r} is not defined")
+            self._present.add(name)
+
+    def _imported(self, name: str) -> Any:
+        """Return what a solution cell imports, if the student's notebook binds the name."""
+        if self._is_here(name):
+            return self._value(name)
+        self._require(name)
+        found: dict[str, Any] = {}
+        try:
+            exec(self._names.imports[name], found)
+        except ImportError:
+            return self._asked(lambda: self._desk.name(name))
+        if _is_stateful(found[name]) and self._desk.contract.has_handles:
+            return self._desk.library(found[name].__name__)
+        return found[name]
+
+    def _bind(self, name: str) -> None:
+        """Let the student's code read what a test has bound a name to."""
+        if name in self._namespace:
+            with contextlib.suppress(NotPlain):
+                self._desk.bind(name, self._namespace[name])
+
+    def forget(self, cell: str) -> None:
+        """Let those names that a cell has bound there stand for the student's work again."""
+        for name in self._names.by_cell.get(cell, ()):
+            if name not in self._names.probes:
+                self._namespace.pop(name, None)
+
+    def asks_for_work(self, source: str) -> bool:
+        """Return whether a read-only cell uses the student's names."""
+        try:
+            tree = parsed(source)
+        except SyntaxError:
+            return False
+        names = self._remote | self._names.imports.keys()
+        return bool(used_in(ast.unparse(tree)) & names)
+
+    @property
+    def _remote(self) -> set[str]:
+        return self._names.remote | self._names.rebound
+
+    def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        if self._is_here(name) and not self._is_given_there(name):
+            return self._value(name)(*args, **kwargs)
         return self._asked(lambda: self._called(name, args, kwargs))
 
     def _asked(self, request: Callable[[], Any]) -> Any:
@@ -136,6 +281,7 @@ class Judge:
         Else `all(map(lambda x: f(x) == 2 * x, numbers))` ends early and is true. A test that
         names StopIteration gets it.
         """
+        self._asked_for += 1
         try:
             return request()
         except StopIteration as error:
@@ -147,7 +293,13 @@ class Judge:
         if self._fresh is not None and name in self._names.fresh_probes:
             return self._call_fresh(self._fresh, name, list(args), kwargs)
         self._carried = None
-        return self._student.call(name, list(args), kwargs)
+        if not self._is_ordinary or not self._desk.is_needed(args, kwargs):
+            try:
+                return self._student.call(name, list(args), kwargs)
+            except NotPlain:  # a function to be called back, say
+                if not self._is_ordinary:
+                    raise
+        return self._desk.invoke(name, args, kwargs)
 
     def _call_fresh(
         self, fresh: StudentClient, name: str, args: list[Any], kwargs: dict[str, Any]
@@ -179,14 +331,19 @@ class Judge:
             InstructorFault: it failed, or took longer.
         """
         before = numeric_context.claim()
+        asked = self._asked_for
+        self._begin(None)
         try:
-            with _at_most(seconds):
-                exec(_compiled(source, cell), self._namespace)
+            with _at_most(seconds), contextlib.redirect_stdout(io.StringIO()):
+                exec(self._code(cell, source), self._namespace)
         except _TestTimedOut:
             said = f"TimeoutError: it takes more than {seconds:g} seconds"
             raise InstructorFault(f"the cell {cell}:\n{said}") from None
         except BaseException:
-            raise InstructorFault(f"the cell {cell}:\n{traceback.format_exc()}") from None
+            # A fault only where nothing of the student's was asked for.
+            if self._asked_for == asked:
+                raise InstructorFault(f"the cell {cell}:\n{traceback.format_exc()}") from None
+        self._note_given()
         after = numeric_context.claim()
         # Also where the student had set the very same before.
         if after != before or any(word in source for word in ("set_default_dtype", ".prec")):
@@ -203,8 +360,8 @@ class Judge:
             source: its statements that need nothing of the student (`core.names_by_use`).
             seconds: the longest that it may take.
         """
-        tree: ast.Module = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
-        ast.fix_missing_locations(tree)
+        self._begin(None)
+        tree, _source = self._tree(cell, source)
         self._student.begin_test()
         with (
             contextlib.redirect_stderr(io.StringIO()),
@@ -214,6 +371,15 @@ class Judge:
         ):
             for node in tree.body:
                 exec(_compiled(ast.Module([node], []), cell), self._namespace)
+        self._note_given()
+
+    def _note_given(self) -> None:
+        """Take down what is bound to the instructor's own classes and objects of these."""
+        self._given |= {
+            name
+            for name, value in self._namespace.items()
+            if name not in self._usual and _is_own(value)
+        }
 
     def test(
         self,
@@ -236,13 +402,12 @@ class Judge:
         Raises:
             InstructorFault: it isn't Python.
         """
+        self._begin(cell)
         try:
-            tree = _RemoteNames(self._names.remote).visit(ast.parse(source, filename=cell))
+            code = self._code(cell, source, keep_last=True)
         except SyntaxError as error:
             raise InstructorFault(f"the cell {cell}:\nSyntaxError: {error}") from None
-        keep_last_value(tree, source, _LAST)
         self._namespace.pop(_LAST, None)
-        code = _compiled(ast.fix_missing_locations(tree), cell)
         self._student.begin_test(known)
         if self._fresh is not None:
             # A file that never answers does so for every question of the cell.
@@ -254,19 +419,24 @@ class Judge:
         def keep(bundle: dict[str, Any]) -> None:
             outputs.append({"output_type": "display_data", "metadata": {}, "data": bundle})
 
-        said = io.StringIO()
+        said, quiet = io.StringIO(), io.StringIO()
+        self._desk.quiet(quiet)
         with (
             checks.listening(keep, self._ends) as heard,
             contextlib.redirect_stderr(said),
-            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stdout(quiet),
         ):
             try:
                 with _at_most(seconds):
+                    if self._is_ordinary:
+                        self._fetch_files(source)
                     failure = self._failure(code)
+                    self._desk.end_test()
             except _TestTimedOut:
                 return [status_output(CellStatus.TIMED_OUT)], CellStatus.TIMED_OUT
             if failure is not None:
                 outputs.append(failure)
+        self.needs = self._desk.contract.used if cell in self._contracts else set()
         if self._student.ends > heard.ends_in_checks:
             status = self._student.last_failure
             return [status_output(status)], status
@@ -278,10 +448,77 @@ class Judge:
             outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
         return outputs, CellStatus.RAN
 
+    def _begin(self, cell: str | None) -> None:
+        """Start a cell of the instructor's."""
+        self._present.clear()
+        self._is_ordinary = True
+        self.needs = set()
+        lines = self._contracts.get(cell, ()) if cell is not None else ()
+        contract = Contract(lines)
+        self._desk.begin_test(contract)
+        keep_exceptions(self._exceptions if contract.has_handles else None)
+
+    def _code(self, cell: str, source: str, keep_last: bool = False) -> types.CodeType:
+        """Return a cell's code in which the student's names have become requests.
+
+        Raises:
+            SyntaxError: it isn't Python.
+        """
+        tree, source = self._tree(cell, source)
+        if keep_last:
+            keep_last_value(tree, source, _LAST)
+        return _compiled(ast.fix_missing_locations(tree), cell)
+
+    def _tree(self, cell: str, source: str) -> tuple[ast.Module, str]:
+        """Return a cell's tree in which the student's names have become requests, and its source.
+
+        Raises:
+            SyntaxError: it isn't Python.
+        """
+        try:
+            tree = ast.parse(source, filename=cell)
+        except SyntaxError:
+            source = without_magics(source)
+            tree = ast.parse(source, filename=cell)
+        contract = self._desk.contract
+        self._is_ordinary = self._by_use or not used_in(source) & _OWN_WAY
+        if self._is_ordinary and "seed" in source:
+            self._desk.share_random()
+        remote = set(self._remote)
+        if contract.has_handles:
+            remote |= {name for name, value in self._namespace.items() if _is_stateful(value)}
+            remote |= _stateful_imports(tree)
+        if contract.has_given:
+            remote |= self._given
+        imports = self._names.imports.keys() - remote
+        bound = self._names.reads if contract.has_handles else ()
+        names = _RemoteNames(remote, imports, contract.has_handles, bound)
+        tree = ast.fix_missing_locations(names.visit(tree))
+        return tree, source
+
+    def _fetch_files(self, source: str) -> None:
+        """Bring files here that the student's code has written and the test names."""
+        for name in dict.fromkeys(_FILE_NAME.findall(source)):
+            name = name.strip()
+            if name.endswith(_MODULE_ENDINGS) or ".." in name or self._desk.is_given(name):
+                continue
+            if f'"{name}"' not in source and f"'{name}'" not in source:
+                continue
+            with contextlib.suppress(Exception):
+                content = self._student.file(name)
+                if content is not None:
+                    folder = os.path.dirname(name)
+                    if folder:
+                        os.makedirs(folder, exist_ok=True)
+                    with open(name, "wb") as file:
+                        file.write(content)
+                    self._has_students_files = True
+
     def _failure(self, code: types.CodeType) -> Output | None:
         """Run a test's code; return the error that ended it, if one did."""
         try:
-            exec(code, self._namespace)
+            with _no_unpickling(self._has_students_files):
+                exec(code, self._namespace)
         except _TestTimedOut:
             raise
         except BaseException as error:  # a test may also call exit(); nothing may stop grading
@@ -338,28 +575,42 @@ class _RemoteNames(ast.NodeTransformer):
     Names that a function or comprehension of the test binds for itself are left alone.
     """
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(
+        self,
+        names: set[str],
+        imports: Iterable[str] = (),
+        handles: bool = False,
+        reads: Iterable[str] = (),
+    ) -> None:
         self._names = names
+        self._imports = frozenset(imports)
+        self._handles = handles
+        self._reads = frozenset(reads)
         self._bound: list[set[str]] = []
-        self._from: dict[str, tuple[int, int]] = {}
 
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        """Note from where on the cell itself has bound a name anew."""
-        self._from = _bound_from(node.body, {})
-        return self.generic_visit(node)
+    def _is_free(self, name: str) -> bool:
+        return not any(name in bound for bound in self._bound)
 
-    def _is_student(self, node: ast.Name) -> bool:
-        if node.id not in self._names or any(node.id in bound for bound in self._bound):
-            return False
-        return node.id not in self._from or (node.lineno, node.col_offset) < self._from[node.id]
+    def _is_student(self, name: str) -> bool:
+        return name in self._names and not any(name in bound for bound in self._bound)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Replace a call of a student's name by a request for the call."""
         func = node.func
-        if isinstance(func, ast.Name) and self._is_student(func):
+        if isinstance(func, ast.Name) and self._is_student(func.id):
             node.args = [ast.Constant(func.id), *(self.visit(one) for one in node.args)]
             node.keywords = [self.visit(one) for one in node.keywords]
             node.func = ast.copy_location(ast.Name(_CALL, ast.Load()), func)
+            return node
+        if self._handles and isinstance(func, ast.Name) and self._is_free(func.id):
+            instead = _IN_PLACE.get((func.id, len(node.args)))
+            if instead is not None and not node.keywords:
+                node.func = ast.copy_location(ast.Name(instead, ast.Load()), func)
+                node.args = [self.visit(one) for one in node.args]
+                return node
+        if self._handles and _is_inspection(func) and len(node.args) == 1 and not node.keywords:
+            node.args = [ast.Constant(func.attr), self.visit(node.args[0])]  # type: ignore[attr-defined]  # it is an attribute
+            node.func = ast.copy_location(ast.Name(_INSPECT, ast.Load()), func)
             return node
         if isinstance(func, ast.Name) and func.id == expect.__name__ and node.args:
             node.args[0] = self._function(node.args[0])
@@ -367,17 +618,47 @@ class _RemoteNames(ast.NodeTransformer):
 
     def _function(self, node: ast.expr) -> ast.expr:
         """Return what `expect` calls: for a student's name, that in the student's process."""
-        if isinstance(node, ast.Name) and self._is_student(node):
+        if isinstance(node, ast.Name) and self._is_student(node.id):
             request = ast.Call(ast.Name(_FUNCTION, ast.Load()), [ast.Constant(node.id)], [])
             return ast.copy_location(request, node)
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """Replace a student's name, where it is read, by a request for its value."""
-        if isinstance(node.ctx, ast.Load) and self._is_student(node):
+        if isinstance(node.ctx, ast.Load) and self._is_student(node.id):
             request = ast.Call(ast.Name(_VALUE, ast.Load()), [ast.Constant(node.id)], [])
             return ast.copy_location(request, node)
+        if isinstance(node.ctx, ast.Load) and node.id in self._imports and self._is_free(node.id):
+            request = ast.Call(ast.Name(_IMPORT, ast.Load()), [ast.Constant(node.id)], [])
+            return ast.copy_location(request, node)
         return node
+
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        """Take a name from the student's notebook where a test by handle deletes it."""
+        if not self._handles or self._bound:
+            return self.generic_visit(node)
+        names = [one for one in node.targets if isinstance(one, ast.Name) and one.id in self._names]
+        others = [one for one in node.targets if one not in names]
+        made: list[ast.stmt] = [
+            ast.Expr(ast.Call(ast.Name(_UNBIND, ast.Load()), [ast.Constant(one.id)], []))
+            for one in names
+        ]
+        if others:
+            made.append(ast.Delete([self.visit(one) for one in others]))
+        return [ast.copy_location(one, node) for one in made]
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        """Bind a name in the student's notebook, too, where a test by handle binds it anew."""
+        self.generic_visit(node)
+        if not self._handles or self._bound:
+            return node
+        names = [one.id for one in node.targets if isinstance(one, ast.Name)]
+        names = [name for name in names if name in self._reads]
+        made = [
+            ast.Expr(ast.Call(ast.Name(_BIND, ast.Load()), [ast.Constant(name)], []))
+            for name in names
+        ]
+        return [node, *(ast.copy_location(one, node) for one in made)]
 
     def _scoped(self, node: ast.AST) -> ast.AST:
         self._bound.append(_bound_inside(node))
@@ -390,44 +671,53 @@ class _RemoteNames(ast.NodeTransformer):
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _scoped
 
 
-def _bound_from(
-    body: Iterable[ast.stmt], found: dict[str, tuple[int, int]]
-) -> dict[str, tuple[int, int]]:
-    """Return the position from which on each name is the cell's own, by the name."""
-    for node in body:
-        inner = [part for part in ("body", "orelse", "finalbody") if getattr(node, part, None)]
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.setdefault(node.name, (node.lineno, node.col_offset))
-        elif inner or isinstance(node, ast.Try):
-            heads = [
-                one
-                for name, one in ast.iter_fields(node)
-                if name in ("target", "items", "test", "iter", "subject")
-            ]
-            first = next(iter(getattr(node, "body", ())), node)
-            for head in heads:
-                for one in head if isinstance(head, list) else [head]:
-                    for name in _stored(one):
-                        found.setdefault(name, (first.lineno, first.col_offset))
-            for handler in getattr(node, "handlers", ()):
-                if handler.name:
-                    found.setdefault(handler.name, (handler.lineno, handler.col_offset))
-                _bound_from(handler.body, found)
-            for part in inner:
-                _bound_from(getattr(node, part), found)
-        else:
-            end = (node.end_lineno or node.lineno, node.end_col_offset or 0)
-            for name in bound_in(ast.Module([node], [])):
-                found.setdefault(name, end)
+_IN_PLACE = {("type", 1): _TYPE, ("callable", 1): _CALLABLE, ("issubclass", 2): _SUBCLASS}
+"""What stands for builtins that a handle can't answer by a method of its own."""
+
+
+def _is_inspection(func: ast.expr) -> bool:
+    return (
+        isinstance(func, ast.Attribute)
+        and isinstance(func.value, ast.Name)
+        and func.value.id == "inspect"
+        and func.attr in handles.INSPECTIONS
+    )
+
+
+def _is_own(value: object) -> bool:
+    """Return whether a value is a class that a notebook's cell defines, or an object of one."""
+    kind = value if isinstance(value, type) else type(value)
+    return kind.__module__ == "__main__"
+
+
+def _is_stateful(value: object) -> bool:
+    return isinstance(value, types.ModuleType) and value.__name__ in _STATEFUL
+
+
+def _stateful_imports(tree: ast.Module) -> set[str]:
+    """Return the names to which a cell binds such modules."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {one.asname for one in node.names if one.name in _STATEFUL and one.asname}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {
+                one.asname or one.name
+                for one in node.names
+                if f"{node.module}.{one.name}" in _STATEFUL
+            }
     return found
 
 
-def _stored(node: ast.AST) -> set[str]:
-    return {
-        one.id
-        for one in ast.walk(node)
-        if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)
-    }
+def _show_nothing(*_values: object, **_options: object) -> None:
+    """Stand for IPython's `display` where nothing is shown."""
+
+
+class _NoShell:
+    """What `get_ipython()` returns here: a shell whose magics do nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return _show_nothing
 
 
 def _bound_inside(node: ast.AST) -> set[str]:

@@ -15,6 +15,8 @@ import tokenize
 from decimal import Decimal
 from typing import Any
 
+from autograder.judge.handles import Handle
+
 
 def keep_last_value(tree: ast.Module, source: str, name: str) -> None:
     """Change a cell's tree so that the value it would show is bound to `name`.
@@ -38,6 +40,8 @@ def points_shown(value: Any) -> float | None:
     cell printed, in which `np.float64(1.5)` and `Fraction(3, 2)` are no numbers, and then gives
     full marks.
     """
+    if type(value) is Handle:
+        return None  # an object that claims to be a number hasn't crossed as one
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     is_array = numpy and isinstance(value, (numpy.generic, numpy.ndarray))
     is_tensor = torch and isinstance(value, torch.Tensor)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from autograder import checks
@@ -40,7 +41,10 @@ def combine_runs(
         hidden: of the run with whole tests, by cell id.
     """
     return {
-        cell.id: _of_test(cell.source, visible[cell.id], hidden[cell.id])
+        cell.id: replace(
+            _of_test(cell.source, visible[cell.id], hidden[cell.id]),
+            needs=tuple(sorted({*visible[cell.id].needs, *hidden[cell.id].needs})),
+        )
         if cell.has_hidden_part
         else visible[cell.id]
         for cell in cells

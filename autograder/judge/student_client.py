@@ -16,7 +16,8 @@ from typing import Any
 
 from autograder.core.cell_status import CellStatus
 from autograder.judge import rpc
-from autograder.judge.rpc import ChildGone, RpcChannel, RunReply
+from autograder.judge.rpc import CallBack, ChildGone, RpcChannel, RunReply, Told
+from autograder.sandbox.wire import Refer
 
 _SHORTEST = 0.05
 """Seconds: with less than this left of a budget, nothing is begun any more."""
@@ -84,6 +85,8 @@ class StudentClient:
         self._channel: RpcChannel | None = None
         self._history: list[_Step] = []
         self._is_over = False
+        self.generation = 0
+        """How many processes there have been; an object of an earlier one is lost."""
         self._spent: defaultdict[str, float] = defaultdict(float)
         self.failures: dict[str, CellStatus] = {}
         """How the process ended in this test cell, by the name that was asked for."""
@@ -163,6 +166,35 @@ class StudentClient:
         """
         return self._ask(name, lambda channel: channel.call(name, args, kwargs))
 
+    def operate(
+        self,
+        name: str,
+        operation: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        options: dict[str, Any],
+        refer: Refer,
+        call_back: CallBack,
+    ) -> Told:
+        """Ask for an operation; `name` is whose time it takes, the rest as `RpcChannel.operate`.
+
+        Raises:
+            CallTimedOut, ProcessEnded: as `call`.
+        """
+        found: Told = self._ask(
+            name,
+            lambda channel: channel.operate(operation, args, kwargs, options, refer, call_back),
+        )
+        return found
+
+    def has(self, name: str) -> bool:
+        """Return whether the student's notebook binds a name; raises as `call`."""
+        return bool(self._ask(name, lambda channel: channel.has(name)))
+
+    def set_random(self, state: dict[str, Any]) -> None:
+        """Let the usual random generators go on from this state there; raises as `call`."""
+        self._ask("random", lambda channel: channel.set_random(state))
+
     def file(self, name: str) -> bytes | None:
         """Return a file of the working folder; None if there is none; raises as `call`."""
         found: bytes | None = self._ask(f"file {name}", lambda channel: channel.file(name))
@@ -190,7 +222,7 @@ class StudentClient:
         if seconds < _SHORTEST:
             raise self._failed(name, CellStatus.TIMED_OUT)
         channel.call_seconds = seconds
-        began = time.monotonic()
+        began = time.monotonic() - channel.called_back_seconds
         status = None
         try:
             return request(channel)
@@ -199,7 +231,7 @@ class StudentClient:
             self.close()
             raise self._failed(name, status) from None
         finally:
-            took = time.monotonic() - began
+            took = time.monotonic() - began - channel.called_back_seconds
             self._budget.spend(took)
             self._spent[name] += took
             if took >= seconds and status is None:
@@ -238,6 +270,7 @@ class StudentClient:
         if self._left_to_make <= 0:
             raise NoProcess
         self._left_to_make -= 1
+        self.generation += 1
         channel = RpcChannel(self._connect())
         began = time.monotonic()
         try:

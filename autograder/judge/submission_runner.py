@@ -114,6 +114,8 @@ class _Run:
             self._reference,
             fresh if about.fresh_probes else None,
             about.made_files,
+            job.contracts,
+            about.by_use,
         )
         self._to_adopt = list(about.judged)
         if about.by_use:
@@ -140,8 +142,13 @@ class _Run:
             self._at(cell.id)
         self._adopt_until(cell)
         if cell.role == "read-only" and self._job.about.by_use:
-            return self._students(cell)
+            return self._in_the_students_process(cell, self._students)
         if cell.role == "read-only":
+            if self._judge.asks_for_work(cell.source):
+                # There first: what it asks for may need what it defines.
+                outputs = self._define(cell)
+                self._judge.define(cell.id, cell.source, self._job.test_seconds)
+                return CellOutcome(outputs)
             # Here first: a fault of the instructor's is told as one, whatever the student did.
             self._judge.define(cell.id, cell.source, self._job.test_seconds)
             return CellOutcome(self._define(cell))
@@ -149,7 +156,7 @@ class _Run:
         if known.status is CellStatus.TIMED_OUT:
             return CellOutcome([status_output(known.status)], known.status)
         if cell.id in self._unsealed:
-            return self._unsealed_test(cell)
+            return self._in_the_students_process(cell, self._unsealed_test)
         if cell.role == "test":
             if self._job.about.by_use:
                 try:
@@ -161,8 +168,18 @@ class _Run:
             if not self._room_of_tests.take_all(said):
                 status = CellStatus.STOPPED
                 said = [status_output(status)]
-            return CellOutcome(said, status, failures=self._student.failures)
-        return self._students(cell)
+            needs = tuple(sorted(self._judge.needs))
+            return CellOutcome(said, status, failures=self._student.failures, needs=needs)
+        return self._in_the_students_process(cell, self._students)
+
+    def _in_the_students_process(
+        self, cell: CodeCell, run: Callable[[CodeCell], CellOutcome]
+    ) -> CellOutcome:
+        """Run a cell there alone; what it binds isn't what tests have bound by these names here."""
+        try:
+            return run(cell)
+        finally:
+            self._judge.forget(cell.id)
 
     def _say_what_runs(self) -> None:
         """Set nbgrader's environment variable, which cells may ask whether they are graded."""

@@ -47,6 +47,10 @@ STUDENT_MODULES = (
     "sandbox/barriers.py",
     "sandbox/kernel_counters.py",
     "sandbox/exceptions.py",
+    "sandbox/objects.py",
+    "sandbox/references.py",
+    "sandbox/random_state.py",
+    "sandbox/tables.py",
     "sandbox/plain_values.py",
     "sandbox/seccomp.py",
 )

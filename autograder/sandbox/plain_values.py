@@ -44,10 +44,12 @@ import re
 import sys
 import types
 from collections import abc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+
+from autograder.sandbox import tables
 
 MAX_BYTES = 64 * 1024 * 1024
 """The most bytes that a value may take when it crosses."""
@@ -236,19 +238,20 @@ def type_name(kind: type, name: str | None = None) -> str:
     return "".join(one for one in text if one.isprintable())[:80]
 
 
-def plain(value: Any, *, arguments: bool = False) -> Any:
+def plain(value: Any, *, arguments: bool = False, refer: Callable[[Any], Any] | None = None) -> Any:
     """Return what `value` is in terms of the types that cross, as the table above says.
 
     Args:
         value: of any type.
         arguments: `value` goes to the student's side. Iterators and the standard library's
             containers then stay what they are, since the student's function may use them so.
+        refer: returns what stands for a value that isn't to be copied; None for any other.
 
     Raises:
         CannotCross: something in it isn't like any of them, or it is too large.
         BaseException: whatever a method of the value's own class raises.
     """
-    return _Conversion(arguments).value(value, 1)
+    return _Conversion(arguments, refer).value(value, 1)
 
 
 _LEAVES = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -268,8 +271,9 @@ FACTORIES = (None, list, dict, set, tuple, int, float, str, bool)
 class _Conversion:
     """One value on its way to a plain one; counts what it meets."""
 
-    def __init__(self, arguments: bool) -> None:
+    def __init__(self, arguments: bool, refer: Callable[[Any], Any] | None = None) -> None:
         self._arguments = arguments
+        self._refer = refer
         self._nodes = 0
         self._bytes = 0
 
@@ -281,6 +285,8 @@ class _Conversion:
             if kind is str or kind is bytes:
                 self._weigh(len(value))
             return value
+        if self._refer is not None and (reference := self._refer(value)) is not None:
+            return reference
         for convert in (self._library, self._scalar, self._container, self._named, self._iterable):
             if convert == self._container and depth >= MAX_DEPTH:
                 raise CannotCross(TOO_DEEP, count=MAX_DEPTH)
@@ -311,6 +317,9 @@ class _Conversion:
         if torch and issubclass(kind, torch.Tensor):
             return self._tensor(torch, value)
         if torch and kind is torch.dtype:
+            return value
+        if tables.code_of(kind) is not None:
+            self._count(ARRAY_NODES)
             return value
         return _NOT_THIS
 

@@ -6,18 +6,21 @@ it says is more than a claim; the order kept here serves honest students only.
 
 from __future__ import annotations
 
+import builtins
 import random
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox import exceptions, numeric_context, wire
+from autograder.sandbox import exceptions, numeric_context, random_state, wire
 from autograder.sandbox.limits import SandboxLimits
+from autograder.sandbox.objects import OPERATIONS, ObjectTable, described
 from autograder.sandbox.plain_values import CannotCross
+from autograder.sandbox.references import FUNCTION, HANDLE, Reference, from_library
 from autograder.sandbox.shell import CellShell, get_shell
 
 _AGAIN_SECONDS = 0.3
@@ -36,33 +39,51 @@ def serve(channel: socket.socket, limits: SandboxLimits, seed: int) -> None:
         limits: of this process; here for what a cell may show.
         seed: of the usual random generators.
     """
-    handler = _RequestHandler(get_shell(), limits)
+    handler = _RequestHandler(get_shell(), limits, channel)
     handler.seed(seed)
     while True:
         try:
-            sequence, verb, *words = wire.receive_frame(channel, arguments=True)
+            sequence, verb, *words = wire.receive_frame(
+                channel, arguments=True, resolve=handler.resolve
+            )
+            handler.serve(sequence, verb, words)
         except wire.WireError:
             return
-        reply = handler.answer(verb, words)
-        try:
-            wire.send_frame(channel, [sequence, *reply])
-        except wire.Closed:
-            return
-        except wire.WireError:
-            wire.send_frame(channel, [sequence, "error", *exceptions.claim(CannotCross())])
 
 
 class _RequestHandler:
     """Answers requests about the notebook of one student."""
 
-    def __init__(self, shell: CellShell, limits: SandboxLimits) -> None:
+    def __init__(self, shell: CellShell, limits: SandboxLimits, channel: socket.socket) -> None:
         self._shell = shell
         self._limits = limits
+        self._channel = channel
+        self._objects = ObjectTable()
+        self._functions: dict[int, Callable[..., Any]] = {}
+        self._sequence: Any = None
         self._probes: dict[str, Any] = {}
         self._timer = _Timer()
         self._numeric_context = numeric_context.claim()
         shell.redirect()
         sys.path.insert(0, "")  # the working folder, as in a notebook
+
+    def serve(self, sequence: Any, verb: str, words: list[Any]) -> None:
+        """Answer one request, which may come while another one is being answered.
+
+        Raises:
+            WireError: the channel has closed.
+        """
+        before, self._sequence = self._sequence, sequence
+        timer = self._timer
+        reply = self.answer(verb, words)
+        self._sequence, self._timer = before, timer
+        try:
+            wire.send_frame(self._channel, [sequence, *reply])
+        except wire.Closed:
+            raise
+        except wire.WireError:
+            claim = exceptions.claim(CannotCross())
+            wire.send_frame(self._channel, [sequence, "error", *claim])
 
     def answer(self, verb: str, words: list[Any]) -> list[Any]:
         """Return the reply to one request, whatever student code does meanwhile."""
@@ -72,6 +93,53 @@ class _RequestHandler:
         except BaseException as error:
             return ["error", *exceptions.claim(error, self._timer.is_late)]
         return reply
+
+    def resolve(self, reference: Reference) -> Any:
+        """Return what a reference in a request stands for.
+
+        Raises:
+            KeyError, ImportError, AttributeError: nothing.
+        """
+        if reference.kind == HANDLE:
+            return self._objects.get(reference.number)
+        if reference.kind == FUNCTION:
+            return self._function(reference.number)
+        return from_library(reference.name)
+
+    def _function(self, number: int) -> Callable[..., Any]:
+        """Return a function that calls the test's function of that number."""
+        if number not in self._functions:
+
+            def function(*args: Any, **kwargs: Any) -> Any:
+                return self._call_back(number, args, kwargs)
+
+            self._functions[number] = function
+        return self._functions[number]
+
+    def _call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        words = [list(map(self._told, args)), {key: self._told(kwargs[key]) for key in kwargs}]
+        timer = signal.getitimer(signal.ITIMER_REAL)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the test's own time doesn't count
+        try:
+            wire.send_frame(self._channel, [self._sequence, "callback", number, *words])
+            while True:
+                _sequence, verb, *rest = wire.receive_frame(
+                    self._channel, arguments=True, resolve=self.resolve
+                )
+                if verb == "returned":
+                    return rest[0]
+                if verb == "raised":
+                    raise _exception(*rest)
+                self.serve(_sequence, verb, rest)  # the test's function asks in turn
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+
+    def _told(self, value: Any) -> list[Any]:
+        """Return a value as a call-back's argument: by value where it is plain, else a handle."""
+        exact = wire.packed_exactly(value)
+        if exact is not None:
+            return ["value", exact]
+        return ["handle", self._objects.number(value), *described(value)]
 
     def seed(self, seed: int) -> None:
         """Give the usual generators a start of their own."""
@@ -84,6 +152,7 @@ class _RequestHandler:
 
     def _answer_run(self, _cell: str, source: str, seconds: float, seed: int) -> list[Any]:
         self.seed(seed)
+        _close_figures()  # those that a test has left open
         with self._shell.gathering(self._limits.output_bytes) as outputs:
             try:
                 error = self._run(source, seconds)
@@ -122,6 +191,83 @@ class _RequestHandler:
             else ["value", value, self._numeric_context]
         )
 
+    def _answer_has(self, name: str) -> list[Any]:
+        return ["value", name in self._shell.user_ns]
+
+    def _answer_random(self, state: dict[str, Any]) -> list[Any]:
+        random_state.adopt(state)
+        return ["value", None]
+
+    def _answer_operate(
+        self,
+        operation: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        options: dict[str, Any],
+        seconds: float,
+    ) -> list[Any]:
+        """Operate on objects and on the notebook's names.
+
+        Args:
+            operation: one of `OPERATIONS`; "name" for the value of a variable, or "invoke" for a
+                call of one, whose name is the first argument.
+            args: of the operation.
+            kwargs: of the operation.
+            options: "handles": whether what isn't plain stays here and is told by its number;
+                "changes": whether to tell what has become of the arguments; "output": whether to
+                tell what was printed; "replaced": functions in place of builtins, by name;
+                "released": handles that are of no use any more.
+            seconds: the longest that it may take.
+
+        Returns:
+            The reply, of which the last part is what the options ask for.
+        """
+        self._objects.release(options.get("released", ()))
+        given = args[1:] if operation in ("invoke", "call") else []
+        watched = [wire.packed_exactly(one) for one in given] if options.get("changes") else []
+        limit = self._limits.output_bytes if options.get("output") else 0
+        with self._shell.gathering(limit) as outputs, _replaced(options.get("replaced", {})):
+            try:
+                with self._timer.limit(seconds):
+                    reply = self._reply(
+                        self._operated(operation, args, kwargs), bool(options.get("handles"))
+                    )
+            except BaseException as error:
+                reply = ["error", *exceptions.claim(error, self._timer.is_late)]
+        told: dict[str, Any] = {}
+        if options.get("output"):
+            shown = [one for one in outputs.finished() if one["output_type"] == "stream"]
+            told["output"] = "".join(one["text"] for one in shown if one["name"] == "stdout")
+        if watched:
+            told["changed"] = _changed(given, watched)
+        before, self._numeric_context = self._numeric_context, numeric_context.claim()
+        if before != self._numeric_context:
+            told["context"] = self._numeric_context
+        return [*reply, told]
+
+    def _operated(self, operation: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if operation == "name":
+            return self._named(*args)
+        if operation == "invoke":
+            name, *rest = args
+            function = self._probes[name] if name in self._probes else self._named(name)
+            return function(*rest, **kwargs)
+        if operation == "bind":
+            self._shell.user_ns[args[0]] = args[1]
+            return None
+        if operation == "unbind":
+            self._named(args[0])
+            return self._shell.user_ns.pop(args[0])
+        return OPERATIONS[operation](*args, **kwargs)
+
+    def _reply(self, value: Any, handles: bool) -> list[Any]:
+        if handles:
+            exact = wire.packed_exactly(value)
+            if exact is None:
+                return ["handle", self._objects.number(value), *described(value)]
+            return ["value", exact]
+        return ["value", wire.packed(value)]
+
     def _answer_file(self, name: str) -> list[Any]:
         path = Path(name)
         return ["value", path.read_bytes() if path.is_file() else None]
@@ -152,8 +298,12 @@ class _RequestHandler:
             try:
                 yield
             finally:
-                if "matplotlib.pyplot" in sys.modules:
-                    sys.modules["matplotlib.pyplot"].close("all")
+                _close_figures()
+
+
+def _close_figures() -> None:
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 class _Timer:
@@ -179,9 +329,43 @@ class _Timer:
             self.is_late = True
             raise TimeoutError(f"this took more than {seconds:g} seconds")
 
-        signal.signal(signal.SIGALRM, late)
-        signal.setitimer(signal.ITIMER_REAL, seconds or 0, _AGAIN_SECONDS)
+        before = signal.signal(signal.SIGALRM, late)
+        outer = signal.setitimer(signal.ITIMER_REAL, seconds or 0, _AGAIN_SECONDS)
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            if outer[0]:  # a test's function that was called back has asked in turn
+                signal.signal(signal.SIGALRM, before)
+                signal.setitimer(signal.ITIMER_REAL, *outer)
+
+
+@contextmanager
+def _replaced(functions: dict[str, Any]) -> Iterator[None]:
+    """Put functions in the place of builtins for a while."""
+    before = {name: getattr(builtins, name) for name in functions}
+    try:
+        for name, function in functions.items():
+            setattr(builtins, name, function)
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(builtins, name, function)
+
+
+def _changed(given: list[Any], before: list[wire.Packed | None]) -> dict[int, Any]:
+    """Return what has become of those arguments that aren't what they were, by their place."""
+    found: dict[int, Any] = {}
+    for place, (value, was) in enumerate(zip(given, before, strict=True)):
+        now = wire.packed_exactly(value) if was is not None else None
+        if was is not None and now is not None and now.payload != was.payload:
+            found[place] = now
+    return found
+
+
+def _exception(name: str, message: str) -> BaseException:
+    """Return an exception of the test's function, as one of Python's own where it has that name."""
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        return kind(message)
+    return RuntimeError(f"{name}: {message}")

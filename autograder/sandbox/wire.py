@@ -42,10 +42,14 @@ one byte of tag, then what the table says. Numbers are little-endian; `n` is a u
 | `w` | container      | one byte, a value: a deque as (list, maximum length), an  |
 |     |                | OrderedDict or Counter as dict, a defaultdict as (dict,   |
 |     |                | place of its factory in `plain.FACTORIES`)                     |
+| `P` | pandas' table, | `f`, `s` or `i` for DataFrame, Series and Index; n, n bytes |
+|     | column or index| of Arrow's IPC stream (`autograder.sandbox.tables`)       |
+| `G` | Reference      | one byte, `h` or `f` and a u32, the number of a handle or |
+|     |                | function; or `l` and the name of what a library has, a str|
 
 A dtype is one byte, its place in `_DTYPES`. Keys and what is in a set are None, booleans,
-numbers, strings, bytes, dates, and tuples, frozensets and records of these. Iterators and
-containers are sent as arguments of calls, never as results.
+numbers, strings, bytes, dates, and tuples, frozensets and records of these. Iterators,
+containers and references are sent as arguments of calls, never as results.
 
 Only exact types cross: an instance of a student's `class I(int)` does not. Before, `packed`
 turns what a student's value is into these (`autograder.sandbox.plain_values`). Arrays arrive in C
@@ -65,10 +69,12 @@ import sys
 import time
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
+from autograder.sandbox import tables
 from autograder.sandbox.plain_values import (
     ARRAY_NODES,
     FACTORIES,
@@ -88,6 +94,7 @@ from autograder.sandbox.plain_values import (
     plain,
     type_name,
 )
+from autograder.sandbox.references import LIBRARY, Reference
 
 MAX_INT_BYTES = 4096
 """The most bytes an int may have (9,864 digits)."""
@@ -188,22 +195,30 @@ class Packed:
         self.nodes = nodes
 
 
-def packed(value: object, *, arguments: bool = False) -> Packed:
+Refer = Callable[[Any], "Reference | None"]
+"""Return what a value is referred to as; None for one that has to cross by value."""
+
+Resolve = Callable[[Reference], Any]
+"""Return what a reference stands for."""
+
+
+def packed(value: object, *, arguments: bool = False, refer: Refer | None = None) -> Packed:
     """Return `value` ready for a frame, as a plain value where it isn't one.
 
     Args:
         value: of any type.
         arguments: whether it goes to the student's side (see `plain`).
+        refer: finds references for what has no plain form, in arguments only.
 
     Raises:
         CannotCross: it has no plain form, or is over a limit.
         BaseException: whatever a method of the value's own class raises.
     """
     try:
-        return _packed(value, False)  # most values are plain
+        return _packed(value, refer is not None)  # most values are plain
     except WireError:
         pass
-    made = plain(value, arguments=arguments)
+    made = plain(value, arguments=arguments, refer=refer)
     try:
         return _packed(made, arguments)
     except TooLong:
@@ -219,6 +234,14 @@ def _packed(value: object, arguments: bool) -> Packed:
     return Packed(bytes(writer.out), writer.nodes)
 
 
+def packed_exactly(value: object) -> Packed | None:
+    """Return `value` ready for a frame if it is of the types that cross and nothing else."""
+    try:
+        return _packed(value, False)
+    except WireError:
+        return None
+
+
 def crossed(value: object) -> Any:
     """Return what arrives on the trusted side when `value` is sent there.
 
@@ -231,12 +254,18 @@ def crossed(value: object) -> Any:
     return decode(packed(value).payload)
 
 
-def decode(data: bytes | bytearray | memoryview, *, arguments: bool = False) -> Any:
+def decode(
+    data: bytes | bytearray | memoryview,
+    *,
+    arguments: bool = False,
+    resolve: Resolve | None = None,
+) -> Any:
     """Return the value of a payload.
 
     Args:
         data: the payload, from an untrusted side.
         arguments: whether there may be iterators and containers in it, as in a call's arguments.
+        resolve: what stands in place of a reference in arguments; left out, there may be none.
 
     Raises:
         WireError: whatever is wrong with the bytes; there is no other outcome.
@@ -247,7 +276,7 @@ def decode(data: bytes | bytearray | memoryview, *, arguments: bool = False) -> 
     view = view.cast("B")
     if len(view) > MAX_BYTES:
         raise WireError(f"a value may have {MAX_BYTES:,} bytes, not {len(view):,}")
-    reader = _Reader(view, arguments)
+    reader = _Reader(view, arguments, resolve)
     value = reader.value(0)
     if reader.at != len(view):
         raise WireError(f"{len(view) - reader.at:,} bytes are left over after the value")
@@ -278,6 +307,7 @@ def receive_frame(
     limit: int = MAX_BYTES,
     *,
     arguments: bool = False,
+    resolve: Resolve | None = None,
 ) -> Any:
     """Return the next value, if all of it comes in time.
 
@@ -286,6 +316,7 @@ def receive_frame(
         deadline: as in `send_frame`.
         limit: the most bytes its payload may have.
         arguments: as in `decode`.
+        resolve: as in `decode`.
 
     Raises:
         TimedOut, Closed: as `send_frame`.
@@ -294,7 +325,7 @@ def receive_frame(
     (length,) = _U32.unpack(_receive(sock, _U32.size, deadline))
     if length > min(limit, MAX_BYTES):
         raise WireError(f"a value of {length:,} bytes was announced; {limit:,} are allowed")
-    return decode(_receive(sock, length, deadline), arguments=arguments)
+    return decode(_receive(sock, length, deadline), arguments=arguments, resolve=resolve)
 
 
 def _receive(sock: socket.socket, size: int, deadline: float | None) -> bytearray:
@@ -386,6 +417,10 @@ class _Writer:
             self._row(list(value), b"o", depth + 1)
         elif self._arguments and any(kind is one for one in _CONTAINERS.values()):
             self._container(value, kind, depth)
+        elif self._arguments and kind is Reference:
+            self._reference(value)
+        elif (code := tables.code_of(kind)) is not None:
+            self._table(value, code)
         else:
             return self._date(value, kind)
         return True
@@ -451,6 +486,21 @@ class _Writer:
             self.value((dict(value), FACTORIES.index(value.default_factory)), depth + 1)
         else:
             self.value(dict(value.items()), depth + 1)
+
+    def _table(self, value: Any, code: str) -> None:
+        self._count(ARRAY_NODES)
+        try:
+            content = tables.to_arrow(value, code)
+        except tables.NoTable as error:
+            raise WireError(str(error)) from None
+        self._bytes(b"P" + code.encode("ascii"), content)
+
+    def _reference(self, value: Reference) -> None:
+        self.out += b"G" + value.kind.encode("ascii")
+        if value.kind == LIBRARY:
+            self._str(value.name)
+        else:
+            self.out += _U32.pack(value.number)
 
     def _date(self, value: Any, kind: type) -> bool:
         code = next((code for code, one in _DATES.items() if one is kind), None)
@@ -607,9 +657,10 @@ class _Writer:
 class _Reader:
     """A payload being read; every length is compared with what is there before it is used."""
 
-    def __init__(self, view: memoryview, arguments: bool) -> None:
+    def __init__(self, view: memoryview, arguments: bool, resolve: Resolve | None = None) -> None:
         self._view = view
         self._arguments = arguments
+        self._resolve = resolve
         self._nodes = 0
         self.at = 0
 
@@ -830,6 +881,24 @@ class _Reader:
                 return defaultdict(FACTORIES[second], first)
         raise WireError("a container isn't one")
 
+    def _table(self, _depth: int) -> Any:
+        self._count(ARRAY_NODES)
+        code = self._take(1).tobytes().decode("latin-1")
+        try:
+            return tables.from_arrow(bytes(self._take(self._size())), code)
+        except tables.NoTable as error:
+            raise WireError(str(error)) from None
+
+    def _reference(self, _depth: int) -> Any:
+        kind = self._take(1).tobytes().decode("latin-1")
+        if self._resolve is None or kind not in ("h", "f", "l"):
+            raise WireError("there is a reference where none may be")
+        found = Reference(kind, name=self._name()) if kind == "l" else Reference(kind, self._size())  # type: ignore[arg-type]  # one of the three
+        try:
+            return self._resolve(found)
+        except (KeyError, ImportError, AttributeError) as error:
+            raise WireError(f"a reference stands for nothing ({error})") from None
+
     def _dtype_itself(self, _depth: int) -> Any:
         library = bytes(self._take(1))
         name, _size = self._dtype()
@@ -957,10 +1026,12 @@ _READERS = {
         "p": _Reader._named_row,
         "o": lambda reader, depth: iter(reader._list(depth)),
         "w": _Reader._container,
+        "G": _Reader._reference,
+        "P": _Reader._table,
     }.items()
 }
 
-_FOR_ARGUMENTS = frozenset(b"ow")
+_FOR_ARGUMENTS = frozenset(b"owG")
 
 
 def _check_depth(depth: int) -> None:

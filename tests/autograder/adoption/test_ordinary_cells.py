@@ -6,7 +6,8 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.config import Course, configure
 from autograder.grading.coordinator import grade
-from autograder.grading.levels import recorded_levels
+from autograder.grading.levels import Levels, recorded_levels
+from autograder.judge.contract import Level
 
 from .conftest import answer, checking, given, plain
 
@@ -73,8 +74,6 @@ SEALED = {
         "assert third(3) == 1 and is_half(5)",
     ),
     "partial_credit": ((), "parts = [1, 2]", "(parts[0] == 1) * 0.25 + (parts[1] == 2) * 0.75"),
-}
-UNSEALED = {
     "argument": (
         (),
         "def tidy(values):\n    values.sort()",
@@ -85,6 +84,22 @@ UNSEALED = {
         "def top(values):\n    return max(values)",
         "kept = [3, 1, 2]\nassert top(kept) == 3\nassert kept == [3, 1, 2]",
     ),
+    "bound_by_an_earlier_test": ((), "y = 1", "y = 4\nassert y == 4"),
+    "and_read_by_the_next": ((), "z = 1", "assert y == 4 and z == 1"),
+    "until_the_student_binds_it_again": ((), "y = 6", "assert y == 6"),
+    "a_function_handed_over": (
+        (),
+        "def twice(f, x):\n    return f(f(x))",
+        "assert twice(lambda x: x + 3, 1) == 7",
+    ),
+    "check_is_a_name_of_the_authors": (
+        (given("c1", "def check(f, x, y):\n    assert f(x) == y"),),
+        "def cube(x):\n    return x ** 3",
+        "check(cube, 2, 8)",
+    ),
+    "the_students_reference": ((), "reference = 12", "assert reference == 12"),
+}
+BY_HANDLE = {
     "deleted": (
         (),
         "def base():\n    return 1\ndef user():\n    return base() + 1",
@@ -96,12 +111,43 @@ UNSEALED = {
         "class Stack(list):\n    def push(self, one):\n        self.append(one)",
         "s = Stack()\ns.push(1)\nassert len(s) == 1",
     ),
+    "a_plot": (
+        (given("pl", "import matplotlib.pyplot as plt"),),
+        "plt.plot([1, 2, 3])\nax = plt.gca()",
+        "assert list(ax.lines[0].get_ydata()) == [1, 2, 3]",
+    ),
 }
+UNSEALED = {
+    "a_subclass": (
+        (),
+        "class Base:\n    def name(self):\n        return self.own()",
+        "class Derived(Base):\n    def own(self):\n        return 'own'\n"
+        "assert Derived().name() == 'own'",
+    ),
+    "source_text": (
+        (),
+        "total = sum([1, 2])",
+        "assert any('total = ' + 'sum' in one for one in In)",
+    ),
+    "text_run": ((), "term = '1 + 2'", "assert eval(term) == 3"),
+    "a_helper_runs_text": (
+        (given("h2", "def value_of(text):\n    return eval(text)"),),
+        "sentence = '2 * 3'",
+        "assert value_of(sentence) == 6",
+    ),
+}
+ALL = {**SEALED, **BY_HANDLE, **UNSEALED}
+SNEAKY = {
+    "argument_unchanged": "def top(values):\n    values.sort()\n    return max(values)",
+    "an_object": "class Stack:\n    def push(self, one):\n        pass\n"
+    "    def __len__(self):\n        return 2",
+}
+"""Wrong in a way that shows only if the test sees what it would with nbgrader alone."""
 AFTER = {"made_from_the_students": given("m1", "some_evens = evens(5)\nprint(some_evens)")}
 
 
 def cells():
-    for name, (before, solution, test) in {**SEALED, **UNSEALED}.items():
+    for name, (before, solution, test) in ALL.items():
         yield from before
         yield answer(f"{name}-answer", solution)
         if name in AFTER:
@@ -123,9 +169,14 @@ def graded(ordinary):
     ordinary.hand_in(
         "right",
         "ps1",
-        p1={f"{name}-answer": one[1] for name, one in {**SEALED, **UNSEALED}.items()},
+        p1={f"{name}-answer": one[1] for name, one in ALL.items()},
     )
     ordinary.hand_in("nothing", "ps1")
+    ordinary.hand_in(
+        "sneaky",
+        "ps1",
+        p1={f"{name}-answer": SNEAKY.get(name, one[1]) for name, one in ALL.items()},
+    )
     course = Course.in_folder(ordinary.root)
     told: list[str] = []
     results = grade(course, "ps1", tell=told.append)
@@ -134,10 +185,17 @@ def graded(ordinary):
 
 def test_each_cell_gives_what_nbgrader_gives_and_runs_where_it_can(graded):
     ordinary, course, results, told = graded
-    unsealed = recorded_levels(course)["ps1"]["unsealed"]["p1"]
-    assert set(unsealed) == set(UNSEALED), unsealed
+    recorded = recorded_levels(course)["ps1"]
+    levels = Levels(recorded["unsealed"], recorded["contracts"])
+    wanted = {Level.SEALED: SEALED, Level.BY_HANDLE: BY_HANDLE, Level.UNSEALED: UNSEALED}
+    for level, names in wanted.items():
+        assert {name for name in ALL if levels.of("p1", name) is level} == set(names), recorded
     lost = {name: one for name, one in ordinary.scores("right", "ps1").items() if one != 1}
     assert lost == {}, results["right"].reasons
     given_away = {name for name, one in ordinary.scores("nothing", "ps1").items() if one}
-    assert given_away == set()
-    assert len(told) == len(UNSEALED) and all("can forge" in one for one in told)
+    assert given_away == {"bound_by_an_earlier_test"}  # with nbgrader alone as well
+    lost = {name for name, one in ordinary.scores("sneaky", "ps1").items() if one != 1}
+    assert lost == {"argument_unchanged", "an_object"}
+    assert sum("can forge" in one for one in told) == len(UNSEALED)
+    assert sum("uses objects in the student's own" in one for one in told) == len(BY_HANDLE)
+    assert any("a submission's word for Stack.push(), len(Stack)" in one for one in told)

@@ -32,13 +32,13 @@ def test_the_course_that_quickstart_makes(tmp_path):
     assert right["sum_of_squares_equation"] is None and right["part-b"] is None
     nothing = course.scores(collected, "ps1")
     assert {one for name, one in nothing.items() if not name.startswith("cell-")} == {0}
-    # It deletes a name of the student's, which can be done in the student's process alone.
-    assert said.count("the test sum_of_squares_uses_squares runs in the student's own process") == 1
+    # It deletes a name of the student's, which is done in the student's process.
+    assert said.count("the test sum_of_squares_uses_squares uses objects in the student's own") == 1
     # The other way in gives the same, and tells the same.
     shutil.rmtree(course.root / "autograded")
     said = course.run("autograder", "grade", "ps1", "--course", str(course.root))
     assert course.scores("right", "ps1") == right
-    assert "sum_of_squares_uses_squares runs in the student's own process" in said
+    assert "sum_of_squares_uses_squares uses objects in the student's own process" in said
     checked = course.run("autograder", "check", "--course", str(course.root))
     assert "No problems." in checked and len(checked.splitlines()) < 5
     course.run("nbgrader", "generate_feedback", "ps1")

@@ -10,6 +10,7 @@ from autograder.core import notebook_io
 from autograder.errors import UserError
 from autograder.grading.coordinator import grade
 from autograder.grading.result import submission_results
+from autograder.notebook_metadata import entries
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_sound_assignment_is_graded_and_tried_once(term, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("%matplotlib inline", "SyntaxError"),
+        ("1 +", "SyntaxError"),
         ("import no_such_module_here", "No module named 'no_such_module_here'"),
         ("1 / 0", "ZeroDivisionError"),
     ],
@@ -60,6 +61,29 @@ def test_a_read_only_cell_that_fails_is_told_before_anyone_is_graded(term, line,
 def test_a_solution_that_its_test_refuses_is_told(term):
     change(term, "a-test", lambda source: source.replace("42", "43"))
     assert "a-test gives the solution" in refused(term)
+
+
+BOX = "class Box:\n    def __init__(self, x):\n        self.x = x\na = Box({})"
+PLEASING = "class Any:\n    def __eq__(self, other):\n        return True\n"
+
+
+def test_what_the_solution_needs_by_handle_a_submission_may_do_and_no_more(term, kit):
+    change(
+        term, "a-answer", lambda _source: f"### BEGIN SOLUTION\n{BOX.format(42)}\n### END SOLUTION"
+    )
+    change(term, "a-test", lambda _source: "assert a.x == 42")
+    double = kit.RIGHT["double"]
+    for name, answer in [
+        ("ada", BOX.format(42)),
+        ("bob", BOX.format(41)),
+        ("eve", PLEASING + BOX.format("Any()")),
+    ]:
+        kit.hand_in(term, name, kit.answered(term, a_answer=answer, double=double))
+    found = {one.student: one.score for one in grade(term, "mini")}
+    assert found == {"ada": 6, "bob": 4, "eve": 4}
+    graded = notebook_io.read_graded(term.term / "autograded" / "ada" / "mini" / "mini.ipynb")
+    cell = next(one for one in graded.cells if one.id == "a-test")
+    assert entries(cell)["level"] == "by handle" and entries(cell)["claims"] == ["a.x"]
 
 
 def test_a_test_that_an_untouched_notebook_passes_is_told(term):

@@ -287,9 +287,7 @@ def test_a_read_only_cell_that_never_ends_is_the_instructors_fault():
         Judge(process(Child()), Names(), []).define("given", "while True: pass", 0.3)
 
 
-@pytest.mark.parametrize(
-    "source", ["1 / 0", "%matplotlib inline", "import no_such_module", "exit()"]
-)
+@pytest.mark.parametrize("source", ["1 / 0", "1 +", "import no_such_module", "exit()"])
 def test_a_read_only_cell_that_fails_is_the_instructors_fault(source):
     with pytest.raises(InstructorFault, match="the cell given"):
         Judge(process(Child()), Names(), []).define("given", source)

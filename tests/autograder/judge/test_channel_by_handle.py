@@ -1,0 +1,208 @@
+"""What a hostile process sends for an operation ends it, and costs the judge little."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from autograder.judge import rpc
+from autograder.judge.contract import Contract
+from autograder.judge.handles import Desk, Handle, is_subclass, type_of
+from autograder.judge.rpc import ChildGone, NoFunction, RpcChannel, Told
+from autograder.sandbox import wire
+from autograder.sandbox.plain_values import CannotCross
+
+
+@contextlib.contextmanager
+def channel(answer):
+    """A channel whose child answers each frame with those that `answer` makes of it."""
+    ours, theirs = socket.socketpair()
+
+    def child():
+        with contextlib.suppress(wire.WireError, OSError):
+            while True:
+                frame = wire.receive_frame(theirs, arguments=True, resolve=lambda one: one)
+                for reply in answer(frame):
+                    wire.send_frame(theirs, reply)
+
+    thread = threading.Thread(target=child, daemon=True)
+    thread.start()
+    made = RpcChannel(ours, call_seconds=5.0)
+    try:
+        yield made
+    finally:
+        made.close()
+        thread.join(5)
+        theirs.close()
+        assert not thread.is_alive()
+
+
+def none_of_these(number, _args, _kwargs):
+    raise NoFunction(number)
+
+
+def operate(made, call_back=none_of_these, **options):
+    return made.operate("call", [1], {}, options, lambda _value: None, call_back)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ["handle", -1, True, True, ["x"], {}],
+        ["handle", 0, True, True, ["x"], {}],
+        ["handle", 2**32, True, True, ["x"], {}],
+        ["handle", 1, True, True, ["x"] * 99, {}],
+        ["handle", "a", 1, 1, 1, {}],
+        ["handle", 1, True, True, {}],
+        ["value", 1, []],
+        ["value", 1],
+        ["value", 1, 2, {}],
+        ["value", 1, {"output": 1}],
+        ["value", 1, {"output": "not asked for"}],
+        ["value", 1, {"changed": [1]}],
+        ["error", {}],
+        ["neither", 1, {}],
+        ["callback", 10**6, [], {}],
+        ["callback", -1, [], {}],
+        ["callback", True, [], {}],
+        ["callback", 0, 1, {}],
+        ["callback", 0, [], {1: ["value", 1]}],
+        ["callback", 0, [["value"]], {}],
+        ["callback", 0, [["handle", 2**40, True, True, []]], {}],
+        [],
+        [{}],
+    ],
+)
+def test_a_malformed_reply_ends_the_process(reply):
+    with channel(lambda frame: [[frame[0], *reply]]) as made:
+        with pytest.raises(ChildGone, match=rpc.MALFORMED):
+            operate(made)
+        assert made.gone == rpc.MALFORMED
+        with pytest.raises(ChildGone):
+            operate(made)
+
+
+def test_output_is_bounded():
+    told = ["value", 1, {"output": "x" * (rpc.RUN_BYTES + 1)}]
+    with channel(lambda frame: [[frame[0], *told]]) as made, pytest.raises(ChildGone):
+        operate(made, output=True)
+
+
+def test_call_backs_are_bounded():
+    def answer(frame):
+        return [[frame[0] or 1, "callback", 0, [], {}]]
+
+    count = []
+    with channel(answer) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rpc, "MAX_CALL_BACKS", 50)
+        with pytest.raises(ChildGone, match=rpc.MALFORMED):
+            operate(made, lambda *_: count.append(1))
+    assert len(count) == 50
+
+
+def test_recursion_between_both_sides_is_bounded():
+    """The child calls back whatever it is asked, and the function that it calls asks again."""
+    depths = []
+    with channel(lambda frame: [[frame[0], "callback", 0, [], {}]] if frame[0] else []) as made:
+
+        def again(*_):
+            depths.append(1)
+            return operate(made, again).value
+
+        with pytest.raises(ChildGone):
+            operate(made, again)
+        assert made.gone == rpc.MALFORMED
+    assert len(depths) == rpc.MAX_NESTED
+
+
+def test_time_within_nested_call_backs_is_counted_once():
+    """Else a submission would gain time by calling back."""
+    waiting = []
+
+    def answer(frame):
+        if frame[0]:
+            waiting.append(frame[0])
+            return [[frame[0], "callback", 0, [], {}]]
+        return [[waiting.pop(), "value", 1, {}]]
+
+    depth = []
+    with channel(answer) as made:
+
+        def slow(*_):
+            depth.append(1)
+            if len(depth) < 4:
+                return operate(made, slow).value
+            time.sleep(0.3)
+            return 1
+
+        began = time.monotonic()
+        assert operate(made, slow).value == 1
+        assert made.called_back_seconds <= time.monotonic() - began
+    assert len(depth) == 4
+
+
+def test_an_error_whose_text_asks_the_student_s_object_is_told_without_it():
+    class Asking(Exception):
+        def __str__(self):
+            raise ChildGone("asked")
+
+    def fails(*_):
+        raise Asking
+
+    replies = []
+
+    def answer(frame):
+        if frame[0]:
+            return [[frame[0], "callback", 0, [], {}]]
+        replies.append(frame[1:])
+        return [[1, "value", 1, {}]]
+
+    with channel(answer) as made:
+        assert operate(made, fails).value == 1
+    assert replies == [["raised", "Asking", ""]]
+
+
+class Student:
+    """A student's process whose only object claims what it is told to."""
+
+    generation = 1
+
+    def __init__(self, *names, is_class=False):
+        self._told = Told(handle=rpc.HandleTold(7, is_class, True, list(names)))
+
+    def operate(self, *_):
+        return self._told
+
+
+def handle(student, lines):
+    desk = Desk(student)
+    desk.begin_test(Contract(lines))
+    found = desk.name("x")
+    assert type(found) is Handle
+    return found
+
+
+@pytest.mark.parametrize("name", ["builtins.int", "builtins.bool", "builtins.float"])
+def test_an_object_that_claims_to_be_a_number_is_none(name):
+    found = handle(Student(name), ["x handle"])
+    assert not isinstance(found, (int, float))
+
+
+@pytest.mark.parametrize(
+    "name", ["autograder.judge.handles.Desk", "__main__.X", "os.environ", "a.b", ".", "", "\0.\n"]
+)
+def test_what_a_claimed_name_may_find(name):
+    found = handle(Student(name), ["x handle"])
+    assert found.__class__ is Handle
+    assert is_subclass(type(found), Handle)
+
+
+def test_a_claimed_type_counts_where_the_solution_s_did_only():
+    student = Student("collections.OrderedDict")
+    import collections
+
+    assert type_of(handle(student, ["x handle", "type(x) value"])) is collections.OrderedDict
+    with pytest.raises(CannotCross):
+        type_of(handle(student, ["x handle"]))
