@@ -11,7 +11,7 @@ import ast
 import builtins
 import re
 import symtable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -234,12 +234,31 @@ def used_in(source: str) -> set[str]:
     Raises:
         SyntaxError: it isn't plain Python.
     """
+    return set(_global_reads(symtable.symtable(source, "cell", "exec"), lambda _inner: True))
 
-    def walk(table: symtable.SymbolTable) -> Iterator[str]:
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
-                yield symbol.get_name()
-        for child in table.get_children():
-            yield from walk(child)
 
-    return set(walk(symtable.symtable(source, "cell", "exec")))
+def used_at_top_level(source: str) -> set[str]:
+    """Return the names that a piece of code reads as it runs, those in functions left out.
+
+    Raises:
+        SyntaxError: it isn't plain Python.
+    """
+    return set(_global_reads(symtable.symtable(source, "cell", "exec"), _runs_at_once))
+
+
+def _runs_at_once(inner: symtable.SymbolTable) -> bool:
+    return inner.get_type() == "class" or inner.get_name() in _COMPREHENSIONS
+
+
+_COMPREHENSIONS = {"listcomp", "setcomp", "dictcomp", "genexpr"}
+
+
+def _global_reads(
+    table: symtable.SymbolTable, enters: Callable[[symtable.SymbolTable], bool]
+) -> Iterator[str]:
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
+            yield symbol.get_name()
+    for inner in table.get_children():
+        if enters(inner):
+            yield from _global_reads(inner, enters)

@@ -10,6 +10,7 @@ library's function, or as a function that is called back with plain values and h
 from __future__ import annotations
 
 import builtins
+import contextlib
 import inspect
 import io
 import os
@@ -232,8 +233,9 @@ class Desk:
         for folder, _folders, names in os.walk("."):
             for name in names:
                 path = Path(folder) / name
-                seen = path.stat()
-                found[path.as_posix()] = (seen.st_mtime_ns, seen.st_size)
+                with contextlib.suppress(OSError):  # a link to nowhere
+                    seen = path.stat()
+                    found[path.as_posix()] = (seen.st_mtime_ns, seen.st_size)
         self._given = found
 
     def is_given(self, name: str) -> bool:

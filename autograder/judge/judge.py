@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from autograder import checks
-from autograder.core.bindings import Names, parsed, used_in, without_magics
+from autograder.core.bindings import Names, parsed, used_at_top_level, used_in, without_magics
 from autograder.core.cell_status import CellStatus
 from autograder.expectations import RemoteFunction, expect
 from autograder.judge import handles
@@ -258,13 +258,16 @@ class Judge:
                 self._namespace.pop(name, None)
 
     def asks_for_work(self, source: str) -> bool:
-        """Return whether a read-only cell uses the student's names."""
+        """Return whether a read-only cell uses the student's names as it runs.
+
+        A probe or another function that it only defines asks when a test calls it.
+        """
         try:
             tree = parsed(source)
         except SyntaxError:
             return False
         names = self._remote | self._names.imports.keys()
-        return bool(used_in(ast.unparse(tree)) & names)
+        return bool(used_at_top_level(ast.unparse(tree)) & names)
 
     @property
     def _remote(self) -> set[str]:
@@ -751,7 +754,7 @@ class Reference:
         if self._loaded is None:
             self._loaded = types.ModuleType("reference").__dict__
             for source in self._sources:
-                exec(_compiled(source, "reference"), self._loaded)
+                exec(_compiled(parsed(source), "reference"), self._loaded)
         try:
             return self._loaded[name]
         except KeyError:

@@ -65,6 +65,13 @@ def process(child, seconds=0.5):
     return StudentClient(child.connect, TimeBudget(60.0), seconds, 2)
 
 
+@pytest.fixture(autouse=True)
+def scratch(tmp_path, monkeypatch):
+    """The folder of the assignment's files, in which a judge starts."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture
 def judged(kit):
     """Run one test cell against a child that answers as told; returns (record, outputs, child)."""
@@ -502,3 +509,34 @@ def test_a_call_into_c_that_never_ends_ends_the_judge():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.returncode == 1 and not done.stderr
+
+
+def test_a_link_to_nowhere_beside_the_notebook_is_no_file(scratch):
+    (scratch / "data.csv").symlink_to("moved-away.csv")
+    outputs, _status = Judge(process(Child()), Names()).test("t", "assert 1 + 1 == 2")
+    assert outputs == []
+
+
+@pytest.mark.parametrize(
+    ("source", "asks"),
+    [
+        ("f(1)", True),
+        ("shown = [f(x) for x in range(3)]", True),
+        ("class Case:\n    expected = f(1)", True),
+        ("%matplotlib inline\nf(1)", True),
+        ("@probe\ndef of_f(x):\n    return f(x)", False),
+        ("def helper(x):\n    return [f(x) for _ in range(3)]", False),
+        ("later = lambda x: f(x)", False),
+        ("import math", False),
+    ],
+)
+def test_a_cell_asks_for_work_where_it_runs_it_not_where_it_defines(source, asks):
+    judge = Judge(process(Child()), Names(functions={"f"}))
+    assert judge.asks_for_work(source) is asks
+
+
+def test_the_reference_may_hold_a_magic(judged):
+    records, _outputs, _child = judged(
+        "assert reference.g(2) == 4", solution=["%matplotlib inline\ndef g(x):\n    return 2 * x"]
+    )
+    assert passed(records) == [True]
