@@ -132,7 +132,7 @@ def _score_plain_assert(cell: NotebookNode, most: float) -> CellScore:
         points = most  # a sum of parts may miss it by a last digit, either way
     if points is None or not math.isfinite(points) or not 0 <= points <= most:
         return CellScore(0.0, (_("the test gave no points that count"),))
-    return CellScore(points, () if points >= most else (_("partly right"),))
+    return CellScore(points, () if points >= most else (_("partly correct"),))
 
 
 def _number(text: object, otherwise: float | None) -> float | None:

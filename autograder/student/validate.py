@@ -134,7 +134,8 @@ class ValidationResult:
         """
         if self.form_only:
             text = _(
-                "In a quiz this checks the form of your answers only, never whether they are right."
+                "In a quiz this checks the form of your answers only, "
+                "never whether they are correct."
             )
             return [text]
         names = [cell.grade_id for cell in self.cells if cell.form_only]

@@ -53,7 +53,7 @@ CHECKS = {
         "extremes": ("no room, and room for all", 1),
     },
     "layer": {
-        "numbers": ("the output has the input's shape and the right numbers", 1),
+        "numbers": ("the output has the input's shape and the correct numbers", 1),
         "parameters": ("parameters() lists the router and every expert", 1),
         "learns": ("the router learns from the task", 1),
         "others": ("other layers", 3),

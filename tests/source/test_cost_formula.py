@@ -525,13 +525,29 @@ def test_the_hint_fits_the_mistake(source_notebook, assignments, run, mistake):
     assert not [hint for hint in others if hint in said]
 
 
-def test_bars_without_the_cost_of_a_call_say_what_is_missing(source_notebook, assignments, run):
+NOT_READY = "`call_cost` or `monthly_cost` isn't correct yet, and `tornado` uses both."
+
+
+@pytest.mark.parametrize("cell", ["call-cost", "monthly-cost"])
+def test_bars_without_a_cost_say_what_is_missing(source_notebook, assignments, run, cell):
     released = assignments.released(source_notebook)
     answers = assignments.solutions(source_notebook)
-    del answers["call-cost"]
+    del answers[cell]
     ran = run(assignments.answered(released, answers))
     said = " ".join(ran["tornado-test"].text.replace("\\n", " ").split())
-    assert "Do `call_cost` and `monthly_cost` each return a number?" in said
+    assert NOT_READY in said
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_bar_that_is_wrong_is_laid_on_the_function_at_fault(
+    source_notebook, assignments, run, mistake
+):
+    cell, old, new, _broken = MISTAKES[mistake]
+    answers = assignments.solutions(source_notebook)
+    answers[cell] = with_mistake(answers[cell], old, new)
+    ran = run(assignments.answered(assignments.released(source_notebook), answers))["tornado-test"]
+    said = " ".join(ran.text.replace("\\n", " ").split())
+    assert (NOT_READY in said) is bool(ran.failed and cell in ("call-cost", "monthly-cost"))
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

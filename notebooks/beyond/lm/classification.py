@@ -136,7 +136,7 @@ class Scores:
     def __str__(self) -> str:
         low, high = self.interval
         return _(
-            "{share:.0%} right ({right} of {of}; 95 % interval {low:.0%} to {high:.0%})"
+            "{share:.0%} correct ({right} of {of}; 95% interval {low:.0%} to {high:.0%})"
         ).format(share=self.accuracy, right=self.right, of=len(self.expected), low=low, high=high)
 
     __repr__ = __str__

@@ -152,7 +152,7 @@ def shares(
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(_("right answers, % (with 95 % interval)"))
+    axes.set_xlabel(_("correct answers, % (with 95% interval)"))
     axes.set_title(title)
     told = [
         _("{group}: {right} of {of}, interval {low:.0%} to {high:.0%}").format(

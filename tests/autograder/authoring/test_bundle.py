@@ -329,7 +329,7 @@ def test_unpacked_validate_and_translate_work(unpacked, tmp_path):
     code = "import sys; from autograder.cli import main; sys.argv[0] = 'autograder'; main()"
     done = in_bundle(unpacked, code, "validate", str(own))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "never whether they are right" in done.stdout
+    assert "never whether they are correct" in done.stdout
     done = in_bundle(unpacked, code, "translate", str(own), "--to", "ko")
     assert done.returncode == 0, done.stdout + done.stderr
     assert notebook_io.language_of(notebook_io.read(own)) == "ko"

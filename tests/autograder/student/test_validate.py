@@ -136,15 +136,15 @@ def test_all_is_well(course, mine):
 
 def test_a_quiz_says_that_only_the_form_was_checked(course, mine):
     """Not so an assignment in which one cell of several checks the form; that cell is named."""
-    said = "never whether they are right"
+    said = "never whether they are correct"
     result = validate(mine(RIGHT), course)
     assert said not in str(result)
     assert said not in " ".join(in_words(result)["sentences"])
     assert in_words(result)["sentences"][-2].endswith(result.titles["letter-test"])
     quiz = replace(result, cells=(result.cells[0], result.cells[2]))
     assert quiz.form_only
-    assert str(quiz).endswith("never whether they are right.")
-    assert in_words(quiz)["sentences"][-1].endswith("never whether they are right.")
+    assert str(quiz).endswith("never whether they are correct.")
+    assert in_words(quiz)["sentences"][-1].endswith("never whether they are correct.")
 
 
 def test_a_cell_that_goes_on_after_the_interrupt(course, mine, monkeypatch):

@@ -421,12 +421,39 @@ def test_an_untouched_step_passes_nothing(cells, solved, capsys, task):
     assert "Checks passed: 0 of" in read(capsys)
 
 
-def test_the_second_step_without_the_first_is_told_so(cells, solved, capsys):
+SOLVED = """def input_dollars(prefix, fresh, p, hit_rate, minimum=1_024):
+    return ((prefix if prefix < minimum else prefix * hit_rate * 0.05) + fresh) * p.input / 1e6"""
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        (None, True),  # untouched
+        (SOLVED.replace("return", "dollars ="), True),
+        (SOLVED.replace(" / 1e6", ""), True),
+        (SOLVED, False),
+    ],
+)
+def test_the_second_step_is_told_to_wait_for_the_first_only_until_it_is_correct(
+    cells, solved, capsys, first, told
+):
     bound = dict(solved)
-    exec(cells["input-dollars"].source, bound)
+    exec(first or cells["input-dollars"].source, bound)
     exec(code_of(cells, "call-dollars"), bound)
     run_checks(cells, bound, "call-dollars")
-    assert "Has step 1 an answer yet?" in read(capsys)
+    said = read(capsys)
+    assert ("Step 1 comes first" in said) is told
+    assert ("✗" in said) is told
+
+
+def test_a_type_error_of_step_2_is_not_laid_on_step_1(cells, solved, capsys):
+    code = code_of(cells, "call-dollars").replace("hit_rate) + output", "hit_rate) + (output,)")
+    bound = dict(solved)
+    exec(code, bound)
+    run_checks(cells, bound, "call-dollars")
+    said = read(capsys)
+    assert "TypeError" in said
+    assert "Step 1" not in said
 
 
 def test_what_the_unsure_messages_would_give_differs_from_every_expected_value(solved):

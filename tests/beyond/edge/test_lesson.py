@@ -337,6 +337,29 @@ def test_a_likely_mistake_gets_a_hint_that_fits(cells, mistake, capsys):
     assert hint in said or hint in shown
 
 
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        "def lookup(ids, size=2, most=8):\n    return None",
+        "def accept(draft, predicted):\n    return None",
+        lookup_with().replace("return ids", "found = ids").replace("return []", "pass"),
+        accept_with("draft[:n]"),
+    ],
+)
+def test_the_loop_is_told_to_wait_for_the_steps_that_it_uses(cells, earlier):
+    names = solved(cells)
+    exec(earlier, names)
+    assert "Steps 1 and 2 come first" in failures(cells, names)
+
+
+def test_a_type_error_of_the_loop_is_not_laid_on_the_steps_before(cells):
+    names = solved(cells)
+    exec(LOOP.replace("len(draft) + 1)", "draft + 1)"), names)
+    told = failures(cells, names)
+    assert "TypeError" in told
+    assert "Steps 1 and 2" not in told
+
+
 def test_a_forgotten_division_is_not_taken_for_bits_that_are_not_used(cells):
     """At 4 bits, eight times the bits are also 4 bytes per number."""
     names = solved(cells)

@@ -126,7 +126,7 @@ def test_what_scores_say():
     assert scores.accuracy == 0.5
     assert scores.obeyed == 0.75
     assert scores.interval == scoring.wilson(2, 4)
-    assert str(scores) == "50% right (2 of 4; 95 % interval 15% to 85%)"
+    assert str(scores) == "50% correct (2 of 4; 95% interval 15% to 85%)"
 
 
 def test_calibration_takes_the_leaning_out():
