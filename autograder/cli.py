@@ -311,11 +311,17 @@ def build(course: CourseFolder = None) -> None:
 
 
 @app.command()
-def check(course: CourseFolder = None) -> None:
+def check(
+    assignment: Annotated[
+        str | None, typer.Argument(help="Only this assignment; all when left out.")
+    ] = None,
+    course: CourseFolder = None,
+) -> None:
     """Find what would go wrong before students do.
 
     Ids, outputs, translations, built files, leaks, the trust boundary, and trial runs of the
-    solution and of the untouched release.
+    solution and of the untouched release. In a course that nbgrader's own configuration describes,
+    the level of each test of an assignment that is named, why, and what to write to raise it.
 
     Ends with exit code 1 and a line for each problem, naming file and cell.
     """
@@ -331,12 +337,12 @@ def check(course: CourseFolder = None) -> None:
         from autograder.grading.run_privileges import without_root
 
         with without_root(where):
-            found = check_ordinary(where, show)
+            found = check_ordinary(where, show, assignment)
         problems = found.problems
         for remark in found.remarks:
             out.print(one_line(remark), markup=False)
     else:
-        problems = check_course(where, show)
+        problems = check_course(where, show, assignment)
     for problem in problems:
         out.print(str(problem), markup=False)
     if problems:

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from traitlets.config import Config
+from traitlets import Float, TraitError
+from traitlets.config import Config, Configurable
 
 from autograder import i18n
 from autograder.errors import EnvironmentFault, UserError
@@ -397,6 +398,18 @@ def _time_zone(name: str) -> tzinfo | None:
         return None
 
 
+class UnsealedTests(Configurable):
+    """Say in nbgrader's configuration what tests count that run in the student's process."""
+
+    worth = Float(
+        1.0,
+        min=0.0,
+        max=1.0,
+        help="the fraction of its points that an unsealed test counts for, from 0 to 1: what it "
+        "found is the word of a process in which the student's code ran",
+    ).tag(config=True)
+
+
 @dataclass(frozen=True)
 class Course:
     """A course folder: `source/` and `release/` beside the term's own data in `term/`.
@@ -551,6 +564,27 @@ class Course:
     def is_by_nbgrader(self) -> bool:
         """Return whether nbgrader's own configuration says where everything of the course is."""
         return self.nbgrader is not None
+
+    @property
+    def unsealed_worth(self) -> float:
+        """Return the fraction of its points that a test in the student's process counts for.
+
+        Raises:
+            UserError: nbgrader's configuration has none from 0 to 1.
+        """
+        if self.nbgrader is None:
+            return 1.0  # no test of such a course runs there
+        try:
+            worth: float = UnsealedTests(config=self.nbgrader).worth
+        except TraitError:
+            worth = math.nan
+        if not math.isfinite(worth):
+            given = self.nbgrader.UnsealedTests.worth
+            raise UserError(
+                f"c.UnsealedTests.worth in nbgrader's configuration can't be {given!r}; write a "
+                "number from 0 to 1."
+            )
+        return worth
 
     def files_of_students(self, assignment: str) -> frozenset[str]:
         """Return the files beside a notebook that students may change, as nbgrader is told."""
@@ -1154,12 +1188,12 @@ AUTOGRADE_STEPS = (
 
 GRADE_STEPS = (
     "autograder.grading.preprocessor.RunInSandbox",
-    # Those that nbgrader has, where it has them.
+    # Those that nbgrader has. What clears metadata comes later, since points are made from them.
     "nbgrader.preprocessors.IgnorePattern",
-    "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",
     "autograder.grading.scoring.SaveScores",
     "nbgrader.preprocessors.AssignLatePenalties",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.CheckCellMetadata",
 )
 """The same for a course that nbgrader itself describes."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autograder.authoring import (
@@ -47,24 +47,30 @@ class Problem:
         return f"{self.file}: {f'{self.cell} ' if self.cell else ''}{self.text}"
 
 
-def check(course: Course, progress: Callable[[str], None] | None = None) -> list[Problem]:
+def check(
+    course: Course, progress: Callable[[str], None] | None = None, only: str | None = None
+) -> list[Problem]:
     """Return every problem in the source notebooks and in what is built from them.
 
     Args:
         course: the course.
         progress: called with the name of each step before it runs.
+        only: the one assignment whose problems are asked for; all of the course when None.
 
     Raises:
         UserError: there is nothing to check, or a source notebook can't be read.
     """
     if not course.assignments():
         raise UserError(f"There are no sources in {course.root} to check.")
+    if only is not None:
+        course.require_assignment(only)
     found: list[Problem] = []
     for title, step in STEPS.items():
         if progress:
             progress(title)
         try:
-            found.extend(step(course))
+            new = step(course) if only is None else _of_one(step, course, only)
+            found.extend(new)
         except UserError as error:
             # The problems found so far name the cell; later steps need source notebooks that build.
             if not found:
@@ -72,6 +78,14 @@ def check(course: Course, progress: Callable[[str], None] | None = None) -> list
             found.append(Problem("the rest", None, f"could not be checked: {error}"))
             break
     return found
+
+
+def _of_one(step: Callable[..., Iterator[Problem]], course: Course, name: str) -> Iterator[Problem]:
+    """Yield a step's problems with one assignment."""
+    if step is dry_run_problems:  # the one that takes long
+        yield from step(course, name)
+        return
+    yield from (one for one in step(course) if name in PurePosixPath(one.file).parts)
 
 
 def _name(course: Course, path: Path) -> str:
@@ -194,9 +208,9 @@ def leak_problems(course: Course) -> Iterator[Problem]:
         yield Problem(leak.file, leak.cell, leak.text)
 
 
-def dry_run_problems(course: Course) -> Iterator[Problem]:
+def dry_run_problems(course: Course, only: str | None = None) -> Iterator[Problem]:
     """Yield solutions without full marks, and stubs that earn points or stop Run All."""
-    for assignment in course.assignments():
+    for assignment in course.assignments() if only is None else [only]:
         for path in sorted((course.source(course.source_language) / assignment).glob("*.ipynb")):
             found = dry_run.cached_problems(course, assignment, path.stem)
             yield from _problems(course, path, found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.authoring.check import Problem
+from autograder.authoring.level_advice import levels_of_tests
 from autograder.authoring.source_rules import metadata_problem, unbalanced_marks
 from autograder.config import Course
 from autograder.core import notebook_io
@@ -29,7 +30,9 @@ class OrdinaryCheck:
     remarks: list[str] = field(default_factory=list)
 
 
-def check_ordinary(course: Course, progress: Callable[[str], None]) -> OrdinaryCheck:
+def check_ordinary(
+    course: Course, progress: Callable[[str], None], only: str | None = None
+) -> OrdinaryCheck:
     """Return what is wrong with a course's assignments, and what is to be known of their tests.
 
     Each solution and each untouched release is run as a submission would be.
@@ -37,25 +40,33 @@ def check_ordinary(course: Course, progress: Callable[[str], None]) -> OrdinaryC
     Args:
         course: one that nbgrader's own configuration describes.
         progress: called with the name of each assignment before it is tried.
+        only: the one assignment to check; then the level of each of its tests is told. All when
+            None.
 
     Raises:
-        UserError: there is nothing to check.
+        UserError: there is nothing to check, or no such assignment.
     """
     names = [name for name in course.assignments() if _notebooks(course, name)]
     if not names:
         raise UserError(f"There are no assignments in {course.source('')} to check.")
+    if only is not None:
+        names = [course.require_assignment(only)]
     found = OrdinaryCheck()
     for name in names:
         progress(name)
         for path in _notebooks(course, name):
             found.problems.extend(_problems(course, path))
         try:
-            sentences = try_assignment(course, name).sentences()
+            levels = try_assignment(course, name)
         except UserError as error:
             place = course.place("source", ".", name).relative_to(course.root).as_posix()
             found.problems.append(Problem(place, None, f"could not be tried: {error}"))
-        else:
-            found.remarks += [f"{name}/{one}" for one in sentences]
+            continue
+        told = levels.sentences()
+        if only is not None:
+            told = [*map(str, levels_of_tests(course, name, levels)), *levels.remarks]
+        found.remarks += [f"{name}/{one}" for one in told]
+        found.remarks.append(f"{name}: {levels.summary(course.unsealed_worth)}")
     return found
 
 

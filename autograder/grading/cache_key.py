@@ -34,6 +34,8 @@ class CacheKeys:
             self._instructors = _contents(course.source(course.source_language) / assignment)
         off_limits = course.settings.modules_off_limits(assignment)
         self._instructors += "\0".join(off_limits).encode()
+        if (worth := course.unsealed_worth) != 1:
+            self._instructors += f"\0{worth}".encode()
         self._values = released_values(course, assignment)
 
     def of(self, student: str) -> str:

@@ -492,8 +492,11 @@ def try_first(
         return
     from autograder.grading.levels import settle_levels
 
-    for sentence in settle_levels(course, assignment, preparer, pool, runner).sentences():
+    levels = settle_levels(course, assignment, preparer, pool, runner)
+    for sentence in levels.sentences():
         tell(sentence)
+    if not levels.is_all_sealed:
+        tell(f"{assignment}: {levels.summary(course.unsealed_worth)}")
 
 
 def run_one(

@@ -68,17 +68,53 @@ class Levels:
         contracts: what a test apart from it may do beyond asking for plain values, by its grade id,
             by notebook.
         remarks: what the author should know besides, a sentence each.
+        points: what each test is worth, by its grade id, by notebook.
     """
 
     unsealed: dict[str, dict[str, str]]
     contracts: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    points: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def of(self, notebook: str, test: str) -> Level:
         """Return the level of a test."""
         if test in self.unsealed.get(notebook, {}):
             return Level.UNSEALED
         return level_of(self.contracts.get(notebook, {}).get(test, ()))
+
+    def points_at(self) -> dict[Level, float]:
+        """Return how many points the tests of each level are worth together."""
+        found = dict.fromkeys(Level, 0.0)
+        for notebook, tests in self.points.items():
+            for test, points in tests.items():
+                found[self.of(notebook, test)] += points
+        return found
+
+    def summary(self, worth: float = 1.0) -> str:
+        """Return in a sentence how many points there are at each level.
+
+        Args:
+            worth: the fraction of their points that unsealed tests count for.
+        """
+        found = self.points_at()
+        most, unsealed = sum(found.values()), found[Level.UNSEALED]
+        parts = ", ".join(f"{points:g} {level}" for level, points in found.items())
+        told = f"Of {most:g} points for tests: {parts}"
+        if unsealed and worth != 1:
+            told += (
+                f"; unsealed points count for {100 * worth:.4g}%, so the tests give at most "
+                f"{most - unsealed * (1 - worth):g}"
+            )
+        return f"{told}."
+
+    @property
+    def is_all_sealed(self) -> bool:
+        """Return whether every test is sealed."""
+        return all(
+            self.of(name, test) is Level.SEALED
+            for name, tests in self.points.items()
+            for test in tests
+        )
 
     def sentences(self) -> list[str]:
         """Return what to tell the author, a sentence for each test and each surprise."""
@@ -140,6 +176,7 @@ def settle_levels(
         levels = _tried(preparer, pool, runner, sources)
         _record(course, assignment, key, levels)
     ids = {name: _ids(source) for name, source in sources.items()}
+    preparer.unsealed_worth = course.unsealed_worth
     preparer.unsealed = {
         name: tuple(sorted(ids[name][test] for test in tests if test in ids[name]))
         for name, tests in levels.unsealed.items()
@@ -213,7 +250,14 @@ def _tried(
         }
         for name, source in sources.items()
     }
-    return Levels(unsealed, kept, tuple(_remarks(sources, as_nbgrader)))
+    points = {
+        name: {
+            str(grade_id(cell)): float(grader_metadata(cell).get("points", 0))
+            for cell in filter(_is_code_test, source.cells)
+        }
+        for name, source in sources.items()
+    }
+    return Levels(unsealed, kept, tuple(_remarks(sources, as_nbgrader)), points)
 
 
 def _differing(one: _Verdicts, other: _Verdicts) -> list[tuple[str, bool, str]]:
@@ -384,15 +428,21 @@ def recorded_levels(course: Course) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def levels_on_record(course: Course, assignment: str) -> Levels | None:
+    """Return where an assignment's tests ran when it was last tried; None if it never was."""
+    found = recorded_levels(course).get(assignment)
+    return _recorded(course, assignment, str(found["key"])) if isinstance(found, dict) else None
+
+
 def _recorded(course: Course, assignment: str, key: str) -> Levels | None:
     found = recorded_levels(course).get(assignment)
-    if not isinstance(found, dict) or found.get("key") != key:
+    if not isinstance(found, dict) or found.get("key") != key or "points" not in found:
         return None
     contracts = {
         name: {test: tuple(lines) for test, lines in tests.items()}
         for name, tests in found["contracts"].items()
     }
-    return Levels(found["unsealed"], contracts, tuple(found["remarks"]))
+    return Levels(found["unsealed"], contracts, tuple(found["remarks"]), found["points"])
 
 
 def _record(course: Course, assignment: str, key: str, levels: Levels) -> None:

@@ -283,7 +283,13 @@ class _ForkServer:
 
     def close(self) -> None:
         """Let the process end, when its workers have no more work."""
-        self._thread.submit(self._end).result()
+        try:
+            ended = self._thread.submit(self._end)
+        except RuntimeError:
+            # Python is about to end: the thread is over, and the process ends with it.
+            self._end()
+        else:
+            ended.result()
         self._thread.shutdown()
 
     def _start(self) -> None:

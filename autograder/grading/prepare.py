@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import parse_utc
 
@@ -32,6 +33,7 @@ from autograder.errors import AssignmentChanged
 from autograder.grading.cache_key import CacheKeys
 from autograder.grading.gradebook_writer import GradebookNotebook
 from autograder.grading.result_folder import ResultRecord
+from autograder.grading.scoring import worth_in_words
 from autograder.intake import nbgrader_files
 from autograder.intake.errors import BadArchive
 from autograder.intake.folders import FolderSource
@@ -44,6 +46,7 @@ from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_w
 from autograder.intake.submission import Submission
 from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
+from autograder.judge.contract import Level
 from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
@@ -123,6 +126,8 @@ class SubmissionPreparer:
         self._students_own = course.files_of_students(assignment)
         self.unsealed: dict[str, tuple[str, ...]] = {}
         """The ids of the tests that run in the student's process, by the notebook's name."""
+        self.unsealed_worth = 1.0
+        """The fraction of their points that these count for."""
         self._seed = int.from_bytes(hashlib.sha256(assignment.encode()).digest()[:4], "little")
         self._source_notebooks: dict[tuple[str, str], NotebookNode] = {}
         self._about: dict[tuple[str, str], Assignment] = {}
@@ -186,7 +191,25 @@ class SubmissionPreparer:
             if outcome.fault:
                 raise GraderFault(outcome.fault)
             graded[name] = self._limited(outcome.applied_to(sent))
+            self._mark_unsealed(name, graded[name])
         return graded
+
+    def _mark_unsealed(self, name: str, graded: NotebookNode) -> None:
+        """Note in a graded notebook which tests ran in the student's process, and what they count.
+
+        A page that anything makes of it tells the student.
+        """
+        unsealed = self.unsealed.get(name, ())
+        for number, cell in enumerate(graded.cells):
+            if cell.id not in unsealed:
+                continue
+            marked = graded.cells[number] = notebook_io.copied(cell)
+            put(marked, level=str(Level.UNSEALED))
+            if self.unsealed_worth != 1:
+                put(marked, worth=self.unsealed_worth)
+                text = worth_in_words(self.unsealed_worth)
+                said = f"autograder: {text}\n"
+                marked.outputs.append(new_output("stream", name="stdout", text=said))
 
     def _job(
         self,

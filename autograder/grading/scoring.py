@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbformat import NotebookNode
@@ -44,12 +44,35 @@ class CellScore:
 def score_cell(cell: NotebookNode, reveal: bool = True) -> CellScore:
     """Score an executed graded cell.
 
-    A cell whose points aren't a finite number from 0 to what it is worth earns 0.
+    A cell whose points aren't a finite number from 0 to what it is worth earns 0. Of a test that
+    ran in the student's process the fraction counts that the instructor has chosen.
 
     Args:
         cell: the cell.
         reveal: whether the reasons may name the correct option of a choice question.
     """
+    found = _score(cell, reveal)
+    worth = worth_of(cell)
+    if worth == 1 or not found.points:
+        return found
+    return replace(
+        found, points=found.points * worth, reasons=(*found.reasons, worth_in_words(worth))
+    )
+
+
+def worth_of(cell: NotebookNode) -> float:
+    """Return the fraction of a test's points that counts."""
+    worth = entries(cell).get("worth", 1.0)
+    return worth if isinstance(worth, (int, float)) and 0 <= worth <= 1 else 1.0
+
+
+def worth_in_words(worth: float) -> str:
+    """Say to the student why a test counts for less."""
+    said = _("the result of this test can't be verified, so it counts for {percent}% of its points")
+    return str(said.format(percent=f"{100 * worth:.4g}"))
+
+
+def _score(cell: NotebookNode, reveal: bool) -> CellScore:
     most = float(grader_metadata(cell).get("points", 0))
     if utils.is_solution(cell) or cell.cell_type != "code":
         points, _most = utils.determine_grade(cell)

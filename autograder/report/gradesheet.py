@@ -32,6 +32,7 @@ class Question:
         points: its maximum, without extra credit.
         manual: whether it is graded manually (a written answer).
         heading: its heading in the notebook; "" where it has none.
+        notebook: the name of the notebook that it is in.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Question:
     points: float
     manual: bool
     heading: str = ""
+    notebook: str = ""
 
     @property
     def title(self) -> str:
@@ -198,7 +200,7 @@ def _questions(
         for notebook, key, name, points, cell_type in cells:
             manual = kind is TaskCell or cell_type == "markdown"
             heading = titles.get(notebook, {}).get(name, "")
-            question = Question(key, name, float(points or 0.0), manual, heading)
+            question = Question(key, name, float(points or 0.0), manual, heading, notebook)
             place = order.get((notebook, name), len(order))
             questions.append(((notebook, place, name), question))
     return [question for _place, question in sorted(questions, key=lambda pair: pair[0])]

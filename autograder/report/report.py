@@ -17,6 +17,7 @@ from autograder.i18n import _, speaking
 from autograder.report import csv_export, statistics
 from autograder.report.answers import AnswerCounts, count_answers
 from autograder.report.gradesheet import GradeSheet, Question, Row, grade_sheet
+from autograder.report.levels import LevelTable, level_table, level_words
 from autograder.report.students import StudentTable, state_words, student_table
 from autograder.similarity.record import page_path, recorded_pairs
 
@@ -103,6 +104,7 @@ class ReportResult:
     canvas: Path
     moodle: Path
     figures: ClassStatistics
+    levels: LevelTable | None = None
 
     def __str__(self) -> str:
         found = self.figures
@@ -120,6 +122,7 @@ class ReportResult:
                     mean=_points(found.mean),
                     most=_points(found.max_score),
                 ),
+                *_level_sentences(self.levels),
                 _("The page: {path}").format(path=self.html),
                 _("For a spreadsheet: {path}").format(path=self.csv),
                 _("For Canvas: {path}").format(path=self.canvas),
@@ -155,19 +158,36 @@ def report(
     with speaking(language):
         students = student_table(course, sheet, folder.resolve())
         similar = _similar_submissions(course, assignment, folder.resolve())
-        page = render(sheet, found, language, count_answers(course, sheet), students, similar)
+        levels = level_table(course, sheet)
+        answers = count_answers(course, sheet)
+        page = render(sheet, found, language, answers, students, similar, levels)
     written = ReportResult(
         html=folder / f"{assignment}.html",
         csv=folder / f"{assignment}.csv",
         canvas=folder / f"{assignment}-canvas.csv",
         moodle=folder / f"{assignment}-moodle.csv",
         figures=found,
+        levels=levels,
     )
     write_file(written.html, page.encode("utf-8"))
     write_file(written.csv, csv_export.full_csv(sheet, excel))
     write_file(written.canvas, csv_export.canvas_csv(sheet))
     write_file(written.moodle, csv_export.moodle_csv(sheet))
     return written
+
+
+def _level_sentences(levels: LevelTable | None) -> list[str]:
+    """Return how many points the tests of each level are worth, and earned on average."""
+    if levels is None:
+        return []
+    words = level_words()
+    parts = [
+        _("{points} {level} (mean {mean})").format(
+            points=_points(line.points), level=words[line.level][0], mean=_points(line.mean)
+        )
+        for line in levels.lines
+    ]
+    return [_("Points for tests: {parts}.").format(parts=", ".join(parts))]
 
 
 @dataclass(frozen=True)
@@ -294,6 +314,7 @@ def render(
     answers: AnswerCounts | None = None,
     students: StudentTable | None = None,
     similar: SimilarSubmissions | None = None,
+    levels: LevelTable | None = None,
 ) -> str:
     """Return the page, in the current language.
 
@@ -304,15 +325,19 @@ def render(
         answers: what the class answered.
         students: the table of the students.
         similar: where similar submissions are listed, if the class was compared.
+        levels: how much of the scores stands at each level, of an ordinary course.
     """
     columns = _columns(found.questions)
     return _template().render(
         _=_,
         language=language,
         assignment=sheet.title,
+        name=sheet.assignment,
         answers=answers or AnswerCounts(),
         students=students,
         similar=similar,
+        levels=levels,
+        level_words=level_words(),
         state_words=state_words(),
         figures=found,
         bars=_bars(found.bins),

@@ -69,6 +69,15 @@ class OrdinaryCourse:
                 cell.source = sources.get(name, cell.source)
             nbformat.write(found, path)
 
+    def beside(self) -> OrdinaryCourse:
+        """Return a copy of the course as it is now, graded by nbgrader alone."""
+        other = OrdinaryCourse(self.root.parent / f"{self.root.name}-stock", self._home)
+        shutil.copytree(self.root, other.root)
+        path = other.root / "nbgrader_config.py"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(one for one in lines if "autograder" not in one))
+        return other
+
     def scores(self, student: str, assignment: str, db: str | None = None) -> dict[str, float]:
         """Return the points in the gradebook, by grade id."""
         from nbgrader.api import Gradebook

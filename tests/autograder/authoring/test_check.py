@@ -163,3 +163,24 @@ def test_a_section_to_read_again_has_to_be_there(course, said, kit):
         for code in ("en", "ko")
         for name in ("01-lesson#nix", "09-none")
     ]
+
+
+def test_one_assignment_alone(course, said):
+    edit(
+        course,
+        course.source("en") / "mini" / "mini.ipynb",
+        "title",
+        lambda cell: cell.update(source=cell.source + " More."),
+    )
+    build(course)
+    other = course.source("en") / "other"
+    other.mkdir()
+    path = course.source("en") / "mini" / "mini.ipynb"
+    (other / "other.ipynb").write_bytes(path.read_bytes())
+    said()  # leaves the trial out from now on
+    assert {one.file.split("/")[2] for one in check(course) if "/" in one.file} == {"mini", "other"}
+    assert {str(one) for one in check(course, only="mini")} == {
+        "source/ko/mini/mini.ipynb: title translates an older English text (stale)"
+    }
+    with pytest.raises(UserError, match="There is no assignment 'maxi'"):
+        check(course, only="maxi")
