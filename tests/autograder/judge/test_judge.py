@@ -452,7 +452,7 @@ def test_what_would_end_a_notebooks_cell_does_not_end_the_judge(error):
         ["builtins.ExceptionGroup", "builtins.OSError"],
         ["builtins.SystemExit", "builtins.BaseException"],
     ],
-    ids=str,
+    ids=lambda bases: str(bases)[:60],
 )
 @pytest.mark.parametrize("arguments", [None, [], ["x"] * 50, [b"", 1, None], [10**5000], 7])
 def test_a_hostile_claim_makes_an_exception_and_nothing_else(bases, arguments):
