@@ -95,7 +95,7 @@ def map_chart(
         each.set_xlim(0, width)
         each.set_ylim(height, 0)
         _bare(each)
-    axes[0].set_title(_("the image"), fontsize=10)
+    axes[0].set_title(_("original image"), fontsize=10)
     for each, (title, values) in zip(axes[1:], maps.items(), strict=True):
         shown = np.clip(values, 0, None) / max(float(values.max()), 1e-6)
         tint = np.empty((*shown.shape, 4))
