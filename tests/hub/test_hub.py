@@ -6,13 +6,14 @@ import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,19 +155,25 @@ def running(hub, laid_out):
 @pytest.fixture(scope="module")
 def pages(running, browser):
     """A page for each user, logged in and with their start page."""
+    with logged_in(running, browser) as opened:
+        yield opened
+
+
+@contextmanager
+def logged_in(hub, browser):
     contexts = []
 
     def open_page(name: str):
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        page = context.new_page()
-        log_in(running, page, name)
+        page = new_page(browser)
+        contexts.append(page.context)
+        log_in(hub, page, name)
         return page
 
-    yield {name: open_page(name) for name in running.everybody}
-    for context in contexts:
-        context.close()
+    try:
+        yield {name: open_page(name) for name in hub.everybody}
+    finally:
+        for context in contexts:
+            context.close()
 
 
 def log_in(hub, page, name: str) -> None:
@@ -254,7 +261,10 @@ def test_everybody_has_a_start_page_and_only_the_instructor_formgrader(running, 
 
 
 def test_a_class_goes_from_release_to_feedback_in_the_browser(running, pages) -> None:
-    hub = running
+    from_release_to_feedback(running, pages)
+
+
+def from_release_to_feedback(hub, pages) -> None:
     teacher = pages[hub.instructor]
     teacher.goto(own_address(hub, hub.instructor, "formgrader/manage_assignments"))
     expect(teacher.get_by_role("link", name="quiz", exact=True).first).to_be_visible()
@@ -625,39 +635,27 @@ def scheduler(tmp_path):
     log.close()
 
 
-HAND_IN = """
-import subprocess, sys
-from autograder.config import Course
-course = Course.here()
-def nbgrader(verb):
-    command = [sys.executable, "-m", "nbgrader", verb, "quiz", f"--course={course.id}"]
-    subprocess.run(command, check=True)
-path = course.root / "work" / "en" / "quiz" / "quiz.ipynb"
-if not path.exists():
-    path.parents[1].mkdir(parents=True, exist_ok=True)
-    nbgrader("fetch_assignment")
-path.write_text(path.read_text().replace("q1 = None", 'q1 = \\\\"A\\\\"'))
-nbgrader("submit")
-"""
-
-
-def test_flags_hand_on_a_gradebook_in_postgresql_and_a_dask_scheduler(
-    hub, laid_out, server, scheduler
+def test_the_same_with_a_gradebook_in_postgresql_and_a_dask_scheduler(
+    running, browser, server, scheduler
 ) -> None:
+    """The next term on the same hub, started with other flags."""
+    hub = running
     address, end = scheduler
     gradebook = server()
     Path(gradebook.split("host=")[1]).chmod(0o711)  # the server's socket is in it
-    done = hub.set_up("--create-users", "--no-start", "--postgres", gradebook, "--dask", address)
-    assert done.returncode == 0, done.stderr
-    name = hub.students[1]
-    said = [grader(hub, "release", "quiz", "--exchange")]
-    hub.run_as(name, "mkdir", "-p", str(hub.home(name)))
-    hub.python_as(name, HAND_IN)
-    said += [collect(hub), grader(hub, "grade", "quiz", "--again")]
-    assert scores_of(hub)[name] >= 1, said
-    environ = hub.run_as(name, "env").stdout
-    assert gradebook not in environ
-    assert address not in environ
+    hub.stop()
+    for part in ("inbound", "feedback"):
+        for old in (inbound(hub).parent / part).iterdir():
+            shutil.rmtree(old)
+    for name in hub.students:
+        hub.run_as(name, "rm", "-r", str(hub.home(name) / "work" / "en" / "quiz"))
+    hub.start("--create-users", "--postgres", gradebook, "--dask", address)
+    with logged_in(hub, browser) as pages:
+        from_release_to_feedback(hub, pages)
+    for name in hub.students:
+        environ = hub.run_as(name, "env").stdout
+        assert gradebook not in environ
+        assert address not in environ
     end()
     assert address in grader(hub, "grade", "quiz", "--again")
 
