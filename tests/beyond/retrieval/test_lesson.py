@@ -628,6 +628,52 @@ def test_without_the_message_the_answers_are_about_as_good(smollm2, seed):
     assert covered.accuracy >= right(hidden=False).calibrated().accuracy - 0.1
 
 
+def best_rules(row):
+    """The rule that each row of the readers' table finds for each message, and its language."""
+    rules, messages = shop.handbook(), shop.held_out()
+    language = "ko" if row == "Korean, n-grams" else "en"
+    asked, book = ([getattr(one, language) for one in some] for some in (messages, rules))
+    if row == "English, WordLlama":
+        ranked = embeddings.rankings(embeddings.static(asked), embeddings.static(book))
+    else:
+        ngrams = search.bigrams if language == "ko" else search.n_grams
+        ranked = search.rankings(asked, book, ngrams)
+    return [rules[ranking[0]] for ranking in ranked], language
+
+
+@needs_model
+@pytest.mark.parametrize("seed", range(5))
+def test_in_korean_the_answers_are_as_good_as_the_rules_that_were_found(smollm2, seed):
+    messages, own = shop.held_out()[:20], {rule.topic: rule for rule in shop.handbook()}
+    best = best_rules("Korean, n-grams")[0][: len(messages)]
+    named, teams = [rule.team for rule in best], [m.team for m in messages]
+    in_the_rule = sum(a == b for a, b in zip(named, teams, strict=True)) / len(teams)
+    for hidden in (False, True):
+
+        def prompt(message, rule, hidden=hidden):
+            return shop.with_rules("..." if hidden else message.ko, [rule.ko])
+
+        shown = "".join(f"{prompt(m, own[m.topic])} {m.team}\n\n" for m in shop.examples(5, seed))
+        prompts = [prompt(m, rule) for m, rule in zip(messages, best, strict=True)]
+        answers = score(*smollm2, prompts, teams, shop.teams(), shop.INSTRUCTIONS + shown)
+        answers = answers.calibrated()
+        assert sum(a == b for a, b in zip(answers.chosen, named, strict=True)) >= 19
+        assert abs(answers.accuracy - in_the_rule) <= 0.1
+
+
+@needs_wordllama
+def test_the_rules_found_by_wordllama_and_in_korean_are_at_least_as_good():
+    """So the same reader does better with one, and as well with the other."""
+    ngrams, dense, korean = (
+        sum(
+            rule.team == m.team for rule, m in zip(best_rules(row)[0], shop.held_out(), strict=True)
+        )
+        for row in ("English, n-grams", "English, WordLlama", "Korean, n-grams")
+    )
+    assert dense >= ngrams + 10
+    assert korean >= ngrams
+
+
 @needs_wordllama
 @needs_model
 def test_a_citation_may_be_wrong_and_a_quoted_answer_is_always_grounded(smollm2, cells):
