@@ -119,7 +119,7 @@ def _no_unpickling(refused: bool) -> Iterator[None]:
 
 def _audit(event: str, _arguments: object) -> None:
     if event == "pickle.find_class" and _refuses_pickles[0]:
-        raise PermissionError("a test that reads a student's files can't unpickle")
+        raise PermissionError("nothing is unpickled where a student's files lie")
 
 
 class Judge:
@@ -337,7 +337,11 @@ class Judge:
         asked = self._asked_for
         self._begin(None)
         try:
-            with _at_most(seconds), contextlib.redirect_stdout(io.StringIO()):
+            with (
+                _at_most(seconds),
+                contextlib.redirect_stdout(io.StringIO()),
+                _no_unpickling(self._has_students_files),
+            ):
                 exec(self._code(cell, source), self._namespace)
         except _TestTimedOut:
             said = f"TimeoutError: it takes more than {seconds:g} seconds"
@@ -371,6 +375,7 @@ class Judge:
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.suppress(BaseException),  # also exit(), and its own time being over
             _at_most(seconds),
+            _no_unpickling(self._has_students_files),
         ):
             for node in tree.body:
                 exec(_compiled(ast.Module([node], []), cell), self._namespace)
