@@ -119,7 +119,7 @@ def _no_unpickling(refused: bool) -> Iterator[None]:
 
 def _audit(event: str, _arguments: object) -> None:
     if event == "pickle.find_class" and _refuses_pickles[0]:
-        raise PermissionError("a test that reads a student's files can't unpickle")
+        raise PermissionError("nothing is unpickled where a student's files lie")
 
 
 class Judge:
@@ -164,7 +164,6 @@ class Judge:
         self._for_fresh: list[str] = []
         self._files = tuple(files)
         self._carried: dict[str, bytes | None] | None = None
-        self._names_stop = False
         self._has_students_files = False
         module = types.ModuleType("__main__")
         self._namespace = module.__dict__
@@ -279,18 +278,14 @@ class Judge:
         return self._asked(lambda: self._called(name, args, kwargs))
 
     def _asked(self, request: Callable[[], Any]) -> Any:
-        """Return what a request returns; its StopIteration is a RuntimeError, as in a generator.
-
-        Else `all(map(lambda x: f(x) == 2 * x, numbers))` ends early and is true. A test that
-        names StopIteration gets it.
-        """
+        """Return what a request returns; StopIteration as `handles.not_stopping` has it."""
         self._asked_for += 1
         try:
             return request()
         except StopIteration as error:
-            if self._names_stop:
+            if self._desk.names_stop:
                 raise
-            raise RuntimeError(f"the call raised StopIteration: {error}") from None
+            raise handles.not_stopping(error) from None
 
     def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._fresh is not None and name in self._names.fresh_probes:
@@ -337,7 +332,11 @@ class Judge:
         asked = self._asked_for
         self._begin(None)
         try:
-            with _at_most(seconds), contextlib.redirect_stdout(io.StringIO()):
+            with (
+                _at_most(seconds),
+                contextlib.redirect_stdout(io.StringIO()),
+                _no_unpickling(self._has_students_files),
+            ):
                 exec(self._code(cell, source), self._namespace)
         except _TestTimedOut:
             said = f"TimeoutError: it takes more than {seconds:g} seconds"
@@ -371,6 +370,7 @@ class Judge:
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.suppress(BaseException),  # also exit(), and its own time being over
             _at_most(seconds),
+            _no_unpickling(self._has_students_files),
         ):
             for node in tree.body:
                 exec(_compiled(ast.Module([node], []), cell), self._namespace)
@@ -416,7 +416,7 @@ class Judge:
             # A file that never answers does so for every question of the cell.
             self._fresh.begin_test()
         self._carried = None
-        self._names_stop = StopIteration.__name__ in source
+        self._desk.names_stop = StopIteration.__name__ in source
         outputs: list[Output] = []
 
         def keep(bundle: dict[str, Any]) -> None:

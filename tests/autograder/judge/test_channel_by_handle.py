@@ -7,9 +7,11 @@ import time
 
 import pytest
 
+from autograder.core.bindings import Names
 from autograder.judge import rpc
 from autograder.judge.contract import Contract
 from autograder.judge.handles import Desk, Handle, is_subclass, type_of
+from autograder.judge.judge import Judge
 from autograder.judge.rpc import ChildGone, NoFunction, RpcChannel, Told
 from autograder.sandbox import wire
 from autograder.sandbox.plain_values import CannotCross
@@ -206,3 +208,34 @@ def test_a_claimed_type_counts_where_the_solution_s_did_only():
     assert type_of(handle(student, ["x handle", "type(x) value"])) is collections.OrderedDict
     with pytest.raises(CannotCross):
         type_of(handle(student, ["x handle"]))
+
+
+class Stopping(Student):
+    """A student's process whose object raises StopIteration whatever it is asked."""
+
+    ends = 0
+
+    def begin_test(self, *_):
+        pass
+
+    def operate(self, _root, operation, *_):
+        return self._told if operation == "name" else Told(error=StopIteration())
+
+
+@pytest.mark.parametrize(
+    ("test", "name"),
+    [
+        ("assert all(map(lambda x: b.double(x) == 2 * x, [1, 2]))", "RuntimeError"),
+        ("assert all(map(lambda x: b[x] == 2 * x, [1, 2]))", "RuntimeError"),
+        ("assert all(map(lambda x: b == x, [1, 2]))", "RuntimeError"),
+        ("assert next(b) == 1", "StopIteration"),
+        ("try:\n    b[1]\nexcept StopIteration:\n    pass", None),
+    ],
+)
+def test_an_object_s_stop_iteration_ends_no_loop_of_the_test_s(test, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    does = ("b.double", "getitem(b)", "eq(b)", "next(b)")
+    lines = ["b handle", *(f"{one} value" for one in does)]
+    judge = Judge(Stopping("__main__.Box"), Names(values={"b"}), contracts={"t": lines})
+    outputs, _status = judge.test("t", test)
+    assert [one["ename"] for one in outputs] == ([name] if name else [])

@@ -1,8 +1,10 @@
 """The trusted side: whose name a test's name is, and what a claim is worth."""
 
+import contextlib
 import io
 import json
 import pathlib
+import pickle
 import socket
 import statistics
 import subprocess
@@ -540,3 +542,33 @@ def test_the_reference_may_hold_a_magic(judged):
         "assert reference.g(2) == 4", solution=["%matplotlib inline\ndef g(x):\n    return 2 * x"]
     )
     assert passed(records) == [True]
+
+
+class Armed:
+    """Unpickled, it makes a folder."""
+
+    def __reduce__(self):
+        return pathlib.Path.mkdir, (pathlib.Path("ran"),)
+
+
+class Filing(Child):
+    """Hands over a pickle whatever file it is asked for."""
+
+    def run(self):
+        with contextlib.suppress(wire.WireError):
+            while True:
+                sequence, verb, *_words = wire.receive_frame(self.theirs)
+                content = pickle.dumps(Armed()) if verb == "file" else None
+                wire.send_frame(self.theirs, [sequence, "value", content])
+
+
+@pytest.mark.parametrize("how", ["define", "adopt", "test"])
+def test_a_pickle_that_a_test_has_fetched_runs_in_no_later_cell(how, scratch):
+    judge = Judge(process(Filing()), Names())
+    found = judge.test("t", "import os\nassert os.path.exists('model.pkl')")
+    assert found == ([], CellStatus.RAN)
+    source = "import pickle\nwith open('model.pkl', 'rb') as file:\n    pickle.load(file)"
+    with contextlib.suppress(InstructorFault):
+        getattr(judge, how)("later", source)
+    assert (scratch / "model.pkl").exists()
+    assert not (scratch / "ran").exists()
