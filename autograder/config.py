@@ -44,6 +44,14 @@ _NBGRADER_FOLDERS = (
     *("submitted_directory", "autograded_directory", "feedback_directory"),
 )
 """What nbgrader's `CourseDirectory` says of a course, as far as it isn't about one command."""
+_NBGRADERS_COMMANDS = {
+    "release": "nbgrader generate_assignment",
+    "bundle": "nbgrader release_assignment",
+    "collect": "nbgrader collect",
+    "feedback": "nbgrader generate_feedback",
+    "return": "nbgrader release_feedback",
+}
+"""What does the same as a command of this package in a course that nbgrader describes."""
 _LONGEST_CELL = 600
 """Seconds that a cell may run where nbgrader's configuration sets no limit."""
 _TABLE = "[tool.autograder]"
@@ -616,14 +624,58 @@ class Course:
     def students_in(self, part: str, assignment: str) -> list[str]:
         """Return the students who have a folder in a part of the term, sorted."""
         if self.nbgrader is None:
-            own = {"submitted": self.submitted, "autograded": self.autograded}
-            return sorted(one.parent.name for one in own[part].glob(f"*/{assignment}"))
+            own = {
+                "submitted": self.submitted,
+                "autograded": self.autograded,
+                "feedback": self.feedback,
+            }
+            found = own[part].glob(f"*/{glob.escape(assignment)}")
+            return sorted(one.parent.name for one in found if one.is_dir())
         student = "(?P<student>[^/]+)"
         mark = "STUDENT"
         pattern = re.escape(self._formatted(part, mark, assignment)).replace(mark, student)
-        found = glob.glob(self._formatted(part, "*", glob.escape(assignment)))
-        names = (re.fullmatch(pattern, one) for one in found)
+        paths = glob.glob(self._formatted(part, "*", glob.escape(assignment)))
+        names = (re.fullmatch(pattern, one) for one in paths if os.path.isdir(one))
         return sorted(one["student"] for one in names if one)
+
+    def folders_of(self, student: str) -> list[Path]:
+        """Return where all of a student's results, feedback and submissions would be.
+
+        What tells that the student is known comes last.
+
+        Raises:
+            UserError: nbgrader's configuration puts them where other students' work is, too.
+        """
+        if self.nbgrader is None:
+            places = (self.autograded, self.feedback, self.collected, self.submitted)
+            return [place / student for place in places]
+        parts = ("autograded", "feedback", "submitted")
+        found = [*(self._students(part) / student for part in parts[:-1])]
+        found += [self.collected / student, self._students(parts[-1]) / student]
+        return list(dict.fromkeys(found))
+
+    def _students(self, part: str) -> Path:
+        """Return the folder that holds the students' folders."""
+        mark = "STUDENT"
+        path = self.place(part, mark, "ASSIGNMENT")
+        while path.name != mark:
+            if path == path.parent:
+                raise UserError(
+                    f"{NBGRADER_FILE} has a directory_structure without a folder that is called "
+                    "{student_id}, so this command can't be used here."
+                )
+            path = path.parent
+        return path.parent
+
+    def command(self, verb: str, assignment: str) -> str:
+        """Return what to type for this step of an assignment.
+
+        Args:
+            verb: as this package calls it: "release", "collect", "feedback", ….
+            assignment: the assignment's name.
+        """
+        name = _NBGRADERS_COMMANDS.get(verb) if self.is_by_nbgrader else None
+        return f"{name or f'autograder {verb}'} {assignment}"
 
     def _formatted(self, part: str, student: str, assignment: str) -> str:
         """Return a folder as nbgrader formats it."""
@@ -777,7 +829,8 @@ class Course:
         own = [self.term, self.root / "source", self.root / "release"]
         if self.nbgrader is not None:
             parts = ("source", "release", "submitted", "autograded", "feedback")
-            own = [self.term, *(self._base(part) for part in parts)]
+            own = [self.term, *(self._base(part) for part in parts[:2])]
+            own += [self._students(part) for part in parts[2:]]
         return [*own, *(_private_place(self.db) if self.db else [])]
 
     def languages(self) -> list[str]:

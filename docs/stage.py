@@ -42,6 +42,7 @@ GUIDES = (
     Guide("guides/instructors", "README.md", "For instructors"),
     Guide("guides/engineers", "README.md", "For teaching engineers"),
     Guide("guides/grader", "autograder/README.md"),
+    Guide("guides/coming-from-nbgrader", "autograder/COMING-FROM-NBGRADER.md"),
     Guide("guides/what-counts", "autograder/WHAT-COUNTS.md"),
     Guide("guides/security", "SECURITY.md"),
     Guide("guides/lessons", "notebooks/README.md"),

@@ -40,6 +40,8 @@ def write_due_record(course: Course) -> None:
     Raises:
         EnvironmentFault: the gradebook can't be used, or the folder isn't writable.
     """
+    if course.is_by_nbgrader:
+        return  # its students have no page that shows them
     content = due_record(course)
     write_file(course.root / DUE_RECORD, content)
     exchange = Path(course.nbgrader_config().Exchange.root) / course.id

@@ -84,7 +84,8 @@ def require_released(course: Course, assignment: str) -> None:
             known = []
     if not known:
         raise UserError(
-            f"{assignment} isn't in the gradebook yet; run `autograder release {assignment}` first."
+            f"{assignment} isn't in the gradebook yet; "
+            f"run `{course.command('release', assignment)}` first."
         )
 
 

@@ -119,13 +119,13 @@ def count_returned(course: Course, assignment: str) -> int:
     """Return how many students' pages of an assignment lie in the exchange."""
     folder = exchange_folder(course) / "feedback"
     returned = set()
-    for page in course.feedback.glob(f"*/{assignment}/*.html"):
-        student = page.parts[-3]
+    for student in course.students_in("feedback", assignment):
         secret = _secret(course, student, assignment)
-        if secret is not None:
-            name = notebook_hash(secret=secret, notebook_id=page.stem)
-            if (folder / f"{name}.html").is_file():
-                returned.add(student)
+        for page in course.place("feedback", student, assignment).glob("*.html"):
+            if secret is not None:
+                name = notebook_hash(secret=secret, notebook_id=page.stem)
+                if (folder / f"{name}.html").is_file():
+                    returned.add(student)
     return len(returned)
 
 
@@ -136,7 +136,7 @@ def exchange_folder(course: Course) -> Path:
 
 def _secret(course: Course, student: str, assignment: str) -> str | None:
     """Return the secret of the submission that was graded; None if it has none."""
-    content = read_small_file(course.autograded / student / assignment / SECRET)
+    content = read_small_file(course.place("autograded", student, assignment) / SECRET)
     return content.decode("ascii") if content and is_secret(content) else None
 
 

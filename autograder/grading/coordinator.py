@@ -111,7 +111,7 @@ def grade(
         require_released(course, assignment)
         raise UserError(
             f"No submission of {assignment} has been collected; "
-            f"run `autograder collect {assignment}` first."
+            f"run `{course.command('collect', assignment)}` first."
         )
     for student in students or []:
         if require_student_id(student) not in found:

@@ -123,7 +123,7 @@ class GradebookWriter:
         if assignment is None:
             raise UserError(
                 f"{self.assignment} isn't in the gradebook yet; "
-                f"run `autograder release {self.assignment}` first."
+                f"run `{self.course.command('release', self.assignment)}` first."
             )
         self._assignment_id = assignment
         known = select(Notebook.id, Notebook.name).where(Notebook.assignment_id == assignment)

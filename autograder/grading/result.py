@@ -234,9 +234,7 @@ def _seen_by_person(gradebook: Gradebook, submission: str) -> dict[tuple[str, st
 
 def submission_results(course: Course, assignment: str) -> list[SubmissionResult]:
     """Return the outcomes of every graded submission to an assignment, by student."""
-    students = sorted(
-        path.parent.name for path in course.autograded.glob(f"*/{assignment}") if path.is_dir()
-    )
+    students = course.students_in("autograded", assignment)
     return [submission_result(course, student, assignment) for student in students]
 
 

@@ -139,9 +139,9 @@ class ResultFolder:
 def interrupted_folders(course: Course, assignment: str) -> Iterator[ResultFolder]:
     """Yield the folders of submissions at which an earlier run was interrupted."""
     found = {
-        path.parent.name
+        student
         for state in ("finished", "unfinished", "old")
-        for path in course.autograded.glob(f"*/.{assignment}.{state}")
+        for student in course.students_in("autograded", f".{assignment}.{state}")
     }
     for student in sorted(found):
         yield ResultFolder(course, student, assignment)

@@ -84,7 +84,7 @@ def count_answers(course: Course, sheet: GradeSheet) -> AnswerCounts:
     options: dict[str, ChosenOptions] = {}
     checks: dict[tuple[str, str], CheckCount] = {}
     for row in sheet.submitted:
-        folder = course.autograded / row.student / sheet.assignment
+        folder = course.place("autograded", row.student, sheet.assignment)
         for name, record in _records(folder):
             if name not in titles:
                 continue

@@ -136,24 +136,18 @@ def grade_sheet(course: Course, assignment: str, language: str | None = None) ->
         rows = _students(gradebook, enrollments)
         submissions = _submissions(gradebook, assignment, rows)
         _grades(gradebook, submissions, {question.key for question in questions})
+    graded = {row.student for row in rows.values() if row.submitted}
     collected = [
-        row.student
-        for row in rows.values()
-        if not row.submitted and (course.submitted / row.student / assignment).is_dir()
+        student
+        for student in course.students_in("submitted", assignment)
+        if student not in graded | dropped
     ]
-    known = set(rows) | dropped
-    if course.submitted.is_dir():
-        collected += [
-            place.name
-            for place in sorted(course.submitted.iterdir())
-            if place.name not in known and (place / assignment).is_dir()
-        ]
     return GradeSheet(
         assignment=assignment,
         max_score=sum(question.points for question in questions),
         questions=questions,
         rows=sorted(rows.values(), key=_by_name),
-        collected=sorted(set(collected)),
+        collected=collected,
         heading=next(filter(None, map(notebook_title, notebooks.values())), ""),
     )
 
@@ -209,8 +203,12 @@ def _questions(
 def _notebooks(course: Course, assignment: str, language: str | None) -> dict[str, NotebookNode]:
     """Return the assignment's notebooks by name, from the source or else the release."""
     languages = dict.fromkeys([language or course.source_language, course.source_language])
-    folders = (where(code) for code in languages for where in (course.source, course.release))
-    folder = next((path / assignment for path in folders if (path / assignment).is_dir()), None)
+    folders = [
+        where(code) / assignment for code in languages for where in (course.source, course.release)
+    ]
+    if course.is_by_nbgrader:
+        folders = [course.place(part, ".", assignment) for part in ("source", "release")]
+    folder = next((path for path in folders if path.is_dir()), None)
     paths = sorted(folder.glob("*.ipynb")) if folder else []
     return {path.stem: notebook_io.read(path) for path in paths}
 

@@ -65,7 +65,7 @@ def student_table(course: Course, sheet: GradeSheet, folder: Path) -> StudentTab
     lines = []
     for row in sheet.rows:
         names = ", ".join(filter(None, (row.last_name, row.first_name)))
-        pages = sorted((course.feedback / row.student / sheet.assignment).glob("*.html"))
+        pages = sorted(course.place("feedback", row.student, sheet.assignment).glob("*.html"))
         state = "collected" if row.student in collected else row.status
         lines.append(
             StudentLine(

@@ -47,7 +47,7 @@ def read_answers(course: Course, assignment: str, students: Iterable[str]) -> li
     found: list[Answer] = []
     with Reader() as reader:
         for student in students:
-            folder = course.submitted / student / assignment
+            folder = course.place("submitted", student, assignment)
             for name in names:
                 try:
                     opened = nbgrader_files.open_plain_file(folder / f"{name}.ipynb")
@@ -64,16 +64,14 @@ def read_answers(course: Course, assignment: str, students: Iterable[str]) -> li
 
 def students_with_submissions(course: Course, assignment: str) -> list[str]:
     """Return the ids of the students of whom a submission was collected, sorted."""
-    if not course.submitted.is_dir():
-        return []
-    return sorted(
-        place.name for place in course.submitted.iterdir() if (place / assignment).is_dir()
-    )
+    return course.students_in("submitted", assignment)
 
 
 def notebook_names(course: Course, assignment: str) -> list[str]:
     """Return the names of an assignment's notebooks, without ending."""
     folder = course.source(course.source_language) / assignment
+    if course.is_by_nbgrader:
+        folder = course.place("source", ".", assignment)
     return sorted(path.stem for path in folder.glob("*.ipynb"))
 
 

@@ -75,7 +75,7 @@ def similar(
     if not students:
         raise UserError(
             f"Nothing was collected for {assignment}, so there is nothing to compare; "
-            f"run `autograder collect {assignment}` first."
+            f"run `{course.command('collect', assignment)}` first."
         )
     answers = read_answers(course, assignment, students)
     found = compare(answers, given_texts(course, assignment))

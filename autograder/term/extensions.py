@@ -63,7 +63,7 @@ def extend(
         except MissingEntry:
             raise UserError(
                 f"{assignment} isn't in the gradebook yet; "
-                f"run `autograder release {assignment}` first."
+                f"run `{course.command('release', assignment)}` first."
             ) from None
         if until is not None and naive is not None and due is not None and naive < due:
             local = due.replace(tzinfo=UTC).astimezone(until.tzinfo)
@@ -95,8 +95,8 @@ def require_enrolled(course: Course, gradebook: Gradebook, student: str) -> str:
     """
     require_student_id(student)
     known = {one.id for one in gradebook.students}
-    if course.submitted.is_dir():
-        known |= {path.name for path in course.submitted.iterdir() if path.is_dir()}
+    for assignment in course.assignments():
+        known |= {*course.students_in("submitted", assignment)}
     if student in known:
         return student
     near = difflib.get_close_matches(student, sorted(known), n=1)

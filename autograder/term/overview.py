@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from traitlets.config import Config
+
 from autograder.config import Course
 from autograder.core.counting import counted
 from autograder.core.dates import in_words
@@ -42,6 +44,8 @@ def describe_term(course: Course) -> list[str]:
 
 def describe_late_policy(course: Course) -> str:
     """Return a sentence on what lateness costs."""
+    if course.nbgrader is not None:
+        return _describe_plugin(course.nbgrader)
     policy = dict(course.settings.late_policy)
     per_day = policy.get("per-day", 0.0)
     if not per_day:
@@ -53,6 +57,25 @@ def describe_late_policy(course: Course) -> str:
     most = f", {cap:g}% at most" if cap < 100 else ""
     free = f"; the first {grace:g} minutes cost nothing" if grace else ""
     return f"Each day late that has begun costs {per_day:g}% of the earned points{most}{free}."
+
+
+def _describe_plugin(config: Config) -> str:
+    """Return a sentence on what lateness costs where nbgrader's configuration says it."""
+    from nbgrader.plugins import LateSubmissionPlugin
+    from nbgrader.preprocessors import AssignLatePenalties
+
+    plugin = AssignLatePenalties(config=config).plugin_class
+    if plugin is not LateSubmissionPlugin:
+        return (
+            f"What lateness costs is decided by {plugin.__name__}, which nbgrader's configuration "
+            "names (c.AssignLatePenalties.plugin_class)."
+        )
+    if LateSubmissionPlugin(config=config).penalty_method == "zero":
+        return "Late work scores 0 (c.LateSubmissionPlugin.penalty_method)."
+    return (
+        "Lateness costs nothing; set c.LateSubmissionPlugin.penalty_method or "
+        "c.AssignLatePenalties.plugin_class in nbgrader's configuration to change that."
+    )
 
 
 def _local(course: Course, moment: datetime) -> str:

@@ -70,28 +70,30 @@ class AssignmentState:
     similar: int | None = None
     pages: tuple[tuple[str, str], ...] = ()
 
-    def next_step(self, now: datetime) -> tuple[str, str]:
+    def next_step(self, now: datetime, course: Course) -> tuple[str, str]:
         """Return the next thing to do, in the current language, and its command; "" for none."""
         is_open = self.due is not None and now < self.due
-        name = self.name
+        name, type_in = self.name, course.command
+        is_own = not course.is_by_nbgrader
         if not self.is_released:
-            return _("Release it"), f"autograder release {name} --due DATE"
+            return _("Release it"), type_in("release", name) + (" --due DATE" if is_own else "")
         if self.arrived and not is_open:
-            return _("Collect what is in the exchange"), f"autograder collect {name}"
+            return _("Collect what is in the exchange"), type_in("collect", name)
         if self.ungraded:
             return _("Grade what was collected"), f"autograder grade {name}"
         if not self.received and is_open:
-            return _("Hand it out, and wait until it is due"), f"autograder bundle {name}"
+            return _("Hand it out, and wait until it is due"), type_in("bundle", name)
         if not self.received:
-            return _("Collect"), f"autograder collect {name} DOWNLOADS"
+            return _("Collect"), type_in("collect", name) + (" DOWNLOADS" if is_own else "")
         if self.waiting:
             return _("Grade written answers: Nbgrader → Formgrader → Manual Grading"), ""
         if self.similar is None:
             return _("Compare the submissions"), f"autograder similar {name}"
         if self.feedback < self.graded:
-            return _("Write the feedback"), f"autograder feedback {name}"
+            return _("Write the feedback"), type_in("feedback", name)
         if self.graded and not self.returned and not self.packed:
-            return _("Return the feedback"), f"autograder feedback {name} --release"
+            back = f"autograder feedback {name} --release" if is_own else type_in("return", name)
+            return _("Return the feedback"), back
         if not any(kind == "report" for kind, _address in self.pages):
             return _("Look at the class"), f"autograder report {name}"
         return _("Nothing"), ""
@@ -138,13 +140,13 @@ def assignment_states(course: Course, language: str) -> list[AssignmentState]:
             found.append(AssignmentState(name, title))
             continue
         sheet = grade_sheet(course, name, language)
-        received = {
-            path.parent.name
-            for path in course.submitted.glob(f"*/{name}")
-            if path.is_dir() and path.parent.name not in dropped
-        }
+        received = set(course.students_in("submitted", name)) - dropped
         due = dues.get(name)
-        feedback = {path.parts[-3] for path in course.feedback.glob(f"*/{name}/*.html")}
+        feedback = {
+            student
+            for student in course.students_in("feedback", name)
+            if any(course.place("feedback", student, name).glob("*.html"))
+        }
         found.append(
             AssignmentState(
                 name,
@@ -207,8 +209,14 @@ def _pages(course: Course, assignment: str) -> tuple[tuple[str, str], ...]:
 
 
 def _title(course: Course, assignment: str, language: str) -> str:
-    for code in dict.fromkeys([language, course.source_language]):
-        for path in sorted((course.source(code) / assignment).glob("*.ipynb")):
+    folders = [
+        course.source(code) / assignment
+        for code in dict.fromkeys([language, course.source_language])
+    ]
+    if course.is_by_nbgrader:
+        folders = [course.place("source", ".", assignment)]
+    for folder in folders:
+        for path in sorted(folder.glob("*.ipynb")):
             try:
                 if title := notebook_title(notebook_io.read(path)):
                     return title
@@ -231,19 +239,23 @@ def start_page(course: Course, states: list[AssignmentState], now: datetime) -> 
         _("Similar pairs"),
         _("Next"),
     )
-    rows = [headings, *(_row(one, now, zone) for one in states)]
+    rows = [headings, *(_row(one, now, zone, course) for one in states)]
     table = [f"| {' | '.join(row)} |" for row in rows]
     table.insert(1, f"|{':---|' * len(headings)}")
     written = _moment(now, zone)
     seen = f"{course.settings.lessons}/{START_PAGE}"
     title = _("for instructors")
+    edited, grading = _("After editing a notebook"), "`autograder doctor`"
     hints = [
         (_("Extensions, sections, students who left"), "`autograder term --help`"),
         (_("The course total"), "`autograder term total`"),
-        (_("After editing a notebook"), "`autograder build`, `autograder check`"),
-        (_("Solutions for assistants"), "`autograder bundle --for-assistants`"),
-        (_("Whether this machine can grade"), "`autograder doctor`"),
     ]
+    if course.is_by_nbgrader:
+        hints.append((edited, "`nbgrader generate_assignment NAME`, `autograder check NAME`"))
+    else:
+        hints.append((edited, "`autograder build`, `autograder check`"))
+        hints.append((_("Solutions for assistants"), "`autograder bundle --for-assistants`"))
+    hints.append((_("Whether this machine can grade"), grading))
     if (course.root / seen).is_file():
         hints.append((_("What students see"), f"[START](../{seen})"))
     current = _("As of {time}. To update this page: {command}")
@@ -261,9 +273,11 @@ def start_page(course: Course, states: list[AssignmentState], now: datetime) -> 
     return "\n\n".join(parts) + "\n"
 
 
-def _row(state: AssignmentState, now: datetime, zone: tzinfo | None) -> tuple[str, ...]:
+def _row(
+    state: AssignmentState, now: datetime, zone: tzinfo | None, course: Course
+) -> tuple[str, ...]:
     pages = dict(state.pages)
-    what, command = state.next_step(now)
+    what, command = state.next_step(now, course)
     todo = f"{what}: `{command}`" if command else what
     title = _text(state.title)
     if "report" in pages:

@@ -149,24 +149,22 @@ def _moved_folders(course: Course, old: str, new: str) -> list[Path]:
         EnvironmentFault: one can't be moved.
     """
     # What tells that the student is known moves last, so that an interrupted move can go on.
-    places = [course.autograded, course.feedback, course.collected, course.submitted]
-    for place in places:
-        if (place / old).exists() and (place / new).exists():
-            raise UserError(
-                f"{place / new} is there already, so nobody was renamed; choose another id."
-            )
+    places = [(place, place.with_name(new)) for place in course.folders_of(old)]
+    for place, target in places:
+        if place.exists() and target.exists():
+            raise UserError(f"{target} is there already, so nobody was renamed; choose another id.")
     moved: list[Path] = []
-    for place in places:
-        if not (place / old).exists():
+    for place, target in places:
+        if not place.exists():
             continue
         try:
-            os.rename(place / old, place / new)
+            os.rename(place, target)
         except OSError as error:
             for done in reversed(moved):
                 os.rename(done, done.with_name(old))
             raise EnvironmentFault(
-                f"{place / old} can't be renamed ({error.strerror}), so nothing was changed; "
+                f"{place} can't be renamed ({error.strerror}), so nothing was changed; "
                 "fix that and try again."
             ) from error
-        moved.append(place / new)
+        moved.append(target)
     return moved

@@ -69,9 +69,9 @@ class OrdinaryCourse:
                 cell.source = sources.get(name, cell.source)
             nbformat.write(found, path)
 
-    def beside(self) -> OrdinaryCourse:
-        """Return a copy of the course as it is now, graded by nbgrader alone."""
-        other = OrdinaryCourse(self.root.parent / f"{self.root.name}-stock", self._home)
+    def beside(self, name: str = "stock") -> OrdinaryCourse:
+        """Return a copy of the course as it is now, without our line in its configuration."""
+        other = OrdinaryCourse(self.root.parent / f"{self.root.name}-{name}", self._home)
         shutil.copytree(self.root, other.root)
         path = other.root / "nbgrader_config.py"
         lines = path.read_text().splitlines()

@@ -83,9 +83,9 @@ def test_what_was_refused_is_nothing_to_collect(course, kit):
     assert row(course)[-1] == "Grade what was collected: `autograder grade mini`"
 
 
-def test_a_written_answer_waits_for_a_person():
+def test_a_written_answer_waits_for_a_person(course):
     state = AssignmentState("essay", "Essay", is_released=True, received=3, graded=3, waiting=1)
-    what, command = state.next_step(NOW)
+    what, command = state.next_step(NOW, course)
     assert "Manual Grading" in what and not command
 
 
