@@ -194,7 +194,8 @@ def _tried(
     preparer: SubmissionPreparer, pool: Executor, runner: Runner, sources: dict[str, NotebookNode]
 ) -> Levels:
     every = {name: frozenset(_ids(source).values()) for name, source in sources.items()}
-    fixed = {name: _running_text(source) for name, source in sources.items()}
+    modules = {name: _statements(text) for name, text in preparer.given_modules().items()}
+    fixed = {name: _running_text(source, modules) for name, source in sources.items()}
     looking: dict[_Place, tuple[str, ...]] = {
         (name, cell): (ANY_CHANGE,)
         for name, source in sources.items()
@@ -357,10 +358,14 @@ def _trees(source: NotebookNode) -> dict[str, ast.Module]:
 
 
 def _parsed(cell: NotebookNode) -> ast.Module:
+    return ast.Module(_statements(cell.source), [])
+
+
+def _statements(source: str) -> list[ast.stmt]:
     try:
-        return ast.parse(plain_python(cell.source))
+        return ast.parse(plain_python(source)).body
     except (SyntaxError, ValueError):
-        return ast.Module([], [])  # it fails, wherever it runs
+        return []  # it fails, wherever it runs
 
 
 def _looking_at_arguments(source: NotebookNode) -> frozenset[str]:
@@ -371,22 +376,94 @@ def _looking_at_arguments(source: NotebookNode) -> frozenset[str]:
     )
 
 
-def _running_text(source: NotebookNode) -> frozenset[str]:
-    """Return the tests that may run text or a pickle: a student's mustn't run beside the tests."""
-    helpers = {
-        bound
+_Modules = Mapping[str, list[ast.stmt]]
+"""The statements of each module of the instructor's beside the notebooks, by its name."""
+
+
+def _running_text(source: NotebookNode, modules: _Modules) -> frozenset[str]:
+    """Return the tests that may run text or a pickle: a student's mustn't run beside the tests.
+
+    Also those that do by the way of helpers, however many call one another, or by another name.
+    """
+    by_module: dict[str, set[str]] = {}
+    for _round in modules:  # one may import another
+        by_module = {name: _running(body, by_module) for name, body in modules.items()}
+    statements = [
+        node
         for cell in source.cells
         if cell.cell_type == "code" and not is_test(cell) and not is_solution(cell)
         for node in _parsed(cell).body
-        if runs_text(node)
-        for bound in bound_in(ast.Module([node], []))
-    }
+    ]
+    helpers = _running(statements, by_module)
     found = {
         name
         for name, tree in _trees(source).items()
-        if runs_text(tree) or used_in(ast.unparse(tree)) & helpers
+        if runs_text(tree)
+        or used_in(ast.unparse(tree)) & (helpers | _imported(ast.walk(tree), by_module))
     }
     return _with_companions(source, frozenset(found))
+
+
+def _running(statements: list[ast.stmt], by_module: Mapping[str, set[str]]) -> set[str]:
+    """Return the names under which these statements bind what may run text or a pickle."""
+    found = _imported(statements, by_module)
+    for node in statements:
+        if runs_text(node):
+            found |= bound_in(ast.Module([node], []))
+    while True:
+        more = {
+            bound
+            for node in statements
+            if _reads_as_code(node) & found
+            for bound in bound_in(ast.Module([node], []))
+        }
+        if more <= found:
+            return found
+        found |= more
+
+
+def _imported(nodes: Iterable[ast.AST], by_module: Mapping[str, set[str]]) -> set[str]:
+    """Return the names that are such a module of the instructor's, or come from one."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {
+                (one.asname or one.name).split(".")[0]
+                for one in node.names
+                if by_module.get(one.name)
+            }
+        elif isinstance(node, ast.ImportFrom):
+            running = by_module.get(node.module or "", set())
+            for one in node.names:
+                if one.name == "*":
+                    found |= running
+                elif one.name in running:
+                    found.add(one.asname or one.name)
+    return found
+
+
+def _reads_as_code(node: ast.stmt) -> set[str]:
+    """Return the names that a statement binds anew or calls later; data that a call made are none.
+
+    A table that an instructor has loaded from a pickle runs nothing when a test reads it.
+    """
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return used_in(ast.unparse(node))
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return set()
+    value = node.value
+    kept = (
+        [*value.args, *(one.value for one in value.keywords)]
+        if isinstance(value, ast.Call)
+        else [value]
+    )
+    if isinstance(value, _HOLDS_CODE):
+        return set().union(*(used_in(ast.unparse(one)) for one in kept))
+    return set()
+
+
+_HOLDS_CODE = (ast.Name, ast.Attribute, ast.Lambda, ast.Dict, ast.List, ast.Tuple, ast.Call)
+"""What may hand a function on: by another name, in a table, or as `functools.partial` does."""
 
 
 def _with_companions(source: NotebookNode, chosen: frozenset[str]) -> frozenset[str]:

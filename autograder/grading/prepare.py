@@ -255,6 +255,17 @@ class SubmissionPreparer:
         """
         return self._source_notebook(name, self._course.source_language)
 
+    def given_modules(self) -> dict[str, str]:
+        """Return the source of each module beside the notebooks, by its dotted name."""
+        files = self._given_files(self._course.source_language)
+        return {
+            path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): content.decode(
+                "utf-8", "replace"
+            )
+            for path, content in files.items()
+            if path.endswith(".py")
+        }
+
     def preflights(self) -> list[PreparedSubmission]:
         """Return the solution and the untouched release of every notebook, ready to run.
 

@@ -16,6 +16,10 @@ HELPERS = """def check_double(f):
 
 def near(one, other):
     return abs(one - other) < 1e-6
+
+import pickle
+def opened_up(content):
+    return pickle.loads(content)
 """
 STUB = ""
 
@@ -134,6 +138,24 @@ UNSEALED = {
         (given("h2", "def value_of(text):\n    return eval(text)"),),
         "sentence = '2 * 3'",
         "assert value_of(sentence) == 6",
+    ),
+    "a_helper_calls_another_that_unpickles": (
+        (
+            given("h3", "import pickle as p\ndef _loaded(content):\n    return p.loads(content)"),
+            given("h4", "def restored(content):\n    return _loaded(content)"),
+        ),
+        "import pickle\nkept = pickle.dumps([1, 2])",
+        "assert restored(kept) == [1, 2]",
+    ),
+    "a_helper_by_another_name": (
+        (given("h5", "import functools\nunpack = functools.partial(restored)\nopened = [unpack]"),),
+        "import pickle\nstored = pickle.dumps('text')",
+        "assert opened[0](stored) == 'text'",
+    ),
+    "a_module_that_unpickles": (
+        (given("h6", "from helpers import opened_up as back"),),
+        "import pickle\npacked = pickle.dumps((3, 4))",
+        "assert back(packed) == (3, 4)",
     ),
 }
 ALL = {**SEALED, **BY_HANDLE, **UNSEALED}
