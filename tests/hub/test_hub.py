@@ -213,6 +213,9 @@ def assignment_list(page):
     page.locator(".lm-Menu-content").get_by_role("menuitem", name="Assignment List").click()
     listed = page.locator("#released_assignments_list:visible").first
     expect(listed).to_be_visible()
+    # JupyterLab may have restored the tab of an earlier visit, with what was released by then.
+    with page.expect_response(lambda response: "assignments?course_id=" in response.url):
+        page.locator("#refresh_assignments_list:visible").first.click()
     return listed
 
 
