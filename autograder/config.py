@@ -963,6 +963,8 @@ class Course:
         # nbgrader's own leaves half a submission when it is stopped, or the disk is full.
         config.ExchangeFactory.submit = "autograder.student.exchange_submit.SubmitWhole"
         if not is_students_side():
+            # nbgrader's own takes a student's work as another's.
+            config.ExchangeFactory.collect = "autograder.intake.exchange_collect.CollectNewest"
             # nbgrader's own stops at the first submission that didn't come through the exchange.
             config.ExchangeFactory.release_feedback = "autograder.feedback.exchange.ReleaseFeedback"
             # By Formgrader's button, too, students get to know when an assignment is due.
