@@ -1,7 +1,8 @@
 """Build everything that is made from the source notebooks: translations, releases, catalogs.
 
 `planned_files` returns what the files should contain without writing anything; `build` writes
-those that differ, and `check` compares. The gradebook isn't touched: `release` does that.
+those that differ, and `check` compares. Before that, `build` gives ids to the source's cells that
+have none. The gradebook isn't touched: `release` does that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat.common import ValidationError
 
 from autograder.authoring import catalogs, sync
+from autograder.authoring.cell_ids import sources_with_ids
 from autograder.config import RELEASE_STEPS, Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import plain_disk_errors, write_file
@@ -155,12 +157,17 @@ def build(course: Course) -> list[Path]:
             f"There is nothing to build in {course.root}: it has no sources; "
             "run this in the course's own repository, not in a student's bundle."
         )
-    files = planned_files(course)
     changed = []
+    with_ids = sources_with_ids(course, source_notebooks(course), other_languages(course))
+    for path, content in with_ids.items():
+        write_file(path, content)
+        changed.append(path)
+    files = planned_files(course)
     for path, content in files.items():
         if not path.exists() or path.read_bytes() != content:
             write_file(path, content)
-            changed.append(path)
+            if path not in with_ids:
+                changed.append(path)
     for path in stale_files(course, files):
         with plain_disk_errors(path):
             path.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 from nbgrader.nbgraderformat.common import ValidationError
 
+from autograder.authoring.cell_ids import DESCRIPTIVE_ID, RANDOM_ID
 from autograder.authoring.problem import CellProblem
 from autograder.core.atomic_io import read_file
 from autograder.core.notebook_io import (
@@ -23,9 +23,6 @@ from autograder.core.notebook_io import (
     parse,
 )
 from autograder.notebook_metadata import entries
-
-_DESCRIPTIVE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 
 
 def file_problems(path: Path, code: str, language_cell: str | None = None) -> list[CellProblem]:
@@ -55,7 +52,8 @@ def _stored_id_problems(content: bytes) -> Iterator[CellProblem]:
             yield CellProblem(name, f"has an id that {count} cells share")
     for number, name in enumerate(names, 1):
         if not isinstance(name, str):
-            yield CellProblem(None, f"has no id for its cell {number}; save it from JupyterLab")
+            text = f"has no id for its cell {number}; `autograder build` gives it one"
+            yield CellProblem(None, text)
 
 
 def notebook_problems(
@@ -82,7 +80,10 @@ def notebook_problems(
 
 def _id_problems(notebook: NotebookNode) -> Iterator[CellProblem]:
     for name in dict.fromkeys(cell.id for cell in notebook.cells):
-        if not _DESCRIPTIVE_ID.fullmatch(name) or _RANDOM_ID.fullmatch(name):
+        if RANDOM_ID.fullmatch(name):
+            text = "has an id that isn't descriptive; `autograder build` gives it one that is"
+            yield CellProblem(name, text)
+        elif not DESCRIPTIVE_ID.fullmatch(name):
             yield CellProblem(
                 name, "has an id that isn't descriptive; change it to one such as plot-tornado"
             )

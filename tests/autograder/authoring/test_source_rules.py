@@ -47,7 +47,7 @@ def test_ids_that_reading_would_mend(kit, tmp_path):
         f"{one.cell} {one.text}" for one in file_problems(path, "en", COURSE.language_cell("en"))
     ]
     assert "title has an id that 2 cells share" in texts
-    assert "None has no id for its cell 3; save it from JupyterLab" in texts
+    assert "None has no id for its cell 3; `autograder build` gives it one" in texts
 
 
 def test_doubled_grade_ids(kit):
