@@ -1209,7 +1209,7 @@ def _last_line(error: Exception) -> str:
 
 RELEASE_STEPS = (
     "nbgrader.preprocessors.LockCells",
-    "nbgrader.preprocessors.ClearSolutions",
+    "autograder.core.stubs.LeaveStubs",
     "nbgrader.preprocessors.ClearOutput",
     "nbgrader.preprocessors.CheckCellMetadata",
     "nbgrader.preprocessors.ComputeChecksums",

@@ -265,9 +265,9 @@ class Secrets:
     @cached_property
     def _stubs(self) -> dict[tuple[str, str], str]:
         """The released source of each answer cell, by (notebook, grade id)."""
-        from nbgrader.preprocessors import ClearSolutions
+        from autograder.core.stubs import LeaveStubs
 
-        step = ClearSolutions(config=self._course.nbgrader_config())
+        step = LeaveStubs(config=self._course.nbgrader_config())
         stubs: dict[tuple[str, str], str] = {}
         for path, notebook in self._sources.items():
             for cell in notebook_io.copied(notebook).cells:

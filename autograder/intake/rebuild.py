@@ -57,7 +57,7 @@ from autograder.notebook_metadata import put
 
 _TEMPLATE_STEPS = (
     "nbgrader.preprocessors.LockCells",
-    "nbgrader.preprocessors.ClearSolutions",
+    "autograder.core.stubs.LeaveStubs",
     "nbgrader.preprocessors.ClearOutput",
     "autograder.authoring.preprocessors.DropExplanations",
     "nbgrader.preprocessors.ComputeChecksums",
