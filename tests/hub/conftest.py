@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,7 @@ class Hub:
         students: the Unix users.
         began: when the test began; what it wrote is younger.
         canaries: the secrets, by what they stand for.
+        domain: what --domain names, when it does.
     """
 
     folder: Path
@@ -86,6 +88,7 @@ class Hub:
     began: float
     canaries: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen | None = None
+    domain: str = ""
 
     @property
     def group(self) -> str:
@@ -97,7 +100,7 @@ class Hub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self.domain or f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -136,10 +139,19 @@ class Hub:
         deadline = time.monotonic() + 600  # on a busy machine setting up takes minutes
         while time.monotonic() < deadline and self.process.poll() is None:
             with suppress(OSError, urllib.error.URLError):
-                urllib.request.urlopen(f"{self.url}/hub/login", timeout=5)
+                self._ask_for_the_login_page()
                 return
             time.sleep(0.2)
         pytest.fail("the hub did not start:\n" + self.log.read_text()[-4000:])
+
+    def _ask_for_the_login_page(self) -> None:
+        """Ask this machine, which only browsers find by the names below .localhost."""
+        scheme, _, host = self.url.partition("://")
+        page = urllib.request.Request(
+            f"{scheme}://127.0.0.1:{self.port}/hub/login", headers={"Host": host}
+        )
+        trusting = ssl._create_unverified_context()
+        urllib.request.urlopen(page, timeout=5, context=trusting if scheme == "https" else None)
 
     def stop(self) -> None:
         if self.process is None:

@@ -160,11 +160,11 @@ def pages(running, browser):
 
 
 @contextmanager
-def logged_in(hub, browser):
+def logged_in(hub, browser, **options):
     contexts = []
 
     def open_page(name: str):
-        page = new_page(browser)
+        page = new_page(browser, **options)
         contexts.append(page.context)
         log_in(hub, page, name)
         return page
@@ -195,7 +195,8 @@ def log_in(hub, page, name: str) -> None:
 
 
 def own_address(hub, name: str, path: str) -> str:
-    return f"{hub.url}/user/{name}/{path}"
+    host = hub.url.replace("://", f"://{name}.") if hub.domain else hub.url
+    return f"{host}/user/{name}/{path}"
 
 
 def formgrader_does(page, cell: str, row: str, said: str) -> None:
@@ -219,13 +220,18 @@ def assignment_list(page):
     return listed
 
 
-def answer(hub, page, name: str, answers: dict[str, str]) -> None:
-    """Write answers into a student's copy, in JupyterLab, and save it."""
+def open_quiz(hub, page, name: str) -> None:
+    """Open a student's copy in JupyterLab, with its kernel."""
     page.goto(
         own_address(hub, name, f"lab/workspaces/{uuid.uuid4().hex}/tree/work/en/quiz/quiz.ipynb")
     )
     expect(page.locator(".jp-NotebookPanel:visible .jp-Notebook")).to_be_visible()
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=90_000)
+
+
+def answer(hub, page, name: str, answers: dict[str, str]) -> None:
+    """Write answers into a student's copy, in JupyterLab, and save it."""
+    open_quiz(hub, page, name)
     for variable, letter in answers.items():
         cell = page.locator(".jp-CodeCell").filter(has_text=re.compile(rf"{variable} = None"))
         cell.first.locator(".cm-content").click()
@@ -520,30 +526,48 @@ def servers_of(name: str) -> list[int]:
     return found
 
 
-def test_a_users_memory_is_limited(running, pages) -> None:
-    """A process that joins a student's own takes more than the student may have."""
-    (server,) = servers_of(running.students[0])
-    if "control group limits" not in running.log.read_text():
+def test_a_users_memory_and_cores_are_limited(running, pages) -> None:
+    """Processes that join a student's own get no more than the student may have."""
+    name = running.students[0]
+    (server,) = servers_of(name)
+    said = running.log.read_text()
+    if "control group limits" not in said and "systemd limits" not in said:
         limits = Path(f"/proc/{server}/limits").read_text()
         assert re.search(rf"Max data size +{int(1.5 * 2**30)} ", limits)
         return
-    groups = Path(f"/proc/{server}/cgroup").read_text()
-    assert groups.count("course-hub-") >= 1
+    mine = "course-hub-" if "control group limits" in said else f"beyond-prompting-{name}.service"
     folders = [
         Path(place) / line.split(":")[2].lstrip("/")
-        for line in groups.splitlines()
-        if "course-hub-" in line
+        for line in Path(f"/proc/{server}/cgroup").read_text().splitlines()
+        if mine in line
         for place in mounts_of(line.split(":")[1])
     ]
     assert folders
     enter = " && ".join(f"echo $$ > {folder}/cgroup.procs" for folder in folders)
-    taking = "held = bytearray(3 * 2**30); held[::4096] = bytes(len(held[::4096]))"
-    done = subprocess.run(
-        ["sh", "-c", f'{enter} && exec /usr/bin/python3 -c "{taking}"'],
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -9, done.stderr
+
+    def join(code: str) -> subprocess.CompletedProcess[str]:
+        command = f"{enter} && exec /usr/bin/python3 -c '{code}'"
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+
+    taken = join("held = bytearray(3 * 2**30); held[::4096] = bytes(len(held[::4096]))")
+    assert taken.returncode == -9, taken.stderr
+    if "cores aren't limited" not in said:
+        spun = join(SPIN)
+        assert float(spun.stdout) < 1.3, spun.stderr  # of one core, in which others run, too
+
+
+# Says how many cores two processes get that never wait.
+SPIN = """
+import os, time
+began, other = time.monotonic(), os.fork()
+while time.monotonic() < began + 3:
+    pass
+if not other:
+    os._exit(0)
+os.wait()
+used = os.times()
+print((used.user + used.system + used.children_user + used.children_system) / 3)
+"""
 
 
 def mounts_of(controllers: str) -> list[str]:
@@ -600,8 +624,8 @@ def test_a_restart_in_the_middle_of_a_submission_loses_nothing(running, browser)
     assert ".submitting-" not in collect(hub)
 
 
-def new_page(browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def new_page(browser, **options):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
     context.set_default_timeout(60_000)
     return context.new_page()
 
@@ -661,6 +685,69 @@ def test_the_same_with_a_gradebook_in_postgresql_and_a_dask_scheduler(
         assert address not in environ
     end()
     assert address in grader(hub, "grade", "quiz", "--again")
+
+
+READ = """(address) => fetch(address, {
+    credentials: "include",
+    headers: {"X-XSRFToken": (document.cookie.match(/_xsrf=([^;]*)/) ?? ["", ""])[1]},
+}).then((answer) => answer.status, (error) => error.name)"""
+WRITE = """(address) => fetch(address, {
+    method: "POST", mode: "no-cors", credentials: "include", body: '{"type": "directory"}',
+}).then((answer) => answer.type, (error) => error.name)"""
+
+
+def listing(hub, name: str) -> list[str]:
+    """What lies in the folder that a user's server shows."""
+    return hub.run_as(name, "find", ".", "-maxdepth", "1").stdout.split()
+
+
+@pytest.fixture
+def certificate(tmp_path) -> tuple[Path, Path]:
+    """A certificate for hub.localhost and the names below it, and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("this machine has no openssl, which makes the certificate")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=hub.localhost", "-keyout", str(key), "-out", str(certificate)),
+            *("-addext", "subjectAltName=DNS:hub.localhost,DNS:*.hub.localhost"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+def test_with_a_certificate_and_a_domain_every_server_is_an_origin_of_its_own(
+    running, browser, certificate
+) -> None:
+    """Started anew with other flags; what a student's page asks of others stays unread."""
+    hub = running
+    file, key = map(str, certificate)
+    hub.stop()
+    hub.domain = f"https://hub.localhost:{hub.port}"
+    try:
+        hub.start("--domain", hub.domain, "--certificate", file, "--key", key)
+        with logged_in(hub, browser, ignore_https_errors=True) as pages:
+            for name, page in pages.items():
+                assert page.url.startswith(own_address(hub, name, "lab"))
+                cookies = page.context.cookies()
+                assert cookies
+                assert all(cookie["secure"] for cookie in cookies if cookie["httpOnly"])
+            teacher, name = pages[hub.instructor], hub.students[0]
+            asked = own_address(hub, hub.instructor, "api/contents")
+            before = listing(hub, hub.instructor)
+            assert teacher.evaluate(READ, asked) == 200
+            # The instructor opens what a student's server sends; its version needs no log-in.
+            assert teacher.goto(own_address(hub, name, "api")).status == 200
+            assert teacher.evaluate(READ, asked) == "TypeError"
+            assert teacher.evaluate(WRITE, asked) in ("TypeError", "opaque")
+            assert listing(hub, hub.instructor) == before
+            open_quiz(hub, pages[name], name)  # its kernel answers by a web socket
+    finally:
+        hub.stop()
+        hub.domain = ""
 
 
 def test_idle_servers_end_and_the_hubs_own_passwords_work(running, browser) -> None:

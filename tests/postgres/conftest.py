@@ -48,8 +48,10 @@ def server():
     programs = _programs()
     if programs is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    # Not below pytest's own folder, which nobody but its owner may enter.
-    folder = Path(tempfile.mkdtemp(prefix="beyond-postgres-", dir="/tmp"))
+    # Not below pytest's own folder, which nobody but its owner may enter, nor in /tmp where that
+    # can be avoided: a hub's servers that systemd starts have a /tmp of their own.
+    place = "/srv" if os.access("/srv", os.W_OK) else "/tmp"
+    folder = Path(tempfile.mkdtemp(prefix="beyond-postgres-", dir=place))
     who: dict = {}
     if os.geteuid() == 0:
         who = {"user": "postgres", "group": "postgres", "extra_groups": []}
