@@ -14,6 +14,7 @@ are literal strings; they are translated when they are shown.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import html
 import math
@@ -428,7 +429,8 @@ def probe(function: F | None = None, *, fresh: bool = False) -> F | Callable[[F]
     """Mark an instructor's function in a read-only cell that asks the student's work something.
 
     A probe takes and returns plain values ("build the layer, load these weights, run it").
-    In a notebook the mark changes nothing.
+    In a notebook it runs where it is called. A file that a fresh probe doesn't find counts as not
+    answered yet.
 
     Args:
         function: the function, when written `@probe`.
@@ -437,10 +439,25 @@ def probe(function: F | None = None, *, fresh: bool = False) -> F | Callable[[F]
     """
 
     def mark(marked: F) -> F:
-        marked.__probe__ = {"fresh": fresh}  # type: ignore[attr-defined]  # what judging looks for
-        return marked
+        asked = _asking_for_a_file(marked) if fresh else marked
+        asked.__probe__ = {"fresh": fresh}  # type: ignore[attr-defined]  # what judging looks for
+        return asked
 
     return mark if function is None else mark(function)
+
+
+def _asking_for_a_file(function: F) -> F:
+    """Return a function for which a missing file is one that nobody has made yet."""
+
+    @functools.wraps(function)
+    def asked(*words: Any, **named: Any) -> Any:
+        try:
+            return function(*words, **named)
+        except FileNotFoundError as error:
+            name = os.path.basename(str(error.filename or ""))
+            raise NotAnswered(name) from error
+
+    return cast(F, asked)
 
 
 def seeded(name: str) -> random.Random:

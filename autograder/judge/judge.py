@@ -29,6 +29,7 @@ from autograder.judge.contract import Contract
 from autograder.judge.handles import Desk, Handle
 from autograder.judge.partial_credit import keep_last_value, points_shown
 from autograder.judge.remote_errors import (
+    RemoteError,
     keep_exceptions,
     own_exception,
     register_exceptions,
@@ -316,6 +317,11 @@ class Judge:
         except (CallTimedOut, ProcessEnded, ChildGone, NoProcess) as end:
             # The file's doing, not that of the student's process, which goes on.
             raise RuntimeError(f"reading the file ended a process of its own ({end})") from None
+        except RemoteError as error:
+            # Only the instructor's code runs there, which may say so.
+            if type(error).__name__ == checks.NotAnswered.__name__:
+                raise checks.NotAnswered(str(error)) from None
+            raise
 
     def define(self, cell: str, source: str, seconds: float = 90.0) -> None:
         """Run a read-only cell here, and later where fresh probes run: imports, data and helpers.
