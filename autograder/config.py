@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -84,6 +84,11 @@ class Settings:
     )
     languages: tuple[str, ...] = _setting(
         "every language that the course has; by default those with a folder in source/", ()
+    )
+    partial_languages: tuple[tuple[str, tuple[str, ...]], ...] = _setting(
+        "a table of the languages that have only some lessons and assignments, and which, as in "
+        'fr = ["00-start-here", "quiz"]; any other that has a notebook has to have all',
+        (),
     )
     lessons: str = _setting(
         "the folder of the lessons' notebooks, one folder a language", "notebooks"
@@ -248,6 +253,7 @@ def _table(path: Path) -> dict[str, Any] | None:
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _TABLES_OF_TEXT = ("environment", "language-cell-texts")
+_TABLES_OF_LISTS = {"off-limits": "modules", "partial-languages": "lessons and assignments"}
 _PLAIN_NAMES = ("course-id", "text-domain", "namespace", "source-language", "languages")
 _PLACES = (
     "lessons",
@@ -279,8 +285,8 @@ def _checked(key: str, value: Any, default: object, path: Path) -> Any:
         name, fits = "a table of strings", isinstance(value, dict)
         parts = [one for pair in value.items() for one in pair] if fits else []
         kept = tuple(value.items()) if fits else ()
-    elif key == "off-limits":
-        name = "a table of lists of modules"
+    elif key in _TABLES_OF_LISTS:
+        name = f"a table of lists of {_TABLES_OF_LISTS[key]}"
         fits = isinstance(value, dict) and all(isinstance(one, list) for one in value.values())
         parts = [one for some in value.values() for one in some] if fits else []
         kept = tuple((key, tuple(some)) for key, some in value.items()) if fits else ()
@@ -854,6 +860,31 @@ class Course:
     @property
     def _source_name(self) -> str:
         return self.source(self.source_language).relative_to(self.root).as_posix()
+
+    def translations(self) -> list[str]:
+        """Return the languages besides the source language that have notebooks, or have to."""
+        declared = {code for code, names in self.settings.partial_languages if names}
+        declared |= set(self.settings.languages)
+        places = (self.settings.lessons, "source")
+        codes = {code for place in places for code in self._language_codes(place)}
+        return sorted(
+            code
+            for code in codes - {self.source_language}
+            if code in declared
+            or any(one for place in places for one in (self.root / place / code).rglob("*.ipynb"))
+        )
+
+    def is_translated(self, notebook: PurePath, code: str) -> bool:
+        """Return whether a language has a notebook, or has to have it.
+
+        Args:
+            notebook: its path below its language's folder.
+            code: the language.
+        """
+        partial = dict(self.settings.partial_languages)
+        if code not in partial:
+            return True
+        return bool({notebook.stem, notebook.parts[0]} & set(partial[code]))
 
     def require_assignment(self, name: str) -> str:
         """`name`, if it is an assignment.

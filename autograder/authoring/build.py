@@ -54,13 +54,14 @@ def source_notebooks(course: Course) -> Iterator[tuple[str, Path]]:
                 yield folder, path.relative_to(base)
 
 
-def other_languages(course: Course) -> list[str]:
-    """Return the codes of the languages other than English that have lessons or assignments."""
-    found = set()
-    for folder in (course.settings.lessons, "source"):
-        base = course.root / folder
-        found |= {path.name for path in course.language_folders(folder) if path != base}
-    return sorted(found - {course.source_language})
+def translations(course: Course, relative: Path) -> list[str]:
+    """Return the languages that a source notebook is translated to, or has to be.
+
+    Args:
+        course: the course.
+        relative: the notebook's path below its language's folder.
+    """
+    return [code for code in course.translations() if course.is_translated(relative, code)]
 
 
 def translated_notebook(course: Course, folder: str, relative: Path, code: str) -> NotebookNode:
@@ -105,7 +106,7 @@ def planned_files(course: Course) -> dict[Path, bytes]:
     for folder, relative in source_notebooks(course):
         english = notebook_io.read(course.root / folder / course.source_language / relative)
         synchronized[folder, course.source_language, relative] = english
-        for code in other_languages(course):
+        for code in translations(course, relative):
             own = translated_notebook(course, folder, relative, code)
             synchronized[folder, code, relative] = own
             files[course.root / folder / code / relative] = notebook_io.to_bytes(own)
@@ -121,7 +122,7 @@ def planned_files(course: Course) -> dict[Path, bytes]:
             if path == declaration_file(course, name):
                 for_students = released_file(course, name, content)
             files[course.release(course.source_language) / relative] = for_students
-            for code in other_languages(course):
+            for code in translations(course, Path(name)):
                 files[course.source(code) / relative] = content
                 files[course.release(code) / relative] = for_students
     files.update(catalogs.planned(course))
@@ -158,7 +159,7 @@ def build(course: Course) -> list[Path]:
             "run this in the course's own repository, not in a student's bundle."
         )
     changed = []
-    with_ids = sources_with_ids(course, source_notebooks(course), other_languages(course))
+    with_ids = sources_with_ids(course, source_notebooks(course), course.translations())
     for path, content in with_ids.items():
         write_file(path, content)
         changed.append(path)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from babel.messages.catalog import Catalog
@@ -236,7 +236,7 @@ def _texts_in(node: ast.AST, bound: dict[str, list[ast.expr]], given: set[str]) 
 def _merged(domain: TextDomain, path: Path, texts: dict[str, set[str]]) -> Catalog:
     code = path.parent.parent.name
     try:
-        old = read_po(io.BytesIO(path.read_bytes()), locale=code)
+        old = read_po(io.BytesIO(path.read_bytes() if path.exists() else b""), locale=code)
     except Exception as error:  # babel has no one class for what can be wrong in a .po
         raise UserError(f"{path} isn't a catalog babel can read ({error}); mend it.") from error
     merged = Catalog(locale=code, project=domain.title, fuzzy=False)
@@ -286,7 +286,7 @@ def planned(course: Course) -> dict[Path, bytes]:
     """Each language's catalog and its compiled form, as they should be."""
     files: dict[Path, bytes] = {}
     for domain in domains(course):
-        paths = domain.files()
+        paths = [*domain.files(), *_new_files(course, domain)]
         texts = messages(course, domain) if paths else {}
         for path in paths:
             po = _po_bytes(_merged(domain, path, texts))
@@ -295,15 +295,45 @@ def planned(course: Course) -> dict[Path, bytes]:
     return files
 
 
+def _new_files(course: Course, domain: TextDomain) -> list[Path]:
+    """Return the catalogs to begin: of languages that have notebooks, where others have one."""
+    known = domain.files()
+    if domain.folder != course.catalogs or not known:
+        return []
+    wanted = [
+        domain.folder / code / known[0].relative_to(known[0].parents[1])
+        for code in course.translations()
+    ]
+    return [path for path in wanted if path not in known]
+
+
 def untranslated(course: Course) -> dict[Path, list[str]]:
-    """The texts of each catalog that have no translation, or an unsure one."""
+    """The texts of each catalog that have no translation, or an unsure one.
+
+    In a language that has only some notebooks, those texts count that stand in one of them.
+    """
     result = {}
     for domain in domains(course):
         paths = domain.files()
         texts = messages(course, domain) if paths else {}
         for path in paths:
+            code = path.parent.parent.name
+            needed = {text for text in texts if _is_needed(course, texts[text], code)}
             merged = _merged(domain, path, texts)
-            lacking = [str(m.id) for m in merged if m.id and (not m.string or m.fuzzy)]
+            lacking = [str(m.id) for m in merged if m.id in needed and (not m.string or m.fuzzy)]
             if lacking:
                 result[path] = lacking
     return result
+
+
+def _is_needed(course: Course, files: set[str], code: str) -> bool:
+    if code not in dict(course.settings.partial_languages):
+        return True
+    notebooks = (_below_its_language(course, file) for file in files if file.endswith(".ipynb"))
+    return any(course.is_translated(notebook, code) for notebook in notebooks)
+
+
+def _below_its_language(course: Course, file: str) -> PurePosixPath:
+    parts = PurePosixPath(file).parts
+    top = PurePosixPath("source" if parts[0] == "source" else course.settings.lessons)
+    return PurePosixPath(*parts[len(top.parts) + 1 :])

@@ -17,6 +17,7 @@ from autograder.authoring import (
     glossary,
     leaks,
     lint,
+    reader_rules,
     source_rules,
     sync,
     value_rules,
@@ -99,7 +100,7 @@ def _problems(course: Course, path: Path, problems: list[CellProblem]) -> Iterat
 
 def source_problems(course: Course) -> Iterator[Problem]:
     """Yield problems with the ids, outputs and metadata of every notebook in every language."""
-    others = build.other_languages(course)
+    others = course.translations()
     for folder, relative in build.source_notebooks(course):
         for code in (course.source_language, *others):
             path = course.root / folder / code / relative
@@ -112,7 +113,7 @@ def translation_problems(course: Course) -> Iterator[Problem]:
     """Yield translations that are missing, stale, or differ where they must not."""
     for folder, relative in build.source_notebooks(course):
         english = notebook_io.read(course.root / folder / course.source_language / relative)
-        for code in build.other_languages(course):
+        for code in build.translations(course, relative):
             path = course.root / folder / code / relative
             if not path.exists():
                 yield Problem(_name(course, path), None, f"is missing; translate it to {code}")
@@ -124,6 +125,7 @@ def translation_problems(course: Course) -> Iterator[Problem]:
     for path, texts in catalogs.untranslated(course).items():
         for text in texts:
             yield Problem(_name(course, path), None, f"has no translation of {text[:70]!r}")
+    yield from _partial_language_problems(course)
 
 
 def glossary_problems(course: Course) -> Iterator[Problem]:
@@ -163,6 +165,34 @@ def _first_difference(path: Path, content: bytes) -> str | None:
     return None
 
 
+def shown_problems(course: Course) -> Iterator[Problem]:
+    """Yield lessons that no page links to, pictures without alt text, labels in one language."""
+    for path in reader_rules.unlinked_lessons(course):
+        yield Problem(_name(course, path), None, "is a lesson that no page links to")
+    for folder, relative in build.source_notebooks(course):
+        for code in (course.source_language, *build.translations(course, relative)):
+            path = course.root / folder / code / relative
+            if path.exists():
+                notebook = notebook_io.read(path)
+                problems = reader_rules.pictures_without_alt_text(notebook)
+                yield from _problems(course, path, problems)
+    if course.translations():
+        yield from _label_problems(course)
+
+
+def _label_problems(course: Course) -> Iterator[Problem]:
+    for folder, relative in build.source_notebooks(course):
+        path = course.root / folder / course.source_language / relative
+        for cell in notebook_io.read(path).cells:
+            if cell.cell_type == "code":
+                for text in reader_rules.labels_in_one_language(cell.source):
+                    yield Problem(_name(course, path), cell.id, text)
+    for folder in course.settings.code_folders:
+        for path in sorted((course.root / folder).rglob("*.py")):
+            for text in reader_rules.labels_in_one_language(path.read_text(encoding="utf-8")):
+                yield Problem(_name(course, path), None, text)
+
+
 def boundary_problems(course: Course) -> Iterator[Problem]:
     """Yield tests that rely on what can't cross the trust boundary."""
     sources = course.source(course.source_language)
@@ -175,6 +205,17 @@ def boundary_problems(course: Course) -> Iterator[Problem]:
         if name not in course.assignments():
             text = f"names {name} in off-limits, which isn't an assignment"
             yield Problem(SETTINGS_FILE, None, text)
+
+
+def _partial_language_problems(course: Course) -> Iterator[Problem]:
+    """Yield what a partial language is said to have and the source language hasn't."""
+    notebooks = [relative for _folder, relative in build.source_notebooks(course)]
+    known = {name for one in notebooks for name in (one.stem, one.parts[0])}
+    for code, names in course.settings.partial_languages:
+        for name in names:
+            if name not in known:
+                text = f"says that {code} has {name}, which is no lesson or assignment"
+                yield Problem(SETTINGS_FILE, None, text)
 
 
 def reading_problems(course: Course) -> Iterator[Problem]:
@@ -223,6 +264,7 @@ STEPS: dict[str, Callable[[Course], Iterator[Problem]]] = {
     "built files": built_problems,
     "the trust boundary": boundary_problems,
     "sections to read again": reading_problems,
+    "links, pictures and labels": shown_problems,
     "students' own values": value_problems,
     "leaks": leak_problems,
     "solutions and stubs, run": dry_run_problems,

@@ -268,9 +268,12 @@ def problems(course: Course) -> Iterator[tuple[Path, CellProblem | str]]:
         (source_page, text)
         for text in (*own_problems(source), *_lesson_problems(source_page.parent, source))
     )
-    for code in build.other_languages(course):
+    partial = dict(course.settings.partial_languages)
+    for code in course.translations():
         page = lessons / code / name
         if not page.exists():
+            if code in partial:
+                continue
             yield page, f"is missing; translate it to {code}"
             continue
         other = Glossary.read(page)

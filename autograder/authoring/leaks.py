@@ -265,15 +265,18 @@ class Secrets:
     @cached_property
     def _stubs(self) -> dict[tuple[str, str], str]:
         """The released source of each answer cell, by (notebook, grade id)."""
+        from nbconvert.exporters.exporter import ResourcesDict
+
         from autograder.core.stubs import LeaveStubs
 
         step = LeaveStubs(config=self._course.nbgrader_config())
+        resources = ResourcesDict(language="python")
         stubs: dict[tuple[str, str], str] = {}
         for path, notebook in self._sources.items():
             for cell in notebook_io.copied(notebook).cells:
                 graded = grade_id(cell)
                 if is_solution(cell) and graded is not None:
-                    cell, _resources = step.preprocess_cell(cell, {"language": "python"}, 0)
+                    cell, _resources = step.preprocess_cell(cell, resources, 0)
                     stubs[path, graded] = cell.source
                     # Without the language too, for searching the folder of one language.
                     stubs.setdefault((path.split("/", 1)[1], graded), cell.source)

@@ -196,6 +196,8 @@ class FeedbackRun:
         if notebook not in self._plans:
             plans = self._plans[notebook] = {}
             for language in self._course.languages():
+                if not self._course.is_translated(Path(self._assignment), language):
+                    continue
                 try:
                     plans[language] = page_plan(self._course, language, self._assignment, notebook)
                 except UserError as error:

@@ -65,8 +65,9 @@ def test_code_edited_in_korean_only(course, said):
 
 
 def test_a_notebook_without_translation(course, said):
-    (course.source("ko") / "mini" / "mini.ipynb").unlink()
-    (course.root / "notebooks" / "ko").mkdir(parents=True)
+    lesson = course.root / "notebooks" / "ko" / "lesson.ipynb"
+    lesson.parent.mkdir(parents=True)
+    (course.source("ko") / "mini" / "mini.ipynb").rename(lesson)  # without it, there is no Korean
     assert "source/ko/mini/mini.ipynb: is missing; translate it to ko" in said()
 
 
