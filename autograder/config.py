@@ -473,6 +473,8 @@ class Course:
 
     def _register_texts(self) -> None:
         """Let the course's own texts be translated, check names among them."""
+        if self.nbgrader is None and self.hidden_catalogs.is_dir():
+            i18n.register(self.hidden_text_domain, self.hidden_catalogs.resolve())
         folders = [self.catalogs]
         folders += [place / "locale" for place in self.package_folders()]
         for folder in folders:
@@ -774,6 +776,16 @@ class Course:
         """
         has_own = _table(self.root / SETTINGS_FILE) is not None
         return self.root if has_own or _table(_HOME / SETTINGS_FILE) is None else _HOME
+
+    @property
+    def hidden_text_domain(self) -> str:
+        """The domain of the texts that stand in hidden tests only."""
+        return f"{self.settings.text_domain}-hidden"
+
+    @property
+    def hidden_catalogs(self) -> Path:
+        """Where the translations of these lie: in no bundle."""
+        return self.root / "source" / "locale"
 
     @property
     def catalogs(self) -> Path:

@@ -3,8 +3,9 @@
 A text is a literal in `_("…")` or `N_("…")` in a package or notebook, a literal that a notebook
 gives to a function which looks it up itself (the setting `text-functions`), a check's name or
 hint, or an assert's message inside a check. Translators edit `<language>/LC_MESSAGES/<domain>.po`;
-`build` adds what is new, drops what is gone, and compiles the `.mo` beside it. There are two
-domains: the course's own texts and, in a repository that holds the grader too, the grader's.
+`build` adds what is new, drops what is gone, and compiles the `.mo` beside it. There are three
+domains: the course's own texts; those that stand in hidden tests only, whose catalogs lie in
+`source/` and reach no student; and, in a repository that holds the grader too, the grader's.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 import ast
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,9 +28,11 @@ from babel.messages.pofile import read_po, write_po
 import autograder
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.errors import UserError
 
 _KEYWORDS = {"_": None, "N_": None}
+_EVERY_LINE = range(1, 1_000_000)
 _WORDS = re.compile(r"[^_]*[a-z]{2}[^_]*")
 _HIDING = (ast.Attribute, ast.Compare, ast.JoinedStr, ast.Lambda, ast.Subscript)
 _PASSING_ON = frozenset(["dict", "enumerate", "list", "reversed", "sorted", "tqdm", "tuple", "zip"])
@@ -45,6 +48,7 @@ class TextDomain:
         title: what they are texts of, for translators.
         code: folders of modules and templates with texts.
         notebooks: folders of notebooks with texts and checks.
+        is_hidden: whether it has the texts of hidden tests that stand nowhere else, or all others.
     """
 
     name: str
@@ -52,6 +56,7 @@ class TextDomain:
     title: str
     code: tuple[Path, ...]
     notebooks: tuple[Path, ...] = ()
+    is_hidden: bool = False
 
     def files(self) -> list[Path]:
         """Return the translators' files, one a language."""
@@ -68,19 +73,30 @@ def domains(course: Course) -> list[TextDomain]:
         tuple(course.root / folder for folder in settings.code_folders),
         tuple(course.root / folder / language for folder in (settings.lessons, "source")),
     )
+    hidden = replace(
+        own, name=course.hidden_text_domain, folder=course.hidden_catalogs, is_hidden=True
+    )
     package = Path(autograder.__file__).resolve().parent
     if package.parent != course.root.resolve():
-        return [own]
-    return [own, TextDomain("autograder", package / "locale", "The grader", (package,))]
+        return [own, hidden]
+    grader = TextDomain("autograder", package / "locale", "The grader", (package,))
+    return [own, hidden, grader]
 
 
-def check_texts(source: str) -> Iterator[str]:
-    """Yield the texts of a test cell that a student may read: names, hints, assert messages."""
+def check_texts(source: str, lines: Container[int] = _EVERY_LINE) -> Iterator[str]:
+    """Yield the texts of a test cell that a student may read: names, hints, assert messages.
+
+    Args:
+        source: the cell's code.
+        lines: where a text has to begin, counted from 1.
+    """
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return  # cells with magics have no checks
     for node in ast.walk(tree):
+        if getattr(node, "lineno", 0) not in lines:
+            continue
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "check":
             texts = node.args[:1] + [word.value for word in node.keywords if word.arg == "hint"]
             yield from filter(None, map(_literal, texts))
@@ -113,6 +129,31 @@ def _extracted(method: str, content: bytes, options: dict[str, Any] | None = Non
 
 def messages(course: Course, domain: TextDomain) -> dict[str, set[str]]:
     """Return every text to translate, with the files it stands in (relative to the course)."""
+    if domain.is_hidden:
+        elsewhere = messages(course, replace(domain, is_hidden=False))
+        found = _hidden_texts(course, domain)
+        return {text: files for text, files in found.items() if text not in elsewhere}
+    return _open_texts(course, domain)
+
+
+def _hidden_texts(course: Course, domain: TextDomain) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for path, source in _code_cells(domain):
+        lines = hidden_lines(source)
+        for text in (*_spoken(_plain_python(source), lines), *check_texts(source, lines)):
+            found.setdefault(text, set()).add(path.relative_to(course.root).as_posix())
+    return found
+
+
+def _code_cells(domain: TextDomain) -> Iterator[tuple[Path, str]]:
+    for folder in domain.notebooks:
+        for path in sorted(folder.rglob("*.ipynb")):
+            for cell in notebook_io.read(path).cells:
+                if cell.cell_type == "code":
+                    yield path, cell.source
+
+
+def _open_texts(course: Course, domain: TextDomain) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     functions = frozenset(course.settings.text_functions)
 
@@ -125,15 +166,14 @@ def messages(course: Course, domain: TextDomain) -> dict[str, set[str]]:
             add(_spoken(path.read_text(encoding="utf-8")), path)
         for path in sorted(folder.rglob("templates/*.html*")):
             add(_extracted("jinja2.ext:babel_extract", path.read_bytes()), path)
-    for folder in domain.notebooks:
-        for path in sorted(folder.rglob("*.ipynb")):
-            sources = [
-                cell.source for cell in notebook_io.read(path).cells if cell.cell_type == "code"
-            ]
-            for source in sources:
-                add(_spoken(_plain_python(source)), path)
-                add(check_texts(source), path)
-            add(_given_texts(map(_plain_python, sources), functions), path)
+    cells: dict[Path, list[str]] = {}
+    for path, source in _code_cells(domain):
+        cells.setdefault(path, []).append(released_source(source))
+    for path, sources in cells.items():
+        for source in sources:
+            add(_spoken(_plain_python(source)), path)
+            add(check_texts(source), path)
+        add(_given_texts(map(_plain_python, sources), functions), path)
     return found
 
 
@@ -143,7 +183,7 @@ def _plain_python(source: str) -> str:
     return "\n".join(lines)
 
 
-def _spoken(source: str) -> Iterator[str]:
+def _spoken(source: str, lines: Container[int] = _EVERY_LINE) -> Iterator[str]:
     """The literals in `_("…")` and `N_("…")`; Babel's own reader misses those in f-strings."""
     try:
         tree = ast.parse(source)
@@ -151,7 +191,7 @@ def _spoken(source: str) -> Iterator[str]:
         return
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
     for call in calls:
-        if getattr(call.func, "id", None) in _KEYWORDS:
+        if getattr(call.func, "id", None) in _KEYWORDS and call.lineno in lines:
             yield from filter(None, [_literal(call.args[0])])
 
 
@@ -297,12 +337,12 @@ def planned(course: Course) -> dict[Path, bytes]:
 
 def _new_files(course: Course, domain: TextDomain) -> list[Path]:
     """Return the catalogs to begin: of languages that have notebooks, where others have one."""
-    known = domain.files()
-    if domain.folder != course.catalogs or not known:
+    own = domains(course)[0]
+    if domain.name not in (own.name, course.hidden_text_domain) or not own.files():
         return []
+    known = domain.files()
     wanted = [
-        domain.folder / code / known[0].relative_to(known[0].parents[1])
-        for code in course.translations()
+        domain.folder / code / "LC_MESSAGES" / f"{domain.name}.po" for code in course.translations()
     ]
     return [path for path in wanted if path not in known]
 

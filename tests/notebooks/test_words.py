@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOGS = [
     "notebooks/beyond/locale/ko/LC_MESSAGES/beyond.po",
     "autograder/locale/ko/LC_MESSAGES/autograder.po",
+    "source/locale/ko/LC_MESSAGES/beyond-hidden.po",
 ]
 A_SIDE = r"left to right|on the right|right: |marked right or wrong|got it right"
 

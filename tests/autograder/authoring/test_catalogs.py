@@ -6,9 +6,13 @@ import io
 
 import pytest
 
+from autograder import i18n
 from autograder.authoring import catalogs
+from autograder.authoring.build import build
+from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.errors import UserError
+from autograder.i18n import speaking
 
 
 @pytest.fixture
@@ -25,8 +29,41 @@ def spoken(course):
 def test_texts_come_from_modules_notebooks_checks_and_hints(spoken):
     course, _po = spoken
     texts = catalogs.messages(course, catalogs.domains(course)[0])
-    assert {"Hello {name}", "a is right", "double(2) is 4", "Is it the square?"} <= set(texts)
-    assert texts["a is right"] == {"source/en/mini/mini.ipynb"}
+    assert {"Hello {name}", "a is a number", "double(2) is 4", "Is it the square?"} <= set(texts)
+    assert texts["a is a number"] == {"source/en/mini/mini.ipynb"}
+
+
+def test_what_only_hidden_tests_say_is_in_no_catalog_that_students_get(spoken):
+    course, po = spoken
+    path = course.source("en") / "mini" / "mini.ipynb"
+    notebook = notebook_io.read(path)
+    test = next(cell for cell in notebook.cells if cell.id == "double-test")
+    secret = "\n    assert double(0) == 0, \"a hidden message\"\n    print(_('a hidden word'))\n"
+    test.source = test.source.replace("\n### END", f"{secret}### END")
+    again = 'with check("a is right"):\n    pass'  # a visible check of the same name elsewhere
+    test.source = test.source.replace("### BEGIN", f"{again}\n### BEGIN")
+    notebook_io.write(path, notebook)
+    build(course)
+    hidden = course.hidden_catalogs / "ko" / "LC_MESSAGES" / "beyond-hidden.po"
+    for text in ("other numbers", "a hidden message", "a hidden word"):
+        assert f'msgid "{text}"' in hidden.read_text()
+        assert text not in po.read_text()
+    assert 'msgid "a is right"' in po.read_text()
+    assert "a is right" not in hidden.read_text()
+    lacking = catalogs.untranslated(course)
+    assert "other numbers" in lacking[hidden]
+
+
+def test_a_hidden_checks_name_is_told_in_the_students_language(spoken, monkeypatch):
+    course, _po = spoken
+    hidden = course.hidden_catalogs / "ko" / "LC_MESSAGES" / "beyond-hidden.po"
+    hidden.parent.mkdir(parents=True)
+    hidden.write_text('msgid "other numbers"\nmsgstr "다른 수"\n')
+    build(course)
+    monkeypatch.setattr(i18n, "_domains", list(i18n.domains()))  # of this test alone
+    assert Course(course.root).hidden_catalogs == course.hidden_catalogs
+    with speaking("ko"):
+        assert i18n._("other numbers") == "다른 수"
 
 
 def test_a_text_inside_an_f_string_is_found(spoken):
@@ -93,7 +130,7 @@ def test_a_translation_stays_and_is_compiled(spoken):
     assert compiled.gettext("Hello {name}") == "{name} 님"
     assert catalogs.planned(course) == files
     assert "Hello {name}" not in catalogs.untranslated(course)[po]
-    assert "a is right" in catalogs.untranslated(course)[po]
+    assert "a is a number" in catalogs.untranslated(course)[po]
 
 
 def test_a_text_that_is_gone_leaves_the_catalogue(spoken):
@@ -108,10 +145,10 @@ def test_an_unsure_translation_counts_as_none(spoken):
     content = catalogs.planned(course)[po].decode()
     po.write_text(
         content.replace(
-            'msgid "a is right"\nmsgstr ""', '#, fuzzy\nmsgid "a is right"\nmsgstr "음"'
+            'msgid "a is a number"\nmsgstr ""', '#, fuzzy\nmsgid "a is a number"\nmsgstr "음"'
         )
     )
-    assert "a is right" in catalogs.untranslated(course)[po]
+    assert "a is a number" in catalogs.untranslated(course)[po]
 
 
 def test_magics_and_broken_cells_do_not_stop_extraction(spoken, kit):
