@@ -42,7 +42,12 @@ from autograder.intake.identify import assignment_specs
 from autograder.intake.notebook_reader import EXPLAINED
 from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
-from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_with_notes
+from autograder.intake.rebuild import (
+    SourceNotebook,
+    SourceNotebooks,
+    rebuild_with_notes,
+    require_ours,
+)
 from autograder.intake.submission import Submission
 from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
@@ -141,14 +146,15 @@ class SubmissionPreparer:
         """Prepare one student's submission.
 
         A notebook that can't be read, or is missing, is replaced by an untouched one with a note.
-        Nothing that a student put there makes this raise.
+        Nothing that a student put there makes this raise, except a notebook of another assignment
+        or language in an ordinary course, which nbgrader refuses, too.
 
         Args:
             student: the student's id.
             only: the one notebook to prepare; all when None.
 
         Raises:
-            UserError: the assignment was changed after its release.
+            UserError: the assignment was changed after its release, or a notebook isn't of it.
             EnvironmentFault: the reader's sandbox can't be set up.
         """
         submitted, unread = self._submitted(student, only)
@@ -325,11 +331,12 @@ class SubmissionPreparer:
                 continue
             try:
                 read = self._read(opened, name)
-                if isinstance(read, str):
+                if isinstance(read, str) and read in EXPLAINED:
                     collected = self._course.collected / student / self._assignment
                     keep_unreadable(opened, collected, f"{name}.ipynb")
             finally:
                 os.close(opened)
+            require_ours(read, student, name)
             if isinstance(read, str):
                 notes.append(note(UNREADABLE, reason=f"{name}.ipynb: {EXPLAINED[read]}"))
                 read = self._untouched(name)
