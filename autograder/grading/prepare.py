@@ -53,6 +53,7 @@ from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.contract import Level
 from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
+from autograder.judge.made_files import kept_files
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
 from autograder.student_values import VALUES_FILE
@@ -199,6 +200,17 @@ class SubmissionPreparer:
             graded[name] = self._limited(outcome.applied_to(sent))
             self._mark_unsealed(name, graded[name])
         return graded
+
+    def made_files(self, work: PreparedSubmission, outcomes: list[bytes]) -> dict[str, bytes]:
+        """Return what a submission's code has written that belongs beside it, by path.
+
+        What the instructor or the student has put there stays as it is. Of two notebooks that
+        write the same file the last one's counts.
+        """
+        made: dict[str, bytes] = {}
+        for content in outcomes:
+            made |= JobOutcome.from_bytes(content).files
+        return kept_files(made, work.files)
 
     def _mark_unsealed(self, name: str, graded: NotebookNode) -> None:
         """Note in a graded notebook which tests ran in the student's process, and what they count.
