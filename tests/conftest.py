@@ -25,6 +25,7 @@ TOGETHER = {
 LONG = (
     *("tests/notebooks/", "tests/attacks/", "tests/hub/", "tests/container/", "tests/docs/"),
     *("tests/wheel/", "tests/browser/", "tests/source/", "tests/autograder/test_distribution.py"),
+    "tests/autograder/adoption/test_nbgraders_own_tests.py",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,24 @@ LANGUAGE_CELL = "language"
 """The id of the one code cell that differs between languages."""
 
 _SET_LANGUAGE = re.compile(r"""^\s*set_language\(\s*["']([a-z]{2,3})["']\s*\)""", re.MULTILINE)
+
+
+def programming_language(metadata: Mapping[str, Any]) -> str:
+    """Return the language of the kernel that a notebook's metadata name; empty if they name none.
+
+    Args:
+        metadata: the notebook's, of any form.
+    """
+    for entry, key in (("kernelspec", "language"), ("language_info", "name")):
+        said = metadata.get(entry)
+        if isinstance(said, Mapping) and isinstance(said.get(key), str) and said[key]:
+            return str(said[key])
+    return ""
+
+
+def is_python(language: str) -> bool:
+    """Return whether a language, or none, is the one that this grader runs."""
+    return language.casefold() in ("", "python", "python3", "ipython")
 
 
 class BadNotebook(UserError):

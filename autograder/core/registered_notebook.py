@@ -93,9 +93,8 @@ def _read(path: Path, assignment: str) -> NotebookNode:
 
 def _require_python(notebook: NotebookNode, name: str) -> None:
     kernel = notebook.metadata.get("kernelspec") or {}
-    info = notebook.metadata.get("language_info") or {}
-    language = kernel.get("language") or info.get("name") or "python"
-    if language.casefold() not in ("python", "python3", "ipython"):
+    language = notebook_io.programming_language(notebook.metadata)
+    if not notebook_io.is_python(language):
         raise UserError(
             f"{name} is for the kernel {kernel.get('name', language)!r}, whose language is "
             f"{language}; this grader runs Python, so grade it with nbgrader alone."

@@ -296,8 +296,10 @@ class _Coordinator:
     ) -> dict[str, NotebookNode] | None:
         """Return the result of one submission, complete on disk; None if it could not be graded."""
         try:
-            results = preparer.results(work, future.result())
-            self._folder(work).finish(results, work.files, work.record)
+            outcomes = future.result()
+            results = preparer.results(work, outcomes)
+            files = {**work.files, **preparer.made_files(work, outcomes)}
+            self._folder(work).finish(results, files, work.record)
         except WorkerDied:
             results = preparer.unscored_results(work)
             self._folder(work).finish(results, work.files, work.record)
@@ -566,14 +568,15 @@ class OpenAssignment:
             try_first(course, assignment, self._preparer, self._pool, _runner(), tell)
             self.close: Callable[[], None] = stack.pop_all().close
 
-    def run(self, student: str, notebook: str) -> NotebookNode:
-        """Return one graded notebook of a submission."""
+    def run(self, student: str, notebook: str) -> tuple[NotebookNode, dict[str, bytes]]:
+        """Return one graded notebook of a submission, and the files that its code has written."""
         work = self._preparer.work(student, only=notebook)
         try:
             outcomes = self._pool.submit(run_each, _runner(), work.jobs).result()
         except WorkerDied:
-            return self._preparer.unscored_results(work)[notebook]
-        return self._preparer.results(work, outcomes)[notebook]
+            return self._preparer.unscored_results(work)[notebook], {}
+        files = self._preparer.made_files(work, outcomes)
+        return self._preparer.results(work, outcomes)[notebook], files
 
 
 def try_assignment(course: Course, assignment: str) -> Levels:

@@ -42,12 +42,18 @@ from autograder.intake.identify import assignment_specs
 from autograder.intake.notebook_reader import EXPLAINED
 from autograder.intake.placeholder import UNREADABLE, keep_unreadable
 from autograder.intake.reader import Reader
-from autograder.intake.rebuild import SourceNotebook, SourceNotebooks, rebuild_with_notes
+from autograder.intake.rebuild import (
+    SourceNotebook,
+    SourceNotebooks,
+    rebuild_with_notes,
+    require_ours,
+)
 from autograder.intake.submission import Submission
 from autograder.intake.upload import BOOKKEEPING, LINKS, NOT_ASKED, TIMESTAMP
 from autograder.intake.upload_limits import STUDENT_LIMITS
 from autograder.judge.contract import Level
 from autograder.judge.job import Assignment, CellOutcome, Job, JobOutcome, code_cells
+from autograder.judge.made_files import kept_files
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox.plain_values import MAX_BYTES
 from autograder.student_values import VALUES_FILE
@@ -141,14 +147,15 @@ class SubmissionPreparer:
         """Prepare one student's submission.
 
         A notebook that can't be read, or is missing, is replaced by an untouched one with a note.
-        Nothing that a student put there makes this raise.
+        Nothing that a student put there makes this raise, except a notebook of another assignment
+        or language in an ordinary course, which nbgrader refuses, too.
 
         Args:
             student: the student's id.
             only: the one notebook to prepare; all when None.
 
         Raises:
-            UserError: the assignment was changed after its release.
+            UserError: the assignment was changed after its release, or a notebook isn't of it.
             EnvironmentFault: the reader's sandbox can't be set up.
         """
         submitted, unread = self._submitted(student, only)
@@ -193,6 +200,17 @@ class SubmissionPreparer:
             graded[name] = self._limited(outcome.applied_to(sent))
             self._mark_unsealed(name, graded[name])
         return graded
+
+    def made_files(self, work: PreparedSubmission, outcomes: list[bytes]) -> dict[str, bytes]:
+        """Return what a submission's code has written that belongs beside it, by path.
+
+        What the instructor or the student has put there stays as it is. Of two notebooks that
+        write the same file the last one's counts.
+        """
+        made: dict[str, bytes] = {}
+        for content in outcomes:
+            made |= JobOutcome.from_bytes(content).files
+        return kept_files(made, work.files)
 
     def _mark_unsealed(self, name: str, graded: NotebookNode) -> None:
         """Note in a graded notebook which tests ran in the student's process, and what they count.
@@ -325,11 +343,12 @@ class SubmissionPreparer:
                 continue
             try:
                 read = self._read(opened, name)
-                if isinstance(read, str):
+                if isinstance(read, str) and read in EXPLAINED:
                     collected = self._course.collected / student / self._assignment
                     keep_unreadable(opened, collected, f"{name}.ipynb")
             finally:
                 os.close(opened)
+            require_ours(read, student, name)
             if isinstance(read, str):
                 notes.append(note(UNREADABLE, reason=f"{name}.ipynb: {EXPLAINED[read]}"))
                 read = self._untouched(name)

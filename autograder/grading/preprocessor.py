@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from nbconvert.exporters.exporter import ResourcesDict
@@ -13,6 +14,19 @@ from autograder.config import Course
 from autograder.grading.coordinator import OpenAssignment, run_one
 from autograder.grading.run_privileges import KINDS
 from autograder.sandbox import root_launcher
+
+
+def _fitting(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
+    """Return those files that can be written; those of an earlier run make room for theirs."""
+    fitting = {}
+    for name, content in files.items():
+        path = folder / name
+        above = [folder / one for one in PurePosixPath(name).parents]
+        if path.is_dir() or any(one.is_symlink() or one.is_file() for one in above):
+            continue
+        path.unlink(missing_ok=True)
+        fitting[name] = content
+    return fitting
 
 
 class RunInSandbox(NbGraderPreprocessor):
@@ -43,7 +57,11 @@ class RunInSandbox(NbGraderPreprocessor):
             )
         if course.is_by_nbgrader:
             opened = self._opened(course, names["assignment"])
-            return opened.run(names["student"], names["notebook"]), resources
+            graded, files = opened.run(names["student"], names["notebook"])
+            place = course.place("autograded", names["student"], names["assignment"])
+            # nbconvert's writer puts them beside the notebook.
+            resources["outputs"] = {**(resources.get("outputs") or {}), **_fitting(files, place)}
+            return graded, resources
         with root_launcher.running(KINDS, course.settings.packages, [str(course.root)]):
             results = run_one(course, names["student"], names["assignment"])
         return results[names["notebook"]], resources

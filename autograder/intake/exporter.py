@@ -12,7 +12,7 @@ from nbformat import NotebookNode, from_dict
 from autograder.config import Course
 from autograder.intake import nbgrader_files
 from autograder.intake.reader import Reader
-from autograder.intake.rebuild import SourceNotebooks
+from autograder.intake.rebuild import SourceNotebooks, require_ours
 from autograder.intake.submission import Submission, to_notebook
 
 
@@ -52,6 +52,7 @@ class SandboxedExporter(NotebookExporter):
             with Reader() as reader:
                 read = reader.notebook(descriptor, cells)
             os.close(descriptor)
+            require_ours(read, student, path.stem)
         submission = read if isinstance(read, Submission) else Submission()
         exporter: Any = self  # nbconvert's methods have no types
         notebook: NotebookNode = from_dict(to_notebook(submission, cells))

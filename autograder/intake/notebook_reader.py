@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.core import images
-from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT
+from autograder.core.notebook_io import CELL_LIMIT, SIZE_LIMIT, is_python, programming_language
 from autograder.intake.notebook_json import is_old_format, listed, normalized, parse
 from autograder.intake.submission import (
     CODE_LIMIT,
@@ -37,6 +37,21 @@ TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
     "too costly",
 )
 """Why a notebook can't be read."""
+
+FOREIGN, OTHER_LANGUAGE = "another assignment", "another language"
+"""Why one that can be read isn't graded, in a course that refuses such (`CourseCells.refused`)."""
+
+NOT_OURS = {
+    FOREIGN: (
+        "its graded cells are all another assignment's; ask the student for the right file, or "
+        "take the file away and grade again"
+    ),
+    OTHER_LANGUAGE: (
+        "it is for another language than Python; name the kernel in the source notebook and run "
+        "`nbgrader generate_assignment` again if it is Python all the same"
+    ),
+}
+"""These reasons, as the end of a sentence for the instructor."""
 
 EXPLAINED = {
     TOO_LARGE: (
@@ -89,11 +104,13 @@ class RawNotebook:
     Attributes:
         language: what its cells set, whatever that is; empty if they set none.
         marked: what its metadata say, by the key under which they say it.
+        programming_language: that of the kernel it names; empty if it names none.
     """
 
     language: str
     marked: Mapping[str, str]
     cells: tuple[RawCell, ...]
+    programming_language: str = ""
 
 
 def read_notebook(content: bytes) -> RawNotebook:
@@ -151,7 +168,8 @@ def from_plain(data: object) -> RawNotebook:
     """
     plain = plain_notebook(data)
     cells = tuple(map(_cell, plain["cells"]))
-    return RawNotebook(_language(cells), _marked(plain["metadata"]), cells)
+    metadata = plain["metadata"]
+    return RawNotebook(_language(cells), _marked(metadata), cells, programming_language(metadata))
 
 
 def _cell(cell: dict[str, Any]) -> RawCell:
@@ -190,7 +208,11 @@ def _marked(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def record(raw: RawNotebook, cells: CourseCells) -> Submission:
-    """Reduce a notebook to its record: its cells, each matched with a cell of the course."""
+    """Reduce a notebook to its record: its cells, each matched with a cell of the course.
+
+    Raises:
+        Unreadable: the course refuses such a notebook.
+    """
     claims = [raw.language, *(raw.marked.get(key, "") for key in cells.namespaces)]
     claimed = next(filter(None, claims), "")
     usual = cells.languages[0] if cells.languages else ""
@@ -201,7 +223,19 @@ def record(raw: RawNotebook, cells: CourseCells) -> Submission:
         made.append(
             SubmittedCell(cell.kind, cell.source, cells.find(cell.marks, cell.source), kept)
         )
+    if FOREIGN in cells.refused and _is_foreign(raw, made, cells):
+        raise Unreadable(FOREIGN)
+    if OTHER_LANGUAGE in cells.refused and not is_python(raw.programming_language):
+        raise Unreadable(OTHER_LANGUAGE)
     return Submission(language, tuple(made))
+
+
+def _is_foreign(raw: RawNotebook, made: list[SubmittedCell], cells: CourseCells) -> bool:
+    """Return whether a notebook has cells that nbgrader knows, and none of this course's."""
+    known = set(cells.by_grade_id.values())
+    if any(cell.cell_id in known for cell in made):
+        return False
+    return any(cell.marks[0] for cell in raw.cells)
 
 
 def _pictures(attached: object) -> tuple[Picture, ...]:

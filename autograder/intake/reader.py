@@ -215,7 +215,9 @@ class Reader:
                 raise SandboxUnavailable(explained(errors.read().decode("utf-8", "replace")))
 
     def notebook(self, descriptor: int, cells: CourseCells) -> Submission | str:
-        """Return the record of a notebook, or why there is none (a key of `EXPLAINED`).
+        """Return the record of a notebook, or why there is none.
+
+        The reason is a key of `EXPLAINED`, or one of those that `cells` refuses.
 
         Args:
             descriptor: of the file, open for reading.
@@ -225,7 +227,7 @@ class Reader:
             value = self._ask(["notebook", [cells.to_wire()]], [lambda: os.dup(descriptor)])
             why, record = _shaped(value, 2)
             if record is None:
-                return why if why in EXPLAINED else TOO_COSTLY
+                return why if why in EXPLAINED or why in cells.refused else TOO_COSTLY
             return submission_from_wire(record, cells)
         except (ReaderGone, BadRecord, BadArchive):
             return TOO_COSTLY

@@ -103,11 +103,12 @@ def _notebook(channel: Channel, cells: list[Any]) -> None:
     known = CourseCells.from_wire(cells)
     try:
         raw = notebook_reader.read_notebook(content)
+        del content
+        record = notebook_reader.record(raw, known)
     except notebook_reader.Unreadable as error:
         channel.done([str(error), None])
         return
-    del content
-    channel.done(["", notebook_reader.record(raw, known).to_wire()])
+    channel.done(["", record.to_wire()])
 
 
 def _upload(channel: Channel, upload: list[Any], spec: list[Any], every: list[Any]) -> None:

@@ -26,7 +26,7 @@ note to the student.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,9 +42,15 @@ from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import grade_id, is_solution, is_test
 from autograder.core.preprocessing import apply_preprocessors
 from autograder.core.registered_notebook import registered_notebook
+from autograder.errors import UserError
 from autograder.intake.answered_elsewhere import bound_by, bound_by_stub, without_bound
 from autograder.intake.given_before import GivenBefore, given_before, source_digest
-from autograder.intake.notebook_reader import submission_from_notebook
+from autograder.intake.notebook_reader import (
+    FOREIGN,
+    NOT_OURS,
+    OTHER_LANGUAGE,
+    submission_from_notebook,
+)
 from autograder.intake.submission import (
     PICTURES_PER_CELL,
     CourseCells,
@@ -506,13 +512,38 @@ class SourceNotebooks:
             there = [code for code in self._languages if self._path(notebook, code).is_file()]
             there = [""] if self._course.is_by_nbgrader else there
             made = [self.get(notebook, code) for code in there]
-            found = self._cells[notebook] = course_cells(
+            found = course_cells(
                 [one.template for one in made], [one.released for one in made], there
             )
+            if self._course.is_by_nbgrader:
+                found = replace(found, refused=_refused(made[0].released))
+            self._cells[notebook] = found
         return found
 
     def _path(self, notebook: str, language: str) -> Path:
         return self._course.source(language) / self._assignment / f"{notebook}.ipynb"
+
+
+def _refused(released: NotebookNode) -> tuple[str, ...]:
+    """Return why a readable submission of an ordinary notebook is refused, as nbgrader would."""
+    if notebook_io.programming_language(released.metadata):
+        return (FOREIGN,)  # it runs in the kernel that the instructor named
+    return FOREIGN, OTHER_LANGUAGE
+
+
+def require_ours(read: object, student: str, notebook: str) -> None:
+    """Nothing, unless the reader refused a notebook that it could read.
+
+    Args:
+        read: what `Reader.notebook` returned.
+        student: who handed it in.
+        notebook: its name.
+
+    Raises:
+        UserError: it did; the message says why.
+    """
+    if isinstance(read, str) and read in NOT_OURS:
+        raise UserError(f"{notebook}.ipynb of {student} can't be graded: {NOT_OURS[read]}.")
 
 
 def rebuild_with_notes(

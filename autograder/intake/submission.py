@@ -101,6 +101,7 @@ class CourseCells:
         by_text: a cell's text as released, in any language → its id.
         languages: that the course has.
         namespaces: the keys under which a notebook's metadata may say its language.
+        refused: the reasons (`notebook_reader`) for which a readable notebook isn't graded.
     """
 
     ids: frozenset[str] = frozenset()
@@ -108,6 +109,7 @@ class CourseCells:
     by_text: Mapping[str, str] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = (OWN,)
+    refused: tuple[str, ...] = ()
 
     def find(self, marks: Iterable[str | None], source: str) -> str | None:
         """Return the id of the course's cell that a submitted one matches; None for an own cell.
@@ -133,6 +135,7 @@ class CourseCells:
             dict(self.by_text),
             list(self.languages),
             list(self.namespaces),
+            list(self.refused),
         ]
 
     @classmethod
@@ -141,8 +144,8 @@ class CourseCells:
 
         The trusted side sent them, so they aren't validated.
         """
-        ids, by_grade_id, by_text, languages, namespaces = value
-        return cls(frozenset(ids), by_grade_id, by_text, tuple(languages), tuple(namespaces))
+        ids, by_grade_id, by_text, *lists = value
+        return cls(frozenset(ids), by_grade_id, by_text, *map(tuple, lists))
 
 
 def course_cells(

@@ -19,6 +19,7 @@ from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.core.names_by_use import NamesByUse, names_by_use
 from autograder.core.notebook_io import LANGUAGE_CELL, is_solution, is_test
 from autograder.judge.contract import Level, claims_in, level_of
+from autograder.judge.made_files import kept_files
 from autograder.judge.output_limits import judged_output
 from autograder.notebook_metadata import entries, put
 from autograder.sandbox import wire
@@ -337,12 +338,14 @@ class JobOutcome:
         fault: what is wrong with the assignment or this package, in full, for the instructor;
             then there is no score.
         seconds: wall time from the job's start to its end in the worker.
+        files: what the student's code has written in the visible run, by path (`made_files`).
     """
 
     cells: dict[str, CellOutcome]
     ended: str = ""
     fault: str = ""
     seconds: float = 0.0
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return the outcome as one payload."""
@@ -358,6 +361,7 @@ class JobOutcome:
             "ended": self.ended,
             "fault": self.fault,
             "seconds": self.seconds,
+            "files": self.files,
         }
 
     @classmethod
@@ -385,7 +389,7 @@ class JobOutcome:
             ended, fault = data["ended"], data["fault"]
             if not (isinstance(ended, str) and isinstance(fault, str)):
                 raise TypeError
-            return cls(cells, ended, fault, float(data["seconds"]))
+            return cls(cells, ended, fault, float(data["seconds"]), kept_files(data["files"]))
         except (KeyError, TypeError, AttributeError, ValueError):
             raise ValueError("what came back isn't an outcome") from None
 

@@ -1,6 +1,6 @@
 """Make remote procedure calls in the student's process; no other way leads from the judge there.
 
-Nine requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
+Ten requests, each with a deadline, all by plain value (`wire`). Whatever comes back is a claim.
 Where a reply tells settings of the student's process that tests depend on, they are taken over
 here (`autograder.sandbox.numeric_context`). A reply that is late, malformed or out of step ends the
 child, and every later request raises `ChildGone` with the reason.
@@ -23,6 +23,9 @@ GRACE = 1.0
 
 RUN_BYTES = 4 * 1024 * 1024
 """The most bytes that a cell may show. A child cuts what is longer, so honest replies fit."""
+
+_NAMES_BYTES = 1024 * 1024
+"""The most bytes that a reply with files may take for their names."""
 
 TIMED_OUT = "timed out"
 ENDED = "ended"
@@ -278,6 +281,18 @@ class RpcChannel:
         if content is None or type(content) is bytes:
             return content
         raise self._end(MALFORMED)
+
+    def made(self, endings: list[str], most_files: int, most_bytes: int) -> object:
+        """Return what the child says that its code has written, by path; any value may come.
+
+        Args:
+            endings: of the files' names.
+            most_files: how many it is asked for.
+            most_bytes: how many bytes they may have together.
+        """
+        words = [endings, most_files, most_bytes, self.call_seconds]
+        limit = most_bytes + _NAMES_BYTES
+        return self._value(self._ask("made", words, self.call_seconds, limit))
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None remove it."""

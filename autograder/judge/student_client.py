@@ -16,6 +16,7 @@ from typing import Any
 
 from autograder.core.cell_status import CellStatus
 from autograder.judge import rpc
+from autograder.judge.made_files import ENDINGS, MOST_BYTES, MOST_FILES, kept_files
 from autograder.judge.rpc import CallBack, ChildGone, RpcChannel, RunReply, Told
 from autograder.sandbox.wire import Refer
 
@@ -199,6 +200,17 @@ class StudentClient:
         """Return a file of the working folder; None if there is none; raises as `call`."""
         found: bytes | None = self._ask(f"file {name}", lambda channel: channel.file(name))
         return found
+
+    def made_files(self) -> dict[str, bytes]:
+        """Return the files that the student's code has written, as far as they are kept.
+
+        None where the process has ended and can't be made anew.
+        """
+        words = (sorted(ENDINGS), MOST_FILES, MOST_BYTES)
+        try:
+            return kept_files(self._ask("files", lambda channel: channel.made(*words)))
+        except Exception:  # whatever it says in their place
+            return {}
 
     def put(self, name: str, content: bytes | None) -> None:
         """Write a file into the working folder, or with None remove it; raises as `call`."""

@@ -56,14 +56,14 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
     settings = numeric_context.claim()
     try:
         visible = _Run(job, reference, student, fresh, at)
-        seen = visible.run(lambda cell: cell.released(), job.run_seconds)
+        seen = visible.run(lambda cell: cell.released(), job.run_seconds, job.about.by_use)
         if not any(cell.has_hidden_part for cell in job.cells):
-            return JobOutcome(seen)
+            return JobOutcome(seen, files=visible.files)
         numeric_context.insist([])
         numeric_context.adopt([settings])  # as before the visible run took over the student's
         hidden = _Run(job, reference, student, fresh, at, known=seen)
         whole = hidden.run(lambda cell: cell, job.run_seconds + job.cell_seconds)
-        return JobOutcome(combine_runs(job.cells, seen, whole))
+        return JobOutcome(combine_runs(job.cells, seen, whole), files=visible.files)
     except InstructorFault as fault:
         return faulty(job, str(fault))
     except Exception:
@@ -100,8 +100,15 @@ class _Run:
         self._unsealed = frozenset(job.about.unsealed)
         self._room = OutputBudget()
         self._room_of_tests = OutputBudget(TESTS_BYTES)
+        self.files: dict[str, bytes] = {}
+        """What the student's code has written, if it was to be kept."""
 
-    def run(self, form: Callable[[CodeCell], CodeCell], seconds: float) -> dict[str, CellOutcome]:
+    def run(
+        self,
+        form: Callable[[CodeCell], CodeCell],
+        seconds: float,
+        keep_files: bool = False,
+    ) -> dict[str, CellOutcome]:
         """Run the cells, each in the form that this run gives it; return what each left."""
         job, budget = self._job, TimeBudget(seconds)
         most = len(job.cells) + _MORE_PROCESSES
@@ -133,6 +140,8 @@ class _Run:
             except NoProcess:
                 status = CellStatus.NOT_RUN
                 found[cell.id] = CellOutcome([status_output(status)], status)
+        if keep_files:
+            self.files = self._student.made_files()
         self._student.close()
         fresh.close()
         return found

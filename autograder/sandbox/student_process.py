@@ -7,12 +7,13 @@ it says is more than a claim; the order kept here serves honest students only.
 from __future__ import annotations
 
 import builtins
+import os
 import random
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ class _RequestHandler:
         self._numeric_context = numeric_context.claim()
         shell.redirect()
         sys.path.insert(0, "")  # the working folder, as in a notebook
+        self._folder = Path.cwd()
+        self._not_made = set(_files_in(self._folder))
 
     def serve(self, sequence: Any, verb: str, words: list[Any]) -> None:
         """Answer one request, which may come while another one is being answered.
@@ -272,8 +275,33 @@ class _RequestHandler:
         path = Path(name)
         return ["value", path.read_bytes() if path.is_file() else None]
 
+    def _answer_made(
+        self, endings: list[str], most_files: int, most_bytes: int, seconds: float
+    ) -> list[Any]:
+        """Return the files that code here has written, by path in the working folder.
+
+        Args:
+            endings: of their names.
+            most_files: how many may be returned.
+            most_bytes: how many bytes they may have together.
+            seconds: the longest that it may take.
+        """
+        found: dict[str, bytes] = {}
+        with self._timer.limit(seconds):
+            for name in sorted(set(_files_in(self._folder)) - self._not_made):
+                path = self._folder / name
+                if path.suffix.casefold() not in endings or not name.isprintable():
+                    continue
+                with suppress(OSError):
+                    size = path.stat().st_size
+                    if len(found) < most_files and size <= most_bytes:
+                        found[name] = path.read_bytes()[:size]
+                        most_bytes -= len(found[name])
+        return ["value", found]
+
     def _answer_put(self, name: str, content: bytes | None) -> list[Any]:
         path = Path(name)
+        self._not_made.add(name)
         if content is None:
             path.unlink(missing_ok=True)
         else:
@@ -299,6 +327,16 @@ class _RequestHandler:
                 yield
             finally:
                 _close_figures()
+
+
+def _files_in(folder: Path) -> Iterator[str]:
+    """Yield the plain files in a folder and below it, by path; hidden ones are left out."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+        for name in names:
+            path = Path(place, name)
+            if not name.startswith(".") and path.is_file() and not path.is_symlink():
+                yield path.relative_to(folder).as_posix()
 
 
 def _close_figures() -> None:
