@@ -1,9 +1,11 @@
 """Send pandas' tables, columns and indexes by Arrow's IPC format, and check them on arrival.
 
-A table is one Arrow stream without dictionaries' sharing, extension types or nested values. Its
-schema is read and checked before anything of its content is used; what pandas' own note in the
-schema says about the index is rebuilt here from plain parts. Nothing is imported unless
-pandas is loaded already: only then can a value be one of its own.
+A table is one Arrow stream without compression, dictionaries' sharing, extension types or nested
+values. Its messages (`arrow_stream`) and its schema are checked before anything of its content is
+used, then what it will take in memory is counted: columns may share their bytes in the stream and
+don't any more as pandas' columns. What pandas' own note in the schema says about the index is
+rebuilt here from plain parts. Nothing is imported unless pandas is loaded already: only then can a
+value be one of its own.
 
 Imports nothing but the standard library otherwise, because it runs in the sandbox.
 """
@@ -16,8 +18,14 @@ import re
 import sys
 from typing import Any
 
+from autograder.sandbox import arrow_stream
+
 MAX_COLUMNS = 10_000
 MAX_CELLS = 8_000_000
+MAX_OBJECTS = 1_000_000
+"""The most cells that are an object each, such as a text, and categories."""
+MAX_TABLE_BYTES = 64 * 1024 * 1024
+"""The most that all columns take together, each with all the bytes that it uses."""
 _OLDEST_PYARROW = 15  # earlier ones run code that a stream brings (CVE-2023-47248)
 _DTYPE = re.compile(
     r"object|category|bool|boolean|str|string(\[\w{1,20}\])?|(u?i|UI|I)nt\d{1,2}|[fF]loat\d{2}"
@@ -78,7 +86,8 @@ def to_arrow(value: Any, code: str) -> bytes:
         places = [str(place) for place in range(len(arrays))]
         table = pyarrow.Table.from_arrays(arrays, names=places)
         _check(pyarrow, table.schema, table.num_rows)
-        table = table.replace_schema_metadata({"autograder": text})
+        _check_memory(pyarrow, table, head["dtypes"])
+        table = table.replace_schema_metadata({"autograder": text}).combine_chunks()
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -97,12 +106,16 @@ def from_arrow(content: bytes, code: str) -> Any:
     if pandas is None or code not in (_TABLE, _COLUMN, _INDEX):
         raise NoTable("a table came where there can be none")
     try:
+        kinds = arrow_stream.kinds_of_messages(content)
         with pyarrow.ipc.open_stream(pyarrow.py_buffer(content)) as reader:
             _check(pyarrow, reader.schema, 0)
+            _check_messages(pyarrow, reader.schema, kinds)
             table = reader.read_all()
         _check(pyarrow, table.schema, table.num_rows)
-        table.validate(full=True)
         head = json.loads((table.schema.metadata or {})[b"autograder"])
+        table.validate()
+        _check_memory(pyarrow, table, head["dtypes"])
+        table.validate(full=True)  # takes time for all the bytes that were counted
         columns = [
             _column(pandas, table.column(place), dtype)
             for place, dtype in zip(range(table.num_columns), head["dtypes"], strict=True)
@@ -175,6 +188,47 @@ def _check(pyarrow: Any, schema: Any, rows: int) -> None:
         )  # fmt: skip  # one question a line would fill a page
         if not fits:
             raise NoTable(f"a column of {str(kind)[:40]} can't cross")
+
+
+def _check_messages(pyarrow: Any, schema: Any, kinds: list[int]) -> None:
+    """Refuse a stream of more messages than one table needs."""
+    categories = sum(pyarrow.types.is_dictionary(field.type) for field in schema)
+    if (
+        kinds[:1] != [arrow_stream.SCHEMA]
+        or kinds.count(arrow_stream.SCHEMA) != 1
+        or kinds.count(arrow_stream.DICTIONARY) > categories
+        or kinds.count(arrow_stream.BATCH) > 1
+    ):
+        raise NoTable("a table comes in more parts than it has")
+
+
+def _check_memory(pyarrow: Any, table: Any, dtypes: Any) -> None:
+    """Refuse a table that takes more memory than one may, or more objects."""
+    if type(dtypes) is not list or len(dtypes) != table.num_columns:
+        raise NoTable("a table's parts don't fit together")
+    size = objects = 0
+    for column, dtype in zip(table.columns, dtypes, strict=True):
+        size += column.nbytes
+        is_category = pyarrow.types.is_dictionary(column.type)
+        if is_category != (dtype == "category"):
+            raise NoTable("a column's type doesn't fit what it holds")
+        if is_category:
+            objects += sum(len(chunk.dictionary) for chunk in column.chunks)
+        elif str(dtype).startswith(_OBJECTS) or not _is_number(pyarrow.types, column.type):
+            objects += len(column)
+    if size > MAX_TABLE_BYTES or objects > MAX_OBJECTS:
+        raise NoTable("a table so large can't cross")
+
+
+_OBJECTS = ("object", "str")
+
+
+def _is_number(types: Any, kind: Any) -> bool:
+    """Return whether a cell of this kind takes a few bytes in an array, and is no object."""
+    return bool(
+        types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+        or types.is_timestamp(kind) or types.is_duration(kind) or types.is_null(kind)
+    )  # fmt: skip  # one question a line would fill a page
 
 
 def _pyarrow() -> Any:
