@@ -49,23 +49,17 @@ class Contract:
         listed = None if lines is None else tuple(lines)
         is_open = listed is None or listed == OPEN_WITH_GIVEN
         self._lines = None if is_open else frozenset(listed or ())
+        self.has_handles = self._lines is None or level_of(self._lines) is Level.BY_HANDLE
+        """Whether objects may be handled in this cell at all."""
+        self.has_changes = self._lines is None or any(
+            line == ANY_CHANGE or " changes " in line for line in self._lines
+        )
+        """Whether a call may change its arguments in this cell."""
         self.used: set[str] = set()
         self.has_given = listed == OPEN_WITH_GIVEN or f"{_GIVEN} handle" in (listed or ())
         """Whether objects and classes of read-only cells are those of the student's process."""
         if self.has_given:
             self.note(_GIVEN, "handle")
-
-    @property
-    def has_handles(self) -> bool:
-        """Return whether objects may be handled in this cell at all."""
-        return self._lines is None or level_of(self._lines) is Level.BY_HANDLE
-
-    @property
-    def has_changes(self) -> bool:
-        """Return whether a call may change its arguments in this cell."""
-        return self._lines is None or any(
-            line == ANY_CHANGE or " changes " in line for line in self._lines
-        )
 
     def allows(self, what: str, outcome: Outcome | None = None) -> bool:
         """Return whether an operation may be asked for, or may come to this.
@@ -76,8 +70,9 @@ class Contract:
         """
         if self._lines is None:
             return True
-        outcomes = ("value", "handle") if outcome is None else (outcome,)
-        return any(f"{what} {one}" in self._lines for one in outcomes)
+        if outcome is not None:
+            return f"{what} {outcome}" in self._lines
+        return f"{what} value" in self._lines or f"{what} handle" in self._lines
 
     def allows_change(self, what: str, place: int) -> bool:
         """Return whether a call may change the argument at this place."""

@@ -52,7 +52,8 @@ class Desk:
         self._handles: weakref.WeakValueDictionary[tuple[int, int], Handle] = (
             weakref.WeakValueDictionary()
         )
-        self._released: list[tuple[int, int]] = []
+        self.released: list[tuple[int, int]] = []
+        """Those of which no handle is left."""
         self._functions: list[Any] = []
         self._function_numbers: dict[int, int] = {}
         self._pushed: dict[str, tuple[int, int]] = {}
@@ -179,22 +180,19 @@ class Desk:
         what: str,
         handles: bool,
     ) -> Any:
-        generation = self._student.generation
-        released = [number for made, number in self._released if made == generation]
-        self._released.clear()
-        replaced = {
-            name: getattr(builtins, name)
-            for name, usual in _REPLACEABLE.items()
-            if getattr(builtins, name) is not usual
-        }
-        options = {
-            "handles": handles,
-            "changes": operation in ("invoke", "call") and self.contract.has_changes,
-            "output": self._is_printed,
-            "replaced": replaced,
-            "released": released,
-        }
-        options = {name: value for name, value in options.items() if value}
+        options: dict[str, Any] = {"handles": True} if handles else {}
+        if self.released:
+            generation = self._student.generation
+            options["released"] = [one for made, one in self.released if made == generation]
+            self.released.clear()
+        if self._is_printed:
+            options["output"] = True
+        if self.contract.has_changes and operation in ("invoke", "call"):
+            options["changes"] = True
+        for name, usual in _REPLACEABLE.items():
+            now = getattr(builtins, name)
+            if now is not usual:
+                options.setdefault("replaced", {})[name] = now
         sent = [self._refer(one) if type(one) is Handle else one for one in args]
         told = self._student.operate(
             root, operation, sent, kwargs, options, self._refer, self._called_back
@@ -285,7 +283,6 @@ class Desk:
             path = what if what.startswith(f"{root}.") and not what.endswith(")") else root
             found = Handle(self, told, key, root, path)
             self._handles[key] = found
-            weakref.finalize(found, self._released.append, key).atexit = False
         return found
 
     def _refer(self, value: Any) -> Reference | None:
@@ -428,6 +425,10 @@ class Handle:
         self, desk: Desk, told: HandleTold, key: tuple[int, int], root: str, path: str
     ) -> None:
         object.__setattr__(self, _INNER, _Inner(desk, told, key, root, path))
+
+    def __del__(self) -> None:
+        inner = _inner(self)
+        inner.desk.released.append(inner.key)
 
     def __getattr__(self, name: str) -> Any:
         inner = _inner(self)
