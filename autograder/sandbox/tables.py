@@ -58,22 +58,28 @@ def to_arrow(value: Any, code: str) -> bytes:
         NoTable: pyarrow is missing, or it holds values of a kind that doesn't cross.
     """
     pandas, pyarrow = sys.modules["pandas"], _pyarrow()
-    if isinstance(value, pandas.MultiIndex):
-        raise NoTable("an index with several levels can't cross")
     names = None if code == _TABLE else _names([value.name])
-    if code == _INDEX:
+    if isinstance(value, pandas.MultiIndex):
+        value, names = pandas.DataFrame(index=value), []
+    elif code == _INDEX:
         value = pandas.DataFrame({"0": value})
     elif code == _COLUMN:
         value = value.to_frame("0")
     index = value.index
-    if isinstance(index, pandas.MultiIndex) or isinstance(value.columns, pandas.MultiIndex):
-        raise NoTable("a table with several levels can't cross")
-    names = _names(value.columns.tolist()) if names is None else names
     head: dict[str, Any] = {"columns": names, "axis": value.columns.name}
+    if isinstance(value.columns, pandas.MultiIndex):
+        head["columns"] = [_names(list(one)) for one in value.columns.tolist()]
+        head["axes"] = _names(list(value.columns.names))
+    elif names is None:
+        head["columns"] = _names(value.columns.tolist())
     head["dtype"] = str(value.columns.dtype)
     columns = [value.iloc[:, place] for place in range(value.shape[1])]
     head["index"] = "range"
-    if type(index) is pandas.RangeIndex:
+    if isinstance(index, pandas.MultiIndex):
+        head["index"] = _names(list(index.names))
+        levels = range(index.nlevels)
+        columns += [pandas.Series(index.get_level_values(level)) for level in levels]
+    elif type(index) is pandas.RangeIndex:
         head["range"] = [index.start, index.stop, index.step]
     else:
         head["index"] = "column"
@@ -125,10 +131,19 @@ def from_arrow(content: bytes, code: str) -> Any:
             index = pandas.RangeIndex(start, stop, step)
             if len(index) > MAX_CELLS:
                 raise NoTable("a table so large can't cross")
+        elif type(head["index"]) is list:
+            first = len(columns) - len(head["index"])
+            if first < 0:
+                raise NoTable("a table's parts don't fit together")
+            index = pandas.MultiIndex.from_arrays(columns[first:], names=_names(head["index"]))
+            del columns[first:]
         else:
             index = pandas.Index(columns.pop())
-        index.name = head["name"]
-        names = _names(head["columns"])
+        if type(index) is not pandas.MultiIndex:
+            index.name = head["name"]
+        elif code == _INDEX:
+            return index
+        names = _labels(head)
         if len(names) != len(columns) or (len(index) != table.num_rows and columns):
             raise NoTable("a table's parts don't fit together")
         if code == _COLUMN:
@@ -138,6 +153,9 @@ def from_arrow(content: bytes, code: str) -> Any:
         found = pandas.DataFrame(
             {place: one.set_axis(index) for place, one in enumerate(columns)}, index=index
         )
+        if "axes" in head:
+            found.columns = pandas.MultiIndex.from_tuples(names, names=_names(head["axes"]))
+            return found
         kind = str(head["dtype"])[:20]
         axis = pandas.RangeIndex(0) if not names and kind == "int64" else None
         found.columns = pandas.Index(names, dtype=kind) if axis is None else axis
@@ -170,6 +188,15 @@ def _names(columns: list[Any]) -> list[Any]:
             raise NoTable("a table with such column names can't cross")
         found.append(one)
     return found
+
+
+def _labels(head: dict[str, Any]) -> list[Any]:
+    """Return the names of the columns, tuples where there are several levels of them."""
+    if "axes" in head:
+        if {len(one) for one in head["columns"]} - {len(head["axes"])}:
+            raise NoTable("a table's parts don't fit together")
+        return [tuple(_names(one)) for one in head["columns"]]
+    return _names(head["columns"])
 
 
 def _check(pyarrow: Any, schema: Any, rows: int) -> None:

@@ -18,6 +18,13 @@ def sent(value):
     return tables.to_arrow(value, tables.code_of(type(value)))
 
 
+KEYS = pd.DataFrame({"a": [1, 1, 2], "b": ["x", "y", "x"], "c": [2.5, 2.5, 3], "n": [5, 6, 7]})
+
+
+def grouped():
+    return KEYS.groupby(["a", "b"])
+
+
 HONEST = {
     "numbers": lambda: pd.DataFrame({"a": [1, 2], "b": [0.5, None], "c": [True, False]}),
     "texts": lambda: pd.DataFrame({"a": ["x", "y", None], 3: [1, 2, 3]}),
@@ -31,6 +38,15 @@ HONEST = {
     "an index": lambda: pd.Index(["a", "b"], name="i"),
     "in parts": lambda: pd.concat([pd.Series(["a"]), pd.Series(["b"])]).to_frame("x"),
     "nullable": lambda: pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}),
+    "rows by two keys": lambda: grouped()[["n"]].mean(),
+    "a column by two keys": lambda: grouped()["n"].sum(),
+    "columns in two levels": lambda: grouped()[["n"]].agg(["mean", "max"]),
+    "columns in two named levels": lambda: KEYS.pivot_table(
+        index="a", columns=["b", "c"], values="n"
+    ),
+    "keys without names": lambda: pd.Series([1, 2], index=[["x", "y"], [1, 2]]),
+    "an index of two levels": lambda: grouped()["n"].sum().index,
+    "no row by two keys": lambda: KEYS[:0].groupby(["a", "b"])[["n"]].sum(),
     "objects": lambda: pd.DataFrame({"a": pd.Series(["x", "y"], dtype=object)}),
 }
 
@@ -168,6 +184,19 @@ HOSTILE = {
     ),
     "types for other columns": lambda: (numbers(), head(["a"], ["int64"] * 2, rows=ROWS)),
     "no list of types": lambda: (numbers(), head(["a"], "i", rows=ROWS)),
+    "more levels than columns": lambda: (
+        numbers(),
+        head([], ["int64"], index=["a", "b"], rows=ROWS),
+    ),
+    "no level": lambda: (numbers(), head(["a"], ["int64"], index=[], rows=ROWS)),
+    "a level's name that is a list": lambda: (
+        pa.table({"0": [1], "1": [2], "2": [3]}),
+        head(["a"], ["int64"] * 3, index=[["x"], "y"], rows=1),
+    ),
+    "labels of different lengths": lambda: (
+        pa.table({"0": [1], "1": [2]}),
+        head([["a", "b"], ["c"]], ["int64"] * 2, rows=1) | {"axes": ["x", "y"]},
+    ),
     "a range without end": lambda: (
         pa.table({}),
         head([], [], rows=10**15),
