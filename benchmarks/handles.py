@@ -3,10 +3,11 @@
     python benchmarks/handles.py
     python benchmarks/handles.py --busy 4      # with so many processes that compute meanwhile
 
-A test in the judge's sandbox asks an object in the student's sandbox, one operation after another, as
-an ordinary nbgrader test does. The floor is a byte that goes back and forth between two processes
+A test in the judge's sandbox asks an object in the student's sandbox, one operation after another,
+as an ordinary nbgrader test does. The floor is a byte that goes to and fro between two processes
 in the student's sandbox over a bare socketpair: two system calls a side and two switches. Rounds of
-both take turns; the median and the fastest of each are printed, in microseconds an operation.
+both take turns; the median and the fastest of each are printed, in microseconds an operation. Two
+operations make up a method's call: the method is asked for, then called.
 """
 
 from __future__ import annotations

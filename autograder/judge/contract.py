@@ -49,8 +49,8 @@ class Contract:
         listed = None if lines is None else tuple(lines)
         is_open = listed is None or listed == OPEN_WITH_GIVEN
         self._lines = None if is_open else frozenset(listed or ())
-        self.has_handles = self._lines is None or level_of(self._lines) is Level.BY_HANDLE
-        """Whether objects may be handled in this cell at all."""
+        self.has_handles = self._lines is None or any(map(_reaches_in, self._lines))
+        """Whether objects may be handled in this cell at all, or the student's names bound anew."""
         self.has_changes = self._lines is None or any(
             line == ANY_CHANGE or " changes " in line for line in self._lines
         )
@@ -86,11 +86,20 @@ class Contract:
 
 
 def level_of(lines: Iterable[str]) -> Level:
-    """Return the level of a cell from what it needed."""
-    handled = any(
-        line.endswith((" handle", " = value")) or line.startswith("del ") for line in lines
-    )
+    """Return the level of a cell from what it needed.
+
+    A cell that only binds a name anew for the student's code sends a value and gets none back but
+    by calls, so it is sealed.
+    """
+    handled = any(_reaches_in(line) and not line.endswith(_BINDS) for line in lines)
     return Level.BY_HANDLE if handled else Level.SEALED
+
+
+_BINDS = " = value"
+
+
+def _reaches_in(line: str) -> bool:
+    return line.endswith((" handle", _BINDS)) or line.startswith("del ")
 
 
 def claims_in(lines: Iterable[str]) -> list[str]:
