@@ -7,13 +7,12 @@ it says is more than a claim; the order kept here serves honest students only.
 from __future__ import annotations
 
 import builtins
-import importlib
 import random
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -245,8 +244,7 @@ class _RequestHandler:
         given = args[1:] if operation in ("invoke", "call") else []
         watched = [wire.packed_exactly(one) for one in given] if options.get("changes") else []
         limit = self._limits.output_bytes if options.get("output") else 0
-        replaced = _replaced(options["replaced"]) if "replaced" in options else nullcontext()
-        with self._shell.gathering(limit) as outputs, replaced:
+        with self._shell.gathering(limit) as outputs, _replaced(options.get("replaced", {})):
             try:
                 with self._timer.limit(seconds):
                     reply = self._reply(
@@ -400,7 +398,7 @@ class _Limit:
         raise TimeoutError(f"this took more than {self._seconds:g} seconds")
 
 
-_handler = importlib.import_module("_signal").getsignal
+_handler = sys.modules["_signal"].getsignal
 """`signal.getsignal` without looking for an enum's member, which takes ten times as long."""
 
 
