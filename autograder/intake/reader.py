@@ -72,6 +72,7 @@ _MODULES = (
     "sandbox/syscalls.py",
     "sandbox/wire.py",
     "sandbox/references.py",
+    "sandbox/arrow_stream.py",
     "sandbox/tables.py",
     "errors.py",
     "i18n.py",

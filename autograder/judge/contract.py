@@ -49,23 +49,17 @@ class Contract:
         listed = None if lines is None else tuple(lines)
         is_open = listed is None or listed == OPEN_WITH_GIVEN
         self._lines = None if is_open else frozenset(listed or ())
+        self.has_handles = self._lines is None or any(map(_reaches_in, self._lines))
+        """Whether objects may be handled in this cell at all, or the student's names bound anew."""
+        self.has_changes = self._lines is None or any(
+            line == ANY_CHANGE or " changes " in line for line in self._lines
+        )
+        """Whether a call may change its arguments in this cell."""
         self.used: set[str] = set()
         self.has_given = listed == OPEN_WITH_GIVEN or f"{_GIVEN} handle" in (listed or ())
         """Whether objects and classes of read-only cells are those of the student's process."""
         if self.has_given:
             self.note(_GIVEN, "handle")
-
-    @property
-    def has_handles(self) -> bool:
-        """Return whether objects may be handled in this cell at all."""
-        return self._lines is None or level_of(self._lines) is Level.BY_HANDLE
-
-    @property
-    def has_changes(self) -> bool:
-        """Return whether a call may change its arguments in this cell."""
-        return self._lines is None or any(
-            line == ANY_CHANGE or " changes " in line for line in self._lines
-        )
 
     def allows(self, what: str, outcome: Outcome | None = None) -> bool:
         """Return whether an operation may be asked for, or may come to this.
@@ -76,8 +70,9 @@ class Contract:
         """
         if self._lines is None:
             return True
-        outcomes = ("value", "handle") if outcome is None else (outcome,)
-        return any(f"{what} {one}" in self._lines for one in outcomes)
+        if outcome is not None:
+            return f"{what} {outcome}" in self._lines
+        return f"{what} value" in self._lines or f"{what} handle" in self._lines
 
     def allows_change(self, what: str, place: int) -> bool:
         """Return whether a call may change the argument at this place."""
@@ -91,11 +86,20 @@ class Contract:
 
 
 def level_of(lines: Iterable[str]) -> Level:
-    """Return the level of a cell from what it needed."""
-    handled = any(
-        line.endswith((" handle", " = value")) or line.startswith("del ") for line in lines
-    )
+    """Return the level of a cell from what it needed.
+
+    A cell that only binds a name anew for the student's code sends a value and gets none back but
+    by calls, so it is sealed.
+    """
+    handled = any(_reaches_in(line) and not line.endswith(_BINDS) for line in lines)
     return Level.BY_HANDLE if handled else Level.SEALED
+
+
+_BINDS = " = value"
+
+
+def _reaches_in(line: str) -> bool:
+    return line.endswith((" handle", _BINDS)) or line.startswith("del ")
 
 
 def claims_in(lines: Iterable[str]) -> list[str]:

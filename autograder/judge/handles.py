@@ -4,7 +4,8 @@ A `Handle` is a number that names the object. What the test does with it is sent
 and comes back as a plain value, an exception or another handle; each of these is a claim. No code
 of the student's arrives, and the student's process gets no handle of anything here: what a test
 hands over goes by value, as the handle of an object that lies there already, by the name of a
-library's function, or as a function that is called back with plain values and handles.
+library's function, or as a function of the author's that is called back with plain values and
+handles (`judge.call_backs`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from autograder.expectations import RemoteFunction
+from autograder.judge import call_backs
 from autograder.judge.contract import Contract
 from autograder.judge.rpc import HandleTold, NoFunction, Told
 from autograder.judge.student_client import ProcessEnded, StudentClient
@@ -31,9 +33,6 @@ from autograder.sandbox.references import FUNCTION, HANDLE, LIBRARY, Reference
 
 MAX_HANDLES = 100_000
 """The most handles that one run may hold at a time, and the most functions that it hands over."""
-
-_LIBRARIES = sys.stdlib_module_names | {"numpy", "torch", "scipy", "pandas", "sklearn"}
-"""Whose functions and classes go over by their names; others are called back."""
 
 _REPLACEABLE = {name: getattr(builtins, name) for name in ("input", "print", "open")}
 
@@ -53,11 +52,14 @@ class Desk:
         self._handles: weakref.WeakValueDictionary[tuple[int, int], Handle] = (
             weakref.WeakValueDictionary()
         )
-        self._released: list[tuple[int, int]] = []
+        self.released: list[tuple[int, int]] = []
+        """Those of which no handle is left."""
         self._functions: list[Any] = []
         self._function_numbers: dict[int, int] = {}
         self._pushed: dict[str, tuple[int, int]] = {}
         self._undo: list[tuple[str, Any]] = []
+        self._loans: list[Handle] = []
+        """What was made there for arguments of this test cell's."""
         self._state: dict[str, Any] | None = None
         self.contract = Contract()
         self.shares_random = False
@@ -67,6 +69,7 @@ class Desk:
     def begin_test(self, contract: Contract) -> None:
         """Start a cell of the instructor's, which may do what the contract says."""
         self.contract = contract
+        self._loans.clear()
         self._state = None
         self.shares_random = False
 
@@ -177,22 +180,19 @@ class Desk:
         what: str,
         handles: bool,
     ) -> Any:
-        generation = self._student.generation
-        released = [number for made, number in self._released if made == generation]
-        self._released.clear()
-        replaced = {
-            name: getattr(builtins, name)
-            for name, usual in _REPLACEABLE.items()
-            if getattr(builtins, name) is not usual
-        }
-        options = {
-            "handles": handles,
-            "changes": operation in ("invoke", "call") and self.contract.has_changes,
-            "output": self._is_printed,
-            "replaced": replaced,
-            "released": released,
-        }
-        options = {name: value for name, value in options.items() if value}
+        options: dict[str, Any] = {"handles": True} if handles else {}
+        if self.released:
+            generation = self._student.generation
+            options["released"] = [one for made, one in self.released if made == generation]
+            self.released.clear()
+        if self._is_printed:
+            options["output"] = True
+        if self.contract.has_changes and operation in ("invoke", "call"):
+            options["changes"] = True
+        for name, usual in _REPLACEABLE.items():
+            now = getattr(builtins, name)
+            if now is not usual:
+                options.setdefault("replaced", {})[name] = now
         sent = [self._refer(one) if type(one) is Handle else one for one in args]
         told = self._student.operate(
             root, operation, sent, kwargs, options, self._refer, self._called_back
@@ -283,7 +283,6 @@ class Desk:
             path = what if what.startswith(f"{root}.") and not what.endswith(")") else root
             found = Handle(self, told, key, root, path)
             self._handles[key] = found
-            weakref.finalize(found, self._released.append, key).atexit = False
         return found
 
     def _refer(self, value: Any) -> Reference | None:
@@ -302,11 +301,13 @@ class Desk:
             return None
         if _is_plain_type(value, kind):
             return None
-        name = _library_name(value)
+        name = call_backs.name_in_library(value)
         if name is not None:
             return Reference(LIBRARY, name=name)
         if isinstance(value, types.ModuleType):
             return None
+        if not call_backs.may_be_called(value):
+            return self._made_there(value)
         number = self._function_numbers.get(id(value))
         if number is None:
             if len(self._functions) >= MAX_HANDLES:
@@ -323,6 +324,25 @@ class Desk:
         if told.error is not None:
             raise told.error
         return None if told.handle is None else Reference(HANDLE, told.handle.number)
+
+    def _made_there(self, value: Any) -> Reference:
+        """Return a reference to a partial or the like that the student's process makes itself.
+
+        Raises:
+            Refused: the student's side can't have it.
+        """
+        parts = call_backs.parts_there(value)
+        if parts is None:
+            raise call_backs.Refused(value)
+        name, args, kwargs = parts
+        words = [Reference(LIBRARY, name=name), *args]
+        told = self._student.operate(
+            name, "call", words, kwargs, {"handles": True}, self._refer, self._called_back
+        )
+        if told.handle is None:
+            raise call_backs.Refused(value)
+        self._loans.append(self._handle(told.handle, name, name))
+        return Reference(HANDLE, told.handle.number)
 
     def library(self, module: str) -> Any:
         """Return a handle of a library's module as the student's process has it."""
@@ -405,6 +425,10 @@ class Handle:
         self, desk: Desk, told: HandleTold, key: tuple[int, int], root: str, path: str
     ) -> None:
         object.__setattr__(self, _INNER, _Inner(desk, told, key, root, path))
+
+    def __del__(self) -> None:
+        inner = _inner(self)
+        inner.desk.released.append(inner.key)
 
     def __getattr__(self, name: str) -> Any:
         inner = _inner(self)
@@ -493,7 +517,7 @@ class Handle:
         return _operate(self, "enter", self)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
-        known = kind if _library_name(kind) else Exception
+        known = kind if call_backs.name_in_library(kind) else Exception
         words = (None, "") if kind is None else (known, str(error))
         return _operate(self, "exit", self, *words) is True
 
@@ -623,25 +647,6 @@ def _is_plain_type(value: Any, kind: type) -> bool:
         (torch and isinstance(value, (torch.Tensor, torch.dtype)))
         or (numpy and isinstance(value, (numpy.ndarray, numpy.dtype, numpy.generic)))
     )
-
-
-def _library_name(value: Any) -> str | None:
-    """Return the name under which both sides have a library's function, class or module."""
-    if isinstance(value, types.ModuleType):
-        name = value.__name__
-        return f"{name}:" if name.split(".")[0] in _LIBRARIES and name in sys.modules else None
-    try:
-        module, path = value.__module__, value.__qualname__
-    except AttributeError:
-        module, path = getattr(type(value), "__module__", None), getattr(value, "__name__", None)
-    if not isinstance(module, str) or not isinstance(path, str):
-        return None
-    if module == "__main__" or module.split(".")[0] not in _LIBRARIES or len(path) > 100:
-        return None
-    found: Any = sys.modules.get(module)
-    for part in path.split("."):
-        found = getattr(found, part, None)
-    return f"{module}:{path}" if found is value else None
 
 
 def _changed_in_place(value: Any, now: Any) -> bool:

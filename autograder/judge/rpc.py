@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.judge.remote_errors import read_claim, remote_error
-from autograder.sandbox import numeric_context, wire
+from autograder.sandbox import numeric_context, objects, wire
 from autograder.sandbox.plain_values import MAX_BYTES, CannotCross
 
 GRACE = 1.0
@@ -104,7 +104,7 @@ class HandleTold:
         return cls(number, is_class, is_callable, [one[:_LONGEST_NAME] for one in names])
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: that takes longer, and there is one for each operation
 class Told:
     """What an operation came to, as the student's process claims.
 
@@ -140,6 +140,7 @@ class RpcChannel:
 
     def __init__(self, connection: socket.socket, call_seconds: float = 10.0) -> None:
         self._socket = connection
+        self._frames = wire.Frames(connection)
         self.call_seconds = call_seconds
         self._sequence = 0
         self.gone: str | None = None
@@ -233,14 +234,24 @@ class RpcChannel:
             TypeError: an argument can't be sent.
             ChildGone: the child has ended.
         """
-        try:
-            words = [
-                wire.packed(one, arguments=True, refer=refer) for one in (args, kwargs, options)
-            ]
-        except CannotCross as error:
-            raise NotPlain(f"student code takes plain values only: {error}") from None
         seconds = self.call_seconds
-        reply = self._ask("operate", [operation, *words, seconds], seconds, call_back=call_back)
+        words = [operation, args, kwargs, options, seconds]
+        try:  # most arguments are plain
+            code = objects.CODES.get(operation)
+            if code is not None and not kwargs and _IN_SHORT.issuperset(options):
+                payload = wire.Operation(
+                    *(self._sequence + 1, seconds, code, "handles" in options),
+                    *(options.get("released", []), args),
+                ).encoded()
+            else:
+                payload = self._encoded("operate", words)
+        except wire.WireError:
+            made = self._made_plain(words, refer)
+            reply = self._ask("operate", made, seconds, call_back=call_back)
+        else:
+            reply = self._exchange(payload, seconds, MAX_BYTES, call_back)
+        if reply[0] == "value" and len(reply) == 3 and reply[2] == {}:
+            return Told(reply[1])
         if reply[0] == "error" and len(reply) == 7:
             return Told(error=remote_error(read_claim(reply[1:])))
         told = reply[-1]
@@ -261,6 +272,17 @@ class RpcChannel:
             raised = remote_error(read_claim(reply[1:-1]))
             return Told(error=raised, output=output, changed=changed)
         raise self._end(MALFORMED)
+
+    def _made_plain(self, words: list[Any], refer: wire.Refer) -> list[Any]:
+        try:
+            return [
+                wire.packed(one, arguments=True, refer=refer)
+                if type(one) is list or type(one) is dict
+                else one
+                for one in words
+            ]
+        except CannotCross as error:
+            raise NotPlain(f"student code takes plain values only: {error}") from None
 
     def has(self, name: str) -> bool:
         """Return whether the student's notebook binds a name."""
@@ -306,31 +328,41 @@ class RpcChannel:
         limit: int = MAX_BYTES,
         call_back: CallBack | None = None,
     ) -> list[Any]:
+        try:
+            payload = self._encoded(verb, words)
+        except wire.WireError as error:
+            # The test passed what can't cross: its author's mistake, and nothing was sent.
+            raise TypeError(f"student code takes plain values only: {error}") from None
+        return self._exchange(payload, seconds, limit, call_back)
+
+    def _encoded(self, verb: str, words: list[Any]) -> bytes:
+        """Return the next request, of which nothing is sent yet."""
+        return wire.encode([self._sequence + 1, verb, *words], arguments=True)
+
+    def _exchange(
+        self, payload: bytes, seconds: float, limit: int, call_back: CallBack | None
+    ) -> list[Any]:
+        """Send a request and return the reply to it."""
         if self.gone:
             raise ChildGone(self.gone)
         self._sequence += 1
         sequence = self._sequence
         deadline = time.monotonic() + seconds + GRACE
-        sent = False
         try:
-            wire.send_frame(self._socket, [sequence, verb, *words], deadline)
-            sent = True
-            reply = wire.receive_frame(self._socket, deadline, limit)
+            wire.send_payload(self._socket, payload, deadline)
+            reply = self._frames.receive(deadline, limit, short=wire.decode_answer)
             count = 0
             while call_back is not None and _asks_back(reply, sequence):
                 count += 1
                 if count > MAX_CALL_BACKS:
                     raise self._end(MALFORMED)
                 deadline += self._call_back(call_back, *reply[2:])
-                reply = wire.receive_frame(self._socket, deadline, limit)
+                reply = self._frames.receive(deadline, limit, short=wire.decode_answer)
         except wire.TimedOut:
             raise self._end(TIMED_OUT) from None
         except wire.Closed:
             raise self._end(ENDED) from None
-        except wire.WireError as error:
-            if not sent:
-                # The test passed what can't cross: its author's mistake, and nothing was sent.
-                raise TypeError(f"student code takes plain values only: {error}") from None
+        except wire.WireError:
             raise self._end(MALFORMED) from None
         if type(reply) is not list or len(reply) < 2 or reply[0] != sequence:
             raise self._end(MALFORMED)
@@ -397,6 +429,10 @@ class RpcChannel:
         self.gone = why
         self._socket.close()
         return ChildGone(why)
+
+
+_IN_SHORT = frozenset({"handles", "released"})
+"""The options that a short frame has a place for."""
 
 
 def _reason(error: Exception) -> str:

@@ -50,6 +50,7 @@ STUDENT_MODULES = (
     "sandbox/objects.py",
     "sandbox/references.py",
     "sandbox/random_state.py",
+    "sandbox/arrow_stream.py",
     "sandbox/tables.py",
     "sandbox/plain_values.py",
     "sandbox/seccomp.py",

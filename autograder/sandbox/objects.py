@@ -64,6 +64,11 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
 }
 """What may be asked of an object, by name."""
 
+SHORT = tuple(sorted(OPERATIONS))
+"""Their names; the place of one stands for it in a short frame (`wire`)."""
+CODES = {name: place for place, name in enumerate(SHORT)}
+"""The place of each."""
+
 
 class ObjectTable:
     """The objects that the other side has handles of."""

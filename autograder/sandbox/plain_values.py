@@ -478,6 +478,8 @@ class _Conversion:
     def _iterable(self, value: Any, kind: type, depth: int) -> Any:
         if issubclass(kind, (type, io.IOBase)):
             return _NOT_THIS
+        if self._arguments and callable(value):
+            return _NOT_THIS  # a mock, say, that is handed over to be called
         if issubclass(kind, abc.MappingView):  # before Set, which a view of keys is, too
             return self._all(iter(value), depth)
         if issubclass(kind, abc.Mapping):

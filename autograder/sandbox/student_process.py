@@ -19,7 +19,7 @@ from typing import Any
 
 from autograder.sandbox import exceptions, numeric_context, random_state, wire
 from autograder.sandbox.limits import SandboxLimits
-from autograder.sandbox.objects import OPERATIONS, ObjectTable, described
+from autograder.sandbox.objects import OPERATIONS, SHORT, ObjectTable, described
 from autograder.sandbox.plain_values import CannotCross
 from autograder.sandbox.references import FUNCTION, HANDLE, Reference, from_library
 from autograder.sandbox.shell import CellShell, get_shell
@@ -44,10 +44,7 @@ def serve(channel: socket.socket, limits: SandboxLimits, seed: int) -> None:
     handler.seed(seed)
     while True:
         try:
-            sequence, verb, *words = wire.receive_frame(
-                channel, arguments=True, resolve=handler.resolve
-            )
-            handler.serve(sequence, verb, words)
+            handler.serve(*handler.received())
         except wire.WireError:
             return
 
@@ -59,6 +56,7 @@ class _RequestHandler:
         self._shell = shell
         self._limits = limits
         self._channel = channel
+        self._frames = wire.Frames(channel)
         self._objects = ObjectTable()
         self._functions: dict[int, Callable[..., Any]] = {}
         self._sequence: Any = None
@@ -70,6 +68,21 @@ class _RequestHandler:
         self._folder = Path.cwd()
         self._not_made = set(_files_in(self._folder))
 
+    def received(self) -> tuple[Any, Any, list[Any]]:
+        """Return the next request: its sequence, its verb and the rest.
+
+        Raises:
+            WireError: the channel has closed.
+        """
+        found = self._frames.receive(arguments=True, resolve=self.resolve, short=self._short)
+        if type(found) is wire.Operation:
+            return found.sequence, "short", [found]
+        sequence, verb, *words = found
+        return sequence, verb, words
+
+    def _short(self, content: memoryview) -> wire.Operation:
+        return wire.Operation.decoded(content, self.resolve)
+
     def serve(self, sequence: Any, verb: str, words: list[Any]) -> None:
         """Answer one request, which may come while another one is being answered.
 
@@ -80,6 +93,9 @@ class _RequestHandler:
         timer = self._timer
         reply = self.answer(verb, words)
         self._sequence, self._timer = before, timer
+        if type(reply) is bytes:
+            wire.send_payload(self._channel, reply)
+            return
         try:
             wire.send_frame(self._channel, [sequence, *reply])
         except wire.Closed:
@@ -88,11 +104,14 @@ class _RequestHandler:
             claim = exceptions.claim(CannotCross())
             wire.send_frame(self._channel, [sequence, "error", *claim])
 
-    def answer(self, verb: str, words: list[Any]) -> list[Any]:
-        """Return the reply to one request, whatever student code does meanwhile."""
+    def answer(self, verb: str, words: list[Any]) -> list[Any] | bytes:
+        """Return the reply to one request, as a frame's payload or what is in it.
+
+        Whatever student code does meanwhile, there is one.
+        """
         self._timer = _Timer()
         try:
-            reply: list[Any] = getattr(self, f"_answer_{verb}")(*words)
+            reply: list[Any] | bytes = getattr(self, f"_answer_{verb}")(*words)
         except BaseException as error:
             return ["error", *exceptions.claim(error, self._timer.is_late)]
         return reply
@@ -126,9 +145,7 @@ class _RequestHandler:
         try:
             wire.send_frame(self._channel, [self._sequence, "callback", number, *words])
             while True:
-                _sequence, verb, *rest = wire.receive_frame(
-                    self._channel, arguments=True, resolve=self.resolve
-                )
+                _sequence, verb, rest = self.received()
                 if verb == "returned":
                     return rest[0]
                 if verb == "raised":
@@ -225,7 +242,8 @@ class _RequestHandler:
         Returns:
             The reply, of which the last part is what the options ask for.
         """
-        self._objects.release(options.get("released", ()))
+        if "released" in options:
+            self._objects.release(options["released"])
         given = args[1:] if operation in ("invoke", "call") else []
         watched = [wire.packed_exactly(one) for one in given] if options.get("changes") else []
         limit = self._limits.output_bytes if options.get("output") else 0
@@ -247,6 +265,35 @@ class _RequestHandler:
         if before != self._numeric_context:
             told["context"] = self._numeric_context
         return [*reply, told]
+
+    def _answer_short(self, asked: wire.Operation) -> list[Any] | bytes:
+        """Operate on objects, as asked for in a short frame."""
+        if asked.released:
+            self._objects.release(asked.released)
+        operation = OPERATIONS[SHORT[asked.code]]
+        reply: list[Any] | bytes
+        with self._shell.gathering(0):
+            try:
+                with self._timer.limit(asked.seconds):
+                    value = operation(*asked.args)
+                    reply = self._reply_in_short(asked, value)
+            except BaseException as error:
+                reply = ["error", *exceptions.claim(error, self._timer.is_late)]
+        before, self._numeric_context = self._numeric_context, numeric_context.claim()
+        if before != self._numeric_context:
+            told = {"context": self._numeric_context}
+            return ["value", value, told] if type(reply) is bytes else [*reply, told]
+        if type(reply) is list and reply[0] == "handle":
+            return wire.encode_handle(asked.sequence, reply[1:])
+        return [*reply, {}] if type(reply) is list else reply
+
+    def _reply_in_short(self, asked: wire.Operation, value: Any) -> list[Any] | bytes:
+        if asked.handles and not wire.is_plain_kind(type(value)):
+            return ["handle", self._objects.number(value), *described(value)]
+        try:
+            return wire.encode_answer(asked.sequence, value)
+        except wire.WireError:
+            return self._reply(value, asked.handles)
 
     def _operated(self, operation: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if operation == "name":
@@ -355,27 +402,56 @@ class _Timer:
     def __init__(self) -> None:
         self.is_late = False
 
-    @contextmanager
-    def limit(self, seconds: float | None) -> Iterator[None]:
-        """Raise TimeoutError in the code that runs too long.
+    def limit(self, seconds: float | None) -> _Limit:
+        """Raise TimeoutError in the code of the block if it runs too long.
 
         Again and again until it ends, since the code may have been where exceptions are
         swallowed: in a formatter or a finalizer.
         """
+        return _Limit(self, seconds or 0.0)
 
-        def late(_signal: int, _frame: object) -> None:
-            self.is_late = True
-            raise TimeoutError(f"this took more than {seconds:g} seconds")
 
-        before = signal.signal(signal.SIGALRM, late)
-        outer = signal.setitimer(signal.ITIMER_REAL, seconds or 0, _AGAIN_SECONDS)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            if outer[0]:  # a test's function that was called back has asked in turn
-                signal.signal(signal.SIGALRM, before)
-                signal.setitimer(signal.ITIMER_REAL, *outer)
+class _Limit:
+    """One use of a timer; a class, since each operation on an object has one."""
+
+    __slots__ = ("_before", "_outer", "_seconds", "_timer")
+
+    def __init__(self, timer: _Timer, seconds: float) -> None:
+        self._timer, self._seconds = timer, seconds
+
+    def __enter__(self) -> None:
+        self._before, _On.late = _On.late, self._late
+        if _handler(signal.SIGALRM) is not _on_alarm:  # the student's code may have set its own
+            signal.signal(signal.SIGALRM, _on_alarm)
+        self._outer = signal.setitimer(signal.ITIMER_REAL, self._seconds, _AGAIN_SECONDS)
+
+    def __exit__(self, *_error: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _On.late = self._before
+        if self._outer[0]:  # a test's function that was called back has asked in turn
+            signal.setitimer(signal.ITIMER_REAL, *self._outer)
+
+    def _late(self) -> None:
+        self._timer.is_late = True
+        raise TimeoutError(f"this took more than {self._seconds:g} seconds")
+
+
+_handler = sys.modules["_signal"].getsignal
+"""`signal.getsignal` without looking for an enum's member, which takes ten times as long."""
+
+
+class _On:
+    """What happens when the time of the request that is being answered is over.
+
+    One handler stays installed, which costs an operation less than a new one each time.
+    """
+
+    late: Callable[[], None] | None = None
+
+
+def _on_alarm(_number: int, _frame: object) -> None:
+    if _On.late is not None:
+        _On.late()
 
 
 @contextmanager

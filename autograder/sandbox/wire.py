@@ -51,6 +51,17 @@ A dtype is one byte, its place in `_DTYPES`. Keys and what is in a set are None,
 numbers, strings, bytes, dates, and tuples, frozensets and records of these. Iterators,
 containers and references are sent as arguments of calls, never as results.
 
+Most operations on a student's object are short, and a frame may hold one in fewer values:
+
+| byte | frame        | after the byte                                                        |
+|------|--------------|-----------------------------------------------------------------------|
+| 1    | an operation | u64 sequence, float seconds, then a byte each: its place in a list    |
+|      |              | that both sides have, 1 if handles may come back, how many values;    |
+|      |              | then a u16 count and that many u32, handles of no use; the values     |
+| 2    | its value    | u64 sequence, the value                                               |
+| 3    | its handle   | u64 sequence, u32 number, a byte each (0 or 1): is it a class, can it |
+|      |              | be called; a list of names                                            |
+
 Only exact types cross: an instance of a student's `class I(int)` does not. Before, `packed`
 turns what a student's value is into these (`autograder.sandbox.plain_values`). Arrays arrive in C
 order and native byte order, tensors as detached copies on the CPU (an `nn.Parameter` as a plain
@@ -70,6 +81,7 @@ import time
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
@@ -171,13 +183,17 @@ class Closed(WireError):
     """The other side is gone."""
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, *, arguments: bool = False) -> bytes:
     """Return `value` as a payload; the same value always gives the same bytes.
+
+    Args:
+        value: of the types in the table.
+        arguments: whether there may be in it what only a call's arguments may have.
 
     Raises:
         WireError: something in it is of a type that doesn't cross, or it is over a limit.
     """
-    writer = _Writer()
+    writer = _Writer(arguments)
     writer.value(value, 0)
     return bytes(writer.out)
 
@@ -278,8 +294,7 @@ def decode(
         raise WireError(f"a value may have {MAX_BYTES:,} bytes, not {len(view):,}")
     reader = _Reader(view, arguments, resolve)
     value = reader.value(0)
-    if reader.at != len(view):
-        raise WireError(f"{len(view) - reader.at:,} bytes are left over after the value")
+    reader.check_end()
     return value
 
 
@@ -291,9 +306,15 @@ def send_frame(sock: socket.socket, value: object, deadline: float | None = None
         Closed: the other side is gone.
         WireError: the value can't cross; nothing was sent.
     """
-    payload = encode(value)
+    send_payload(sock, encode(value), deadline)
+
+
+def send_payload(
+    sock: socket.socket, payload: bytes | bytearray, deadline: float | None = None
+) -> None:
+    """Send what `encode` has returned, as `send_frame` does."""
     try:
-        sock.settimeout(_left(deadline))
+        _set_timeout(sock, _left(deadline))
         sock.sendall(_U32.pack(len(payload)) + payload)
     except TimeoutError:
         raise TimedOut("the other side did not read in time") from None
@@ -324,16 +345,191 @@ def receive_frame(
     """
     (length,) = _U32.unpack(_receive(sock, _U32.size, deadline))
     if length > min(limit, MAX_BYTES):
-        raise WireError(f"a value of {length:,} bytes was announced; {limit:,} are allowed")
+        raise _longer_than_allowed(length, limit)
     return decode(_receive(sock, length, deadline), arguments=arguments, resolve=resolve)
 
 
-def _receive(sock: socket.socket, size: int, deadline: float | None) -> bytearray:
+@dataclass(slots=True)
+class Operation:
+    """A short request (see the second table above).
+
+    Attributes:
+        sequence: of the request.
+        seconds: the longest that it may take.
+        code: the operation's place in a list that both sides have.
+        handles: whether what isn't plain may come back as a handle.
+        released: handles that are of no use any more.
+        args: of the operation; references in place of objects.
+    """
+
+    sequence: int
+    seconds: float
+    code: int
+    handles: bool
+    released: list[int]
+    args: list[Any]
+
+    def encoded(self) -> bytes:
+        """Return it as a payload.
+
+        Raises:
+            WireError: it can't be sent like this.
+        """
+        args, released = self.args, self.released
+        if len(args) > 255 or len(released) > 65_535:
+            raise WireError("an operation with so many values can't cross in short")
+        writer = _Writer(arguments=True)
+        writer.out += _OPERATION.pack(
+            *(_IS_OPERATION, self.sequence, self.seconds, self.code, self.handles),
+            *(len(args), len(released)),
+        )
+        if released:
+            writer.out += struct.pack(f"<{len(released)}I", *released)
+        for one in args:
+            writer.value(one, 1)
+        return bytes(writer.out)
+
+    @classmethod
+    def decoded(cls, content: memoryview, resolve: Resolve) -> Operation:
+        """Return what a payload says.
+
+        Raises:
+            WireError: it isn't one.
+        """
+        reader = _Reader(content, True, resolve)
+        _tag, sequence, seconds, code, handles, count, dropped = _OPERATION.unpack(
+            reader.take(_OPERATION.size)
+        )
+        released = struct.unpack(f"<{dropped}I", reader.take(4 * dropped)) if dropped else ()
+        args = [reader.value(1) for _ in range(count)]
+        reader.check_end()
+        return cls(sequence, seconds, code, bool(handles), list(released), args)
+
+
+def is_plain_kind(kind: type) -> bool:
+    """Return whether values of this type may cross by value; for most that don't, at once."""
+    return kind in _PLAIN_KINDS or kind.__module__.partition(".")[0] in _PLAIN_MODULES
+
+
+_PLAIN_KINDS = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range}
+    | {Record, NamedRow, Fraction, Decimal, *_DATES.values()}
+)
+_PLAIN_MODULES = frozenset({"numpy", "torch", "pandas"})
+
+
+def encode_answer(sequence: int, value: object) -> bytes:
+    """Return the reply to a short request that comes to a value of the types that cross exactly.
+
+    Raises:
+        WireError: it is no such value.
+    """
+    writer = _Writer()
+    writer.out += _ANSWER.pack(_IS_ANSWER, sequence)
+    writer.value(value, 1)
+    return bytes(writer.out)
+
+
+def encode_handle(sequence: int, words: list[Any]) -> bytes:
+    """Return the reply to a short request that comes to a handle: its number, and what it is."""
+    number, is_class, is_callable, names = words
+    writer = _Writer()
+    writer.out += _HANDLE.pack(_IS_HANDLE, sequence, number, is_class, is_callable)
+    writer.value(names, 1)
+    return bytes(writer.out)
+
+
+def decode_answer(content: memoryview) -> list[Any]:
+    """Return what a short reply says: its sequence, "value" and one, or "handle" and what it is.
+
+    Raises:
+        WireError: it isn't one.
+    """
+    reader = _Reader(content, False)
+    if content[0] == _IS_ANSWER:
+        _tag, sequence = _ANSWER.unpack(reader.take(_ANSWER.size))
+        found = [sequence, "value", reader.value(1), {}]
+    elif content[0] == _IS_HANDLE:
+        _tag, sequence, number, is_class, is_callable = _HANDLE.unpack(reader.take(_HANDLE.size))
+        if is_class > 1 or is_callable > 1:
+            raise WireError("a byte is neither 0 nor 1")
+        names = reader.value(1)
+        found = [sequence, "handle", number, is_class == 1, is_callable == 1, names, {}]
+    else:
+        raise WireError("this is no short reply")
+    reader.check_end()
+    return found
+
+
+_OPERATION = struct.Struct("<BQdBBBH")
+_ANSWER = struct.Struct("<BQ")
+_HANDLE = struct.Struct("<BQIBB")
+_IS_OPERATION, _IS_ANSWER, _IS_HANDLE = 1, 2, 3
+
+
+class Frames:
+    """What comes over one socket that nobody else reads from, read in as few calls as there can be.
+
+    Args:
+        sock: a stream socket; its timeout is changed.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._rest = bytearray()
+
+    def receive(
+        self,
+        deadline: float | None = None,
+        limit: int = MAX_BYTES,
+        *,
+        arguments: bool = False,
+        resolve: Resolve | None = None,
+        short: Callable[[memoryview], Any] | None = None,
+    ) -> Any:
+        """Return the next value, as `receive_frame` does.
+
+        Args:
+            deadline: as in `send_frame`.
+            limit: the most bytes its payload may have.
+            arguments: as in `decode`.
+            resolve: as in `decode`.
+            short: reads a short frame; left out, there may be none.
+        """
+        found = self._rest or _receive(self._socket, _U32.size, deadline, _MORE)
+        found = self._read(_U32.size, found, deadline)
+        (length,) = _U32.unpack_from(found)
+        if length > min(limit, MAX_BYTES):
+            raise _longer_than_allowed(length, limit)
+        end = _U32.size + length
+        found = self._read(end, found, deadline)
+        self._rest = found[end:]
+        content = memoryview(found)[_U32.size : end]
+        if short is not None and length and content[0] <= _IS_HANDLE:
+            return short(content)
+        return decode(content, arguments=arguments, resolve=resolve)
+
+    def _read(self, size: int, found: bytearray, deadline: float | None) -> bytearray:
+        """Return what has been read so far with what follows, this size or a little more."""
+        if len(found) < size:
+            found += _receive(self._socket, size - len(found), deadline, _MORE)
+        return found
+
+
+def _longer_than_allowed(length: int, limit: int) -> WireError:
+    return WireError(f"a value of {length:,} bytes was announced; {limit:,} are allowed")
+
+
+_MORE = 4096  # bytes; most frames come whole with the first call
+
+
+def _receive(sock: socket.socket, size: int, deadline: float | None, more: int = 0) -> bytearray:
+    """Return so many bytes, or up to so many more if they have come."""
     found = bytearray()
     while len(found) < size:
         try:
-            sock.settimeout(_left(deadline))
-            part = sock.recv(min(size - len(found), _CHUNK))
+            _set_timeout(sock, _left(deadline))
+            part = sock.recv(min(size - len(found) + more, _CHUNK))
         except TimeoutError:
             raise TimedOut("the other side did not answer in time") from None
         except OSError as error:
@@ -344,6 +540,19 @@ def _receive(sock: socket.socket, size: int, deadline: float | None) -> bytearra
     return found
 
 
+def _set_timeout(sock: socket.socket, left: float | None) -> None:
+    """Let the socket's next call take this long, or up to a twentieth less.
+
+    Setting it is a system call of its own, which the many short requests of a test needn't make.
+    """
+    now = sock.gettimeout()
+    if left is None:
+        if now is not None:
+            sock.settimeout(None)
+    elif now is None or not 0.95 * left <= now <= left:
+        sock.settimeout(left)
+
+
 def _left(deadline: float | None) -> float | None:
     if deadline is None:
         return None
@@ -351,6 +560,14 @@ def _left(deadline: float | None) -> float | None:
     if left <= 0:
         raise TimeoutError
     return left
+
+
+def _too_many() -> WireError:
+    return WireError(f"more than {MAX_NODES:,} values can't cross at once")
+
+
+def _too_large() -> WireError:
+    return WireError(f"a value of more than {MAX_BYTES:,} bytes can't cross")
 
 
 class _Writer:
@@ -369,14 +586,19 @@ class _Writer:
 
     def value(self, value: Any, depth: int) -> None:
         """Append one value. The order of the questions is that of how often they are asked."""
-        self._count(1)
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _too_many()
         kind, out = type(value), self.out
         if kind is float:
             out += b"d" + _FLOAT.pack(value)
         elif kind is int:
             self._int(value)
         elif kind is str:
-            self._bytes(b"s", value.encode("utf-8", "surrogatepass"))
+            content = value.encode("utf-8", "surrogatepass")
+            if len(content) > _CHUNK:
+                self._check_size(len(content))
+            out += b"s" + _U32.pack(len(content)) + content
         elif value is None:
             out += b"N"
         elif kind is bool:
@@ -392,11 +614,14 @@ class _Writer:
         elif kind is Packed:
             self._count(value.nodes - 1)
             self.out += value.payload
+        elif kind is Reference and self._arguments:
+            self._reference(value)
         elif not (
             self._numpy(value, kind) or self._torch(value, kind) or self._other(value, kind, depth)
         ):
             raise WireError(f"a value of type {type_name(kind)} can't cross")
-        self._check_size(0)
+        if len(out) > MAX_BYTES:
+            raise _too_large()
 
     def _other(self, value: Any, kind: type, depth: int) -> bool:
         """Append `value` if it is one of the rarer plain types; return whether it is."""
@@ -417,8 +642,6 @@ class _Writer:
             self._row(list(value), b"o", depth + 1)
         elif self._arguments and any(kind is one for one in _CONTAINERS.values()):
             self._container(value, kind, depth)
-        elif self._arguments and kind is Reference:
-            self._reference(value)
         elif (code := tables.code_of(kind)) is not None:
             self._table(value, code)
         else:
@@ -514,11 +737,11 @@ class _Writer:
     def _count(self, nodes: int) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
-            raise WireError(f"more than {MAX_NODES:,} values can't cross at once")
+            raise _too_many()
 
     def _check_size(self, more: int) -> None:
         if len(self.out) + more > MAX_BYTES:
-            raise WireError(f"a value of more than {MAX_BYTES:,} bytes can't cross")
+            raise _too_large()
 
     def _int(self, value: int) -> None:
         if _LEAST <= value <= _MOST:
@@ -659,62 +882,74 @@ class _Reader:
 
     def __init__(self, view: memoryview, arguments: bool, resolve: Resolve | None = None) -> None:
         self._view = view
+        self._end = len(view)
         self._arguments = arguments
         self._resolve = resolve
         self._nodes = 0
         self.at = 0
 
     def value(self, depth: int) -> Any:
-        self._count(1)
-        tag = self._take(1)[0]
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _too_many()
+        tag = self._view[self._pass(1)]
         read = _READERS.get(tag)
         if read is None or (tag in _FOR_ARGUMENTS and not self._arguments):
             raise WireError(f"byte {self.at - 1:,} isn't a tag")
         return read(self, depth)
 
-    def _take(self, size: int) -> memoryview:
-        end = self.at + size
-        if end > len(self._view):
+    def check_end(self) -> None:
+        """Refuse what is left over."""
+        if self.at != self._end:
+            raise WireError(f"{self._end - self.at:,} bytes are left over after the value")
+
+    def _pass(self, size: int) -> int:
+        """Go on by so many bytes, which are there; return where they begin."""
+        at = self.at
+        self.at = at + size
+        if self.at > self._end:
             raise WireError("the bytes end in the middle of a value")
-        part = self._view[self.at : end]
-        self.at = end
-        return part
+        return at
+
+    def take(self, size: int) -> memoryview:
+        """Return the next bytes, as many as this."""
+        at = self._pass(size)
+        return self._view[at : self.at]
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise WireError(f"more than {MAX_NODES:,} values can't cross at once")
+            raise _too_many()
 
     def _size(self) -> int:
-        size: int = _U32.unpack(self._take(4))[0]
+        size: int = _U32.unpack_from(self._view, self._pass(4))[0]
         return size
 
     def _int(self, _depth: int) -> int:
-        number: int = _INT.unpack(self._take(8))[0]
+        number: int = _INT.unpack_from(self._view, self._pass(8))[0]
         return number
 
     def _large_int(self, _depth: int) -> int:
         size = self._size()
         if size > MAX_INT_BYTES:
             raise WireError(f"an int of more than {MAX_INT_BYTES:,} bytes can't cross")
-        return int.from_bytes(self._take(size), "little", signed=True)
+        return int.from_bytes(self.take(size), "little", signed=True)
 
     def _float(self, _depth: int) -> float:
-        number: float = _FLOAT.unpack(self._take(8))[0]
+        number: float = _FLOAT.unpack_from(self._view, self._pass(8))[0]
         return number
 
     def _complex(self, _depth: int) -> complex:
-        return complex(*_COMPLEX.unpack(self._take(16)))
+        return complex(*_COMPLEX.unpack(self.take(16)))
 
     def _str(self, _depth: int) -> str:
-        content = bytes(self._take(self._size()))
         try:
-            return content.decode("utf-8", "surrogatepass")
+            return str(self.take(self._size()), "utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise WireError("a string isn't UTF-8") from None
 
     def _bytes(self, _depth: int) -> bytes:
-        return bytes(self._take(self._size()))
+        return bytes(self.take(self._size()))
 
     def _list(self, depth: int) -> list[Any]:
         _check_depth(depth + 1)
@@ -727,7 +962,7 @@ class _Reader:
         _check_depth(depth + 1)
         size = self._size()
         self._count(size)
-        numbers = array(code, bytes(self._take(8 * size)))
+        numbers = array(code, bytes(self.take(8 * size)))
         if sys.byteorder == "big":
             numbers.byteswap()
         return numbers.tolist()
@@ -763,7 +998,7 @@ class _Reader:
     def _one_of(self, tags: bytes, what: str) -> Any:
         """Return a value that has one of these tags, and so has no others in it."""
         self._count(1)
-        tag = self._take(1)[0]
+        tag = self.take(1)[0]
         if tag not in tags:
             raise WireError(f"byte {self.at - 1:,} doesn't begin a value of kind {what}")
         return _READERS[tag](self, 0)
@@ -801,7 +1036,7 @@ class _Reader:
         fields: dict[str, Any] = {}
         for _ in range(self._field_count()):
             field = self._field(fields)
-            how = bytes(self._take(1))
+            how = bytes(self.take(1))
             if how == b"@":
                 place = self._size()
                 if place >= len(items):
@@ -825,7 +1060,7 @@ class _Reader:
         size = self._size()
         if size > most:
             raise WireError(f"a text of {size:,} characters is too long here")
-        content = bytes(self._take(size))
+        content = bytes(self.take(size))
         if not content.isascii():
             raise WireError("a text isn't ASCII")
         return content.decode("ascii")
@@ -840,7 +1075,7 @@ class _Reader:
         return found
 
     def _date(self, _depth: int) -> Any:
-        kind = _DATES.get(self._take(1)[0])
+        kind = _DATES.get(self.take(1)[0])
         text = self._ascii(80)
         try:
             if kind is datetime.timedelta:
@@ -856,14 +1091,14 @@ class _Reader:
         return found
 
     def _range(self, _depth: int) -> range:
-        start, stop, step = struct.unpack("<3q", self._take(24))
+        start, stop, step = struct.unpack("<3q", self.take(24))
         if step == 0:
             raise WireError("a range has no step")
         self._count(_length(start, stop, step))
         return range(start, stop, step)
 
     def _container(self, depth: int) -> Any:
-        kind = _CONTAINERS.get(self._take(1)[0])
+        kind = _CONTAINERS.get(self.take(1)[0])
         _check_depth(depth + 1)
         inner = self.value(depth + 1)
         if kind in (OrderedDict, Counter):
@@ -883,14 +1118,14 @@ class _Reader:
 
     def _table(self, _depth: int) -> Any:
         self._count(ARRAY_NODES)
-        code = self._take(1).tobytes().decode("latin-1")
+        code = self.take(1).tobytes().decode("latin-1")
         try:
-            return tables.from_arrow(bytes(self._take(self._size())), code)
+            return tables.from_arrow(bytes(self.take(self._size())), code)
         except tables.NoTable as error:
             raise WireError(str(error)) from None
 
     def _reference(self, _depth: int) -> Any:
-        kind = self._take(1).tobytes().decode("latin-1")
+        kind = self.take(1).tobytes().decode("latin-1")
         if self._resolve is None or kind not in ("h", "f", "l"):
             raise WireError("there is a reference where none may be")
         found = Reference(kind, name=self._name()) if kind == "l" else Reference(kind, self._size())  # type: ignore[arg-type]  # one of the three
@@ -900,7 +1135,7 @@ class _Reader:
             raise WireError(f"a reference stands for nothing ({error})") from None
 
     def _dtype_itself(self, _depth: int) -> Any:
-        library = bytes(self._take(1))
+        library = bytes(self.take(1))
         name, _size = self._dtype()
         if library == b"n" and name != _TORCH_ONLY:
             import numpy
@@ -925,12 +1160,12 @@ class _Reader:
             raise WireError("a dtype isn't one") from None
         if dtype.str != text:
             raise WireError("a dtype isn't written as numpy writes it")
-        rank = 0 if scalar else self._take(1)[0]
+        rank = 0 if scalar else self.take(1)[0]
         if rank > MAX_RANK:
             raise WireError(f"an array of {rank} dimensions can't cross")
-        shape = struct.unpack(f"<{rank}Q", self._take(8 * rank))
+        shape = struct.unpack(f"<{rank}Q", self.take(8 * rank))
         _check_shape(shape, max(1, dtype.itemsize))
-        content = bytes(self._take(math.prod(shape) * dtype.itemsize))
+        content = bytes(self.take(math.prod(shape) * dtype.itemsize))
         if dtype.kind == "U" and content:
             points = numpy.frombuffer(content, "<u4")
             if points.max() > sys.maxunicode:
@@ -943,21 +1178,21 @@ class _Reader:
         return found[()] if scalar else found
 
     def _dtype(self) -> tuple[str, int]:
-        code = self._take(1)[0]
+        code = self.take(1)[0]
         if code >= len(_DTYPES):
             raise WireError(f"{code} isn't a dtype")
         return _DTYPES[code]
 
     def _shape(self, size: int) -> tuple[int, ...]:
-        rank = self._take(1)[0]
+        rank = self.take(1)[0]
         if rank > MAX_RANK:
             raise WireError(f"an array of {rank} dimensions can't cross")
-        shape = struct.unpack(f"<{rank}Q", self._take(8 * rank))
+        shape = struct.unpack(f"<{rank}Q", self.take(8 * rank))
         _check_shape(shape, size)
         return shape
 
     def _content(self, name: str, size: int) -> memoryview:
-        content = self._take(size)
+        content = self.take(size)
         if name == "bool" and bytes(content).translate(None, b"\0\1"):
             raise WireError("a boolean is neither 0 nor 1")
         return content

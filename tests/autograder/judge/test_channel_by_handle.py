@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 
@@ -13,8 +14,9 @@ from autograder.judge.contract import Contract
 from autograder.judge.handles import Desk, Handle, is_subclass, type_of
 from autograder.judge.judge import Judge
 from autograder.judge.rpc import ChildGone, NoFunction, RpcChannel, Told
-from autograder.sandbox import wire
+from autograder.sandbox import objects, wire
 from autograder.sandbox.plain_values import CannotCross
+from autograder.sandbox.references import HANDLE, Reference
 
 
 @contextlib.contextmanager
@@ -22,12 +24,20 @@ def channel(answer):
     """A channel whose child answers each frame with those that `answer` makes of it."""
     ours, theirs = socket.socketpair()
 
+    def short(content):
+        asked = wire.Operation.decoded(content, lambda one: one)
+        return [asked.sequence, "short", *asked.args]
+
     def child():
+        frames = wire.Frames(theirs)
         with contextlib.suppress(wire.WireError, OSError):
             while True:
-                frame = wire.receive_frame(theirs, arguments=True, resolve=lambda one: one)
+                frame = frames.receive(arguments=True, resolve=lambda one: one, short=short)
                 for reply in answer(frame):
-                    wire.send_frame(theirs, reply)
+                    if type(reply) is bytes:
+                        wire.send_payload(theirs, reply)
+                    else:
+                        wire.send_frame(theirs, reply)
 
     thread = threading.Thread(target=child, daemon=True)
     thread.start()
@@ -84,6 +94,112 @@ def test_a_malformed_reply_ends_the_process(reply):
         assert made.gone == rpc.MALFORMED
         with pytest.raises(ChildGone):
             operate(made)
+
+
+def little(code, *numbers):
+    return struct.pack("<B" + code, *numbers)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"\0",
+        b"\1",
+        b"\2",
+        b"\3",
+        b"\4",
+        little("Q", 2, 1),  # no value
+        little("Q", 2, 2) + b"N",  # another sequence
+        little("Q", 2, 1) + b"NN",  # a value too many
+        little("Q", 2, 1) + b"l\xff\xff\xff\xff",
+        little("Q", 2, 1) + b"Gh\1\0\0\0",  # a reference
+        little("Q", 2, 1) + b"o\0\0\0\0",  # an iterator
+        little("QIBB", 3, 1, 0, False, False) + b"l\0\0\0\0",  # no handle
+        little("QIBB", 3, 1, 1, 2, 0) + b"l\0\0\0\0",  # neither true nor false
+        little("QIBB", 3, 1, 1, 0, 0) + b"N",  # no names
+        little("QIBB", 3, 1, 1, 0, 0) + b"l\1\0\0\0N",
+        little("QIBB", 3, 1, 1, 0, 0) + b"l" + b"\x11\0\0\0" + 17 * b"s\1\0\0\0x",
+        little("Q", 2, 1) + 40 * b"l\1\0\0\0" + b"N",  # too deep
+        wire.Operation(1, 1.0, 0, True, [], []).encoded(),  # a request
+    ],
+)
+def test_a_malformed_short_reply_ends_the_process(reply):
+    with channel(lambda _frame: [reply]) as made:
+        with pytest.raises(ChildGone, match=rpc.MALFORMED):
+            operate(made)
+        assert made.gone == rpc.MALFORMED
+
+
+def test_short_replies_say_what_long_ones_do():
+    with channel(lambda frame: [wire.encode_answer(frame[0], [1, {"a": 2.5}])]) as made:
+        assert operate(made) == Told([1, {"a": 2.5}])
+    told = [7, False, True, ["builtins.method"]]
+    with channel(lambda frame: [wire.encode_handle(frame[0], told)]) as made:
+        found = operate(made, handles=True).handle
+        assert [found.number, found.is_class, found.is_callable, found.names] == told
+
+
+def test_a_frame_that_follows_too_early_is_the_next_reply():
+    """It was read with the one before, and is out of step."""
+    early = [[1, "value", 1, {}], [1, "value", 2, {}]]
+    with channel(lambda _frame: early) as made:
+        assert operate(made).value == 1
+        with pytest.raises(ChildGone, match=rpc.MALFORMED):
+            operate(made)
+
+
+def test_a_reply_that_comes_in_pieces_is_one():
+    ours, theirs = socket.socketpair()
+    made = RpcChannel(ours, call_seconds=5.0)
+
+    def child():
+        theirs.recv(4096)
+        payload = wire.encode_answer(1, "x" * 50_000)
+        whole = len(payload).to_bytes(4, "little") + payload
+        for start, end in [(0, 1), (1, 3), (3, 5), (5, 9_000), (9_000, len(whole))]:
+            theirs.sendall(whole[start:end])
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=child, daemon=True)
+    thread.start()
+    assert operate(made).value == "x" * 50_000
+    thread.join(5)
+    made.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        wire.Operation(2**40, 0.5, 3, True, [1, 2**32 - 1], [Reference(HANDLE, 5), "x", 1.5, None]),
+        wire.Operation(1, 1e9, 255, False, [], []),
+        wire.Operation(1, 1.0, 0, False, [], [[1, [2]], {"a": (1,)}, b"x", 10**30]),
+    ],
+)
+def test_a_short_request_arrives_as_it_was(operation):
+    found = wire.Operation.decoded(memoryview(operation.encoded()), lambda one: one)
+    assert found == operation
+
+
+def test_what_is_too_long_for_a_short_request_goes_the_long_way():
+    seen = []
+
+    def answer(frame):
+        seen.append(frame[1])
+        return [[frame[0], "value", 1, {}]]
+
+    with channel(answer) as made:
+        many = [1] * 300
+        for args, options in [(many, {}), ([1], {"released": [1] * 70_000}), ([1], {})]:
+            assert made.operate("call", args, {}, options, lambda _one: None, none_of_these)
+        made.operate("call", [1], {"a": 2}, {}, lambda _one: None, none_of_these)
+        made.operate("invoke", ["f"], {}, {}, lambda _one: None, none_of_these)
+    assert seen == ["operate", "operate", "short", "operate", "operate"]
+
+
+def test_every_operation_has_a_place_in_a_byte():
+    assert len(objects.SHORT) < 256
 
 
 def test_output_is_bounded():

@@ -1,5 +1,6 @@
 """Ordinary nbgrader cells get stock's verdict, and nothing that a submission answers forges one."""
 
+import functools
 import importlib.util
 
 import pytest
@@ -13,6 +14,7 @@ UNSEALED = {"a subclass in the test"}
 """What needs the student's process itself."""
 
 
+@functools.cache
 def compared(file):
     """For each case whether solution and stub get stock's verdict, and its tests' levels."""
     found = cases(file)
@@ -47,6 +49,92 @@ def test_objects_get_stock_s_verdict_by_handle(bubblewrap):
     wrong = {name for name, (same, _level, _said) in rows.items() if not same}
     print("as stock:", share(len(rows) - len(wrong), rows))
     assert wrong == UNSEALED
+
+
+ASKED = 1447
+"""Cells of public courses that assert something, counted by what they ask for."""
+
+CELLS_THAT_ASK = (
+    (
+        75,  # for a class of the student's
+        "a stack class",
+        "a class given as a stub",
+        "vectors with operators",
+        "inheritance and isinstance",
+        "an exception class of the student's",
+        "a linked list",
+        "a context manager",
+        "a dataclass and an enum",
+        "properties and class attributes",
+        "a subclass in the test",
+    ),
+    (69, "a graph", "a Counter and a namedtuple"),  # for an object of a library's
+    (
+        58,  # for functions in or out
+        "a function that is handed a function",
+        "a key function and a class as arguments",
+        "the student's function handed to a helper",
+        "a function returned",
+        "a decorator",
+    ),
+    (29, "an estimator", "a pipeline"),
+    (23, "axes returned", "the current axes"),
+    (17, "input replaced", "input and print patched", "a name deleted for a call"),
+    (16, "objects of an instructor's class handed over"),
+    (12, "the source text", "the signature"),
+    (10, "captured output"),
+    (8, "a helper module that calls back"),
+    (7, "a global that the student's function reads"),
+    (6, "a file that the student's cell wrote"),
+    (6, "a generator with an end", "a generator without an end", "a generator driven by send"),
+    (23,),  # for another notebook of the student's, or what was typed: unsealed
+)
+"""How many cells ask for more than values and calls, and the cases made after them.
+
+The files have an awkward case as often as a usual one, so the cases' own shares say nothing about
+a course.
+"""
+
+
+def weighed(rows, level, unsealed):
+    """The share of real cells that have at least this level, each kind by how often it occurs."""
+
+    def has_it(name):
+        reached = [Level.SEALED] if level is Level.SEALED else [Level.SEALED, Level.BY_HANDLE]
+        return name not in unsealed and rows[name][1] in reached
+
+    special = {name for _cells, *names in CELLS_THAT_ASK for name in names}
+    usual = rows.keys() - special
+    others = ASKED - sum(cells for cells, *_names in CELLS_THAT_ASK)
+    count = others * sum(map(has_it, usual)) / len(usual)
+    for cells, *names in CELLS_THAT_ASK:
+        count += cells * sum(map(has_it, names)) / max(1, len(names))
+    return count / ASKED
+
+
+def test_most_cells_of_a_course_are_sealed(bubblewrap):
+    rows = {**compared("plain.txt"), **compared("handles.txt")}
+    sealed = weighed(rows, Level.SEALED, UNSEALED)
+    reached = weighed(rows, Level.BY_HANDLE, UNSEALED)
+    cases = sum(level is Level.SEALED for name, (_same, level, _said) in rows.items())
+    print(f"sealed: {sealed:.1%}, {share(cases - len(UNSEALED), rows)} of the cases here;")
+    print(f"sealed or by handle: {reached:.1%}")
+    assert sealed >= 0.8
+    assert reached >= 0.96
+
+
+@pytest.mark.parametrize(
+    ("lines", "level"),
+    [
+        (["price() value"], Level.SEALED),
+        (["rate = value", "price() value"], Level.SEALED),
+        (["rate = value", "Box() handle"], Level.BY_HANDLE),
+        (["del helper value"], Level.BY_HANDLE),
+        (["sort() changes 0"], Level.SEALED),
+    ],
+)
+def test_a_cell_that_binds_a_name_is_sealed_unless_it_asks_an_object(lines, level):
+    assert level_of(lines) is level
 
 
 @pytest.mark.skipif(

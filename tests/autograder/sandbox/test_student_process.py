@@ -97,6 +97,13 @@ def test_defining_tells_an_error_and_shows_nothing(student):
     ]
 
 
+def test_a_handler_of_the_student_s_own_ends_no_time_limit(student):
+    student.run("import signal\nkept = signal.signal(signal.SIGALRM, signal.SIG_IGN)")
+    error, _outputs = student.run("while True: pass", seconds=0.3)
+    assert error[0] == "TimeoutError"
+    assert student.run("late = True") == (None, [])
+
+
 def test_a_cell_that_runs_too_long_is_stopped_and_keeps_its_names(student):
     error, outputs = student.run("x = 1\nwhile True:\n    pass", seconds=0.2)
     assert error[0] == "TimeoutError"
