@@ -111,13 +111,14 @@ def _bound(node: ast.stmt) -> set[str]:
 def _with_derived(remote: set[str], cells: list[ast.Module]) -> set[str]:
     """Return the remote names with those that instructors' statements make from them."""
     found = remote | _OF_THE_NOTEBOOK
+    modules = {name for tree in cells for node in tree.body for name in _modules(node)}
     while True:
         before = len(found)
         asking = _asking_functions(cells, found)
         for tree in cells:
             for node in tree.body:
                 if not _is_own(node, found, asking):
-                    found |= _bound(node) | _changed(node)
+                    found |= _bound(node) | _changed(node, modules)
         if len(found) == before:
             return found
 
@@ -167,14 +168,25 @@ def _read_now(node: ast.AST) -> set[str]:
     return found
 
 
-def _changed(node: ast.stmt) -> set[str]:
-    """Return the names whose object a statement may change: by assigning to a part, or a method."""
+def _modules(node: ast.stmt) -> set[str]:
+    """Return the names that a statement binds to modules."""
+    if isinstance(node, ast.ImportFrom) and node.module == "matplotlib":
+        return {one.asname or one.name for one in node.names}
+    return _bound(node) if isinstance(node, ast.Import) else set()
+
+
+def _changed(node: ast.stmt, modules: set[str]) -> set[str]:
+    """Return the names whose object a statement may change: by assigning to a part, or a method.
+
+    A function of a module, such as `np.save`, changes no module.
+    """
     found: set[str] = set()
     for one in ast.walk(node):
         if isinstance(one, (ast.Attribute, ast.Subscript)) and not isinstance(one.ctx, ast.Load):
             found |= _root(one)
         elif isinstance(one, ast.Expr) and isinstance(one.value, ast.Call):
-            found |= _root(one.value.func) if isinstance(one.value.func, ast.Attribute) else set()
+            function = one.value.func
+            found |= _root(function) - modules if isinstance(function, ast.Attribute) else set()
     return found - BUILTINS
 
 

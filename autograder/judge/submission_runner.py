@@ -196,9 +196,13 @@ class _Run:
                 if source:
                     self._judge.adopt(name, source, self._job.cell_seconds)
 
+    def _seed(self, cell: CodeCell) -> int | None:
+        """Return where the generators start in a cell; None where they go on, as in a notebook."""
+        return None if self._job.about.by_use else cell_seed(self._job.seed, cell.id)
+
     def _unsealed_test(self, cell: CodeCell) -> CellOutcome:
         """Run a test in the student's process, as nbgrader would; whether it passed is a claim."""
-        ran, late = self._student.run(cell.id, cell.source, cell_seed(self._job.seed, cell.id))
+        ran, late = self._student.run(cell.id, cell.source, self._seed(cell))
         status = CellStatus.TIMED_OUT if late else CellStatus.RAN
         said = [status_output(status)] if late else []
         if ran.error and not late:
@@ -222,7 +226,7 @@ class _Run:
         return []
 
     def _students(self, cell: CodeCell) -> CellOutcome:
-        ran, late = self._student.run(cell.id, cell.source, cell_seed(self._job.seed, cell.id))
+        ran, late = self._student.run(cell.id, cell.source, self._seed(cell))
         outputs = [
             kept
             for claim in ran.outputs
