@@ -47,6 +47,7 @@ _VALUE, _CALL, _FUNCTION = "__student_value__", "__student_call__", "__student_f
 _IMPORT, _TYPE, _SUBCLASS = "__student_import__", "__type__", "__is_subclass__"
 _CALLABLE, _BIND, _UNBIND = "__is_callable__", "__student_bind__", "__student_unbind__"
 _INSPECT = "__inspected__"
+_HAS = "__student_has__"
 _LAST = "__last_value__"
 
 _OWN_WAY = frozenset({"check", "report", "expect"})
@@ -179,6 +180,7 @@ class Judge:
         self._namespace[_CALLABLE] = handles.is_callable
         self._namespace[_INSPECT] = handles.inspected
         self._namespace[_BIND] = self._bind
+        self._namespace[_HAS] = self._has
         self._namespace[_UNBIND] = self._desk.unbind
         self._usual: dict[str, Any] = {"display": _show_nothing}
         if not by_use:  # there, a test that needs a shell runs where one is
@@ -222,6 +224,10 @@ class Judge:
         if name in self._names.callable:
             self._require(name)
         return RemoteFunction(name, self._call)
+
+    def _has(self, name: str) -> bool:
+        """Return whether a name is bound, as a test asks by `"name" in globals()`."""
+        return self._is_here(name) or bool(self._asked(lambda: self._student.has(name)))
 
     def _require(self, name: str) -> None:
         """Raise what Python does if the student's notebook doesn't bind a name."""
@@ -635,6 +641,29 @@ class _RemoteNames(ast.NodeTransformer):
             request = ast.Call(ast.Name(_IMPORT, ast.Load()), [ast.Constant(node.id)], [])
             return ast.copy_location(request, node)
         return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """Replace the question whether a student's name is among the globals by a request."""
+        name = node.left.value if isinstance(node.left, ast.Constant) else None
+        if not isinstance(name, str) or not self._is_student(name) or not self._is_scope(node):
+            return self.generic_visit(node)
+        has = ast.Call(ast.Name(_HAS, ast.Load()), [ast.Constant(name)], [])
+        is_in = isinstance(node.ops[0], ast.In)
+        asked = has if is_in else ast.UnaryOp(ast.Not(), has)
+        return ast.copy_location(asked, node)
+
+    def _is_scope(self, node: ast.Compare) -> bool:
+        """Return whether a comparison is `… in globals()`, or in what else lists the same names."""
+        scope = node.comparators[0]
+        lists_globals = ("globals",) if self._bound else ("globals", "locals", "vars", "dir")
+        return (
+            len(node.ops) == 1
+            and isinstance(node.ops[0], (ast.In, ast.NotIn))
+            and isinstance(scope, ast.Call)
+            and isinstance(scope.func, ast.Name)
+            and scope.func.id in lists_globals
+            and not (scope.args or scope.keywords)
+        )
 
     def visit_Delete(self, node: ast.Delete) -> Any:
         """Take a name from the student's notebook where a test by handle deletes it."""

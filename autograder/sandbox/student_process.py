@@ -150,9 +150,7 @@ class _RequestHandler:
             # Not torch.manual_seed: it notes down a stack for every device that isn't here.
             sys.modules["torch"].default_generator.manual_seed(seed % 2**63)
 
-    def _answer_run(
-        self, _cell: str, source: str, seconds: float, seed: int | None
-    ) -> list[Any]:
+    def _answer_run(self, _cell: str, source: str, seconds: float, seed: int | None) -> list[Any]:
         if seed is not None:
             self.seed(seed)
         _close_figures()  # those that a test has left open

@@ -47,6 +47,19 @@ CASES = {
         "import wave\nassert loudest == wave.amplitude(2) == 7",
         Level.SEALED,
     ),
+    "a_name_looked_for_among_the_globals": (
+        (),
+        "lantern = 'lit'",
+        "assert 'lantern' in globals(), 'bind lantern'\nassert 'lamp' not in globals()\n"
+        "assert 'lantern' in dir() and lantern == 'lit'",
+        Level.SEALED,
+    ),
+    "a_test_that_is_timed": (
+        (),
+        "%time quarters = [n / 4 for n in range(3)]",
+        "%%time\n%time assert sum(quarters) == 0.75",
+        Level.SEALED,
+    ),
 }
 AFTER = {
     "a_module_s_function_given_a_student_s_value": plain("np.save('saved.npy', cubes)"),
