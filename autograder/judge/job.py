@@ -133,7 +133,7 @@ class Assignment:
             if by_use
             else NamesByUse(names.remote - names.imports.keys(), bound=names.by_cell)
         )
-        imports = {} if by_use else names.imports
+        imports = used.imports if by_use else names.imports
         forbidden = tuple(off_limits)
         listed = entries(source).get("files", [])
         return cls(
@@ -152,7 +152,8 @@ class Assignment:
             solution_imports=tuple(
                 (name, statement)
                 for name, statement in sorted(imports.items())
-                if name in names.remote and not is_within(_module_of(statement), forbidden)
+                if (by_use or name in names.remote)
+                and not is_within(_module_of(statement), forbidden)
             ),
             bound=tuple((cell, tuple(sorted(bound))) for cell, bound in used.bound.items()),
             rebound=() if by_use else tuple(sorted(names.rebound)),

@@ -238,6 +238,8 @@ class Judge:
 
     def _imported(self, name: str) -> Any:
         """Return what a solution cell imports, if the student's notebook binds the name."""
+        if self._by_use:  # the import itself runs here as well, whatever the student did
+            self._require(name)
         if self._is_here(name):
             return self._value(name)
         self._require(name)

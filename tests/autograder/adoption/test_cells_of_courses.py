@@ -60,6 +60,12 @@ CASES = {
         "%%time\n%time assert sum(quarters) == 0.75",
         Level.SEALED,
     ),
+    "imports_that_are_the_answer": (
+        (),
+        "from fractions import Fraction as Part\nimport statistics as stats",
+        "assert Part(2, 4).denominator == 2\nassert stats.mean([1, 3]) == 2",
+        Level.SEALED,
+    ),
 }
 AFTER = {
     "a_module_s_function_given_a_student_s_value": plain("np.save('saved.npy', cubes)"),
