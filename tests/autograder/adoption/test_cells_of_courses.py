@@ -66,6 +66,18 @@ CASES = {
         "assert Part(2, 4).denominator == 2\nassert stats.mean([1, 3]) == 2",
         Level.SEALED,
     ),
+    "an_import_repeated_in_a_test_that_is_unsealed": (
+        (),
+        "sentence = '4 + 5'",
+        "import numpy as np\nassert np.add(eval(sentence), 1) == 10",
+        Level.UNSEALED,
+    ),
+    "and_the_same_import_used_in_one_that_is_sealed": (
+        (),
+        "triples = np.arange(4) * 3",
+        "import random\nimport numpy as np\nassert np.array_equal(triples, np.array([0, 3, 6, 9]))",
+        Level.SEALED,
+    ),
 }
 AFTER = {
     "a_module_s_function_given_a_student_s_value": plain("np.save('saved.npy', cubes)"),
