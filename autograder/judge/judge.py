@@ -411,12 +411,14 @@ class Judge:
             seconds: the longest that the cell may take, the student's part included.
 
         Raises:
-            InstructorFault: it isn't Python.
+            InstructorFault: it isn't Python, in a notebook that is written for this grader.
         """
         self._begin(cell)
         try:
             code = self._code(cell, source, keep_last=True)
         except SyntaxError as error:
+            if self._by_use:  # a notebook has one, too, or can run it: `await` outside a function
+                return [error_output("SyntaxError", str(error))], CellStatus.RAN
             raise InstructorFault(f"the cell {cell}:\nSyntaxError: {error}") from None
         self._namespace.pop(_LAST, None)
         self._student.begin_test(known)

@@ -78,7 +78,15 @@ CASES = {
         "import random\nimport numpy as np\nassert np.array_equal(triples, np.array([0, 3, 6, 9]))",
         Level.SEALED,
     ),
+    "a_test_that_awaits": (
+        (),
+        "async def later():\n    return 5",
+        "assert (await later()) == 5",
+        Level.UNSEALED,
+    ),
 }
+BROKEN = "assert lantern == 'lit' and and"
+"""Gives nobody points with nbgrader alone, and must give the others theirs."""
 AFTER = {
     "a_module_s_function_given_a_student_s_value": plain("np.save('saved.npy', cubes)"),
 }
@@ -92,6 +100,7 @@ def cells():
         if name in AFTER:
             yield AFTER[name]
         yield checking(name, test)
+    yield checking("broken", BROKEN)
 
 
 @pytest.fixture
@@ -111,7 +120,7 @@ def graded(ordinary):
 def test_each_gives_what_nbgrader_gives_at_its_level(graded):
     ordinary, course, results = graded
     lost = {name for name, one in ordinary.scores("right", "ps1").items() if one != 1}
-    assert lost == set(), results["right"].reasons
+    assert lost == {"broken"}, results["right"].reasons
     assert {name for name, one in ordinary.scores("nothing", "ps1").items() if one} == set()
     recorded = recorded_levels(course)["ps1"]
     levels = Levels(recorded["unsealed"], recorded["contracts"])
