@@ -63,7 +63,7 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
         numeric_context.adopt([settings])  # as before the visible run took over the student's
         hidden = _Run(job, reference, student, fresh, at, known=seen)
         whole = hidden.run(lambda cell: cell, job.run_seconds + job.cell_seconds)
-        return JobOutcome(combine_runs(job.cells, seen, whole))
+        return JobOutcome(combine_runs(job.cells, seen, whole, job.about.by_use))
     except InstructorFault as fault:
         return faulty(job, str(fault))
     except Exception:

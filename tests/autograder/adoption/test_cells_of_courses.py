@@ -78,6 +78,19 @@ CASES = {
         "import random\nimport numpy as np\nassert np.array_equal(triples, np.array([0, 3, 6, 9]))",
         Level.SEALED,
     ),
+    "a_name_that_hidden_lines_bind": (
+        (),
+        "def fifth(x):\n    return x / 5",
+        "### BEGIN HIDDEN TESTS\nfrom math import isclose\nwanted = 0.2\n"
+        "### END HIDDEN TESTS\nassert isclose(fifth(1), wanted)",
+        Level.SEALED,
+    ),
+    "and_the_next_test_reads": (
+        (),
+        "def sixth(x):\n    return x / 6",
+        "assert isclose(sixth(1.2), wanted)",
+        Level.SEALED,
+    ),
     "a_test_that_awaits": (
         (),
         "async def later():\n    return 5",
