@@ -10,6 +10,7 @@ student's code, and who binds a name decides where it is looked up:
 | an instructor's statement binds that reads such a name   | in the student's process            |
 | other statements of the instructor's bind, or a test     | here                                |
 | an import of the solution binds                          | here; the import runs on both sides |
+| … and no other cell                                      | here, if the student imports it too |
 
 An instructor's cell runs in the student's process whole. Here its statements run that need nothing
 of the student; a function of it may call the student's, which becomes a request.
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autograder.core.bindings import BUILTINS, bound_in, used_in
+from autograder.core.bindings import BUILTINS, bound_in, imports_in, used_in
 from autograder.core.notebook_io import is_solution, is_test
 from autograder.core.plain_python import plain_python
 
@@ -45,11 +46,13 @@ class NamesByUse:
             nothing of the tests, which run there themselves.
         bound: those of `remote` that each cell binds where it runs in the student's process, by the
             cell's id.
+        imports: names that solution cells alone bind, by an import, each with its statement.
     """
 
     remote: set[str] = field(default_factory=set)
     judged: dict[str, str] = field(default_factory=dict)
     bound: dict[str, set[str]] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
 
 
 def names_by_use(notebook: NotebookNode) -> NamesByUse:
@@ -90,6 +93,13 @@ def names_by_use(notebook: NotebookNode) -> NamesByUse:
         if cell.cell_type == "code"
     }
     found.remote = remote - _OF_THE_NOTEBOOK
+    for _id, tree in solutions:
+        found.imports |= imports_in(tree)
+    found.imports = {
+        name: statement
+        for name, statement in found.imports.items()
+        if name not in known | found.remote | BUILTINS
+    }
     for name, tree in [*solutions, *givens, *tests]:
         if bound := bound_in(tree) & found.remote:
             found.bound[name] = bound
@@ -111,13 +121,14 @@ def _bound(node: ast.stmt) -> set[str]:
 def _with_derived(remote: set[str], cells: list[ast.Module]) -> set[str]:
     """Return the remote names with those that instructors' statements make from them."""
     found = remote | _OF_THE_NOTEBOOK
+    modules = {name for tree in cells for node in tree.body for name in _modules(node)}
     while True:
         before = len(found)
         asking = _asking_functions(cells, found)
         for tree in cells:
             for node in tree.body:
                 if not _is_own(node, found, asking):
-                    found |= _bound(node) | _changed(node)
+                    found |= _bound(node) | _changed(node, modules)
         if len(found) == before:
             return found
 
@@ -167,14 +178,25 @@ def _read_now(node: ast.AST) -> set[str]:
     return found
 
 
-def _changed(node: ast.stmt) -> set[str]:
-    """Return the names whose object a statement may change: by assigning to a part, or a method."""
+def _modules(node: ast.stmt) -> set[str]:
+    """Return the names that a statement binds to modules."""
+    if isinstance(node, ast.ImportFrom) and node.module == "matplotlib":
+        return {one.asname or one.name for one in node.names}
+    return _bound(node) if isinstance(node, ast.Import) else set()
+
+
+def _changed(node: ast.stmt, modules: set[str]) -> set[str]:
+    """Return the names whose object a statement may change: by assigning to a part, or a method.
+
+    A function of a module, such as `np.save`, changes no module.
+    """
     found: set[str] = set()
     for one in ast.walk(node):
         if isinstance(one, (ast.Attribute, ast.Subscript)) and not isinstance(one.ctx, ast.Load):
             found |= _root(one)
         elif isinstance(one, ast.Expr) and isinstance(one.value, ast.Call):
-            found |= _root(one.value.func) if isinstance(one.value.func, ast.Attribute) else set()
+            function = one.value.func
+            found |= _root(function) - modules if isinstance(function, ast.Attribute) else set()
     return found - BUILTINS
 
 

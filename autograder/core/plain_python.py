@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 _HARMLESS = {"matplotlib", "config", "load_ext", "autoreload", "precision", "pylab"}
 """Magics that only set up the notebook they stand in."""
+_TIMED = re.compile(r"\A\s*%%time[ \t]*\n|^[ \t]*%time[ \t]+(?=\S)", re.MULTILINE)
+"""What measures how long Python takes, and runs it as it stands."""
 
 
 def without_settings(source: str) -> str:
@@ -17,6 +20,11 @@ def without_settings(source: str) -> str:
     tree = ast.parse(plain)
     tree.body = [node for node in tree.body if not _is_setting(node)]
     return ast.unparse(tree)
+
+
+def _indented(timed: re.Match[str]) -> str:
+    found = timed.group()
+    return "" if "%%" in found else found.partition("%")[0]
 
 
 def _is_setting(node: ast.stmt) -> bool:
@@ -35,6 +43,7 @@ def plain_python(source: str) -> str:
     try:
         ast.parse(source)
     except (SyntaxError, ValueError):
+        source = _TIMED.sub(_indented, source)
         from IPython.core.inputtransformer2 import TransformerManager  # seldom needed, and slow
 
         manager: Any = TransformerManager  # it has no types

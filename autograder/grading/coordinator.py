@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder.config import Course
@@ -429,12 +430,15 @@ def longest_submission(course: Course, assignment: str) -> float:
     return sum(map(longest_job, seconds or [course.cell_seconds])) + _WORKER_GRACE
 
 
+def _source_folder(course: Course, assignment: str) -> Path:
+    if course.is_by_nbgrader:
+        return course.place("source", ".", assignment)
+    return course.source(course.source_language) / assignment
+
+
 def _source_notebooks(course: Course, assignment: str) -> Iterator[dict[str, Any]]:
     """Yield the source notebooks as they are in their files, read without nbformat."""
-    folder = course.source(course.source_language) / assignment
-    if course.is_by_nbgrader:
-        folder = course.place("source", ".", assignment)
-    for path in folder.glob("*.ipynb"):
+    for path in _source_folder(course, assignment).glob("*.ipynb"):
         with suppress(ValueError):
             yield json.loads(path.read_bytes())
 
@@ -445,9 +449,12 @@ def preloader(runner: Runner, course: Course, assignment: str) -> Callable[[], o
     if warm_up is None:
         return None
     imports = set()
+    folder = _source_folder(course, assignment)
+    forbidden = course.settings.modules_off_limits(assignment)
+    beside = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py")]
     for source in _source_notebooks(course, assignment):
         with suppress(KeyError, TypeError):  # what is wrong with it is reported later
-            imports |= imports_in(source, course.settings.modules_off_limits(assignment))
+            imports |= imports_in(source, forbidden, beside)
     packages = course.settings.packages
     return functools.partial(warm_up, tuple(sorted(imports)), packages, (str(course.root),))
 

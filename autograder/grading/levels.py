@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
-from autograder.core.bindings import bound_in, used_in
+from autograder.core.bindings import bound_in, imports_in, used_in
 from autograder.core.names_by_use import arguments_looked_at, names_by_use, runs_text
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
 from autograder.core.plain_python import plain_python
@@ -470,7 +470,11 @@ def _with_companions(source: NotebookNode, chosen: frozenset[str]) -> frozenset[
     """Return these tests with those that they share names of tests with."""
     trees = _trees(source)
     remote = names_by_use(source).remote  # a test that binds one anew does so for them all
-    bound = {name: bound_in(tree) - remote for name, tree in trees.items()}
+    imported = _imports_beside_tests(source)
+    bound = {
+        name: bound_in(tree) - remote - {key for key, _same in imports_in(tree).items() & imported}
+        for name, tree in trees.items()
+    }
     read = {name: used_in(ast.unparse(tree)) - bound[name] for name, tree in trees.items()}
     found = set(chosen)
     while True:
@@ -485,6 +489,19 @@ def _with_companions(source: NotebookNode, chosen: frozenset[str]) -> frozenset[
         if not more:
             return frozenset(found)
         found |= more
+
+
+def _imports_beside_tests(source: NotebookNode) -> set[tuple[str, str]]:
+    """Return the names that other cells than tests import, each with its statement.
+
+    Such an import runs on both sides, so a test that repeats it binds nothing for another.
+    """
+    return {
+        pair
+        for cell in source.cells
+        if cell.cell_type == "code" and not is_test(cell)
+        for pair in imports_in(_parsed(cell)).items()
+    }
 
 
 def _key(course: Course, assignment: str, sources: dict[str, NotebookNode]) -> str:

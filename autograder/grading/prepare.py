@@ -246,6 +246,7 @@ class SubmissionPreparer:
                 [str(self._course.root)],
                 self._course.settings.modules_off_limits(self._assignment),
                 by_use=self._course.is_by_nbgrader,
+                beside=self._given_files(language),
             )
         unsealed = self.unsealed.get(name, ())
         return Job(

@@ -116,6 +116,7 @@ class Assignment:
         hidden: Iterable[str] = (),
         off_limits: Iterable[str] = (),
         by_use: bool = False,
+        beside: Iterable[str] = (),
     ) -> Assignment:
         """Return what the source notebook, with its solution, says.
 
@@ -125,6 +126,7 @@ class Assignment:
             hidden: folders that must not be in sight.
             off_limits: modules that student code must neither import nor read.
             by_use: whether it is an ordinary nbgrader notebook.
+            beside: the paths of the instructor's files beside it.
         """
         names = names_in(source)
         used = (
@@ -132,7 +134,7 @@ class Assignment:
             if by_use
             else NamesByUse(names.remote - names.imports.keys(), bound=names.by_cell)
         )
-        imports = {} if by_use else names.imports
+        imports = used.imports if by_use else names.imports
         forbidden = tuple(off_limits)
         listed = entries(source).get("files", [])
         return cls(
@@ -140,7 +142,7 @@ class Assignment:
             fresh_probes=tuple(sorted(names.fresh_probes)),
             solution=tuple(solution_sources(source)),
             made_files=tuple(name for name in listed if isinstance(name, str)),
-            imports=tuple(sorted(imports_in(source, forbidden))),
+            imports=tuple(sorted(imports_in(source, forbidden, beside))),
             packages=tuple(packages),
             hidden=tuple(hidden),
             off_limits=forbidden,
@@ -151,7 +153,8 @@ class Assignment:
             solution_imports=tuple(
                 (name, statement)
                 for name, statement in sorted(imports.items())
-                if name in names.remote and not is_within(_module_of(statement), forbidden)
+                if (by_use or name in names.remote)
+                and not is_within(_module_of(statement), forbidden)
             ),
             bound=tuple((cell, tuple(sorted(bound))) for cell, bound in used.bound.items()),
             rebound=() if by_use else tuple(sorted(names.rebound)),
@@ -286,14 +289,19 @@ def solution_sources(source: NotebookNode) -> list[str]:
     ]
 
 
-def imports_in(notebook: dict[str, Any], off_limits: Iterable[str] = ()) -> set[str]:
+def imports_in(
+    notebook: dict[str, Any], off_limits: Iterable[str] = (), beside: Iterable[str] = ()
+) -> set[str]:
     """Return the modules that a notebook's cells import, to have them ready.
 
     Args:
         notebook: as nbformat or `json` reads it; a source may be text or a list of lines.
         off_limits: modules to leave out: what student processes are forked from must not have
             them in its memory.
+        beside: the paths of the instructor's files beside the notebook. A module among them comes
+            before an installed one of the same name, so neither may be there beforehand.
     """
+    own = {path.split("/")[0].removesuffix(".py") for path in beside if path.endswith(".py")}
     found: set[str] = set()
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
@@ -307,7 +315,9 @@ def imports_in(notebook: dict[str, Any], off_limits: Iterable[str] = ()) -> set[
                 found |= {name.name for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module)
-    return {name for name in found if not is_within(name, off_limits)}
+    return {
+        name for name in found if not is_within(name, off_limits) and name.split(".")[0] not in own
+    }
 
 
 @dataclass

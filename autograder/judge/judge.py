@@ -48,6 +48,7 @@ _VALUE, _CALL, _FUNCTION = "__student_value__", "__student_call__", "__student_f
 _IMPORT, _TYPE, _SUBCLASS = "__student_import__", "__type__", "__is_subclass__"
 _CALLABLE, _BIND, _UNBIND = "__is_callable__", "__student_bind__", "__student_unbind__"
 _INSPECT = "__inspected__"
+_HAS = "__student_has__"
 _LAST = "__last_value__"
 
 _OWN_WAY = frozenset({"check", "report", "expect"})
@@ -180,6 +181,7 @@ class Judge:
         self._namespace[_CALLABLE] = handles.is_callable
         self._namespace[_INSPECT] = handles.inspected
         self._namespace[_BIND] = self._bind
+        self._namespace[_HAS] = self._has
         self._namespace[_UNBIND] = self._desk.unbind
         self._usual: dict[str, Any] = {"display": _show_nothing}
         if not by_use:  # there, a test that needs a shell runs where one is
@@ -224,6 +226,10 @@ class Judge:
             self._require(name)
         return RemoteFunction(name, self._call)
 
+    def _has(self, name: str) -> bool:
+        """Return whether a name is bound, as a test asks by `"name" in globals()`."""
+        return self._is_here(name) or bool(self._asked(lambda: self._student.has(name)))
+
     def _require(self, name: str) -> None:
         """Raise what Python does if the student's notebook doesn't bind a name."""
         if name not in self._present:
@@ -233,6 +239,8 @@ class Judge:
 
     def _imported(self, name: str) -> Any:
         """Return what a solution cell imports, if the student's notebook binds the name."""
+        if self._by_use:  # the import itself runs here as well, whatever the student did
+            self._require(name)
         if self._is_here(name):
             return self._value(name)
         self._require(name)
@@ -409,12 +417,14 @@ class Judge:
             seconds: the longest that the cell may take, the student's part included.
 
         Raises:
-            InstructorFault: it isn't Python.
+            InstructorFault: it isn't Python, in a notebook that is written for this grader.
         """
         self._begin(cell)
         try:
             code = self._code(cell, source, keep_last=True)
         except SyntaxError as error:
+            if self._by_use:  # a notebook has one, too, or can run it: `await` outside a function
+                return [error_output("SyntaxError", str(error))], CellStatus.RAN
             raise InstructorFault(f"the cell {cell}:\nSyntaxError: {error}") from None
         self._namespace.pop(_LAST, None)
         self._student.begin_test(known)
@@ -641,6 +651,29 @@ class _RemoteNames(ast.NodeTransformer):
             request = ast.Call(ast.Name(_IMPORT, ast.Load()), [ast.Constant(node.id)], [])
             return ast.copy_location(request, node)
         return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """Replace the question whether a student's name is among the globals by a request."""
+        name = node.left.value if isinstance(node.left, ast.Constant) else None
+        if not isinstance(name, str) or not self._is_student(name) or not self._is_scope(node):
+            return self.generic_visit(node)
+        has = ast.Call(ast.Name(_HAS, ast.Load()), [ast.Constant(name)], [])
+        is_in = isinstance(node.ops[0], ast.In)
+        asked = has if is_in else ast.UnaryOp(ast.Not(), has)
+        return ast.copy_location(asked, node)
+
+    def _is_scope(self, node: ast.Compare) -> bool:
+        """Return whether a comparison is `… in globals()`, or in what else lists the same names."""
+        scope = node.comparators[0]
+        lists_globals = ("globals",) if self._bound else ("globals", "locals", "vars", "dir")
+        return (
+            len(node.ops) == 1
+            and isinstance(node.ops[0], (ast.In, ast.NotIn))
+            and isinstance(scope, ast.Call)
+            and isinstance(scope.func, ast.Name)
+            and scope.func.id in lists_globals
+            and not (scope.args or scope.keywords)
+        )
 
     def visit_Delete(self, node: ast.Delete) -> Any:
         """Take a name from the student's notebook where a test by handle deletes it."""

@@ -152,14 +152,14 @@ class RpcChannel:
         """Close the channel, by which the child ends."""
         self._socket.close()
 
-    def run(self, cell: str, source: str, seconds: float, seed: int) -> RunReply:
+    def run(self, cell: str, source: str, seconds: float, seed: int | None) -> RunReply:
         """Run a student's cell.
 
         Args:
             cell: its id.
             source: its code.
             seconds: the longest that it may take.
-            seed: of the usual random generators.
+            seed: of the usual random generators; None to let them go on.
 
         Raises:
             ChildGone: the child has ended.

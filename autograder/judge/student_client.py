@@ -94,13 +94,13 @@ class StudentClient:
         self.ends = 0
         """How often a request of this test cell failed because of that."""
 
-    def run(self, cell: str, source: str, seed: int) -> tuple[RunReply, bool]:
+    def run(self, cell: str, source: str, seed: int | None) -> tuple[RunReply, bool]:
         """Run a cell of the student's.
 
         Args:
             cell: its id.
             source: its code.
-            seed: of the usual random generators.
+            seed: of the usual random generators; None to let them go on.
 
         Returns:
             What it left, and whether it ran into its time limit.

@@ -63,7 +63,8 @@ def run(job: Job, student: Connect, fresh: Connect, at: Callable[[str], None]) -
         numeric_context.adopt([settings])  # as before the visible run took over the student's
         hidden = _Run(job, reference, student, fresh, at, known=seen)
         whole = hidden.run(lambda cell: cell, job.run_seconds + job.cell_seconds)
-        return JobOutcome(combine_runs(job.cells, seen, whole), files=visible.files)
+        cells = combine_runs(job.cells, seen, whole, job.about.by_use)
+        return JobOutcome(cells, files=visible.files)
     except InstructorFault as fault:
         return faulty(job, str(fault))
     except Exception:
@@ -205,9 +206,13 @@ class _Run:
                 if source:
                     self._judge.adopt(name, source, self._job.cell_seconds)
 
+    def _seed(self, cell: CodeCell) -> int | None:
+        """Return where the generators start in a cell; None where they go on, as in a notebook."""
+        return None if self._job.about.by_use else cell_seed(self._job.seed, cell.id)
+
     def _unsealed_test(self, cell: CodeCell) -> CellOutcome:
         """Run a test in the student's process, as nbgrader would; whether it passed is a claim."""
-        ran, late = self._student.run(cell.id, cell.source, cell_seed(self._job.seed, cell.id))
+        ran, late = self._student.run(cell.id, cell.source, self._seed(cell))
         status = CellStatus.TIMED_OUT if late else CellStatus.RAN
         said = [status_output(status)] if late else []
         if ran.error and not late:
@@ -231,7 +236,7 @@ class _Run:
         return []
 
     def _students(self, cell: CodeCell) -> CellOutcome:
-        ran, late = self._student.run(cell.id, cell.source, cell_seed(self._job.seed, cell.id))
+        ran, late = self._student.run(cell.id, cell.source, self._seed(cell))
         outputs = [
             kept
             for claim in ran.outputs

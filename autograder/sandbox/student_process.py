@@ -170,8 +170,9 @@ class _RequestHandler:
             # Not torch.manual_seed: it notes down a stack for every device that isn't here.
             sys.modules["torch"].default_generator.manual_seed(seed % 2**63)
 
-    def _answer_run(self, _cell: str, source: str, seconds: float, seed: int) -> list[Any]:
-        self.seed(seed)
+    def _answer_run(self, _cell: str, source: str, seconds: float, seed: int | None) -> list[Any]:
+        if seed is not None:
+            self.seed(seed)
         _close_figures()  # those that a test has left open
         with self._shell.gathering(self._limits.output_bytes) as outputs:
             try:
