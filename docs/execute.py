@@ -30,10 +30,13 @@ def write(language: str, name: str) -> bool:
         name: its file name without the suffix.
 
     Raises:
-        SystemExit: a cell failed.
+        SystemExit: it can't be executed to its end, or a cell failed.
     """
     lesson = lesson_store.Lesson(name, language)
-    outcome = lesson.outcome()
+    try:
+        outcome = lesson.outcome()
+    except lesson_store.Stopped as stop:
+        raise SystemExit(str(stop)) from stop
     for failed in lesson_store.errors(outcome.cells):
         cell, _colon, error = failed.partition(": ")
         raise SystemExit(

@@ -40,6 +40,7 @@ from typing import Any
 import nbformat
 from babel.messages.pofile import read_po
 from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from autograder.core import atomic_io
 
@@ -50,7 +51,8 @@ TIMEOUT = 600
 """Seconds for a cell; on one core of a slow machine some take minutes."""
 
 QUICK = 2.0
-"""Seconds that a cell took at most to be worth running in the other language, too."""
+"""Seconds that a cell took at most to be worth running in the other language, too. On a busy
+machine the processor's count: the same cells must run again, as others need what they make."""
 
 KEPT = 3
 """Outcomes that are kept of each lesson, for those who go back and forth between commits."""
@@ -63,11 +65,12 @@ _MAGIC = re.compile(r"^(?=\s*[%!])", re.MULTILINE)
 _NOT_SOURCES = ("work", "term", "exchange", "build")
 
 # In the kernel, before the lesson. An attempt to reach the network fails at once, as it would for
-# a learner on a train; and what the lesson reads of the course is noted.
+# a learner on a train; what the lesson reads of the course is noted, and the processor's time.
 _BEFORE = """
 def _before(root, kept_out):
-    import builtins, gettext, os, socket, sys
-    seen = builtins._seen_by_lesson = {"read": set(), "written": set(), "texts": {}}
+    import builtins, gettext, os, socket, sys, time
+    seen = builtins._seen_by_lesson = {"read": set(), "written": set(), "texts": {}, "cpu": []}
+    begun = []
     connect, look_up = socket.socket.connect, gettext.GNUTranslations.gettext
 
     def refuse(self, address):
@@ -91,12 +94,24 @@ def _before(root, kept_out):
             writes = given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             seen["written" if writes else "read"].add("/".join(inside))
 
+    def begin(*_info):
+        begun[:] = [time.process_time()]
+
+    def end(*_result):
+        seen["cpu"] += [time.process_time() - one for one in begun]
+
+    get_ipython().events.register("pre_run_cell", begin)
+    get_ipython().events.register("post_run_cell", end)
     socket.socket.connect = refuse
     gettext.GNUTranslations.gettext = note_text
     sys.addaudithook(note_file)
 
 _before({root!r}, {kept_out!r})
 del _before
+"""
+_BETWEEN = """
+import builtins, json
+print(json.dumps(builtins._seen_by_lesson["cpu"]))
 """
 _AFTER = """
 def _after(root):
@@ -112,6 +127,10 @@ def _after(root):
 
 _after({root!r})
 """
+
+
+class Stopped(Exception):
+    """A lesson could not be executed to its end; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +225,7 @@ class Lesson:
         def add(*parts: object) -> None:
             seen.update(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode() + b"\n")
 
-        add(_BEFORE, _AFTER, QUICK, sys.version, platform.machine())
+        add(_BEFORE, _BETWEEN, _AFTER, QUICK, sys.version, platform.machine())
         add(self.language, self._code(self.path), [self._again(path) for path in self._others])
         for name in self.files:
             add(name, _digest(self.root / name))
@@ -235,14 +254,24 @@ class Lesson:
         """Return its outcome, from the store or by executing it.
 
         Raises:
-            nbclient.exceptions.DeadKernelError: the kernel ended.
-            nbclient.exceptions.CellTimeoutError: a cell ran for longer than `TIMEOUT`.
+            Stopped: the kernel ended, or a cell ran for longer than `TIMEOUT`.
         """
         found = self.kept()
         if found is not None:
             return found
         key = self.key
-        made, seen = self._execute()
+        try:
+            made, seen = self._execute()
+        except CellTimeoutError as error:
+            raise Stopped(
+                f"A cell of {self.language}/{self.name} took longer than {TIMEOUT} seconds; "
+                "start again when the machine has less to do."
+            ) from error
+        except DeadKernelError as error:
+            raise Stopped(
+                f"The kernel of {self.language}/{self.name} ended, perhaps for lack of memory; "
+                "close other programs and start again."
+            ) from error
         del self.key, self.files  # what they were made from may have changed meanwhile
         if key == self.key and not errors([*made.cells, *made.again]):
             self._keep(made, seen)
@@ -295,7 +324,12 @@ class Lesson:
             for number in range(own):
                 client.execute_cell(notebook.cells[number], number)
             cells = [_result(cell) for cell in notebook.cells[:own]]
-            slow = {cell.id for cell in cells if cell.seconds > QUICK}
+            used = json.loads(service("between", _BETWEEN))
+            slow = {
+                cell.id
+                for cell, cpu in zip(cells, used, strict=True)
+                if min(cell.seconds, cpu) > QUICK
+            }
             again = [
                 _result(run(_cell(identity, source)))
                 for path in self._others
@@ -509,7 +543,12 @@ def main(arguments: list[str]) -> None:
             found = lesson.kept()
             began = time.monotonic()
             if found is None and options.execute:
-                found = lesson.outcome()
+                try:
+                    found = lesson.outcome()
+                except Stopped as stop:
+                    print(f"{language}/{name:<44} {stop}", flush=True)
+                    failed = True
+                    continue
             told = f"{found.seconds:6.0f} s" if found else "to be executed"
             told += (
                 f", executed in {time.monotonic() - began:.0f} s" if found and found.is_new else ""

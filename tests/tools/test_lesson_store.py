@@ -56,13 +56,22 @@ CELLS = {
     "reads": "import beyond.one as one\nopen('../elsewhere.json').read() + one.numbers.told()",
     "writes": "open('made.txt', 'w').write('x'), open('made.txt').read()",
     "says": "say('Good morning.')",
-    "slow": "import time\ntime.sleep(2.2)\nsay('Good night.')",
+    "busy": "import time\ntime.sleep(2.2)  # as on a busy machine\nsay('Good evening.')",
+    "slow": (
+        "end = time.process_time() + 2.1\nwhile time.process_time() < end:\n    pass\n"
+        "say('Good night.')"
+    ),
     "network": (
         "import socket\ntry:\n    socket.create_connection(('192.0.2.1', 80), 1)\n"
         "except OSError as error:\n    print(error)"
     ),
 }
-KOREAN = {"Good morning.": "좋은 아침입니다.", "Good night.": "안녕히 주무세요.", "Bye.": "안녕."}
+KOREAN = {
+    "Good morning.": "좋은 아침입니다.",
+    "Good evening.": "좋은 저녁입니다.",
+    "Good night.": "안녕히 주무세요.",
+    "Bye.": "안녕.",
+}
 
 
 def write_lesson(root: Path, language: str, cells: dict[str, str], prose: str = "# A\n") -> None:
@@ -141,9 +150,11 @@ def test_it_has_all_cells_and_the_quick_ones_in_the_other_language(executed):
     assert list(whole) == list(CELLS)
     assert whole["says"] == "Good morning." and whole["slow"] == "Good night."
     assert whole["reads"] == repr("[4]\nlate")
-    assert shown(outcome.again) == {"language": "", "says": "좋은 아침입니다."}
-    assert [cell.count for cell in outcome.cells] == [1, 2, 3, 4, 5, 6]
-    assert next(cell for cell in outcome.cells if cell.id == "slow").seconds > 2
+    assert shown(outcome.again) == {
+        **{"language": "", "says": "좋은 아침입니다.", "busy": "좋은 저녁입니다."}
+    }
+    assert [cell.count for cell in outcome.cells] == list(range(1, len(CELLS) + 1))
+    assert next(cell for cell in outcome.cells if cell.id == "busy").seconds > 2
 
 
 def test_the_network_is_refused(executed):
@@ -297,6 +308,20 @@ def test_a_run_with_an_error_is_not_kept(course, monkeypatch):
     lesson = Lesson("a", root=root)
     assert lesson_store.errors(lesson.outcome().cells) == ["says: ZeroDivisionError: by zero"]
     assert lesson.kept() is None
+
+
+def test_a_kernel_that_ends_and_a_cell_that_never_does_are_a_sentence(tmp_path, monkeypatch):
+    make_course(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(tmp_path / "notebooks")]))
+    monkeypatch.setattr(lesson_store, "TIMEOUT", 3)
+    for code, told in (
+        ("import os\nos._exit(1)", "The kernel of en/a ended"),
+        ("while True:\n    pass", "A cell of en/a took longer than 3 seconds"),
+    ):
+        write_lesson(tmp_path, "en", {"says": code})
+        with pytest.raises(lesson_store.Stopped, match=told):
+            Lesson("a", root=tmp_path).outcome()
+        assert Lesson("a", root=tmp_path).kept() is None
 
 
 def test_what_changes_while_it_runs_is_not_kept_as_either(course, monkeypatch):
