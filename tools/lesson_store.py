@@ -200,7 +200,7 @@ class Lesson:
 
     @functools.cached_property
     def files(self) -> list[str]:
-        """The files of the course that it can depend on, relative to the root, but its notebook.
+        """Return the course's files that it can depend on, but its notebook, below the root.
 
         They are the modules that its cells import, what those import, inside functions as well,
         and the data beside them: all files in a package's folder and in folders below that are no
@@ -219,7 +219,7 @@ class Lesson:
 
     @functools.cached_property
     def key(self) -> str:
-        """A hash of all that the outcome is known to depend on before the lesson is executed."""
+        """Return a hash of all that is known to change its outcome before it is executed."""
         seen = hashlib.sha256()
 
         def add(*parts: object) -> None:
@@ -235,7 +235,7 @@ class Lesson:
 
     @property
     def place(self) -> Path:
-        """The file that its outcome is kept in."""
+        """Return the file that its outcome is kept in."""
         return self._folder / f"{self.name}-{self.language}-{self.key}.json"
 
     def kept(self) -> Outcome | None:
