@@ -1,7 +1,7 @@
 """How long each lesson takes a learner, by its parts, beside the minutes that it states.
 
     python benchmarks/lesson_minutes.py          running time as the lessons state it
-    python benchmarks/lesson_minutes.py --run    running time as measured: from the tests' cache in
+    python benchmarks/lesson_minutes.py --run    running time as measured: from the outcomes in
                                                  .cache/lessons, else by running the lesson
 
 Reading counts the English prose at 200 words a minute; code, formulas and links aren't words. An
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import re
 import sys
 from dataclasses import dataclass
@@ -155,27 +154,11 @@ def stated_running(title: str) -> float:
 
 
 def measured(path: Path) -> float:
-    """Return the minutes that a lesson's cells take: from the tests' cache, or by running it."""
-    cached = sorted(
-        (ROOT / ".cache" / "lessons").glob(f"*-{path.name}.json"),
-        key=lambda one: one.stat().st_mtime,
-    )
-    if cached:
-        return float(sum(json.loads(cached[-1].read_text())["seconds"].values()) / 60)
-    import time
+    """Return the minutes that a lesson's cells take: as kept, or by running it."""
+    from tools import lesson_store
 
-    from nbclient import NotebookClient
-
-    client = NotebookClient(
-        nbformat.read(path, as_version=4),
-        timeout=600,
-        allow_errors=True,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-    )
-    began = time.monotonic()
-    client.execute()
-    return (time.monotonic() - began) / 60
+    lesson = lesson_store.Lesson(path.stem)
+    return lesson.outcome().seconds / 60
 
 
 def main() -> None:
@@ -198,5 +181,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "notebooks"))
+    sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]
     main()

@@ -30,15 +30,18 @@ class Guide:
         page: its path on the site, without a suffix.
         source: the file, relative to the repository.
         section: the heading of the section; the whole file if empty.
+        is_bilingual: the file has the page in both languages, one after the other.
     """
 
     page: str
     source: str
     section: str = ""
+    is_bilingual: bool = False
 
 
 GUIDES = (
     Guide("guides/students", "README.md", "For students"),
+    Guide("guides/elsewhere", "notebooks/ELSEWHERE.md", is_bilingual=True),
     Guide("guides/instructors", "README.md", "For instructors"),
     Guide("guides/engineers", "README.md", "For teaching engineers"),
     Guide("guides/grader", "autograder/README.md"),
@@ -49,7 +52,7 @@ GUIDES = (
     Guide("guides/environment", "env/README.md"),
     Guide("guides/hub", "env/hub/README.md"),
 )
-"""The guides, which are in English only."""
+"""The guides, most of them in English only."""
 
 _CODE_OR_LINK = re.compile(
     r"(?P<fence>^ *(?P<marks>`{3,}|~{3,}).*?^ *(?P=marks)[`~]*$)"
@@ -71,7 +74,7 @@ def stage(folder: Path, language: str, lessons: Sequence[str], executed: Path) -
     """
     pages = {f"notebooks/{language}/glossary.md": "lessons/glossary", "notebooks/START.md": "index"}
     pages |= {f"notebooks/{language}/{name}.ipynb": f"lessons/{name}" for name in lessons}
-    guides = GUIDES if language == "en" else ()
+    guides = [one for one in GUIDES if language == "en" or one.is_bilingual]
     for guide in guides:
         pages.setdefault(guide.source, guide.page)
     pages["README.md"] = "guides/index"
@@ -89,6 +92,7 @@ def stage(folder: Path, language: str, lessons: Sequence[str], executed: Path) -
     for guide in guides:
         text = (ROOT / guide.source).read_text("utf-8")
         text = section(text, guide.section) if guide.section else text
+        text = in_language(text, language) if guide.is_bilingual else text
         made[f"{guide.page}.md"] = _Links(guide.source, guide.page, pages, lessons).follow(text)
     for path in sorted((DOCS / "pages" / language).rglob("*.md")):
         text = path.read_text("utf-8").replace("{{ lessons }}", "\n".join(_in_order(lessons)))
@@ -110,6 +114,25 @@ def section(text: str, heading: str) -> str:
     if not found:
         raise ValueError(f"There is no section {heading!r}.")
     return f"# {heading}\n{found[1]}"
+
+
+def in_language(text: str, language: str) -> str:
+    """Return one language's half of a Markdown file that has both, with a title of its own.
+
+    Its title is "# English · 한국어", the next line leads to the second half, and that begins with
+    the heading "# 한국어".
+
+    Raises:
+        ValueError: the file isn't made so.
+    """
+    found = re.fullmatch(
+        r"# (?P<en>.+?) · (?P<ko>.+)\n\n.*#한국어\)\n(?P<english>.*)^# 한국어\n(?P<korean>.*)",
+        text,
+        re.DOTALL | re.MULTILINE,
+    )
+    if not found:
+        raise ValueError("The file doesn't have a half in each language.")
+    return f"# {found[language]}\n{found['english' if language == 'en' else 'korean']}"
 
 
 def _in_order(lessons: Sequence[str]) -> list[str]:

@@ -72,6 +72,7 @@ class Attack:
         told: words that the instructor reads, from any of the commands.
         files: handed in beside the notebook.
         seconds: how long a cell may take.
+        run_seconds: how long all cells of a run may take at least; 0 for what is usual.
         rough: may take the machine along where there is no sandbox around it.
         honest: not an attack but right work that other graders punish.
         way: how the class hands in: "exchange", "canvas" (a zip), "moodle" (a folder) or
@@ -98,6 +99,7 @@ class Attack:
     told: str = ""
     files: tuple[tuple[str, bytes], ...] = ()
     seconds: float = 10.0
+    run_seconds: float = 0.0
     rough: bool = False
     honest: bool = False
     way: str = "exchange"

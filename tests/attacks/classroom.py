@@ -23,6 +23,7 @@ from pathlib import Path
 
 from tests.attacks import small_course, stations
 from tests.attacks.attack import Attack, Place
+from tests.attacks.launcher import LEAST_RUN
 from tests.attacks.small_course import ASSIGNMENTS, SECRETS, answered
 from tests.attacks.stations import Run
 from tests.attacks.surroundings import submission
@@ -221,7 +222,7 @@ class Schoolhouse:
         cell_seconds: int = stations.USUAL_CELL_SECONDS,
         without: Sequence[str] = (),
     ) -> Lesson:
-        """Run a class in which these attack; they agree in way, assignment, due and again."""
+        """Run a class in which these attack; they agree in all that `class_of` says."""
         model = attacks[0] if attacks else Attack("nobody", "", lambda work, place: None)
         return self.run(model, attacks, cell_seconds, without)
 
@@ -233,7 +234,7 @@ class Schoolhouse:
         without: Sequence[str] = (),
         user: int | None = None,
     ) -> Lesson:
-        """The same, with way, assignment, due and again as in `model`.
+        """The same, with way, assignment, due, again and run_seconds as in `model`.
 
         Args:
             user: who runs the commands; this process's own user if None.
@@ -297,6 +298,7 @@ class _Class:
             else:
                 desk.as_asked(attack.way)
         runs: dict[str, Run] = {}
+        least_run = self._model.run_seconds
 
         def station(verb: str, *words: str, name: str = "") -> None:
             runs[name or verb] = stations.run(
@@ -306,6 +308,7 @@ class _Class:
                 course=self._root,
                 cell_seconds=cell_seconds,
                 without=without,
+                limits={LEAST_RUN: least_run} if least_run else None,
                 user=user,
             )
 

@@ -1,11 +1,12 @@
-"""Start the command with what none of its options sets: a shorter cell limit, barriers taken down.
+"""Start the command with what none of its options sets: shorter limits, barriers taken down.
 
     python tests/attacks/launcher.py SECONDS VERB …
 
 The limit becomes the default of `Course.cell_seconds`, in the command's own process; it travels to
 the workers with each job. Barriers (`autograder.sandbox.barriers.DOWN`) are taken down on import, in
-every process: workers are started anew and import the module again. For that `patched_imports`
-makes a folder with a `sitecustomize`, to be put before everything else on PYTHONPATH.
+every process: workers are started anew and import the module again. The limits that hold whatever a
+cell's own is are shortened in the same way. For that `patched_imports` makes a folder with a
+`sitecustomize`, to be put before everything else on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -16,23 +17,29 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 BARRIERS = "autograder.sandbox.barriers"
 """The module with `DOWN: frozenset[str]`, the names of the barriers that are down."""
 
+LIMITS = "autograder.judge.job"
+"""The module with the limits."""
+
+LEAST_RUN, JUDGE = "_LEAST_RUN_SECONDS", "_JUDGE_SECONDS"
+"""What all of a student's cells together may take at least, and the judge beyond a cell's limit."""
+
 _SITECUSTOMIZE = '''
-"""Take barriers down as their module is imported."""
+"""Change names of modules as they are imported."""
 import importlib.abc, importlib.machinery, json, sys
 
-MODULE, DOWN = {module!r}, frozenset(json.loads({down!r}))
+CHANGES = json.loads({changes!r})
 
 class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != MODULE:
+        if name not in CHANGES:
             return None
-        sys.meta_path.remove(self)
+        changes = CHANGES.pop(name)
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
             return spec
@@ -40,7 +47,10 @@ class _Finder(importlib.abc.MetaPathFinder):
 
         def exec_module(module):
             run(module)
-            module.DOWN = DOWN
+            for one, value in changes.items():
+                if not hasattr(module, one):
+                    raise ImportError(f"{{name}} has no {{one}} to be changed.")
+                setattr(module, one, frozenset(value) if isinstance(value, list) else value)
 
         spec.loader.exec_module = exec_module
         return spec
@@ -50,17 +60,22 @@ sys.meta_path.insert(0, _Finder())
 
 
 @functools.cache
-def _folder(down: tuple[str, ...]) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="barriers-down-"))
+def _folder(changes: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="changed-imports-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    text = _SITECUSTOMIZE.format(module=BARRIERS, down=json.dumps(down))
-    (folder / "sitecustomize.py").write_text(text)
+    (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE.format(changes=changes))
     return folder
 
 
-def patched_imports(down: Sequence[str]) -> Path:
-    """Return a folder that takes these barriers down in every process that has it on PYTHONPATH."""
-    return _folder(tuple(sorted(down)))
+def patched_imports(down: Sequence[str], limits: Mapping[str, float] | None = None) -> Path:
+    """Return a folder that changes every process that has it on PYTHONPATH.
+
+    Args:
+        down: the barriers that it takes down.
+        limits: seconds, by the name that `LIMITS` gives them.
+    """
+    changes = {BARRIERS: {"DOWN": sorted(down)}, LIMITS: dict(limits or {})}
+    return _folder(json.dumps({module: names for module, names in changes.items() if names}))
 
 
 def _limit_cells(seconds: int) -> None:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,7 @@ def run(
     cell_seconds: int = USUAL_CELL_SECONDS,
     environment: dict[str, str] | None = None,
     without: Iterable[str] = (),
+    limits: Mapping[str, float] | None = None,
     patience: float = 600.0,
     user: int | None = None,
 ) -> Run:
@@ -70,6 +71,7 @@ def run(
         cell_seconds: how long a cell may run; another than the usual one is set by `launcher.py`,
             because no option of the command sets it.
         without: barriers to take down, by name (see `launcher.py`).
+        limits: shorter ones that hold whatever a cell's own is, in seconds (see `launcher.py`).
         patience: seconds until the command counts as hung and is ended.
         user: the number of the user to run it as, where this is root.
     """
@@ -85,10 +87,10 @@ def run(
     if cell_seconds != USUAL_CELL_SECONDS:
         argv[1:3] = [str(LAUNCHER), str(cell_seconds)]
     down = sorted(without)
-    if down:
+    if down or limits:
         from tests.attacks.launcher import patched_imports
 
-        variables["PYTHONPATH"] = f"{patched_imports(down)}:{variables['PYTHONPATH']}"
+        variables["PYTHONPATH"] = f"{patched_imports(down, limits)}:{variables['PYTHONPATH']}"
     return _run(verb, argv, variables, patience, user)
 
 

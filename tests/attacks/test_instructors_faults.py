@@ -18,6 +18,7 @@ import pytest
 
 from tests.attacks import small_course, stations
 from tests.attacks.classroom import COURSE_ID
+from tests.attacks.launcher import JUDGE
 from tests.attacks.small_course import ASSIGNMENT, RIGHT, STUBS, WRONG, answered
 from tests.attacks.surroundings import open_folder
 
@@ -147,7 +148,10 @@ MISTAKES = {
 def test_a_mistake_is_told_and_nobody_pays_for_it(taught, mistake):
     change, words = MISTAKES[mistake]
     root = taught(change)
-    graded = stations.run("grade", ASSIGNMENT, course=root, cell_seconds=2, patience=240)
+    limits = {JUDGE: 10.0}  # for the one that never ends; the others take far less
+    graded = stations.run(
+        "grade", ASSIGNMENT, course=root, cell_seconds=2, limits=limits, patience=240
+    )
     holds(root, graded, *words)
 
 

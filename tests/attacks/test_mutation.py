@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.attacks import families, launcher, mutation
+from tests.attacks import families, launcher, mutation, stations
 
 
 def test_every_barrier_is_guarded():
@@ -49,3 +49,34 @@ def test_a_barrier_is_down_in_every_process(tmp_path):
         [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, capture_output=True
     )
     assert done.stdout.decode() == "['a barrier', 'another']\n" * 2, done.stderr.decode()
+
+
+@pytest.mark.parametrize("name", [launcher.LEAST_RUN, launcher.JUDGE])
+def test_a_limit_is_shorter_in_every_process(name):
+    code = (
+        "import multiprocessing\n"
+        "def show():\n"
+        f"    from {launcher.LIMITS} import longest_job, {name}\n"
+        f"    print({name}, longest_job(1), flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    show()\n"
+        "    one = multiprocessing.get_context('fork').Process(target=show)\n"
+        "    one.start()\n"
+        "    one.join()\n"
+    )
+
+    def said(limits):
+        path = f"{launcher.patched_imports([], limits)}:{stations.ROOT}"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.splitlines() or done.stderr
+
+    first, second = said({name: 7})
+    assert first == second and first.startswith("7 ")
+    assert float(first.split()[1]) < float(said({})[0].split()[1])
+    assert f"has no {name}_TOO" in said({f"{name}_TOO": 7})

@@ -1,4 +1,4 @@
-"""A small site: two lessons in both languages, built as `python3 env site` builds all of them."""
+"""A small site: three lessons in both languages, built as `python3 env site` builds all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "env"))
 
 from environment import Environment, plain_environ  # noqa: E402 - found by the path set above
 
-LESSONS = ("00-start-here", "04-the-cost-formula")
+LESSONS = ("00-start-here", "04-the-cost-formula", "appendix-mixture-of-experts")
 WORK = ROOT / ".cache" / "site"
 
 

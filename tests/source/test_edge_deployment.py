@@ -486,7 +486,7 @@ def test_points_without_the_work_are_none(grade, number):
 
 def test_a_file_that_never_answers_costs_its_own_checks_only(source_notebook, right):
     """A loop as long as a number can be; the reader has a limit, and the other tests go on."""
-    grade = grading(NAME, source_notebook, cell_seconds=30.0)  # most of it is waited for
+    grade = grading(NAME, source_notebook, cell_seconds=12.0)  # most of it is waited for
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["on"], ["still"]),
