@@ -28,6 +28,59 @@ def test_no_two_interpretations_open_with_the_same_words(lesson):
     assert not SAYS_NOTHING & set(opened)
 
 
+HINT, SOLUTION = re.compile("<summary>(Hint|힌트)<"), re.compile("<summary>(Solution|풀이)<")
+
+
+def is_stub(cell):
+    return cell.cell_type == "code" and "# your code here" in cell.source
+
+
+@pytest.mark.parametrize("lesson", [one for one in LESSONS if "/0" in one])
+def test_hints_stand_above_the_answer_and_solutions_below_its_checks(lesson):
+    """So nobody sees a solution before they have tried, and finds it at the same place."""
+    begun = False  # after an answer's cell, until its checks or its solution
+    hinted = solved = 0
+    for cell in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells:
+        if is_stub(cell):
+            assert not begun, cell.id
+            begun, checked = True, False
+        elif cell.cell_type == "code":
+            checked = begun and "report(" in cell.source
+        elif solution := SOLUTION.search(cell.source):
+            assert begun, cell.id
+            assert checked or lesson.endswith("00-start-here"), cell.id
+            begun, solved = False, solved + 1
+            hints = [hint.start() for hint in HINT.finditer(cell.source)]
+            assert all(at > solution.start() for at in hints), cell.id  # the next step's
+            hinted += len(hints)
+        else:
+            assert not (begun and HINT.search(cell.source)), cell.id
+            hinted += len(HINT.findall(cell.source))
+    assert not begun
+    assert solved
+    assert hinted
+
+
+def optional_names(source):
+    """The answers that a cell's report takes as optional."""
+    names = re.search(r"^report\(stop=False, optional=\((.*),\)\)$", source, re.MULTILINE)
+    return re.findall(r'"(\w+)"', names[1]) if names else []
+
+
+@pytest.mark.parametrize("lesson", [one for one in LESSONS if one.startswith("en/0")])
+def test_what_is_labeled_optional_is_not_marked_as_failed_while_it_is_left_open(lesson):
+    labeled, said, defined = 0, [], set()
+    for cell in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells:
+        if cell.cell_type == "markdown":
+            labeled += len(re.findall(r"^\*Optional\. Difficulty", cell.source, re.MULTILINE))
+        else:
+            said += optional_names(cell.source)
+            defined |= set(re.findall(r"^def (\w+)", cell.source, re.MULTILINE))
+    decisions = lesson == "en/04-the-cost-formula"  # one optional exercise has no checks
+    assert len(said) == labeled - decisions
+    assert set(said) <= defined
+
+
 def test_every_lesson_and_appendix_is_read():
     assert {
         f"{code}/{name}"

@@ -64,7 +64,7 @@ def bound_with(cells, solutions, step, code):
 
 def run_checks(cells, solutions, step, code):
     names = bound_with(cells, solutions, step, code)
-    exec(cells[f"{step}-checks"].replace("report(stop=False)", "report()"), names)
+    exec(cells[f"{step}-checks"].replace("stop=False", "stop=True"), names)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -76,7 +76,11 @@ def test_the_solution_passes(cells, solutions, step, capsys):
 @pytest.mark.parametrize("step", STEPS)
 def test_an_untouched_step_only_says_so(cells, solutions, step, capsys):
     run_checks(cells, solutions, step, "")
-    assert "Not answered yet" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    needed = {"idf": "idf", "bm25": "bm25", "metrics": "recall_at"}.get(step)
+    assert shown.err == (f"Not answered yet: {needed}\n" if needed else "")
+    assert ("optional, not done" in shown.out) == (step not in ("idf", "bm25"))
+    assert "✓" not in shown.out
 
 
 BM25_WITHOUT = """
@@ -379,6 +383,22 @@ def test_a_forgotten_return_is_named(cells, solutions, capsys):
 def test_what_fits_one_set_of_texts_by_chance_does_not_pass(cells, solutions, step, code):
     with pytest.raises(CheckFailed):
         run_checks(cells, solutions, step, code)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n    return len(texts) / n",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log((len(texts) - n + 0.5) / (n + 0.5))",
+    ],
+)
+def test_step_3_is_told_to_wait_for_step_2_until_that_is_correct(cells, solutions, first):
+    with pytest.raises(CheckFailed) as failed:
+        run_checks(cells, solutions, "bm25", first + "\n" + solutions["bm25"])
+    told = " ".join(str(failed.value).split())
+    assert told.count("✗") == told.count("Step 2 comes first: `idf` isn't correct yet.") >= 3
 
 
 @pytest.mark.parametrize(
