@@ -81,6 +81,43 @@ def test_what_is_labeled_optional_is_not_marked_as_failed_while_it_is_left_open(
     assert set(said) <= defined
 
 
+NOT_IN_THE_LIBRARY = {"monthly_tokens", "fraction_read", "pictures_that_fit", "best_variant"}
+"""Answers for which `beyond` has nothing to import."""
+
+
+@pytest.mark.parametrize("lesson", [one for one in LESSONS if one.startswith("en/0")])
+def test_the_checks_see_where_an_answer_comes_from(lesson):
+    cells = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    asked = {
+        name
+        for cell in cells
+        if is_stub(cell)
+        for name in re.findall(r"^(?:def|class) (\w+)", cell.source, re.MULTILINE)
+    }
+    assert asked - NOT_IN_THE_LIBRARY == set(re.findall(r"written_here\((\w+), not_from", code))
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_question_has_an_answer_and_every_guess_is_compared(lesson):
+    cells = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    asked = re.findall(r"\*\*(?:Apply it|적용해 보세요)", prose)
+    assert len(asked) <= len(re.findall(r"<summary>(?:Answer|답)</summary>", prose))
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    guesses = re.findall(r"^((?:my_)?guess\w*) = None", "\n".join(code), re.MULTILINE)
+    assert len(guesses) >= len(re.findall(r"\*\*(?:Predict|예상해 보세요)", prose)) or not guesses
+    for guess in guesses:
+        assert sum(bool(re.search(rf"\b{guess}\b", source)) for source in code) >= 2, guess
+
+
+@pytest.mark.parametrize("lesson", [one for one in LESSONS if one.startswith("en/")])
+def test_a_learner_reads_plain_code(lesson):
+    """What helpers print, they translate themselves."""
+    for cell in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells:
+        assert cell.cell_type != "code" or not re.search(r"\b_\(", cell.source), cell.id
+
+
 def test_every_lesson_and_appendix_is_read():
     assert {
         f"{code}/{name}"
