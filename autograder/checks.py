@@ -24,8 +24,8 @@ import re
 import string
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
@@ -125,6 +125,8 @@ class _Outcome:
     unanswered: str | None = None  # what has no answer yet, where that is the reason
     choice: dict[str, Any] | None = None  # what `choice` recorded
     details: dict[str, str] | None = None  # the message in parts, where a call was compared
+    begun: bool = True  # not an answer that was never given
+    left: bool = False  # optional, and not begun
 
 
 class _Cell:
@@ -231,6 +233,7 @@ class check:
                 unanswered,
                 _cell.choice,
                 details,
+                begun=not isinstance(error, NotAnswered) or bool(error.reason),
             )
         )
         return True
@@ -344,7 +347,7 @@ def show_options(
         print(f"{letter}. {_(options[one]).format(**values)}")
 
 
-def report(*, stop: bool = True) -> None:
+def report(*, stop: bool = True, optional: Collection[str] = ()) -> None:
     """Show how the checks of this cell went; the last line of every test cell.
 
     One output carries the list as text, as HTML and as data. If everything passed, that is
@@ -354,17 +357,19 @@ def report(*, stop: bool = True) -> None:
     Args:
         stop: whether a failed check is an error, at which Run All stops. A test cell that
             earns points needs that: nbgrader's Validate looks for errors. A lesson doesn't.
+        optional: the names of functions and values that may be left open, in a cell that earns no
+            points. Their checks then say so, and count neither as passed nor as failed.
 
     Raises:
         CheckFailed: if any other check failed; its message lists every failed check, though a
             notebook shows it as one line below the list.
     """
-    outcomes = _cell.close()
+    outcomes = [_unless_begun(outcome, optional) for outcome in _cell.close()]
     if not outcomes:
         return
     record = _record(outcomes)
     _show(shown(record))
-    failed = [outcome for outcome in outcomes if not outcome.passed]
+    failed = [outcome for outcome in outcomes if not (outcome.passed or outcome.left)]
     if not failed:
         return
     if all(outcome.unanswered is not None for outcome in failed):
@@ -374,6 +379,13 @@ def report(*, stop: bool = True) -> None:
         return
     if stop:
         raise CheckFailed(failure(record)) from None
+
+
+def _unless_begun(outcome: _Outcome, optional: Collection[str]) -> _Outcome:
+    """Return an outcome, as left open where what it asks for is optional and wasn't begun."""
+    if outcome.begun or outcome.unanswered not in optional:
+        return outcome
+    return replace(outcome, left=True, message=_("optional, not done"))
 
 
 def shown(record: dict[str, Any]) -> dict[str, Any]:
@@ -549,13 +561,15 @@ def reason_of(error: BaseException) -> str:
 
 
 def _summary(record: dict[str, Any]) -> str:
-    checks = record["checks"]
+    checks = [one for one in record["checks"] if not one.get("left")]
+    if not checks:
+        return _("Optional, not done")
     passed = sum(one["passed"] for one in checks)
     return _("Checks passed: {passed} of {total}").format(passed=passed, total=len(checks))
 
 
 def _mark(check: dict[str, Any]) -> str:
-    return "✓" if check["passed"] else "✗"
+    return "✓" if check["passed"] else "–" if check.get("left") else "✗"
 
 
 def _lines(checks: list[dict[str, Any]], heading: str) -> list[str]:
@@ -575,6 +589,8 @@ def _html(checks: list[dict[str, Any]], heading: str) -> str:
     for one in checks:
         word = _("passed") if one["passed"] else _("not passed")
         message = f"<br><small>{html.escape(one['message'])}</small>" if one["message"] else ""
+        if one.get("left"):
+            word, message = one["message"], ""
         items.append(
             f'<li><span role="img" aria-label="{html.escape(word)}">{_mark(one)}</span> '
             f"{html.escape(outcome_in_words(one) or _(one['name']))}{message}</li>"
@@ -599,6 +615,7 @@ def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
                 "message": outcome.message,
                 **({"choice": outcome.choice} if outcome.choice else {}),
                 **({"details": outcome.details} if outcome.details else {}),
+                **({"left": True} if outcome.left else {}),
             }
             for outcome in outcomes
         ],

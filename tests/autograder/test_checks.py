@@ -478,6 +478,53 @@ def test_a_lesson_goes_on_after_a_failed_check(capsys):
     assert captured.err == ""
 
 
+def test_what_is_optional_and_left_open_counts_neither_way(capsys):
+    def left():
+        return None
+
+    def forgotten():
+        answer = 1 + len("12")  # noqa: F841 - the mistake is that nothing is returned
+
+    with check("needed"):
+        pass
+    with check("a step to choose"):
+        expect(left, returns=3)
+    report(stop=False, optional=("left",))
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        "Checks passed: 1 of 1",
+        "✓ needed",
+        "– a step to choose",
+        "    optional, not done",
+    ]
+    assert captured.err == ""
+
+    with check("a step to choose"):
+        expect(left, returns=3)
+    report(optional=("left",))
+    assert capsys.readouterr().out.splitlines()[0] == "Optional, not done"
+
+    with check("a step to choose"):
+        expect(forgotten, returns=3)
+    report(stop=False, optional=("forgotten",))
+    shown = capsys.readouterr()
+    assert "✗ a step to choose" in shown.out  # it was begun
+    assert "did you forget `return`" in shown.out
+    assert shown.err == "Not answered yet: forgotten\n"
+
+
+def test_what_is_optional_is_named_to_those_who_hear_the_page(monkeypatch):
+    bundles = []
+    monkeypatch.setattr(checks, "_show", bundles.append)
+    with check("a step to choose"):
+        given(None, "left")
+    report(optional=("left",))
+    (bundle,) = bundles
+    assert 'aria-label="optional, not done">–</span> a step to choose' in bundle["text/html"]
+    assert bundle["text/html"].count("optional, not done") == 1
+    assert score(bundle[MIME_TYPE], 1) == 0  # for cells that earn nothing
+
+
 def test_kernel_a_lessons_failure_is_no_error(ran):
     (output,) = ran["lesson"]
     assert output.output_type == "display_data"

@@ -418,7 +418,8 @@ def test_an_untouched_step_passes_nothing(cells, solved, capsys, task):
     bound = dict(solved)
     exec(cells[task].source, bound)
     run_checks(cells, bound, task)
-    assert "Checks passed: 0 of" in read(capsys)
+    said = "Optional, not done" if task == "cheapest" else "Checks passed: 0 of"
+    assert said in read(capsys)
 
 
 SOLVED = """def input_dollars(prefix, fresh, p, hit_rate, minimum=1_024):
@@ -508,5 +509,5 @@ def test_a_failed_check_stops_nothing():
     """`report(stop=False)` in the lesson's cells: Run All goes on."""
     cells = nbformat.read(LESSON, 4).cells
     reports = [c.source for c in cells if c.cell_type == "code" and "report(" in c.source]
-    assert len(reports) == len(BUILD) and all("report(stop=False)" in s for s in reports)
+    assert len(reports) == len(BUILD) and all("report(stop=False" in s for s in reports)
     assert issubclass(CheckFailed, AssertionError)

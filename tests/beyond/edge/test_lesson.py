@@ -28,8 +28,8 @@ def cells():
     return {cell.id: cell.source for cell in nbformat.read(LESSON, 4).cells}
 
 
-SOLUTIONS = ("step-lookup", "step-accept", "step-speculate", "read-answers", "exercise-choose")
 STUBS = ("lookup", "accept", "speculate", "cache-bytes", "best-form")
+SOLUTIONS = tuple(f"{each}-solution" for each in STUBS)
 CHECKS = tuple(f"{each}-checks" for each in STUBS)
 
 
@@ -48,7 +48,7 @@ def failures(cells, names):
     said = []
     for each in CHECKS:
         # stopping is what grading does, and what tells the test
-        code = cells[each].replace("report(stop=False)", "report()")
+        code = cells[each].replace("stop=False", "stop=True")
         try:
             exec(compile(code, each, "exec"), names)
         except CheckFailed as failed:
@@ -349,7 +349,33 @@ def test_a_likely_mistake_gets_a_hint_that_fits(cells, mistake, capsys):
 def test_the_loop_is_told_to_wait_for_the_steps_that_it_uses(cells, earlier):
     names = solved(cells)
     exec(earlier, names)
-    assert "Steps 1 and 2 come first" in failures(cells, names)
+    (told,) = (said for said in failures(cells, names).splitlines() if "✗ speculate" in said)
+    assert told.count("Steps 1 and 2 come first") == 1
+    assert told.count("This counts only with the correct tokens") == 2
+
+
+@pytest.mark.parametrize(
+    ("earlier", "told"),
+    [
+        (lookup_with("range(len(ids) - size)"), "lookup: the latest place"),
+        (lookup_with("range(len(ids) - 2 * size, -1, -1)"), "lookup: the places may overlap"),
+    ],
+)
+def test_a_draft_that_is_only_worse_is_not_laid_on_the_loop(cells, earlier, told):
+    names = solved(cells)
+    exec(earlier, names)
+    said = failures(cells, names).splitlines()
+    assert told in said[0]
+    for line in said[1:]:
+        assert line.count("✗") == line.count("Steps 1 and 2 come first")
+
+
+def test_what_the_loop_raises_is_told_once(cells):
+    names = solved(cells)
+    exec(LOOP.replace("len(draft) + 1)", "draft + 1)"), names)
+    (told,) = failures(cells, names).splitlines()
+    assert told.count("TypeError") == 1
+    assert told.count("This counts only with the correct tokens") == 2
 
 
 def test_a_type_error_of_the_loop_is_not_laid_on_the_steps_before(cells):

@@ -95,7 +95,9 @@ def test_the_shown_solution_passes(capsys, lesson, task):
 
 @pytest.mark.parametrize(("lesson", "task"), TASKS)
 def test_an_untouched_stub_is_not_a_mistake(capsys, lesson, task):
-    assert "no answer yet" in outcome(capsys, lesson, task, cells(lesson)[task])
+    optional = task in ("moe-parameters", "fraction-read")
+    said = "optional, not done" if optional else "no answer yet"
+    assert said in outcome(capsys, lesson, task, cells(lesson)[task])
 
 
 @pytest.mark.parametrize("task", ["gate", "top-k", "dispatch", "combine"])

@@ -73,7 +73,11 @@ def answered(cells, capsys):
             bound[function] = None
             exec(re.search(r"```python\n(.*?)```", cells[place], re.DOTALL).group(1), bound)
         exec("from beyond.checks import check, expect, report, written_here", bound)
-        bound |= {"GOALS": ["abc", "abd"], "SCHEMA": SCHEMA, "tokenizer": None, "model": None}
+        exec(
+            "".join(re.findall(r"^(?:LETTERS|GOALS) = .*\n", cells["allowed-tokens-checks"], re.M)),
+            bound,
+        )
+        bound |= {"SCHEMA": SCHEMA, "tokenizer": None, "model": None}
         bound |= {"JSON_ZERO": "", "to_json": ["?"], "vocabulary": VOCABULARY}
         if isinstance(answer, str):
             exec(answer, bound)
@@ -105,8 +109,9 @@ def test_the_shown_solution_passes(answered, name):
 @pytest.mark.parametrize("name", HELP)
 def test_an_untouched_stub_is_not_answered_yet(cells, answered, name):
     shown = answered(name, cells[name.replace("_", "-")])
+    optional = name in ("allowed_outputs", "mcnemar")
     assert "✓" not in shown
-    assert "Not answered yet" in shown
+    assert ("Optional, not done" if optional else "Not answered yet") in shown
     assert "Hint" not in shown
 
 
@@ -228,9 +233,20 @@ LOOP_TURNED_AROUND = LOOP.format("allowed", "state.append(token)", "pass").repla
 OWN_TYPE_ERROR = LOOP.format("allowed", "state.append(token)", "pass").replace(
     "max(allowed, key=lambda i: p[i])", "p[max(p)]"
 )
-NO_STEP_THREE = "masked_probabilities = lambda logits, allowed: None\n" + LOOP.format(
-    "allowed", "state.append(token)", "pass"
+CORRECT_LOOP = LOOP.format("allowed", "state.append(token)", "pass")
+NO_STEP_TWO = "allowed_tokens = lambda written, vocabulary, outputs: None\n" + CORRECT_LOOP
+NO_RETURN_IN_STEP_TWO = (
+    "def allowed_tokens(written, vocabulary, outputs):\n    found = list(vocabulary)\n"
+    + CORRECT_LOOP
 )
+NO_STEP_THREE = "masked_probabilities = lambda logits, allowed: None\n" + CORRECT_LOOP
+NO_RETURN_IN_STEP_THREE = (
+    "def masked_probabilities(logits, allowed):\n    found = list(logits)\n" + CORRECT_LOOP
+)
+WRONG_STEP_THREE = (
+    "def masked_probabilities(logits, allowed):\n    return [-x for x in logits]\n" + CORRECT_LOOP
+)
+EMPTY_TOKENS_ALLOWED = EMPTY + CORRECT_LOOP
 ONE_OUTPUT = """
 def constrained_text(state, vocabulary, outputs):
     return outputs[{}]
@@ -288,7 +304,12 @@ BY_N = MCNEMAR.format(n="gained + lost", result=f"min(1, 2 * {TAIL}) * n / n")
         ("constrained_text", NOT_EXTENDED, "extend `written`"),
         ("constrained_text", LEAST, "not the least probable"),
         ("constrained_text", ALWAYS_FIRST, "the first allowed token"),
-        ("constrained_text", NO_STEP_THREE, "Steps 2 and 3 come first"),
+        ("constrained_text", NO_STEP_TWO, "Step 2 comes first: `allowed_tokens`"),
+        ("constrained_text", NO_RETURN_IN_STEP_TWO, "Step 2 comes first: `allowed_tokens`"),
+        ("constrained_text", EMPTY_TOKENS_ALLOWED, "Step 2 comes first: `allowed_tokens`"),
+        ("constrained_text", NO_STEP_THREE, "Step 3 comes first: `masked_probabilities`"),
+        ("constrained_text", NO_RETURN_IN_STEP_THREE, "Step 3 comes first: `masked_prob"),
+        ("constrained_text", WRONG_STEP_THREE, "Step 3 comes first: `masked_probabilities`"),
         ("mcnemar", ONE_SHORT, "before its end"),
         ("mcnemar", TO_LARGER, "smaller of gained and lost"),
         ("mcnemar", BY_N, "Here n is 0"),

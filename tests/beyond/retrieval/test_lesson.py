@@ -64,7 +64,7 @@ def bound_with(cells, solutions, step, code):
 
 def run_checks(cells, solutions, step, code):
     names = bound_with(cells, solutions, step, code)
-    exec(cells[f"{step}-checks"].replace("report(stop=False)", "report()"), names)
+    exec(cells[f"{step}-checks"].replace("stop=False", "stop=True"), names)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -76,7 +76,11 @@ def test_the_solution_passes(cells, solutions, step, capsys):
 @pytest.mark.parametrize("step", STEPS)
 def test_an_untouched_step_only_says_so(cells, solutions, step, capsys):
     run_checks(cells, solutions, step, "")
-    assert "Not answered yet" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    needed = {"idf": "idf", "bm25": "bm25", "metrics": "recall_at"}.get(step)
+    assert shown.err == (f"Not answered yet: {needed}\n" if needed else "")
+    assert ("optional, not done" in shown.out) == (step not in ("idf", "bm25"))
+    assert "✓" not in shown.out
 
 
 BM25_WITHOUT = """
@@ -382,6 +386,22 @@ def test_what_fits_one_set_of_texts_by_chance_does_not_pass(cells, solutions, st
 
 
 @pytest.mark.parametrize(
+    "first",
+    [
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n    return len(texts) / n",
+        "def idf(term, texts):\n    n = sum(term in t for t in texts)\n"
+        "    return math.log((len(texts) - n + 0.5) / (n + 0.5))",
+    ],
+)
+def test_step_3_is_told_to_wait_for_step_2_until_that_is_correct(cells, solutions, first):
+    with pytest.raises(CheckFailed) as failed:
+        run_checks(cells, solutions, "bm25", first + "\n" + solutions["bm25"])
+    told = " ".join(str(failed.value).split())
+    assert told.count("✗") == told.count("Step 2 comes first: `idf` isn't correct yet.") >= 3
+
+
+@pytest.mark.parametrize(
     "code",
     [
         bm25_with().replace("idf(term, texts)", "idf(texts, term)"),
@@ -641,24 +661,29 @@ def best_rules(row):
     return [rules[ranking[0]] for ranking in ranked], language
 
 
+@needs_wordllama
 @needs_model
+@pytest.mark.parametrize("row", ["English, n-grams", "English, WordLlama", "Korean, n-grams"])
 @pytest.mark.parametrize("seed", range(5))
-def test_in_korean_the_answers_are_as_good_as_the_rules_that_were_found(smollm2, seed):
+def test_in_each_row_the_answers_are_as_good_as_the_rules_that_were_found(smollm2, row, seed):
     messages, own = shop.held_out()[:20], {rule.topic: rule for rule in shop.handbook()}
-    best = best_rules("Korean, n-grams")[0][: len(messages)]
+    best, language = best_rules(row)
+    best = best[: len(messages)]
     named, teams = [rule.team for rule in best], [m.team for m in messages]
     in_the_rule = sum(a == b for a, b in zip(named, teams, strict=True)) / len(teams)
     for hidden in (False, True):
 
         def prompt(message, rule, hidden=hidden):
-            return shop.with_rules("..." if hidden else message.ko, [rule.ko])
+            text = "..." if hidden else getattr(message, language)
+            return shop.with_rules(text, [getattr(rule, language)])
 
         shown = "".join(f"{prompt(m, own[m.topic])} {m.team}\n\n" for m in shop.examples(5, seed))
         prompts = [prompt(m, rule) for m, rule in zip(messages, best, strict=True)]
         answers = score(*smollm2, prompts, teams, shop.teams(), shop.INSTRUCTIONS + shown)
         answers = answers.calibrated()
-        assert sum(a == b for a, b in zip(answers.chosen, named, strict=True)) >= 19
-        assert abs(answers.accuracy - in_the_rule) <= 0.1
+        agreed = sum(a == b for a, b in zip(answers.chosen, named, strict=True))
+        assert agreed >= 18, hidden
+        assert abs(answers.accuracy - in_the_rule) <= 0.1, hidden
 
 
 @needs_wordllama

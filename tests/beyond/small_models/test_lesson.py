@@ -42,7 +42,7 @@ def solution(cells, *ids):
 
 def solved(cells):
     """The student's functions, from the solutions that the lesson shows."""
-    steps = ("exercise-context", "step-absmax", "step-minmax", "step-dequantize")
+    steps = [each.replace("-checks", "-solution") for each in CHECKS]
     return run({"code": "import torch\n" + solution(cells, *steps)}, "code")
 
 
