@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
+from nbgrader.nbgraderformat import MetadataValidator
 
 from autograder.config import Course
 from autograder.core import notebook_io
@@ -85,6 +86,8 @@ def _read(path: Path, assignment: str) -> NotebookNode:
             f"There is no {path}; run `nbgrader generate_assignment {assignment}` first."
         )
     notebook = notebook_io.read(path)
+    # A release that was generated without nbgrader's check may have metadata of an older version.
+    MetadataValidator().upgrade_notebook_metadata(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

@@ -38,7 +38,7 @@ TOO_LARGE, NOT_JSON, OLD_FORMAT, NOT_VALID, TOO_MANY_CELLS, TOO_COSTLY = (
 )
 """Why a notebook can't be read."""
 
-FOREIGN, OTHER_LANGUAGE = "another assignment", "another language"
+FOREIGN, OTHER_LANGUAGE, OLD_METADATA = "another assignment", "another language", "old metadata"
 """Why one that can be read isn't graded, in a course that refuses such (`CourseCells.refused`)."""
 
 NOT_OURS = {
@@ -49,6 +49,10 @@ NOT_OURS = {
     OTHER_LANGUAGE: (
         "it is for another language than Python; name the kernel in the source notebook and run "
         "`nbgrader generate_assignment` again if it is Python all the same"
+    ),
+    OLD_METADATA: (
+        "its nbgrader metadata are of an older version; run `nbgrader update` on the submission's "
+        "folder and grade again"
     ),
 }
 """These reasons, as the end of a sentence for the instructor."""
@@ -74,6 +78,7 @@ EXPLAINED = {
 
 _SET_LANGUAGE = re.compile(r"""^\s*set_language\(\s*["']([a-z]{2,3})["']\s*\)""", re.MULTILINE)
 _LONGEST_MARK = 200
+_SCHEMA_VERSION = 3  # nbgrader's; importing it takes longer than reading a notebook
 
 
 class Unreadable(ValueError):
@@ -88,6 +93,7 @@ class RawCell:
         kind: "code", "markdown" or "raw".
         marks: the grade id, the id, and the id in the metadata, each None where there is none.
         solution: whether nbgrader's metadata call it an answer.
+        has_old_metadata: whether these are of a version that nbgrader no longer reads.
     """
 
     kind: str
@@ -95,6 +101,7 @@ class RawCell:
     marks: tuple[str | None, str | None, str | None]
     solution: bool
     attachments: Any = None
+    has_old_metadata: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,12 @@ def _cell(cell: dict[str, Any]) -> RawCell:
         marks,
         bool(grader.get("solution")),
         cell.get("attachments"),
+        bool(grader) and _is_old(grader.get("schema_version", 0)),
     )
+
+
+def _is_old(version: object) -> bool:
+    return isinstance(version, int) and version < _SCHEMA_VERSION
 
 
 def _mark(value: object) -> str | None:
@@ -227,6 +239,9 @@ def record(raw: RawNotebook, cells: CourseCells) -> Submission:
         raise Unreadable(FOREIGN)
     if OTHER_LANGUAGE in cells.refused and not is_python(raw.programming_language):
         raise Unreadable(OTHER_LANGUAGE)
+    old = [one.cell_id for one, cell in zip(made, raw.cells, strict=True) if cell.has_old_metadata]
+    if OLD_METADATA in cells.refused and any(name is not None for name in old):
+        raise Unreadable(OLD_METADATA)
     return Submission(language, tuple(made))
 
 

@@ -48,6 +48,7 @@ from autograder.intake.given_before import GivenBefore, given_before, source_dig
 from autograder.intake.notebook_reader import (
     FOREIGN,
     NOT_OURS,
+    OLD_METADATA,
     OTHER_LANGUAGE,
     submission_from_notebook,
 )
@@ -527,8 +528,8 @@ class SourceNotebooks:
 def _refused(released: NotebookNode) -> tuple[str, ...]:
     """Return why a readable submission of an ordinary notebook is refused, as nbgrader would."""
     if notebook_io.programming_language(released.metadata):
-        return (FOREIGN,)  # it runs in the kernel that the instructor named
-    return FOREIGN, OTHER_LANGUAGE
+        return FOREIGN, OLD_METADATA  # it runs in the kernel that the instructor named
+    return FOREIGN, OLD_METADATA, OTHER_LANGUAGE
 
 
 def require_ours(read: object, student: str, notebook: str) -> None:

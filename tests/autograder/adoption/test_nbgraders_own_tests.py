@@ -16,13 +16,6 @@ EXCEPTIONS = {
         "TestNbGraderAutograde::test_no_execute": "| `--no-execute` | outputs that the student "
         "stored count | the cells are run all the same, and you are told |",
     },
-    "test_nbgrader_update": {
-        "TestNbGraderUpdate::test_update_autograde": "| nbgrader metadata of an older version in "
-        "a submission | an error for the whole class, until `nbgrader update` | graded, since "
-        "nothing counts that a submission's metadata say |",
-        "TestNbGraderUpdate::test_update_autograde_old_assign": "| the same in a release that was "
-        "generated unchecked | not looked at | an error, until `nbgrader update` |",
-    },
 }
 """Tests that this grader fails on purpose, and the line of the guide that says what it does."""
 

@@ -80,3 +80,44 @@ def test_where_the_source_names_a_kernel_a_submissions_does_not_matter(ordinary)
     )
     ordinary.run("nbgrader", "autograde", "ps1")
     assert ordinary.scores("bob", "ps1") == {"t1": 1}
+
+
+def _of_an_older_version(notebook):
+    for cell in notebook.cells:
+        cell.metadata.nbgrader.pop("schema_version")
+
+
+def test_metadata_of_an_older_version_stop_only_their_student(ordinary):
+    _course(ordinary)
+    _changed(ordinary, "bob", _of_an_older_version)
+    said = ordinary.run("nbgrader", "autograde", "ps1", code=1)
+    assert "p1.ipynb of bob can't be graded: its nbgrader metadata are of an older version" in said
+    assert ordinary.scores("ada", "ps1") == {"t1": 1}
+    assert ordinary.scores("bob", "ps1") == {"t1": None}
+    ordinary.run("nbgrader", "update", str(ordinary.root / "submitted"))
+    ordinary.run("nbgrader", "autograde", "ps1")
+    assert ordinary.scores("bob", "ps1") == {"t1": 1}
+
+
+def test_an_old_cell_of_another_assignment_costs_nothing(ordinary):
+    _course(ordinary)
+
+    def paste(notebook):
+        notebook.cells.insert(0, plain("w = 2"))
+        notebook.cells[0].pop("id", None)
+        notebook.cells[0].metadata = nbformat.from_dict(marks("old", solution=True))
+        notebook.cells[0].metadata.nbgrader.pop("schema_version")
+
+    _changed(ordinary, "bob", paste)
+    ordinary.run("nbgrader", "autograde", "ps1")
+    assert ordinary.scores("bob", "ps1") == {"t1": 1}
+
+
+def test_a_release_of_an_older_version_is_read_as_it_was_meant(ordinary):
+    _course(ordinary)
+    path = ordinary.root / "release/ps1/p1.ipynb"
+    notebook = nbformat.read(path, nbformat.NO_CONVERT)
+    _of_an_older_version(notebook)
+    nbformat.write(notebook, path)
+    ordinary.run("nbgrader", "autograde", "ps1")
+    assert ordinary.scores("ada", "ps1") == {"t1": 1}
