@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from autograder.core.plain_python import plain_python
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 USUAL = {"Hint", "Solution", "Answer", "힌트", "풀이", "답"}
@@ -128,3 +131,30 @@ def test_every_lesson_and_appendix_is_read():
             "appendix-mixture-of-experts",
         )
     } <= set(LESSONS)
+
+
+def _bound_and_read(source):
+    """The names that a cell binds at its top level, and those that it reads but doesn't bind."""
+    bound, read, waiting = set(), set(), [ast.parse(plain_python(source))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+            continue
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        is_own_scope = isinstance(node, ast.Lambda | ast.ListComp | ast.DictComp | ast.GeneratorExp)
+        waiting += [] if is_own_scope else ast.iter_child_nodes(node)
+    return bound, read - bound
+
+
+@pytest.mark.parametrize("lesson", [one for one in LESSONS if one.startswith("en/")])
+def test_checks_bind_no_name_that_another_cell_made_for_a_third(lesson):
+    """Or running that third cell once more, after the checks, would fail or say something else."""
+    cells = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    checks = [_bound_and_read(source)[0] for source in code if "report(" in source]
+    others = [_bound_and_read(source) for source in code if "report(" not in source]
+    made = set().union(*(bound for bound, _read in others))
+    needed = set().union(*(read for _bound, read in others))
+    assert not set().union(*checks) & made & needed - {"_"}
