@@ -92,7 +92,7 @@ def check_texts(source: str, lines: Container[int] = _EVERY_LINE) -> Iterator[st
     """
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return  # cells with magics have no checks
     for node in ast.walk(tree):
         if getattr(node, "lineno", 0) not in lines:
@@ -187,7 +187,7 @@ def _spoken(source: str, lines: Container[int] = _EVERY_LINE) -> Iterator[str]:
     """The literals in `_("…")` and `N_("…")`; Babel's own reader misses those in f-strings."""
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
     for call in calls:
@@ -203,7 +203,7 @@ def _given_texts(cells: Iterable[str], functions: frozenset[str]) -> Iterator[st
     """
     nodes: list[ast.AST] = []
     for source in cells:
-        with suppress(SyntaxError):  # cells with magics give nothing
+        with suppress(SyntaxError, ValueError):  # cells with magics give nothing
             nodes.extend(ast.walk(ast.parse(source)))
     bound: dict[str, list[ast.expr]] = {}
 

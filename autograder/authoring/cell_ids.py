@@ -129,7 +129,7 @@ def _names_bound(code: str) -> str:
     """Return the first function, class or variable that code binds, else its first words."""
     try:
         body = ast.parse(code).body
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return _first_words(code)
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -311,7 +311,7 @@ def _lines(text: str) -> tuple[str, ...]:
 def _statements(source: str) -> ast.Module:
     try:
         return ast.parse(textwrap.dedent(source))
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return ast.Module([], [])
 
 

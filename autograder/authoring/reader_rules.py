@@ -104,7 +104,7 @@ def labels_in_one_language(code: str) -> list[str]:
     """
     try:
         tree = ast.parse(plain_python(code))
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return []
     return [
         f'puts {text[:50]!r} into a plot in every language; write _("…") around it'

@@ -74,7 +74,7 @@ def _code(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, ast.Module]]:
         if cell.cell_type == "code":
             try:
                 yield cell, ast.parse(cell.source)
-            except SyntaxError:  # told elsewhere
+            except (SyntaxError, ValueError):  # told elsewhere
                 continue
 
 

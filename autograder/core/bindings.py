@@ -74,7 +74,7 @@ def names_in(notebook: NotebookNode) -> Names:
         if cell.cell_type == "code" and grader_metadata(cell):
             try:
                 cells.append((cell, parsed(cell.source)))
-            except SyntaxError:
+            except (SyntaxError, ValueError):
                 continue
     return names_of(cells)
 
@@ -92,7 +92,7 @@ def parsed(source: str) -> ast.Module:
     """
     try:
         return ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return ast.parse(without_magics(source))
 
 

@@ -35,7 +35,7 @@ def bound_by_stub(stub: str) -> set[str]:
     """Return the names that an answer cell binds as it was given; none if it isn't plain Python."""
     try:
         return bound_in(ast.parse(stub))
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return set()
 
 
@@ -67,7 +67,7 @@ def without_bound(stub: str, bound: set[str]) -> str:
     """
     try:
         tree = ast.parse(stub)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return stub
     lines = stub.split("\n")
     for node in reversed(tree.body):

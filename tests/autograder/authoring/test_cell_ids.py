@@ -36,6 +36,7 @@ def named(*cells) -> list[str]:
         (new_code_cell("print('Hello')"), "print-hello"),
         (new_code_cell("%matplotlib inline"), "matplotlib-inline"),
         (new_code_cell(""), "code"),
+        (new_code_cell("x = 1\x00"), "x-1"),  # no Python in any version, by different errors
         (new_code_cell("deadbeef = 1"), "code"),
     ],
 )  # fmt: skip  # a row is a cell and its id

@@ -38,6 +38,7 @@ from autograder.core import notebook_io
         ('axes.text(0, 1, f"{share:.0%}")', []),
         ('name.title()\nprint("in words")', []),
         ("def (", []),
+        ("x = 1\x00", []),
     ],
 )
 def test_labels_that_no_translation_reaches(code, labels):
