@@ -25,7 +25,7 @@ TOGETHER = {
 LONG = (
     *("tests/notebooks/", "tests/attacks/", "tests/hub/", "tests/container/", "tests/docs/"),
     *("tests/wheel/", "tests/browser/", "tests/source/", "tests/autograder/test_distribution.py"),
-    "tests/autograder/adoption/test_nbgraders_own_tests.py",
+    *("tests/autograder/adoption/test_nbgraders_own_tests.py", "tests/beyond/retrieval/"),
 )
 
 
