@@ -13,7 +13,7 @@ class CollectNewest(ExchangeCollect):
     """Do what `autograder collect` does.
 
     nbgrader's own takes what claims to be another student's with no more than a warning, believes
-    the time that a folder's name says, and enrols renamed students again under their old id.
+    the time that a folder's name says, and enrolls renamed students again under their old id.
     """
 
     def start(self) -> None:

@@ -55,6 +55,7 @@ HONEST = {
 def test_a_table_arrives_as_it_was(name):
     value = HONEST[name]()
     arrived = wire.decode(wire.encode(value))
+    assert type(arrived) is type(value)
     same = {pd.DataFrame: pd.testing.assert_frame_equal, pd.Series: pd.testing.assert_series_equal}
     same.get(type(value), pd.testing.assert_index_equal)(arrived, value)
 
