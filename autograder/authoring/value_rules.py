@@ -12,6 +12,7 @@ from autograder.authoring.problem import CellProblem
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.atomic_io import read_file
+from autograder.core.bindings import parsed
 from autograder.core.notebook_io import grader_metadata, is_solution, is_test
 from autograder.core.value_declarations import declaration_file, problems_in
 from autograder.student_values import DECLARED, own_values
@@ -73,7 +74,7 @@ def _code(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, ast.Module]]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             try:
-                yield cell, ast.parse(cell.source)
+                yield cell, parsed(cell.source)
             except (SyntaxError, ValueError):  # told elsewhere
                 continue
 

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from autograder.core.bindings import bound_in
+from autograder.core.bindings import bound_in, parsed
 
 _DEFINED = re.compile(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)")
 _IMPORTED = re.compile(r"\s*(?:from\s+[\w.]+\s+)?import\b(.*)")
@@ -34,7 +34,7 @@ def bound_by(sources: Iterable[str]) -> set[str]:
 def bound_by_stub(stub: str) -> set[str]:
     """Return the names that an answer cell binds as it was given; none if it isn't plain Python."""
     try:
-        return bound_in(ast.parse(stub))
+        return bound_in(parsed(stub))
     except (SyntaxError, ValueError):
         return set()
 
@@ -66,7 +66,7 @@ def without_bound(stub: str, bound: set[str]) -> str:
         bound: the names.
     """
     try:
-        tree = ast.parse(stub)
+        tree = parsed(stub)
     except (SyntaxError, ValueError):
         return stub
     lines = stub.split("\n")
@@ -79,4 +79,4 @@ def without_bound(stub: str, bound: set[str]) -> str:
     kept = "\n".join(lines)
     if kept == stub:
         return stub
-    return "" if not ast.parse(kept).body else kept.strip("\n")
+    return "" if not parsed(kept).body else kept.strip("\n")

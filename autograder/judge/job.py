@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from autograder.core.bindings import BUILTINS, Names, names_in
+from autograder.core.bindings import BUILTINS, Names, names_in, parsed
 from autograder.core.cell_status import CellStatus
 from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.core.names_by_use import NamesByUse, names_by_use
@@ -289,6 +290,10 @@ def solution_sources(source: NotebookNode) -> list[str]:
     ]
 
 
+_PLOTS = re.compile(r"^[ \t]*%(matplotlib|pylab)\b", re.MULTILINE)
+"""Magics that import what draws."""
+
+
 def imports_in(
     notebook: dict[str, Any], off_limits: Iterable[str] = (), beside: Iterable[str] = ()
 ) -> set[str]:
@@ -306,8 +311,11 @@ def imports_in(
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
+        source = "".join(cell["source"])
+        if _PLOTS.search(source):
+            found.add("matplotlib.pyplot")
         try:
-            tree = ast.parse("".join(cell["source"]))
+            tree = parsed(source)
         except (SyntaxError, ValueError):
             continue
         for node in ast.walk(tree):

@@ -9,13 +9,13 @@ is for.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from autograder import checks
 from autograder.choices import merged_choice
+from autograder.core.bindings import parsed
 from autograder.core.cell_status import CellStatus
 from autograder.judge.hidden_part import is_independent, string_literals_in
 from autograder.judge.job import CellOutcome, CodeCell
@@ -104,7 +104,7 @@ def _of_checks(source: str, visible: CellOutcome, record: dict[str, Any]) -> Cel
     chosen = {one["question"]: one["chosen"] for one in choices}
     letters = {one["question"]: one["letters"] for one in choices if "letters" in one}
     nothing_yet = first is not None and all(one["unanswered"] for one in seen)
-    tree = ast.parse(source)
+    tree = parsed(source)
     names, independent = string_literals_in(tree), is_independent(tree, source)
     merged = []
     for one in record["checks"]:

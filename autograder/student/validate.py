@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 from autograder.checks import record_in
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core.bindings import parsed
 from autograder.core.messages import Note, texts
 from autograder.core.notebook_io import grade_id, grader_metadata, is_solution, is_test
 from autograder.core.question_titles import question_titles
@@ -410,8 +411,8 @@ def _stopped(cell: NotebookNode, seconds: int) -> CellError | None:
 def _assigned_names(source: str) -> set[str]:
     """Return the names that stand alone as the value of an assignment, as in `q1 = A`."""
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # a cell with a magic, or with a null byte
+        tree = parsed(source)
+    except (SyntaxError, ValueError):
         return set()
     return {
         node.value.id

@@ -98,6 +98,10 @@ MISTAKES = {
         edit("imports", lambda source: "%matplotlib inline\n" + source),
         ("matplotlib", "imports"),
     ),
+    "magic in a test cell": (
+        edit("double-test", lambda source: "%matplotlib inline\n" + source),
+        ("matplotlib", "double-test"),
+    ),
     "shell line in a read-only cell": (
         edit("gate-probe", lambda source: "!echo ready\n" + source),
         ("gate-probe", "echo"),
