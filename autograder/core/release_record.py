@@ -11,14 +11,17 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-
-from nbformat import NotebookNode
-from nbgrader.api import MissingEntry
+from typing import TYPE_CHECKING
 
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.notebook_io import is_solution
 from autograder.errors import UserError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+# `grade` reads records before its workers have started, and nbgrader takes seconds to import.
 
 
 def record_release(course: Course, assignment: str, sources: dict[str, NotebookNode]) -> None:
@@ -77,6 +80,8 @@ def require_released(course: Course, assignment: str) -> None:
     Raises:
         UserError: it doesn't.
     """
+    from nbgrader.api import MissingEntry
+
     with course.gradebook() as gradebook:
         try:
             known = gradebook.find_assignment(assignment).notebooks

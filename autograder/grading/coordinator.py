@@ -201,6 +201,7 @@ def _on_workers(
         if todo:
             preparer = SubmissionPreparer(course, assignment, writer.notebooks)
             pool = pool or start(len(todo) + 1)
+            preparer.start_reader()
             try_first(course, assignment, preparer, pool, runner, tell)
             time_left.begin(
                 len(todo), pool.width, longest_submission(course, assignment) - _WORKER_GRACE

@@ -17,8 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode
-
 from autograder.config import Course
 from autograder.core.atomic_io import write_file
 from autograder.core.cell_status import CellStatus
@@ -29,6 +27,8 @@ from autograder.judge.contract import find_contracts
 from autograder.judge.job import Job, JobOutcome
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from autograder.grading.coordinator import Runner
     from autograder.grading.prepare import SubmissionPreparer
 

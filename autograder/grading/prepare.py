@@ -359,9 +359,14 @@ class SubmissionPreparer:
             found[wanted[0]] = self._untouched(wanted[0])
         return found, notes
 
-    def _read(self, descriptor: int, name: str) -> Submission | str:
+    def start_reader(self) -> None:
+        """Start the reader, if there is none, without waiting until it can be asked."""
         if self._reader is None:
-            self._reader = Reader()
+            self._reader = Reader(wait=False)
+
+    def _read(self, descriptor: int, name: str) -> Submission | str:
+        self.start_reader()
+        assert self._reader is not None
         return self._reader.notebook(descriptor, self._sources.cells(name))
 
     def _untouched(self, name: str) -> Submission:

@@ -21,9 +21,10 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from autograder.core.messages import N_, Note, note
 from autograder.core.notebook_io import SIZE_LIMIT
@@ -175,18 +176,24 @@ READER = ReaderKind()
 class Reader:
     """Start the reader's fork server and ask it to open files.
 
+    Args:
+        wait: whether to return only when it is ready; else the first question waits for it.
+
     Raises:
         SandboxUnavailable: the sandbox can't be set up, with what to do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, wait: bool = True) -> None:
         if sys.platform != "linux":
             raise SandboxUnavailable(
                 "What students hand in is opened in a sandbox that needs Linux; collect and "
                 "grade in the container that env/container describes."
             )
         self._control: socket.socket | None = None
+        self._starting: BinaryIO | None = None
         self._start()
+        if wait:
+            self._wait_until_ready()
 
     def __enter__(self) -> Reader:
         return self
@@ -196,18 +203,28 @@ class Reader:
 
     def close(self) -> None:
         """End the reader."""
+        if self._starting is not None:
+            self._starting.close()
         self._stop()
 
     def _start(self) -> None:
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with inner, tempfile.TemporaryFile() as errors:
+        with inner, ExitStack() as unless_started:
+            errors = unless_started.enter_context(tempfile.TemporaryFile())
             process = root_launcher.start(READER, [inner.fileno(), errors.fileno()])
-            inner.close()
-            self._control = control
-            self._stop = weakref.finalize(self, _end, process, control)
-            control.settimeout(_START_SECONDS)
+            unless_started.pop_all()
+        self._control, self._starting = control, errors
+        self._stop = weakref.finalize(self, _end, process, control)
+        control.settimeout(_START_SECONDS)
+
+    def _wait_until_ready(self) -> None:
+        if self._starting is None:
+            return
+        assert self._control is not None
+        with self._starting as errors:
+            self._starting = None
             try:
-                ready = control.recv(16)
+                ready = self._control.recv(16)
             except OSError:
                 ready = b""
             if not ready:
@@ -388,6 +405,7 @@ class Reader:
 
     def _fork(self, channel: socket.socket) -> None:
         for _attempt in range(2):
+            self._wait_until_ready()
             try:
                 assert self._control is not None
                 socket.send_fds(self._control, [b"fork"], [channel.fileno()])

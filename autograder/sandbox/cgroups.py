@@ -7,11 +7,12 @@ group in each for every child.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,10 @@ _PROBING = {
 }
 
 
+_PAUSES = (*[0.001] * 10, *[0.005] * 10, *[0.02] * 10, 0)
+"""Seconds to wait until the kernel lets a group go, a quarter of a second in all."""
+
+
 @dataclass(frozen=True)
 class ParentCgroup:
     """A folder in which groups can be made, and what they can limit.
@@ -48,16 +53,29 @@ class ParentCgroup:
 
 def find_parent_cgroups() -> list[ParentCgroup]:
     """Return where this process may make groups and move processes into them; often nowhere."""
-    parents: list[ParentCgroup] = []
-    covered: set[str] = set()
     groups = Path("/proc/self/cgroup").read_text()
     mounts = Path("/proc/self/mountinfo").read_text()
-    for path, version, kinds in candidates(groups, mounts):
-        found = tuple(kind for kind in _usable(path, version) if kind in kinds - covered)
-        if found:
-            parents.append(ParentCgroup(path, version, found))
-            covered |= set(found)
-    return parents
+    return list(_tried(groups, mounts, os.getpid()))
+
+
+@functools.lru_cache(maxsize=1)
+def _tried(groups: str, mounts: str, pid: int) -> tuple[ParentCgroup, ...]:
+    """Return what works of the folders to try: a process tries once, as long as nothing moves."""
+    parents: list[ParentCgroup] = []
+    covered: set[str] = set()
+    with ExitStack() as at_last:
+        for path, version, kinds in candidates(groups, mounts):
+            if kinds <= covered:
+                continue
+            trial = path / f"{PREFIX}{pid}-trial"
+            # The kernel takes a while to let go of each, and does so for all at the same time.
+            at_last.callback(_remove, trial)
+            usable = _usable(trial, version)
+            found = tuple(kind for kind in usable if kind in kinds - covered)
+            if found:
+                parents.append(ParentCgroup(path, version, found))
+                covered |= set(found)
+    return tuple(parents)
 
 
 def remove_stale(parents: Sequence[ParentCgroup]) -> None:
@@ -107,23 +125,19 @@ def _folder(place: str, root: str, own: str) -> Path:
     return Path(place) if relative.startswith("..") else Path(place, relative)
 
 
-def _usable(path: Path, version: int) -> list[str]:
-    """Return what a group in this folder can limit; nothing if none can be made and entered."""
-    trial = path / f"{PREFIX}{os.getpid()}-trial"
+def _usable(trial: Path, version: int) -> list[str]:
+    """Make this group; return what it can limit, nothing if it can't be made and entered."""
     try:
-        if not is_privileged() and not _is_own(path):
+        if not is_privileged() and not _is_own(trial.parent):
             return []  # a container's root may here what the zygote may not
         trial.mkdir()
     except OSError:
         return []
-    try:
-        enter = f"echo 0 > {trial}/cgroup.procs"
-        entered = subprocess.run(["/bin/sh", "-c", enter], stderr=subprocess.DEVNULL, timeout=10)
-        if entered.returncode:
-            return []
-        return [kind for kind, name in _PROBING[version].items() if (trial / name).exists()]
-    finally:
-        _remove(trial)
+    enter = f"echo 0 > {trial}/cgroup.procs"
+    entered = subprocess.run(["/bin/sh", "-c", enter], stderr=subprocess.DEVNULL, timeout=10)
+    if entered.returncode:
+        return []
+    return [kind for kind, name in _PROBING[version].items() if (trial / name).exists()]
 
 
 def _is_own(path: Path) -> bool:
@@ -134,7 +148,7 @@ def _is_own(path: Path) -> bool:
 
 def _remove(path: str | Path, folder: int | None = None) -> None:
     """Remove a group; the kernel may need a moment after its last process."""
-    for pause in (0.001, 0.01, 0.05, 0.2, 0):
+    for pause in _PAUSES:
         try:
             os.rmdir(path, dir_fd=folder)
         except FileNotFoundError:

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import types
 import weakref
@@ -441,3 +442,32 @@ def test_killed_at_many_moments_no_result_is_lost_and_none_is_there_twice(
         assert not set(ran) & set(finished), (at, ran, finished)
         assert _state(killed, kit) == expected, at
         shutil.rmtree(killed.root)
+
+
+_STOPS_AT_THE_WORKERS = """
+import sys
+from autograder.cli import main
+from autograder.grading import pool
+
+def started(*_args, **_named):
+    print("slow:", *sorted({"nbgrader", "nbformat", "sqlalchemy", "IPython"} & set(sys.modules)))
+    sys.exit(0)
+
+pool.LocalWorkers.__init__ = started
+sys.argv = ["autograder", "grade", "mini", "--course", sys.argv[1]]
+main()
+"""
+
+
+def test_the_workers_start_before_anything_slow_is_imported(term, kit):
+    kit.hand_in(term, "kim", kit.answered(term))
+    root = Path(__file__).resolve().parents[3]
+    ran = subprocess.run(
+        [sys.executable, "-c", _STOPS_AT_THE_WORKERS, str(term.root)],
+        env={**os.environ, "PYTHONPATH": f"{root}:{root / 'notebooks'}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.stdout.split(":")[0] == "slow", ran.stderr
+    assert ran.stdout == "slow:\n"

@@ -1,10 +1,11 @@
 """Where groups are looked for, on the kinds of machines there are, and what is written there."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from autograder.sandbox.cgroups import Cgroup, candidates
+from autograder.sandbox.cgroups import Cgroup, candidates, find_parent_cgroups
 from autograder.sandbox.limits import SandboxLimits
 
 ALL = {"memory", "pids", "cpu"}
@@ -61,8 +62,6 @@ def test_version_1_has_a_hierarchy_for_each():
     ],
 )
 def test_what_a_group_is_given(tmp_path, monkeypatch, version, files, written):
-    import os
-
     make = os.mkdir
 
     def with_files(name, *args, dir_fd=None, **more):
@@ -87,3 +86,10 @@ def test_what_a_group_is_given(tmp_path, monkeypatch, version, files, written):
     assert (tmp_path / "g" / "cgroup.procs").read_text() == "0"
     for name, value in written.items():
         assert (tmp_path / "g" / name).read_text() == value
+
+
+def test_looking_for_groups_leaves_none_behind():
+    found = find_parent_cgroups()
+    assert found == find_parent_cgroups()
+    for parent in found:
+        assert not list(parent.path.glob(f"autograder-{os.getpid()}-trial"))
