@@ -1,11 +1,11 @@
 """`autograder grade` against stock `nbgrader autograde` on the same class, in turns.
 
-    python benchmarks/grading.py quiz
-    python benchmarks/grading.py torch --students 30 --rounds 3
-    python benchmarks/grading.py torch --students 300 --stock-students 30
+    python benchmarks/grading.py --students 30 --rounds 3
+    python benchmarks/grading.py --students 300 --stock-students 30
 
-The class is copies of real submissions: for `quiz` those of tests/data/class, for `torch` the
-answers below. Both sides start from a shell command, so interpreter and library starts count on
+The class is copies of a few submissions with the answers below, to an assignment with PyTorch that
+nbgrader alone can grade, too: those of this course ask for a solution to compare with (`reference`)
+and values of each student's own, which it hasn't. Both sides start from a shell command, so interpreter and library starts count on
 both, and both begin with a gradebook that has nothing graded. What is printed is the median of
 the rounds and the ratio. Stock nbgrader is one process by design; this grader takes the cores
 it is given (`--workers`).
@@ -38,8 +38,6 @@ from autograder.config import Course  # noqa: E402 - found by the path set above
 from autograder.core import notebook_io  # noqa: E402 - found by the path set above
 
 TIMESTAMP = "2026-11-20 10:00:00 UTC"
-# Stock stops at these: one isn't a notebook, one ends the Python process, one has a cell twice.
-NOT_FOR_STOCK = {"rosa", "finn", "quin"}
 
 TORCH_IMPORTS = """import torch
 
@@ -173,19 +171,6 @@ def torch_class() -> Class:
             cell.source = TORCH_ANSWERS[cell.id][which]
         submissions.append(work)
     return Class("torch", master, submissions)
-
-
-def shipped_class(name: str, folder: Path) -> Class:
-    """Return the submissions of tests/data/class, as collected."""
-    from autograder.demo import prepare
-
-    course, _ = prepare(folder / "collected", Course(ROOT), say=lambda _line: None)
-    paths = sorted(course.submitted.glob(f"*/{name}/{name}.ipynb"))
-    return Class(
-        name,
-        notebook_io.read(course.source("en") / name / f"{name}.ipynb"),
-        [notebook_io.read(path) for path in paths if path.parts[-3] not in NOT_FOR_STOCK],
-    )
 
 
 def _hand_in(folder: Path, made: Class, students: int) -> None:
@@ -360,7 +345,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("assignment", choices=["torch", "quiz", "cost-formula"])
     parser.add_argument("--students", type=int, default=30)
     parser.add_argument("--stock-students", type=int, help="stock's class; 0 leaves stock out")
     parser.add_argument("--rounds", type=int, default=3)
@@ -368,14 +352,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="work here and keep it")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    needs = ["nbgrader", "nbformat", "alembic", "beyond"]
-    require({sys.executable: [*needs, "torch"] if options.assignment == "torch" else needs})
+    require({sys.executable: ["nbgrader", "nbformat", "alembic", "beyond", "torch"]})
     asked = options.students if options.stock_students is None else options.stock_students
     with tempfile.TemporaryDirectory(prefix="beyond-benchmark-") as temporary:
         folder = options.folder or Path(temporary)
-        torch = options.assignment == "torch"
-        made = torch_class() if torch else shipped_class(options.assignment, folder)
-        measure(made, folder, options.students, asked, options)
+        measure(torch_class(), folder, options.students, asked, options)
 
 
 if __name__ == "__main__":

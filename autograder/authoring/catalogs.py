@@ -28,6 +28,7 @@ from babel.messages.pofile import read_po, write_po
 import autograder
 from autograder.config import Course
 from autograder.core import notebook_io
+from autograder.core.bindings import parsed
 from autograder.core.hidden_tests import hidden_lines, released_source
 from autograder.errors import UserError
 
@@ -91,9 +92,9 @@ def check_texts(source: str, lines: Container[int] = _EVERY_LINE) -> Iterator[st
         lines: where a text has to begin, counted from 1.
     """
     try:
-        tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError):
-        return  # cells with magics have no checks
+        return
     for node in ast.walk(tree):
         if getattr(node, "lineno", 0) not in lines:
             continue
@@ -134,6 +135,19 @@ def messages(course: Course, domain: TextDomain) -> dict[str, set[str]]:
         found = _hidden_texts(course, domain)
         return {text: files for text, files in found.items() if text not in elsewhere}
     return _open_texts(course, domain)
+
+
+def hidden_texts(course: Course) -> set[str]:
+    """Return the texts that only hidden tests have, in every language that they are in."""
+    found: set[str] = set()
+    for domain in domains(course):
+        if domain.is_hidden:
+            texts = messages(course, domain)
+            found |= texts.keys()
+            for path in domain.files():
+                catalog = read_po(io.BytesIO(path.read_bytes()))
+                found |= {str(one.string) for one in catalog if one.id in texts and one.string}
+    return found
 
 
 def _hidden_texts(course: Course, domain: TextDomain) -> dict[str, set[str]]:

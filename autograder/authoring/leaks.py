@@ -7,6 +7,8 @@ release, a bundle or the folders a bundle is made from are searched for
 - *marks* that a release should have lost: BEGIN SOLUTION and the like, withheld explanations;
 - *lines* of a secret: in a release, any one; elsewhere, where teaching code may well say the
   same, most lines of an answer, one long line of a hidden test or of an explanation;
+- *texts* of hidden tests that stand nowhere else, such as the names of their checks, in every
+  language;
 - *answers* to short questions, written after the question's name: `q1 = "C"`;
 - answer cells of a release that differ from their *stub*, and cells whose *checksum* was
   computed from something else, such as the test with its hidden part.
@@ -22,13 +24,14 @@ import ast
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
 
+from autograder.authoring.catalogs import hidden_texts
 from autograder.config import Course
 from autograder.core import notebook_io
 from autograder.core.notebook_io import (
@@ -133,9 +136,15 @@ class Secrets:
     Args:
         sources: the source notebooks by their path below `source/`.
         course: the course, whose nbgrader configuration makes the stubs.
+        hidden_texts: what the hidden tests say, wherever students could read it.
     """
 
-    def __init__(self, sources: Mapping[str, NotebookNode], course: Course) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, NotebookNode],
+        course: Course,
+        hidden_texts: Iterable[str] = (),
+    ) -> None:
         self._sources = sources
         self._course = course
         parts = [_split(cell) for notebook in sources.values() for cell in notebook.cells]
@@ -147,6 +156,12 @@ class Secrets:
         self._enough_outside_release = [
             (kind, tuple(line for line in lines if _is_enough_outside_release(kind, line)))
             for kind, lines in self._secrets
+        ]
+        # Each by itself is a leak; a lesson may well have "other sentences" on a line of its own.
+        said = [(HIDDEN, (line,)) for text in hidden_texts for line in _lines(_one_line(text))]
+        self._secrets += said
+        self._enough_outside_release += [
+            (kind, lines) for kind, lines in said if _length(lines[0]) >= _MIN_SUBSTRING
         ]
 
     @classmethod
@@ -164,6 +179,7 @@ class Secrets:
                 if not _IGNORED & set(path.relative_to(base).parts)
             },
             course,
+            hidden_texts(course),
         )
 
     def in_file(self, name: str, content: bytes, released: bool) -> Iterator[Leak]:
@@ -333,7 +349,12 @@ def _assigned(source: str) -> Iterator[tuple[str, object]]:
 
 def _is_enough_outside_release(kind: str, line: str) -> bool:
     least = _MIN_OUTSIDE_RELEASE.get(kind)
-    return least is not None and len(line) + len(_HANGUL.findall(line)) >= least
+    return least is not None and _length(line) >= least
+
+
+def _length(line: str) -> int:
+    """Return how long a line is, with Hangul, which says about twice as much, counted twice."""
+    return len(line) + len(_HANGUL.findall(line))
 
 
 def _marks(name: str, cell: str, text: str) -> Iterator[Leak]:

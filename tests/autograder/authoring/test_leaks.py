@@ -353,3 +353,29 @@ def test_lines_that_say_nothing(line):
 def test_lines_that_say_something():
     assert is_distinctive("return fixed_cost / saving")
     assert is_distinctive("정답은 세 번째 새입니다")
+
+
+NAME, IN_KOREAN = "the third bird from the left", "왼쪽에서 세 번째 새를 고른다"
+
+
+@pytest.mark.parametrize("text", [NAME, IN_KOREAN])
+@pytest.mark.parametrize("place", ["notebooks/beyond/texts.txt", "notebooks/en/bees.md"])
+def test_the_name_of_a_hidden_check_in_any_language(course, text, place):
+    source = course.source("en") / "birds" / "birds.ipynb"
+    change(source, "bird-test", source=lambda code: code.replace("the right one", NAME))
+    build(course)
+    catalog = course.hidden_catalogs / "ko/LC_MESSAGES" / f"{course.hidden_text_domain}.po"
+    catalog.parent.mkdir(parents=True)
+    catalog.write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+        f'msgid "{NAME}"\nmsgstr "{IN_KOREAN}"\n',
+        "utf-8",
+    )
+    assert find_leaks(course) == []
+    (course.root / place).parent.mkdir(parents=True, exist_ok=True)
+    (course.root / place).write_text(f"One more.\n\n{text}\n\nAnd another.\n", "utf-8")
+    assert kinds(find_leaks(course)) == {"a hidden test"}
+
+
+def test_a_hidden_name_that_says_little_may_stand_elsewhere(course):
+    assert lesson(course, "Is it\nthe right one\nor not?\n", "notebooks/en/bees.md") == []
