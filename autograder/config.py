@@ -620,13 +620,13 @@ class Course:
         """
         if self.nbgrader is None:
             own = {
-                "source": self.source(self.source_language),
-                "release": self.release(self.released_language),
-                "submitted": self.submitted / student,
-                "autograded": self.autograded / student,
-                "feedback": self.feedback / student,
+                "source": lambda: self.source(self.source_language),
+                "release": lambda: self.release(self.released_language),
+                "submitted": lambda: self.submitted / student,
+                "autograded": lambda: self.autograded / student,
+                "feedback": lambda: self.feedback / student,
             }
-            return own[part] / assignment
+            return own[part]() / assignment
         return Path(os.path.normpath(self._formatted(part, student, assignment)))
 
     def students_in(self, part: str, assignment: str) -> list[str]:

@@ -5,10 +5,10 @@
 
 The class is copies of a few submissions with the answers below, to an assignment with PyTorch that
 nbgrader alone can grade, too: those of this course ask for a solution to compare with (`reference`)
-and values of each student's own, which it hasn't. Both sides start from a shell command, so interpreter and library starts count on
-both, and both begin with a gradebook that has nothing graded. What is printed is the median of
-the rounds and the ratio. Stock nbgrader is one process by design; this grader takes the cores
-it is given (`--workers`).
+and values of each student's own, which it hasn't. Both sides start from a shell command, so
+interpreter and library starts count on both, and both begin with a gradebook that has nothing
+graded. What is printed is the median of the rounds and the ratio. Stock nbgrader is one process by
+design; this grader takes the cores it is given (`--workers`).
 """
 
 from __future__ import annotations

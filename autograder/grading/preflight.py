@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +68,11 @@ def require_preflight(
         }
         return
     problems = list(_problems(preparer, pool, runner))
-    if problems and _learn(preparer, pool, runner):
+    needs_more = any(one.is_of_the_solutions_points for one in problems)
+    if needs_more and _learn(preparer, pool, runner):
         problems = list(_problems(preparer, pool, runner))
     if problems:
-        shown = "; ".join(problems[:_MOST_REASONS])
+        shown = "; ".join(one.text for one in problems[:_MOST_REASONS])
         more = (
             f"; and {len(problems) - _MOST_REASONS} more" if len(problems) > _MOST_REASONS else ""
         )
@@ -115,7 +116,15 @@ def _learn(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> bool
     return bool(preparer.contracts)
 
 
-def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> Iterable[str]:
+@dataclass(frozen=True)
+class _Problem:
+    """What is wrong, and whether it may be that a test needs more than plain values."""
+
+    text: str
+    is_of_the_solutions_points: bool = False
+
+
+def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> Iterable[_Problem]:
     from autograder.grading.prepare import GraderFault
     from autograder.grading.result import graded_cells
     from autograder.grading.scoring import status_of
@@ -126,10 +135,10 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
         try:
             graded = preparer.results(work, future.result())
         except GraderFault as fault:
-            yield fault_sentence(str(fault))
+            yield _Problem(fault_sentence(str(fault)))
             return
         except WorkerDied as error:
-            yield f"{work.student} ended the process that graded it ({error})"
+            yield _Problem(f"{work.student} ended the process that graded it ({error})")
             return
         for notebook in graded.values():
             ended = [
@@ -138,16 +147,17 @@ def _problems(preparer: SubmissionPreparer, pool: Executor, runner: Runner) -> I
                 if status_of(cell) is CellStatus.STOPPED and not is_solution(cell)
             ]
             if ended:
-                yield f"the cell {ended[0]} ended the process that runs the tests"
+                yield _Problem(f"the cell {ended[0]} ended the process that runs the tests")
                 return
             for cell in graded_cells(notebook):
                 wanted = cell.max_points if work.is_solution else 0.0
                 if cell.points is not None and cell.points != wanted:
                     why = f" ({'; '.join(cell.messages)})" if cell.messages else ""
-                    yield (
+                    text = (
                         f"{cell.grade_id} gives {work.student} {cell.points:g} of "
                         f"{cell.max_points:g} points{why}"
                     )
+                    yield _Problem(text, work.is_solution)
 
 
 def fault_sentence(fault: str) -> str:

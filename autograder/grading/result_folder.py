@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ class ResultFolder:
     student: str
     assignment: str
 
-    @property
+    @cached_property
     def place(self) -> Path:
         """Return where the result belongs."""
         return self.course.place("autograded", self.student, self.assignment)

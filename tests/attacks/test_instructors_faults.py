@@ -18,7 +18,7 @@ import pytest
 
 from tests.attacks import small_course, stations
 from tests.attacks.classroom import COURSE_ID
-from tests.attacks.launcher import JUDGE
+from tests.attacks.launcher import JUDGE, LEAST_RUN
 from tests.attacks.small_course import ASSIGNMENT, RIGHT, STUBS, WRONG, answered
 from tests.attacks.surroundings import open_folder
 
@@ -152,7 +152,7 @@ MISTAKES = {
 def test_a_mistake_is_told_and_nobody_pays_for_it(taught, mistake):
     change, words = MISTAKES[mistake]
     root = taught(change)
-    limits = {JUDGE: 10.0}  # for the one that never ends; the others take far less
+    limits = {JUDGE: 10.0, LEAST_RUN: 10.0}  # for the one that never ends; the others take less
     graded = stations.run(
         "grade", ASSIGNMENT, course=root, cell_seconds=2, limits=limits, patience=240
     )
